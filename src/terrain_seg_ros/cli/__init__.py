@@ -1,0 +1,1 @@
+"""The terrain-seg command, one file per subcommand."""

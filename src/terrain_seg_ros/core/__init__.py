@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: the science, free of ROS, files and logging."""

@@ -1,0 +1,173 @@
+"""The card beside a model: everything a deployer must know, checked when read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from terrain_seg_ros.core.errors import ModelError
+from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
+
+CARD_FORMAT = 1
+MAX_INPUT_PX = 4096
+Resize = Literal["stretch", "letterbox", "crop"]
+Channels = Literal["grey", "rgb"]
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Hold a model's description.
+
+    The network takes `image` uint8 [N, height_px, width_px, C] with C = 1 (grey: ITU-R BT.601
+    luma of RGB) or 3 (RGB), and gives `mask`, `confidence` [N, h, w] and `probabilities`
+    [N, K, h, w], all uint8. `metrics`, `training` and `limits` are free text and numbers for
+    people; `sha256` is of the ONNX file.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    height_px: int
+    width_px: int
+    channels: Channels
+    resize: Resize
+    taxonomy: Taxonomy
+    temperature: float
+    opset: int
+    metrics: Mapping[str, Any] = field(repr=False)
+    training: Mapping[str, Any] = field(repr=False)
+    limits: tuple[str, ...] = field(repr=False)
+
+    @property
+    def channel_count(self) -> int:
+        """Return C of the input tensor."""
+        return 1 if self.channels == "grey" else 3
+
+
+def parse_model_card(content: Mapping[str, Any], *, source: str) -> ModelCard:
+    """Check the content of a card.json and return it as a value.
+
+    Args:
+        content: the decoded JSON object.
+        source: where it came from, for messages.
+
+    Raises:
+        ModelError: a key is missing, of the wrong type or out of range.
+    """
+    if content.get("format") != CARD_FORMAT:
+        raise ModelError(
+            f"{source}: card format is {content.get('format')!r}, expected {CARD_FORMAT}; "
+            "export the model again or update this software"
+        )
+    reader = _Reader(content, source)
+    card = ModelCard(
+        name=reader.text("name"),
+        version=reader.text("version"),
+        sha256=reader.text("sha256"),
+        height_px=reader.integer("height_px", 16, MAX_INPUT_PX),
+        width_px=reader.integer("width_px", 16, MAX_INPUT_PX),
+        channels=cast(Channels, reader.choice("channels", ("grey", "rgb"))),
+        resize=cast(Resize, reader.choice("resize", ("stretch", "letterbox", "crop"))),
+        taxonomy=_parse_classes(reader.sequence("classes"), source),
+        temperature=reader.number("temperature", 0.01, 100.0),
+        opset=reader.integer("opset", 1, 30),
+        metrics=reader.mapping("metrics"),
+        training=reader.mapping("training"),
+        limits=tuple(str(item) for item in reader.sequence("limits")),
+    )
+    stored = content.get("taxonomy_fingerprint")
+    if stored != card.taxonomy.fingerprint():
+        raise ModelError(f"{source}: taxonomy_fingerprint does not fit the classes listed")
+    return card
+
+
+def card_content(card: ModelCard) -> dict[str, Any]:
+    """Return the JSON object of a card; `parse_model_card` reads it back."""
+    return {
+        "format": CARD_FORMAT,
+        "name": card.name,
+        "version": card.version,
+        "sha256": card.sha256,
+        "height_px": card.height_px,
+        "width_px": card.width_px,
+        "channels": card.channels,
+        "resize": card.resize,
+        "classes": [
+            {"id": c.id, "name": c.name, "color_rgb": list(c.color_rgb), "hazard": c.hazard}
+            for c in card.taxonomy
+        ],
+        "taxonomy_fingerprint": card.taxonomy.fingerprint(),
+        "temperature": card.temperature,
+        "opset": card.opset,
+        "metrics": dict(card.metrics),
+        "training": dict(card.training),
+        "limits": list(card.limits),
+    }
+
+
+def _parse_classes(items: list[Any], source: str) -> Taxonomy:
+    classes = []
+    for item in items:
+        if not isinstance(item, Mapping):
+            raise ModelError(f"{source}: class {item!r} is not an object")
+        reader = _Reader(item, source)
+        color = [int(value) for value in reader.sequence("color_rgb")]
+        classes.append(
+            TerrainClass(
+                id=reader.integer("id", 0, 254),
+                name=reader.text("name"),
+                color_rgb=cast(tuple[int, int, int], tuple(color)),
+                hazard=reader.number("hazard", 0.0, 1.0),
+            )
+        )
+    return Taxonomy(tuple(classes))
+
+
+class _Reader:
+    def __init__(self, content: Mapping[str, Any], source: str) -> None:
+        self._content = content
+        self._source = source
+
+    def _fail(self, key: str, expected: str) -> ModelError:
+        return ModelError(
+            f"{self._source}: {key} is {self._content.get(key)!r}, expected {expected}"
+        )
+
+    def text(self, key: str) -> str:
+        value = self._content.get(key)
+        if not isinstance(value, str) or not value:
+            raise self._fail(key, "text")
+        return value
+
+    def number(self, key: str, low: float, high: float) -> float:
+        value = self._content.get(key)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self._fail(key, "a number")
+        if not low <= value <= high:
+            raise self._fail(key, f"{low} to {high}")
+        return float(value)
+
+    def integer(self, key: str, low: int, high: int) -> int:
+        value = self.number(key, low, high)
+        if value != int(value):
+            raise self._fail(key, "a whole number")
+        return int(value)
+
+    def choice(self, key: str, choices: tuple[str, ...]) -> str:
+        value = self._content.get(key)
+        if value not in choices:
+            raise self._fail(key, f"one of {list(choices)}")
+        return str(value)
+
+    def sequence(self, key: str) -> list[Any]:
+        value = self._content.get(key)
+        if not isinstance(value, list):
+            raise self._fail(key, "a list")
+        return value
+
+    def mapping(self, key: str) -> Mapping[str, Any]:
+        value = self._content.get(key)
+        if not isinstance(value, Mapping):
+            raise self._fail(key, "an object")
+        return value

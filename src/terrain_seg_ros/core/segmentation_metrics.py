@@ -1,0 +1,114 @@
+"""Pooled confusion matrix and the scores drawn from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrain_seg_ros.core.errors import ModelError
+
+IGNORE = 255
+
+
+@dataclass(frozen=True)
+class SegmentationScores:
+    """Hold the scores of a pooled confusion matrix, per class name.
+
+    A class that is neither in the truth nor predicted has no score (None).
+    """
+
+    mean_iou: float
+    pixel_accuracy: float
+    iou: dict[str, float | None]
+    precision: dict[str, float | None]
+    recall: dict[str, float | None]
+    confusion: list[list[int]] = field(repr=False)
+    images: int
+
+
+class ConfusionMatrix:
+    """Pool predictions against truth, pixel by pixel.
+
+    Rows are the truth, columns the prediction. A labelled pixel that the prediction
+    leaves unlabelled (or gives an id beyond the classes) counts as missed.
+    """
+
+    def __init__(self, class_names: Sequence[str]) -> None:
+        """Start empty.
+
+        Args:
+            class_names: one name per class id, in the order of the ids.
+        """
+        self._names = list(class_names)
+        size = len(self._names)
+        self._counts: NDArray[np.int64] = np.zeros((size, size + 1), dtype=np.int64)
+        self._images = 0
+
+    def add(
+        self,
+        truth: NDArray[np.uint8],
+        prediction: NDArray[np.uint8],
+        *,
+        ignore: int = IGNORE,
+        images: int = 1,
+    ) -> None:
+        """Count one image, or a stack of them.
+
+        Args:
+            truth: (..., H, W) class ids.
+            prediction: same shape, class ids.
+            ignore: the truth value that does not count.
+            images: how many images the arrays hold.
+
+        Raises:
+            ModelError: the shapes differ, or the truth holds an unknown class id.
+        """
+        if truth.shape != prediction.shape:
+            raise ModelError(
+                f"truth {truth.shape} and prediction {prediction.shape} differ in shape; "
+                "resize the prediction to the mask"
+            )
+        size = len(self._names)
+        counted = truth != ignore
+        truth_ids = truth[counted].astype(np.int64)
+        if truth_ids.size and int(truth_ids.max()) >= size:
+            raise ModelError(
+                f"truth holds class id {int(truth_ids.max())}, but the model has only "
+                f"{size} classes; map the values by name or name the ignored one"
+            )
+        predicted = np.minimum(prediction[counted].astype(np.int64), size)
+        flat = np.bincount(truth_ids * (size + 1) + predicted, minlength=size * (size + 1))
+        self._counts += flat.reshape(size, size + 1)
+        self._images += images
+
+    def scores(self) -> SegmentationScores:
+        """Return the scores of everything added so far; the mean is over classes in the truth.
+
+        Raises:
+            ModelError: nothing labelled was added.
+        """
+        total = int(self._counts.sum())
+        if total == 0:
+            raise ModelError("no labelled pixel was seen; check the masks and the ignored value")
+        hits = np.diag(self._counts).astype(float)
+        in_truth = self._counts.sum(axis=1).astype(float)
+        predicted = self._counts.sum(axis=0)[: len(self._names)].astype(float)
+        union = in_truth + predicted - hits
+        iou = [_ratio(hit, whole) for hit, whole in zip(hits, union)]
+        present = [value for value, count in zip(iou, in_truth) if count > 0 and value is not None]
+        return SegmentationScores(
+            mean_iou=float(np.mean(present)),
+            pixel_accuracy=float(hits.sum() / total),
+            iou=dict(zip(self._names, iou)),
+            precision=dict(zip(self._names, map(_ratio, hits, predicted))),
+            recall=dict(zip(self._names, map(_ratio, hits, in_truth))),
+            confusion=self._counts[:, : len(self._names)].tolist(),
+            images=self._images,
+        )
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return float(part / whole) if whole > 0 else None

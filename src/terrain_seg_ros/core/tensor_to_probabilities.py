@@ -1,0 +1,41 @@
+"""The backend protocol: one input tensor in, three output tensors out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from terrain_seg_ros.core.types import U8
+
+
+@dataclass(frozen=True)
+class NetworkOutput:
+    """Hold what the network gives for N images, all uint8.
+
+    `mask` and `confidence` are (N, h, w), `probabilities` is (N, K, h, w), probability x 255.
+    The arrays may be views into the backend's own buffers, valid until its next call.
+    """
+
+    mask: U8
+    confidence: U8
+    probabilities: U8
+
+
+class Backend(Protocol):
+    """Run one model; made by `inference.registry`."""
+
+    name: str
+    precision: str
+    """One of fp32, bf16, fp16, int8: what the runtime really computes in."""
+
+    def __call__(self, tensor_nhwc_u8: U8) -> NetworkOutput:
+        """Run the network on (N, h, w, C) uint8.
+
+        Raises:
+            InferenceError: the tensor does not fit the model, or the runtime failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what the backend holds; calling again does nothing."""
+        ...

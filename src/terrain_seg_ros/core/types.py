@@ -1,0 +1,172 @@
+"""Values shared by the stages: frozen, checked on creation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrain_seg_ros.core.errors import GeometryError, MessageError, ModelError
+
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+UNLABELLED = 255
+"""The class id of a pixel that has no label."""
+
+
+class Reason(IntEnum):
+    """Say why a pixel or a cell is not observed; OBSERVED means that it is."""
+
+    OBSERVED = 0
+    OUTSIDE_VIEW = 1
+    TOO_FAR = 2
+    LOW_CONFIDENCE = 3
+    SHADOW = 4
+    SATURATION = 5
+    OWN_BODY = 6
+    STALE = 7
+    NO_TRANSFORM = 8
+    UNLABELLED = 9
+    HIDDEN = 10
+
+
+@dataclass(frozen=True)
+class CameraImage:
+    """Hold one decoded picture.
+
+    `pixels` is (H, W) grey or (H, W, 3) RGB, uint8. `stamp_ns` and `frame_id` (the optical
+    frame) are the input header's, unchanged.
+    """
+
+    pixels: U8
+    stamp_ns: int
+    frame_id: str
+
+    def __post_init__(self) -> None:
+        """Check shape and dtype."""
+        shape = self.pixels.shape
+        good = len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)
+        if not good or self.pixels.dtype != np.uint8 or min(shape) == 0:
+            raise MessageError(
+                f"image has shape {shape} and dtype {self.pixels.dtype}, "
+                "expected (H, W) or (H, W, 3) of uint8, not empty"
+            )
+
+    @property
+    def height_px(self) -> int:
+        """Return the number of rows."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width_px(self) -> int:
+        """Return the number of columns."""
+        return int(self.pixels.shape[1])
+
+
+@dataclass(frozen=True)
+class Transform:
+    """Hold `a_T_b`: p_a = rotation @ p_b + translation_m."""
+
+    rotation: F64
+    translation_m: F64
+
+    def __post_init__(self) -> None:
+        """Check shapes, finiteness and orthonormality."""
+        if self.rotation.shape != (3, 3) or self.translation_m.shape != (3,):
+            raise GeometryError(
+                f"transform has shapes {self.rotation.shape} and {self.translation_m.shape}, "
+                "expected (3, 3) and (3,)"
+            )
+        if not (np.isfinite(self.rotation).all() and np.isfinite(self.translation_m).all()):
+            raise GeometryError(
+                "transform holds a value that is not finite; check the TF publisher"
+            )
+        if not np.allclose(self.rotation @ self.rotation.T, np.eye(3), atol=1e-3):
+            raise GeometryError("transform's rotation is not orthonormal; check the quaternion")
+
+    def __matmul__(self, other: Transform) -> Transform:
+        """Return a_T_c from a_T_b and b_T_c."""
+        return Transform(
+            self.rotation @ other.rotation,
+            self.rotation @ other.translation_m + self.translation_m,
+        )
+
+    def inverse(self) -> Transform:
+        """Return b_T_a."""
+        return Transform(self.rotation.T.copy(), -self.rotation.T @ self.translation_m)
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Hold what the network says of one image, at tensor size and at image size.
+
+    `probabilities_khw` is (K, h, w) uint8, probability x 255, at tensor size;
+    `tensor_mask` and `tensor_confidence` (h, w) likewise; `mask` and `confidence` are (H, W)
+    uint8 at image size, mask 255 where unlabelled.
+    """
+
+    probabilities_khw: U8
+    tensor_mask: U8
+    tensor_confidence: U8
+    mask: U8
+    confidence: U8
+
+    def __post_init__(self) -> None:
+        """Check that the parts agree in shape."""
+        small = self.probabilities_khw.shape[1:]
+        if self.tensor_mask.shape != small or self.tensor_confidence.shape != small:
+            raise ModelError(
+                f"mask {self.tensor_mask.shape} and confidence {self.tensor_confidence.shape} "
+                f"do not fit probabilities {self.probabilities_khw.shape}"
+            )
+        if self.mask.shape != self.confidence.shape:
+            raise ModelError(
+                f"mask {self.mask.shape} and confidence {self.confidence.shape} differ"
+            )
+
+
+@dataclass(frozen=True)
+class GroundPatch:
+    """Hold where each tensor pixel meets the ground.
+
+    `x_m`, `y_m`, `z_m` are (h, w) float32 in the grid's frame, NaN where there is no ground;
+    `range_m` is the distance from the camera; `reason` is (h, w) uint8 of `Reason`.
+    """
+
+    x_m: F32
+    y_m: F32
+    z_m: F32
+    range_m: F32
+    reason: U8
+
+
+@dataclass(frozen=True)
+class GridSnapshot:
+    """Hold the fused grid at one moment.
+
+    All arrays are (rows, cols); row 0 is the lowest y, column 0 the lowest x; the origin is the
+    corner of cell (0, 0), a multiple of the resolution. `cost` is int8: 0 free, 1..98 graded,
+    100 lethal, -1 not observed. `hazard` is float32 0..1, NaN where not observed. `reason` is
+    uint8 of `Reason`.
+    """
+
+    cost: NDArray[np.int8]
+    hazard: F32
+    reason: U8
+    resolution_m: float
+    origin_x_m: float
+    origin_y_m: float
+    frame_id: str
+    stamp_ns: int
+
+    def __post_init__(self) -> None:
+        """Check that the layers agree."""
+        if not self.cost.shape == self.hazard.shape == self.reason.shape or self.cost.ndim != 2:
+            raise GeometryError(
+                f"grid layers differ: cost {self.cost.shape}, hazard {self.hazard.shape}, "
+                f"reason {self.reason.shape}"
+            )

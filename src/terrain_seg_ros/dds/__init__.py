@@ -1,0 +1,1 @@
+"""The node without ROS: Cyclone DDS on the wire."""

@@ -1,0 +1,1 @@
+"""Backends: small siblings that turn an image tensor into probabilities."""

@@ -1,0 +1,1 @@
+"""ROS messages to core values and back, by attribute access only."""

@@ -1,0 +1,1 @@
+"""What every live caller shares: session, slot, gate, watchdog, health."""

@@ -1,0 +1,1 @@
+"""Train, evaluate and export terrain segmentation networks; never installed on the vehicle."""
