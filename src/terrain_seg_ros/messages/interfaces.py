@@ -1,0 +1,213 @@
+"""The one table of topics: name, type, direction and quality of service.
+
+Names are relative: the launch file chooses the namespace (`terrain`). Those that begin with a
+slash are shared by all of ROS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from terrain_seg_ros.core.errors import ConfigError
+
+
+class Direction(str, Enum):
+    """Say which way a topic goes, seen from this node."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class Reliability(str, Enum):
+    """Say whether lost messages are sent again."""
+
+    RELIABLE = "reliable"
+    BEST_EFFORT = "best effort"
+
+
+class Durability(str, Enum):
+    """Say whether late joiners receive the last messages."""
+
+    VOLATILE = "volatile"
+    TRANSIENT_LOCAL = "transient local"
+
+
+@dataclass(frozen=True)
+class TopicSpec:
+    """Hold one row of the table.
+
+    `per_camera`: with several cameras each has this topic under its own name. `lazy`: computed
+    only while somebody subscribes. History is always keep-last, `depth` messages.
+    """
+
+    name: str
+    type: str
+    direction: Direction
+    reliability: Reliability
+    durability: Durability
+    depth: int
+    per_camera: bool
+    lazy: bool
+    text: str
+
+
+def _sensor(name: str, message_type: str, text: str) -> TopicSpec:
+    return TopicSpec(
+        name,
+        message_type,
+        Direction.IN,
+        Reliability.BEST_EFFORT,
+        Durability.VOLATILE,
+        1,
+        per_camera=True,
+        lazy=False,
+        text=text,
+    )
+
+
+def _transforms(name: str, durability: Durability, text: str) -> TopicSpec:
+    return TopicSpec(
+        name,
+        "tf2_msgs/msg/TFMessage",
+        Direction.IN,
+        Reliability.RELIABLE,
+        durability,
+        100,
+        per_camera=False,
+        lazy=False,
+        text=text,
+    )
+
+
+def _out(
+    name: str,
+    message_type: str,
+    text: str,
+    *,
+    latched: bool = False,
+    per_camera: bool = True,
+    lazy: bool = False,
+) -> TopicSpec:
+    return TopicSpec(
+        name,
+        message_type,
+        Direction.OUT,
+        Reliability.RELIABLE,
+        Durability.TRANSIENT_LOCAL if latched else Durability.VOLATILE,
+        1,
+        per_camera=per_camera,
+        lazy=lazy,
+        text=text,
+    )
+
+
+INTERFACES: tuple[TopicSpec, ...] = (
+    _sensor(
+        "image",
+        "sensor_msgs/msg/Image",
+        "Camera image: rgb8, bgr8, rgba8, bgra8, mono8, mono16 or bayer_*.",
+    ),
+    _sensor(
+        "image/compressed",
+        "sensor_msgs/msg/CompressedImage",
+        "Camera image as JPEG or PNG, instead of `image`.",
+    ),
+    _sensor(
+        "camera_info",
+        "sensor_msgs/msg/CameraInfo",
+        "Intrinsics of the image; region of interest and binning are honoured.",
+    ),
+    _transforms("/tf", Durability.VOLATILE, "Moving transforms, used at the image's stamp."),
+    _transforms("/tf_static", Durability.TRANSIENT_LOCAL, "Fixed transforms."),
+    _out(
+        "mask",
+        "sensor_msgs/msg/Image",
+        "mono8 of the image's size: class id, 255 where unlabelled.",
+    ),
+    _out(
+        "confidence",
+        "sensor_msgs/msg/Image",
+        "mono8 of the mask's size: probability of the mask's class, times 255.",
+    ),
+    _out(
+        "label_info",
+        "vision_msgs/msg/LabelInfo",
+        "Names of the class ids; sent before the first mask.",
+        latched=True,
+    ),
+    _out(
+        "color_mask",
+        "sensor_msgs/msg/Image",
+        "rgb8: the mask in the classes' colours.",
+        lazy=True,
+    ),
+    _out(
+        "overlay",
+        "sensor_msgs/msg/Image",
+        "rgb8: the mask's colours over the camera image.",
+        lazy=True,
+    ),
+    _out(
+        "points",
+        "sensor_msgs/msg/PointCloud2",
+        "Organised cloud in the optical frame, one point per mask pixel: x, y, z (NaN where there "
+        "is no ground), label, confidence.",
+        lazy=True,
+    ),
+    _out(
+        "hazard_points",
+        "sensor_msgs/msg/PointCloud2",
+        "Hazard pixels on the ground in the grid's frame, at most 24,000.",
+    ),
+    _out(
+        "hazard_grid",
+        "nav_msgs/msg/OccupancyGrid",
+        "Fused rolling grid: 0 free, 1 to 98 graded, 100 hazard, -1 not observed.",
+        latched=True,
+        per_camera=False,
+    ),
+    _out(
+        "hazard_reason",
+        "nav_msgs/msg/OccupancyGrid",
+        "Why a cell is not observed, as a reason code; 0 where it is observed.",
+        latched=True,
+        per_camera=False,
+    ),
+    _out(
+        "/diagnostics",
+        "diagnostic_msgs/msg/DiagnosticArray",
+        "Rates, latencies, drops with their reason, backend and state, once a second.",
+        per_camera=False,
+    ),
+)
+
+
+def topic(name: str) -> TopicSpec:
+    """Return the row of a topic by its name in the table.
+
+    Raises:
+        ConfigError: there is no such row.
+    """
+    for spec in INTERFACES:
+        if spec.name == name:
+            return spec
+    raise ConfigError(f"topic {name!r} is not in the table; it has {[s.name for s in INTERFACES]}")
+
+
+def resolve(spec: TopicSpec, camera: str, camera_count: int) -> str:
+    """Return a topic's name for one camera: prefixed only where there are several.
+
+    Raises:
+        ConfigError: there are several cameras and this one has no name.
+    """
+    if not spec.per_camera or camera_count <= 1:
+        return spec.name
+    if not camera.strip("/"):
+        raise ConfigError(f"one of {camera_count} cameras has no name; give each a unique one")
+    return f"{camera.strip('/')}/{spec.name}"
+
+
+def topics(direction: Direction) -> tuple[TopicSpec, ...]:
+    """Return the rows of one direction, in the table's order."""
+    return tuple(spec for spec in INTERFACES if spec.direction is direction)
