@@ -16,6 +16,8 @@ class Recipe:
     """Hold the settings of one run; every key must stand in the YAML file."""
 
     name: str
+    version: str
+    encoder_credit: str
     dataset: str
     input_size_px: int
     decoder_channels: list[int]

@@ -81,3 +81,21 @@ def split_by_rover_clock(
         else:
             train.extend(usable)
     return ClockSplit(train=tuple(train), validation=tuple(validation))
+
+
+def smallest_gap_s(split: ClockSplit) -> int:
+    """Return the smallest clock distance between a training and a validation image, in seconds.
+
+    Raises:
+        ConfigError: one of the two is empty.
+    """
+    if not split.train or not split.validation:
+        raise ConfigError(
+            f"the split has {len(split.train)} training and {len(split.validation)} validation "
+            "images, expected some of each; check train.txt and val.txt"
+        )
+    marked = sorted(
+        [(spacecraft_clock_s(stem), True) for stem in split.train]
+        + [(spacecraft_clock_s(stem), False) for stem in split.validation]
+    )
+    return min(b[0] - a[0] for a, b in zip(marked, marked[1:]) if a[1] != b[1])

@@ -1,0 +1,157 @@
+"""Whether runtimes agree on one exported model, and what a lower precision costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrain_seg_ros.core.errors import ModelError
+from terrain_seg_ros.core.segmentation_metrics import ConfusionMatrix, SegmentationScores
+from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
+from terrain_seg_ros.core.types import U8
+from terrain_training.calibration import CalibrationCounts
+
+MIN_MASK_AGREEMENT = 0.999
+MAX_PROBABILITY_STEP = 2
+"""Tolerances at float32: share of equal mask pixels, and bytes of probability (x 255)."""
+
+CLEAR_MARGIN = 0.1
+"""Between the two largest float32 probabilities; above it a pixel should not change class."""
+
+Run = Callable[[U8], NetworkOutput]
+Batch = tuple[U8, U8]
+"""Tensors (N, h, w, C) and masks (N, h, w) with 255 where unlabelled."""
+
+
+class Runner(Protocol):
+    """Be anything that runs the exported model."""
+
+    name: str
+    precision: str
+
+    def __call__(self, tensor_nhwc_u8: U8) -> NetworkOutput:
+        """Run the network on (N, h, w, C) uint8."""
+        ...
+
+
+@dataclass(frozen=True)
+class ParityRow:
+    """Hold what one backend and precision loses against float32 in ONNX Runtime."""
+
+    backend: str
+    precision: str
+    images: int
+    mean_iou_loss: float
+    dangerous_recall_loss: float
+    clear_margin_changed: float
+    mask_agreement: float
+
+
+@dataclass(frozen=True)
+class ModelScores:
+    """Hold the reference scores of an exported model and its parity table."""
+
+    scores: SegmentationScores
+    calibration_error: float
+    parity: tuple[dict[str, object], ...]
+
+
+def check_float32(reference: Run, others: Mapping[str, Run], images: U8) -> None:
+    """Check that other float32 runs give what the reference gives.
+
+    Raises:
+        ModelError: masks agree on too few pixels, or a probability is too far off.
+    """
+    expected = [_copied(reference(image[None])) for image in images]
+    for name, run in others.items():
+        given = [_copied(run(image[None])) for image in images]
+        agreement = float(np.mean([np.mean(a.mask == b.mask) for a, b in zip(expected, given)]))
+        step = max(_largest_step(a, b) for a, b in zip(expected, given))
+        if agreement < MIN_MASK_AGREEMENT or step > MAX_PROBABILITY_STEP:
+            raise ModelError(
+                f"{name} agrees with the reference on {agreement:.5f} of the mask and is up to "
+                f"{step}/255 off in probability, expected at least {MIN_MASK_AGREEMENT} and at "
+                f"most {MAX_PROBABILITY_STEP}/255, over {len(images)} images; do not ship this file"
+            )
+
+
+def score_model(
+    reference: Runner, others: Iterable[Runner], batches: Iterable[Batch], *, taxonomy: Taxonomy
+) -> ModelScores:
+    """Score an exported model over labelled images, once per runner.
+
+    Args:
+        reference: float32.
+        others: what is compared with the reference, at any precision.
+        batches: tensors and masks, all labelled at tensor size.
+        taxonomy: names and hazards; the class of the largest hazard is the dangerous one.
+    """
+    confusion = ConfusionMatrix(taxonomy.names)
+    calibration = CalibrationCounts()
+    rows = [_Comparison(runner, taxonomy) for runner in others]
+    for tensors, masks in batches:
+        output = _copied(reference(tensors))
+        confusion.add(masks, output.mask, images=len(masks))
+        calibration.add(masks, output.mask, output.confidence)
+        for row in rows:
+            row.add(tensors, masks, output)
+    scores = confusion.scores()
+    return ModelScores(
+        scores=scores,
+        calibration_error=calibration.expected_error(),
+        parity=tuple(asdict(row.result(scores)) for row in rows),
+    )
+
+
+class _Comparison:
+    def __init__(self, runner: Runner, taxonomy: Taxonomy) -> None:
+        self._runner = runner
+        self._confusion = ConfusionMatrix(taxonomy.names)
+        self._dangerous = taxonomy.names[int(np.argmax(taxonomy.hazards()))]
+        self._pixels = self._equal = self._clear = self._changed = 0
+
+    def add(self, tensors: U8, masks: U8, expected: NetworkOutput) -> None:
+        given = self._runner(tensors)
+        self._confusion.add(masks, given.mask, images=len(masks))
+        equal = given.mask == expected.mask
+        clear = _margin(expected.probabilities) > CLEAR_MARGIN
+        self._pixels += equal.size
+        self._equal += int(equal.sum())
+        self._clear += int(clear.sum())
+        self._changed += int((clear & ~equal).sum())
+
+    def result(self, reference: SegmentationScores) -> ParityRow:
+        own = self._confusion.scores()
+        recall = (reference.recall[self._dangerous], own.recall[self._dangerous])
+        return ParityRow(
+            backend=self._runner.name,
+            precision=self._runner.precision,
+            images=own.images,
+            mean_iou_loss=round(reference.mean_iou - own.mean_iou, 6),
+            dangerous_recall_loss=round((recall[0] or 0.0) - (recall[1] or 0.0), 6),
+            clear_margin_changed=round(self._changed / max(self._clear, 1), 6),
+            mask_agreement=round(self._equal / self._pixels, 6),
+        )
+
+
+def _margin(probabilities_nkhw: U8) -> NDArray[np.float32]:
+    ordered = np.sort(probabilities_nkhw, axis=1).astype(np.float32)
+    return np.asarray((ordered[:, -1] - ordered[:, -2]) / np.float32(255.0), dtype=np.float32)
+
+
+def _largest_step(first: NetworkOutput, second: NetworkOutput) -> int:
+    difference = first.probabilities.astype(np.int16) - second.probabilities.astype(np.int16)
+    return int(np.abs(difference).max())
+
+
+def _copied(output: NetworkOutput) -> NetworkOutput:
+    return NetworkOutput(
+        mask=np.array(output.mask),
+        confidence=np.array(output.confidence),
+        probabilities=np.array(output.probabilities),
+    )
