@@ -128,6 +128,27 @@ def encode_image(types: Types, pixels: U8, encoding: str, header: Any) -> Any:
     )
 
 
+def encode_compressed(types: Types, pixels: U8, file_format: str, header: Any) -> Any:
+    """Return pixels as a sensor_msgs/CompressedImage.
+
+    Args:
+        types: message classes.
+        pixels: (H, W) grey or (H, W, 3) RGB.
+        file_format: "jpeg" or "png"; never jpeg for class ids, whose values it changes.
+        header: the header; it is used as it is.
+
+    Raises:
+        MessageError: the format is another one.
+    """
+    if file_format not in {"jpeg", "png"}:
+        raise MessageError(f"cannot compress as {file_format!r}; use jpeg or png")
+    stored = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
+    _, data = cv2.imencode(f".{file_format}", stored)
+    return types("sensor_msgs/msg/CompressedImage")(
+        header=header, format=file_format, data=sequence_of(types, data)
+    )
+
+
 def flat_bytes(data: Any) -> U8:
     """Return the data field of any message class as flat uint8, without a copy.
 

@@ -1,0 +1,135 @@
+"""Grids: the fused grid to nav_msgs/OccupancyGrid, and any OccupancyGrid to arrays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrain_seg_ros.core.errors import MessageError
+from terrain_seg_ros.core.types import GridSnapshot
+from terrain_seg_ros.messages.header_message import make_header, make_time, stamp_ns
+from terrain_seg_ros.messages.message_types import Types, sequence_of
+
+SIDE_LIMIT_CELLS = 32767
+RESOLUTION_LIMIT_M = 1e-6
+"""Nav2's static layer refuses grids beyond these."""
+
+
+@dataclass(frozen=True)
+class GridValues:
+    """Hold an OccupancyGrid.
+
+    `values` is (rows, cols), row 0 the lowest y, column 0 the lowest x; the origin is the corner
+    of cell (0, 0) in `frame_id`.
+    """
+
+    values: NDArray[np.int8]
+    resolution_m: float
+    origin_x_m: float
+    origin_y_m: float
+    frame_id: str
+    stamp_ns: int
+
+    def __post_init__(self) -> None:
+        """Check what Nav2 checks."""
+        rows, cols = self.values.shape
+        if not (1 <= rows <= SIDE_LIMIT_CELLS and 1 <= cols <= SIDE_LIMIT_CELLS):
+            raise MessageError(
+                f"grid has {cols}x{rows} cells, expected 1 to {SIDE_LIMIT_CELLS} a side; "
+                "change its size or resolution"
+            )
+        if not (math.isfinite(self.resolution_m) and self.resolution_m >= RESOLUTION_LIMIT_M):
+            raise MessageError(
+                f"grid resolution is {self.resolution_m} m, expected {RESOLUTION_LIMIT_M} or more"
+            )
+        if not (math.isfinite(self.origin_x_m) and math.isfinite(self.origin_y_m)):
+            raise MessageError(
+                f"grid origin is ({self.origin_x_m}, {self.origin_y_m}), expected finite metres"
+            )
+        if not self.frame_id:
+            raise MessageError("grid has an empty frame_id; name a frame such as odom")
+
+
+def encode_cost_grid(types: Types, snapshot: GridSnapshot) -> Any:
+    """Return the cost as an OccupancyGrid: 0 free, 1 to 98 graded, 100 hazard, -1 not observed.
+
+    Raises:
+        MessageError: Nav2 would refuse the grid or misread a value.
+    """
+    cost = snapshot.cost
+    if cost.size and (cost.min() < -1 or cost.max() > 100 or bool((cost == 99).any())):
+        raise MessageError(
+            f"cost spans {cost.min()} to {cost.max()}, expected -1 to 100 without 99, which Nav2 "
+            "reads as free"
+        )
+    return _encode(types, snapshot, cost)
+
+
+def encode_reason_grid(types: Types, snapshot: GridSnapshot) -> Any:
+    """Return the reasons as an OccupancyGrid of `Reason` codes, 0 where a cell is observed.
+
+    Raises:
+        MessageError: Nav2 would refuse the grid.
+    """
+    return _encode(types, snapshot, snapshot.reason.astype(np.int8))
+
+
+def decode_grid(message: Any) -> GridValues:
+    """Return the values of an OccupancyGrid.
+
+    Raises:
+        MessageError: size, data, resolution, frame or origin cannot be used.
+    """
+    info, pose = message.info, message.info.origin
+    q = pose.orientation
+    if (q.x, q.y, q.z, q.w) != (0.0, 0.0, 0.0, 1.0):
+        raise MessageError(
+            f"grid origin has quaternion ({q.x}, {q.y}, {q.z}, {q.w}), expected (0, 0, 0, 1); "
+            "rotated grids are not read"
+        )
+    flat = np.asarray(message.data, dtype=np.int8)
+    rows, cols = int(info.height), int(info.width)
+    if flat.size != rows * cols:
+        raise MessageError(f"grid of {cols}x{rows} cells has {flat.size} values; check it")
+    return GridValues(
+        values=flat.reshape(rows, cols),
+        resolution_m=float(info.resolution),
+        origin_x_m=float(pose.position.x),
+        origin_y_m=float(pose.position.y),
+        frame_id=str(message.header.frame_id),
+        stamp_ns=stamp_ns(message.header),
+    )
+
+
+def _encode(types: Types, snapshot: GridSnapshot, values: NDArray[np.int8]) -> Any:
+    grid = GridValues(
+        values=values,
+        resolution_m=snapshot.resolution_m,
+        origin_x_m=snapshot.origin_x_m,
+        origin_y_m=snapshot.origin_y_m,
+        frame_id=snapshot.frame_id,
+        stamp_ns=snapshot.stamp_ns,
+    )
+    rows, cols = values.shape
+    point = types("geometry_msgs/msg/Point")
+    quaternion = types("geometry_msgs/msg/Quaternion")
+    origin = types("geometry_msgs/msg/Pose")(
+        position=point(x=float(grid.origin_x_m), y=float(grid.origin_y_m), z=0.0),
+        orientation=quaternion(x=0.0, y=0.0, z=0.0, w=1.0),
+    )
+    info = types("nav_msgs/msg/MapMetaData")(
+        map_load_time=make_time(types, grid.stamp_ns),
+        resolution=float(grid.resolution_m),
+        width=cols,
+        height=rows,
+        origin=origin,
+    )
+    return types("nav_msgs/msg/OccupancyGrid")(
+        header=make_header(types, grid.stamp_ns, grid.frame_id),
+        info=info,
+        data=sequence_of(types, values),
+    )

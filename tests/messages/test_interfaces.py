@@ -1,0 +1,76 @@
+import pytest
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.messages.interfaces import INTERFACES, Direction, resolve, topic, topics
+
+# The contract's rows: type, direction, reliability, durability, depth.
+CONTRACT = {
+    "image": ("sensor_msgs/msg/Image", "in", "best effort", "volatile", 1),
+    "image/compressed": ("sensor_msgs/msg/CompressedImage", "in", "best effort", "volatile", 1),
+    "camera_info": ("sensor_msgs/msg/CameraInfo", "in", "best effort", "volatile", 1),
+    "/tf": ("tf2_msgs/msg/TFMessage", "in", "reliable", "volatile", 100),
+    "/tf_static": ("tf2_msgs/msg/TFMessage", "in", "reliable", "transient local", 100),
+    "mask": ("sensor_msgs/msg/Image", "out", "reliable", "volatile", 1),
+    "confidence": ("sensor_msgs/msg/Image", "out", "reliable", "volatile", 1),
+    "label_info": ("vision_msgs/msg/LabelInfo", "out", "reliable", "transient local", 1),
+    "color_mask": ("sensor_msgs/msg/Image", "out", "reliable", "volatile", 1),
+    "overlay": ("sensor_msgs/msg/Image", "out", "reliable", "volatile", 1),
+    "points": ("sensor_msgs/msg/PointCloud2", "out", "reliable", "volatile", 1),
+    "hazard_points": ("sensor_msgs/msg/PointCloud2", "out", "reliable", "volatile", 1),
+    "hazard_grid": ("nav_msgs/msg/OccupancyGrid", "out", "reliable", "transient local", 1),
+    "hazard_reason": ("nav_msgs/msg/OccupancyGrid", "out", "reliable", "transient local", 1),
+    "/diagnostics": ("diagnostic_msgs/msg/DiagnosticArray", "out", "reliable", "volatile", 1),
+}
+
+
+def test_table_is_the_contract():
+    table = {
+        s.name: (s.type, s.direction.value, s.reliability.value, s.durability.value, s.depth)
+        for s in INTERFACES
+    }
+    assert table == CONTRACT
+    assert len(INTERFACES) == len(CONTRACT)
+
+
+def test_pictures_and_clouds_are_lazy():
+    assert {s.name for s in INTERFACES if s.lazy} == {"color_mask", "overlay", "points"}
+
+
+def test_the_grid_and_shared_topics_are_not_per_camera():
+    single = {s.name for s in INTERFACES if not s.per_camera}
+    assert single == {"/tf", "/tf_static", "hazard_grid", "hazard_reason", "/diagnostics"}
+
+
+def test_every_row_has_a_sentence():
+    for spec in INTERFACES:
+        assert spec.text[0].isupper() or spec.text.startswith(("mono8", "rgb8"))
+        assert spec.text.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "camera", "count", "expected"),
+    [
+        ("mask", "front", 1, "mask"),
+        ("mask", "", 1, "mask"),
+        ("mask", "front", 2, "front/mask"),
+        ("mask", "/front/", 2, "front/mask"),
+        ("hazard_grid", "front", 2, "hazard_grid"),
+        ("/tf", "front", 2, "/tf"),
+    ],
+)
+def test_camera_prefix(name, camera, count, expected):
+    assert resolve(topic(name), camera, count) == expected
+
+
+def test_nameless_camera_among_several_is_refused():
+    with pytest.raises(ConfigError, match="one of 2 cameras has no name"):
+        resolve(topic("mask"), "/", 2)
+
+
+def test_unknown_topic_is_named():
+    with pytest.raises(ConfigError, match="'maks' is not in the table"):
+        topic("maks")
+
+
+def test_directions_split_the_table():
+    assert topics(Direction.IN) + topics(Direction.OUT) == INTERFACES
