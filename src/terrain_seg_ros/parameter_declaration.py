@@ -1,0 +1,290 @@
+"""The one declaration of every parameter; values stand only in config/*.param.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["bool", "int", "float", "text", "texts"]
+Value = bool | int | float | str | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """Hold one row: what a parameter means and which values it takes.
+
+    `low` and `high` bound numbers, both inclusive; `choices` bounds texts where not empty.
+    `dynamic` parameters may change while running. A name that ends in `.<class>` stands for one
+    parameter per class of the model.
+    """
+
+    name: str
+    kind: Kind
+    text: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    dynamic: bool = False
+
+    @property
+    def is_family(self) -> bool:
+        """Say whether the row stands for many parameters, none of them required."""
+        return self.name.endswith(".<class>")
+
+
+def _number(
+    name: str,
+    text: str,
+    *,
+    unit: str = "",
+    low: float,
+    high: float,
+    dynamic: bool = False,
+) -> ParameterSpec:
+    return ParameterSpec(name, "float", text, unit, low, high, dynamic=dynamic)
+
+
+def _integer(
+    name: str, text: str, *, low: int, high: int, unit: str = "", dynamic: bool = False
+) -> ParameterSpec:
+    return ParameterSpec(name, "int", text, unit, low, high, dynamic=dynamic)
+
+
+def _choice(name: str, text: str, *choices: str) -> ParameterSpec:
+    return ParameterSpec(name, "text", text, choices=choices)
+
+
+def _flag(name: str, text: str, *, dynamic: bool = False) -> ParameterSpec:
+    return ParameterSpec(name, "bool", text, dynamic=dynamic)
+
+
+def _text(name: str, text: str) -> ParameterSpec:
+    return ParameterSpec(name, "text", text)
+
+
+_INPUT = (
+    ParameterSpec("cameras", "texts", "Names of the cameras; topics get them as prefix if > 1."),
+    _choice("image_transport", "How images arrive.", "raw", "compressed"),
+    _text("image_topic", "Image topic, relative; compressed images add `/compressed`."),
+    _text("camera_info_topic", "CameraInfo topic, relative."),
+    _choice("input_reliability", "Quality of service of the inputs.", "best_effort", "reliable"),
+    _integer("input_depth", "Messages kept per input; more than 1 adds lag.", low=1, high=100),
+    _number(
+        "horizontal_fov_rad",
+        "Field of view used until a camera_info arrives; 0 demands one.",
+        unit="rad",
+        low=0.0,
+        high=3.0,
+    ),
+    _number(
+        "max_rate_hz",
+        "Images taken per second and camera; more are dropped. 0 is no limit.",
+        unit="Hz",
+        low=0.0,
+        high=1000.0,
+        dynamic=True,
+    ),
+    _number(
+        "time.max_future_s",
+        "An image stamped further ahead of the clock is refused; 0 switches the check off.",
+        unit="s",
+        low=0.0,
+        high=1e6,
+        dynamic=True,
+    ),
+    _number(
+        "time.max_age_s",
+        "An image stamped further behind the clock is refused; 0 switches the check off.",
+        unit="s",
+        low=0.0,
+        high=1e6,
+        dynamic=True,
+    ),
+)
+
+_INFERENCE = (
+    _text("model", "Shipped model, or a path to model.onnx or its folder."),
+    _choice(
+        "backend",
+        "Runtime; auto takes the fastest installed one that passes parity.",
+        "auto",
+        "onnxruntime",
+        "openvino",
+        "tensorrt",
+        "constant",
+    ),
+    _choice(
+        "precision",
+        "What the runtime computes in; auto takes the fastest that passes parity.",
+        "auto",
+        "fp32",
+        "bf16",
+        "fp16",
+        "int8",
+    ),
+    _integer("threads", "Threads of the runtime; 0 lets it choose.", low=0, high=256),
+    _flag("deterministic", "Give the same bytes each time: fp32, and onnxruntime for auto."),
+)
+
+_GEOMETRY = (
+    _text("grid_frame", "Frame of the grid; it must not move with the vehicle."),
+    _text("base_frame", "Frame of the vehicle; its x-y plane lies where the wheels touch."),
+    _number("tf_cache_s", "Seconds of transforms kept.", unit="s", low=0.1, high=600.0),
+    _flag("mounting.use_tf", "Take the camera's pose from TF, not from the six values below."),
+    *(
+        _number(
+            f"mounting.{axis}_m",
+            f"Camera position in base_frame, {axis}.",
+            unit="m",
+            low=-1000.0,
+            high=1000.0,
+        )
+        for axis in ("x", "y", "z")
+    ),
+    *(
+        _number(
+            f"mounting.{axis}_rad",
+            f"Camera body {axis} in base_frame{note}.",
+            unit="rad",
+            low=-3.15,
+            high=3.15,
+        )
+        for axis, note in (("roll", ""), ("pitch", ", positive looks down"), ("yaw", ""))
+    ),
+    _choice(
+        "ground.plane",
+        "Ground model: the plane of the wheels, or a level one below the vehicle.",
+        "vehicle_plane",
+        "gravity_plane",
+    ),
+    _number(
+        "ground.plane_height_m",
+        "Height of the ground in base_frame.",
+        unit="m",
+        low=-1000.0,
+        high=1000.0,
+    ),
+    _number(
+        "ground.max_range_m",
+        "Ground further from the camera is not observed.",
+        unit="m",
+        low=0.1,
+        high=10000.0,
+        dynamic=True,
+    ),
+    _number(
+        "ground.max_ground_sample_m",
+        "Ground that a pixel covers by more than this is not observed.",
+        unit="m",
+        low=0.001,
+        high=1000.0,
+        dynamic=True,
+    ),
+)
+
+_GRID = (
+    _number("grid.resolution_m", "Side of a cell.", unit="m", low=0.001, high=100.0),
+    _number("grid.size_m", "Side of the square grid.", unit="m", low=0.1, high=10000.0),
+    _number(
+        "grid.prior_strength",
+        "Evidence of all classes alike that each cell starts with.",
+        low=0.001,
+        high=1000.0,
+        dynamic=True,
+    ),
+    _number(
+        "grid.max_evidence",
+        "Evidence that a cell holds at most; smaller forgets faster.",
+        low=0.01,
+        high=1e6,
+        dynamic=True,
+    ),
+    _number(
+        "grid.decay_s",
+        "Time constant of forgetting; 0 never forgets.",
+        unit="s",
+        low=0.0,
+        high=1e6,
+        dynamic=True,
+    ),
+    _number(
+        "cost.hazard_threshold",
+        "Cells of at least this hazard are lethal.",
+        low=0.0,
+        high=1.0,
+        dynamic=True,
+    ),
+    _number(
+        "cost.min_evidence",
+        "Cells of less evidence are not observed.",
+        low=0.0,
+        high=1e6,
+        dynamic=True,
+    ),
+    _number(
+        "observability.min_confidence",
+        "Pixels of less confidence are not observed.",
+        low=0.0,
+        high=1.0,
+        dynamic=True,
+    ),
+    _integer(
+        "observability.shadow_level",
+        "Pixels this dark or darker are not observed; 0 takes only black ones.",
+        low=0,
+        high=254,
+        dynamic=True,
+    ),
+    _integer(
+        "observability.saturation_level",
+        "Pixels this bright or brighter are not observed.",
+        low=1,
+        high=255,
+        dynamic=True,
+    ),
+    _number(
+        "hazard.<class>",
+        "Hazard of a class of the model, by name; the model's card holds the rest.",
+        low=0.0,
+        high=1.0,
+        dynamic=True,
+    ),
+    _number(
+        "watchdog.stale_after_s",
+        "Without a good image for this long the grid turns unknown; 0 switches it off.",
+        unit="s",
+        low=0.0,
+        high=1e6,
+        dynamic=True,
+    ),
+)
+
+_OUTPUT = (
+    _flag("points_enable", "Offer the organised cloud `points`.", dynamic=True),
+    _integer(
+        "points_decimation",
+        "Every n-th row and column of the image becomes a point.",
+        low=1,
+        high=64,
+        dynamic=True,
+    ),
+    _number(
+        "hazard_points.min_height_m",
+        "Height given to hazard points; costmaps ignore points outside their own band.",
+        unit="m",
+        low=-1000.0,
+        high=1000.0,
+        dynamic=True,
+    ),
+    _number(
+        "overlay_alpha",
+        "Weight of the colours in `overlay`.",
+        low=0.0,
+        high=1.0,
+        dynamic=True,
+    ),
+)
+
+DECLARATION: tuple[ParameterSpec, ...] = _INPUT + _INFERENCE + _GEOMETRY + _GRID + _OUTPUT
+"""Every parameter, in the order of the README's table."""

@@ -1,0 +1,94 @@
+"""Read a ROS parameter file and pick what is meant for this node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from terrain_seg_ros.core.errors import ConfigError
+
+NODE_NAME = "terrain_seg"
+FILE_LIMIT_BYTES = 256 * 1024
+DEPTH_LIMIT = 8
+_ROS_OWN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+"""Parameters that ROS itself declares for every node; its rim honours them."""
+
+
+def read_parameter_file(path: Path | str) -> dict[str, Any]:
+    """Return the values of a ROS parameter file that are meant for this node, by dotted name.
+
+    Raises:
+        ConfigError: it is no readable parameter file, or keyed to other nodes only.
+    """
+    content = _read_yaml(Path(path))
+    sections: list[tuple[str, Mapping[Any, Any]]] = []
+    _find_sections(content, "", sections, str(path))
+    ours = [item for item in sections if item[0].rsplit("/", 1)[-1] in {"**", NODE_NAME}]
+    if not ours:
+        others = [name for name, _ in sections]
+        found = f"is keyed to {others}" if others else "holds no `ros__parameters`"
+        raise ConfigError(
+            f"{path}: the file {found}, expected `/**:` or `{NODE_NAME}:` with "
+            "`ros__parameters:` below it"
+        )
+    ours.sort(key=lambda item: not item[0].endswith("**"))
+    values: dict[str, Any] = {}
+    for _, section in ours:
+        flat: dict[str, Any] = {}
+        _flatten(section, "", flat, str(path))
+        values.update(flat)
+    return values
+
+
+def _read_yaml(path: Path) -> Mapping[Any, Any]:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(FILE_LIMIT_BYTES + 1)
+        if len(data) > FILE_LIMIT_BYTES:
+            raise ConfigError(f"{path}: larger than {FILE_LIMIT_BYTES} bytes; is it the right one?")
+        text = data.decode("utf-8")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise ConfigError(f"{path}: holds a YAML alias, which ROS does not read; write it out")
+        content = yaml.safe_load(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path}: is not valid YAML: {reason}") from error
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{path}: holds no mapping; expected `/**:` with `ros__parameters:`")
+    return content
+
+
+def _find_sections(
+    content: Mapping[Any, Any],
+    prefix: str,
+    sections: list[tuple[str, Mapping[Any, Any]]],
+    source: str,
+) -> None:
+    """Collect (node name, its parameters), also where namespaces are nested."""
+    if prefix.count("/") > DEPTH_LIMIT:
+        raise ConfigError(f"{source}: is nested too deeply; expected node, ros__parameters, values")
+    for key, value in content.items():
+        if key == "ros__parameters":
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{source}: `ros__parameters` of {prefix!r} holds no values")
+            sections.append((prefix or "/", value))
+        elif isinstance(value, Mapping):
+            _find_sections(value, f"{prefix}/{str(key).strip('/')}", sections, source)
+
+
+def _flatten(section: Mapping[Any, Any], prefix: str, flat: dict[str, Any], source: str) -> None:
+    if prefix.count(".") > DEPTH_LIMIT:
+        raise ConfigError(f"{source}: parameters are nested too deeply at {prefix!r}")
+    for key, value in section.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            _flatten(value, f"{name}.", flat, source)
+        elif name in flat:
+            raise ConfigError(f"{source}: parameter {name!r} is given twice; remove one")
+        elif not name.startswith(_ROS_OWN):
+            flat[name] = value

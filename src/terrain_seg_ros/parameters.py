@@ -1,0 +1,235 @@
+"""Read, check and hand out parameters: the shipped file first, the user's on top."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.resources
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, cast
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.parameter_declaration import DECLARATION, ParameterSpec, Value
+from terrain_seg_ros.parameter_file import read_parameter_file
+
+__all__ = [
+    "DECLARATION",
+    "ParameterSpec",
+    "Parameters",
+    "load_parameters",
+    "parameter_spec",
+    "shipped_parameter_file",
+]
+
+GRID_SIDE_LIMIT_CELLS = 4096
+"""Keeps a mistyped resolution from asking for gigabytes; OccupancyGrid itself ends at 32767."""
+_FAMILY = "hazard."
+_TOPIC = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$")
+_SPECS = {spec.name: spec for spec in DECLARATION}
+
+
+def parameter_spec(name: str) -> ParameterSpec:
+    """Return the row that declares a parameter.
+
+    Raises:
+        ConfigError: no row does; the message names the nearest ones.
+    """
+    if name in _SPECS and not _SPECS[name].is_family:
+        return _SPECS[name]
+    if name.startswith(_FAMILY) and len(name) > len(_FAMILY):
+        return _SPECS[f"{_FAMILY}<class>"]
+    near = difflib.get_close_matches(name, list(_SPECS), n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "the README lists all of them"
+    raise ConfigError(f"parameter {name!r} is unknown; {hint}")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Hold a complete and checked set of values."""
+
+    values: Mapping[str, Value]
+
+    def __post_init__(self) -> None:
+        """Check every value, that none is missing, and that they fit together."""
+        checked = {name: _checked(name, value) for name, value in self.values.items()}
+        missing = [s.name for s in DECLARATION if not s.is_family and s.name not in checked]
+        if missing:
+            raise ConfigError(
+                f"parameter {missing[0]!r} has no value ({len(missing)} missing); "
+                "load a shipped parameter file first"
+            )
+        object.__setattr__(self, "values", MappingProxyType(checked))
+        _check_together(self)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names, sorted."""
+        return iter(sorted(self.values))
+
+    def text(self, name: str) -> str:
+        """Return a text."""
+        return cast(str, self._get(name, "text"))
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a list of texts."""
+        return cast("tuple[str, ...]", self._get(name, "texts"))
+
+    def number(self, name: str) -> float:
+        """Return a floating-point number."""
+        return cast(float, self._get(name, "float"))
+
+    def integer(self, name: str) -> int:
+        """Return a whole number."""
+        return cast(int, self._get(name, "int"))
+
+    def flag(self, name: str) -> bool:
+        """Return a truth value."""
+        return cast(bool, self._get(name, "bool"))
+
+    def hazards(self) -> dict[str, float]:
+        """Return the hazards that were set, by class name."""
+        return {
+            name.removeprefix(_FAMILY): cast(float, value)
+            for name, value in self.values.items()
+            if name.startswith(_FAMILY)
+        }
+
+    def with_values(self, changes: Mapping[str, Any], *, running: bool = False) -> Parameters:
+        """Return the set with some values replaced.
+
+        Args:
+            changes: values by name.
+            running: the node is at work, so only dynamic parameters may change.
+
+        Raises:
+            ConfigError: a value is unknown, of the wrong type, out of range, contradicts another,
+                or is static while running.
+        """
+        for name, value in changes.items():
+            spec = parameter_spec(name)
+            changed = self.values.get(name) != _checked(name, value)
+            if running and changed and not spec.dynamic:
+                raise ConfigError(
+                    f"parameter {name!r} cannot change while running; set it and configure again"
+                )
+        return Parameters({**self.values, **changes})
+
+    def _get(self, name: str, kind: str) -> Value:
+        spec = parameter_spec(name)
+        if spec.kind != kind or name not in self.values:
+            raise ConfigError(f"parameter {name!r} is {spec.kind} and was asked for as {kind}")
+        return self.values[name]
+
+
+def shipped_parameter_file(name: str = "rover") -> Path:
+    """Return the path of a shipped file, in an installed package or in a checkout.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    package = Path(str(importlib.resources.files("terrain_seg_ros")))
+    folders = [package / "config", package.parents[1] / "config"]
+    for folder in folders:
+        path = folder / f"{name}.param.yaml"
+        if path.is_file():
+            return path
+    known = sorted(p.name.split(".")[0] for f in folders for p in f.glob("*.param.yaml"))
+    raise ConfigError(f"no shipped parameter file is called {name!r}; there are {known}")
+
+
+def load_parameters(
+    *paths: Path | str,
+    overrides: Mapping[str, Any] | None = None,
+    shipped: str = "rover",
+) -> Parameters:
+    """Return the shipped values with those of the user's files and of overrides on top.
+
+    Args:
+        paths: the user's files, the last one wins.
+        overrides: values by dotted name, such as those of command line options.
+        shipped: the shipped file below them.
+
+    Raises:
+        ConfigError: a file cannot be read, or a value is unknown, mistyped, out of range or
+            missing.
+    """
+    values: dict[str, Any] = {}
+    for path in (shipped_parameter_file(shipped), *paths):
+        values.update(_read_checked(path))
+    return Parameters({**values, **(overrides or {})})
+
+
+def _read_checked(path: Path | str) -> dict[str, Value]:
+    """Return the values of a file; the message of a wrong one names the file."""
+    content = read_parameter_file(path)
+    try:
+        return {name: _checked(name, value) for name, value in content.items()}
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _checked(name: str, value: Any) -> Value:
+    """Return a value in its declared type, or raise."""
+    spec = parameter_spec(name)
+    if spec.kind == "texts":
+        return _checked_texts(name, value)
+    if spec.kind in {"int", "float"}:
+        return _checked_number(name, value, spec)
+    wanted = bool if spec.kind == "bool" else str
+    if not isinstance(value, wanted):
+        expected = "true or false" if spec.kind == "bool" else "text; put it into quotes"
+        raise ConfigError(f"parameter {name!r} is {value!r}, expected {expected}")
+    if spec.choices and value not in spec.choices:
+        raise ConfigError(f"parameter {name!r} is {value!r}, expected one of {list(spec.choices)}")
+    return value
+
+
+def _checked_number(name: str, value: Any, spec: ParameterSpec) -> int | float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or (spec.kind == "int" and not isinstance(value, int)):
+        expected = "a whole number" if spec.kind == "int" else "a number such as 0.5 or 1.0e-3"
+        raise ConfigError(f"parameter {name!r} is {value!r}, expected {expected}")
+    low, high = cast(float, spec.low), cast(float, spec.high)
+    if not low <= value <= high:
+        unit = f" {spec.unit}" if spec.unit else ""
+        raise ConfigError(f"parameter {name!r} is {value}, expected {low:g} to {high:g}{unit}")
+    return int(value) if spec.kind == "int" else float(value)
+
+
+def _checked_texts(name: str, value: Any) -> tuple[str, ...]:
+    good = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+    if not good or not value:
+        raise ConfigError(f"parameter {name!r} is {value!r}, expected a list of texts, not empty")
+    return tuple(value)
+
+
+def _check_together(parameters: Parameters) -> None:
+    cameras = parameters.texts("cameras")
+    for topic in (*cameras, *(parameters.text(f"{n}_topic") for n in ("image", "camera_info"))):
+        if not _TOPIC.match(topic):
+            raise ConfigError(f"{topic!r} is no relative topic name; use letters, digits, _ and /")
+    if len(set(cameras)) != len(cameras):
+        raise ConfigError(f"cameras {list(cameras)} are not unique; give each its own name")
+    if len(cameras) > 1 and not parameters.flag("mounting.use_tf"):
+        raise ConfigError(
+            f"one static mounting cannot hold for {len(cameras)} cameras; set mounting.use_tf"
+        )
+    for name in ("model", "grid_frame", "base_frame"):
+        if not parameters.text(name).strip():
+            raise ConfigError(f"parameter {name!r} is empty; set it")
+    size_m, cell_m = parameters.number("grid.size_m"), parameters.number("grid.resolution_m")
+    if not 1 <= size_m / cell_m <= GRID_SIDE_LIMIT_CELLS:
+        raise ConfigError(
+            f"grid.size_m {size_m} over grid.resolution_m {cell_m} makes {size_m / cell_m:.0f} "
+            f"cells a side, expected 1 to {GRID_SIDE_LIMIT_CELLS}"
+        )
+    dark, bright = (
+        parameters.integer(f"observability.{n}_level") for n in ("shadow", "saturation")
+    )
+    if dark >= bright:
+        raise ConfigError(
+            f"observability.shadow_level {dark} is not below "
+            f"observability.saturation_level {bright}"
+        )

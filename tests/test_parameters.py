@@ -1,0 +1,175 @@
+import pytest
+import yaml
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.parameter_file import read_parameter_file
+from terrain_seg_ros.parameters import (
+    DECLARATION,
+    load_parameters,
+    parameter_spec,
+    shipped_parameter_file,
+)
+
+SHIPPED = sorted(shipped_parameter_file().parent.glob("*.param.yaml"))
+REQUIRED = {spec.name for spec in DECLARATION if not spec.is_family}
+
+
+def write(folder, text):
+    path = folder / "user.param.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_every_shipped_file_holds_exactly_the_declared_parameters(path):
+    names = {name for name in read_parameter_file(path) if not name.startswith("hazard.")}
+    assert names == REQUIRED
+    assert set(load_parameters(path)) >= REQUIRED
+
+
+def test_declared_names_are_unique_and_explained():
+    names = [spec.name for spec in DECLARATION]
+    assert len(set(names)) == len(names)
+    for spec in DECLARATION:
+        assert spec.text.endswith(".")
+        assert spec.kind not in {"int", "float"} or spec.low < spec.high
+        assert spec.name.endswith(f"_{spec.unit}".lower()) or not spec.unit
+
+
+@pytest.mark.parametrize("key", ["/**", "terrain_seg", "/terrain_seg", "/terrain/terrain_seg"])
+def test_three_lines_suffice(tmp_path, key):
+    path = write(tmp_path, f"{key}:\n  ros__parameters:\n    grid.resolution_m: 0.2\n")
+    parameters = load_parameters(path)
+    assert parameters.number("grid.resolution_m") == 0.2
+    assert parameters.text("backend") == load_parameters().text("backend")
+
+
+def test_namespaces_and_values_may_be_nested(tmp_path):
+    text = "/terrain:\n  terrain_seg:\n    ros__parameters:\n      grid: {size_m: 12}\n"
+    value = load_parameters(write(tmp_path, text)).number("grid.size_m")
+    assert value == 12.0
+    assert isinstance(value, float)
+
+
+def test_the_node_s_own_section_wins_over_the_wildcard(tmp_path):
+    text = (
+        "terrain_seg: {ros__parameters: {threads: 3}}\n"
+        "/**: {ros__parameters: {threads: 2, input_depth: 2}}\n"
+        "controller_server: {ros__parameters: {frequency: 20.0}}\n"
+    )
+    parameters = load_parameters(write(tmp_path, text))
+    assert parameters.integer("threads") == 3
+    assert parameters.integer("input_depth") == 2
+
+
+def test_what_ros_declares_itself_is_left_to_ros(tmp_path):
+    text = "/**: {ros__parameters: {use_sim_time: true, qos_overrides: {/tf: {depth: 1}}}}"
+    assert set(load_parameters(write(tmp_path, text))) == set(load_parameters())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("segmenter: {ros__parameters: {threads: 1}}", ["segmenter", "terrain_seg"]),
+        ("threads: 1", ["ros__parameters"]),
+        ("/**: {ros__parameters: 3}", ["ros__parameters"]),
+        ("[1, 2]", ["mapping"]),
+        ("", ["mapping"]),
+        ("/**: {ros__parameters: {threads: [}}", ["YAML"]),
+        ("/**: {ros__parameters: {threads: 2020-99-99}}", ["YAML"]),
+        ("[" * 5000, ["YAML"]),
+        ("a: &a {b: 1}\n/**: {ros__parameters: *a}", ["alias"]),
+        ("a: " + "{x: " * 12 + "1" + "}" * 12, ["nested"]),
+        ("/**: {ros__parameters: " + "{x: " * 12 + "1" + "}" * 12 + "}", ["nested"]),
+        ("/**: {ros__parameters: {grid.size_m: 1.0, grid: {size_m: 2.0}}}", ["grid.size_m"]),
+        ("/**: {ros__parameters: {grid.resolutin_m: 0.2}}", ["resolutin", "grid.resolution_m"]),
+        ("/**: {ros__parameters: {grid.resolution_m: fine}}", ["grid.resolution_m", "fine"]),
+        ("/**: {ros__parameters: {grid.resolution_m: .nan}}", ["grid.resolution_m", "nan"]),
+        ("/**: {ros__parameters: {grid.resolution_m: -1.0}}", ["grid.resolution_m", "-1.0"]),
+        ("/**: {ros__parameters: {threads: 1.5}}", ["threads", "1.5", "whole"]),
+        ("/**: {ros__parameters: {threads: true}}", ["threads", "True"]),
+        ("/**: {ros__parameters: {threads: 1" + "0" * 400 + "}}", ["threads"]),
+        ("/**: {ros__parameters: {deterministic: 1}}", ["deterministic", "true or false"]),
+        ("/**: {ros__parameters: {backend: cuda}}", ["backend", "onnxruntime"]),
+        ("/**: {ros__parameters: {model: 7}}", ["model", "quotes"]),
+        ("/**: {ros__parameters: {model: ''}}", ["model", "empty"]),
+        ("/**: {ros__parameters: {cameras: []}}", ["cameras"]),
+        ("/**: {ros__parameters: {cameras: navcam}}", ["cameras", "list"]),
+        ("/**: {ros__parameters: {cameras: [a, a]}}", ["cameras", "unique"]),
+        ("/**: {ros__parameters: {cameras: ['a b']}}", ["a b"]),
+        ("/**: {ros__parameters: {hazard.sand: 2.0}}", ["hazard.sand", "2.0"]),
+        ("/**: {ros__parameters: {grid: {size_m: 10000.0, resolution_m: 0.01}}}", ["cells"]),
+        ("/**: {ros__parameters: {observability.shadow_level: 254}}", ["shadow_level"]),
+        (
+            "/**: {ros__parameters: {cameras: [a, b], mounting.use_tf: false}}",
+            ["mounting.use_tf"],
+        ),
+    ],
+)
+def test_a_wrong_file_is_refused_by_name(tmp_path, text, words):
+    with pytest.raises(ConfigError) as caught:
+        load_parameters(write(tmp_path, text))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_unreadable_files_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_parameters(tmp_path / "absent.yaml")
+    with pytest.raises(ConfigError, match="larger"):
+        load_parameters(write(tmp_path, "#" * 300_000))
+    (tmp_path / "user.param.yaml").write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(ConfigError, match="YAML"):
+        load_parameters(tmp_path / "user.param.yaml")
+    with pytest.raises(ConfigError, match="rover"):
+        shipped_parameter_file("submarine")
+
+
+def test_a_wrong_value_names_its_file(tmp_path):
+    path = write(tmp_path, "/**: {ros__parameters: {threads: many}}")
+    with pytest.raises(ConfigError, match=path.name):
+        load_parameters(path)
+
+
+def test_hazards_are_an_open_family(tmp_path):
+    path = write(tmp_path, "/**: {ros__parameters: {hazard: {sand: 1, 'big rock': 0.5}}}")
+    assert load_parameters(path).hazards() == {"sand": 1.0, "big rock": 0.5}
+    assert parameter_spec("hazard.dune").dynamic
+    with pytest.raises(ConfigError):
+        parameter_spec("hazard.")
+
+
+def test_changes_are_checked_and_leave_the_first_set_as_it_was():
+    before = load_parameters()
+    after = before.with_values({"threads": 4, "hazard.sand": 1})
+    assert (before.integer("threads"), after.integer("threads")) == (0, 4)
+    assert after.hazards() == {"sand": 1.0}
+    with pytest.raises(ConfigError, match="unknown"):
+        before.with_values({"thread": 4})
+
+
+def test_only_dynamic_parameters_change_while_running():
+    parameters = load_parameters()
+    changed = parameters.with_values({"cost.hazard_threshold": 0.25}, running=True)
+    assert changed.number("cost.hazard_threshold") == 0.25
+    with pytest.raises(ConfigError, match="while running"):
+        parameters.with_values({"grid.resolution_m": 0.2}, running=True)
+    same = {"grid.resolution_m": parameters.number("grid.resolution_m")}
+    assert parameters.with_values(same, running=True) == parameters
+
+
+def test_missing_values_are_named():
+    values = dict(load_parameters().values)
+    del values["overlay_alpha"]
+    with pytest.raises(ConfigError, match="overlay_alpha"):
+        type(load_parameters())(values)
+
+
+def test_a_getter_of_the_wrong_kind_is_refused():
+    with pytest.raises(ConfigError, match="threads"):
+        load_parameters().number("threads")
+
+
+def test_shipped_files_are_plain_ros_parameter_files():
+    for path in SHIPPED:
+        assert list(yaml.safe_load(path.read_text())) == ["/**"]
