@@ -1,0 +1,165 @@
+"""From an image of any size to the network's input, and where each tensor pixel lies in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from terrain_seg_ros.core.errors import MessageError
+from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.core.types import U8
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """Hold a rectangle of whole pixels."""
+
+    left_px: int
+    top_px: int
+    width_px: int
+    height_px: int
+
+    def cut(self, pixels: U8) -> U8:
+        """Return the view of (H, W) or (H, W, C) that lies inside."""
+        return pixels[
+            self.top_px : self.top_px + self.height_px,
+            self.left_px : self.left_px + self.width_px,
+        ]
+
+
+@dataclass(frozen=True)
+class TensorGeometry:
+    """Map tensor pixels to image pixels.
+
+    Pixel centres have whole coordinates: image_u = (tensor_u + 0.5) * scale_x + offset_x_px - 0.5,
+    and the same for v with the y values. `width_px` and `height_px` are the tensor's.
+    """
+
+    scale_x: float
+    scale_y: float
+    offset_x_px: float
+    offset_y_px: float
+    width_px: int
+    height_px: int
+    image_width_px: int
+    image_height_px: int
+
+    def tensor_view(self) -> Rectangle:
+        """Return the part of the tensor that shows the image; the rest is padding."""
+        left, width = _inner(self.offset_x_px, self.scale_x, self.width_px, self.image_width_px)
+        top, height = _inner(self.offset_y_px, self.scale_y, self.height_px, self.image_height_px)
+        return Rectangle(left, top, width, height)
+
+    def image_view(self) -> Rectangle:
+        """Return the part of the image that the network sees."""
+        view = self.tensor_view()
+        return Rectangle(
+            max(0, round(self.offset_x_px)),
+            max(0, round(self.offset_y_px)),
+            round(view.width_px * self.scale_x),
+            round(view.height_px * self.scale_y),
+        )
+
+
+def tensor_geometry(card: ModelCard, image_width_px: int, image_height_px: int) -> TensorGeometry:
+    """Return how an image of this size lies in the model's input.
+
+    Stretch fills the tensor and bends the aspect ratio; letterbox shows the whole image between
+    black bars; crop shows the middle of the image. Both of the latter are centred.
+
+    Raises:
+        MessageError: the image is empty.
+    """
+    if image_width_px < 1 or image_height_px < 1:
+        raise MessageError(f"image is {image_width_px} x {image_height_px} px, expected 1 or more")
+    width, height = card.width_px, card.height_px
+    ratio_x, ratio_y = image_width_px / width, image_height_px / height
+    if card.resize == "letterbox":
+        common = max(ratio_x, ratio_y)
+        scale_x, offset_x = _padded(image_width_px, width, common)
+        scale_y, offset_y = _padded(image_height_px, height, common)
+    elif card.resize == "crop":
+        common = min(ratio_x, ratio_y)
+        scale_x, offset_x = _cropped(image_width_px, width, common)
+        scale_y, offset_y = _cropped(image_height_px, height, common)
+    else:
+        scale_x, offset_x, scale_y, offset_y = ratio_x, 0.0, ratio_y, 0.0
+    return TensorGeometry(
+        scale_x=scale_x,
+        scale_y=scale_y,
+        offset_x_px=offset_x,
+        offset_y_px=offset_y,
+        width_px=width,
+        height_px=height,
+        image_width_px=image_width_px,
+        image_height_px=image_height_px,
+    )
+
+
+def image_to_tensor(pixels: U8, card: ModelCard) -> U8:
+    """Return the model's input (1, h, w, C).
+
+    Training, evaluation and every live caller use this one function.
+
+    Args:
+        pixels: (H, W) grey or (H, W, 3) RGB.
+        card: gives size, channels and how the image is fitted.
+
+    Returns:
+        A new array, or a view of `pixels` where nothing had to be done.
+
+    Raises:
+        MessageError: the array is no image.
+    """
+    colour = pixels.ndim == 3 and pixels.shape[2] == 3
+    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or colour):
+        raise MessageError(
+            f"image has shape {pixels.shape} and dtype {pixels.dtype}, "
+            "expected (H, W) or (H, W, 3) of uint8"
+        )
+    geometry = tensor_geometry(card, pixels.shape[1], pixels.shape[0])
+    seen = geometry.image_view().cut(pixels)
+    if card.channels == "grey" and colour:
+        seen = np.asarray(cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    resized = _pad(_resize(seen, geometry), geometry)
+    if card.channels == "rgb" and not colour:
+        resized = np.asarray(cv2.cvtColor(resized, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+    shape = (1, card.height_px, card.width_px, card.channel_count)
+    return np.ascontiguousarray(resized).reshape(shape)
+
+
+def _inner(offset_px: float, scale: float, tensor_px: int, image_px: int) -> tuple[int, int]:
+    before = max(0, round(-offset_px / scale))
+    return before, min(tensor_px - before, max(1, round(image_px / scale)))
+
+
+def _padded(image_px: int, tensor_px: int, scale: float) -> tuple[float, float]:
+    content_px = min(tensor_px, max(1, round(image_px / scale)))
+    exact = image_px / content_px
+    return exact, -((tensor_px - content_px) // 2) * exact
+
+
+def _cropped(image_px: int, tensor_px: int, scale: float) -> tuple[float, float]:
+    kept_px = min(image_px, max(1, round(tensor_px * scale)))
+    return kept_px / tensor_px, float((image_px - kept_px) // 2)
+
+
+def _resize(pixels: U8, geometry: TensorGeometry) -> U8:
+    view = geometry.tensor_view()
+    size = (view.width_px, view.height_px)
+    if (pixels.shape[1], pixels.shape[0]) == size:
+        return pixels
+    shrinks = geometry.scale_x >= 1.0 and geometry.scale_y >= 1.0
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, size, interpolation=how), dtype=np.uint8)
+
+
+def _pad(pixels: U8, geometry: TensorGeometry) -> U8:
+    view = geometry.tensor_view()
+    if (view.width_px, view.height_px) == (geometry.width_px, geometry.height_px):
+        return pixels
+    padded = np.zeros((geometry.height_px, geometry.width_px, *pixels.shape[2:]), dtype=np.uint8)
+    view.cut(padded)[:] = pixels
+    return padded

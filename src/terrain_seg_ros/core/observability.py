@@ -1,0 +1,63 @@
+"""Which pixels a camera did not really see, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.types import U8, UNLABELLED, Reason, Segmentation
+
+
+@dataclass(frozen=True)
+class ObservabilitySettings:
+    """Hold the limits of trust.
+
+    `min_confidence` is 0 to 1; `shadow_level` and `saturation_level` are luma 0 to 255, both
+    inclusive: at or below is shadow, at or above is saturation.
+    """
+
+    min_confidence: float
+    shadow_level: int
+    saturation_level: int
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0.0 <= self.min_confidence <= 1.0:
+            raise ConfigError(f"min_confidence is {self.min_confidence}, expected 0 to 1")
+        if not 0 <= self.shadow_level < self.saturation_level <= 255:
+            raise ConfigError(
+                f"shadow_level is {self.shadow_level} and saturation_level "
+                f"{self.saturation_level}, expected 0 <= shadow < saturation <= 255"
+            )
+
+
+def unobserved_reasons(
+    tensor_hwc_u8: U8, segmentation: Segmentation, settings: ObservabilitySettings
+) -> U8:
+    """Return why each tensor pixel is not observed.
+
+    Where several reasons hold, the first of unlabelled, saturation, shadow and low confidence
+    is given: what the camera lacked explains what the network did not know.
+
+    Args:
+        tensor_hwc_u8: (h, w, C), the network's input.
+        segmentation: of that input.
+        settings: the limits.
+
+    Returns:
+        (h, w) of `Reason`.
+    """
+    grey = tensor_hwc_u8.shape[2] == 1
+    luma = tensor_hwc_u8[:, :, 0] if grey else cv2.cvtColor(tensor_hwc_u8, cv2.COLOR_RGB2GRAY)
+    levels = np.arange(256)
+    table = np.zeros(256, dtype=np.uint8)
+    table[levels <= settings.shadow_level] = Reason.SHADOW
+    table[levels >= settings.saturation_level] = Reason.SATURATION
+    reasons = np.asarray(cv2.LUT(luma, table), dtype=np.uint8).reshape(luma.shape)
+    doubtful = segmentation.tensor_confidence < settings.min_confidence * 255.0
+    reasons[doubtful & (reasons == Reason.OBSERVED)] = Reason.LOW_CONFIDENCE
+    reasons[segmentation.tensor_mask == UNLABELLED] = Reason.UNLABELLED
+    return reasons
