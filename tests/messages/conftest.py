@@ -55,7 +55,7 @@ def _check_base(name, value):
         assert isinstance(value, int)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def ros_class(name):
     """Return a class with slots that behaves like the one rosidl generates for Python."""
     fields = dict(cdr.type_store().fielddefs[name][1])

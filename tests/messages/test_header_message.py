@@ -7,7 +7,10 @@ from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.header_message import make_header, make_time, stamp_ns
 
 
-@given(time=st.integers(-(2**31) * 10**9, 2**31 * 10**9 - 1), frame=st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
+@given(
+    time=st.integers(-(2**31) * 10**9, 2**31 * 10**9 - 1),
+    frame=st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+)
 def test_stamp_and_frame_survive(time, frame):
     frame = frame.replace("\0", "")
     header = make_header(cdr.message_class, time, frame)

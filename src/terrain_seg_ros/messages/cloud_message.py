@@ -16,6 +16,7 @@ HAZARD_POINT_LIMIT = 24_000
 """Nav2's obstacle layer stays quick up to about this many points."""
 
 _POINT_BYTES = 16
+_POINT_BYTES_LIMIT = 65535
 _FLOAT32, _UINT8 = 7, 2
 _FIELDS = (
     ("x", 0, _FLOAT32),
@@ -110,6 +111,10 @@ def decode_cloud(message: Any) -> Cloud:
     """
     rows, cols = int(message.height), int(message.width)
     point_step, row_step = int(message.point_step), int(message.row_step)
+    if not 0 < point_step <= _POINT_BYTES_LIMIT:
+        raise MessageError(
+            f"cloud has point_step {point_step}, expected 1 to {_POINT_BYTES_LIMIT} bytes"
+        )
     dtype = _point_dtype(message.fields, point_step)
     data = flat_bytes(message.data)
     if message.is_bigendian:

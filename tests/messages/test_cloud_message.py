@@ -1,0 +1,158 @@
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from terrain_seg_ros.core.errors import MessageError
+from terrain_seg_ros.messages import cdr
+from terrain_seg_ros.messages.cloud_message import (
+    HAZARD_POINT_LIMIT,
+    Cloud,
+    decode_cloud,
+    encode_hazard_points,
+    encode_points,
+)
+from terrain_seg_ros.messages.header_message import make_header
+
+CLOUD = "sensor_msgs/msg/PointCloud2"
+
+
+def _cloud(rows, cols, seed=0):
+    random = np.random.default_rng(seed)
+    points = random.normal(size=(rows, cols, 3)).astype(np.float32)
+    labels = random.integers(0, 256, (rows, cols), dtype=np.uint8)
+    return Cloud(points, labels, random.integers(0, 256, (rows, cols), dtype=np.uint8))
+
+
+def _points(types, cloud):
+    header = make_header(types, 3, "camera_optical")
+    return encode_points(
+        types, cloud.points_m, cloud.labels, confidence=cloud.confidence, header=header
+    )
+
+
+def _hazards(types, cloud, low=0.0, high=0.0):
+    header = make_header(types, 3, "odom")
+    return encode_hazard_points(types, cloud, header, min_height_m=low, max_height_m=high)
+
+
+def _assert_equal(first, second):
+    for a, b in zip(first, second):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_points_round_trip_with_holes(types, round_trip):
+    cloud = _cloud(3, 5)
+    cloud.points_m[1, 2] = np.nan
+    message = round_trip(_points(types, cloud), CLOUD)
+    _assert_equal(decode_cloud(message), cloud)
+    assert (message.height, message.width, message.is_dense) == (3, 5, False)
+    assert (message.point_step, message.row_step, len(message.data)) == (16, 80, 240)
+    assert message.header.frame_id == "camera_optical"
+
+
+def test_layout_of_a_point(types):
+    cloud = Cloud(np.array([[[1.5, -2.0, 3.25]]], np.float32), np.uint8([[7]]), np.uint8([[200]]))
+    message = _points(types, cloud)
+    assert bytes(message.data) == struct.pack("<fffBBxx", 1.5, -2.0, 3.25, 7, 200)
+    fields = [(f.name, f.offset, f.datatype, f.count) for f in message.fields]
+    assert fields == [
+        ("x", 0, 7, 1),
+        ("y", 4, 7, 1),
+        ("z", 8, 7, 1),
+        ("label", 12, 2, 1),
+        ("confidence", 13, 2, 1),
+    ]
+    assert message.is_bigendian is False
+
+
+def test_decimated_views_are_written_in_order():
+    cloud = _cloud(6, 8)
+    small = Cloud(*(layer[::2, ::2] for layer in cloud))
+    _assert_equal(decode_cloud(_points(cdr.message_class, small)), small)
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_sizes_that_differ_are_refused(wrong):
+    layers = list(_cloud(3, 5))
+    layers[wrong] = layers[wrong][:, :-1]
+    with pytest.raises(MessageError, match="one point per mask pixel"):
+        _points(cdr.message_class, Cloud(*layers))
+
+
+def test_hazard_points_lie_between_the_heights(types, round_trip):
+    cloud = _cloud(4, 5)
+    before = cloud.points_m.copy()
+    message = round_trip(_hazards(types, cloud, -0.5, 0.25), CLOUD)
+    back = decode_cloud(message)
+    expected = cloud.points_m.reshape(1, 20, 3).copy()
+    expected[..., 2] = np.clip(expected[..., 2], -0.5, 0.25)
+    _assert_equal(back, (expected, cloud.labels.reshape(1, 20), cloud.confidence.reshape(1, 20)))
+    assert (message.height, message.width, message.is_dense) == (1, 20, True)
+    np.testing.assert_array_equal(cloud.points_m, before)
+
+
+def test_hazard_points_on_the_default_plane_have_z_zero():
+    back = decode_cloud(_hazards(cdr.message_class, _cloud(4, 5)))
+    assert not back.points_m[..., 2].any()
+
+
+def test_points_that_are_not_finite_are_left_out():
+    cloud = _cloud(1, 4)
+    cloud.points_m[0, 1, 0] = np.nan
+    cloud.points_m[0, 2, 2] = np.inf
+    back = decode_cloud(_hazards(cdr.message_class, cloud))
+    np.testing.assert_array_equal(back.labels, cloud.labels[:, [0, 3]])
+
+
+def test_no_hazard_gives_an_empty_cloud(types, round_trip):
+    message = round_trip(_hazards(types, _cloud(0, 3)), CLOUD)
+    assert (message.height, message.width, message.row_step, len(message.data)) == (1, 0, 0, 0)
+    assert decode_cloud(message).labels.shape == (1, 0)
+
+
+@settings(max_examples=10, deadline=None)
+@given(extra=st.integers(1, 60_000))
+def test_many_hazard_points_are_thinned_evenly(extra):
+    count = HAZARD_POINT_LIMIT + extra
+    points = np.zeros((count, 3), np.float32)
+    points[:, 0] = np.arange(count)
+    zeros = np.zeros(count, np.uint8)
+    x = decode_cloud(_hazards(cdr.message_class, Cloud(points, zeros, zeros))).points_m[0, :, 0]
+    gaps = np.diff(x)
+    assert x.size == HAZARD_POINT_LIMIT
+    assert gaps.min() >= 1
+    assert gaps.max() - gaps.min() <= 1
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 0.0), (float("nan"), 0.0)])
+def test_heights_that_are_no_interval_are_refused(low, high):
+    with pytest.raises(MessageError, match="obstacle heights"):
+        _hazards(cdr.message_class, _cloud(1, 1), low, high)
+
+
+def _change_field(message, index, **changes):
+    for name, value in changes.items():
+        setattr(message.fields[index], name, value)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda m: m.fields.pop(3), "no usable field 'label'"),
+        (lambda m: _change_field(m, 0, datatype=8), "no usable field 'x'"),
+        (lambda m: _change_field(m, 2, offset=13), "no usable field 'z'"),
+        (lambda m: setattr(m, "is_bigendian", True), "big-endian"),
+        (lambda m: setattr(m, "data", m.data[:-1]), "239 bytes"),
+        (lambda m: setattr(m, "row_step", 79), "row_step 79"),
+        (lambda m: setattr(m, "point_step", 0), "point_step 0"),
+        (lambda m: setattr(m, "point_step", 2**32 - 1), "point_step 4294967295"),
+    ],
+)
+def test_bad_cloud_is_refused(change, text):
+    message = _points(cdr.message_class, _cloud(3, 5))
+    change(message)
+    with pytest.raises(MessageError, match=text):
+        decode_cloud(message)
