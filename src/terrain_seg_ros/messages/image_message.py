@@ -199,8 +199,6 @@ def _to_grey_or_rgb(decoded: NDArray[Any]) -> U8:
     """Return what OpenCV decoded (grey, BGR or BGRA, 8 or 16 bits) as grey or RGB uint8."""
     if decoded.dtype == np.uint16:
         decoded = (decoded >> 8).astype(np.uint8)
-    if decoded.dtype != np.uint8:
-        raise MessageError(f"picture has pixels of {decoded.dtype}, expected 8 or 16 bits")
     if decoded.ndim == 2:
         return decoded
     code = cv2.COLOR_BGRA2RGB if decoded.shape[2] == 4 else cv2.COLOR_BGR2RGB
