@@ -63,7 +63,7 @@ def _change_light(image: NDArray[np.uint8], random: np.random.Generator) -> NDAr
         )
         values = values + ramp[None, :]
     if random.random() < 0.2:
-        values = cv2.GaussianBlur(values, (0, 0), random.uniform(0.4, 1.2))
+        values = cv2.GaussianBlur(values, (0, 0), random.uniform(0.4, 1.2)).astype(np.float32)
     if random.random() < 0.2:
         values = values + random.normal(0.0, random.uniform(0.005, 0.03), image.shape)
-    return np.clip(values * 255.0, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(values * 255.0, 0, 255), dtype=np.uint8)

@@ -8,7 +8,6 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ import torch
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.model_card import ModelCard, card_content, parse_model_card
 from terrain_seg_ros.core.segmentation_metrics import IGNORE
-from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8
 from terrain_training.calibration import fit_temperature
 from terrain_training.checkpoint import load_network
@@ -25,15 +23,19 @@ from terrain_training.datasets import ai4mars
 from terrain_training.datasets.rover_clock import ClockSplit, smallest_gap_s
 from terrain_training.model_readme import model_readme
 from terrain_training.onnx_graph import OPSET, DeployedNetwork, write_onnx
-from terrain_training.parity import Batch, ModelScores, Runner, check_float32, score_model
+from terrain_training.parity import ModelScores, Runner, batches, check_float32, score_model
 from terrain_training.recipe import Recipe
-from terrain_training.runtimes import OnnxRuntimeFloat32, OpenVino, computes_in_bf16
+from terrain_training.runtimes import (
+    OnnxRuntimeFloat32,
+    OpenVino,
+    TorchFloat32,
+    computes_in_bf16,
+)
 
 log = logging.getLogger(__name__)
 
 PARITY_IMAGES = 16
 _PIXELS_PER_IMAGE = 500
-_BATCH = 8
 
 
 def export_model(weights: Path, recipe: Recipe, *, data: Path, out: Path) -> ModelCard:
@@ -67,14 +69,14 @@ def export_model(weights: Path, recipe: Recipe, *, data: Path, out: Path) -> Mod
         float32 = OpenVino(path, precision="fp32")
         check_float32(
             reference,
-            {"torch": _torch_run(deployed), "openvino": float32},
+            {"torch": TorchFloat32(deployed), "openvino": float32},
             np.stack([image[..., None] for image, _ in _spread(pairs, PARITY_IMAGES)]),
         )
         log.info("torch, ONNX Runtime and OpenVINO agree at float32; scoring %d images", len(pairs))
         others: list[Runner] = [float32]
         if computes_in_bf16():
             others.append(OpenVino(path, precision="bf16"))
-        scored = score_model(reference, others, _batches(pairs), taxonomy=ai4mars.TAXONOMY)
+        scored = score_model(reference, others, batches(pairs), taxonomy=ai4mars.TAXONOMY)
         card = _card(recipe, path, split=split, scored=scored, temperature=temperature)
         _write_golden(reference, pairs, staged / "golden.npz")
         content = card_content(card)
@@ -90,7 +92,7 @@ def _temperature(network: torch.nn.Module, pairs: list[tuple[U8, U8]], *, seed: 
     random = np.random.default_rng(seed)
     logits, targets = [], []
     with torch.inference_mode():
-        for tensors, masks in _batches(pairs):
+        for tensors, masks in batches(pairs):
             output = network(torch.from_numpy(tensors).permute(0, 3, 1, 2).float() / 127.5 - 1.0)
             flat = output.permute(0, 2, 3, 1).reshape(-1, output.shape[1])
             labelled = np.flatnonzero(masks.reshape(-1) != IGNORE)
@@ -101,32 +103,10 @@ def _temperature(network: torch.nn.Module, pairs: list[tuple[U8, U8]], *, seed: 
     return fit_temperature(torch.cat(logits).clone(), torch.cat(targets).clone())
 
 
-def _torch_run(network: DeployedNetwork) -> Runner:
-    return _TorchRunner(network)
-
-
-class _TorchRunner:
-    name = "torch"
-    precision = "fp32"
-
-    def __init__(self, network: DeployedNetwork) -> None:
-        self._network = network.eval()
-
-    def __call__(self, tensor_nhwc_u8: U8) -> NetworkOutput:
-        with torch.inference_mode():
-            return NetworkOutput(*(t.numpy() for t in self._network(torch.tensor(tensor_nhwc_u8))))
-
-
 def _spread(pairs: list[tuple[U8, U8]], count: int) -> list[tuple[U8, U8]]:
     if len(pairs) < count:
         raise ConfigError(f"{len(pairs)} validation images are too few, expected {count} or more")
     return [pairs[int(i)] for i in np.linspace(0, len(pairs) - 1, count)]
-
-
-def _batches(pairs: list[tuple[U8, U8]]) -> Iterator[Batch]:
-    for start in range(0, len(pairs), _BATCH):
-        part = pairs[start : start + _BATCH]
-        yield np.stack([i[..., None] for i, _ in part]), np.stack([m for _, m in part])
 
 
 def _write_golden(reference: Runner, pairs: list[tuple[U8, U8]], path: Path) -> None:

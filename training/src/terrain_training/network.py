@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import segmentation_models_pytorch as smp
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from terrain_seg_ros.core.errors import ConfigError
@@ -30,7 +32,7 @@ def build_unet(*, classes: int, decoder_channels: Sequence[int], dropout: float)
         decoder_channels=tuple(decoder_channels),
     )
     if dropout > 0:
-        head: nn.Sequential = network.segmentation_head
+        head = cast(nn.Sequential, network.segmentation_head)
         network.segmentation_head = nn.Sequential(nn.Dropout2d(dropout), *head)
     return network.to(memory_format=torch.channels_last)
 
@@ -51,17 +53,14 @@ def load_folded_mobilenet_v2(network: nn.Module, weights: Path, images: Tensor) 
     Raises:
         ConfigError: the file does not fit the encoder.
     """
-    with np.load(weights, allow_pickle=False) as stored:
-        count = sum(name.endswith(".weight") for name in stored.files)
-        arrays = [(stored[f"{i:02d}.weight"], stored[f"{i:02d}.bias"]) for i in range(count)]
-        json.loads(str(stored["meta"]))
-    encoder: nn.Module = network.encoder
+    arrays = _read_layers(weights)
+    encoder = cast(nn.Module, network.encoder)
     pairs = _convolution_norm_pairs(encoder)
     if len(arrays) < len(pairs):
         raise ConfigError(f"{weights} has {len(arrays)} layers, the encoder needs {len(pairs)}")
     hooks = []
     for (convolution, norm), (weight, bias) in zip(pairs, arrays):
-        tensor = torch.from_numpy(weight.astype(np.float32))
+        tensor = torch.from_numpy(weight)
         if convolution.in_channels == 1 and tensor.shape[1] == 3:
             tensor = tensor.sum(dim=1, keepdim=True)
         if tensor.shape != convolution.weight.shape:
@@ -78,6 +77,27 @@ def load_folded_mobilenet_v2(network: nn.Module, weights: Path, images: Tensor) 
     encoder.train()
 
 
+def _read_layers(path: Path) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    if not path.is_file():
+        raise ConfigError(
+            f"pretrained weights {path} do not exist; leave --pretrained out or fix it"
+        )
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            count = sum(name.endswith(".weight") for name in stored.files)
+            return [
+                (
+                    stored[f"{i:02d}.weight"].astype(np.float32),
+                    stored[f"{i:02d}.bias"].astype(np.float32),
+                )
+                for i in range(count)
+            ]
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise ConfigError(
+            f"pretrained weights {path} cannot be read; expected .npz with NN.weight and NN.bias"
+        ) from error
+
+
 def _convolution_norm_pairs(encoder: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
     layers = [m for m in encoder.modules() if isinstance(m, (nn.Conv2d, nn.BatchNorm2d))]
     return [
@@ -87,15 +107,15 @@ def _convolution_norm_pairs(encoder: nn.Module) -> list[tuple[nn.Conv2d, nn.Batc
     ]
 
 
-def _restore_norm(bias: Tensor):  # type: ignore[no-untyped-def]
-    def hook(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
+def _restore_norm(bias: Tensor) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+    def hook(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         values = inputs[0]
         mean = values.mean(dim=(0, 2, 3))
         variance = values.var(dim=(0, 2, 3), unbiased=False).clamp_min(1e-4)
-        assert norm.running_mean is not None and norm.running_var is not None
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(variance)
-        norm.weight.copy_((variance + norm.eps).sqrt())
-        norm.bias.copy_(mean + bias)
+        state = norm.state_dict()
+        state["running_mean"].copy_(mean)
+        state["running_var"].copy_(variance)
+        state["weight"].copy_((variance + cast(nn.BatchNorm2d, norm).eps).sqrt())
+        state["bias"].copy_(mean + bias)
 
     return hook

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from pathlib import Path
 
@@ -58,13 +57,12 @@ def write_onnx(
     """
     network.eval()
     image = torch.zeros((1, height_px, width_px, channels), dtype=torch.uint8)
-    buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
             (image,),
-            buffer,
+            path,
             input_names=["image"],
             output_names=list(OUTPUTS),
             dynamic_axes={name: {0: "N"} for name in ("image", *OUTPUTS)},
@@ -72,7 +70,7 @@ def write_onnx(
             dynamo=False,
             external_data=False,
         )
-    model = onnx.load_from_string(buffer.getvalue())
+    model = onnx.load(str(path))
     model.ir_version = IR_VERSION
     _fix_sizes(model.graph, height_px=height_px, width_px=width_px)
     check_graph(model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -106,6 +106,13 @@ def score_model(
         calibration_error=calibration.expected_error(),
         parity=tuple(asdict(row.result(scores)) for row in rows),
     )
+
+
+def batches(pairs: Sequence[tuple[U8, U8]], *, size: int = 8) -> Iterator[Batch]:
+    """Group grey images (h, w) and masks (h, w) into tensors and stacks of masks."""
+    for start in range(0, len(pairs), size):
+        part = pairs[start : start + size]
+        yield np.stack([i[..., None] for i, _ in part]), np.stack([m for _, m in part])
 
 
 class _Comparison:

@@ -9,6 +9,9 @@ from pathlib import Path
 import yaml
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.datasets import ai4mars
+
+DATASETS = ("ai4mars",)
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,11 @@ def load_recipe(path: Path) -> Recipe:
     """
     if not path.is_file():
         raise ConfigError(f"recipe {path} does not exist; see training/configs for examples")
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = str(error).replace("\n", " ")
+        raise ConfigError(f"recipe {path} is no YAML: {reason}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"recipe {path} is not a mapping of settings")
     fields = {field.name: str(field.type) for field in dataclasses.fields(Recipe)}
@@ -52,13 +59,43 @@ def load_recipe(path: Path) -> Recipe:
     missing = sorted(set(fields) - set(values))
     if unknown or missing:
         raise ConfigError(
-            f"recipe {path}: unknown keys {unknown}, missing keys {missing}; known are {sorted(fields)}"
+            f"recipe {path}: unknown keys {unknown}, missing keys {missing}; "
+            f"known are {sorted(fields)}"
         )
     for name, kind in fields.items():
         values[name] = _checked(name, kind, values[name])
-    if values["precision"] not in ("fp32", "bf16"):
-        raise ConfigError(f"precision {values['precision']!r} is not fp32 or bf16")
-    return Recipe(**values)
+    recipe = Recipe(**values)
+    _check_values(recipe)
+    return recipe
+
+
+def _check_values(recipe: Recipe) -> None:
+    if recipe.precision not in ("fp32", "bf16"):
+        raise ConfigError(f"recipe key precision is {recipe.precision!r}, expected fp32 or bf16")
+    if recipe.dataset not in DATASETS:
+        raise ConfigError(f"recipe key dataset is {recipe.dataset!r}, expected one of {DATASETS}")
+    if recipe.input_size_px < 32 or recipe.input_size_px % 32:
+        raise ConfigError(
+            f"recipe key input_size_px is {recipe.input_size_px}, expected a multiple of 32"
+        )
+    for name, items, count in (
+        ("decoder_channels", recipe.decoder_channels, 5),
+        ("class_weights", recipe.class_weights, len(ai4mars.CLASSES)),
+    ):
+        if len(items) != count or not all(_positive(item) for item in items):
+            raise ConfigError(f"recipe key {name} is {items}, expected {count} positive numbers")
+    for name in ("epochs", "batch_size", "learning_rate", "encoder_learning_rate", "gradient_clip"):
+        if not _positive(getattr(recipe, name)):
+            raise ConfigError(f"recipe key {name} is {getattr(recipe, name)}, expected more than 0")
+    for name in ("dropout", "warmup_share", "ema_decay"):
+        if not 0.0 <= getattr(recipe, name) < 1.0:
+            raise ConfigError(
+                f"recipe key {name} is {getattr(recipe, name)}, expected 0 to below 1"
+            )
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
 
 
 def _checked(name: str, kind: str, value: object) -> object:

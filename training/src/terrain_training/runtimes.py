@@ -1,18 +1,36 @@
-"""The two CPU runtimes at a chosen precision, to compare an exported model with itself."""
+"""The runtimes at a chosen precision, to compare an exported model with itself."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import openvino
+import torch
 
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8
+from terrain_training.onnx_graph import DeployedNetwork
 
-log = logging.getLogger(__name__)
+_NAMES = ("mask", "confidence", "probabilities")
+
+
+class TorchFloat32:
+    """Run a network that was not exported yet, in torch and float32."""
+
+    name = "torch"
+    precision = "fp32"
+
+    def __init__(self, network: DeployedNetwork) -> None:
+        """Take the network, for inference."""
+        self._network = network.eval()
+
+    def __call__(self, tensor_nhwc_u8: U8) -> NetworkOutput:
+        """Run the network on (N, h, w, C) uint8."""
+        with torch.inference_mode():
+            outputs = self._network(torch.from_numpy(tensor_nhwc_u8))
+        return NetworkOutput(*(output.numpy() for output in outputs))
 
 
 class OnnxRuntimeFloat32:
@@ -46,9 +64,6 @@ class OpenVino:
         """Run the network on (N, h, w, C) uint8."""
         result = self._compiled({"image": tensor_nhwc_u8})
         return NetworkOutput(*(np.asarray(result[name]) for name in _NAMES))
-
-
-_NAMES = ("mask", "confidence", "probabilities")
 
 
 def computes_in_bf16() -> bool:

@@ -59,17 +59,14 @@ def read_pair(root: Path, stem: str) -> tuple[NDArray[np.uint8], NDArray[np.uint
     """
     image_path = root / "images" / f"{stem}.jpg"
     mask_path = root / "masks" / f"{stem}.png"
-    image = cv2.imread(str(image_path), cv2.IMREAD_GRAYSCALE)
-    mask = cv2.imread(str(mask_path), cv2.IMREAD_UNCHANGED)
-    for path, array in ((image_path, image), (mask_path, mask)):
-        if array is None:
-            raise ConfigError(f"{path} cannot be read; restore it or take it off the list")
+    image = _read_image(image_path, cv2.IMREAD_GRAYSCALE)
+    mask = _read_image(mask_path, cv2.IMREAD_UNCHANGED)
     if mask.ndim != 2 or image.shape != mask.shape:
         raise ConfigError(
             f"{mask_path} has shape {mask.shape}, its image {image.shape}; "
             "expected one channel and the same size"
         )
-    return image.astype(np.uint8), mask.astype(np.uint8)
+    return image, mask
 
 
 def read_pairs(
@@ -94,6 +91,13 @@ def read_pairs(
                 f"or {IGNORE}"
             )
     return pairs
+
+
+def _read_image(path: Path, flags: int) -> NDArray[np.uint8]:
+    pixels = cv2.imread(str(path), flags) if path.is_file() else None
+    if pixels is None or pixels.dtype != np.uint8:
+        raise ConfigError(f"{path} is no readable 8-bit image; restore it or take it off the list")
+    return pixels.astype(np.uint8)
 
 
 def _read_list(path: Path) -> list[str]:

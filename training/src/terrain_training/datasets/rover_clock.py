@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from terrain_seg_ros.core.errors import ConfigError
+
+MIN_GAP_S = 3600
+"""Images closer than this show the same ground."""
 
 _CLOCK = re.compile(r"^N[LR][AB]_(\d{9})")
 
@@ -42,7 +46,7 @@ def split_by_rover_clock(
     train_stems: Sequence[str],
     other_stems: Sequence[str],
     *,
-    gap_s: int = 3600,
+    gap_s: int = MIN_GAP_S,
     held_out_share: float = 0.07,
     seed: int = 42,
 ) -> ClockSplit:
@@ -98,4 +102,4 @@ def smallest_gap_s(split: ClockSplit) -> int:
         [(spacecraft_clock_s(stem), True) for stem in split.train]
         + [(spacecraft_clock_s(stem), False) for stem in split.validation]
     )
-    return min(b[0] - a[0] for a, b in zip(marked, marked[1:]) if a[1] != b[1])
+    return min(b[0] - a[0] for a, b in itertools.pairwise(marked) if a[1] != b[1])
