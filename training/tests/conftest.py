@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from terrain_training.recipe import Recipe, load_recipe
+from terrain_training.trainer import train
+
+SIZE_PX = 64
+STEMS = 26
+VALIDATION_IMAGES = 22
+"""18 that may only validate, and the 4 that the recipe's seed holds out."""
+RECIPE = """
+name: tiny
+version: "0.1.0"
+encoder_credit: None.
+dataset: ai4mars
+input_size_px: 64
+decoder_channels: [16, 16, 8, 8, 8]
+dropout: 0.2
+epochs: 2
+batch_size: 4
+learning_rate: 5.0e-3
+encoder_learning_rate: 5.0e-3
+weight_decay: 0.01
+warmup_share: 0.1
+class_weights: [1.0, 1.0, 1.0, 1.0]
+dice_weight: 0.5
+ema_decay: 0.5
+gradient_clip: 1.0
+precision: fp32
+seed: 1
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def recipe_file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
+    path.write_text(RECIPE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def recipe(recipe_file) -> Recipe:
+    return load_recipe(recipe_file)
+
+
+def stem_at(clock_s: int) -> str:
+    return f"NLB_{clock_s:09d}EDR_F0540006NCAM00267M1"
+
+
+def write_pair(root: Path, stem: str, *, seed: int) -> None:
+    """Write four quadrants, one per class, each of its own brightness, some unlabelled."""
+    random = np.random.default_rng(seed)
+    mask = np.zeros((SIZE_PX, SIZE_PX), dtype=np.uint8)
+    row, col = random.integers(20, 44, 2)
+    order = random.permutation(4)
+    mask[:row, :col], mask[:row, col:], mask[row:, :col], mask[row:, col:] = order
+    image = np.array([40, 100, 160, 220], dtype=np.uint8)[mask]
+    noise = random.normal(0, 4, mask.shape)
+    image = np.clip(image + noise, 0, 255).astype(np.uint8)
+    mask[:6] = 255
+    cv2.imwrite(str(root / "images" / f"{stem}.jpg"), image)
+    cv2.imwrite(str(root / "masks" / f"{stem}.png"), mask)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("ai4mars")
+    (root / "images").mkdir()
+    (root / "masks").mkdir()
+    # Two hours apart: 26 images to train on, then 18 that may only validate.
+    stems = [stem_at(400_000_000 + 7200 * i) for i in range(STEMS + 18)]
+    for seed, stem in enumerate(stems):
+        write_pair(root, stem, seed=seed)
+    (root / "train.txt").write_text("\n".join(stems[:STEMS]), encoding="utf-8")
+    (root / "val.txt").write_text("\n".join(stems[STEMS:]), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, recipe, data) -> Path:
+    out = tmp_path_factory.mktemp("run")
+    train(recipe, data=data, out=out, pretrained=None)
+    return out

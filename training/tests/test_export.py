@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino
+import pytest
+import torch
+from onnx import TensorProto, helper
+
+from conftest import VALIDATION_IMAGES
+from terrain_seg_ros.core.errors import ConfigError, ModelError
+from terrain_seg_ros.core.model_card import parse_model_card
+from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
+from terrain_training.checkpoint import load_network
+from terrain_training.datasets import ai4mars
+from terrain_training.export import export_model
+from terrain_training.onnx_graph import IR_VERSION, OPSET, DeployedNetwork, check_graph
+from terrain_training.parity import check_float32
+
+
+@pytest.fixture(scope="module")
+def exported(trained, recipe, data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("models") / "tiny"
+    export_model(trained / "best.safetensors", recipe, data=data, out=out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def tensors(data, recipe):
+    stems = ai4mars.read_split(data, seed=recipe.seed).validation
+    pairs = ai4mars.read_pairs(data, stems, size_px=64)
+    return np.stack([image[..., None] for image, _ in pairs])
+
+
+@pytest.fixture(scope="module")
+def expected(exported, trained, recipe, tensors):
+    temperature = json.loads((exported / "card.json").read_text())["temperature"]
+    network = load_network(trained / "best.safetensors", recipe)
+    with torch.inference_mode():
+        outputs = DeployedNetwork(network, temperature=temperature)(torch.from_numpy(tensors))
+    return [output.numpy() for output in outputs]
+
+
+def assert_same(given, expected):
+    mask, confidence, probabilities = given
+    assert mask.dtype == confidence.dtype == probabilities.dtype == np.uint8
+    assert np.mean(mask == expected[0]) >= 0.999
+    assert np.abs(confidence.astype(int) - expected[1]).max() <= 2
+    assert np.abs(probabilities.astype(int) - expected[2]).max() <= 2
+
+
+def test_onnxruntime_gives_what_torch_gives(exported, tensors, expected):
+    session = onnxruntime.InferenceSession(exported / "model.onnx")
+    given = session.run(["mask", "confidence", "probabilities"], {"image": tensors})
+    assert_same(given, expected)
+
+
+def test_openvino_gives_what_torch_gives(exported, tensors, expected):
+    hint = {"INFERENCE_PRECISION_HINT": "f32"}
+    compiled = openvino.Core().compile_model(exported / "model.onnx", "CPU", hint)
+    result = compiled({"image": tensors})
+    given = [result[name] for name in ("mask", "confidence", "probabilities")]
+    assert_same(given, expected)
+
+
+def test_outputs_follow_from_probabilities(expected):
+    mask, confidence, probabilities = expected
+    np.testing.assert_array_equal(probabilities.max(axis=1), confidence)
+    chosen = np.take_along_axis(probabilities, mask[:, None].astype(int), axis=1)[:, 0]
+    np.testing.assert_array_equal(chosen, confidence)
+    assert len(np.unique(mask)) > 1
+
+
+def test_graph_has_the_promised_form(exported):
+    model = onnx.load(exported / "model.onnx")
+    check_graph(model)
+    assert (model.opset_import[0].version, model.ir_version) == (OPSET, IR_VERSION) == (17, 8)
+    sizes = {
+        item.name: [d.dim_param or d.dim_value for d in item.type.tensor_type.shape.dim]
+        for item in (*model.graph.input, *model.graph.output)
+    }
+    assert sizes == {
+        "image": ["N", 64, 64, 1],
+        "mask": ["N", 64, 64],
+        "confidence": ["N", 64, 64],
+        "probabilities": ["N", 4, 64, 64],
+    }
+    assert not {"BatchNormalization", "Shape", "If", "Loop"} & {n.op_type for n in model.graph.node}
+
+
+def test_bytes_inside_the_graph_are_refused(exported):
+    model = onnx.load(exported / "model.onnx")
+    cast = next(node for node in model.graph.node if "image" in node.input)
+    first = helper.make_node("Transpose", ["image"], ["turned"], perm=[0, 1, 2, 3])
+    cast.input[0] = "turned"
+    model.graph.node.insert(0, first)
+    with pytest.raises(ModelError, match="turned"):
+        check_graph(model)
+
+
+def test_cast_from_integers_to_bytes_is_refused(exported):
+    model = onnx.load(exported / "model.onnx")
+    last = next(node for node in model.graph.node if "mask" in node.output)
+    before = next(node for node in model.graph.node if last.input[0] in node.output)
+    before.attribute[0].i = TensorProto.INT32
+    with pytest.raises(ModelError, match="no cast between byte and float"):
+        check_graph(model)
+
+
+def test_newer_opset_is_refused(exported):
+    model = onnx.load(exported / "model.onnx")
+    model.opset_import[0].version = 18
+    with pytest.raises(
+        (ModelError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError)
+    ):
+        check_graph(model)
+
+
+def test_card_describes_the_file(exported, recipe):
+    content = json.loads((exported / "card.json").read_text())
+    card = parse_model_card(content, source="card.json")
+    assert card.sha256 == hashlib.sha256((exported / "model.onnx").read_bytes()).hexdigest()
+    assert (card.name, card.version) == (recipe.name, recipe.version)
+    assert (card.height_px, card.width_px, card.channels, card.resize) == (
+        64,
+        64,
+        "grey",
+        "stretch",
+    )
+    assert card.taxonomy.names == ("soil", "bedrock", "sand", "big_rock")
+    assert card.metrics["images"] == VALIDATION_IMAGES
+    assert "none of the latter closer than 7200 s" in card.training["split"]
+    exact = next(row for row in card.metrics["parity"] if row["precision"] == "fp32")
+    assert exact["backend"] == "openvino"
+    assert exact["mask_agreement"] >= 0.999
+    assert any("Sky and rover" in limit for limit in card.limits)
+
+
+def test_golden_image_gives_its_mask(exported):
+    with np.load(exported / "golden.npz", allow_pickle=False) as golden:
+        image, mask = golden["image"], golden["mask"]
+    assert (image.shape, mask.shape) == ((64, 64, 1), (64, 64))
+    session = onnxruntime.InferenceSession(exported / "model.onnx")
+    np.testing.assert_array_equal(session.run(["mask"], {"image": image[None]})[0][0], mask)
+
+
+def test_readme_holds_scores_limits_and_credits(exported):
+    text = (exported / "README.md").read_text()
+    content = json.loads((exported / "card.json").read_text())
+    assert f"mean IoU {content['metrics']['mean_iou']:.3f}" in text
+    assert "NASA/JPL-Caltech" in text
+    assert all(limit in text for limit in content["limits"])
+
+
+def test_only_the_four_files_are_left(exported):
+    names = sorted(path.name for path in exported.iterdir())
+    assert names == ["README.md", "card.json", "golden.npz", "model.onnx"]
+
+
+def test_runtimes_that_disagree_are_refused(tensors):
+    def run(level):
+        def network(images):
+            mask = np.zeros(images.shape[:3], np.uint8)
+            mask[:, :4] = level > 100
+            return NetworkOutput(mask, mask, np.full((len(images), 4, 64, 64), level, np.uint8))
+
+        return network
+
+    check_float32(run(50), {"close": run(52)}, tensors)
+    with pytest.raises(ModelError, match=r"far agrees .* 3/255 off"):
+        check_float32(run(50), {"far": run(53)}, tensors)
+    with pytest.raises(ModelError, match=r"other agrees with the reference on 0\.93750"):
+        check_float32(run(100), {"other": run(101)}, tensors)
+
+
+def test_disagreement_writes_nothing(trained, recipe, data, tmp_path, monkeypatch):
+    def disagree(*_arguments):
+        raise ModelError("they disagree")
+
+    monkeypatch.setattr("terrain_training.export.check_float32", disagree)
+    with pytest.raises(ModelError, match="they disagree"):
+        export_model(trained / "best.safetensors", recipe, data=data, out=tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_weights_of_another_recipe_are_refused(trained, recipe, data, tmp_path):
+    other = dataclasses.replace(recipe, decoder_channels=[32, 16, 8, 8, 8])
+    with pytest.raises(ConfigError, match="not of recipe 'tiny'"):
+        export_model(trained / "best.safetensors", other, data=data, out=tmp_path)
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_network(tmp_path / "bad.safetensors", recipe)
