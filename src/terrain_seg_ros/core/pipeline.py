@@ -1,0 +1,224 @@
+"""The order of the stages: the only module that knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+
+from terrain_seg_ros.core.camera import CameraModel
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.grid import GridSettings, RollingGrid
+from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost
+from terrain_seg_ros.core.ground_to_grid import ground_to_grid
+from terrain_seg_ros.core.image_to_tensor import TensorGeometry, image_to_tensor, tensor_geometry
+from terrain_seg_ros.core.mask_to_ground import GroundProjector, GroundSettings, GroundView
+from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.core.observability import ObservabilitySettings, unobserved_reasons
+from terrain_seg_ros.core.probabilities_to_mask import probabilities_to_mask
+from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.tensor_to_probabilities import Backend
+from terrain_seg_ros.core.types import (
+    F32,
+    U8,
+    CameraImage,
+    GridSnapshot,
+    Reason,
+    Segmentation,
+    Transform,
+)
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """Hold the settings of all stages; `hazards` overrides the card's by class name."""
+
+    ground: GroundSettings
+    grid: GridSettings
+    cost: CostSettings
+    observability: ObservabilitySettings
+    hazards: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        """Check what concerns two stages."""
+        if self.cost.min_evidence > self.grid.max_evidence:
+            raise ConfigError(
+                f"min_evidence is {self.cost.min_evidence} but max_evidence is "
+                f"{self.grid.max_evidence}: no cell could ever be observed; lower the first"
+            )
+
+
+@dataclass(frozen=True)
+class SegmentStep:
+    """Hold what one image became; valid until the backend's next call.
+
+    `tensor` is (1, h, w, C). `stage_ms` has the stages resize, inference and upsample.
+    """
+
+    tensor: U8
+    geometry: TensorGeometry
+    segmentation: Segmentation
+    stage_ms: dict[str, float]
+
+
+@dataclass(frozen=True)
+class FuseStep:
+    """Hold where the pixels lie, why some are not observed, and the grid after this view.
+
+    `stage_ms` has the stages project, fuse and cost.
+    """
+
+    patch: GroundView
+    grid: GridSnapshot
+    stage_ms: dict[str, float]
+
+
+class Pipeline:
+    """Run one model and keep one grid; for one thread."""
+
+    def __init__(self, card: ModelCard, backend: Backend, settings: PipelineSettings) -> None:
+        """Start with an empty grid.
+
+        Raises:
+            ConfigError: a hazard names no class of the model.
+        """
+        self._card = card
+        self._backend = backend
+        self._projector = GroundProjector(settings.ground)
+        self._settings = settings
+        self._taxonomy = card.taxonomy.with_hazards(settings.hazards)
+        self._grid = RollingGrid(settings.grid, len(card.taxonomy))
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """Return the model's classes with the hazards in force."""
+        return self._taxonomy
+
+    @property
+    def settings(self) -> PipelineSettings:
+        """Return the settings in force."""
+        return self._settings
+
+    def apply_settings(self, settings: PipelineSettings) -> None:
+        """Use other settings from now on; the grid is kept if its shape and frame stay.
+
+        Raises:
+            ConfigError: a hazard names no class of the model; nothing has changed then.
+        """
+        taxonomy = self._card.taxonomy.with_hazards(settings.hazards)
+        old, new = self._settings.grid, settings.grid
+        shape = (new.frame_id, new.resolution_m, new.size_m)
+        if shape != (old.frame_id, old.resolution_m, old.size_m):
+            self._grid = RollingGrid(new, len(taxonomy))
+        self._grid.settings = new
+        self._projector.apply_settings(settings.ground)
+        self._taxonomy = taxonomy
+        self._settings = settings
+
+    def segment(self, image: CameraImage) -> SegmentStep:
+        """Return what the network says of an image.
+
+        Raises:
+            InferenceError: the backend failed.
+        """
+        start = perf_counter()
+        tensor = image_to_tensor(image.pixels, self._card)
+        geometry = tensor_geometry(self._card, image.width_px, image.height_px)
+        resized = perf_counter()
+        output = self._backend(tensor)
+        inferred = perf_counter()
+        segmentation = probabilities_to_mask(output, geometry)
+        stage_ms = {
+            "resize": (resized - start) * 1e3,
+            "inference": (inferred - resized) * 1e3,
+            "upsample": (perf_counter() - inferred) * 1e3,
+        }
+        return SegmentStep(tensor, geometry, segmentation, stage_ms)
+
+    def fuse(
+        self,
+        step: SegmentStep,
+        camera: CameraModel,
+        *,
+        grid_T_camera: Transform,
+        grid_T_base: Transform,
+        stamp_ns: int,
+    ) -> FuseStep:
+        """Move the grid to the vehicle, add one view to it and return what it says.
+
+        Args:
+            step: of the image.
+            camera: its intrinsics.
+            grid_T_camera: of the optical frame, at the image's stamp.
+            grid_T_base: at the image's stamp.
+            stamp_ns: the image's.
+
+        Raises:
+            GeometryError: camera, image and transforms contradict each other; the grid is as
+                it was.
+        """
+        start = perf_counter()
+        patch = self._projector.project(
+            camera, step.geometry, grid_T_camera=grid_T_camera, grid_T_base=grid_T_base
+        )
+        projected = perf_counter()
+        reasons = unobserved_reasons(
+            step.tensor[0], step.segmentation, self._settings.observability
+        )
+        np.copyto(reasons, patch.reason, where=patch.reason != Reason.OBSERVED)
+        patch = replace(patch, reason=reasons)
+        self._grid.move_to(float(grid_T_base.translation_m[0]), float(grid_T_base.translation_m[1]))
+        self._grid.decay_to(stamp_ns)
+        ground_to_grid(
+            self._grid,
+            patch,
+            segmentation=step.segmentation,
+            hazards=self._taxonomy.hazards(),
+            hazard_threshold=self._settings.cost.hazard_threshold,
+        )
+        fused = perf_counter()
+        snapshot = self._snapshot(stamp_ns)
+        stage_ms = {
+            "project": (projected - start) * 1e3,
+            "fuse": (fused - projected) * 1e3,
+            "cost": (perf_counter() - fused) * 1e3,
+        }
+        return FuseStep(patch, snapshot, stage_ms)
+
+    def points_optical(
+        self,
+        step: SegmentStep,
+        camera: CameraModel,
+        *,
+        height_px: int,
+        width_px: int,
+        grid_T_camera: Transform,
+        grid_T_base: Transform,
+    ) -> F32:
+        """Return one ground point per pixel (height, width, 3), optical frame, NaN where none.
+
+        A size smaller than the image's decimates it. Trust ends where the grid's does.
+
+        Raises:
+            GeometryError: camera, image and transforms contradict each other.
+        """
+        camera.check_image(step.geometry.image_width_px, step.geometry.image_height_px)
+        return self._projector.points_optical(
+            camera, height_px, width_px, grid_T_camera, grid_T_base, geometry=step.geometry
+        )
+
+    def reset_grid(self) -> None:
+        """Forget all evidence, as after a jump in time."""
+        self._grid.clear(Reason.OUTSIDE_VIEW)
+
+    def mark_unobserved(self, reason: Reason, stamp_ns: int) -> GridSnapshot:
+        """Forget all evidence for a reason (staleness, no transform) and return the grid."""
+        self._grid.clear(reason)
+        return self._snapshot(stamp_ns)
+
+    def _snapshot(self, stamp_ns: int) -> GridSnapshot:
+        return grid_to_cost(
+            self._grid, self._settings.cost, hazards=self._taxonomy.hazards(), stamp_ns=stamp_ns
+        )
