@@ -1,0 +1,68 @@
+"""A model as the backends take it: card, graph and golden image, all checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from terrain_seg_ros.core.errors import InferenceError, ModelError
+from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.core.types import U8
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Hold the model's own example: an input (h, w, C) and its float32 mask (h, w)."""
+
+    image: U8
+    mask: U8
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """Hold a checked model.
+
+    The backends read `onnx_bytes`, the very bytes whose hash was checked; both it and
+    `onnx_path` are None for a model that has only a card, which the constant backend serves.
+    """
+
+    card: ModelCard
+    onnx_path: Path | None
+    onnx_bytes: bytes | None = field(repr=False)
+    golden: Golden | None = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the golden image against the card."""
+        if self.golden is None:
+            return
+        card = self.card
+        plane = (card.height_px, card.width_px)
+        found = (self.golden.image.shape, self.golden.mask.shape)
+        if found != ((*plane, card.channel_count), plane):
+            raise ModelError(
+                f"golden image and mask of {card.name!r} have shapes {found[0]} and {found[1]}, "
+                f"expected {(*plane, card.channel_count)} and {plane}; export the model again"
+            )
+        if self.golden.image.dtype != np.uint8 or self.golden.mask.dtype != np.uint8:
+            raise ModelError(f"golden image or mask of {card.name!r} is not uint8; export it again")
+        highest = int(self.golden.mask.max())
+        if highest >= len(card.taxonomy):
+            raise ModelError(
+                f"golden mask of {card.name!r} holds class id {highest}, but the card lists only "
+                f"{len(card.taxonomy)} classes; export the model again"
+            )
+
+    def graph(self) -> bytes:
+        """Return the ONNX file's bytes.
+
+        Raises:
+            InferenceError: the model has only a card.
+        """
+        if self.onnx_bytes is None:
+            raise InferenceError(
+                f"model {self.card.name!r} has no ONNX file; "
+                "choose the backend 'constant' or another model"
+            )
+        return self.onnx_bytes

@@ -1,0 +1,144 @@
+"""Find a model, read it and refuse it if its parts contradict each other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+import zlib
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from terrain_seg_ros.core.errors import ModelError
+from terrain_seg_ros.core.model_card import ModelCard, parse_model_card
+from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.inference.loaded_model import Golden, LoadedModel
+from terrain_seg_ros.inference.onnx_contract import check_onnx
+from terrain_seg_ros.inference.synthetic_model import SYNTHETIC, synthetic_model
+
+ONNX_FILE = "model.onnx"
+CARD_FILE = "card.json"
+GOLDEN_FILE = "golden.npz"
+
+MAX_MODEL_BYTES = 512 * 2**20
+MAX_CARD_BYTES = 2**20
+MAX_GOLDEN_BYTES = 128 * 2**20
+"""Of the unpacked arrays; the largest input (4096 x 4096 RGB and its mask) takes 64 MiB."""
+
+
+def shipped_models() -> list[str]:
+    """Return the names of the models that come with this package, sorted."""
+    folder = _shipped_folder()
+    if not folder.is_dir():
+        return []
+    return sorted(path.name for path in folder.iterdir() if (path / CARD_FILE).is_file())
+
+
+def load_model(name_or_path: str | Path) -> LoadedModel:
+    """Return a model whose parts have been checked against each other.
+
+    Args:
+        name_or_path: a shipped model's name, a folder with model.onnx, card.json and perhaps
+            golden.npz, the path of an .onnx file with the others beside it, or "synthetic".
+
+    Raises:
+        ModelError: the model is missing, too large, corrupt, not the file that its card was
+            written for, or contradicts its card.
+    """
+    if str(name_or_path) == SYNTHETIC:
+        return synthetic_model()
+    onnx_path = _find(name_or_path)
+    card = read_card(onnx_path.parent / CARD_FILE)
+    data = _read_bounded(onnx_path, MAX_MODEL_BYTES)
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != card.sha256.lower():
+        raise ModelError(
+            f"{onnx_path}: sha256 is {digest[:16]}..., but the card says {card.sha256[:16]}...; "
+            "the file was changed or damaged: fetch or export the model again"
+        )
+    check_onnx(data, card, source=str(onnx_path))
+    golden = _read_golden(onnx_path.parent / GOLDEN_FILE)
+    return LoadedModel(card=card, onnx_path=onnx_path, onnx_bytes=data, golden=golden)
+
+
+def load_card(name_or_path: str | Path) -> ModelCard:
+    """Return only the card of a model, without reading its ONNX file.
+
+    Raises:
+        ModelError: the model is missing or its card cannot be used.
+    """
+    if str(name_or_path) == SYNTHETIC:
+        return synthetic_model().card
+    return read_card(_find(name_or_path).parent / CARD_FILE)
+
+
+def read_card(path: Path) -> ModelCard:
+    """Return the card in a JSON file.
+
+    Raises:
+        ModelError: the file is missing, too large, no JSON or no valid card.
+    """
+    text = _read_bounded(path, MAX_CARD_BYTES)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: the card is no JSON ({error}); export the model again") from None
+    if not isinstance(content, dict):
+        raise ModelError(f"{path}: the card is no JSON object; export the model again")
+    return parse_model_card(content, source=str(path))
+
+
+def _shipped_folder() -> Path:
+    return Path(str(files("terrain_seg_ros"))) / "models"
+
+
+def _find(name_or_path: str | Path) -> Path:
+    given = Path(name_or_path)
+    candidates = [given]
+    if len(given.parts) == 1:
+        candidates.insert(0, _shipped_folder() / given)
+    for path in candidates:
+        if path.is_dir():
+            return path / ONNX_FILE
+        if path.is_file():
+            return path
+    raise ModelError(
+        f"there is no model {str(name_or_path)!r}: it is neither one of the shipped "
+        f"{shipped_models()} nor a folder with {ONNX_FILE} and {CARD_FILE}"
+    )
+
+
+def _read_bounded(path: Path, limit_bytes: int) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > limit_bytes:
+            raise ModelError(
+                f"{path}: {size} bytes are more than the limit of {limit_bytes}; "
+                "check that this is the right file"
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"{path}: cannot be read ({error.strerror}); a model is a folder with "
+            f"{ONNX_FILE}, {CARD_FILE} and {GOLDEN_FILE}"
+        ) from error
+
+
+def _read_golden(path: Path) -> Golden | None:
+    if not path.exists():
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(item.file_size for item in archive.infolist())
+        if unpacked > MAX_GOLDEN_BYTES:
+            raise ModelError(f"{path}: unpacks to {unpacked} bytes; export the model again")
+        with np.load(path, allow_pickle=False) as arrays:
+            image: U8 = arrays["image"]
+            mask: U8 = arrays["mask"]
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise ModelError(
+            f"{path}: the golden image cannot be read ({error}); export the model again"
+        ) from error
+    return Golden(image=image, mask=mask)

@@ -1,0 +1,76 @@
+"""ONNX Runtime on the CPU, in float32."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnxruntime
+
+from terrain_seg_ros.core.errors import InferenceError
+from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
+from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.inference.backend_options import AUTO, FULL_PRECISION, BackendOptions
+from terrain_seg_ros.inference.input_tensor import run_each
+from terrain_seg_ros.inference.loaded_model import LoadedModel
+from terrain_seg_ros.inference.onnx_contract import INPUT, OUTPUTS
+from terrain_seg_ros.inference.onnxruntime_errors import ONNXRUNTIME_ERRORS
+
+NAME = "onnxruntime"
+
+
+def usable_precisions() -> tuple[str, ...]:
+    """Return the precisions that this machine can compute in."""
+    return (FULL_PRECISION,)
+
+
+class OnnxRuntimeBackend:
+    """Run a model in ONNX Runtime."""
+
+    name = NAME
+    precision = FULL_PRECISION
+
+    def __init__(self, model: LoadedModel, options: BackendOptions) -> None:
+        """Make the session.
+
+        Raises:
+            InferenceError: another precision is asked for, or the runtime refuses the model.
+        """
+        if options.precision not in {AUTO, FULL_PRECISION}:
+            raise InferenceError(
+                f"onnxruntime computes in fp32 on the CPU, not in {options.precision}; "
+                "choose precision fp32 or backend openvino"
+            )
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = options.threads
+        settings.log_severity_level = 3
+        self._card = model.card
+        data = model.graph()
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                data, settings, providers=["CPUExecutionProvider"]
+            )
+        except ONNXRUNTIME_ERRORS as error:
+            raise InferenceError(
+                f"onnxruntime cannot load model {model.card.name!r} ({error}); "
+                "run `terrain-seg doctor` or choose another backend"
+            ) from error
+
+    def __call__(self, tensor_nhwc_u8: U8) -> NetworkOutput:
+        """Run the network on (N, h, w, C) uint8; the arrays are new.
+
+        Raises:
+            InferenceError: the tensor does not fit the model, or the runtime failed.
+        """
+        return run_each(tensor_nhwc_u8, self._card, self._run)
+
+    def close(self) -> None:
+        """Free the session; calling again does nothing."""
+        self._session = None
+
+    def _run(self, tensor: U8) -> NetworkOutput:
+        if self._session is None:
+            raise InferenceError("the onnxruntime backend is closed; make a new one")
+        try:
+            return NetworkOutput(*self._session.run(OUTPUTS, {INPUT: tensor}))
+        except ONNXRUNTIME_ERRORS as error:
+            raise InferenceError(f"onnxruntime failed: {error}") from error

@@ -1,0 +1,119 @@
+"""OpenVINO on the CPU, in float32 or what the device prefers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import openvino
+
+from terrain_seg_ros.core.errors import InferenceError
+from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
+from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.inference.backend_options import AUTO, FULL_PRECISION, BackendOptions
+from terrain_seg_ros.inference.input_tensor import run_each
+from terrain_seg_ros.inference.loaded_model import LoadedModel
+from terrain_seg_ros.inference.onnx_contract import INPUT, OUTPUTS
+
+NAME = "openvino"
+DEVICE = "CPU"
+_HINTS = {FULL_PRECISION: "f32", "bf16": "bf16", "fp16": "f16"}
+_NAMES = {hint: name for name, hint in _HINTS.items()}
+_CAPABILITIES = {FULL_PRECISION: "FP32", "bf16": "BF16", "fp16": "FP16"}
+
+
+def usable_precisions() -> tuple[str, ...]:
+    """Return the precisions that this machine can compute in.
+
+    Raises:
+        InferenceError: OpenVINO cannot be used here.
+    """
+    try:
+        offered = openvino.Core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
+    except RuntimeError as error:
+        raise InferenceError(f"OpenVINO cannot use the {DEVICE}: {_short(error)}") from error
+    return tuple(name for name, capability in _CAPABILITIES.items() if capability in offered)
+
+
+class OpenVinoBackend:
+    """Run a model in OpenVINO; the outputs are views of its own buffers."""
+
+    name = NAME
+
+    def __init__(self, model: LoadedModel, options: BackendOptions) -> None:
+        """Compile the model for one image at a time.
+
+        Raises:
+            InferenceError: the device does not give the precision asked for, or the runtime
+                refuses the model.
+        """
+        self._card = model.card
+        data = model.graph()
+        try:
+            compiled = self._compile(data, options)
+            found = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+            self._request: Any = compiled.create_infer_request()
+            self._outputs = [self._request.get_tensor(name).data for name in OUTPUTS]
+        except RuntimeError as error:
+            raise InferenceError(
+                f"OpenVINO cannot load model {model.card.name!r} ({_short(error)}); "
+                "run `terrain-seg doctor` or choose another backend"
+            ) from error
+        self.precision = _NAMES.get(found, found)
+        if options.precision not in {AUTO, self.precision}:
+            self.close()
+            raise InferenceError(
+                f"OpenVINO computes in {self.precision} on this {DEVICE}, not in "
+                f"{options.precision}; choose one of {list(usable_precisions())}"
+            )
+
+    def __call__(self, tensor_nhwc_u8: U8) -> NetworkOutput:
+        """Run the network on (N, h, w, C) uint8.
+
+        Returns:
+            For one image, views that the next call overwrites; for more, new arrays.
+
+        Raises:
+            InferenceError: the tensor does not fit the model, or the runtime failed.
+        """
+        return run_each(tensor_nhwc_u8, self._card, self._run)
+
+    def close(self) -> None:
+        """Free the compiled model once no view of its outputs is left; repeating does nothing."""
+        self._request = None
+        self._outputs = []
+
+    def _compile(self, data: bytes, options: BackendOptions) -> Any:
+        card = self._card
+        core = openvino.Core()
+        graph = core.read_model(data)
+        graph.reshape({INPUT: [1, card.height_px, card.width_px, card.channel_count]})
+        settings: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY"}
+        if options.threads > 0:
+            settings["INFERENCE_NUM_THREADS"] = options.threads
+        if options.precision != AUTO:
+            if options.precision not in _HINTS:
+                raise InferenceError(
+                    f"OpenVINO cannot be told to compute in {options.precision}; "
+                    f"choose one of {list(usable_precisions())}"
+                )
+            settings["INFERENCE_PRECISION_HINT"] = _HINTS[options.precision]
+        return core.compile_model(graph, DEVICE, settings)
+
+    def _run(self, tensor: U8) -> NetworkOutput:
+        if self._request is None:
+            raise InferenceError("the openvino backend is closed; make a new one")
+        # OpenVINO shares memory with writeable arrays only.
+        shared = tensor if tensor.flags.writeable else tensor.copy()
+        try:
+            self._request.set_tensor(INPUT, openvino.Tensor(shared, shared_memory=True))
+            self._request.start_async()
+            self._request.wait()
+        except (RuntimeError, ValueError) as error:
+            raise InferenceError(f"OpenVINO failed: {_short(error)}") from error
+        return NetworkOutput(*self._outputs)
+
+
+def _short(error: Exception) -> str:
+    """Return the last line of OpenVINO's message; those before are places in its source."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

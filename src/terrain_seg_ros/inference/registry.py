@@ -1,0 +1,162 @@
+"""The backends by name; each is imported only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from enum import Enum
+from functools import partial
+from types import ModuleType
+from typing import NamedTuple, cast
+
+from terrain_seg_ros.core.errors import InferenceError
+from terrain_seg_ros.core.tensor_to_probabilities import Backend
+from terrain_seg_ros.inference.backend_options import AUTO, FULL_PRECISION, BackendOptions
+from terrain_seg_ros.inference.loaded_model import LoadedModel
+from terrain_seg_ros.inference.self_test import Trial, check_golden, choose_fastest
+
+
+class BackendName(str, Enum):
+    """Name every backend that a parameter or a command may ask for."""
+
+    AUTO = "auto"
+    ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
+    TENSORRT = "tensorrt"
+    CONSTANT = "constant"
+
+
+class _Entry(NamedTuple):
+    """Say where a backend is: its module and class here, what it imports, how to get that."""
+
+    module: str
+    kind: str
+    needs: str
+    remedy: str
+
+
+_ENTRIES = {
+    BackendName.ONNXRUNTIME: _Entry(
+        "onnxruntime_backend", "OnnxRuntimeBackend", "onnxruntime", "pip install onnxruntime"
+    ),
+    BackendName.OPENVINO: _Entry(
+        "openvino_backend", "OpenVinoBackend", "openvino", "pip install openvino"
+    ),
+    BackendName.CONSTANT: _Entry("constant_backend", "ConstantBackend", "numpy", ""),
+}
+_NETWORK_BACKENDS = (BackendName.ONNXRUNTIME, BackendName.OPENVINO)
+
+
+def installed_backends() -> list[BackendName]:
+    """Return the backends that run networks and whose runtime is installed."""
+    return [name for name in _NETWORK_BACKENDS if _is_installed(name)]
+
+
+def usable_precisions(name: BackendName) -> tuple[str, ...]:
+    """Return the precisions that a backend can compute in on this machine.
+
+    Raises:
+        InferenceError: the backend cannot be used here.
+    """
+    return tuple(_module(name).usable_precisions())
+
+
+def create_backend(
+    name: BackendName | str, model: LoadedModel, options: BackendOptions | None = None
+) -> Backend:
+    """Return a backend that has passed the golden self-test; close it after use.
+
+    Args:
+        name: `auto` times what is installed and takes the fastest that passes.
+        model: what to run.
+        options: threads and precision; the runtime's own choice where absent.
+
+    Raises:
+        InferenceError: the backend is unknown, not installed or cannot run the model.
+        ModelError: the self-test fails.
+        ConfigError: the constant class is none of the model's.
+    """
+    wanted = backend_name(name)
+    chosen = options or BackendOptions()
+    if wanted is BackendName.AUTO:
+        return try_backends(model, chosen)[0]
+    backend = _make(wanted, model, chosen)
+    if wanted is BackendName.CONSTANT:
+        return backend
+    tested = False
+    try:
+        check_golden(backend, model, partial(_reference, model, chosen))
+        tested = True
+    finally:
+        if not tested:
+            backend.close()
+    return backend
+
+
+def try_backends(
+    model: LoadedModel, options: BackendOptions | None = None
+) -> tuple[Backend, tuple[Trial, ...]]:
+    """Return what `auto` chooses, and how every installed backend and precision did.
+
+    Raises:
+        InferenceError: none can run the model.
+    """
+    chosen = options or BackendOptions()
+    model.graph()
+    candidates = []
+    for name in installed_backends():
+        for precision in _precisions(name):
+            if chosen.precision not in {AUTO, precision}:
+                continue
+            exact = BackendOptions(threads=chosen.threads, precision=precision)
+            candidates.append((name.value, precision, partial(_make, name, model, exact)))
+    return choose_fastest(candidates, model, partial(_reference, model, chosen))
+
+
+def backend_name(name: BackendName | str) -> BackendName:
+    """Return the name as a member of the enum.
+
+    Raises:
+        InferenceError: there is no such backend.
+    """
+    try:
+        return BackendName(name)
+    except ValueError:
+        known = [item.value for item in BackendName]
+        raise InferenceError(f"backend {str(name)!r} is unknown, expected one of {known}") from None
+
+
+def _make(name: BackendName, model: LoadedModel, options: BackendOptions) -> Backend:
+    module = _module(name)
+    return cast(Backend, getattr(module, _ENTRIES[name].kind)(model, options))
+
+
+def _reference(model: LoadedModel, options: BackendOptions) -> Backend:
+    exact = BackendOptions(threads=options.threads, precision=FULL_PRECISION)
+    return _make(BackendName.ONNXRUNTIME, model, exact)
+
+
+def _precisions(name: BackendName) -> tuple[str, ...]:
+    try:
+        return usable_precisions(name)
+    except InferenceError:
+        return (FULL_PRECISION,)
+
+
+def _is_installed(name: BackendName) -> bool:
+    return importlib.util.find_spec(_ENTRIES[name].needs) is not None
+
+
+def _module(name: BackendName) -> ModuleType:
+    entry = _ENTRIES.get(name)
+    if entry is None:
+        raise InferenceError(
+            f"backend {name.value!r} is not part of this version; choose one of "
+            f"{[AUTO, *(item.value for item in _ENTRIES)]}"
+        )
+    try:
+        return importlib.import_module(f"terrain_seg_ros.inference.{entry.module}")
+    except ImportError as error:
+        raise InferenceError(
+            f"backend {name.value!r} cannot be used ({error}); get it with: {entry.remedy}"
+        ) from error
