@@ -1,11 +1,97 @@
-"""Build terrain_seg_ros for pip and for colcon (ament_python) from one tree."""
+"""Build terrain_seg_ros for pip and for colcon (ament_python) from one tree.
+
+All metadata stands here, not in pyproject.toml: colcon on Ubuntu 22.04 brings setuptools 59,
+which does not read a [project] table.
+"""
+
+import re
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
+NAME = "terrain_seg_ros"
+ROOT = Path(__file__).resolve().parent
+INIT = (ROOT / "src" / NAME / "__init__.py").read_text(encoding="utf-8")
+VERSION = re.search(r'^__version__ = "(.+)"$', INIT, re.MULTILINE).group(1)
+
+REQUIREMENTS = [
+    "numpy>=1.26,<3",
+    "opencv-python-headless>=4.8,<5",
+    "pyyaml>=6,<7",
+    "onnxruntime>=1.17,<2",
+    "openvino>=2024.4,<2027",
+    "rosbags>=0.10.4,<0.12",
+    "cyclonedds>=0.10.5,<12; platform_machine != 'aarch64'",
+]
+
+EXTRAS = {
+    "sim": ["mujoco>=3.2,<5"],
+    "tensorrt": ["tensorrt>=8.5,<12", "cuda-python>=12,<14"],
+    "ort-gpu": ["onnxruntime-gpu>=1.17,<2"],
+    "dev": [
+        "codespell>=2.3,<3",
+        "hypothesis>=6.100,<7",
+        "import-linter>=2.0,<3",
+        "ipykernel>=6.29,<8",
+        "mypy>=1.11,<3",
+        "nbclient>=0.10,<1",
+        "onnx>=1.16,<2",
+        "pre-commit>=3.7,<5",
+        "pytest>=8,<10",
+        "pytest-cov>=5,<8",
+        "ruff>=0.14,<1",
+        "types-PyYAML>=6",
+    ],
+}
+
+
+def files(pattern: str) -> list[str]:
+    """Return the files of the tree that match, relative to the root as data_files wants them."""
+    return sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(pattern) if path.is_file())
+
+
 setup(
-    name="terrain_seg_ros",
-    version="0.1.0",
+    name=NAME,
+    version=VERSION,
+    description="Terrain segmentation and hazard mapping for planetary rovers and landers",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="The terrain_seg_ros authors",
+    maintainer="The terrain_seg_ros authors",
+    maintainer_email="maintainers@terrain-seg-ros.org",
+    license="Apache-2.0",
+    license_files=["LICENSE", "NOTICE"],
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.10,<3.13",
     package_dir={"": "src"},
     packages=find_packages("src"),
+    package_data={
+        NAME: [
+            "py.typed",
+            "config/*.yaml",
+            "demo_data/*",
+            "demo_data/*/*",
+            "models/*/*",
+            "report/*.html",
+            "report/*.css",
+        ]
+    },
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        (f"share/{NAME}/config", files("config/*.yaml")),
+        (f"share/{NAME}/launch", files("launch/*.launch.*")),
+    ],
+    install_requires=REQUIREMENTS,
+    extras_require=EXTRAS,
     entry_points={"console_scripts": ["terrain-seg = terrain_seg_ros.cli.main:main"]},
+    zip_safe=False,
 )

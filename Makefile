@@ -1,0 +1,96 @@
+# `make help` lists the targets. PYTHON=/path/to/python chooses the interpreter, ARGS="..." goes
+# to the command behind the target.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?=
+ARGS ?=
+CANDIDATES := $(if $(PYTHON),$(PYTHON),python3.12 python3.11 python3.10 python3)
+PIP_INSTALL := -m pip install --disable-pip-version-check
+ROS_SETUP := $(firstword $(wildcard /opt/ros/*/setup.bash))
+
+# Makes the virtual environment $(1) with the first candidate that is in range and has venv.
+define make_venv
+@lacking=; \
+for python in $(CANDIDATES); do \
+  "$$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null || continue; \
+  if "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+    echo "Making $(1) with $$python (once)"; exec "$$python" -m venv --clear $(1); \
+  fi; \
+  lacking=$${lacking:-$$("$$python" -c 'import sys; print("python3.%d-venv" % sys.version_info[1])')}; \
+done; \
+if [ -n "$$lacking" ]; then echo "error: Python's venv module is missing; install the package $$lacking" >&2; \
+else echo "error: no Python 3.10 to 3.12 among: $(CANDIDATES); install one or set PYTHON=" >&2; fi; \
+exit 1
+endef
+
+.PHONY: help demo test test-ros test-training lint bench coverage readme clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
+
+demo: .venv/.runtime  ## run the main job on real rover images, end to end
+	@.venv/bin/terrain-seg demo $(ARGS)
+
+test: .venv/.dev  ## run the runtime's tests (no torch, no ROS)
+	@.venv/bin/python -m pytest $(ARGS)
+
+test-ros:  ## build with colcon and test beside a ROS 2 that is installed
+ifeq ($(ROS_SETUP),)
+	@echo "test-ros: skipped, because no ROS 2 is installed (no /opt/ros/*/setup.bash)"
+else
+	@$(MAKE) --no-print-directory .venv-ros/.ros
+	@set +u; source $(ROS_SETUP); set -u; source .venv-ros/bin/activate; \
+	python -m colcon list | grep -E 'terrain_seg_ros.*ros\.ament_python'; \
+	python -m colcon --log-base out/ros/log build --base-paths . --build-base out/ros/build \
+	  --install-base out/ros/install; \
+	ROS_PYTHON_CHECK_FIELDS=1 python -m pytest tests/core tests/messages $(ARGS)
+endif
+
+test-training: .venv-training/.training  ## test training/ (torch; about 5.5 GB)
+	@.venv-training/bin/python -m pytest training/tests $(ARGS)
+
+lint: .venv/.dev  ## style, types, import contracts, spelling
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	PYTHONPATH=training/src .venv/bin/lint-imports
+	.venv/bin/codespell
+
+bench: .venv/.runtime  ## measure every backend that is installed
+	@.venv/bin/terrain-seg bench $(ARGS)
+
+coverage: .venv/.dev  ## run the tests with branch coverage
+	@.venv/bin/python -m pytest --cov=terrain_seg_ros --cov-branch --cov-report=term-missing:skip-covered $(ARGS)
+
+readme: .venv/.dev  ## write the README's tables again from the code
+	@.venv/bin/python tests/house/render_readme.py
+
+clean:  ## remove what the other targets made
+	rm -rf .venv .venv-ros .venv-training out build dist .pytest_cache .mypy_cache .ruff_cache \
+	  .import_linter_cache .hypothesis .coverage src/*.egg-info training/src/*.egg-info
+	find src tests training -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.runtime: setup.py constraints.txt
+	$(call make_venv,.venv)
+	.venv/bin/python $(PIP_INSTALL) -c constraints.txt -e .
+	@touch $@
+
+.venv/.dev: .venv/.runtime
+	.venv/bin/python $(PIP_INSTALL) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+.venv-training/.training: setup.py constraints.txt training/pyproject.toml
+	$(call make_venv,.venv-training)
+	.venv-training/bin/python $(PIP_INSTALL) -c constraints.txt -e . -e './training[dev]'
+	@touch $@
+
+# ROS has its own versions: NumPy 1, a pytest that launch_pytest survives, a setuptools that colcon can use.
+.venv-ros/.ros: setup.py
+	/usr/bin/python3 -m venv --clear --system-site-packages .venv-ros
+	.venv-ros/bin/python $(PIP_INSTALL) 'numpy>=1.26,<2' 'pytest>=7,<8' 'setuptools<80' \
+	  'hypothesis>=6,<7' colcon-common-extensions
+	.venv-ros/bin/python $(PIP_INSTALL) 'numpy>=1.26,<2' -e .
+	@touch $@
