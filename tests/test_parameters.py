@@ -7,6 +7,7 @@ from terrain_seg_ros.parameters import (
     DECLARATION,
     load_parameters,
     parameter_spec,
+    pipeline_settings,
     shipped_parameter_file,
 )
 
@@ -99,7 +100,10 @@ def test_what_ros_declares_itself_is_left_to_ros(tmp_path):
         ("/**: {ros__parameters: {cameras: ['a b']}}", ["a b"]),
         ("/**: {ros__parameters: {hazard.sand: 2.0}}", ["hazard.sand", "2.0"]),
         ("/**: {ros__parameters: {grid: {size_m: 10000.0, resolution_m: 0.01}}}", ["cells"]),
+        ("/**: {ros__parameters: {grid.resolution_m: 0.7}}", ["resolution_m", "whole"]),
         ("/**: {ros__parameters: {observability.shadow_level: 254}}", ["shadow_level"]),
+        ("/**: {ros__parameters: {cost.min_evidence: 100.0}}", ["min_evidence"]),
+        ("/**: {ros__parameters: {hazard_points.min_height_m: 3.0}}", ["max_height_m"]),
         (
             "/**: {ros__parameters: {cameras: [a, b], mounting.use_tf: false}}",
             ["mounting.use_tf"],
@@ -156,6 +160,15 @@ def test_only_dynamic_parameters_change_while_running():
         parameters.with_values({"grid.resolution_m": 0.2}, running=True)
     same = {"grid.resolution_m": parameters.number("grid.resolution_m")}
     assert parameters.with_values(same, running=True) == parameters
+
+
+def test_the_pipeline_s_settings_are_the_parameters():
+    parameters = load_parameters(overrides={"hazard.sand": 0.25, "grid.resolution_m": 0.5})
+    settings = pipeline_settings(parameters)
+    assert settings.grid.resolution_m == 0.5
+    assert settings.grid.frame_id == parameters.text("grid_frame")
+    assert settings.ground.base_frame == parameters.text("base_frame")
+    assert settings.hazards == {"sand": 0.25}
 
 
 def test_missing_values_are_named():

@@ -34,13 +34,7 @@ class ParameterSpec:
 
 
 def _number(
-    name: str,
-    text: str,
-    *,
-    unit: str = "",
-    low: float,
-    high: float,
-    dynamic: bool = False,
+    name: str, text: str, *, unit: str = "", low: float, high: float, dynamic: bool = False
 ) -> ParameterSpec:
     return ParameterSpec(name, "float", text, unit, low, high, dynamic=dynamic)
 
@@ -131,6 +125,7 @@ _GEOMETRY = (
     _text("grid_frame", "Frame of the grid; it must not move with the vehicle."),
     _text("base_frame", "Frame of the vehicle; its x-y plane lies where the wheels touch."),
     _number("tf_cache_s", "Seconds of transforms kept.", unit="s", low=0.1, high=600.0),
+    _number("tf_wait_s", "Longest wait for TF at an image's stamp.", unit="s", low=0.0, high=10.0),
     _flag("mounting.use_tf", "Take the camera's pose from TF, not from the six values below."),
     *(
         _number(
@@ -187,15 +182,8 @@ _GRID = (
     _number("grid.resolution_m", "Side of a cell.", unit="m", low=0.001, high=100.0),
     _number("grid.size_m", "Side of the square grid.", unit="m", low=0.1, high=10000.0),
     _number(
-        "grid.prior_strength",
-        "Evidence of all classes alike that each cell starts with.",
-        low=0.001,
-        high=1000.0,
-        dynamic=True,
-    ),
-    _number(
         "grid.max_evidence",
-        "Evidence that a cell holds at most; smaller forgets faster.",
+        "Evidence that a cell holds at most (one view gives up to 1); smaller forgets faster.",
         low=0.01,
         high=1e6,
         dynamic=True,
@@ -209,19 +197,35 @@ _GRID = (
         dynamic=True,
     ),
     _number(
+        "grid.min_hazard_share",
+        "Share of a cell's pixels that must be hazardous for these alone to decide.",
+        low=0.001,
+        high=1.0,
+        dynamic=True,
+    ),
+    _number(
+        "grid.half_weight_range_m",
+        "Distance at which a view counts half.",
+        unit="m",
+        low=0.1,
+        high=1e6,
+        dynamic=True,
+    ),
+    _number(
         "cost.hazard_threshold",
         "Cells of at least this hazard are lethal.",
-        low=0.0,
+        low=0.001,
         high=1.0,
         dynamic=True,
     ),
     _number(
         "cost.min_evidence",
         "Cells of less evidence are not observed.",
-        low=0.0,
+        low=0.001,
         high=1e6,
         dynamic=True,
     ),
+    _flag("cost.graded", "Give costs 1 to 98 below the threshold, not only 0.", dynamic=True),
     _number(
         "observability.min_confidence",
         "Pixels of less confidence are not observed.",
@@ -269,20 +273,19 @@ _OUTPUT = (
         high=64,
         dynamic=True,
     ),
-    _number(
-        "hazard_points.min_height_m",
-        "Height given to hazard points; costmaps ignore points outside their own band.",
-        unit="m",
-        low=-1000.0,
-        high=1000.0,
-        dynamic=True,
+    *(
+        _number(
+            f"hazard_points.{end}_height_m",
+            f"Hazard points get at {what} this height; costmaps ignore others.",
+            unit="m",
+            low=-1000.0,
+            high=1000.0,
+            dynamic=True,
+        )
+        for end, what in (("min", "least"), ("max", "most"))
     ),
     _number(
-        "overlay_alpha",
-        "Weight of the colours in `overlay`.",
-        low=0.0,
-        high=1.0,
-        dynamic=True,
+        "overlay_alpha", "Weight of the colours in `overlay`.", low=0.0, high=1.0, dynamic=True
     ),
 )
 

@@ -12,6 +12,11 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.grid import GridSettings
+from terrain_seg_ros.core.grid_to_cost import CostSettings
+from terrain_seg_ros.core.mask_to_ground import GroundSettings, Plane
+from terrain_seg_ros.core.observability import ObservabilitySettings
+from terrain_seg_ros.core.pipeline import PipelineSettings
 from terrain_seg_ros.parameter_declaration import DECLARATION, ParameterSpec, Value
 from terrain_seg_ros.parameter_file import read_parameter_file
 
@@ -21,11 +26,10 @@ __all__ = [
     "Parameters",
     "load_parameters",
     "parameter_spec",
+    "pipeline_settings",
     "shipped_parameter_file",
 ]
 
-GRID_SIDE_LIMIT_CELLS = 4096
-"""Keeps a mistyped resolution from asking for gigabytes; OccupancyGrid itself ends at 32767."""
 _FAMILY = "hazard."
 _TOPIC = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$")
 _SPECS = {spec.name: spec for spec in DECLARATION}
@@ -161,6 +165,42 @@ def load_parameters(
     return Parameters({**values, **(overrides or {})})
 
 
+def pipeline_settings(parameters: Parameters) -> PipelineSettings:
+    """Return what the pipeline needs of the parameters.
+
+    Raises:
+        ConfigError: values contradict each other, such as grid size and resolution.
+    """
+    number, integer = parameters.number, parameters.integer
+    ground = GroundSettings(
+        plane=cast(Plane, parameters.text("ground.plane")),
+        base_frame=parameters.text("base_frame"),
+        plane_height_m=number("ground.plane_height_m"),
+        max_range_m=number("ground.max_range_m"),
+        max_ground_sample_m=number("ground.max_ground_sample_m"),
+    )
+    grid = GridSettings(
+        frame_id=parameters.text("grid_frame"),
+        resolution_m=number("grid.resolution_m"),
+        size_m=number("grid.size_m"),
+        decay_s=number("grid.decay_s"),
+        max_evidence=number("grid.max_evidence"),
+        min_hazard_share=number("grid.min_hazard_share"),
+        half_weight_range_m=number("grid.half_weight_range_m"),
+    )
+    cost = CostSettings(
+        hazard_threshold=number("cost.hazard_threshold"),
+        min_evidence=number("cost.min_evidence"),
+        graded=parameters.flag("cost.graded"),
+    )
+    observability = ObservabilitySettings(
+        min_confidence=number("observability.min_confidence"),
+        shadow_level=integer("observability.shadow_level"),
+        saturation_level=integer("observability.saturation_level"),
+    )
+    return PipelineSettings(ground, grid, cost, observability, parameters.hazards())
+
+
 def _read_checked(path: Path | str) -> dict[str, Value]:
     """Return the values of a file; the message of a wrong one names the file."""
     content = read_parameter_file(path)
@@ -219,17 +259,9 @@ def _check_together(parameters: Parameters) -> None:
     for name in ("model", "grid_frame", "base_frame"):
         if not parameters.text(name).strip():
             raise ConfigError(f"parameter {name!r} is empty; set it")
-    size_m, cell_m = parameters.number("grid.size_m"), parameters.number("grid.resolution_m")
-    if not 1 <= size_m / cell_m <= GRID_SIDE_LIMIT_CELLS:
+    low_m, high_m = (parameters.number(f"hazard_points.{e}_height_m") for e in ("min", "max"))
+    if low_m > high_m:
         raise ConfigError(
-            f"grid.size_m {size_m} over grid.resolution_m {cell_m} makes {size_m / cell_m:.0f} "
-            f"cells a side, expected 1 to {GRID_SIDE_LIMIT_CELLS}"
+            f"hazard_points.min_height_m {low_m} is above hazard_points.max_height_m {high_m}"
         )
-    dark, bright = (
-        parameters.integer(f"observability.{n}_level") for n in ("shadow", "saturation")
-    )
-    if dark >= bright:
-        raise ConfigError(
-            f"observability.shadow_level {dark} is not below "
-            f"observability.saturation_level {bright}"
-        )
+    pipeline_settings(parameters)
