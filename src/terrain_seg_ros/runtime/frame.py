@@ -1,0 +1,76 @@
+"""One image on its way through the node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from terrain_seg_ros.core.camera import CameraModel
+from terrain_seg_ros.core.pipeline import FuseStep, SegmentStep
+from terrain_seg_ros.core.types import F32, CameraImage, Reason
+from terrain_seg_ros.messages.cloud_message import Cloud
+from terrain_seg_ros.runtime.health import Refusal
+from terrain_seg_ros.runtime.outbox import Outgoing
+
+Result = TypeVar("Result")
+
+
+class View(NamedTuple):
+    """Hold an image, what the network says of it, and the camera that took it."""
+
+    image: CameraImage
+    step: SegmentStep
+    camera: CameraModel
+
+
+@dataclass
+class Frame:
+    """Hold what is known so far; `refusal` is the reason to give if the present stage fails."""
+
+    camera: str
+    message: Any
+    started_s: float
+    refusal: Refusal = Refusal.BAD_IMAGE
+    stamp_ns: int = 0
+    stage_ms: dict[str, float] = field(default_factory=dict)
+    outgoing: list[Outgoing] = field(default_factory=list)
+    segmented: bool = False
+    fused: bool = False
+
+    def timed(self, stage: str, work: Callable[[Frame], Result]) -> Result:
+        """Return what the work gives for this frame, and note how long it took."""
+        start = perf_counter()
+        result = work(self)
+        self.stage_ms[stage] = (perf_counter() - start) * 1e3
+        return result
+
+
+def hazard_cloud(
+    step: SegmentStep, fused: FuseStep, *, hazards: F32, hazard_threshold: float
+) -> Cloud:
+    """Return the observed ground points, in the grid's frame, whose P(hazard) is at the threshold.
+
+    Args:
+        step: of the image.
+        fused: where its pixels lie.
+        hazards: (K,) 0 to 1.
+        hazard_threshold: 0 to 1.
+    """
+    seen = np.flatnonzero(fused.patch.reason == Reason.OBSERVED)
+    segmentation, patch = step.segmentation, fused.patch
+    classes = segmentation.probabilities_khw.shape[0]
+    probabilities = segmentation.probabilities_khw.reshape(classes, -1)[:, seen]
+    weights = hazards.astype(np.float32)
+    chosen = seen[weights @ probabilities >= 255.0 * hazard_threshold]
+    points_m = np.stack(
+        [axis.reshape(-1)[chosen] for axis in (patch.x_m, patch.y_m, patch.z_m)], axis=-1
+    )
+    return Cloud(
+        points_m,
+        segmentation.tensor_mask.reshape(-1)[chosen],
+        segmentation.tensor_confidence.reshape(-1)[chosen],
+    )

@@ -1,0 +1,273 @@
+"""The node's logic, without any bus: messages in, messages out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from threading import Lock
+from time import perf_counter
+from typing import Any
+
+from terrain_seg_ros.core.errors import TerrainSegError
+from terrain_seg_ros.core.pipeline import FuseStep, SegmentStep
+from terrain_seg_ros.core.types import CameraImage, Reason
+from terrain_seg_ros.messages.camera_info_message import camera_model
+from terrain_seg_ros.messages.header_message import stamp_ns
+from terrain_seg_ros.messages.image_message import decode_compressed, decode_image
+from terrain_seg_ros.messages.message_types import Types
+from terrain_seg_ros.runtime.camera_infos import CameraInfos
+from terrain_seg_ros.runtime.frame import Frame, View, hazard_cloud
+from terrain_seg_ros.runtime.health import Drop, Health, Note, Refusal
+from terrain_seg_ros.runtime.health_report import health_status
+from terrain_seg_ros.runtime.outbox import Outbox, Outgoing
+from terrain_seg_ros.runtime.refused import RefusedError
+from terrain_seg_ros.runtime.session import Session
+from terrain_seg_ros.runtime.stamp_check import StampCheck, StampVerdict
+from terrain_seg_ros.runtime.vehicle_pose import PoseSource, Transforms, VehiclePose
+from terrain_seg_ros.runtime.watchdog import Watchdog
+
+
+class FrameProcessor:
+    """Turn camera messages into the messages of the contract table.
+
+    Bad input is counted with its reason and never raises; the next good image works. What does
+    not need the missing part is still given: without a pose there is a mask but no grid.
+    Every method may be called from any thread; images are processed one at a time.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        types: Types,
+        transforms: Transforms,
+        *,
+        health: Health | None = None,
+        wanted: Callable[[str], bool] = lambda _: True,
+        clock_ns: Callable[[], int] | None = None,
+        clock_s: Callable[[], float] = time.monotonic,
+        on_time_jump: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Prepare for images.
+
+        Args:
+            session: model, pipeline and parameters.
+            types: message classes.
+            transforms: gives poses at a stamp.
+            health: counters, where the caller adds to them too.
+            wanted: whether somebody listens to a topic; lazy ones are computed only then.
+            clock_ns: the clock that images are stamped with; None where there is none, and the
+                checks for age are off then.
+            clock_s: seconds that never jump, for the staleness watchdog.
+            on_time_jump: called when stamps jump backwards; the caller forgets moving TF.
+        """
+        parameters = session.parameters
+        self.health = health or Health()
+        self._session = session
+        self._cameras = parameters.texts("cameras")
+        self._outbox = Outbox(types, parameters, wanted=wanted)
+        self._infos = CameraInfos(parameters.number("horizontal_fov_rad"))
+        self._poses = PoseSource(transforms, parameters)
+        self._stamps = StampCheck(parameters)
+        self._clock_ns = clock_ns
+        self._clock_s = clock_s
+        self._on_time_jump = on_time_jump
+        self._watchdog = Watchdog(parameters.number("watchdog.stale_after_s"), now_s=clock_s())
+        self._last_stamp_ns = 0
+        self._no_pose = False
+        self._lock = Lock()
+
+    def start(self) -> list[Outgoing]:
+        """Return what must be there before the first mask: the class names."""
+        return self._outbox.label_info(self._session.taxonomy, self._now_ns())
+
+    def camera_info(self, camera: str, message: Any) -> None:
+        """Keep the newest intrinsics of a camera; unusable ones are counted and forgotten."""
+        try:
+            self._check_camera(camera)
+            self._infos.put(camera, camera_model(message))
+        except TerrainSegError as error:
+            self._infos.refuse(camera, str(error))
+            self._refuse(error, Refusal.BAD_CAMERA_INFO)
+
+    def image(self, camera: str, message: Any) -> list[Outgoing]:
+        """Return what a sensor_msgs/Image or CompressedImage gives; nothing if it is refused."""
+        frame = Frame(camera, message, started_s=perf_counter())
+        self.health.count_in()
+        with self._lock:
+            try:
+                self._process(frame)
+            except TerrainSegError as error:
+                self._refuse(error, frame.refusal)
+            return self._finish(frame)
+
+    def tick(self) -> list[Outgoing]:
+        """Return an unknown grid once when no image has reached it for too long."""
+        now_s = self._clock_s()
+        if not self._watchdog.turned_stale(now_s):
+            return []
+        with self._lock:
+            reason = Reason.NO_TRANSFORM if self._no_pose else Reason.STALE
+            stamp = self._now_ns()
+            if self._clock_ns is None:
+                stamp = self._last_stamp_ns + round(self._watchdog.age_s(now_s) * 1e9)
+            return self._outbox.grids(self._session.pipeline.mark_unobserved(reason, stamp))
+
+    def change(self, changes: Mapping[str, Any]) -> list[Outgoing]:
+        """Change dynamic parameters; return what must be published for it.
+
+        Raises:
+            ConfigError: a value is wrong or static; the message is the reason to give.
+        """
+        with self._lock:
+            parameters = self._session.change(changes)
+            self._stamps.set_limits(parameters)
+            self._outbox.set_parameters(parameters)
+            self._watchdog.set_limit(parameters.number("watchdog.stale_after_s"))
+        return self.start() if "observability.min_confidence" in changes else []
+
+    def diagnostics(self) -> Outgoing:
+        """Return the node's state as a diagnostic_msgs/DiagnosticArray."""
+        status = health_status(
+            self.health.snapshot(),
+            age_s=self._watchdog.age_s(self._clock_s()),
+            stale=self._watchdog.stale,
+            about=self._session.about(),
+        )
+        return self._outbox.diagnostics([status], self._now_ns())
+
+    def reset_grid(self) -> None:
+        """Forget the evidence, as between scenes that have nothing to do with each other."""
+        with self._lock:
+            self._session.pipeline.reset_grid()
+
+    def _process(self, frame: Frame) -> None:
+        """Run all stages; what was finished before an error stays in `frame.outgoing`."""
+        self._check_camera(frame.camera)
+        frame.stamp_ns = stamp_ns(frame.message.header)
+        if not self._take(frame):
+            return
+        image = frame.timed("decode", _decode)
+        step = self._segment(frame, image)
+        intrinsics = self._infos.intrinsics(frame.camera, image)
+        if intrinsics.assumed:
+            self.health.note(Note.FIELD_OF_VIEW)
+        self._fuse(frame, View(image, step, intrinsics.camera))
+
+    def _take(self, frame: Frame) -> bool:
+        now_ns = None if self._clock_ns is None else self._clock_ns()
+        verdict = self._stamps.judge(frame.camera, frame.stamp_ns, now_ns=now_ns)
+        if verdict is StampVerdict.TOO_SOON:
+            self.health.count_dropped(Drop.RATE_LIMIT)
+            return False
+        if frame.stamp_ns == 0:
+            self.health.note(Note.NO_STAMP)
+        if verdict is StampVerdict.TAKE_AFTER_JUMP:
+            self.health.note(Note.TIME_JUMP)
+            self._session.pipeline.reset_grid()
+            self._poses.forget()
+            self._on_time_jump()
+        self._last_stamp_ns = frame.stamp_ns
+        return True
+
+    def _segment(self, frame: Frame, image: CameraImage) -> SegmentStep:
+        frame.refusal = Refusal.INFERENCE
+        step = self._session.pipeline.segment(image)
+        frame.stage_ms.update(step.stage_ms)
+        frame.refusal = Refusal.OUTPUT
+        frame.outgoing += frame.timed(
+            "encode_images",
+            lambda item: self._outbox.images(
+                item.camera,
+                image,
+                step,
+                taxonomy=self._session.taxonomy,
+                header=item.message.header,
+            ),
+        )
+        frame.segmented = True
+        return step
+
+    def _fuse(self, frame: Frame, view: View) -> None:
+        frame.refusal = Refusal.NO_TRANSFORM
+        pose = frame.timed(
+            "transforms", lambda item: self._poses.pose(view.image.frame_id, item.stamp_ns)
+        )
+        if pose.assumed:
+            self.health.note(Note.FIXED_POSE)
+        pipeline = self._session.pipeline
+        if pose.restart:
+            pipeline.reset_grid()
+        frame.refusal = Refusal.GEOMETRY
+        fused = pipeline.fuse(
+            view.step,
+            view.camera,
+            grid_T_camera=pose.grid_T_camera,
+            grid_T_base=pose.grid_T_base,
+            stamp_ns=frame.stamp_ns,
+        )
+        frame.stage_ms.update(fused.stage_ms)
+        frame.refusal = Refusal.OUTPUT
+        frame.outgoing += frame.timed("encode_grids", lambda _: self._outbox.grids(fused.grid))
+        frame.outgoing += frame.timed(
+            "encode_clouds", lambda item: self._clouds(item, view, pose, fused)
+        )
+        frame.fused = True
+
+    def _clouds(
+        self, frame: Frame, view: View, pose: VehiclePose, fused: FuseStep
+    ) -> list[Outgoing]:
+        result: list[Outgoing] = []
+        pipeline, camera = self._session.pipeline, frame.camera
+        if self._outbox.wants_hazard_points(camera):
+            cloud = hazard_cloud(
+                view.step,
+                fused,
+                hazards=pipeline.taxonomy.hazards(),
+                hazard_threshold=pipeline.settings.cost.hazard_threshold,
+            )
+            result += self._outbox.hazard_points(
+                camera, cloud, stamp_ns=frame.stamp_ns, frame_id=fused.grid.frame_id
+            )
+        if self._outbox.wants_points(camera):
+            points = pipeline.points_optical(
+                view.step,
+                view.camera,
+                height_px=view.image.height_px,
+                width_px=view.image.width_px,
+                grid_T_camera=pose.grid_T_camera,
+                grid_T_base=pose.grid_T_base,
+            )
+            header = frame.message.header
+            result += self._outbox.points(camera, points, view.step, header=header)
+        return result
+
+    def _finish(self, frame: Frame) -> list[Outgoing]:
+        if frame.segmented:
+            self.health.count_out(with_grid=frame.fused)
+            frame.stage_ms["total"] = (perf_counter() - frame.started_s) * 1e3
+            self.health.add_latencies(frame.stage_ms)
+        if frame.fused:
+            self._watchdog.good(self._clock_s())
+            self._no_pose = False
+        return frame.outgoing
+
+    def _refuse(self, error: TerrainSegError, refusal: Refusal) -> None:
+        reason = error.reason if isinstance(error, RefusedError) else refusal
+        self._no_pose = reason is Refusal.NO_TRANSFORM
+        self.health.count_refused(reason, str(error))
+
+    def _check_camera(self, camera: str) -> None:
+        if camera not in self._cameras:
+            raise RefusedError(
+                Refusal.UNKNOWN_CAMERA,
+                f"camera {camera!r} is not configured, expected one of {list(self._cameras)}; "
+                "add it to the parameter `cameras`",
+            )
+
+    def _now_ns(self) -> int:
+        return self._last_stamp_ns if self._clock_ns is None else self._clock_ns()
+
+
+def _decode(frame: Frame) -> CameraImage:
+    raw = hasattr(frame.message, "encoding")
+    return decode_image(frame.message) if raw else decode_compressed(frame.message)

@@ -1,0 +1,185 @@
+"""Count what happens to images and how long each stage takes, in bounded memory."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from threading import Lock
+
+import numpy as np
+
+WINDOW = 512
+"""Latencies kept per stage, and arrivals for the rates."""
+RATE_WINDOW_S = 5.0
+TEXT_LIMIT = 400
+STAGE_LIMIT = 32
+
+
+class Drop(str, Enum):
+    """Say why a sound image was not processed."""
+
+    REPLACED = "replaced by a newer one"
+    INACTIVE = "node not active"
+    RATE_LIMIT = "max_rate_hz"
+
+
+class Refusal(str, Enum):
+    """Say what was wrong with an input."""
+
+    BAD_IMAGE = "bad image"
+    BAD_CAMERA_INFO = "bad camera_info"
+    BAD_TRANSFORM = "bad transform"
+    NO_CAMERA_INFO = "no camera_info"
+    SIZE_MISMATCH = "image contradicts camera_info"
+    NO_TRANSFORM = "no transform"
+    FUTURE = "stamp in the future"
+    TOO_OLD = "stamp too old"
+    OUT_OF_ORDER = "stamp out of order"
+    UNKNOWN_CAMERA = "unknown camera"
+    INFERENCE = "inference failed"
+    GEOMETRY = "geometry failed"
+    OUTPUT = "output failed"
+
+
+class Note(str, Enum):
+    """Name what users should know although everything goes on."""
+
+    FIELD_OF_VIEW = "no camera_info: intrinsics come from horizontal_fov_rad"
+    FIXED_POSE = "no transform from base_frame to grid_frame: the vehicle is taken to stand still"
+    NO_STAMP = "images have a zero stamp: they cannot be checked for age or order"
+    TIME_JUMP = "stamps jumped backwards: the grid was cleared"
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Hold percentiles of one stage over the last images, in milliseconds."""
+
+    median_ms: float
+    p90_ms: float
+    p99_ms: float
+    count: int
+
+
+@dataclass(frozen=True)
+class HealthSnapshot:
+    """Hold the counters at one moment; only reasons that occurred are listed.
+
+    `recent_notes` are those of the last image.
+    """
+
+    images_in: int
+    images_out: int
+    grids_out: int
+    dropped: Mapping[Drop, int]
+    refused: Mapping[Refusal, int]
+    refusal_texts: Mapping[Refusal, str]
+    last_refusal: str
+    refused_since_good: int
+    notes: Mapping[Note, int]
+    recent_notes: tuple[Note, ...]
+    latency: Mapping[str, Latency]
+    rate_in_hz: float
+    rate_out_hz: float
+
+
+class Health:
+    """Collect counters; every method may be called from any thread.
+
+    Memory does not grow: reasons are closed sets, texts are cut, windows are bounded.
+    """
+
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+        """Start all counters at zero; `clock_s` is a clock that never jumps."""
+        self._clock_s = clock_s
+        self._lock = Lock()
+        self._in = 0
+        self._out = 0
+        self._grids = 0
+        self._dropped = dict.fromkeys(Drop, 0)
+        self._refused = dict.fromkeys(Refusal, 0)
+        self._texts: dict[Refusal, str] = {}
+        self._last_refusal = ""
+        self._refused_since_good = 0
+        self._notes = dict.fromkeys(Note, 0)
+        self._notes_now: set[Note] = set()
+        self._notes_of_last: set[Note] = set()
+        self._latency_ms: dict[str, deque[float]] = {}
+        self._arrivals_s: deque[float] = deque(maxlen=WINDOW)
+        self._departures_s: deque[float] = deque(maxlen=WINDOW)
+
+    def count_in(self) -> None:
+        """Count an image that arrived."""
+        with self._lock:
+            self._in += 1
+            self._arrivals_s.append(self._clock_s())
+
+    def count_out(self, *, with_grid: bool) -> None:
+        """Count an image whose mask was published, and whether the grid took it in too."""
+        with self._lock:
+            self._out += 1
+            self._departures_s.append(self._clock_s())
+            self._notes_of_last, self._notes_now = self._notes_now, set()
+            if with_grid:
+                self._grids += 1
+                self._refused_since_good = 0
+
+    def count_dropped(self, reason: Drop) -> None:
+        """Count a sound image that was not processed."""
+        with self._lock:
+            self._dropped[reason] += 1
+
+    def count_refused(self, reason: Refusal, text: str) -> None:
+        """Count an input that was wrong, and keep the last text."""
+        with self._lock:
+            self._refused[reason] += 1
+            self._refused_since_good += 1
+            self._texts[reason] = text[:TEXT_LIMIT]
+            self._last_refusal = f"{reason.value}: {text[:TEXT_LIMIT]}"
+
+    def note(self, note: Note) -> None:
+        """Count something that users should know of the present image."""
+        with self._lock:
+            self._notes[note] += 1
+            self._notes_now.add(note)
+
+    def add_latencies(self, stage_ms: Mapping[str, float]) -> None:
+        """Add the times of one image's stages."""
+        with self._lock:
+            for stage, value in stage_ms.items():
+                if stage in self._latency_ms or len(self._latency_ms) < STAGE_LIMIT:
+                    window = self._latency_ms.setdefault(stage, deque(maxlen=WINDOW))
+                    window.append(value)
+
+    def snapshot(self) -> HealthSnapshot:
+        """Return the counters as they are now."""
+        with self._lock:
+            now_s = self._clock_s()
+            return HealthSnapshot(
+                images_in=self._in,
+                images_out=self._out,
+                grids_out=self._grids,
+                dropped={reason: n for reason, n in self._dropped.items() if n},
+                refused={reason: n for reason, n in self._refused.items() if n},
+                refusal_texts=dict(self._texts),
+                last_refusal=self._last_refusal,
+                refused_since_good=self._refused_since_good,
+                notes={note: n for note, n in self._notes.items() if n},
+                recent_notes=tuple(n for n in Note if n in self._notes_of_last),
+                latency={stage: _latency(window) for stage, window in self._latency_ms.items()},
+                rate_in_hz=_rate(self._arrivals_s, now_s),
+                rate_out_hz=_rate(self._departures_s, now_s),
+            )
+
+
+def _latency(window: deque[float]) -> Latency:
+    median, p90, p99 = np.percentile(np.array(window), [50.0, 90.0, 99.0]).tolist()
+    return Latency(median, p90, p99, len(window))
+
+
+def _rate(times_s: deque[float], now_s: float) -> float:
+    """Return events per second over the last seconds; it falls to 0 when they stop."""
+    recent = [value for value in times_s if now_s - value <= RATE_WINDOW_S]
+    return (len(recent) - 1) / max(now_s - recent[0], 1e-3) if len(recent) > 1 else 0.0

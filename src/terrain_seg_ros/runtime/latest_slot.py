@@ -1,0 +1,74 @@
+"""Hold the newest item per key: a newer one replaces the waiting one, nothing queues."""
+
+from __future__ import annotations
+
+from threading import Condition
+from typing import Generic, NamedTuple, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Taken(NamedTuple, Generic[Item]):
+    """Hold what was waiting and under which key."""
+
+    key: str
+    item: Item
+
+
+class LatestSlot(Generic[Item]):
+    """Hand items from many threads to one; at most one item per key waits.
+
+    The key that has waited longest is taken first, so that a quick camera cannot starve a slow
+    one. Every method may be called from any thread.
+    """
+
+    def __init__(self) -> None:
+        """Make an empty, open slot."""
+        self._waiting: dict[str, Item] = {}
+        self._closed = False
+        self._changed = Condition()
+
+    def put(self, key: str, item: Item) -> bool:
+        """Store an item; return whether it replaced one that was waiting.
+
+        After `close` the item is thrown away, as nobody will take it.
+        """
+        with self._changed:
+            if self._closed:
+                return False
+            replaced = key in self._waiting
+            self._waiting[key] = item
+            self._changed.notify()
+            return replaced
+
+    def take(self, timeout_s: float) -> Taken[Item] | None:
+        """Return the item that has waited longest, or None after the timeout or `close`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed, timeout_s)
+            if self._closed or not self._waiting:
+                return None
+            key = next(iter(self._waiting))
+            return Taken(key, self._waiting.pop(key))
+
+    def clear(self) -> int:
+        """Throw away what waits; return how many items that were."""
+        with self._changed:
+            count = len(self._waiting)
+            self._waiting.clear()
+            return count
+
+    def close(self) -> None:
+        """Throw away what waits and wake whoever takes."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    @property
+    def closed(self) -> bool:
+        """Say whether `close` was called."""
+        return self._closed
+
+    def __len__(self) -> int:
+        """Return the number of items that wait."""
+        return len(self._waiting)

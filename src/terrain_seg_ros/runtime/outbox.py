@@ -1,0 +1,142 @@
+"""Make the messages of the contract table from what the pipeline gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from terrain_seg_ros.core.mask_to_picture import color_mask, overlay
+from terrain_seg_ros.core.pipeline import SegmentStep
+from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.types import F32, U8, CameraImage, GridSnapshot
+from terrain_seg_ros.messages.cloud_message import Cloud, encode_hazard_points, encode_points
+from terrain_seg_ros.messages.diagnostics_message import Status, encode_diagnostics
+from terrain_seg_ros.messages.grid_message import encode_cost_grid, encode_reason_grid
+from terrain_seg_ros.messages.header_message import make_header
+from terrain_seg_ros.messages.image_message import encode_image
+from terrain_seg_ros.messages.interfaces import Direction, TopicSpec, resolve, topic, topics
+from terrain_seg_ros.messages.label_info_message import encode_label_info
+from terrain_seg_ros.messages.message_types import Types
+from terrain_seg_ros.parameters import Parameters
+
+
+class Outgoing(NamedTuple):
+    """Hold a message and the topic it goes to, relative as in the contract table."""
+
+    topic: str
+    message: Any
+
+
+def outgoing_topics(cameras: tuple[str, ...]) -> dict[str, TopicSpec]:
+    """Return every topic that a node with these cameras publishes, with its row of the table."""
+    result: dict[str, TopicSpec] = {}
+    for spec in topics(Direction.OUT):
+        for camera in cameras if spec.per_camera else ("",):
+            result[resolve(spec, camera, len(cameras) if spec.per_camera else 1)] = spec
+    return result
+
+
+class Outbox:
+    """Encode outputs; lazy ones only where `wanted` says that somebody listens."""
+
+    def __init__(
+        self, types: Types, parameters: Parameters, *, wanted: Callable[[str], bool]
+    ) -> None:
+        """Take cameras and looks from the parameters."""
+        self._types = types
+        self._cameras = parameters.texts("cameras")
+        self._wanted = wanted
+        self.set_parameters(parameters)
+
+    def set_parameters(self, parameters: Parameters) -> None:
+        """Take what may change while running."""
+        self._alpha = parameters.number("overlay_alpha")
+        self._points = parameters.flag("points_enable")
+        self._decimation = parameters.integer("points_decimation")
+        self._threshold = parameters.number("observability.min_confidence")
+        self._min_height_m = parameters.number("hazard_points.min_height_m")
+        self._max_height_m = parameters.number("hazard_points.max_height_m")
+
+    def name(self, row: str, camera: str = "") -> str:
+        """Return the topic of a row of the table, for one camera where it is per camera."""
+        spec = topic(row)
+        return resolve(spec, camera, len(self._cameras) if spec.per_camera else 1)
+
+    def label_info(self, taxonomy: Taxonomy, stamp_ns: int) -> list[Outgoing]:
+        """Return the class names, once per camera."""
+        header = make_header(self._types, stamp_ns, "")
+        message = encode_label_info(self._types, taxonomy, self._threshold, header)
+        return [Outgoing(self.name("label_info", camera), message) for camera in self._cameras]
+
+    def images(
+        self, camera: str, image: CameraImage, step: SegmentStep, *, taxonomy: Taxonomy, header: Any
+    ) -> list[Outgoing]:
+        """Return mask and confidence, and the pictures that somebody wants."""
+        mask, confidence = step.segmentation.mask, step.segmentation.confidence
+        result = [
+            self._image("mask", camera, mask, header=header),
+            self._image("confidence", camera, confidence, header=header),
+        ]
+        if self._wanted(self.name("color_mask", camera)):
+            picture = color_mask(mask, taxonomy)
+            result.append(self._image("color_mask", camera, picture, header=header))
+        if self._wanted(self.name("overlay", camera)):
+            picture = overlay(image.pixels, mask, taxonomy, alpha=self._alpha)
+            result.append(self._image("overlay", camera, picture, header=header))
+        return result
+
+    def grids(self, snapshot: GridSnapshot) -> list[Outgoing]:
+        """Return the fused grid and why cells are not observed."""
+        return [
+            Outgoing(self.name("hazard_grid"), encode_cost_grid(self._types, snapshot)),
+            Outgoing(self.name("hazard_reason"), encode_reason_grid(self._types, snapshot)),
+        ]
+
+    def wants_points(self, camera: str) -> bool:
+        """Say whether `points` shall be computed."""
+        return self._points and self._wanted(self.name("points", camera))
+
+    def wants_hazard_points(self, camera: str) -> bool:
+        """Say whether `hazard_points` shall be computed."""
+        return self._wanted(self.name("hazard_points", camera))
+
+    def points(
+        self, camera: str, points_optical: F32, step: SegmentStep, *, header: Any
+    ) -> list[Outgoing]:
+        """Return the organised cloud; if decimated, with the mask and confidence that fit it."""
+        every = (slice(None, None, self._decimation),) * 2
+        mask = step.segmentation.mask[every]
+        confidence = step.segmentation.confidence[every]
+        cloud = encode_points(
+            self._types, points_optical[every], mask, confidence=confidence, header=header
+        )
+        result = [Outgoing(self.name("points", camera), cloud)]
+        if self._decimation > 1:
+            result.append(self._image("points_mask", camera, mask, header=header))
+            result.append(self._image("points_confidence", camera, confidence, header=header))
+        return result
+
+    def hazard_points(
+        self, camera: str, cloud: Cloud, *, stamp_ns: int, frame_id: str
+    ) -> list[Outgoing]:
+        """Return the points of hazards, in the grid's frame."""
+        message = encode_hazard_points(
+            self._types,
+            cloud,
+            make_header(self._types, stamp_ns, frame_id),
+            min_height_m=self._min_height_m,
+            max_height_m=self._max_height_m,
+        )
+        return [Outgoing(self.name("hazard_points", camera), message)]
+
+    def diagnostics(self, statuses: list[Status], stamp_ns: int) -> Outgoing:
+        """Return the state for people and machines."""
+        message = encode_diagnostics(self._types, statuses, stamp_ns)
+        return Outgoing(self.name("/diagnostics"), message)
+
+    def _image(self, row: str, camera: str, pixels: U8, *, header: Any) -> Outgoing:
+        encoding = "mono8" if pixels.ndim == 2 else "rgb8"
+        message = encode_image(self._types, np.ascontiguousarray(pixels), encoding, header)
+        return Outgoing(self.name(row, camera), message)

@@ -1,0 +1,96 @@
+"""One model at work: parameters, backend and pipeline, opened and closed together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from terrain_seg_ros.core.pipeline import Pipeline
+from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
+from terrain_seg_ros.inference.model_store import load_model
+from terrain_seg_ros.inference.registry import BackendName, create_backend
+from terrain_seg_ros.parameters import Parameters, pipeline_settings
+
+
+class Session:
+    """Hold what a node, a replay or a command needs to turn images into a grid.
+
+    Use it in a `with` statement or call `close`.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        """Load the model, run the golden self-test and make an empty grid.
+
+        Raises:
+            ModelError: the model is missing, corrupt or fails the self-test.
+            InferenceError: the backend is not installed or cannot run the model.
+            ConfigError: a hazard names no class of the model.
+        """
+        self._parameters = parameters
+        settings = pipeline_settings(parameters)
+        self.model = load_model(parameters.text("model"))
+        self.model.card.taxonomy.with_hazards(settings.hazards)
+        name, options = _backend_choice(parameters)
+        self.backend = create_backend(name, self.model, options)
+        self.pipeline = Pipeline(self.model.card, self.backend, settings)
+
+    def __enter__(self) -> Session:
+        """Return the session."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Free the backend."""
+        self.close()
+
+    @property
+    def parameters(self) -> Parameters:
+        """Return the values in force."""
+        return self._parameters
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """Return the model's classes with the hazards in force."""
+        return self.pipeline.taxonomy
+
+    def change(self, changes: Mapping[str, Any]) -> Parameters:
+        """Use other values from the next image on; return all that are in force then.
+
+        Raises:
+            ConfigError: a value is wrong, static, or names no class of the model; nothing has
+                changed then.
+        """
+        parameters = self._parameters.with_values(changes, running=True)
+        self.pipeline.apply_settings(pipeline_settings(parameters))
+        self._parameters = parameters
+        return parameters
+
+    def about(self) -> dict[str, str]:
+        """Return what runs here, for diagnostics and summaries."""
+        card = self.model.card
+        return {
+            "model": f"{card.name} {card.version}",
+            "model_sha256": card.sha256[:16],
+            "backend": self.backend.name,
+            "precision": self.backend.precision,
+        }
+
+    def close(self) -> None:
+        """Free the backend; calling again does nothing."""
+        self.backend.close()
+
+
+def _backend_choice(parameters: Parameters) -> tuple[BackendName, BackendOptions]:
+    """Return backend and options; `deterministic` leaves nothing to timing or the device."""
+    name = BackendName(parameters.text("backend"))
+    precision = parameters.text("precision")
+    if parameters.flag("deterministic"):
+        precision = FULL_PRECISION
+        name = BackendName.ONNXRUNTIME if name is BackendName.AUTO else name
+    return name, BackendOptions(threads=parameters.integer("threads"), precision=precision)

@@ -1,0 +1,161 @@
+"""Where camera and vehicle were when the image was taken: from TF or a static mounting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.types import Transform
+from terrain_seg_ros.parameters import Parameters
+
+BODY_R_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+"""REP-103: a body looks along x with z up, an optical frame along z with y down."""
+POLL_S = 0.002
+
+
+class Transforms(Protocol):
+    """Look transforms up; core's TransformBuffer and tf2 (wrapped) do."""
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> Transform:
+        """Return target_T_source at the stamp.
+
+        Raises:
+            GeometryError: there is none.
+        """
+        ...
+
+
+class VehiclePose(NamedTuple):
+    """Hold both poses at one stamp.
+
+    `assumed`: the vehicle is taken to stand at the grid's origin, as no TF was ever seen.
+    `restart`: TF came after such assumed poses; what they put into the grid is wrong.
+    """
+
+    grid_T_camera: Transform  # noqa: N815
+    grid_T_base: Transform  # noqa: N815
+    assumed: bool = False
+    restart: bool = False
+
+
+class PoseSource:
+    """Give the poses that an image needs."""
+
+    def __init__(self, transforms: Transforms, parameters: Parameters) -> None:
+        """Take frames and mounting from the parameters."""
+        self._transforms = transforms
+        self._grid_frame = parameters.text("grid_frame")
+        self._base_frame = parameters.text("base_frame")
+        self._base_T_camera = None
+        if not parameters.flag("mounting.use_tf"):
+            self._base_T_camera = static_mounting(parameters)
+        self._seen = False
+        self._assumed = False
+
+    def pose(self, optical_frame: str, stamp_ns: int) -> VehiclePose:
+        """Return the poses at a stamp.
+
+        Raises:
+            GeometryError: TF does not know them.
+        """
+        if self._base_T_camera is not None:
+            return self._mounted(self._base_T_camera, stamp_ns)
+        if not optical_frame:
+            raise GeometryError(
+                "the image's frame_id is empty; name the optical frame, or set mounting.use_tf "
+                "to false and give the mounting"
+            )
+        grid_T_base = self._transforms.lookup(self._grid_frame, self._base_frame, stamp_ns)
+        grid_T_camera = self._transforms.lookup(self._grid_frame, optical_frame, stamp_ns)
+        return VehiclePose(grid_T_camera, grid_T_base)
+
+    def forget(self) -> None:
+        """Start anew after a jump in time."""
+        self._seen = self._assumed = False
+
+    def _mounted(self, base_T_camera: Transform, stamp_ns: int) -> VehiclePose:
+        grid_T_base = self._vehicle(stamp_ns)
+        if grid_T_base is None:
+            self._assumed = True
+            identity = Transform(np.eye(3), np.zeros(3))
+            return VehiclePose(base_T_camera, identity, assumed=True)
+        restart, self._assumed = self._assumed, False
+        return VehiclePose(grid_T_base @ base_T_camera, grid_T_base, restart=restart)
+
+    def _vehicle(self, stamp_ns: int) -> Transform | None:
+        """Return the vehicle's pose, or None where TF never gave one.
+
+        Once TF has given one, its silence is an error: a vehicle that moves must not jump back
+        to the origin.
+        """
+        try:
+            grid_T_base = self._transforms.lookup(self._grid_frame, self._base_frame, stamp_ns)
+        except GeometryError:
+            if self._seen:
+                raise
+            return None
+        self._seen = True
+        return grid_T_base
+
+
+class WaitingTransforms:
+    """Wait a little for transforms that are under way; for live callers.
+
+    TF for an image's stamp often comes some milliseconds after the image. A pair of frames that
+    has never been found is not waited for, nor one that was waited for in vain, so that missing
+    TF does not slow everything else down.
+    """
+
+    def __init__(
+        self,
+        transforms: Transforms,
+        wait_s: float,
+        *,
+        clock_s: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Wrap a source of transforms."""
+        self._transforms = transforms
+        self._wait_s = wait_s
+        self._clock_s = clock_s
+        self._sleep = sleep
+        self._found: set[tuple[str, str]] = set()
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> Transform:
+        """Return target_T_source at the stamp, at most `wait_s` later.
+
+        Raises:
+            GeometryError: there is none by then.
+        """
+        pair = (target, source)
+        deadline_s = self._clock_s() + (self._wait_s if pair in self._found else 0.0)
+        while True:
+            result = self._attempt(target, source, stamp_ns)
+            if isinstance(result, Transform):
+                self._found.add(pair)
+                return result
+            if self._clock_s() >= deadline_s:
+                self._found.discard(pair)
+                raise result
+            self._sleep(POLL_S)
+
+    def _attempt(self, target: str, source: str, stamp_ns: int) -> Transform | GeometryError:
+        try:
+            return self._transforms.lookup(target, source, stamp_ns)
+        except GeometryError as error:
+            return error
+
+
+def static_mounting(parameters: Parameters) -> Transform:
+    """Return base_T_optical from the parameters `mounting.*`, which describe the camera's body."""
+    roll_rad, pitch_rad, yaw_rad = (
+        parameters.number(f"mounting.{axis}_rad") for axis in ("roll", "pitch", "yaw")
+    )
+    rotation = rotation_from_rpy(roll_rad, pitch_rad, yaw_rad) @ BODY_R_OPTICAL
+    translation_m = np.array([parameters.number(f"mounting.{axis}_m") for axis in ("x", "y", "z")])
+    return Transform(rotation, translation_m)

@@ -1,0 +1,110 @@
+"""Run the pipeline in one thread of its own, so that callbacks return at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event, Thread
+from typing import Generic
+
+from terrain_seg_ros.core.errors import InferenceError
+from terrain_seg_ros.runtime.gate import Gate
+from terrain_seg_ros.runtime.health import Drop, Health
+from terrain_seg_ros.runtime.latest_slot import Item, LatestSlot
+
+
+class Worker(Generic[Item]):
+    """Take the newest item per camera and hand it to `handle`, one at a time.
+
+    `idle` is called in the same thread after every item and at least every `idle_s`: the place
+    for the staleness watchdog. Both must not raise; should one do so all the same, the thread
+    ends and `check` says so.
+    """
+
+    def __init__(
+        self,
+        handle: Callable[[str, Item], None],
+        health: Health,
+        *,
+        idle: Callable[[], None] | None = None,
+        idle_s: float = 0.1,
+    ) -> None:
+        """Make a worker that stands still; its gate is closed."""
+        self.gate = Gate()
+        self._handle = handle
+        self._health = health
+        self._idle = idle
+        self._idle_s = idle_s
+        self._slot: LatestSlot[Item] = LatestSlot()
+        self._done = Event()
+        self._thread: Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread; the gate stays as it is.
+
+        Raises:
+            InferenceError: it was started before.
+        """
+        if self._thread is not None:
+            raise InferenceError("the worker was started before; make a new one")
+        self._thread = Thread(target=self._run, name="terrain_seg_worker", daemon=True)
+        self._thread.start()
+
+    def offer(self, camera: str, item: Item) -> None:
+        """Put an image into the slot, from any thread; count it, or what it replaces, as dropped.
+
+        `handle` counts the images that reach it.
+        """
+        if not self.gate.is_open:
+            self._drop(Drop.INACTIVE, 1)
+        elif self._slot.put(camera, item):
+            self._drop(Drop.REPLACED, 1)
+
+    def pause(self) -> None:
+        """Close the gate and throw away what waits; the item at work is finished."""
+        self.gate.close()
+        self._drop(Drop.INACTIVE, self._slot.clear())
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Close the gate, finish the item at work and end the thread; again does nothing.
+
+        Raises:
+            InferenceError: the item at work does not end.
+        """
+        self.pause()
+        self._slot.close()
+        if self._thread is None:
+            return
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            raise InferenceError(f"the worker did not end within {timeout_s} s; kill the process")
+
+    def check(self) -> None:
+        """Check that the thread lives.
+
+        Raises:
+            InferenceError: it ended by itself.
+        """
+        if self._done.is_set() and not self._slot.closed:
+            raise InferenceError("the worker ended by a defect; its traceback is in the log above")
+
+    @property
+    def waiting(self) -> int:
+        """Return how many images wait, at most one per camera."""
+        return len(self._slot)
+
+    def _drop(self, reason: Drop, count: int) -> None:
+        for _ in range(count):
+            self._health.count_in()
+            self._health.count_dropped(reason)
+
+    def _run(self) -> None:
+        try:
+            while not self._slot.closed:
+                taken = self._slot.take(self._idle_s)
+                if taken is not None:
+                    self._handle(taken.key, taken.item)
+                    del taken
+                if self._idle is not None:
+                    self._idle()
+        finally:
+            self._done.set()
