@@ -16,6 +16,8 @@ CONTRACT = {
     "color_mask": ("sensor_msgs/msg/Image", "out", "reliable", "volatile", 1),
     "overlay": ("sensor_msgs/msg/Image", "out", "reliable", "volatile", 1),
     "points": ("sensor_msgs/msg/PointCloud2", "out", "reliable", "volatile", 1),
+    "points_mask": ("sensor_msgs/msg/Image", "out", "reliable", "volatile", 1),
+    "points_confidence": ("sensor_msgs/msg/Image", "out", "reliable", "volatile", 1),
     "hazard_points": ("sensor_msgs/msg/PointCloud2", "out", "reliable", "volatile", 1),
     "hazard_grid": ("nav_msgs/msg/OccupancyGrid", "out", "reliable", "transient local", 1),
     "hazard_reason": ("nav_msgs/msg/OccupancyGrid", "out", "reliable", "transient local", 1),
@@ -33,7 +35,8 @@ def test_table_is_the_contract():
 
 
 def test_pictures_and_clouds_are_lazy():
-    assert {s.name for s in INTERFACES if s.lazy} == {"color_mask", "overlay", "points"}
+    lazy = {"color_mask", "overlay", "points", "points_mask", "points_confidence"}
+    assert {s.name for s in INTERFACES if s.lazy} == lazy
 
 
 def test_the_grid_and_shared_topics_are_not_per_camera():

@@ -156,6 +156,18 @@ INTERFACES: tuple[TopicSpec, ...] = (
         lazy=True,
     ),
     _out(
+        "points_mask",
+        "sensor_msgs/msg/Image",
+        "The mask of `points` where points_decimation is above 1, of the cloud's size.",
+        lazy=True,
+    ),
+    _out(
+        "points_confidence",
+        "sensor_msgs/msg/Image",
+        "The confidence of `points` where points_decimation is above 1, of the cloud's size.",
+        lazy=True,
+    ),
+    _out(
         "hazard_points",
         "sensor_msgs/msg/PointCloud2",
         "Hazard pixels on the ground in the grid's frame, at most 24,000.",
