@@ -1,0 +1,93 @@
+"""Wait for samples in one thread and hand each message to its callback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event, Thread
+from typing import Any
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.dds.cyclone import (
+    InstanceState,
+    ReadCondition,
+    SampleState,
+    ViewState,
+    WaitSet,
+)
+from terrain_seg_ros.dds.endpoints import Reader
+from terrain_seg_ros.dds.participant import Participant
+
+WAKE_NS = 100_000_000
+"""How often the thread looks whether it shall end."""
+_MASK = ViewState.Any | SampleState.NotRead | InstanceState.Any
+
+Callback = Callable[[Any], None]
+Malformed = Callable[[Reader], None]
+
+
+class Dispatcher:
+    """Serve all readers of a participant; callbacks must return at once and must not raise."""
+
+    def __init__(self, participant: Participant, *, on_malformed: Malformed | None = None) -> None:
+        """Make a dispatcher that stands still; `on_malformed` hears of each wrong sample."""
+        self._waitset: Any = WaitSet(participant.entity)
+        self._on_malformed = on_malformed
+        self._served: list[tuple[Reader, Callback, Any]] = []
+        self._stop = Event()
+        self._ended = Event()
+        self._thread: Thread | None = None
+
+    def add(self, reader: Reader, callback: Callback) -> None:
+        """Serve one more reader.
+
+        Raises:
+            ConfigError: the thread runs already.
+        """
+        if self._thread is not None:
+            raise ConfigError(f"{reader.dds_name!r} comes too late; add readers before the start")
+        condition = ReadCondition(reader.entity, _MASK)
+        self._waitset.attach(condition)
+        self._served.append((reader, callback, condition))
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = Thread(target=self._run, name="terrain_seg_dds", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and close the readers; again does nothing."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        for _, _, condition in self._served:
+            self._waitset.detach(condition)
+        for reader, _, _ in self._served:
+            reader.close()
+        self._served.clear()
+        self._waitset = None
+
+    def check(self) -> None:
+        """Check that the thread lives.
+
+        Raises:
+            ConfigError: it ended by itself.
+        """
+        if self._ended.is_set() and not self._stop.is_set():
+            raise ConfigError("the DDS thread ended by a defect; its traceback is in the log above")
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                if self._waitset.wait(WAKE_NS):
+                    for reader, callback, _ in self._served:
+                        self._serve(reader, callback)
+        finally:
+            self._ended.set()
+
+    def _serve(self, reader: Reader, callback: Callback) -> None:
+        before = reader.malformed
+        for message in reader.take():
+            callback(message)
+        if self._on_malformed is not None and reader.malformed > before:
+            self._on_malformed(reader)

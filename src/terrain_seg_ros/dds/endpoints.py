@@ -1,0 +1,161 @@
+"""Writers and readers of whole ROS messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Lock
+from typing import Any
+
+from terrain_seg_ros.core.errors import ConfigError, MessageError
+from terrain_seg_ros.dds.cyclone import DataReader, DataWriter, DDSException
+from terrain_seg_ros.dds.idl_types import endpoint_qos, sample_class
+from terrain_seg_ros.dds.participant import Participant, gid_of
+from terrain_seg_ros.messages import cdr
+from terrain_seg_ros.messages.interfaces import TopicSpec
+
+_TIMED_OUT = -10
+"""DDS_RETCODE_TIMEOUT: a reliable reader did not keep up."""
+
+
+class Writer:
+    """Publish the messages of one topic; every method may be called from any thread."""
+
+    def __init__(
+        self,
+        participant: Participant,
+        spec: TopicSpec,
+        *,
+        dds_name: str,
+        type_hash: str | None = None,
+    ) -> None:
+        """Make a writer.
+
+        Args:
+            participant: the membership that owns it.
+            spec: type and quality of service; the name counts only in messages.
+            dds_name: the name on the bus, from `dds_topic_name`.
+            type_hash: the type's hash where that of the type store is not ROS's.
+
+        Raises:
+            ConfigError: the name cannot be used, or the participant is closed.
+        """
+        self.spec = spec
+        self.dds_name = dds_name
+        self.given_up = 0
+        """Messages given up because a reliable reader did not keep up."""
+        self._sample = sample_class(spec.type)
+        topic = participant.topic(dds_name, spec.type)
+        qos = endpoint_qos(spec, writer=True, type_hash=type_hash)
+        try:
+            self._entity: Any = DataWriter(participant.entity, topic, qos=qos)
+        except DDSException as error:
+            raise _refused("writer", dds_name, error) from error
+        self._lock = Lock()
+
+    def write(self, message: Any) -> bool:
+        """Send a message; return whether it went out, which a stuck reader can prevent.
+
+        Raises:
+            MessageError: a field holds what its type cannot, or the writer is closed.
+        """
+        return self.write_payload(cdr.serialize(message, self.spec.type))
+
+    def write_payload(self, payload: bytes | memoryview) -> bool:
+        """Send CDR bytes as they are; return whether they went out.
+
+        Raises:
+            MessageError: Cyclone refuses them, or the writer is closed.
+        """
+        with self._lock:
+            if self._entity is None:
+                raise MessageError(f"{self.dds_name!r} cannot be written: the writer is closed")
+            try:
+                self._entity.write(self._sample(bytes(payload)))
+            except DDSException as error:
+                if error.code != _TIMED_OUT:
+                    raise MessageError(
+                        f"{self.dds_name!r} cannot be written: {error}; check the network"
+                    ) from error
+                self.given_up += 1
+                return False
+        return True
+
+    @property
+    def subscriber_count(self) -> int:
+        """Return how many readers are matched now."""
+        with self._lock:
+            return 0 if self._entity is None else len(self._entity.get_matched_subscriptions())
+
+    @property
+    def gid(self) -> bytes:
+        """Return the 16 bytes that name the writer in the ROS graph."""
+        return gid_of(self._entity)
+
+    def close(self) -> None:
+        """Leave the topic; a later `write` is refused."""
+        with self._lock:
+            self._entity = None
+
+
+class Reader:
+    """Receive the messages of one topic; not to be shared between threads."""
+
+    def __init__(self, participant: Participant, spec: TopicSpec, *, dds_name: str) -> None:
+        """Make a reader; the arguments are those of `Writer`.
+
+        Raises:
+            ConfigError: the name cannot be used, or the participant is closed.
+        """
+        self.spec = spec
+        self.dds_name = dds_name
+        self.malformed = 0
+        """Samples whose bytes were no message of the type."""
+        self.last_error = ""
+        topic = participant.topic(dds_name, spec.type)
+        try:
+            self._entity: Any = DataReader(
+                participant.entity, topic, qos=endpoint_qos(spec, writer=False)
+            )
+        except DDSException as error:
+            raise _refused("reader", dds_name, error) from error
+
+    def take(self) -> Iterator[Any]:
+        """Yield the messages that arrived since the last call; malformed ones are counted."""
+        for payload in self.take_payloads():
+            try:
+                message = cdr.deserialize(payload, self.spec.type)
+            except MessageError as error:
+                self.malformed += 1
+                self.last_error = str(error)
+                continue
+            yield message
+
+    def take_payloads(self) -> list[bytes]:
+        """Return the CDR bytes of what arrived since the last call, without reading them."""
+        if self._entity is None:
+            return []
+        samples = self._entity.take(self.spec.depth)
+        return [sample.payload for sample in samples if sample.sample_info.valid_data]
+
+    @property
+    def publisher_count(self) -> int:
+        """Return how many writers are matched now."""
+        return 0 if self._entity is None else len(self._entity.get_matched_publications())
+
+    @property
+    def entity(self) -> Any:
+        """Return Cyclone's own reader, None after `close`."""
+        return self._entity
+
+    @property
+    def gid(self) -> bytes:
+        """Return the 16 bytes that name the reader in the ROS graph."""
+        return gid_of(self._entity)
+
+    def close(self) -> None:
+        """Leave the topic."""
+        self._entity = None
+
+
+def _refused(kind: str, dds_name: str, error: DDSException) -> ConfigError:
+    return ConfigError(f"{kind} of {dds_name!r} cannot be made: {error}; check name and quality")

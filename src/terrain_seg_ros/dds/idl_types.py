@@ -1,0 +1,110 @@
+"""ROS names and types on a DDS bus: topic and type names, quality of service, raw samples."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.dds.cyclone import Policy, Qos, make_idl_struct, uint8
+from terrain_seg_ros.messages import cdr
+from terrain_seg_ros.messages.interfaces import Durability, Reliability, TopicSpec
+
+WRITE_TIMEOUT_NS = 200_000_000
+"""A reliable writer waits this long for a reader that does not keep up, then gives up one
+message; ROS waits for ever, which would let one stopped subscriber stop the node."""
+_UNLIMITED = -1
+
+
+def dds_topic_name(name: str, namespace: str) -> str:
+    """Return the DDS name of a ROS topic; a relative one lies in the namespace.
+
+    Raises:
+        ConfigError: the name is empty or has an empty part.
+    """
+    full = name if name.startswith("/") else f"{namespace.rstrip('/')}/{name}"
+    parts = full.lstrip("/").split("/")
+    if not all(parts) or any(not part.isascii() or " " in part for part in parts):
+        raise ConfigError(f"topic {full!r} is no ROS topic name; use letters, digits, _ and /")
+    return "rt/" + "/".join(parts)
+
+
+def dds_type_name(message_type: str) -> str:
+    """Return the DDS name of a ROS type: "sensor_msgs/msg/Image" is that of ROS's own nodes.
+
+    Raises:
+        ConfigError: it is not written as package/msg/Name.
+    """
+    parts = message_type.split("/")
+    if len(parts) != 3 or not all(parts):
+        raise ConfigError(f"message type {message_type!r} is not written as package/msg/Name")
+    package, kind, name = parts
+    return f"{package}::{kind}::dds_::{name}_"
+
+
+@functools.lru_cache(maxsize=64)
+def sample_class(message_type: str) -> Any:
+    """Return the class of the samples of a type: an envelope around CDR bytes.
+
+    The bytes are made and read by `messages.cdr`, outside Cyclone, so that a malformed sample is
+    counted where it is read and harms no other.
+    """
+    cdr.message_class(message_type)
+    name = dds_type_name(message_type)
+    base: Any = make_idl_struct(
+        message_type.rsplit("/", 1)[1], name, {"payload": uint8}, dataclassify=False
+    )
+    base.__init__ = _hold
+    base.serialize = _serialize
+    base.serialize_key = _serialize_key
+    base.deserialize = classmethod(_deserialize)
+    base.deserialize_key = classmethod(_deserialize_key)
+    return base
+
+
+def endpoint_qos(spec: TopicSpec, *, writer: bool, type_hash: str | None = None) -> Any:
+    """Return the quality of service of a reader or writer of a row of the table.
+
+    Args:
+        spec: the row.
+        writer: whether it is for a writer.
+        type_hash: the type's hash where that of the type store is not ROS's.
+    """
+    reliable = spec.reliability is Reliability.RELIABLE
+    latched = spec.durability is Durability.TRANSIENT_LOCAL
+    policies = [
+        Policy.Reliability.Reliable(WRITE_TIMEOUT_NS)
+        if reliable
+        else Policy.Reliability.BestEffort,
+        Policy.Durability.TransientLocal if latched else Policy.Durability.Volatile,
+        Policy.History.KeepLast(spec.depth),
+        Policy.DataRepresentation(use_cdrv0_representation=True),
+        Policy.Userdata(f"typehash={type_hash or cdr.type_hash(spec.type)};".encode("ascii")),
+    ]
+    if writer:
+        policies.append(Policy.WriterDataLifecycle(autodispose=False))
+    if writer and latched:
+        keep_last = Policy.History.KeepLast(spec.depth)
+        policies.append(Policy.DurabilityService(0, keep_last, _UNLIMITED, _UNLIMITED, _UNLIMITED))
+    return Qos(*policies)
+
+
+def _hold(self: Any, payload: bytes = b"") -> None:
+    self.payload = payload
+
+
+def _serialize(self: Any, *_: Any, **__: Any) -> bytes:
+    payload: bytes = self.payload
+    return payload
+
+
+def _serialize_key(_: Any, *__: Any, **___: Any) -> bytes:
+    return b"\x00\x01\x00\x00"
+
+
+def _deserialize(cls: Any, data: bytes, *_: Any, **__: Any) -> Any:
+    return cls(data)
+
+
+def _deserialize_key(cls: Any, *_: Any, **__: Any) -> Any:
+    return cls()

@@ -1,0 +1,160 @@
+"""Join a DDS domain so that ROS 2 nodes see one of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+from weakref import WeakValueDictionary
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.dds.cyclone import (
+    DDSException,
+    Domain,
+    DomainParticipant,
+    Policy,
+    Qos,
+    Topic,
+)
+from terrain_seg_ros.dds.idl_types import sample_class
+
+DOMAIN_LIMIT = 232
+"""The largest domain id whose ports exist (RTPS port mapping)."""
+USER_DATA = b"enclave=/;"
+"""What ROS nodes look for in a participant before they count it as one of theirs."""
+
+_LOOPBACK = '<NetworkInterface address="127.0.0.1"/>'
+_CONFIGURATION = (
+    '<CycloneDDS><Domain Id="any"><General>'
+    "<Interfaces>{interfaces}</Interfaces><AllowMulticast>{multicast}</AllowMulticast>"
+    "<MaxMessageSize>65500B</MaxMessageSize><FragmentSize>65000B</FragmentSize></General>"
+    '<Internal><SocketReceiveBufferSize max="8MB"/></Internal>'
+    '<Discovery><Peers><Peer Address="127.0.0.1"/></Peers>'
+    "<ParticipantIndex>auto</ParticipantIndex>"
+    "<MaxAutoParticipantIndex>32</MaxAutoParticipantIndex></Discovery></Domain></CycloneDDS>"
+)
+_domains: WeakValueDictionary[int, Any] = WeakValueDictionary()
+
+
+class Discovery(str, Enum):
+    """Say how far other participants are looked for."""
+
+    HOST = "host"
+    """This machine only: loopback, no multicast."""
+    ANY = "any"
+    """This machine and the network, also ROS nodes that keep to this machine."""
+    NETWORK = "network"
+    """What Cyclone DDS does by itself; it never meets nodes that keep to this machine."""
+
+
+def domain_configuration(
+    discovery: Discovery, environment: Mapping[str, str] = os.environ
+) -> str | None:
+    """Return Cyclone's configuration, or None where the user's or Cyclone's own holds."""
+    if environment.get("CYCLONEDDS_URI") or discovery is Discovery.NETWORK:
+        return None
+    network = discovery is Discovery.ANY
+    automatic = '<NetworkInterface autodetermine="true"/>' if network else ""
+    return _CONFIGURATION.format(
+        interfaces=_LOOPBACK + automatic, multicast="true" if network else "false"
+    )
+
+
+def choose_domain(argument: int | None, environment: Mapping[str, str] = os.environ) -> int:
+    """Return the domain id: the argument's, else that of ROS_DOMAIN_ID, else 0 as in ROS.
+
+    Raises:
+        ConfigError: it is no number, or out of range.
+    """
+    text = environment.get("ROS_DOMAIN_ID", "").strip() if argument is None else str(argument)
+    source = "ROS_DOMAIN_ID" if argument is None else "domain id"
+    if not text:
+        return 0
+    try:
+        number = int(text)
+    except ValueError:
+        raise ConfigError(f"{source} is {text!r}, expected a number") from None
+    if not 0 <= number <= DOMAIN_LIMIT:
+        raise ConfigError(f"{source} is {number}, expected 0 to {DOMAIN_LIMIT}")
+    return number
+
+
+class Participant:
+    """Hold one membership of a domain; all of a process's share the domain's configuration."""
+
+    def __init__(self, domain_id: int, discovery: Discovery) -> None:
+        """Join the domain.
+
+        Raises:
+            ConfigError: the network or the configuration does not allow it.
+        """
+        self.domain_id = choose_domain(domain_id)
+        try:
+            self._domain = _shared_domain(self.domain_id, discovery)
+            qos = Qos(Policy.Userdata(USER_DATA))
+            self._entity: Any = DomainParticipant(self.domain_id, qos=qos)
+        except DDSException as error:
+            raise ConfigError(
+                f"DDS domain {self.domain_id} with discovery {discovery.value!r} cannot be joined: "
+                f"{error}; check the network interfaces and CYCLONEDDS_URI, or try another "
+                "discovery"
+            ) from error
+        self._topics: dict[str, Any] = {}
+
+    @property
+    def entity(self) -> Any:
+        """Return Cyclone's own participant.
+
+        Raises:
+            ConfigError: the participant was closed.
+        """
+        if self._entity is None:
+            raise ConfigError(f"the participant of domain {self.domain_id} is closed; make another")
+        return self._entity
+
+    @property
+    def gid(self) -> bytes:
+        """Return the 16 bytes that name this participant in the ROS graph."""
+        return gid_of(self.entity)
+
+    def topic(self, dds_name: str, message_type: str) -> Any:
+        """Return Cyclone's topic of a DDS name such as "rt/terrain/mask".
+
+        Raises:
+            ConfigError: Cyclone refuses the name.
+        """
+        key = f"{dds_name} {message_type}"
+        if key not in self._topics:
+            try:
+                self._topics[key] = Topic(self.entity, dds_name, sample_class(message_type))
+            except DDSException as error:
+                raise ConfigError(
+                    f"topic {dds_name!r} cannot be made with type {message_type}: {error}; "
+                    "check the name"
+                ) from error
+        return self._topics[key]
+
+    def close(self) -> None:
+        """Leave the domain; endpoints that are still open become useless."""
+        self._topics.clear()
+        self._entity = None
+        self._domain = None
+
+
+def gid_of(entity: Any) -> bytes:
+    """Return the 16 bytes that name a participant, reader or writer."""
+    name: bytes = entity.guid.bytes
+    return name
+
+
+def _shared_domain(domain_id: int, discovery: Discovery) -> Any:
+    """Return the process's one Domain of an id, or None where no configuration is given."""
+    configuration = domain_configuration(discovery)
+    if configuration is None:
+        return None
+    domain = _domains.get(domain_id)
+    if domain is None:
+        domain = Domain(domain_id, configuration)
+        _domains[domain_id] = domain
+    return domain

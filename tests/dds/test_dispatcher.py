@@ -1,0 +1,58 @@
+"""One thread serves all readers."""
+
+from __future__ import annotations
+
+import pytest
+from buses import image, wait_until
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.dds.dispatcher import Dispatcher
+from terrain_seg_ros.dds.endpoints import Reader, Writer
+from terrain_seg_ros.messages import cdr
+from terrain_seg_ros.messages.interfaces import topic
+
+
+@pytest.fixture
+def dispatcher(participant):
+    served = Dispatcher(participant)
+    yield served
+    served.stop()
+
+
+def test_each_message_reaches_its_own_callback(participant, dispatcher):
+    got = []
+    writers = []
+    for name in ("mask", "confidence"):
+        reader = Reader(participant, topic(name), dds_name=f"rt/{name}")
+        dispatcher.add(reader, lambda message, name=name: got.append((name, message.data[0])))
+        writers.append(Writer(participant, topic(name), dds_name=f"rt/{name}"))
+    dispatcher.start()
+    for value, writer in enumerate(writers):
+        wait_until(lambda w=writer: w.subscriber_count, "the reader")
+        writer.write(image(value=value))
+    wait_until(lambda: len(got) == 2, "both")
+    assert sorted(got) == [("confidence", 1), ("mask", 0)]
+    dispatcher.check()
+
+
+def test_malformed_sample_is_told_and_the_thread_goes_on(participant):
+    told, got = [], []
+    spec = topic("mask")
+    dispatcher = Dispatcher(participant, on_malformed=lambda reader: told.append(reader.last_error))
+    dispatcher.add(Reader(participant, spec, dds_name="rt/mask"), got.append)
+    writer = Writer(participant, spec, dds_name="rt/mask")
+    dispatcher.start()
+    wait_until(lambda: writer.subscriber_count, "the reader")
+    writer.write_payload(bytes(cdr.serialize(image(), spec.type))[:60])
+    wait_until(lambda: told, "the count")
+    writer.write(image())
+    wait_until(lambda: got, "the good one")
+    assert "malformed" in told[0]
+    dispatcher.stop()
+    dispatcher.stop()
+
+
+def test_reader_after_the_start_is_refused(participant, dispatcher):
+    dispatcher.start()
+    with pytest.raises(ConfigError, match="before the start"):
+        dispatcher.add(Reader(participant, topic("mask"), dds_name="rt/mask"), print)

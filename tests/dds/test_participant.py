@@ -1,0 +1,83 @@
+"""Domains, discovery and how a participant leaves."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.dds.participant import (
+    Discovery,
+    Participant,
+    choose_domain,
+    domain_configuration,
+)
+
+
+def test_domain_comes_from_the_argument_then_ros_then_zero():
+    assert choose_domain(7, {"ROS_DOMAIN_ID": "3"}) == 7
+    assert choose_domain(None, {"ROS_DOMAIN_ID": "3"}) == 3
+    assert choose_domain(None, {"ROS_DOMAIN_ID": " "}) == 0
+    assert choose_domain(None, {}) == 0
+
+
+@pytest.mark.parametrize(
+    ("argument", "environment", "words"),
+    [
+        (None, {"ROS_DOMAIN_ID": "red"}, "ROS_DOMAIN_ID is 'red'"),
+        (None, {"ROS_DOMAIN_ID": "233"}, "ROS_DOMAIN_ID is 233"),
+        (-1, {}, "domain id is -1"),
+    ],
+)
+def test_wrong_domain_is_refused_by_name(argument, environment, words):
+    with pytest.raises(ConfigError, match=words):
+        choose_domain(argument, environment)
+
+
+def test_host_stays_on_loopback():
+    root = ET.fromstring(domain_configuration(Discovery.HOST, {}))
+    assert [i.attrib for i in root.iter("NetworkInterface")] == [{"address": "127.0.0.1"}]
+    assert root.find(".//AllowMulticast").text == "false"
+    assert root.find(".//Peer").attrib == {"Address": "127.0.0.1"}
+    assert root.find(".//SocketReceiveBufferSize").attrib == {"max": "8MB"}
+
+
+def test_any_takes_the_network_too():
+    root = ET.fromstring(domain_configuration(Discovery.ANY, {}))
+    interfaces = [i.attrib for i in root.iter("NetworkInterface")]
+    assert interfaces == [{"address": "127.0.0.1"}, {"autodetermine": "true"}]
+    assert root.find(".//AllowMulticast").text == "true"
+
+
+def test_users_configuration_wins():
+    assert domain_configuration(Discovery.HOST, {"CYCLONEDDS_URI": "<x/>"}) is None
+    assert domain_configuration(Discovery.NETWORK, {}) is None
+
+
+def test_two_participants_share_a_domain_and_it_can_be_joined_again(domain):
+    for _ in range(2):
+        first = Participant(domain, Discovery.HOST)
+        second = Participant(domain, Discovery.HOST)
+        assert len(first.gid) == len(second.gid) == 16
+        assert first.gid != second.gid
+        first.close()
+        second.close()
+
+
+@pytest.mark.parametrize("discovery", [Discovery.ANY, Discovery.NETWORK])
+def test_other_discoveries_start(domain, discovery):
+    member = Participant(domain, discovery)
+    member.close()
+    with pytest.raises(ConfigError, match="closed"):
+        _ = member.entity
+
+
+def test_unusable_network_is_a_config_error(domain, monkeypatch):
+    bad = '<CycloneDDS><Domain Id="any"><General><Interfaces>'
+    bad += '<NetworkInterface name="none_such"/></Interfaces></General></Domain></CycloneDDS>'
+    monkeypatch.setattr(
+        "terrain_seg_ros.dds.participant.domain_configuration", lambda discovery: bad
+    )
+    with pytest.raises(ConfigError, match="cannot be joined"):
+        Participant(domain, Discovery.HOST)
