@@ -1,0 +1,211 @@
+"""Say what is installed and usable on this machine, and how to get what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from enum import Enum
+from pathlib import Path
+
+from terrain_seg_ros.core.errors import TerrainSegError
+
+NAME = "doctor"
+HELP = "Say what is installed and usable, and how to get what is missing."
+
+PYTHON_RANGE = ((3, 10), (3, 13))
+GPU_QUERY_TIMEOUT_S = 10.0
+ROS_ROOT = Path("/opt/ros")
+_REINSTALL = "install this package again from a complete checkout: pip install ."
+
+
+class State(str, Enum):
+    """Say whether a thing can be used; only MISSING is a fault."""
+
+    USABLE = "usable"
+    ABSENT = "absent"
+    """Optional and not there."""
+    MISSING = "missing"
+    """Needed and not there, or there and broken."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Hold one row of the report; the remedy is empty where none is needed."""
+
+    item: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of this command."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the findings and return 0, or 1 if something that is needed is missing."""
+    findings = examine()
+    if arguments.json:
+        print(json.dumps({"findings": [asdict(item) for item in findings]}, indent=2))
+    else:
+        print("\n".join(_lines(findings)))
+    return int(any(item.state is State.MISSING for item in findings))
+
+
+def examine() -> list[Finding]:
+    """Return every finding, in the order of the report."""
+    checks: tuple[Callable[[], Finding], ...] = (
+        _python,
+        lambda: _package("numpy", "numpy"),
+        lambda: _package("OpenCV", "cv2", "opencv-python-headless"),
+        lambda: _backend("onnxruntime"),
+        lambda: _backend("openvino"),
+        _tensorrt,
+        _gpu,
+        lambda: _package("bags", "rosbags"),
+        _dds,
+        _ros,
+        _models,
+    )
+    return [check() for check in checks]
+
+
+def _lines(findings: Iterable[Finding]) -> Iterable[str]:
+    for item in findings:
+        yield f"{item.state.value:<8} {item.item:<12} {item.detail}"
+        if item.remedy:
+            yield f"{'':<21} -> {item.remedy}"
+
+
+def _python() -> Finding:
+    low, high = PYTHON_RANGE
+    detail = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    if low <= sys.version_info[:2] < high:
+        return Finding("Python", State.USABLE, detail)
+    return Finding("Python", State.MISSING, detail, "use Python 3.10, 3.11 or 3.12")
+
+
+def _package(item: str, module: str, distribution: str | None = None) -> Finding:
+    name = distribution or module
+    error = _import_error(module)
+    if error:
+        return Finding(item, State.MISSING, error, f"pip install {name}")
+    return Finding(item, State.USABLE, f"{name} {_version(name)}")
+
+
+def _backend(name: str) -> Finding:
+    error = _import_error(name)
+    if error:
+        return Finding(name, State.MISSING, error, f"pip install {name}")
+    registry = importlib.import_module("terrain_seg_ros.inference.registry")
+    try:
+        precisions = registry.usable_precisions(registry.BackendName(name))
+    except TerrainSegError as failure:
+        return Finding(name, State.MISSING, str(failure), f"pip install --force-reinstall {name}")
+    detail = f"{_version(name)}; precisions {', '.join(precisions)}"
+    devices = _devices(name)
+    return Finding(name, State.USABLE, f"{detail}; devices {', '.join(devices)}")
+
+
+def _devices(name: str) -> list[str]:
+    module = importlib.import_module(name)
+    if name == "openvino":
+        return [str(device) for device in module.Core().available_devices]
+    suffix = "ExecutionProvider"
+    return [provider.removesuffix(suffix) for provider in module.get_available_providers()]
+
+
+def _tensorrt() -> Finding:
+    error = _import_error("tensorrt")
+    if not error:
+        detail = f"{_version('tensorrt')}; this version of terrain_seg_ros does not use it yet"
+        return Finding("tensorrt", State.ABSENT, detail)
+    remedy = "needs an NVIDIA GPU; in a checkout: pip install '.[tensorrt]'"
+    return Finding("tensorrt", State.ABSENT, error, remedy)
+
+
+def _gpu() -> Finding:
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return Finding("GPU", State.ABSENT, "no nvidia-smi; the CPU backends serve")
+    query = [tool, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(
+            query, capture_output=True, text=True, check=True, timeout=GPU_QUERY_TIMEOUT_S
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding("GPU", State.ABSENT, f"nvidia-smi fails: {error}", "check NVIDIA's driver")
+    return Finding("GPU", State.USABLE, "; ".join(answer.stdout.strip().splitlines()))
+
+
+def _dds() -> Finding:
+    error = _import_error("cyclonedds")
+    if error:
+        remedy = "pip install cyclonedds (no wheel on aarch64: use the ROS node there)"
+        return Finding("DDS", State.ABSENT, error, remedy)
+    try:
+        participant = importlib.import_module("terrain_seg_ros.dds.participant")
+        domain_id = participant.choose_domain(None)
+        participant.Participant(domain_id, participant.Discovery.HOST).close()
+    except TerrainSegError as failure:
+        return Finding("DDS", State.MISSING, str(failure), "check ROS_DOMAIN_ID and CYCLONEDDS_URI")
+    detail = f"cyclonedds {_version('cyclonedds')}; joined domain {domain_id} over loopback"
+    return Finding("DDS", State.USABLE, detail)
+
+
+def _ros() -> Finding:
+    distribution = os.environ.get("ROS_DISTRO", "")
+    if distribution:
+        error = _import_error("rclpy")
+        if not error:
+            return Finding("ROS 2", State.USABLE, f"{distribution}; rclpy imports")
+        remedy = "use the Python that ROS was built for, in an environment with system packages"
+        return Finding("ROS 2", State.MISSING, f"{distribution} is sourced, but {error}", remedy)
+    setups = sorted(ROS_ROOT.glob("*/setup.bash"))
+    if setups:
+        found = ", ".join(path.parent.name for path in setups)
+        return Finding(
+            "ROS 2", State.ABSENT, f"{found} installed, not sourced", f"source {setups[-1]}"
+        )
+    return Finding("ROS 2", State.ABSENT, "not installed; DDS and bags work without it")
+
+
+def _models() -> Finding:
+    store = importlib.import_module("terrain_seg_ros.inference.model_store")
+    names = store.shipped_models()
+    if not names:
+        return Finding("models", State.MISSING, "none are shipped", _REINSTALL)
+    try:
+        for name in names:
+            store.load_model(name)
+    except TerrainSegError as failure:
+        return Finding("models", State.MISSING, str(failure), _REINSTALL)
+    return Finding("models", State.USABLE, ", ".join(names))
+
+
+def _import_error(module: str) -> str:
+    if importlib.util.find_spec(module) is None:
+        return f"{module} is not installed"
+    try:
+        importlib.import_module(module)
+    except (ImportError, OSError) as error:
+        return f"{module} does not import: {error}"
+    return ""
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "of unknown version"
