@@ -1,0 +1,47 @@
+"""The arguments with which several commands choose model and backend."""
+
+from __future__ import annotations
+
+import argparse
+
+from terrain_seg_ros.inference.backend_options import AUTO, PRECISIONS, BackendOptions
+from terrain_seg_ros.inference.registry import BackendName
+from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.segmenter import Segmenter
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --model, --backend, --precision and --threads; config/rover.param.yaml has the values."""
+    parser.add_argument(
+        "--model", metavar="NAME|PATH", help="shipped model, folder or .onnx file with its card"
+    )
+    parser.add_argument(
+        "--backend",
+        choices=[item.value for item in BackendName],
+        help="auto takes the fastest that passes the self-test",
+    )
+    parser.add_argument("--precision", choices=[AUTO, *PRECISIONS], help="of the computation")
+    parser.add_argument("--threads", type=int, metavar="N", help="0: as the runtime likes")
+
+
+def open_segmenter(arguments: argparse.Namespace) -> Segmenter:
+    """Return a segmenter as the arguments say; what is not given comes from the parameters.
+
+    Raises:
+        ConfigError: a value is out of range.
+        ModelError: the model cannot be used.
+        InferenceError: the backend cannot be used.
+    """
+    given = {
+        name: getattr(arguments, name)
+        for name in ("model", "backend", "precision", "threads")
+        if getattr(arguments, name) is not None
+    }
+    parameters = load_parameters(overrides=given)
+    return Segmenter(
+        parameters.text("model"),
+        backend=parameters.text("backend"),
+        options=BackendOptions(
+            threads=parameters.integer("threads"), precision=parameters.text("precision")
+        ),
+    )

@@ -1,0 +1,113 @@
+"""Segment image files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from terrain_seg_ros.cli.model_arguments import add_model_arguments, open_segmenter
+from terrain_seg_ros.core.errors import ConfigError, MessageError
+from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.segmenter import SegmentedImage, Segmenter
+
+NAME = "segment"
+HELP = "segment image files: mask, overlay and JSON for each"
+
+_WRONG_INPUT = 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="PNG, JPEG or TIFF")
+    parser.add_argument(
+        "--out",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="gets STEM_mask.png (class ids, 255 unlabelled), STEM_overlay.png and STEM.json",
+    )
+    add_model_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Segment every image; a bad one is reported and the others are done.
+
+    Returns:
+        0, or 2 if an image could not be used.
+
+    Raises:
+        ConfigError: two images would write the same files, or nothing can be written.
+        ModelError: the model cannot be used.
+        InferenceError: the backend cannot be used.
+    """
+    images: list[Path] = arguments.images
+    _check_stems(images)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    refused = 0
+    with open_segmenter(arguments) as segmenter:
+        print(f"{segmenter.card.name} on {segmenter.backend} in {segmenter.precision}")
+        for path in images:
+            try:
+                result = segmenter(path)
+            except (ConfigError, MessageError) as error:
+                refused += 1
+                print(f"terrain-seg: error: {error}", file=sys.stderr)
+                continue
+            _write(result, _about(path, result, segmenter), arguments.out / path.stem)
+            print(_line(path, result))
+    print(f"{len(images) - refused} of {len(images)} images done; results are in {arguments.out}")
+    return _WRONG_INPUT if refused else 0
+
+
+def _check_stems(images: list[Path]) -> None:
+    stems = Counter(path.stem for path in images)
+    twice = sorted(stem for stem, count in stems.items() if count > 1)
+    if twice:
+        raise ConfigError(
+            f"several images are called {twice[0]!r} and would overwrite each other's results; "
+            "segment them into different folders"
+        )
+
+
+def _write(result: SegmentedImage, about: dict[str, Any], base: Path) -> None:
+    base.with_name(f"{base.name}_mask.png").write_bytes(_png(result.mask))
+    picture = cv2.cvtColor(result.overlay(), cv2.COLOR_RGB2BGR)
+    base.with_name(f"{base.name}_overlay.png").write_bytes(_png(picture))
+    text = json.dumps(about, indent=2) + "\n"
+    base.with_name(f"{base.name}.json").write_text(text, encoding="utf-8")
+
+
+def _png(pixels: Any) -> bytes:
+    encoded: U8 = cv2.imencode(".png", pixels)[1]
+    return encoded.tobytes()
+
+
+def _about(path: Path, result: SegmentedImage, segmenter: Segmenter) -> dict[str, Any]:
+    height_px, width_px = result.mask.shape
+    return {
+        "image": str(path),
+        "width_px": width_px,
+        "height_px": height_px,
+        "model": segmenter.card.name,
+        "version": segmenter.card.version,
+        "backend": segmenter.backend,
+        "precision": segmenter.precision,
+        "shares": {name: round(share, 6) for name, share in result.shares().items()},
+        "mean_confidence": round(result.mean_confidence(), 6),
+        "ms": round(result.elapsed_ms, 3),
+    }
+
+
+def _line(path: Path, result: SegmentedImage) -> str:
+    largest = sorted(result.shares().items(), key=lambda item: -item[1])
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in largest if share >= 0.005)
+    return (
+        f"{path.name}: {shares}; confidence {result.mean_confidence():.2f}; "
+        f"{result.elapsed_ms:.1f} ms"
+    )

@@ -1,0 +1,221 @@
+"""The Python API: load a model, segment an image, look.
+
+from terrain_seg_ros.segmenter import Segmenter
+segmenter = Segmenter("mars_navcam")
+result = segmenter("image.png")
+print(result.shares())
+picture_rgb = result.overlay()
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.image_to_tensor import image_to_tensor, tensor_geometry
+from terrain_seg_ros.core.mask_to_picture import color_mask, overlay
+from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.core.probabilities_to_mask import probabilities_to_mask
+from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
+from terrain_seg_ros.core.types import U8, Segmentation
+from terrain_seg_ros.inference.backend_options import BackendOptions
+from terrain_seg_ros.inference.model_store import load_model
+from terrain_seg_ros.inference.registry import BackendName, create_backend
+
+MAX_FILE_BYTES = 512 * 2**20
+UNLABELLED_NAME = "unlabelled"
+
+
+@dataclass(frozen=True)
+class SegmentedImage:
+    """Hold one image and what the model says of it; all arrays are its own."""
+
+    pixels: U8
+    """(H, W) grey or (H, W, 3) RGB."""
+    taxonomy: Taxonomy
+    segmentation: Segmentation = field(repr=False)
+    elapsed_ms: float
+    """From pixels to mask, without reading the file."""
+
+    @property
+    def mask(self) -> U8:
+        """Return the class ids (H, W); 255 where the model did not look."""
+        return self.segmentation.mask
+
+    @property
+    def confidence(self) -> U8:
+        """Return the confidence (H, W), 0 to 255."""
+        return self.segmentation.confidence
+
+    def shares(self) -> dict[str, float]:
+        """Return the share of the image's pixels per class name, 0 to 1, and of unlabelled ones."""
+        counts = np.bincount(self.mask.reshape(-1), minlength=256) / self.mask.size
+        shares = {name: float(counts[id_]) for id_, name in enumerate(self.taxonomy.names)}
+        return {**shares, UNLABELLED_NAME: float(counts[len(shares) :].sum())}
+
+    def mean_confidence(self) -> float:
+        """Return the mean confidence of the labelled pixels, 0 to 1; 0 if there is none."""
+        labelled = self.confidence[self.mask < len(self.taxonomy)]
+        return float(labelled.mean() / 255.0) if labelled.size else 0.0
+
+    def overlay(self, alpha: float = 0.5) -> U8:
+        """Return the image under the classes' colours (H, W, 3) RGB."""
+        return overlay(self.pixels, self.mask, self.taxonomy, alpha=alpha)
+
+    def color_mask(self) -> U8:
+        """Return the classes' colours (H, W, 3) RGB; black where there is none."""
+        return color_mask(self.mask, self.taxonomy)
+
+
+class Segmenter:
+    """Run a model on image files or arrays; use it in a `with` statement or call `close`."""
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        backend: BackendName | str = BackendName.AUTO,
+        options: BackendOptions | None = None,
+    ) -> None:
+        """Load a model and test it on its golden image.
+
+        Args:
+            model: a shipped model's name or a path, as `load_model` takes it.
+            backend: "auto" takes the fastest that passes.
+            options: threads and precision.
+
+        Raises:
+            ModelError: the model cannot be used.
+            InferenceError: the backend cannot be used.
+        """
+        self._model = load_model(model)
+        self._backend = create_backend(backend, self._model, options)
+
+    def __enter__(self) -> Segmenter:
+        """Return the segmenter."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Free the backend."""
+        self.close()
+
+    @property
+    def card(self) -> ModelCard:
+        """Return the model's card."""
+        return self._model.card
+
+    @property
+    def backend(self) -> str:
+        """Return the name of the backend in use."""
+        return self._backend.name
+
+    @property
+    def precision(self) -> str:
+        """Return the precision the backend computes in."""
+        return self._backend.precision
+
+    def __call__(self, image: str | Path | U8) -> SegmentedImage:
+        """Segment one image.
+
+        Args:
+            image: a file, or pixels (H, W) grey or (H, W, 3) RGB uint8.
+
+        Raises:
+            ConfigError: the file cannot be read.
+            MessageError: the array is no image.
+            InferenceError: the backend failed.
+        """
+        pixels = read_image(image) if isinstance(image, (str, Path)) else image
+        start_ns = time.perf_counter_ns()
+        tensor = image_to_tensor(pixels, self.card)
+        output = self._backend(tensor)
+        own = NetworkOutput(
+            output.mask.copy(), output.confidence.copy(), output.probabilities.copy()
+        )
+        geometry = tensor_geometry(self.card, pixels.shape[1], pixels.shape[0])
+        segmentation = probabilities_to_mask(own, geometry)
+        elapsed_ms = (time.perf_counter_ns() - start_ns) / 1e6
+        return SegmentedImage(pixels, self.card.taxonomy, segmentation, elapsed_ms)
+
+    def close(self) -> None:
+        """Free the backend; calling again does nothing."""
+        self._backend.close()
+
+
+def read_image(path: str | Path) -> U8:
+    """Return an image file's pixels, (H, W) grey or (H, W, 3) RGB uint8.
+
+    Sixteen bits become eight by their high byte, transparency is dropped, and an orientation in
+    EXIF is ignored, as for images that come as messages.
+
+    Raises:
+        ConfigError: the file is missing, empty, cut off, no image or of an unknown kind.
+    """
+    decoded = decode_file(Path(path))
+    if decoded.dtype == np.uint16:
+        decoded = (decoded >> 8).astype(np.uint8)
+    layers = decoded.shape[2] if decoded.ndim == 3 else 1
+    if decoded.dtype != np.uint8 or layers not in {1, 3, 4}:
+        raise ConfigError(
+            f"{path}: image has {layers} channels of {decoded.dtype}, expected 1, 3 or 4 of "
+            "8 or 16 bits; convert it to PNG"
+        )
+    if layers == 1:
+        return decoded.reshape(decoded.shape[:2])
+    code = cv2.COLOR_BGR2RGB if layers == 3 else cv2.COLOR_BGRA2RGB
+    return np.asarray(cv2.cvtColor(decoded, code), dtype=np.uint8)
+
+
+def decode_file(path: Path) -> NDArray[Any]:
+    """Return an image file's values as they are stored; colours in the order blue, green, red.
+
+    Raises:
+        ConfigError: the file is missing, empty, cut off or no image.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise ConfigError(f"{path}: {size} bytes are too many, at most {MAX_FILE_BYTES}")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    if not data:
+        raise ConfigError(f"{path}: the file is empty; copy it again")
+    if _is_cut_off(data):
+        raise ConfigError(f"{path}: the image is cut off after {size} bytes; copy it again")
+    try:
+        decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ConfigError(f"{path}: the image cannot be decoded ({error.err})") from error
+    if decoded is None:
+        raise ConfigError(
+            f"{path}: is no image that OpenCV can read, or a damaged one; convert it to PNG"
+        )
+    return decoded
+
+
+def _is_cut_off(data: bytes) -> bool:
+    """Say whether a PNG lacks its last chunk or a JPEG its end marker after the last scan.
+
+    OpenCV fills what is missing with grey and says so only on stderr. A JPEG's compressed data
+    holds neither marker by accident (ITU-T T.81, B.1.1.5), so a thumbnail's end is no trap.
+    """
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return b"IEND" not in data
+    if data.startswith(b"\xff\xd8"):
+        return data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda")
+    return False

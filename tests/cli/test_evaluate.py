@@ -1,0 +1,184 @@
+"""Tests of `terrain-seg evaluate`."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from terrain_seg_ros.cli.main import main
+from tiny_model import write_tiny_model
+
+NAMES = ["soil", "bedrock", "sand", "big_rock"]
+LEVELS = np.array([32, 96, 160, 224], dtype=np.uint8)
+"""The grey level in the middle of each class."""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(write_tiny_model(tmp_path_factory.mktemp("models") / "tiny", size=32))
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def add(folders, stem, truth, image_ids=None, *, image_scale=1):
+    """Write a mask, and an image in which the model sees `image_ids` (the truth by default)."""
+    truth = np.kron(np.asarray(truth, dtype=np.uint8), np.ones((16, 16), dtype=np.uint8))
+    ids = np.asarray(truth if image_ids is None else image_ids, dtype=np.uint8)
+    if ids.shape != truth.shape:
+        ids = np.kron(ids, np.ones((16, 16), dtype=np.uint8))
+    image = np.kron(LEVELS[np.minimum(ids, 3)], np.ones((image_scale,) * 2, dtype=np.uint8))
+    cv2.imwrite(str(folders / "images" / f"{stem}.png"), image)
+    cv2.imwrite(str(folders / "masks" / f"{stem}.png"), truth)
+
+
+def evaluate(model, folders, *more):
+    scores = folders / "scores.json"
+    words = ["evaluate", "--model", model, "--backend", "onnxruntime", "--json", str(scores)]
+    words += ["--images", str(folders / "images"), "--masks", str(folders / "masks"), *more]
+    code = main(words)
+    return code, json.loads(scores.read_text()) if scores.exists() else None
+
+
+def test_a_perfect_model(model, folders, capsys):
+    add(folders, "one", [[0, 1], [2, 3]])
+    code, scores = evaluate(model, folders)
+    assert code == 0
+    assert set(scores) == {
+        "mean_iou",
+        "iou",
+        "precision",
+        "recall",
+        "pixel_accuracy",
+        "confusion",
+        "images",
+        "model",
+        "backend",
+    }
+    assert scores["mean_iou"] == scores["pixel_accuracy"] == 1.0
+    assert scores["iou"] == scores["recall"] == dict.fromkeys(NAMES, 1.0)
+    assert scores["images"] == 1
+    said = capsys.readouterr()
+    assert "mean IoU 1.0000" in said.out
+    assert "1 of 1 images" in said.err
+
+
+def test_one_matrix_is_pooled_over_all_images(model, folders):
+    add(folders, "a", [[0, 0], [0, 1]], [[0, 0], [1, 1]])
+    add(folders, "b", [[1, 1], [1, 1]])
+    code, scores = evaluate(model, folders)
+    assert code == 0
+    block = 256
+    assert scores["confusion"] == [
+        [2 * block, block, 0, 0],
+        [0, 5 * block, 0, 0],
+        [0, 0, 0, 0],
+        [0, 0, 0, 0],
+    ]
+    assert scores["iou"] == {
+        "soil": pytest.approx(2 / 3),
+        "bedrock": pytest.approx(5 / 6),
+        "sand": None,
+        "big_rock": None,
+    }
+    assert scores["mean_iou"] == pytest.approx((2 / 3 + 5 / 6) / 2)
+    assert scores["recall"]["soil"] == pytest.approx(2 / 3)
+    assert scores["pixel_accuracy"] == pytest.approx(7 / 8)
+    assert scores["images"] == 2
+
+
+def test_ignored_pixels_do_not_count(model, folders):
+    add(folders, "a", [[0, 255], [0, 255]], [[0, 3], [0, 3]])
+    assert evaluate(model, folders)[1]["confusion"][0] == [512, 0, 0, 0]
+    add(folders, "a", [[0, 9], [0, 9]], [[0, 3], [0, 3]])
+    assert evaluate(model, folders, "--ignore", "9")[1]["mean_iou"] == 1.0
+
+
+def test_an_image_of_another_size_is_scored_at_mask_size(model, folders):
+    add(folders, "a", [[0, 1], [2, 3]], image_scale=3)
+    scores = evaluate(model, folders)[1]
+    assert sum(map(sum, scores["confusion"])) == 32 * 32
+    assert scores["mean_iou"] == 1.0
+
+
+def test_values_are_mapped_by_name(model, folders):
+    add(folders, "a", [[10, 20], [30, 40]], [[3, 3], [1, 0]])
+    mapping = "10=big_rock, 20=big_rock,30=bedrock,40=ignore"
+    code, scores = evaluate(model, folders, "--map", mapping)
+    assert code == 0
+    assert scores["iou"] == {"soil": None, "bedrock": 1.0, "sand": None, "big_rock": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        (["--map", "0=gravel"], "'gravel', but the model has"),
+        (["--map", "soil=0"], "'soil=0', expected VALUE=name"),
+        (["--map", "300=soil"], "value 300"),
+        (["--map", "0=soil,0=sand"], "0 twice"),
+        (["--map", "0=soil"], "values [1, 2, 3], which mean no class"),
+        (["--map", "255=soil"], "--ignore leaves it out"),
+        (["--ignore", "256"], "value 256"),
+        (["--json", "absent/x.json"], "no folder 'absent'"),
+        (["--images", "absent"], "no folder 'absent'"),
+    ],
+)
+def test_wrong_arguments_are_named(model, folders, capsys, more, text):
+    add(folders, "a", [[0, 1], [2, 3]])
+    assert evaluate(model, folders, *more)[0] == 2
+    assert text in capsys.readouterr().err
+
+
+def test_files_without_a_partner_are_reported(model, folders, capsys):
+    add(folders, "both", [[0, 1], [2, 3]])
+    (folders / "images" / "only_image.jpg").write_bytes(b"never read")
+    (folders / "masks" / "only_mask.png").write_bytes(b"never read")
+    (folders / "masks" / "SOURCES.md").write_text("no mask")
+    assert evaluate(model, folders)[1]["images"] == 1
+    said = capsys.readouterr().err
+    assert "no mask of the same stem: 1 (only_image)" in said
+    assert "no image of the same stem: 1 (only_mask)" in said
+
+
+def test_nothing_to_score_is_an_error(model, folders, capsys):
+    assert evaluate(model, folders)[0] == 2
+    assert "same file stem" in capsys.readouterr().err
+    add(folders, "a", [[255]])
+    assert evaluate(model, folders)[0] == 2
+    assert "no labelled pixel" in capsys.readouterr().err
+
+
+def test_a_coloured_mask_is_named(model, folders, capsys):
+    add(folders, "a", [[0, 1], [2, 3]])
+    cv2.imwrite(str(folders / "masks" / "a.png"), np.zeros((32, 32, 3), dtype=np.uint8))
+    assert evaluate(model, folders)[0] == 2
+    said = capsys.readouterr().err
+    assert "a.png: the mask has 3 channels" in said
+
+
+def test_a_class_the_model_lacks_is_named(model, folders, capsys):
+    add(folders, "a", [[0, 7], [2, 3]])
+    assert evaluate(model, folders)[0] == 2
+    assert "a.png: the mask holds the values [7]" in capsys.readouterr().err
+
+
+def test_sixteen_bit_masks_of_small_ids_are_read(model, folders):
+    add(folders, "a", [[0, 1], [2, 3]])
+    path = folders / "masks" / "a.png"
+    ids = cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(np.uint16)
+    cv2.imwrite(str(path), ids)
+    assert evaluate(model, folders)[1]["mean_iou"] == 1.0
+    cv2.imwrite(str(path), ids + 300)
+    assert evaluate(model, folders)[0] == 2
+
+
+def test_two_images_of_one_stem_are_refused(model, folders, capsys):
+    add(folders, "a", [[0, 1], [2, 3]])
+    (folders / "images" / "a.jpg").write_bytes(b"")
+    assert evaluate(model, folders)[0] == 2
+    assert "same stem" in capsys.readouterr().err

@@ -1,0 +1,84 @@
+"""Tests of `terrain-seg segment`."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from terrain_seg_ros.cli.main import main
+from tiny_model import write_tiny_model
+
+GREY = np.tile(np.linspace(0, 255, 40).astype(np.uint8), (30, 1))
+
+
+@pytest.fixture
+def model(tmp_path):
+    return str(write_tiny_model(tmp_path / "tiny", size=32))
+
+
+def segment(model, out, *images):
+    words = ["segment", *map(str, images), "--out", str(out), "--model", model]
+    return main([*words, "--backend", "onnxruntime"])
+
+
+def test_writes_mask_overlay_and_json(model, tmp_path, capsys):
+    image = tmp_path / "rover.png"
+    cv2.imwrite(str(image), GREY)
+    out = tmp_path / "new" / "out"
+    assert segment(model, out, image) == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        "rover.json",
+        "rover_mask.png",
+        "rover_overlay.png",
+    ]
+    mask = cv2.imread(str(out / "rover_mask.png"), cv2.IMREAD_UNCHANGED)
+    assert mask.shape == GREY.shape
+    assert mask.dtype == np.uint8
+    assert np.abs(mask.astype(int) - GREY // 64).max() <= 1
+    assert cv2.imread(str(out / "rover_overlay.png"), cv2.IMREAD_UNCHANGED).shape == (30, 40, 3)
+    about = json.loads((out / "rover.json").read_text())
+    assert about["model"] == "tiny"
+    assert (about["backend"], about["precision"]) == ("onnxruntime", "fp32")
+    assert (about["width_px"], about["height_px"]) == (40, 30)
+    assert sum(about["shares"].values()) == pytest.approx(1.0, abs=1e-4)
+    assert 0.5 < about["mean_confidence"] <= 1.0
+    assert about["ms"] > 0
+    assert "1 of 1 images done" in capsys.readouterr().out
+
+
+def test_the_overlay_has_the_colours_of_the_classes(model, tmp_path):
+    image = tmp_path / "white.png"
+    cv2.imwrite(str(image), np.full((20, 20), 255, dtype=np.uint8))
+    assert segment(model, tmp_path, image) == 0
+    blue, green, red = cv2.imread(str(tmp_path / "white_overlay.png"))[10, 10].tolist()
+    assert red > max(blue, green) + 50
+
+
+def test_a_bad_image_does_not_stop_the_others(model, tmp_path, capsys):
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    cv2.imwrite(str(good), GREY)
+    bad.write_bytes(good.read_bytes()[:-30])
+    assert segment(model, tmp_path / "out", bad, tmp_path / "absent.png", good) == 2
+    said = capsys.readouterr()
+    assert "bad.png: the image is cut off" in said.err
+    assert "absent.png: cannot be read" in said.err
+    assert "1 of 3 images done" in said.out
+    assert (tmp_path / "out" / "good_mask.png").exists()
+    assert not (tmp_path / "out" / "bad_mask.png").exists()
+
+
+def test_images_of_one_name_are_refused(model, tmp_path, capsys):
+    assert segment(model, tmp_path, "a/x.png", "b/x.jpg") == 2
+    assert "called 'x'" in capsys.readouterr().err
+
+
+def test_an_output_folder_that_is_a_file_is_one_line(model, tmp_path, capsys):
+    (tmp_path / "out").write_text("")
+    assert segment(model, tmp_path / "out", "x.png") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_unknown_model_is_one_line(tmp_path, capsys):
+    assert segment("nothing", tmp_path / "out", "x.png") == 2
+    assert "there is no model 'nothing'" in capsys.readouterr().err
