@@ -161,12 +161,12 @@ class RollingGrid:
             self._blank(slice(None), slice(None), Reason.OUTSIDE_VIEW)
             self._changed = []
             return
-        row0, col0 = self._row0 + rows, self._col0 + cols
-        last = self._buffer_side - self.side
-        if not (0 <= row0 <= last and 0 <= col0 <= last):
-            self._recentre()
-            row0, col0 = self._row0 + rows, self._col0 + cols
-        self._slide(row0, col0, rows, cols)
+        while rows or cols:
+            step_rows = max(-MARGIN_CELLS, min(MARGIN_CELLS, rows))
+            step_cols = max(-MARGIN_CELLS, min(MARGIN_CELLS, cols))
+            self._step(step_rows, step_cols)
+            rows -= step_rows
+            cols -= step_cols
 
     def decay_to(self, stamp_ns: int) -> None:
         """Let the evidence fade until a stamp; an earlier stamp than the last changes nothing."""
@@ -192,7 +192,7 @@ class RollingGrid:
         total += np.add.reduce(added, axis=0)
         limit = np.float32(self.settings.max_evidence / self.scale)
         if total.size and total.max() > limit:
-            stored *= np.minimum(limit / total, np.float32(1.0))
+            stored *= limit / np.maximum(total, limit)
             np.minimum(total, limit, out=total)
         for buffer, plane in zip(self._evidence, stored):
             buffer.reshape(-1)[slots] = plane
@@ -246,6 +246,15 @@ class RollingGrid:
         self._cost[rows, cols] = COST_UNKNOWN
         self._hazard[rows, cols] = np.nan
         self._excuse[rows, cols] = reason
+
+    def _step(self, rows: int, cols: int) -> None:
+        """Move by at most the margin, which a centred window always has room for."""
+        row0, col0 = self._row0 + rows, self._col0 + cols
+        last = self._buffer_side - self.side
+        if not (0 <= row0 <= last and 0 <= col0 <= last):
+            self._recentre()
+            row0, col0 = self._row0 + rows, self._col0 + cols
+        self._slide(row0, col0, rows, cols)
 
     def _slide(self, row0: int, col0: int, rows: int, cols: int) -> None:
         self._row0, self._col0 = row0, col0
