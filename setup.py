@@ -40,7 +40,8 @@ EXTRAS = {
         "pytest>=8,<10",
         "pytest-cov>=5,<8",
         "ruff>=0.14,<1",
-        "types-PyYAML>=6",
+        "setuptools>=70.1,<90",
+        "types-PyYAML>=6,<7",
     ],
 }
 

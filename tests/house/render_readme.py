@@ -1,0 +1,168 @@
+"""Render the tables of README.md from the code; run it after changing what a table shows."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from terrain_seg_ros.cli.main import COMMANDS, PROGRAM
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.core.types import Reason
+from terrain_seg_ros.inference.model_store import load_card, shipped_models
+from terrain_seg_ros.messages.interfaces import INTERFACES
+from terrain_seg_ros.parameters import (
+    DECLARATION,
+    ParameterSpec,
+    load_parameters,
+)
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+REASONS = {
+    Reason.OBSERVED: "observed: see `hazard_grid`",
+    Reason.OUTSIDE_VIEW: "no camera has seen it",
+    Reason.TOO_FAR: "beyond `ground.max_range_m`, or a pixel covers too much ground there",
+    Reason.LOW_CONFIDENCE: "the network is less sure than `observability.min_confidence`",
+    Reason.SHADOW: "too dark to judge",
+    Reason.SATURATION: "too bright to judge",
+    Reason.OWN_BODY: "the vehicle's own body is in the way",
+    Reason.STALE: "no good image for `watchdog.stale_after_s`",
+    Reason.NO_TRANSFORM: "no transform at the image's stamp",
+    Reason.UNLABELLED: "the network gives no class there",
+    Reason.HIDDEN: "hidden behind something nearer",
+}
+
+
+def render(text: str) -> str:
+    """Return the README's text with every table between its markers made anew.
+
+    Raises:
+        ConfigError: a table has no markers in the text.
+    """
+    for name, table in TABLES.items():
+        begin, end = f"<!-- table: {name} -->", "<!-- end of table -->"
+        pattern = re.compile(re.escape(begin) + r"\n.*?" + re.escape(end), re.DOTALL)
+        block = "\n".join([begin, *table(), end])
+        text, count = pattern.subn(lambda _, block=block: block, text)
+        if count != 1:
+            raise ConfigError(f"README has {count} places for the table {name!r}, expected 1")
+    return text
+
+
+def _commands() -> Iterable[str]:
+    rows = ((f"`{PROGRAM} {name}`", text) for name, text in COMMANDS.items())
+    return _table(("command", "what it does"), rows)
+
+
+def _topics() -> Iterable[str]:
+    rows = (
+        (
+            spec.direction.value,
+            f"`{spec.name}`",
+            spec.type.replace("/msg/", "/"),
+            f"{spec.reliability.value}, {spec.durability.value}, {spec.depth}",
+            spec.text + (" Only while somebody subscribes." if spec.lazy else ""),
+        )
+        for spec in INTERFACES
+    )
+    return _table(("", "topic", "type", "quality of service", "content"), rows)
+
+
+def _parameters() -> Iterable[str]:
+    shipped = load_parameters()
+    rows = (
+        (
+            f"`{spec.name}`",
+            f"{spec.kind} {spec.unit}".strip(),
+            _range(spec),
+            "" if spec.is_family else f"`{_value(shipped.values[spec.name])}`",
+            "yes" if spec.dynamic else "",
+            spec.text,
+        )
+        for spec in DECLARATION
+    )
+    return _table(("parameter", "kind", "range", "shipped value", "while running", "meaning"), rows)
+
+
+def _range(spec: ParameterSpec) -> str:
+    if spec.choices:
+        return ", ".join(spec.choices)
+    if spec.low is None:
+        return ""
+    return f"{spec.low:g} to {spec.high:g}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(str(item) for item in value) + "]"
+    return str(value)
+
+
+def _reasons() -> Iterable[str]:
+    rows = ((str(int(reason)), reason.name.lower(), REASONS[reason]) for reason in Reason)
+    return _table(("code", "reason", "meaning"), rows)
+
+
+def _models() -> Iterable[str]:
+    for name in shipped_models():
+        yield from _model(load_card(name))
+
+
+def _model(card: ModelCard) -> Iterable[str]:
+    metrics = card.metrics
+    yield f"**{card.name}** {card.version}: {card.width_px}x{card.height_px} {card.channels}."
+    yield f"Scores on {metrics['images']} images of {metrics['data']}:"
+    yield ""
+    rows = [
+        (
+            str(item.id),
+            item.name,
+            f"{item.hazard:g}",
+            *(_score(metrics[key].get(item.name)) for key in ("iou", "precision", "recall")),
+        )
+        for item in card.taxonomy
+    ]
+    mean = ("", "**mean IoU**", "", f"**{_score(metrics['mean_iou'])}**", "", "")
+    pixels = ("", "pixel accuracy", "", _score(metrics["pixel_accuracy"]), "", "")
+    header = ("id", "class", "hazard", "IoU", "precision", "recall")
+    yield from _table(header, [*rows, mean, pixels])
+    yield ""
+    yield "Limits:"
+    yield ""
+    yield from (f"* {limit}" for limit in card.limits)
+
+
+def _score(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.3f}"
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterable[str]:
+    names = list(header)
+    yield "| " + " | ".join(names) + " |"
+    yield "|" + "---|" * len(names)
+    for row in rows:
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+
+
+TABLES: dict[str, Callable[[], Iterable[str]]] = {
+    "commands": _commands,
+    "topics": _topics,
+    "parameters": _parameters,
+    "reasons": _reasons,
+    "models": _models,
+}
+
+
+def main() -> int:
+    """Write README.md again."""
+    README.write_text(render(README.read_text(encoding="utf-8")), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""One version, complete dependencies, and everything in the wheel that must be there."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from terrain_seg_ros import __version__
+from terrain_seg_ros.messages.interfaces import INTERFACES
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "src" / "terrain_seg_ros"
+MANIFEST = ElementTree.parse(ROOT / "package.xml").getroot()
+MADE = {".git", "out", "build", "dist", "training"}
+
+
+def test_manifest_is_format_3_of_ament_python():
+    assert MANIFEST.tag == "package"
+    assert MANIFEST.get("format") == "3"
+    assert MANIFEST.findtext("name") == "terrain_seg_ros"
+    assert MANIFEST.findtext("export/build_type") == "ament_python"
+    assert MANIFEST.findtext("license") == "Apache-2.0"
+
+
+def test_maintainer_address_is_one_that_catkin_accepts():
+    # catkin_pkg's own pattern; where it fails colcon silently takes this for a plain package.
+    address = MANIFEST.find("maintainer").get("email")
+    assert re.match(r"^[a-zA-Z0-9._%\+-]+@[a-zA-Z0-9._%-]+\.[a-zA-Z]{2,6}$", address)
+
+
+def test_version_is_the_same_everywhere():
+    assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
+    assert MANIFEST.findtext("version") == __version__
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## {__version__}" in changelog
+    training = (ROOT / "training" / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'version = "{__version__}"' in training
+
+
+def test_manifest_names_every_message_package():
+    declared = {item.text for item in MANIFEST.findall("exec_depend")}
+    assert {spec.type.split("/")[0] for spec in INTERFACES} <= declared
+    assert {"rclpy", "tf2_ros", "launch_ros", "python3-numpy", "python3-opencv"} <= declared
+
+
+def test_every_requirement_is_bounded_on_both_sides():
+    source = (ROOT / "setup.py").read_text(encoding="utf-8")
+    requirements = re.findall(r'"([A-Za-z][\w.-]*[<>=][^"]*)"', source)
+    assert len(requirements) > 15
+    unbounded = [text for text in requirements if not (">=" in text and "<" in text)]
+    assert unbounded == []
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12"])
+def test_constraints_pin_each_requirement_once(version):
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    environment = {"python_version": version, "python_full_version": f"{version}.0"}
+    names = [pin.name.lower() for pin in pins if not pin.marker or pin.marker.evaluate(environment)]
+    assert len(names) == len(set(names))
+    wanted = {"numpy", "opencv-python-headless", "openvino", "onnxruntime", "rosbags", "cyclonedds"}
+    assert wanted | {"pytest", "mypy", "ruff", "torch", "pyyaml"} <= set(names)
+
+
+@pytest.fixture(scope="module")
+def wheel_names(tmp_path_factory):
+    """Build a wheel of a copy of the tree, without the network, and return what is in it."""
+    copy = tmp_path_factory.mktemp("tree") / "tree"
+    shutil.copytree(
+        ROOT,
+        copy,
+        symlinks=True,
+        ignore=lambda folder, names: {
+            name
+            for name in names
+            if name.startswith(".venv") or (Path(folder) == ROOT and name in MADE)
+        },
+    )
+    build = "import setuptools.build_meta as b, sys; print(b.build_wheel(sys.argv[1]))"
+    answer = subprocess.run(
+        [sys.executable, "-c", build, str(copy)],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    with zipfile.ZipFile(next(copy.glob("*.whl"))) as wheel:
+        return set(wheel.namelist())
+
+
+def test_wheel_holds_every_file_of_the_package(wheel_names):
+    skipped = {"__pycache__"}
+    wanted = {
+        str(path.relative_to(ROOT / "src"))
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and not skipped & set(path.parts)
+    }
+    assert sorted(wanted - wheel_names) == []
+
+
+def test_wheel_holds_the_parameter_file(wheel_names):
+    # Path.rglob does not follow the link from the package to config/.
+    shipped = {f"terrain_seg_ros/config/{path.name}" for path in (ROOT / "config").glob("*.yaml")}
+    assert shipped
+    assert shipped <= wheel_names
+
+
+def test_wheel_serves_ros_too(wheel_names):
+    share = f"terrain_seg_ros-{__version__}.data/data/share"
+    assert f"{share}/ament_index/resource_index/packages/terrain_seg_ros" in wheel_names
+    assert f"{share}/terrain_seg_ros/package.xml" in wheel_names
+
+
+def test_wheel_carries_the_licence(wheel_names):
+    names = {Path(name).name for name in wheel_names if ".dist-info/" in name}
+    assert {"LICENSE", "NOTICE"} <= names
+
+
+def test_wheel_has_no_tests_and_no_training(wheel_names):
+    roots = {name.split("/")[0] for name in wheel_names}
+    assert roots == {
+        "terrain_seg_ros",
+        f"terrain_seg_ros-{__version__}.dist-info",
+        f"terrain_seg_ros-{__version__}.data",
+    }
