@@ -3,7 +3,8 @@
 import pytest
 from buses import free_domain
 
-from terrain_seg_ros.dds.participant import Discovery, Participant
+from terrain_seg_ros.dds.discovery import Discovery
+from terrain_seg_ros.dds.participant import Participant
 
 
 @pytest.fixture(autouse=True)

@@ -38,8 +38,10 @@ def test_each_message_reaches_its_own_callback(participant, dispatcher):
 def test_malformed_sample_is_told_and_the_thread_goes_on(participant):
     told, got = [], []
     spec = topic("mask")
-    dispatcher = Dispatcher(participant, on_malformed=lambda reader: told.append(reader.last_error))
-    dispatcher.add(Reader(participant, spec, dds_name="rt/mask"), got.append)
+    dispatcher = Dispatcher(participant)
+    reader = Reader(participant, spec, dds_name="rt/mask")
+    dispatcher.add(reader, got.append, on_malformed=told.append)
+    del reader
     writer = Writer(participant, spec, dds_name="rt/mask")
     dispatcher.start()
     wait_until(lambda: writer.subscriber_count, "the reader")

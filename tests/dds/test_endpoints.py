@@ -18,7 +18,8 @@ ECHO = """
 import sys
 from buses import wait_until
 from terrain_seg_ros.dds.endpoints import Reader, Writer
-from terrain_seg_ros.dds.participant import Discovery, Participant
+from terrain_seg_ros.dds.discovery import Discovery
+from terrain_seg_ros.dds.participant import Participant
 from terrain_seg_ros.messages.interfaces import topic
 
 spec = topic(sys.argv[2])

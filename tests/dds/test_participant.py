@@ -7,12 +7,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.dds.participant import (
-    Discovery,
-    Participant,
-    choose_domain,
-    domain_configuration,
-)
+from terrain_seg_ros.dds.discovery import Discovery, choose_domain, domain_configuration
+from terrain_seg_ros.dds.participant import Participant
 
 
 def test_domain_comes_from_the_argument_then_ros_then_zero():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Event, Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.cyclone import (
@@ -22,23 +22,33 @@ WAKE_NS = 100_000_000
 _MASK = ViewState.Any | SampleState.NotRead | InstanceState.Any
 
 Callback = Callable[[Any], None]
-Malformed = Callable[[Reader], None]
+Malformed = Callable[[str], None]
+
+
+class _Served(NamedTuple):
+    """Hold a reader, whom it serves, and what wakes the thread for it."""
+
+    reader: Reader
+    callback: Callback
+    on_malformed: Malformed | None
+    condition: Any
 
 
 class Dispatcher:
     """Serve all readers of a participant; callbacks must return at once and must not raise."""
 
-    def __init__(self, participant: Participant, *, on_malformed: Malformed | None = None) -> None:
-        """Make a dispatcher that stands still; `on_malformed` hears of each wrong sample."""
+    def __init__(self, participant: Participant) -> None:
+        """Make a dispatcher that stands still."""
         self._waitset: Any = WaitSet(participant.entity)
-        self._on_malformed = on_malformed
-        self._served: list[tuple[Reader, Callback, Any]] = []
+        self._served: list[_Served] = []
         self._stop = Event()
         self._ended = Event()
         self._thread: Thread | None = None
 
-    def add(self, reader: Reader, callback: Callback) -> None:
-        """Serve one more reader.
+    def add(
+        self, reader: Reader, callback: Callback, *, on_malformed: Malformed | None = None
+    ) -> None:
+        """Serve one more reader; `on_malformed` is told what was wrong, once for each sample.
 
         Raises:
             ConfigError: the thread runs already.
@@ -47,7 +57,7 @@ class Dispatcher:
             raise ConfigError(f"{reader.dds_name!r} comes too late; add readers before the start")
         condition = ReadCondition(reader.entity, _MASK)
         self._waitset.attach(condition)
-        self._served.append((reader, callback, condition))
+        self._served.append(_Served(reader, callback, on_malformed, condition))
 
     def start(self) -> None:
         """Start the thread."""
@@ -60,10 +70,9 @@ class Dispatcher:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        for _, _, condition in self._served:
-            self._waitset.detach(condition)
-        for reader, _, _ in self._served:
-            reader.close()
+        for served in self._served:
+            self._waitset.detach(served.condition)
+            served.reader.close()
         self._served.clear()
         self._waitset = None
 
@@ -80,14 +89,17 @@ class Dispatcher:
         try:
             while not self._stop.is_set():
                 if self._waitset.wait(WAKE_NS):
-                    for reader, callback, _ in self._served:
-                        self._serve(reader, callback)
+                    for served in self._served:
+                        _serve(served)
         finally:
             self._ended.set()
 
-    def _serve(self, reader: Reader, callback: Callback) -> None:
-        before = reader.malformed
-        for message in reader.take():
-            callback(message)
-        if self._on_malformed is not None and reader.malformed > before:
-            self._on_malformed(reader)
+
+def _serve(served: _Served) -> None:
+    reader = served.reader
+    before = reader.malformed
+    for message in reader.take():
+        served.callback(message)
+    if served.on_malformed is not None:
+        for _ in range(reader.malformed - before):
+            served.on_malformed(reader.last_error)

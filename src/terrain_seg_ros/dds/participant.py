@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from enum import Enum
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -17,67 +14,13 @@ from terrain_seg_ros.dds.cyclone import (
     Qos,
     Topic,
 )
+from terrain_seg_ros.dds.discovery import Discovery, choose_domain, domain_configuration
 from terrain_seg_ros.dds.idl_types import sample_class
 
-DOMAIN_LIMIT = 232
-"""The largest domain id whose ports exist (RTPS port mapping)."""
 USER_DATA = b"enclave=/;"
 """What ROS nodes look for in a participant before they count it as one of theirs."""
 
-_LOOPBACK = '<NetworkInterface address="127.0.0.1"/>'
-_CONFIGURATION = (
-    '<CycloneDDS><Domain Id="any"><General>'
-    "<Interfaces>{interfaces}</Interfaces><AllowMulticast>{multicast}</AllowMulticast>"
-    "<MaxMessageSize>65500B</MaxMessageSize><FragmentSize>65000B</FragmentSize></General>"
-    '<Internal><SocketReceiveBufferSize max="8MB"/></Internal>'
-    '<Discovery><Peers><Peer Address="127.0.0.1"/></Peers>'
-    "<ParticipantIndex>auto</ParticipantIndex>"
-    "<MaxAutoParticipantIndex>32</MaxAutoParticipantIndex></Discovery></Domain></CycloneDDS>"
-)
 _domains: WeakValueDictionary[int, Any] = WeakValueDictionary()
-
-
-class Discovery(str, Enum):
-    """Say how far other participants are looked for."""
-
-    HOST = "host"
-    """This machine only: loopback, no multicast."""
-    ANY = "any"
-    """This machine and the network, also ROS nodes that keep to this machine."""
-    NETWORK = "network"
-    """What Cyclone DDS does by itself; it never meets nodes that keep to this machine."""
-
-
-def domain_configuration(
-    discovery: Discovery, environment: Mapping[str, str] = os.environ
-) -> str | None:
-    """Return Cyclone's configuration, or None where the user's or Cyclone's own holds."""
-    if environment.get("CYCLONEDDS_URI") or discovery is Discovery.NETWORK:
-        return None
-    network = discovery is Discovery.ANY
-    automatic = '<NetworkInterface autodetermine="true"/>' if network else ""
-    return _CONFIGURATION.format(
-        interfaces=_LOOPBACK + automatic, multicast="true" if network else "false"
-    )
-
-
-def choose_domain(argument: int | None, environment: Mapping[str, str] = os.environ) -> int:
-    """Return the domain id: the argument's, else that of ROS_DOMAIN_ID, else 0 as in ROS.
-
-    Raises:
-        ConfigError: it is no number, or out of range.
-    """
-    text = environment.get("ROS_DOMAIN_ID", "").strip() if argument is None else str(argument)
-    source = "ROS_DOMAIN_ID" if argument is None else "domain id"
-    if not text:
-        return 0
-    try:
-        number = int(text)
-    except ValueError:
-        raise ConfigError(f"{source} is {text!r}, expected a number") from None
-    if not 0 <= number <= DOMAIN_LIMIT:
-        raise ConfigError(f"{source} is {number}, expected 0 to {DOMAIN_LIMIT}")
-    return number
 
 
 class Participant:

@@ -1,0 +1,217 @@
+"""`terrain-seg run`: the live node on the DDS bus until it is interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from terrain_seg_ros.cli.model_arguments import add_model_arguments
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.dds.discovery import Discovery, choose_domain
+from terrain_seg_ros.parameters import Parameters, load_parameters
+from terrain_seg_ros.report.table import text_table
+from terrain_seg_ros.runtime.health import HealthSnapshot
+from terrain_seg_ros.runtime.session import Session
+
+if TYPE_CHECKING:
+    from terrain_seg_ros.dds.node import LiveNode
+
+NAME = "run"
+HELP = "run the live node on the DDS bus until interrupted"
+READY = "terrain-seg: ready"
+"""How the line begins that tells that the node listens."""
+STATUS_PERIOD_S = 5.0
+POLL_S = 0.05
+_PARAMETER_OPTIONS = ("model", "backend", "precision", "threads")
+
+
+class _Interrupt:
+    """Note SIGINT and SIGTERM instead of dying of them, while in the `with` statement.
+
+    A plain flag, not an Event: an Event's lock may be held by the thread that the handler stops.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> _Interrupt:
+        signals = (signal.SIGINT, signal.SIGTERM)
+        self._before = {number: signal.signal(number, self._note) for number in signals}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line; what is not given comes from the parameters."""
+    parser.add_argument(
+        "--params",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="parameter file on top of the shipped one; may be given again, the last one wins",
+    )
+    parser.add_argument("--domain", type=int, metavar="N", help="DDS domain (else ROS_DOMAIN_ID)")
+    parser.add_argument(
+        "--discovery",
+        choices=[item.value for item in Discovery],
+        default=Discovery.ANY.value,
+        help="host: this machine only; any: network too; network: as Cyclone DDS does it "
+        "(default: %(default)s; CYCLONEDDS_URI overrides all)",
+    )
+    parser.add_argument(
+        "--namespace", metavar="NAME", help="namespace of relative topics (default: /terrain)"
+    )
+    parser.add_argument(
+        "--image-topic", metavar="NAME", help="instead of image_topic; may be a full /name"
+    )
+    parser.add_argument(
+        "--camera-info-topic", metavar="NAME", help="instead of camera_info_topic; likewise"
+    )
+    parser.add_argument("--duration", type=float, metavar="S", help="end after S seconds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary to a file")
+    add_model_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the node and print what it did.
+
+    Raises:
+        ConfigError: a parameter, topic or domain cannot be used, or Cyclone DDS is missing.
+        ModelError: the model cannot be used.
+        InferenceError: the backend cannot be used.
+    """
+    if arguments.duration is not None and not arguments.duration > 0.0:
+        raise ConfigError(f"--duration is {arguments.duration}, expected more than 0 s")
+    domain = choose_domain(arguments.domain)
+    parameters = _parameters(arguments)
+    with _Interrupt() as interrupt:
+        print(f"terrain-seg: loading model {parameters.text('model')!r} ...", file=sys.stderr)
+        sys.stderr.flush()
+        with Session(parameters) as session:
+            node = _node(arguments, session, domain)
+            about = session.about()
+            with node:
+                _announce(node, about)
+                _wait(node, interrupt, arguments.duration)
+            _summarise(node.snapshot(), about, arguments.json)
+    return 0
+
+
+def _parameters(arguments: argparse.Namespace) -> Parameters:
+    given = {
+        name: getattr(arguments, name)
+        for name in _PARAMETER_OPTIONS
+        if getattr(arguments, name) is not None
+    }
+    return load_parameters(*arguments.params, overrides=given)
+
+
+def _node(arguments: argparse.Namespace, session: Session, domain: int) -> LiveNode:
+    """Return the node; only here is Cyclone DDS imported."""
+    from terrain_seg_ros.dds.node import LiveNode  # noqa: PLC0415
+    from terrain_seg_ros.dds.node_topics import NAMESPACE, NodeOptions  # noqa: PLC0415
+
+    options = NodeOptions(
+        domain,
+        Discovery(arguments.discovery),
+        namespace=NAMESPACE
+        if arguments.namespace is None
+        else f"/{arguments.namespace.strip('/')}",
+        image_topic=arguments.image_topic,
+        camera_info_topic=arguments.camera_info_topic,
+    )
+    return LiveNode(session, options)
+
+
+def _namespace(given: str | None, usual: str) -> str:
+    return usual if given is None else f"/{given.strip('/')}"
+
+
+def _announce(node: LiveNode, about: dict[str, str]) -> None:
+    names = ", ".join(item.dds_name.removeprefix("rt") for item in node.inputs)
+    print(
+        f"{READY} on domain {node.options.domain_id}: {about['model']}, {about['backend']} "
+        f"{about['precision']}; listening to {names}; Ctrl-C ends",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _wait(node: LiveNode, interrupt: _Interrupt, duration_s: float | None) -> None:
+    """Return when interrupted or when the time is over; tell the state now and then.
+
+    Raises:
+        TerrainSegError: a thread of the node has ended.
+    """
+    start_s = time.monotonic()
+    next_status_s = start_s + STATUS_PERIOD_S
+    while not interrupt.asked:
+        now_s = time.monotonic()
+        if duration_s is not None and now_s - start_s >= duration_s:
+            return
+        node.check()
+        if now_s >= next_status_s:
+            next_status_s = now_s + STATUS_PERIOD_S
+            print(_status(node.snapshot()), file=sys.stderr, flush=True)
+        time.sleep(POLL_S)
+
+
+def _status(health: HealthSnapshot) -> str:
+    total = health.latency.get("total")
+    took = f", {total.median_ms:.1f} ms median" if total else ""
+    why = f"; last refused: {health.last_refusal}" if health.refused_since_good else ""
+    return (
+        f"terrain-seg: {health.images_in} in, {health.images_out} out, "
+        f"{sum(health.dropped.values())} dropped, {sum(health.refused.values())} refused, "
+        f"{health.rate_out_hz:.1f} Hz{took}{why}"
+    )
+
+
+def _summarise(health: HealthSnapshot, about: dict[str, str], path: Path | None) -> None:
+    """Print the summary, and write it to a file if asked to."""
+    rows = list(about.items())
+    rows += [
+        ("images in", str(health.images_in)),
+        ("images out", str(health.images_out)),
+        ("grids out", str(health.grids_out)),
+    ]
+    rows += [(f"dropped: {reason.value}", str(n)) for reason, n in health.dropped.items()]
+    rows += [(f"refused: {reason.value}", str(n)) for reason, n in health.refused.items()]
+    print(text_table(("what", "value"), rows))
+    if health.latency:
+        stages = [
+            (stage, f"{item.median_ms:.2f}", f"{item.p90_ms:.2f}", f"{item.p99_ms:.2f}")
+            for stage, item in health.latency.items()
+        ]
+        print()
+        print(text_table(("stage", "p50 ms", "p90 ms", "p99 ms"), stages))
+    if path is not None:
+        path.write_text(json.dumps(_content(health, about), indent=2) + "\n", encoding="utf-8")
+
+
+def _content(health: HealthSnapshot, about: dict[str, str]) -> dict[str, Any]:
+    return {
+        **about,
+        "images_in": health.images_in,
+        "images_out": health.images_out,
+        "grids_out": health.grids_out,
+        "dropped": {reason.value: count for reason, count in health.dropped.items()},
+        "refused": {reason.value: count for reason, count in health.refused.items()},
+        "latency_ms": {
+            stage: {"p50": item.median_ms, "p90": item.p90_ms, "p99": item.p99_ms}
+            for stage, item in health.latency.items()
+        },
+    }

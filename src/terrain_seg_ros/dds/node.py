@@ -1,0 +1,201 @@
+"""The live node without ROS: camera topics in, masks, grids and diagnostics out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from threading import Event, Thread
+from typing import Any
+
+from terrain_seg_ros.core.errors import MessageError
+from terrain_seg_ros.core.transform_buffer import TransformBuffer
+from terrain_seg_ros.dds.dispatcher import Dispatcher
+from terrain_seg_ros.dds.endpoints import Reader, Writer
+from terrain_seg_ros.dds.graph import GraphEntry
+from terrain_seg_ros.dds.node_topics import (
+    NODE_NAME,
+    Input,
+    NodeOptions,
+    input_topics,
+    output_name,
+)
+from terrain_seg_ros.dds.participant import Participant
+from terrain_seg_ros.messages import cdr
+from terrain_seg_ros.messages.interfaces import Durability
+from terrain_seg_ros.runtime.frame_processor import FrameProcessor
+from terrain_seg_ros.runtime.health import Health, HealthSnapshot, Refusal
+from terrain_seg_ros.runtime.outbox import Outgoing, outgoing_topics
+from terrain_seg_ros.runtime.session import Session
+from terrain_seg_ros.runtime.transform_intake import TransformIntake
+from terrain_seg_ros.runtime.vehicle_pose import WaitingTransforms
+from terrain_seg_ros.runtime.worker import Worker
+
+DIAGNOSTICS_PERIOD_S = 1.0
+
+_MALFORMED = {
+    "image": Refusal.BAD_IMAGE,
+    "image/compressed": Refusal.BAD_IMAGE,
+    "camera_info": Refusal.BAD_CAMERA_INFO,
+    "/tf": Refusal.BAD_TRANSFORM,
+    "/tf_static": Refusal.BAD_TRANSFORM,
+}
+
+
+class LiveNode:
+    """Run a session on a DDS bus until it is stopped.
+
+    Three threads: one takes messages from the bus and at once hands them on, one runs the
+    pipeline and publishes, one sends diagnostics. Use it in a `with` statement, or call `start`
+    and `stop`; the session stays the caller's.
+    """
+
+    def __init__(self, session: Session, options: NodeOptions) -> None:
+        """Join the bus; nothing is read or sent before `start`.
+
+        Raises:
+            ConfigError: the bus cannot be joined, or a topic's name cannot be used.
+        """
+        parameters = session.parameters
+        self.options = options
+        self.health = Health()
+        self.inputs = input_topics(parameters, options)
+        self._participant = Participant(options.domain_id, options.discovery)
+        self._writers = {
+            name: Writer(self._participant, spec, dds_name=output_name(name, options))
+            for name, spec in outgoing_topics(parameters.texts("cameras")).items()
+        }
+        cache_s = parameters.number("tf_cache_s")
+        buffer = TransformBuffer(cache_s)
+        self._intake = TransformIntake(buffer, self.health, cache_s=cache_s)
+        self._processor = FrameProcessor(
+            session,
+            cdr.message_class,
+            WaitingTransforms(buffer, parameters.number("tf_wait_s")),
+            health=self.health,
+            wanted=lambda name: self._writers[name].subscriber_count > 0,
+            clock_ns=time.time_ns,
+            on_time_jump=self._intake.forget_moving,
+        )
+        self._worker: Worker[Any] = Worker(self._image, self.health, idle=self._tick)
+        self._dispatcher = Dispatcher(self._participant)
+        self._graph = GraphEntry(
+            self._participant, namespace=options.namespace.rstrip("/") or "/", name=NODE_NAME
+        )
+        self._ending = Event()
+        self._pulse = Thread(target=self._beat, name="terrain_seg_diagnostics", daemon=True)
+
+    def __enter__(self) -> LiveNode:
+        """Start and return the node."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the node."""
+        self.stop()
+
+    def start(self) -> None:
+        """Send the class names, then read images and work on them.
+
+        Raises:
+            ConfigError: a reader cannot be made.
+        """
+        readers = []
+        for item in self.inputs:
+            reader = Reader(self._participant, item.spec, dds_name=item.dds_name)
+            malformed = partial(self._malformed, item.row)
+            self._dispatcher.add(reader, self._callback(item), on_malformed=malformed)
+            readers.append(reader)
+        self._graph.show(readers, self._writers.values())
+        self._publish(self._processor.start())
+        self._worker.start()
+        self._worker.gate.open()
+        self._dispatcher.start()
+        self._pulse.start()
+
+    def stop(self) -> None:
+        """Finish the image at work, end the threads and leave the bus; again does nothing.
+
+        Raises:
+            InferenceError: the image at work does not end.
+        """
+        if self._ending.is_set():
+            return
+        self._ending.set()
+        self._dispatcher.stop()
+        if self._pulse.ident is not None:
+            self._pulse.join()
+        try:
+            self._worker.stop()
+        finally:
+            self._graph.close()
+            for writer in self._writers.values():
+                writer.close()
+            self._participant.close()
+
+    def check(self) -> None:
+        """Check that the threads live.
+
+        Raises:
+            InferenceError: the worker ended by a defect.
+            ConfigError: the bus's thread did.
+        """
+        self._worker.check()
+        self._dispatcher.check()
+
+    def snapshot(self) -> HealthSnapshot:
+        """Return the counters."""
+        return self.health.snapshot()
+
+    @property
+    def waiting(self) -> int:
+        """Return how many images wait, at most one per camera."""
+        return self._worker.waiting
+
+    def _callback(self, item: Input) -> Callable[[Any], None]:
+        if item.row == "camera_info":
+            return partial(self._processor.camera_info, item.camera)
+        if item.row in {"/tf", "/tf_static"}:
+            return partial(self._intake.add, static=item.row == "/tf_static")
+        return partial(self._worker.offer, item.camera)
+
+    def _malformed(self, row: str, text: str) -> None:
+        reason = _MALFORMED[row]
+        if reason is Refusal.BAD_IMAGE:
+            self.health.count_in()
+        self.health.count_refused(reason, text)
+
+    def _image(self, camera: str, message: Any) -> None:
+        self._publish(self._processor.image(camera, message), stage="publish")
+
+    def _tick(self) -> None:
+        self._publish(self._processor.tick())
+
+    def _beat(self) -> None:
+        while not self._ending.wait(DIAGNOSTICS_PERIOD_S):
+            self._publish([self._processor.diagnostics()])
+
+    def _publish(self, outgoing: Iterable[Outgoing], *, stage: str | None = None) -> None:
+        started_s = time.perf_counter()
+        count = 0
+        for name, message in outgoing:
+            count += 1
+            self._send(self._writers[name], message)
+        if stage is not None and count:
+            self.health.add_latencies({stage: (time.perf_counter() - started_s) * 1e3})
+
+    def _send(self, writer: Writer, message: Any) -> None:
+        latched = writer.spec.durability is Durability.TRANSIENT_LOCAL
+        if not latched and writer.subscriber_count == 0:
+            return
+        try:
+            went_out = writer.write(message)
+        except MessageError as error:
+            self.health.count_refused(Refusal.OUTPUT, str(error))
+            return
+        if not went_out:
+            self.health.count_refused(
+                Refusal.OUTPUT,
+                f"{writer.dds_name!r} has a reliable subscriber that does not keep up; "
+                "stop it or make it best effort",
+            )
