@@ -43,6 +43,8 @@ class OnnxRuntimeBackend:
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = options.threads
         settings.log_severity_level = 3
+        # Threads that spin between two runs take the processor from the rest of the vehicle.
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._card = model.card
         data = model.graph()
         try:
