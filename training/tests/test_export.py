@@ -19,14 +19,27 @@ from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_training.checkpoint import load_network
 from terrain_training.datasets import ai4mars
 from terrain_training.export import export_model
-from terrain_training.onnx_graph import IR_VERSION, OPSET, DeployedNetwork, check_graph
+from terrain_training.onnx_graph import IR_VERSION, OPSET, check_graph, write_onnx
 from terrain_training.parity import check_float32
 
 
 @pytest.fixture(scope="module")
-def exported(trained, recipe, data, tmp_path_factory):
+def written():
+    """Hold the network that the export wrote."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def exported(trained, recipe, data, tmp_path_factory, written):
     out = tmp_path_factory.mktemp("models") / "tiny"
-    export_model(trained / "best.safetensors", recipe, data=data, out=out)
+
+    def write_and_keep(network, *arguments, **options):
+        written.append(network)
+        write_onnx(network, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("terrain_training.export.write_onnx", write_and_keep)
+        export_model(trained / "best.safetensors", recipe, data=data, out=out)
     return out
 
 
@@ -38,12 +51,10 @@ def tensors(data, recipe):
 
 
 @pytest.fixture(scope="module")
-def expected(exported, trained, recipe, tensors):
-    temperature = json.loads((exported / "card.json").read_text())["temperature"]
-    network = load_network(trained / "best.safetensors", recipe)
+def expected(exported, written, tensors):
+    assert (exported / "model.onnx").is_file()
     with torch.inference_mode():
-        outputs = DeployedNetwork(network, temperature=temperature)(torch.from_numpy(tensors))
-    return [output.numpy() for output in outputs]
+        return [output.numpy() for output in written[0](torch.from_numpy(tensors))]
 
 
 def assert_same(given, expected):
@@ -66,6 +77,17 @@ def test_openvino_gives_what_torch_gives(exported, tensors, expected):
     result = compiled({"image": tensors})
     given = [result[name] for name in ("mask", "confidence", "probabilities")]
     assert_same(given, expected)
+
+
+def test_weights_are_bfloat16_numbers(exported):
+    model = onnx.load(exported / "model.onnx")
+    initial = {item.name: onnx.numpy_helper.to_array(item) for item in model.graph.initializer}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    assert len(convolutions) == 63
+    for node in convolutions:
+        for name in node.input[1:]:
+            values = torch.from_numpy(initial[name].copy())
+            assert torch.equal(values, values.bfloat16().float()), name
 
 
 def test_outputs_follow_from_probabilities(expected):

@@ -8,6 +8,7 @@ from typing import Any
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.checkpoint import load_network
 from terrain_training.datasets import ai4mars
+from terrain_training.folding import fold_network
 from terrain_training.onnx_graph import DeployedNetwork
 from terrain_training.parity import Runner, batches, score_model
 from terrain_training.recipe import Recipe
@@ -46,7 +47,9 @@ def evaluate(path: Path, recipe: Recipe, *, data: Path) -> dict[str, Any]:
 
 def _runner(path: Path, recipe: Recipe) -> Runner:
     if path.suffix == ".safetensors":
-        return TorchFloat32(DeployedNetwork(load_network(path, recipe), temperature=1.0))
+        return TorchFloat32(
+            DeployedNetwork(fold_network(load_network(path, recipe)), temperature=1.0)
+        )
     model = path / "model.onnx" if path.is_dir() else path
     if not model.is_file():
         raise ConfigError(

@@ -18,7 +18,8 @@ def model_readme(card: ModelCard) -> str:
         "",
         f"{metrics['data']}, {metrics['images']} images: mean IoU {metrics['mean_iou']:.3f}, "
         f"pixel accuracy {metrics['pixel_accuracy']:.3f}, expected calibration error "
-        f"{metrics['expected_calibration_error']:.3f}. Split {training['split']}.",
+        f"{metrics['expected_calibration_error']:.3f}. Split {training['split']}. The epoch was "
+        "chosen and the temperature fitted on the same images, so expect a little less elsewhere.",
         "",
         "| class | hazard | IoU | precision | recall |",
         "|---|---|---|---|---|",
@@ -29,7 +30,7 @@ def model_readme(card: ModelCard) -> str:
         lines.append(f"| {item.name} | {item.hazard:g} | {cells} |")
     lines += [
         "",
-        "Against ONNX Runtime in float32:",
+        f"The {metrics['rounding']}. Against ONNX Runtime in float32:",
         "",
         "| backend | precision | images | mean IoU lost | dangerous recall lost "
         "| clear pixels changed | mask agreement |",

@@ -12,6 +12,7 @@ from onnx import TensorProto
 from torch import Tensor, nn
 
 from terrain_seg_ros.core.errors import ModelError
+from terrain_training.folding import MIDDLE
 
 OPSET = 17
 IR_VERSION = 8
@@ -21,21 +22,21 @@ OUTPUTS = ("mask", "confidence", "probabilities")
 
 
 class DeployedNetwork(nn.Module):
-    """Wrap a network of logits so that only bytes go in and come out.
+    """Wrap a network from `fold_network` so that only bytes go in and come out.
 
     TensorRT allows uint8 at the graph's border only, next to a cast from or to float: the input
     is cast before it is transposed, and the class ids pass through float.
     """
 
     def __init__(self, network: nn.Module, *, temperature: float) -> None:
-        """Take a network for (N, C, H, W) in [-1, 1] and the temperature of its logits."""
+        """Take a folded network and the temperature of its logits."""
         super().__init__()
         self._network = network
         self._temperature = temperature
 
     def forward(self, image_nhwc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return mask and confidence (N, h, w) and probabilities (N, K, h, w), all uint8."""
-        values = image_nhwc.float().permute(0, 3, 1, 2) / 127.5 - 1.0
+        values = image_nhwc.float().permute(0, 3, 1, 2) - MIDDLE
         logits = self._network(values) / self._temperature
         probabilities = logits.softmax(dim=1)
         confidence = probabilities.amax(dim=1)
@@ -50,7 +51,7 @@ class DeployedNetwork(nn.Module):
 def write_onnx(
     network: DeployedNetwork, path: Path, *, height_px: int, width_px: int, channels: int
 ) -> None:
-    """Write the network, batch norm folded, with a free batch size and a fixed image size.
+    """Write the network with a free batch size and a fixed image size.
 
     Raises:
         ModelError: the graph breaks a rule of `check_graph`.
@@ -120,7 +121,7 @@ def check_graph(model: onnx.ModelProto) -> None:
     _check_bytes(graph)
     normal = [node.name for node in graph.node if node.op_type == "BatchNormalization"]
     if normal:
-        raise ModelError(f"graph keeps batch norm {normal}; export the network in eval mode")
+        raise ModelError(f"graph keeps batch norm {normal}; fold the network first")
 
 
 def _check_bytes(graph: onnx.GraphProto) -> None:

@@ -20,6 +20,7 @@ MIN_MASK_AGREEMENT = 0.999
 MAX_PROBABILITY_STEP = 2
 """Tolerances at float32: share of equal mask pixels, and bytes of probability (x 255)."""
 
+MAX_CLEAR_CHANGED = 0.001
 CLEAR_MARGIN = 0.1
 """Between the two largest float32 probabilities; above it a pixel should not change class."""
 
@@ -78,6 +79,30 @@ def check_float32(reference: Run, others: Mapping[str, Run], images: U8) -> None
                 f"{step}/255 off in probability, expected at least {MIN_MASK_AGREEMENT} and at "
                 f"most {MAX_PROBABILITY_STEP}/255, over {len(images)} images; do not ship this file"
             )
+
+
+def check_rounding(trained: Run, rounded: Run, images: U8) -> float:
+    """Check that rounded weights mean what the trained ones did.
+
+    Returns:
+        The share of the pixels with a clear margin that change class.
+
+    Raises:
+        ModelError: the share is above one in a thousand.
+    """
+    clear = changed = 0
+    for image in images:
+        expected, given = trained(image[None]), rounded(image[None])
+        sure = _margin(expected.probabilities) > CLEAR_MARGIN
+        clear += int(sure.sum())
+        changed += int((sure & (expected.mask != given.mask)).sum())
+    share = changed / max(clear, 1)
+    if share > MAX_CLEAR_CHANGED:
+        raise ModelError(
+            f"rounding the weights to bfloat16 changes {share:.5f} of the clear pixels, expected "
+            f"at most {MAX_CLEAR_CHANGED}; train longer or with stronger weight decay"
+        )
+    return share
 
 
 def score_model(
