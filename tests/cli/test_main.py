@@ -96,6 +96,7 @@ def test_overview_names_every_command(capsys):
 def test_command_has_the_shape_and_helps(name, capsys):
     command = cli.load_command(name)
     assert name == command.NAME
+    assert cli.COMMANDS[name] == command.HELP
     with pytest.raises(SystemExit) as stop:
         cli.main([name, "--help"])
     assert stop.value.code == 0

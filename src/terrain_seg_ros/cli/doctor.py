@@ -20,7 +20,7 @@ from pathlib import Path
 from terrain_seg_ros.core.errors import TerrainSegError
 
 NAME = "doctor"
-HELP = "Say what is installed and usable, and how to get what is missing."
+HELP = "say what is installed and usable, and how to get what is missing"
 
 PYTHON_RANGE = ((3, 10), (3, 13))
 GPU_QUERY_TIMEOUT_S = 10.0
