@@ -74,18 +74,17 @@ def _card_lines(card: ModelCard) -> Iterator[str]:
 
 def _tree_lines(content: Mapping[str, Any], indent: str) -> Iterator[str]:
     for key, value in content.items():
-        label = str(key).replace("_", " ")
         if isinstance(value, Mapping):
-            yield f"{indent}{label}:"
+            yield f"{indent}{key}:"
             yield from _tree_lines(value, indent + "  ")
-        elif isinstance(value, list):
-            yield f"{indent}{label}:"
+        elif isinstance(value, list) and any(isinstance(item, (Mapping, str)) for item in value):
+            yield f"{indent}{key}:"
             yield from (f"{indent}  - {_item(item)}" for item in value)
         else:
-            yield f"{indent}{label}: {value}"
+            yield f"{indent}{key}: {value}"
 
 
 def _item(item: Any) -> str:
     if isinstance(item, Mapping):
-        return ", ".join(f"{str(key).replace('_', ' ')} {value}" for key, value in item.items())
+        return ", ".join(f"{key} {value}" for key, value in item.items())
     return str(item)
