@@ -1,0 +1,190 @@
+"""Test how one view becomes evidence: means, small rocks, weights, reasons."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from terrain_seg_ros.core import ground_to_grid as stage
+from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.grid import GridSettings, RollingGrid
+from terrain_seg_ros.core.ground_to_grid import REASON_PRIORITY, ground_to_grid
+from terrain_seg_ros.core.mask_to_ground import GroundView
+from terrain_seg_ros.core.types import Reason, Segmentation
+
+HAZARDS = np.array([0.0, 0.25, 1.0], dtype=np.float32)
+SOIL, ROCK = (255, 0, 0), (0, 0, 255)
+
+
+def grid(min_hazard_share=0.2, **changes):
+    values = {
+        "frame_id": "odom",
+        "resolution_m": 1.0,
+        "size_m": 8.0,
+        "decay_s": 0.0,
+        "max_evidence": 1000.0,
+        "min_hazard_share": min_hazard_share,
+        "half_weight_range_m": 1e6,
+    }
+    return RollingGrid(GridSettings(**{**values, **changes}), 3)
+
+
+def view(x_m, y_m, *, reason=None, range_m=None, anchor=(0.0, 0.0)):
+    x_m, y_m = (np.atleast_2d(np.array(v, dtype=np.float32)) for v in (x_m, y_m))
+    reason = np.zeros(x_m.shape) if reason is None else np.array(reason)
+    range_m = np.ones(x_m.shape) if range_m is None else np.array(range_m)
+    return GroundView(
+        x_m=x_m + np.float32(anchor[0]),
+        y_m=y_m + np.float32(anchor[1]),
+        z_m=np.zeros_like(x_m),
+        range_m=range_m.astype(np.float32).reshape(x_m.shape),
+        reason=reason.astype(np.uint8).reshape(x_m.shape),
+        local_x_m=x_m,
+        local_y_m=y_m,
+        anchor_x_m=anchor[0],
+        anchor_y_m=anchor[1],
+    )
+
+
+def says(pixels, confidence=255):
+    """Return a segmentation (K, 1, N) from N tuples of probabilities x 255."""
+    probabilities = np.array(pixels, dtype=np.uint8).T[:, np.newaxis, :]
+    certain = np.broadcast_to(np.array(confidence, dtype=np.uint8), probabilities.shape[1:]).copy()
+    mask = probabilities.argmax(axis=0).astype(np.uint8)
+    return Segmentation(probabilities, mask, certain, mask, certain)
+
+
+def fuse(target, seen, segmentation, threshold=0.5):
+    ground_to_grid(
+        target, seen, segmentation=segmentation, hazards=HAZARDS, hazard_threshold=threshold
+    )
+    return target.evidence
+
+
+def test_many_pixels_of_a_cell_count_as_one_view_of_their_mean():
+    seen = view([0.1, 0.5, 0.9, 0.9], [0.1, 0.9, 0.5, 0.1])
+    found = fuse(grid(), seen, says([SOIL, SOIL, (0, 255, 0), (0, 255, 0)]))
+    np.testing.assert_allclose(found[4, 4], [0.5, 0.5, 0.0], atol=1e-6)
+    assert found.sum() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("rocks", "wins"), [(1, False), (2, True), (10, True)])
+def test_a_small_rock_is_not_averaged_away(rocks, wins):
+    seen = view(np.full(10, 0.5), np.full(10, 0.5))
+    found = fuse(grid(), seen, says([ROCK] * rocks + [SOIL] * (10 - rocks)))[4, 4]
+    np.testing.assert_allclose(found, [0, 0, 1] if wins else [0.9, 0.0, 0.1], atol=1e-6)
+
+
+def test_a_small_safe_patch_does_not_win():
+    seen = view(np.full(10, 0.5), np.full(10, 0.5))
+    found = fuse(grid(), seen, says([SOIL] * 3 + [ROCK] * 7))[4, 4]
+    np.testing.assert_allclose(found, [0.0, 0.0, 1.0], atol=1e-6)
+
+
+def test_the_weight_is_the_confidence_halved_at_the_given_range():
+    seen = view([0.5, 1.5, 2.5], [0.5] * 3, range_m=[1e-3, 10.0, 1e-3])
+    found = fuse(
+        grid(half_weight_range_m=10.0), seen, says([SOIL] * 3, confidence=[255, 255, 51])
+    ).sum(axis=-1)[4, 4:7]
+    np.testing.assert_allclose(found, [1.0, 0.5, 0.2], atol=2e-3)
+
+
+def test_pixels_outside_the_grid_or_without_ground_give_nothing():
+    seen = view([4.5, -4.01, np.nan, 0.5, 3.99], [0.5, 0.5, 0.5, np.nan, -4.0])
+    found = fuse(grid(), seen, says([SOIL] * 5)).sum(axis=-1)
+    assert found[0, 7] == pytest.approx(1.0)
+    assert found.sum() == pytest.approx(1.0)
+    everywhere = fuse(grid(), view([np.nan], [np.nan], reason=[1]), says([SOIL]))
+    assert not everywhere.any()
+
+
+def test_far_from_the_origin_cells_are_as_exact_as_near_it():
+    far, anchor = grid(resolution_m=0.1, size_m=0.8), (1e6 + 0.05, -1e6 - 0.05)
+    far.move_to(*anchor)
+    offsets = np.arange(-3, 4) * 0.1
+    found = fuse(far, view(offsets, -offsets, anchor=anchor), says([SOIL] * 7)).sum(axis=-1)
+    expected = np.zeros((8, 8))
+    for index in range(-3, 4):
+        expected[4 - index, 4 + index] = 1.0
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_unobserved_pixels_give_reasons_and_no_evidence():
+    codes = [Reason.SHADOW, Reason.TOO_FAR, Reason.OBSERVED, Reason.LOW_CONFIDENCE]
+    target = grid()
+    found = fuse(target, view([0.5, 1.5, 2.5, 3.5], [0.5] * 4, reason=codes), says([SOIL] * 4))
+    excuse = target.layers[3]
+    assert excuse[4, 4] == Reason.SHADOW
+    assert excuse[4, 5] == Reason.TOO_FAR
+    assert excuse[4, 7] == Reason.LOW_CONFIDENCE
+    assert excuse[0, 0] == Reason.OUTSIDE_VIEW
+    np.testing.assert_allclose(found.sum(axis=-1)[4, 4:], [0, 0, 1, 0])
+
+
+@given(codes=st.lists(st.sampled_from(REASON_PRIORITY), min_size=1, max_size=12))
+def test_where_reasons_differ_the_plainest_wins(codes):
+    target = grid()
+    count = len(codes)
+    seen = view(np.full(count, 0.5), np.full(count, 0.5), reason=codes)
+    fuse(target, seen, says([SOIL] * count))
+    assert target.layers[3][4, 4] == max(codes, key=REASON_PRIORITY.index)
+
+
+def test_every_reason_a_pixel_can_have_is_ranked():
+    silent = {Reason.OBSERVED, Reason.OUTSIDE_VIEW, Reason.STALE, Reason.NO_TRANSFORM}
+    assert set(REASON_PRIORITY) == set(Reason) - silent
+
+
+exact = st.integers(-320, 320).map(lambda value: value / 64)
+pixels = st.lists(
+    st.tuples(
+        exact,
+        exact,
+        st.tuples(*[st.integers(0, 255)] * 3).filter(any),
+        st.integers(0, 255),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+@given(pixels=pixels, share=st.sampled_from([0.01, 0.3, 1.0]), packs=st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_the_fast_way_equals_the_slow_one(pixels, share, packs):
+    x_m, y_m, probabilities, confidence, dark = (list(part) for part in zip(*pixels))
+    reasons = [Reason.SHADOW if item else Reason.OBSERVED for item in dark]
+    expected = np.zeros((8, 8, 3))
+    cells = {}
+    for px, py, chances, certain, hidden in pixels:
+        row, col = int(np.floor(py)) + 4, int(np.floor(px)) + 4
+        if not hidden and 0 <= row < 8 and 0 <= col < 8:
+            cells.setdefault((row, col), []).append((np.array(chances, dtype=float), certain))
+    for cell, members in cells.items():
+        risky = [item for item in members if item[0] @ HAZARDS >= 127.5 - 1e-3]
+        chosen = risky if risky and len(risky) >= share * len(members) else members
+        total = sum(item[0] for item in chosen)
+        weight = sum(item[1] for item in chosen) / len(chosen) / 255.0
+        expected[cell] = weight * total / total.sum()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "PACK", 2.0**26 if packs else 0.0)
+        seen = view(x_m, y_m, reason=reasons)
+        found = fuse(grid(share), seen, says(probabilities, confidence=confidence))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+@given(pixels=pixels, other=pixels)
+@settings(max_examples=50, deadline=None)
+def test_views_add_up(pixels, other):
+    both, parts = grid(), np.zeros((8, 8, 3))
+    for batch in (pixels, other):
+        x_m, y_m, probabilities, confidence, _ = (list(part) for part in zip(*batch))
+        segmentation = says(probabilities, confidence=confidence)
+        fuse(both, view(x_m, y_m), segmentation)
+        parts += fuse(grid(), view(x_m, y_m), segmentation)
+    np.testing.assert_allclose(both.evidence, parts, rtol=1e-4, atol=1e-6)
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    with pytest.raises(GeometryError, match="expected"):
+        fuse(grid(), view([0.5, 0.6], [0.5, 0.6]), says([SOIL]))

@@ -1,0 +1,238 @@
+"""Test the stages in their order, with a backend that tells classes by brightness."""
+
+import numpy as np
+import pytest
+
+from terrain_seg_ros.core.camera import camera_from_field_of_view
+from terrain_seg_ros.core.errors import ConfigError, GeometryError
+from terrain_seg_ros.core.grid import GridSettings
+from terrain_seg_ros.core.grid_to_cost import CostSettings
+from terrain_seg_ros.core.mask_to_ground import GroundSettings
+from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.core.observability import ObservabilitySettings
+from terrain_seg_ros.core.pipeline import Pipeline, PipelineSettings
+from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
+from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
+from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.types import CameraImage, Reason, Transform
+
+SECOND = 1_000_000_000
+SOIL, ROCK, DARK = 100, 200, 2
+OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+CAMERA = camera_from_field_of_view(width_px=128, height_px=96, horizontal_fov_rad=1.2)
+BASE_T_CAMERA = Transform(rotation_from_rpy(0.0, 0.4, 0.0) @ OPTICAL, np.array([0.0, 0.0, 1.5]))
+CARD = ModelCard(
+    name="brightness",
+    version="1",
+    sha256="0" * 64,
+    height_px=48,
+    width_px=64,
+    channels="grey",
+    resize="stretch",
+    taxonomy=Taxonomy(
+        (TerrainClass(0, "soil", (1, 2, 3), 0.0), TerrainClass(1, "rock", (4, 5, 6), 1.0))
+    ),
+    temperature=1.0,
+    opset=17,
+    metrics={},
+    training={},
+    limits=(),
+)
+
+
+class Brightness:
+    name = "brightness"
+    precision = "fp32"
+
+    def __call__(self, tensor_nhwc_u8):
+        rock = (tensor_nhwc_u8[..., 0] > 150).astype(np.uint8)
+        return NetworkOutput(
+            mask=rock,
+            confidence=np.full_like(rock, 255),
+            probabilities=np.stack([255 * (1 - rock), 255 * rock], axis=1),
+        )
+
+    def close(self):
+        pass
+
+
+def settings(*, cost=None, grid=None, ground=None, hazards=None):
+    grid_values = {
+        "frame_id": "odom",
+        "resolution_m": 0.2,
+        "size_m": 20.0,
+        "decay_s": 0.0,
+        "max_evidence": 10.0,
+        "min_hazard_share": 0.3,
+        "half_weight_range_m": 20.0,
+    }
+    ground_values = {
+        "plane": "vehicle_plane",
+        "base_frame": "base_link",
+        "plane_height_m": 0.0,
+        "max_range_m": 8.0,
+        "max_ground_sample_m": 1.0,
+    }
+    cost_values = {"hazard_threshold": 0.5, "min_evidence": 0.4, "graded": True}
+    return PipelineSettings(
+        ground=GroundSettings(**{**ground_values, **(ground or {})}),
+        grid=GridSettings(**{**grid_values, **(grid or {})}),
+        cost=CostSettings(**{**cost_values, **(cost or {})}),
+        observability=ObservabilitySettings(0.3, 5, 250),
+        hazards=hazards or {},
+    )
+
+
+def pipeline(**changes):
+    return Pipeline(CARD, Brightness(), settings(**changes))
+
+
+def picture():
+    """Return soil with rocks on the left half and a dark band at the bottom."""
+    pixels = np.full((96, 128), SOIL, dtype=np.uint8)
+    pixels[:, :64] = ROCK
+    pixels[80:] = DARK
+    return CameraImage(pixels, 0, "camera")
+
+
+def fuse(target, image=None, x_m=0.0, stamp_ns=0, camera=CAMERA):
+    base = Transform(np.eye(3), np.array([x_m, 0.0, 0.0]))
+    step = target.segment(image or picture())
+    return target.fuse(
+        step, camera, grid_T_camera=base @ BASE_T_CAMERA, grid_T_base=base, stamp_ns=stamp_ns
+    )
+
+
+def at(grid, x_m, y_m):
+    col = int((x_m - grid.origin_x_m) / grid.resolution_m)
+    row = int((y_m - grid.origin_y_m) / grid.resolution_m)
+    return int(grid.cost[row, col]), Reason(grid.reason[row, col])
+
+
+def test_left_of_the_vehicle_is_rock_right_of_it_soil_and_behind_it_nothing():
+    found = fuse(pipeline(), stamp_ns=5)
+    assert found.grid.stamp_ns == 5
+    assert at(found.grid, 3.0, 0.7) == (100, Reason.OBSERVED)
+    assert at(found.grid, 3.0, -0.7) == (0, Reason.OBSERVED)
+    assert at(found.grid, -3.0, 0.7) == (-1, Reason.OUTSIDE_VIEW)
+    rows, cols = np.nonzero(found.grid.reason == Reason.TOO_FAR)
+    assert cols.min() * 0.2 - 10.0 > 7.0
+    assert (found.grid.cost[rows, cols] == -1).all()
+    assert at(found.grid, 1.5, -0.3) == (-1, Reason.SHADOW)
+
+
+def test_every_stage_is_timed():
+    target = pipeline()
+    step = target.segment(picture())
+    assert list(step.stage_ms) == ["resize", "inference", "upsample"]
+    assert step.tensor.shape == (1, 48, 64, 1)
+    assert step.segmentation.mask.shape == (96, 128)
+    found = fuse(target)
+    assert list(found.stage_ms) == ["project", "fuse", "cost"]
+    assert min([*step.stage_ms.values(), *found.stage_ms.values()]) >= 0.0
+
+
+def test_reasons_of_ground_and_of_pixels_meet_in_the_patch():
+    reason = fuse(pipeline()).patch.reason
+    assert (reason[0] == Reason.TOO_FAR).all() or (reason[0] == Reason.OUTSIDE_VIEW).all()
+    assert (reason[-1] == Reason.SHADOW).all()
+    assert (reason == Reason.OBSERVED).any()
+
+
+def test_a_drive_paints_the_ground_it_saw_and_keeps_it_behind():
+    target = pipeline()
+    for index in range(20):
+        found = fuse(target, x_m=0.5 * index, stamp_ns=index * SECOND // 10)
+    assert at(found.grid, 7.0, 0.7) == (100, Reason.OBSERVED)
+    assert at(found.grid, 7.0, -0.7) == (0, Reason.OBSERVED)
+    assert found.grid.origin_x_m == pytest.approx(9.4 - 10.0)
+
+
+def test_evidence_of_one_look_may_not_be_enough():
+    target = pipeline(cost={"min_evidence": 1.5})
+    assert at(fuse(target).grid, 3.0, -0.7) == (-1, Reason.LOW_CONFIDENCE)
+    assert at(fuse(target).grid, 3.0, -0.7) == (0, Reason.OBSERVED)
+
+
+def test_hazards_are_tuned_by_name_while_running():
+    target = pipeline()
+    assert target.taxonomy.hazards().tolist() == [0.0, 1.0]
+    fuse(target)
+    target.apply_settings(settings(hazards={"soil": 0.8, "rock": 0.25}))
+    assert target.taxonomy.hazards().tolist() == pytest.approx([0.8, 0.25])
+    empty = CameraImage(np.full((96, 128), DARK, dtype=np.uint8), 0, "camera")
+    found = fuse(target, empty).grid
+    assert at(found, 3.0, -0.7) == (100, Reason.OBSERVED)
+    assert at(found, 3.0, 0.7) == (49, Reason.OBSERVED)
+
+
+def test_settings_that_cannot_be_change_nothing():
+    target = pipeline()
+    with pytest.raises(ConfigError, match="lava"):
+        target.apply_settings(settings(hazards={"lava": 1.0}, ground={"max_range_m": 1.0}))
+    assert target.settings == settings()
+    assert at(fuse(target).grid, 3.0, 0.7) == (100, Reason.OBSERVED)
+
+
+def test_another_shape_starts_a_new_grid_and_other_rules_keep_it():
+    target = pipeline()
+    fuse(target)
+    target.apply_settings(settings(grid={"decay_s": 5.0}, ground={"max_range_m": 4.0}))
+    assert at(target.mark_unobserved(Reason.STALE, 1), 3.0, 0.7) == (-1, Reason.STALE)
+    fuse(target)
+    target.apply_settings(settings(grid={"resolution_m": 0.5}))
+    assert fuse(target).grid.resolution_m == 0.5
+
+
+def test_marking_unobserved_forgets_all_and_says_why():
+    target = pipeline()
+    fuse(target)
+    found = target.mark_unobserved(Reason.NO_TRANSFORM, 9)
+    assert found.stamp_ns == 9
+    assert (found.cost == -1).all()
+    assert (found.reason == Reason.NO_TRANSFORM).all()
+    assert at(fuse(target).grid, 3.0, 0.7) == (100, Reason.OBSERVED)
+
+
+def test_a_reset_forgets_all_even_the_time():
+    target = pipeline(grid={"decay_s": 1.0})
+    fuse(target, stamp_ns=100 * SECOND)
+    target.reset_grid()
+    found = fuse(target, stamp_ns=SECOND)
+    assert at(found.grid, 3.0, 0.7) == (100, Reason.OBSERVED)
+    faded = fuse(target, CameraImage(np.full((96, 128), DARK, np.uint8), 0, "c"), 0.0, 9 * SECOND)
+    assert at(faded.grid, 3.0, 0.7)[0] == -1
+
+
+def test_a_contradiction_leaves_the_grid_as_it_was():
+    target = pipeline()
+    before = fuse(target)
+    other = camera_from_field_of_view(width_px=64, height_px=96, horizontal_fov_rad=1.2)
+    with pytest.raises(GeometryError, match="128 x 96"):
+        fuse(target, x_m=5.0, camera=other)
+    after = target._snapshot(0)
+    np.testing.assert_array_equal(before.grid.cost, after.cost)
+    assert before.grid.origin_x_m == after.origin_x_m
+
+
+def test_optical_points_have_image_size_or_less():
+    target = pipeline()
+    step = target.segment(picture())
+    base = Transform(np.eye(3), np.zeros(3))
+    for height, width in ((96, 128), (24, 32)):
+        points = target.points_optical(
+            step,
+            CAMERA,
+            height_px=height,
+            width_px=width,
+            grid_T_camera=BASE_T_CAMERA,
+            grid_T_base=base,
+        )
+        assert points.shape == (height, width, 3)
+        assert np.isfinite(points[-1]).all()
+        assert np.isnan(points[0]).all()
+
+
+def test_evidence_that_could_never_suffice_is_refused():
+    with pytest.raises(ConfigError, match="min_evidence is 11"):
+        settings(cost={"min_evidence": 11.0})
