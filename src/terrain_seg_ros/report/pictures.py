@@ -1,0 +1,141 @@
+"""Pictures for people: the grid with its legend, confidence, sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from terrain_seg_ros.core.grid import COST_LETHAL
+from terrain_seg_ros.core.types import U8, Reason
+
+FREE_RGB = (46, 125, 80)
+GRADED_RGB = (240, 190, 70)
+LETHAL_RGB = (200, 40, 50)
+REASON_RGB: dict[Reason, tuple[int, int, int]] = {
+    Reason.OUTSIDE_VIEW: (24, 26, 32),
+    Reason.TOO_FAR: (58, 62, 76),
+    Reason.LOW_CONFIDENCE: (120, 96, 160),
+    Reason.SHADOW: (44, 70, 110),
+    Reason.SATURATION: (214, 214, 224),
+    Reason.OWN_BODY: (90, 70, 60),
+    Reason.STALE: (110, 110, 110),
+    Reason.NO_TRANSFORM: (110, 80, 110),
+    Reason.UNLABELLED: (70, 100, 100),
+    Reason.HIDDEN: (80, 60, 50),
+}
+_INK = (235, 235, 235)
+
+
+def grid_legend() -> list[tuple[str, tuple[int, int, int]]]:
+    """Return the entries of the grid picture's legend."""
+    entries = [("free", FREE_RGB), ("graded", GRADED_RGB), ("hazard", LETHAL_RGB)]
+    names = {reason: reason.name.lower().replace("_", " ") for reason in REASON_RGB}
+    return entries + [(f"not observed: {names[key]}", rgb) for key, rgb in REASON_RGB.items()]
+
+
+def grid_colors(cost: NDArray[np.int8], reason: U8) -> U8:
+    """Return the cells (rows, cols) of a grid as colours (rows, cols, 3) RGB.
+
+    Args:
+        cost: 0 free, 1 to 98 graded, 100 hazard, -1 not observed.
+        reason: `Reason` per cell, shown where the cost is -1.
+    """
+    table: NDArray[np.uint8] = np.zeros((256, 3), dtype=np.uint8)
+    for key, rgb in REASON_RGB.items():
+        table[int(key)] = rgb
+    colors: U8 = table[reason]
+    share = np.clip(cost, 0, COST_LETHAL)[..., None] / float(COST_LETHAL)
+    low, high = np.array(FREE_RGB), np.array(GRADED_RGB)
+    graded = low + (high - low) * share
+    colors = np.where((cost >= 0)[..., None], graded, colors).astype(np.uint8)
+    colors[cost == COST_LETHAL] = LETHAL_RGB
+    return colors
+
+
+def grid_picture(
+    cost: NDArray[np.int8],
+    reason: U8,
+    *,
+    resolution_m: float,
+    vehicle_row_col: tuple[float, float],
+    side_px: int = 512,
+    ahead_m: float = 14.0,
+) -> U8:
+    """Return the ground ahead of the vehicle seen from above, forward (+x) up, with a scale bar.
+
+    Args:
+        cost: (rows, cols) as in `grid_colors`.
+        reason: (rows, cols).
+        resolution_m: side of a cell.
+        vehicle_row_col: where the vehicle stands, in cells.
+        side_px: of the square picture.
+        ahead_m: how much ground is shown ahead; a seventh of it is shown behind.
+    """
+    span_m = ahead_m * 8 / 7
+    scale = side_px / span_m
+    row, col = vehicle_row_col
+    cells_per_px = 1.0 / (scale * resolution_m)
+    rows_up, cols_across = np.mgrid[0:side_px, 0:side_px].astype(np.float32)
+    map_col = col + (ahead_m * scale - rows_up) * cells_per_px - 0.5
+    map_row = row - (cols_across - side_px / 2) * cells_per_px - 0.5
+    remapped = cv2.remap(
+        grid_colors(cost, reason),
+        map_col,
+        map_row,
+        cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=REASON_RGB[Reason.OUTSIDE_VIEW],
+    )
+    picture: NDArray[np.uint8] = np.array(remapped, dtype=np.uint8)
+    _draw_scale(picture, scale, ahead_m)
+    return picture
+
+
+def confidence_picture(confidence: U8) -> U8:
+    """Return confidence (H, W), 0 to 255, in colours (H, W, 3) RGB, dark where low."""
+    return np.asarray(cv2.applyColorMap(confidence, cv2.COLORMAP_VIRIDIS)[..., ::-1], np.uint8)
+
+
+def brightened(pixels: U8) -> U8:
+    """Return a picture (H, W) or (H, W, 3) stretched so that people see its dark parts."""
+    low, high = np.percentile(pixels, [0.5, 99.5])
+    stretched = (pixels.astype(np.float32) - low) * (255.0 / max(high - low, 1.0))
+    return np.asarray(np.clip(stretched, 0, 255), dtype=np.uint8)
+
+
+def sheet(pictures: Sequence[U8], *, columns: int, gap_px: int = 6) -> U8:
+    """Return pictures of one size side by side, row by row, on black.
+
+    Args:
+        pictures: (H, W, 3) RGB each, at least one.
+        columns: how many stand in a row.
+        gap_px: between them.
+    """
+    height, width = pictures[0].shape[:2]
+    rows = -(-len(pictures) // columns)
+    shape = (rows * (height + gap_px) - gap_px, columns * (width + gap_px) - gap_px, 3)
+    result: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
+    for index, picture in enumerate(pictures):
+        top = (index // columns) * (height + gap_px)
+        left = (index % columns) * (width + gap_px)
+        result[top : top + height, left : left + width] = picture
+    return result
+
+
+def _draw_scale(picture: NDArray[np.uint8], scale: float, ahead_m: float) -> None:
+    """Draw the vehicle, range rings every five metres and their labels."""
+    side_px = picture.shape[0]
+    centre = (side_px // 2, round(ahead_m * scale))
+    for range_m in range(5, int(ahead_m) + 1, 5):
+        radius = round(range_m * scale)
+        cv2.ellipse(picture, centre, (radius, radius), 0, 200, 340, (150, 150, 150), 1, cv2.LINE_AA)
+        place = (centre[0] + 4, max(12, centre[1] - radius - 4))
+        cv2.putText(
+            picture, f"{range_m} m", place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, _INK, 1, cv2.LINE_AA
+        )
+    size = max(4, round(0.5 * scale))
+    nose = np.array([[0, -size], [size * 0.7, size], [-size * 0.7, size]]) + np.array(centre)
+    cv2.fillPoly(picture, [nose.astype(np.int32)], _INK, cv2.LINE_AA)
