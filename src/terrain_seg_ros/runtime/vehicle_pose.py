@@ -16,6 +16,8 @@ from terrain_seg_ros.parameters import Parameters
 BODY_R_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 """REP-103: a body looks along x with z up, an optical frame along z with y down."""
 POLL_S = 0.002
+PAUSE_FACTOR = 10.0
+PAIR_LIMIT = 1000
 
 
 class Transforms(Protocol):
@@ -106,9 +108,9 @@ class PoseSource:
 class WaitingTransforms:
     """Wait a little for transforms that are under way; for live callers.
 
-    TF for an image's stamp often comes some milliseconds after the image. A pair of frames that
-    has never been found is not waited for, nor one that was waited for in vain, so that missing
-    TF does not slow everything else down.
+    TF for an image's stamp often comes some milliseconds after the image. After a wait in vain
+    that pair of frames is not waited for again for ten times as long, so that missing TF costs
+    a tenth of the time at most.
     """
 
     def __init__(
@@ -124,7 +126,7 @@ class WaitingTransforms:
         self._wait_s = wait_s
         self._clock_s = clock_s
         self._sleep = sleep
-        self._found: set[tuple[str, str]] = set()
+        self._pause_until_s: dict[tuple[str, str], float] = {}
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> Transform:
         """Return target_T_source at the stamp, at most `wait_s` later.
@@ -132,17 +134,20 @@ class WaitingTransforms:
         Raises:
             GeometryError: there is none by then.
         """
-        pair = (target, source)
-        deadline_s = self._clock_s() + (self._wait_s if pair in self._found else 0.0)
+        pair, now_s = (target, source), self._clock_s()
+        paused = now_s < self._pause_until_s.get(pair, now_s)
+        deadline_s = now_s if paused else now_s + self._wait_s
         while True:
             result = self._attempt(target, source, stamp_ns)
             if isinstance(result, Transform):
-                self._found.add(pair)
+                self._pause_until_s.pop(pair, None)
                 return result
             if self._clock_s() >= deadline_s:
-                self._found.discard(pair)
-                raise result
+                break
             self._sleep(POLL_S)
+        if not paused and len(self._pause_until_s) < PAIR_LIMIT:
+            self._pause_until_s[pair] = self._clock_s() + PAUSE_FACTOR * self._wait_s
+        raise result
 
     def _attempt(self, target: str, source: str, stamp_ns: int) -> Transform | GeometryError:
         try:
