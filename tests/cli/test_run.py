@@ -1,0 +1,223 @@
+"""`terrain-seg run` as users start it: a process on a bus, ended by a signal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from terrain_seg_ros.cli.main import main
+from terrain_seg_ros.messages.header_message import stamp_ns
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "dds"))
+from buses import WAIT_S, free_domain, wait_until
+from peer import Peer
+
+READY = "terrain-seg: ready"
+SMALL = "/**:\n  ros__parameters:\n    grid: {size_m: 4.0, resolution_m: 0.25}\n"
+FRAMES = 5000
+GROWTH_LIMIT_KB = 6 * 1024
+
+
+class Run:
+    """Hold a running command; lines of its stderr as they come."""
+
+    def __init__(self, *arguments, **environment):
+        command = [sys.executable, "-m", "terrain_seg_ros.cli.main", "run"]
+        command += ["--discovery", "host", "--model", "synthetic", "--backend", "constant"]
+        kept = {k: v for k, v in os.environ.items() if k not in {"ROS_DOMAIN_ID", "CYCLONEDDS_URI"}}
+        self.process = subprocess.Popen(
+            [*command, *map(str, arguments)],
+            env={**kept, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines = []
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
+
+    def _read(self):
+        self.lines.extend(iter(self.process.stderr.readline, ""))
+
+    def ready(self):
+        wait_until(
+            lambda: (
+                any(line.startswith(READY) for line in self.lines)
+                or self.process.poll() is not None
+            ),
+            "the node",
+        )
+        assert self.process.poll() is None, self.lines
+
+    def end(self, number=None):
+        """Signal the process where asked to; return its exit code and stdout."""
+        if number is not None:
+            self.process.send_signal(number)
+        try:
+            self.process.wait(WAIT_S)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            self._reading.join()
+            output = self.process.stdout.read()
+            self.process.stdout.close()
+            self.process.stderr.close()
+        return self.process.returncode, output
+
+    def resident_kb(self):
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0])
+
+
+@pytest.fixture
+def opened():
+    """Collect what must be closed, also where a test fails."""
+    things = []
+    yield things
+    for thing in things:
+        if isinstance(thing, Peer):
+            thing.close()
+        elif thing.process.poll() is None:
+            thing.end(signal.SIGKILL)
+
+
+@pytest.fixture(autouse=True)
+def no_own_settings(monkeypatch):
+    for name in ("CYCLONEDDS_URI", "ROS_DOMAIN_ID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def show_until_grid(peer):
+    """Show images until the mounting is known and the grid has one."""
+
+    def shown():
+        stamp = stamp_ns(peer.show().header)
+        mask = peer.answer("mask", stamp)
+        peer.listen()
+        return mask if "hazard_grid" in peer.last else None
+
+    return wait_until(shown, "a grid")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_feeding_then_a_signal_ends_with_code_0_and_a_summary(opened, tmp_path, number):
+    domain, summary = free_domain(), tmp_path / "summary.json"
+    run = Run("--domain", domain, "--json", summary)
+    opened.append(run)
+    run.ready()
+    peer = Peer(domain, ("mask", "confidence", "hazard_grid"))
+    opened.append(peer)
+    peer.meet()
+    peer.mount()
+    mask = show_until_grid(peer)
+    confidence = peer.answer("confidence", stamp_ns(mask.header))
+    assert mask.header == confidence.header
+    code, output = run.end(number)
+    assert code == 0, run.lines
+    assert not any("Traceback" in line for line in run.lines)
+    assert "images out" in output
+    assert "p50 ms" in output
+    content = json.loads(summary.read_text())
+    assert content["images_out"] >= content["grids_out"] >= 1
+    assert content["backend"] == "constant"
+    assert {"total", "publish"} <= set(content["latency_ms"])
+
+
+def test_domain_of_ros_is_respected_and_the_image_topic_may_be_a_full_name(opened):
+    domain = free_domain()
+    run = Run("--image-topic", "/cam/image_raw", "--duration", "60", ROS_DOMAIN_ID=str(domain))
+    opened.append(run)
+    run.ready()
+    peer = Peer(domain, image_topic="/cam/image_raw")
+    opened.append(peer)
+    peer.meet()
+    peer.mount()
+    show_until_grid(peer)
+    assert run.end(signal.SIGINT)[0] == 0
+
+
+def test_signal_while_loading_ends_with_code_0(opened):
+    run = Run("--domain", free_domain())
+    opened.append(run)
+    wait_until(lambda: run.lines, "the first line")
+    assert run.end(signal.SIGTERM)[0] == 0, run.lines
+
+
+def test_duration_ends_the_run(opened):
+    run = Run("--domain", free_domain(), "--duration", "0.1")
+    opened.append(run)
+    code, output = run.end()
+    assert code == 0, run.lines
+    assert "images in" in output
+
+
+def test_memory_is_flat_over_5000_images(opened, tmp_path):
+    domain, parameters = free_domain(), tmp_path / "small.yaml"
+    parameters.write_text(SMALL)
+    run = Run("--domain", domain, "--params", parameters)
+    opened.append(run)
+    run.ready()
+    peer = Peer(domain)
+    opened.append(peer)
+    peer.meet()
+    peer.mount()
+    show_until_grid(peer)
+    for _ in range(FRAMES // 10):
+        exchange(peer)
+    before_kb = run.resident_kb()
+    for _ in range(FRAMES):
+        exchange(peer)
+    assert run.resident_kb() - before_kb < GROWTH_LIMIT_KB
+    assert run.end(signal.SIGINT)[0] == 0
+
+
+def exchange(peer):
+    peer.answer("mask", stamp_ns(peer.show().header))
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--domain", "999"], "999"),
+        (["--duration", "0"], "--duration is 0.0"),
+        (["--params", "/none/such.yaml"], "such.yaml"),
+        (["--model", "none_such"], "none_such"),
+        (["--backend", "constant", "--model", "synthetic", "--image-topic", "a b"], "a b"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(words, text, capsys):
+    assert main(["run", "--discovery", "host", *words]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("terrain-seg: error: ")
+    assert text in line
+
+
+def test_missing_cyclone_names_the_remedy(monkeypatch, capsys):
+    for name in [n for n in sys.modules if n.startswith(("cyclonedds", "terrain_seg_ros.dds"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "cyclonedds", None)
+    monkeypatch.setitem(sys.modules, "cyclonedds.core", None)
+    assert main(["run", "--model", "synthetic", "--backend", "constant"]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "pip install cyclonedds" in line
+    assert "ros2 launch" in line
+
+
+def test_signal_handlers_are_put_back(capsys):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    domain = str(free_domain())
+    options = ["--discovery", "host", "--model", "synthetic", "--backend", "constant"]
+    started_s = time.monotonic()
+    assert main(["run", "--domain", domain, *options, "--duration", "0.2"]) == 0
+    assert time.monotonic() - started_s >= 0.2
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert "images in" in capsys.readouterr().out
