@@ -1,0 +1,116 @@
+"""Play the demo's frames as camera topics on the bus; a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from terrain_seg_ros.cli.demo_frames import (
+    BASE_FRAME,
+    CAMERA_FRAME,
+    GRID_FRAME,
+    HOLD,
+    PERIOD_NS,
+    DemoFrame,
+    demo_camera,
+    demo_frames,
+)
+from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
+from terrain_seg_ros.dds.discovery import Discovery
+from terrain_seg_ros.dds.endpoints import Writer
+from terrain_seg_ros.dds.idl_types import dds_topic_name
+from terrain_seg_ros.dds.node_topics import NAMESPACE
+from terrain_seg_ros.dds.participant import Participant
+from terrain_seg_ros.messages.camera_info_message import encode_camera_info
+from terrain_seg_ros.messages.cdr import message_class
+from terrain_seg_ros.messages.header_message import make_header
+from terrain_seg_ros.messages.image_message import encode_image
+from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.transform_message import StampedTransform, encode_transforms
+
+LISTENERS = 2
+"""The node and the recorder."""
+WAIT_S = 60.0
+
+
+class Player:
+    """Publish images, intrinsics and transforms."""
+
+    def __init__(self, participant: Participant) -> None:
+        """Make the writers."""
+        self._writers = {
+            name: Writer(
+                participant, topic(name), dds_name=dds_topic_name(name, NAMESPACE)
+            )
+            for name in ("image", "camera_info", "/tf")
+        }
+
+    def wait_for_listeners(self, count: int, *, timeout_s: float) -> None:
+        """Wait until every topic has its listeners.
+
+        Raises:
+            ConfigError: they did not come in time.
+        """
+        end_s = time.monotonic() + timeout_s
+        while min(writer.subscriber_count for writer in self._writers.values()) < count:
+            if time.monotonic() > end_s:
+                raise ConfigError(f"{count} listeners did not come within {timeout_s:.0f} s")
+            time.sleep(0.05)
+
+    def play(self, frame: DemoFrame, stamp_ns: int) -> None:
+        """Publish one camera image, its intrinsics before it and its transforms first."""
+        pixels = frame.pixels()
+        header = make_header(message_class, stamp_ns, CAMERA_FRAME)
+        camera = demo_camera(pixels.shape[1], pixels.shape[0])
+        places = [
+            StampedTransform(GRID_FRAME, BASE_FRAME, stamp_ns, frame.odom_T_base()),
+            StampedTransform(BASE_FRAME, CAMERA_FRAME, stamp_ns, frame.base_T_camera()),
+        ]
+        self._writers["/tf"].write(encode_transforms(message_class, places))
+        self._writers["camera_info"].write(encode_camera_info(message_class, camera, header))
+        self._writers["image"].write(encode_image(message_class, pixels, "mono8", header))
+
+
+def play(
+    frames: Sequence[DemoFrame], player: Player, *, progress: Callable[[int, int], None]
+) -> None:
+    """Play each frame for as long as the vehicle stands, at the camera's rate."""
+    total = len(frames) * HOLD
+    next_ns = time.monotonic_ns()
+    for count in range(total):
+        time.sleep(max(0.0, (next_ns - time.monotonic_ns()) / 1e9))
+        next_ns += PERIOD_NS
+        player.play(frames[count // HOLD], time.time_ns())
+        progress(count + 1, total)
+
+
+def main() -> int:
+    """Play all frames once."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--domain", type=int, required=True)
+    arguments = parser.parse_args()
+    participant = Participant(arguments.domain, Discovery.HOST)
+    try:
+        player = Player(participant)
+        player.wait_for_listeners(LISTENERS, timeout_s=WAIT_S)
+        play(demo_frames(), player, progress=_show)
+        time.sleep(1.0)
+    except TerrainSegError as error:
+        print(f"demo player: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        participant.close()
+    return 0
+
+
+def _show(done: int, total: int) -> None:
+    if done % HOLD == 0:
+        print(f"played {done} of {total}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
