@@ -29,7 +29,7 @@ def grid(min_hazard_share=0.2, **changes):
     return RollingGrid(GridSettings(**{**values, **changes}), 3)
 
 
-def view(x_m, y_m, *, reason=None, range_m=None, anchor=(0.0, 0.0)):
+def view(x_m, y_m, *, reason=None, range_m=None, anchor=(0.0, 0.0), fill=((), (), ())):
     x_m, y_m = (np.atleast_2d(np.array(v, dtype=np.float32)) for v in (x_m, y_m))
     reason = np.zeros(x_m.shape) if reason is None else np.array(reason)
     range_m = np.ones(x_m.shape) if range_m is None else np.array(range_m)
@@ -43,6 +43,9 @@ def view(x_m, y_m, *, reason=None, range_m=None, anchor=(0.0, 0.0)):
         local_y_m=y_m,
         anchor_x_m=anchor[0],
         anchor_y_m=anchor[1],
+        fill_pixel=np.array(fill[0], dtype=np.intp),
+        fill_x_m=np.array(fill[1], dtype=np.float32),
+        fill_y_m=np.array(fill[2], dtype=np.float32),
     )
 
 
@@ -87,6 +90,17 @@ def test_the_weight_is_the_confidence_halved_at_the_given_range():
         grid(half_weight_range_m=10.0), seen, says([SOIL] * 3, confidence=[255, 255, 51])
     ).sum(axis=-1)[4, 4:7]
     np.testing.assert_allclose(found, [1.0, 0.5, 0.2], atol=2e-3)
+
+
+def test_fill_points_show_what_their_pixel_shows():
+    fill = ((1, 1, 2, 0), (1.5, 2.5, 3.5, 99.0), (1.5, 1.5, 1.5, 0.0))
+    codes = [Reason.OBSERVED, Reason.OBSERVED, Reason.SHADOW]
+    target = grid()
+    seen = view([-0.5, 0.5, -1.5], [0.5] * 3, reason=codes, fill=fill)
+    found = fuse(target, seen, says([SOIL, ROCK, SOIL]))
+    np.testing.assert_allclose(found[5, 5:8], [[0, 0, 1], [0, 0, 1], [0, 0, 0]], atol=1e-6)
+    assert found.sum() == pytest.approx(4.0)
+    assert target.layers[3][5, 7] == Reason.SHADOW
 
 
 def test_pixels_outside_the_grid_or_without_ground_give_nothing():

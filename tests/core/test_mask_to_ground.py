@@ -45,7 +45,7 @@ far = st.floats(-1e6, 1e6)
 
 
 def projector(**changes):
-    return GroundProjector(GroundSettings(**{**VALUES, **changes}))
+    return GroundProjector(GroundSettings(**{**VALUES, **changes}), cell_m=CELL_M)
 
 
 def mounting(pitch_down=0.3, height=1.5, yaw=0.0):
@@ -169,6 +169,25 @@ def test_trust_ends_where_neighbours_lie_too_far_apart():
     assert step_m[farthest - 1] > limit_m * 0.9
 
 
+@given(pitch_down=st.floats(0.1, 0.6), yaw=yaw, at=st.tuples(far, far))
+@settings(max_examples=20, deadline=None)
+def test_between_far_pixels_the_ground_is_filled_to_the_size_of_a_cell(pitch_down, yaw, at):
+    limit_m = 6 * CELL_M
+    turned = pose(0.0, 0.0, yaw, *at)
+    view = project(projector(max_ground_sample_m=limit_m), turned, mounting(pitch_down))
+    column = 31
+    seen = np.flatnonzero(view.reason[:, column] == Reason.OBSERVED) * 64 + column
+    points = [np.stack([view.local_x_m.ravel()[seen], view.local_y_m.ravel()[seen]], axis=1)]
+    for pixel in seen:
+        mine = view.fill_pixel == pixel
+        points.append(np.stack([view.fill_x_m[mine], view.fill_y_m[mine]], axis=1))
+    foot = rotation_from_rpy(0.0, 0.0, yaw)[:2, :2] @ [0.4, 0.1]
+    distance_m = np.sort(np.linalg.norm(np.concatenate(points) - foot, axis=1))
+    assert np.diff(distance_m).max() < 1.5 * CELL_M
+    per_pixel = np.bincount(view.fill_pixel, minlength=view.reason.size).reshape(48, 64)
+    assert not per_pixel[view.reason != Reason.OBSERVED].any()
+
+
 def test_padding_of_a_letterbox_is_outside_the_view():
     letterbox = TensorGeometry(
         scale_x=5.0,
@@ -195,7 +214,7 @@ def test_a_kept_view_is_used_again_only_for_the_same_mounting():
     assert other.range_m is not first.range_m
     fresh = project(projector(max_range_m=20.0), pose(), mounting(pitch_down=0.35))
     np.testing.assert_array_equal(other.x_m, fresh.x_m)
-    kept.apply_settings(GroundSettings(**{**VALUES, "max_range_m": 3.0}))
+    kept.apply_settings(GroundSettings(**{**VALUES, "max_range_m": 3.0}), cell_m=CELL_M)
     assert (project(kept, pose()).reason == Reason.TOO_FAR).any()
 
 

@@ -116,7 +116,7 @@ def test_left_of_the_vehicle_is_rock_right_of_it_soil_and_behind_it_nothing():
     assert at(found.grid, 3.0, -0.7) == (0, Reason.OBSERVED)
     assert at(found.grid, -3.0, 0.7) == (-1, Reason.OUTSIDE_VIEW)
     rows, cols = np.nonzero(found.grid.reason == Reason.TOO_FAR)
-    assert cols.min() * 0.2 - 10.0 > 7.0
+    assert cols.min() * 0.2 - 10.0 > 6.0
     assert (found.grid.cost[rows, cols] == -1).all()
     assert at(found.grid, 1.5, -0.3) == (-1, Reason.SHADOW)
 

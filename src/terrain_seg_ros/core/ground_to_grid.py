@@ -83,36 +83,43 @@ def ground_to_grid(
         )
     pixels, rows, cols = _locate(grid, view)
     reason = view.reason.ravel().take(pixels)
-    observed = np.flatnonzero(reason == Reason.OBSERVED)
-    if observed.size:
+    observed = reason == Reason.OBSERVED
+    seen = np.flatnonzero(observed)
+    if seen.size:
         _add(
             grid,
-            _select(view, segmentation, pixels.take(observed), grid.settings.half_weight_range_m),
-            rows=rows.take(observed),
-            cols=cols.take(observed),
+            _select(view, segmentation, pixels.take(seen), grid.settings.half_weight_range_m),
+            rows=rows.take(seen),
+            cols=cols.take(seen),
             hazards=hazards,
             hazard_threshold=hazard_threshold,
         )
-    if observed.size < pixels.size:
-        for code in REASON_PRIORITY:
-            found = np.flatnonzero(reason == code)
-            if found.size:
-                grid.excuse(rows.take(found), cols.take(found), code)
+    unseen = np.flatnonzero(~observed)
+    reason, rows, cols = reason.take(unseen), rows.take(unseen), cols.take(unseen)
+    for code in REASON_PRIORITY:
+        found = np.flatnonzero(reason == code)
+        if found.size:
+            grid.excuse(rows.take(found), cols.take(found), code)
 
 
 def _locate(
     grid: RollingGrid, view: GroundView
 ) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]:
-    """Return the flat index, row and column of the pixels whose ground lies in the grid."""
+    """Return the flat pixel index, row and column of the points that lie in the grid."""
     per_m = np.float32(1.0 / grid.settings.resolution_m)
-    col = view.local_x_m.ravel() * per_m
+    col = np.concatenate([view.local_x_m.ravel(), view.fill_x_m])
+    col *= per_m
     col += np.float32((view.anchor_x_m - grid.origin_x_m) / grid.settings.resolution_m)
-    row = view.local_y_m.ravel() * per_m
+    row = np.concatenate([view.local_y_m.ravel(), view.fill_y_m])
+    row *= per_m
     row += np.float32((view.anchor_y_m - grid.origin_y_m) / grid.settings.resolution_m)
     inside = (col >= 0.0) & (col < grid.side)
     inside &= (row >= 0.0) & (row < grid.side)
-    pixels = np.flatnonzero(inside)
-    return pixels, row.take(pixels).astype(np.int32), col.take(pixels).astype(np.int32)
+    points = np.flatnonzero(inside)
+    whole = int(np.searchsorted(points, view.local_x_m.size))
+    filled = view.fill_pixel.take(points[whole:] - view.local_x_m.size)
+    pixels = np.concatenate([points[:whole], filled])
+    return pixels, row.take(points).astype(np.int32), col.take(points).astype(np.int32)
 
 
 def _select(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
@@ -15,10 +16,10 @@ from terrain_seg_ros.core.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.types import F32, F64, U8, GroundPatch, Reason, Transform
 
 Plane = Literal["vehicle_plane", "gravity_plane"]
-Key = tuple[CameraModel, TensorGeometry, float]
-"""Camera, pixels and how many of the network's pixels, per side, one of these is."""
 Kept = TypeVar("Kept")
 MAX_CACHED_VIEWS = 16
+MAX_FILL = 16
+"""At most so many fill points on either side of a pixel."""
 MIN_SLOPE = 1e-6
 """Rays that fall less than this per metre meet no ground."""
 SAME_TRANSLATION_M = 1e-6
@@ -59,16 +60,35 @@ class GroundSettings:
 
 @dataclass(frozen=True)
 class GroundView(GroundPatch):
-    """Add positions that stay exact a million metres from the grid frame's origin.
+    """Add what fusing needs: positions exact far from the origin, and fill points.
 
-    `local_x_m` and `local_y_m` are x and y less the anchor, a point near the vehicle. float32
-    resolves 6 cm at 10^6 m, so `ground_to_grid` uses these.
+    `local_x_m` and `local_y_m` are x and y less the anchor, a point near the vehicle: float32
+    resolves but 6 cm a million metres from the origin. Where neighbouring pixels lie more than a
+    cell apart on the ground, fill points (N,) stand for the ground between them, so that far cells
+    have no holes; `fill_pixel` is the flat index of the pixel whose content each shows.
     """
 
     local_x_m: F32
     local_y_m: F32
     anchor_x_m: float
     anchor_y_m: float
+    fill_pixel: NDArray[np.intp]
+    fill_x_m: F32
+    fill_y_m: F32
+
+
+@dataclass(frozen=True)
+class _Key:
+    """Name a set of pixels.
+
+    `sample` is how many of them, per side, one of the network's pixels covers; `cell_m` the
+    spacing to fill to, infinite for no fill points.
+    """
+
+    camera: CameraModel
+    geometry: TensorGeometry
+    sample: float
+    cell_m: float
 
 
 @dataclass(frozen=True)
@@ -82,6 +102,15 @@ class _Rays:
 
 
 @dataclass(frozen=True)
+class _Fill:
+    """Hold the fill points (N,) in the plane's frame."""
+
+    pixel: NDArray[np.intp]
+    x_m: F32
+    y_m: F32
+
+
+@dataclass(frozen=True)
 class _PlaneView:
     """Hold where rays meet the plane, in the plane's own frame, for one mounting."""
 
@@ -92,6 +121,7 @@ class _PlaneView:
     depth_m: F32
     range_m: F32
     reason: U8
+    fill: _Fill
 
     def fits(self, rotation: F64, translation_m: F64) -> bool:
         return bool(
@@ -103,17 +133,18 @@ class _PlaneView:
 class GroundProjector:
     """Project pixels onto the ground; keeps what depends on camera and mounting alone."""
 
-    def __init__(self, settings: GroundSettings) -> None:
-        """Start with nothing kept."""
+    def __init__(self, settings: GroundSettings, *, cell_m: float) -> None:
+        """Start with nothing kept; the views will be filled for cells of this size."""
         self._settings = settings
-        self._rays: OrderedDict[Key, _Rays] = OrderedDict()
-        self._views: OrderedDict[Key, _PlaneView] = OrderedDict()
-        self._points: OrderedDict[Key, tuple[_PlaneView, F32]] = OrderedDict()
+        self._cell_m = cell_m
+        self._rays: OrderedDict[_Key, _Rays] = OrderedDict()
+        self._views: OrderedDict[_Key, _PlaneView] = OrderedDict()
+        self._points: OrderedDict[_Key, tuple[_PlaneView, F32]] = OrderedDict()
 
-    def apply_settings(self, settings: GroundSettings) -> None:
+    def apply_settings(self, settings: GroundSettings, *, cell_m: float) -> None:
         """Use other settings from now on; rays are kept."""
-        if settings != self._settings:
-            self._settings = settings
+        if (settings, cell_m) != (self._settings, self._cell_m):
+            self._settings, self._cell_m = settings, cell_m
             self._views.clear()
             self._points.clear()
 
@@ -141,7 +172,8 @@ class GroundProjector:
         """
         camera.check_image(geometry.image_width_px, geometry.image_height_px)
         rotation, anchor_m = self._plane(grid_T_base)
-        view = self._view((camera, geometry, 1.0), _relative(rotation, anchor_m, grid_T_camera))
+        mounting = _relative(rotation, anchor_m, grid_T_camera)
+        view = self._view(_Key(camera, geometry, 1.0, self._cell_m), mounting)
         axes = rotation.astype(np.float32)
         local = [axes[row, 0] * view.x_m + axes[row, 1] * view.y_m for row in range(3)]
         x_m, y_m, z_m = (part + np.float32(at) for part, at in zip(local, anchor_m))
@@ -155,6 +187,9 @@ class GroundProjector:
             local_y_m=local[1],
             anchor_x_m=float(anchor_m[0]),
             anchor_y_m=float(anchor_m[1]),
+            fill_pixel=view.fill.pixel,
+            fill_x_m=axes[0, 0] * view.fill.x_m + axes[0, 1] * view.fill.y_m,
+            fill_y_m=axes[1, 0] * view.fill.x_m + axes[1, 1] * view.fill.y_m,
         )
 
     def points_optical(
@@ -181,7 +216,7 @@ class GroundProjector:
         if geometry is not None:
             sample = max(geometry.scale_x / whole.scale_x, geometry.scale_y / whole.scale_y)
         rotation, anchor_m = self._plane(grid_T_base)
-        key = (camera, whole, sample)
+        key = _Key(camera, whole, sample, math.inf)
         view = self._view(key, _relative(rotation, anchor_m, grid_T_camera))
         kept = self._points.get(key)
         if kept is not None and kept[0] is view:
@@ -202,20 +237,20 @@ class GroundProjector:
             rotation = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
         return rotation, grid_T_base.translation_m + rotation[:, 2] * self._settings.plane_height_m
 
-    def _view(self, key: Key, mounting: tuple[F64, F64]) -> _PlaneView:
+    def _view(self, key: _Key, mounting: tuple[F64, F64]) -> _PlaneView:
         view = self._views.get(key)
         if view is None or not view.fits(*mounting):
-            view = _intersect(self._rays_of(key), mounting, self._settings, key[2])
+            view = _intersect(self._rays_of(key), mounting, self._settings, key)
         _keep(self._views, key, view)
         return view
 
-    def _rays_of(self, key: Key) -> _Rays:
-        rays = self._rays.get(key) or _trace(key[0], key[1])
+    def _rays_of(self, key: _Key) -> _Rays:
+        rays = self._rays.get(key) or _trace(key.camera, key.geometry)
         _keep(self._rays, key, rays)
         return rays
 
 
-def _keep(store: OrderedDict[Key, Kept], key: Key, value: Kept) -> None:
+def _keep(store: OrderedDict[_Key, Kept], key: _Key, value: Kept) -> None:
     store[key] = value
     store.move_to_end(key)
     if len(store) > MAX_CACHED_VIEWS:
@@ -273,7 +308,7 @@ def _relative(rotation: F64, anchor_m: F64, grid_T_camera: Transform) -> tuple[F
 
 
 def _intersect(
-    rays: _Rays, mounting: tuple[F64, F64], settings: GroundSettings, sample: float
+    rays: _Rays, mounting: tuple[F64, F64], settings: GroundSettings, key: _Key
 ) -> _PlaneView:
     rotation, translation_m = mounting
     height_m = float(translation_m[2])
@@ -288,20 +323,50 @@ def _intersect(
     depth_m: F32 = np.full_like(rays.x, np.nan)
     np.divide(np.float32(-height_m), along[2], out=depth_m, where=falls)
     range_m = depth_m * rays.length
-    ground_sample_m = range_m * range_m * rays.spacing_rad * np.float32(sample / height_m)
+    spacing_m = range_m * range_m * rays.spacing_rad * np.float32(key.sample / height_m)
     reason: U8 = np.full(falls.shape, Reason.OUTSIDE_VIEW, dtype=np.uint8)
-    near = (range_m <= settings.max_range_m) & (ground_sample_m <= settings.max_ground_sample_m)
+    near = (range_m <= settings.max_range_m) & (spacing_m <= settings.max_ground_sample_m)
     reason[falls] = Reason.TOO_FAR
     reason[near] = Reason.OBSERVED
-    view = _PlaneView(
+    for shared in (range_m, reason):
+        shared.setflags(write=False)
+    offsets_m = (depth_m * along[0], depth_m * along[1])
+    foot_m = (np.float32(translation_m[0]), np.float32(translation_m[1]))
+    return _PlaneView(
         rotation=rotation,
         translation_m=translation_m,
-        x_m=depth_m * along[0] + np.float32(translation_m[0]),
-        y_m=depth_m * along[1] + np.float32(translation_m[1]),
+        x_m=offsets_m[0] + foot_m[0],
+        y_m=offsets_m[1] + foot_m[1],
         depth_m=depth_m,
         range_m=range_m,
         reason=reason,
+        fill=_fill(offsets_m, foot_m, np.where(near, spacing_m, 0.0), cell_m=key.cell_m),
     )
-    for part in (view.range_m, view.reason):
-        part.setflags(write=False)
-    return view
+
+
+def _fill(
+    offsets_m: tuple[F32, F32],
+    foot_m: tuple[np.float32, np.float32],
+    spacing_m: F32,
+    *,
+    cell_m: float,
+) -> _Fill:
+    """Spread points evenly, along the ray, over half the spacing to either side of a pixel."""
+    pixel = np.flatnonzero(spacing_m > cell_m)
+    x_m, y_m, gap_m = (part.ravel().take(pixel) for part in (*offsets_m, spacing_m))
+    count = np.minimum(np.ceil((gap_m / np.float32(cell_m) - 1.0) / 2.0), MAX_FILL)
+    step = gap_m / ((2.0 * count + 1.0) * np.hypot(x_m, y_m))
+    owners, scales = [], []
+    for index in range(1, int(count.max(initial=0.0)) + 1):
+        some = np.flatnonzero(count >= index)
+        for side in (-index, index):
+            owners.append(some)
+            scales.append(1.0 + side * step.take(some))
+    if not owners:
+        return _Fill(pixel[:0], x_m[:0], y_m[:0])
+    owner, scale = np.concatenate(owners), np.concatenate(scales)
+    return _Fill(
+        pixel.take(owner),
+        x_m.take(owner) * scale + foot_m[0],
+        y_m.take(owner) * scale + foot_m[1],
+    )

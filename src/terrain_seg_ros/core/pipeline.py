@@ -86,7 +86,7 @@ class Pipeline:
         """
         self._card = card
         self._backend = backend
-        self._projector = GroundProjector(settings.ground)
+        self._projector = GroundProjector(settings.ground, cell_m=settings.grid.resolution_m)
         self._settings = settings
         self._taxonomy = card.taxonomy.with_hazards(settings.hazards)
         self._grid = RollingGrid(settings.grid, len(card.taxonomy))
@@ -113,7 +113,7 @@ class Pipeline:
         if shape != (old.frame_id, old.resolution_m, old.size_m):
             self._grid = RollingGrid(new, len(taxonomy))
         self._grid.settings = new
-        self._projector.apply_settings(settings.ground)
+        self._projector.apply_settings(settings.ground, cell_m=new.resolution_m)
         self._taxonomy = taxonomy
         self._settings = settings
 
