@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from threading import Condition
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
-
-
-class Taken(NamedTuple, Generic[Item]):
-    """Hold what was waiting and under which key."""
-
-    key: str
-    item: Item
 
 
 class LatestSlot(Generic[Item]):
@@ -41,14 +34,14 @@ class LatestSlot(Generic[Item]):
             self._changed.notify()
             return replaced
 
-    def take(self, timeout_s: float) -> Taken[Item] | None:
-        """Return the item that has waited longest, or None after the timeout or `close`."""
+    def take(self, timeout_s: float) -> tuple[str, Item] | None:
+        """Return key and item that have waited longest, or None after the timeout or `close`."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed, timeout_s)
             if self._closed or not self._waiting:
                 return None
             key = next(iter(self._waiting))
-            return Taken(key, self._waiting.pop(key))
+            return key, self._waiting.pop(key)
 
     def clear(self) -> int:
         """Throw away what waits; return how many items that were."""

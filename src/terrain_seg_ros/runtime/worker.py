@@ -102,7 +102,7 @@ class Worker(Generic[Item]):
             while not self._slot.closed:
                 taken = self._slot.take(self._idle_s)
                 if taken is not None:
-                    self._handle(taken.key, taken.item)
+                    self._handle(*taken)
                     del taken
                 if self._idle is not None:
                     self._idle()
