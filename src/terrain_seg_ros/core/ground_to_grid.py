@@ -30,20 +30,16 @@ HAZARD_ROUNDING = 1e-3
 """In units of 1/255: rounding must not make a pixel of exactly the threshold safe."""
 
 
+Index = NDArray[np.intp]
+
+
 @dataclass(frozen=True)
-class _Window:
-    """Hold the block of cells that one view touches."""
+class _Points:
+    """Hold points in the grid: the flat index of their pixel, and their cell."""
 
-    row0: int
-    col0: int
-    rows: int
-    cols: int
-
-    def bins(self, rows: NDArray[np.int32], cols: NDArray[np.int32]) -> NDArray[np.intp]:
-        bins: NDArray[np.intp] = (rows - self.row0).astype(np.intp)
-        bins *= self.cols
-        bins += cols - self.col0
-        return bins
+    pixels: Index
+    rows: Index
+    cols: Index
 
 
 def ground_to_grid(
@@ -81,90 +77,90 @@ def ground_to_grid(
             f"probabilities are {probabilities.shape}, expected "
             f"{(grid.class_count, *view.reason.shape)}: classes of the grid, pixels of the view"
         )
-    pixels, rows, cols = _locate(grid, view)
-    reason = view.reason.ravel().take(pixels)
-    observed = reason == Reason.OBSERVED
-    seen = np.flatnonzero(observed)
-    if seen.size:
+    seen, unseen, reason = _locate(grid, view)
+    if seen.pixels.size:
         _add(
             grid,
-            _select(view, segmentation, pixels.take(seen), grid.settings.half_weight_range_m),
-            rows=rows.take(seen),
-            cols=cols.take(seen),
+            seen,
+            probabilities=probabilities.reshape(grid.class_count, -1).take(seen.pixels, axis=1),
+            weight=_weight(view, segmentation, seen.pixels, grid.settings.half_weight_range_m),
             hazards=hazards,
             hazard_threshold=hazard_threshold,
         )
-    unseen = np.flatnonzero(~observed)
-    reason, rows, cols = reason.take(unseen), rows.take(unseen), cols.take(unseen)
     for code in REASON_PRIORITY:
         found = np.flatnonzero(reason == code)
         if found.size:
-            grid.excuse(rows.take(found), cols.take(found), code)
+            grid.excuse(unseen.rows.take(found), unseen.cols.take(found), code)
 
 
-def _locate(
-    grid: RollingGrid, view: GroundView
-) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]:
-    """Return the flat pixel index, row and column of the points that lie in the grid."""
-    per_m = np.float32(1.0 / grid.settings.resolution_m)
-    col = np.concatenate([view.local_x_m.ravel(), view.fill_x_m])
-    col *= per_m
-    col += np.float32((view.anchor_x_m - grid.origin_x_m) / grid.settings.resolution_m)
-    row = np.concatenate([view.local_y_m.ravel(), view.fill_y_m])
-    row *= per_m
-    row += np.float32((view.anchor_y_m - grid.origin_y_m) / grid.settings.resolution_m)
+def _locate(grid: RollingGrid, view: GroundView) -> tuple[_Points, _Points, U8]:
+    """Return the points in the grid that are observed, and those that are not with why."""
+    resolution_m = grid.settings.resolution_m
+    col = _cell_of(view.local_x_m, view.fill_x_m, view.anchor_x_m - grid.origin_x_m, resolution_m)
+    row = _cell_of(view.local_y_m, view.fill_y_m, view.anchor_y_m - grid.origin_y_m, resolution_m)
     inside = (col >= 0.0) & (col < grid.side)
     inside &= (row >= 0.0) & (row < grid.side)
-    points = np.flatnonzero(inside)
-    whole = int(np.searchsorted(points, view.local_x_m.size))
-    filled = view.fill_pixel.take(points[whole:] - view.local_x_m.size)
-    pixels = np.concatenate([points[:whole], filled])
-    return pixels, row.take(points).astype(np.int32), col.take(points).astype(np.int32)
+    flat = view.reason.ravel()
+    reason = np.concatenate([flat, flat.take(view.fill_pixel)])
+    observed = reason == Reason.OBSERVED
+    found = []
+    for points in (np.flatnonzero(inside & observed), np.flatnonzero(inside & ~observed)):
+        whole = int(np.searchsorted(points, flat.size))
+        filled = view.fill_pixel.take(points[whole:] - flat.size)
+        pixels = np.concatenate([points[:whole], filled])
+        rows, cols = row.take(points).astype(np.intp), col.take(points).astype(np.intp)
+        found.append((_Points(pixels, rows, cols), points))
+    (seen, _), (unseen, points) = found
+    return seen, unseen, reason.take(points)
 
 
-def _select(
-    view: GroundView, segmentation: Segmentation, pixels: NDArray[np.intp], half_weight_m: float
-) -> tuple[U8, F32]:
-    """Return the probabilities (K, M) and the weight 0..255 (M,) of pixels."""
-    flat = segmentation.probabilities_khw.reshape(segmentation.probabilities_khw.shape[0], -1)
+def _cell_of(whole_m: F32, fill_m: F32, offset_m: float, resolution_m: float) -> F32:
+    """Return the fractional cell along one axis, first of pixels, then of fill points."""
+    cell = np.concatenate([whole_m.ravel(), fill_m])
+    cell *= np.float32(1.0 / resolution_m)
+    cell += np.float32(offset_m / resolution_m)
+    return cell
+
+
+def _weight(
+    view: GroundView, segmentation: Segmentation, pixels: Index, half_weight_m: float
+) -> F32:
+    """Return the weight of pixels, a whole number 0..255."""
     weight = view.range_m.ravel().take(pixels)
     weight *= np.float32(1.0 / half_weight_m)
     weight *= weight
     weight += np.float32(1.0)
     np.divide(segmentation.tensor_confidence.ravel().take(pixels), weight, out=weight)
-    np.rint(weight, out=weight)
-    return flat.take(pixels, axis=1), weight
+    return np.rint(weight, out=weight)
 
 
 def _add(
     grid: RollingGrid,
-    selected: tuple[U8, F32],
+    seen: _Points,
     *,
-    rows: NDArray[np.int32],
-    cols: NDArray[np.int32],
+    probabilities: U8,
+    weight: F32,
     hazards: F32,
     hazard_threshold: float,
 ) -> None:
-    probabilities, weight = selected
-    row0, col0 = int(rows.min()), int(cols.min())
-    window = _Window(row0, col0, int(rows.max()) - row0 + 1, int(cols.max()) - col0 + 1)
-    bins = window.bins(rows, cols)
+    row0, col0 = int(seen.rows.min()), int(seen.cols.min())
+    row_count, col_count = int(seen.rows.max()) - row0 + 1, int(seen.cols.max()) - col0 + 1
+    bins = seen.rows - row0
+    bins *= col_count
+    bins += seen.cols
+    bins -= col0
     bins *= 2
     bins += _hazardous(probabilities, hazards, hazard_threshold)
-    sums = _sums([*probabilities, weight, 1.0], bins, 2 * window.rows * window.cols)
-    count = sums[-1]
-    touched = np.flatnonzero(count[0::2] + count[1::2])
-    rest, hazardous = touched * 2, touched * 2 + 1
-    hazardous_count = count.take(hazardous)
-    alone = hazardous_count >= grid.settings.min_hazard_share * (count.take(rest) + hazardous_count)
-    alone &= hazardous_count > 0.0
+    sums = _Sums([1.0, weight, *probabilities], bins, 2 * row_count * col_count)
+    cells = sums.occupied_pairs()
+    rest, hazardous = sums.take(2 * cells), sums.take(2 * cells + 1)
+    share = grid.settings.min_hazard_share
+    alone = (hazardous[0] > 0.0) & (hazardous[0] >= share * (rest[0] + hazardous[0]))
     keep = np.where(alone, 0.0, 1.0)
-    parts = [part.take(hazardous) + keep * part.take(rest) for part in sums]
-    *classes, weights, counts = parts
-    whole = np.sum(classes, axis=0)
-    gain = weights / (255.0 * counts * np.maximum(whole, 1.0))
+    count, weights, *classes = (some + keep * other for some, other in zip(hazardous, rest))
+    gain = weights / (255.0 * count * np.maximum(sum(classes), 1.0))
     evidence_km: F32 = np.stack([part * gain for part in classes]).astype(np.float32)
-    row, col = np.divmod(touched, window.cols)
+    row, col = np.divmod(cells, col_count)
     row += row0
     col += col0
     grid.add(row, col, evidence_km)
@@ -180,22 +176,34 @@ def _hazardous(probabilities: U8, hazards: F32, threshold: float) -> NDArray[np.
     return hazard >= 255.0 * threshold - HAZARD_ROUNDING
 
 
-def _sums(channels: Sequence[U8 | F32 | float], bins: NDArray[np.intp], size: int) -> list[F64]:
-    """Return each channel's sum per bin; channels are whole numbers 0 to 255.
+class _Sums:
+    """Hold each channel's sum per bin; channels are whole numbers 0 to 255.
 
     Two channels go through one bincount where their sums cannot meet.
     """
-    packs = bins.size * 255 < PACK
-    found: list[F64] = []
-    for index in range(0, len(channels), 2):
-        pair = channels[index : index + 2]
-        if len(pair) == 1 or not packs:
-            for part in pair:
-                weights: F64 = np.broadcast_to(part, bins.shape).astype(np.float64)
-                found.append(np.bincount(bins, weights, size).astype(np.float64))
-            continue
-        packed = np.multiply(pair[1], PACK, dtype=np.float64) + pair[0]
-        total = np.bincount(bins, packed, size)
-        upper = np.floor(total * (1.0 / PACK))
-        found += [total - upper * PACK, upper]
-    return found
+
+    def __init__(self, channels: Sequence[U8 | F32 | float], bins: Index, size: int) -> None:
+        """Sum up; the first channel is the count."""
+        self._channel_count = len(channels)
+        self._packs = bins.size * 255 < PACK
+        self._totals: list[F64] = []
+        stride = 2 if self._packs else 1
+        for index in range(0, len(channels), stride):
+            weights: F64 = np.empty(bins.shape, dtype=np.float64)
+            weights[:] = channels[index]
+            if index + 1 < len(channels) and self._packs:
+                weights += np.multiply(channels[index + 1], PACK, dtype=np.float64)
+            self._totals.append(np.bincount(bins, weights, size).astype(np.float64, copy=False))
+
+    def occupied_pairs(self) -> Index:
+        """Return the pairs of bins (2 i, 2 i + 1) into which anything fell."""
+        return np.flatnonzero(self._totals[0][0::2] + self._totals[0][1::2])
+
+    def take(self, bins: Index) -> list[F64]:
+        """Return each channel's sum in some bins."""
+        found: list[F64] = []
+        for total in self._totals:
+            taken = total.take(bins)
+            upper = np.floor(taken * (1.0 / PACK)) if self._packs else np.zeros(0)
+            found += [taken - upper * PACK, upper] if self._packs else [taken]
+        return found[: self._channel_count]
