@@ -39,7 +39,7 @@ def test_train_evaluate_export(trained, recipe_file, data, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("command", "rest", "message"),
     [
-        ("evaluate", ("--model", "none.onnx"), "none.onnx does not exist"),
+        ("evaluate", ("--model", "none.onnx"), "there is no model 'none.onnx'"),
         ("evaluate", ("--model", "none.safetensors"), "train first"),
         ("export", ("--weights", "none.safetensors", "--out", "x"), "train first"),
         ("train", ("--out", "x", "--pretrained", "none.npz"), "none.npz do not exist"),

@@ -16,19 +16,10 @@ from terrain_training.parity import ModelScores
 from terrain_training.recipe import Recipe
 
 
-@dataclasses.dataclass(frozen=True)
-class ExportFacts:
-    """Hold what is known of an export beside the recipe."""
-
-    split: ClockSplit
-    scored: ModelScores
-    temperature: float
-    rounding_changed: float
-    """Share of the clear pixels that rounding the weights to bfloat16 changed."""
-
-
-def make_card(recipe: Recipe, model: Path, *, facts: ExportFacts) -> ModelCard:
-    """Return the card of an ONNX file."""
+def unscored_card(
+    recipe: Recipe, model: Path, *, split: ClockSplit, temperature: float
+) -> ModelCard:
+    """Return the card of an ONNX file, without metrics."""
     return ModelCard(
         name=recipe.name,
         version=recipe.version,
@@ -38,16 +29,22 @@ def make_card(recipe: Recipe, model: Path, *, facts: ExportFacts) -> ModelCard:
         channels="grey",
         resize="stretch",
         taxonomy=ai4mars.TAXONOMY,
-        temperature=round(facts.temperature, 4),
+        temperature=round(temperature, 4),
         opset=OPSET,
-        metrics=_metrics(facts),
-        training=_training(recipe, facts.split),
+        metrics={},
+        training=_training(recipe, split),
         limits=ai4mars.LIMITS,
     )
 
 
-def _metrics(facts: ExportFacts) -> dict[str, Any]:
-    scores = facts.scored.scores
+def card_metrics(scored: ModelScores, *, rounding_changed: float) -> dict[str, Any]:
+    """Return the `metrics` of a card.
+
+    Args:
+        scored: on the validation split.
+        rounding_changed: share of the clear pixels that rounding to bfloat16 changed.
+    """
+    scores = scored.scores
     return {
         "data": f"{ai4mars.DATA}, rover-clock validation split, float32",
         "images": scores.images,
@@ -56,14 +53,14 @@ def _metrics(facts: ExportFacts) -> dict[str, Any]:
         "iou": _rounded(scores.iou),
         "precision": _rounded(scores.precision),
         "recall": _rounded(scores.recall),
-        "expected_calibration_error": round(facts.scored.calibration_error, 4),
+        "expected_calibration_error": round(scored.calibration_error, 4),
         "calibration": "temperature fitted on a sample of the pixels of the same images",
         "selection": "the epoch of the best mean IoU on the same images",
         "rounding": (
             "weights and biases are bfloat16 numbers, so that every precision computes with the "
-            f"same ones; of the clear pixels this changed {facts.rounding_changed:.6f}"
+            f"same ones; {rounding_changed:.2%} of the pixels with a clear margin changed class"
         ),
-        "parity": list(facts.scored.parity),
+        "parity": list(scored.parity),
     }
 
 

@@ -60,7 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     train_parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints")
     train_parser.add_argument("--pretrained", type=Path, help="MobileNetV2 weights, folded, .npz")
     evaluate_parser.add_argument(
-        "--model", type=Path, required=True, help=".safetensors, .onnx or an exported folder"
+        "--model",
+        type=Path,
+        required=True,
+        help=".safetensors file, exported folder, or the name of a shipped model",
     )
     evaluate_parser.add_argument("--json", type=Path, help="write the scores there too")
     export_parser.add_argument("--weights", type=Path, required=True, help=".safetensors file")

@@ -30,7 +30,7 @@ def model_readme(card: ModelCard) -> str:
         lines.append(f"| {item.name} | {item.hazard:g} | {cells} |")
     lines += [
         "",
-        f"The {metrics['rounding']}. Against ONNX Runtime in float32:",
+        f"Its {metrics['rounding']}. Against ONNX Runtime in float32:",
         "",
         "| backend | precision | images | mean IoU lost | dangerous recall lost "
         "| clear pixels changed | mask agreement |",

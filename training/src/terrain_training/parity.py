@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.segmentation_metrics import ConfusionMatrix, SegmentationScores
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
+from terrain_seg_ros.core.tensor_to_probabilities import Backend, NetworkOutput
 from terrain_seg_ros.core.types import U8
 from terrain_training.calibration import CalibrationCounts
 
@@ -27,17 +26,6 @@ CLEAR_MARGIN = 0.1
 Run = Callable[[U8], NetworkOutput]
 Batch = tuple[U8, U8]
 """Tensors (N, h, w, C) and masks (N, h, w) with 255 where unlabelled."""
-
-
-class Runner(Protocol):
-    """Be anything that runs the exported model."""
-
-    name: str
-    precision: str
-
-    def __call__(self, tensor_nhwc_u8: U8) -> NetworkOutput:
-        """Run the network on (N, h, w, C) uint8."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -106,9 +94,9 @@ def check_rounding(trained: Run, rounded: Run, images: U8) -> float:
 
 
 def score_model(
-    reference: Runner, others: Iterable[Runner], batches: Iterable[Batch], *, taxonomy: Taxonomy
+    reference: Backend, others: Iterable[Backend], batches: Iterable[Batch], *, taxonomy: Taxonomy
 ) -> ModelScores:
-    """Score an exported model over labelled images, once per runner.
+    """Score an exported model over labelled images, once per backend.
 
     Args:
         reference: float32.
@@ -118,7 +106,7 @@ def score_model(
     """
     confusion = ConfusionMatrix(taxonomy.names)
     calibration = CalibrationCounts()
-    rows = [_Comparison(runner, taxonomy) for runner in others]
+    rows = [_Comparison(backend, taxonomy) for backend in others]
     for tensors, masks in batches:
         output = _copied(reference(tensors))
         confusion.add(masks, output.mask, images=len(masks))
@@ -141,14 +129,14 @@ def batches(pairs: Sequence[tuple[U8, U8]], *, size: int = 8) -> Iterator[Batch]
 
 
 class _Comparison:
-    def __init__(self, runner: Runner, taxonomy: Taxonomy) -> None:
-        self._runner = runner
+    def __init__(self, backend: Backend, taxonomy: Taxonomy) -> None:
+        self._backend = backend
         self._confusion = ConfusionMatrix(taxonomy.names)
         self._dangerous = taxonomy.names[int(np.argmax(taxonomy.hazards()))]
         self._pixels = self._equal = self._clear = self._changed = 0
 
     def add(self, tensors: U8, masks: U8, expected: NetworkOutput) -> None:
-        given = self._runner(tensors)
+        given = self._backend(tensors)
         self._confusion.add(masks, given.mask, images=len(masks))
         equal = given.mask == expected.mask
         clear = _margin(expected.probabilities) > CLEAR_MARGIN
@@ -161,8 +149,8 @@ class _Comparison:
         own = self._confusion.scores()
         recall = (reference.recall[self._dangerous], own.recall[self._dangerous])
         return ParityRow(
-            backend=self._runner.name,
-            precision=self._runner.precision,
+            backend=self._backend.name,
+            precision=self._backend.precision,
             images=own.images,
             mean_iou_loss=round(reference.mean_iou - own.mean_iou, 6),
             dangerous_recall_loss=round((recall[0] or 0.0) - (recall[1] or 0.0), 6),

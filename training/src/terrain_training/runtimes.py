@@ -1,19 +1,20 @@
-"""The runtimes at a chosen precision, to compare an exported model with itself."""
+"""What runs a network: torch before the export, the vehicle's own backends after it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import onnxruntime
-import openvino
 import torch
 
-from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
+from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.core.tensor_to_probabilities import Backend, NetworkOutput
 from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.inference.backend_options import BackendOptions
+from terrain_seg_ros.inference.loaded_model import LoadedModel
+from terrain_seg_ros.inference.onnx_contract import check_onnx
+from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
+from terrain_seg_ros.inference.openvino_backend import OpenVinoBackend, usable_precisions
 from terrain_training.onnx_graph import DeployedNetwork
-
-_NAMES = ("mask", "confidence", "probabilities")
 
 
 class TorchFloat32:
@@ -32,41 +33,28 @@ class TorchFloat32:
             outputs = self._network(torch.from_numpy(tensor_nhwc_u8))
         return NetworkOutput(*(output.numpy() for output in outputs))
 
-
-class OnnxRuntimeFloat32:
-    """Run a model in ONNX Runtime on the CPU, in float32."""
-
-    name = "onnxruntime"
-    precision = "fp32"
-
-    def __init__(self, path: Path) -> None:
-        """Load the model."""
-        self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-
-    def __call__(self, tensor_nhwc_u8: U8) -> NetworkOutput:
-        """Run the network on (N, h, w, C) uint8."""
-        return NetworkOutput(*self._session.run(list(_NAMES), {"image": tensor_nhwc_u8}))
+    def close(self) -> None:
+        """Do nothing; torch holds no device here."""
 
 
-class OpenVino:
-    """Run a model in OpenVINO on the CPU, in float32 or bfloat16."""
+def unscored_model(path: Path, card: ModelCard) -> LoadedModel:
+    """Return a model without a golden image, as the backends take it.
 
-    name = "openvino"
-
-    def __init__(self, path: Path, *, precision: str) -> None:
-        """Compile the model; `precision` is fp32 or bf16."""
-        self.precision = precision
-        core = openvino.Core()
-        hint = {"fp32": "f32", "bf16": "bf16"}[precision]
-        self._compiled = core.compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": hint})
-
-    def __call__(self, tensor_nhwc_u8: U8) -> NetworkOutput:
-        """Run the network on (N, h, w, C) uint8."""
-        result = self._compiled({"image": tensor_nhwc_u8})
-        return NetworkOutput(*(np.asarray(result[name]) for name in _NAMES))
+    Raises:
+        ModelError: card and file contradict each other.
+    """
+    data = path.read_bytes()
+    check_onnx(data, card, source=str(path))
+    return LoadedModel(card=card, onnx_path=path, onnx_bytes=data, golden=None)
 
 
-def computes_in_bf16() -> bool:
-    """Say whether OpenVINO chooses bfloat16 by itself on this CPU."""
-    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return "BF16" in capabilities
+def reference_backend(model: LoadedModel) -> Backend:
+    """Return ONNX Runtime in float32, what everything else is compared with."""
+    return OnnxRuntimeBackend(model, BackendOptions(torch.get_num_threads(), "fp32"))
+
+
+def openvino_backends(model: LoadedModel) -> list[Backend]:
+    """Return OpenVINO in float32 and in each lower precision of this machine."""
+    lower = [name for name in usable_precisions() if name != "fp32"]
+    threads = torch.get_num_threads()
+    return [OpenVinoBackend(model, BackendOptions(threads, name)) for name in ("fp32", *lower)]

@@ -33,8 +33,8 @@ LIMITS = (
     "Labels end about 30 m from the rover; farther ground was never scored.",
     "Trained on one kind of camera, the grey NavCam of Curiosity at 256 x 256 pixels, and on one "
     "place, Gale crater. Other cameras, colour and other sites will score lower.",
-    "Big rocks are rare (under 1 % of the labelled pixels) and small ones carry no label: their "
-    "recall is the weakest figure, and a missed rock is possible at any confidence.",
+    "Big rocks are rare (under 1 % of the labelled pixels): their recall is the weakest figure, "
+    "and a missed rock is possible at any confidence. Small rocks are no class of their own.",
     "Not for the Moon or the Earth.",
     "The hazards are starting values for a rover of Curiosity's kind, not measurements.",
 )
