@@ -18,8 +18,8 @@ from terrain_seg_ros.core.types import F32, F64, U8, GroundPatch, Reason, Transf
 Plane = Literal["vehicle_plane", "gravity_plane"]
 Kept = TypeVar("Kept")
 MAX_CACHED_VIEWS = 16
-MAX_FILL = 16
-"""At most so many fill points on either side of a pixel."""
+MAX_FILL = 32
+"""At most so many points stand for one pixel."""
 MIN_SLOPE = 1e-6
 """Rays that fall less than this per metre meet no ground."""
 SAME_TRANSLATION_M = 1e-6
@@ -351,17 +351,19 @@ def _fill(
     *,
     cell_m: float,
 ) -> _Fill:
-    """Spread points evenly, along the ray, over half the spacing to either side of a pixel."""
+    """Spread points evenly, along the ray, over half the spacing to either side of a pixel.
+
+    The pixel itself is one of them; where their number is even, the farther side has one more.
+    """
     pixel = np.flatnonzero(spacing_m > cell_m)
     x_m, y_m, gap_m = (part.ravel().take(pixel) for part in (*offsets_m, spacing_m))
-    count = np.minimum(np.ceil((gap_m / np.float32(cell_m) - 1.0) / 2.0), MAX_FILL)
-    step = gap_m / ((2.0 * count + 1.0) * np.hypot(x_m, y_m))
+    count = np.minimum(np.ceil(gap_m / np.float32(cell_m)), MAX_FILL)
+    step = gap_m / (count * np.hypot(x_m, y_m))
     owners, scales = [], []
-    for index in range(1, int(count.max(initial=0.0)) + 1):
+    for index in range(2, int(count.max(initial=1.0)) + 1):
         some = np.flatnonzero(count >= index)
-        for side in (-index, index):
-            owners.append(some)
-            scales.append(1.0 + side * step.take(some))
+        owners.append(some)
+        scales.append(1.0 + (index // 2 if index % 2 == 0 else -(index // 2)) * step.take(some))
     if not owners:
         return _Fill(pixel[:0], x_m[:0], y_m[:0])
     owner, scale = np.concatenate(owners), np.concatenate(scales)
