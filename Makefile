@@ -65,7 +65,8 @@ bench: .venv/.runtime  ## measure every backend that is installed
 coverage: .venv/.dev  ## run the tests with branch coverage
 	@.venv/bin/python -m pytest --cov=terrain_seg_ros --cov-branch --cov-report=term-missing:skip-covered $(ARGS)
 
-readme: .venv/.dev  ## write the README's tables again from the code
+readme: .venv/.dev  ## draw the picture and write the tables of the README again
+	@.venv/bin/python tests/house/render_picture.py
 	@.venv/bin/python tests/house/render_readme.py
 
 clean:  ## remove what the other targets made
