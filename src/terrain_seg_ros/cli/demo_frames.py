@@ -46,13 +46,13 @@ class DemoFrame:
         """Return the labels (H, W) of AI4Mars, 255 where there is none."""
         return _read("masks", f"{self.name}.png", cv2.IMREAD_UNCHANGED)
 
-    def base_T_camera(self) -> Transform:
+    def mounting(self) -> Transform:
         """Return the assumed mounting of the optical frame: on a mast, looking ahead and down."""
         body_T_optical = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
         rotation = rotation_from_rpy(0.0, self.pitch_rad, 0.0) @ body_T_optical
         return Transform(rotation, np.array([0.0, 0.0, CAMERA_HEIGHT_M]))
 
-    def odom_T_base(self) -> Transform:
+    def place(self) -> Transform:
         """Return the place where the vehicle stands for this picture."""
         return Transform(np.eye(3), np.array([self.index * APART_M, 0.0, 0.0]))
 

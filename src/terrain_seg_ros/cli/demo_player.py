@@ -41,9 +41,7 @@ class Player:
     def __init__(self, participant: Participant) -> None:
         """Make the writers."""
         self._writers = {
-            name: Writer(
-                participant, topic(name), dds_name=dds_topic_name(name, NAMESPACE)
-            )
+            name: Writer(participant, topic(name), dds_name=dds_topic_name(name, NAMESPACE))
             for name in ("image", "camera_info", "/tf")
         }
 
@@ -65,8 +63,8 @@ class Player:
         header = make_header(message_class, stamp_ns, CAMERA_FRAME)
         camera = demo_camera(pixels.shape[1], pixels.shape[0])
         places = [
-            StampedTransform(GRID_FRAME, BASE_FRAME, stamp_ns, frame.odom_T_base()),
-            StampedTransform(BASE_FRAME, CAMERA_FRAME, stamp_ns, frame.base_T_camera()),
+            StampedTransform(GRID_FRAME, BASE_FRAME, stamp_ns, frame.place()),
+            StampedTransform(BASE_FRAME, CAMERA_FRAME, stamp_ns, frame.mounting()),
         ]
         self._writers["/tf"].write(encode_transforms(message_class, places))
         self._writers["camera_info"].write(encode_camera_info(message_class, camera, header))

@@ -1,0 +1,209 @@
+"""Turn the demo's bag into pictures and one page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.highlevel import AnyReader
+
+from terrain_seg_ros.cli.demo_frames import APART_M, HOLD, DemoFrame, demo_frames
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.mask_to_picture import color_mask, overlay
+from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.inference.model_store import load_card
+from terrain_seg_ros.messages.grid_message import GridValues, decode_grid
+from terrain_seg_ros.messages.header_message import stamp_ns
+from terrain_seg_ros.messages.image_message import decode_image
+from terrain_seg_ros.report.page import Page, Row, Section, render_page
+from terrain_seg_ros.report.pictures import (
+    brightened,
+    confidence_picture,
+    grid_legend,
+    grid_picture,
+    sheet,
+)
+
+PICTURE_TOPICS = ("mask", "confidence", "hazard_grid", "hazard_reason")
+GRID_SIDE_PX = 384
+NOTES = (
+    "The frames carry no poses: mounting (mast 1.9 m high, pitch as given per picture), flat "
+    "ground and so all distances are assumed. Every picture is taken as a place of its own, the "
+    "vehicle stands there for six camera images, and the grid starts anew at the next.",
+    "Sky and rover hardware are unlabelled in the training data. The network gives them some "
+    "ground class; what lies above the horizon never reaches the grid, rover hardware does.",
+    "The labels shown for comparison are AI4Mars's crowd-sourced ones; white is unlabelled.",
+    "Big rocks are rare in the training data and often missed. Do not steer by this model alone.",
+    "Images: NASA/JPL-Caltech. Labels: AI4Mars (Swan et al., 2021).",
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """Hold what was written, and the share of each class over all pictures."""
+
+    paths: dict[str, Path]
+    shares: dict[str, float]
+
+
+@dataclass
+class _Shown:
+    """Hold what the bag says of one picture, from the last camera image of it."""
+
+    mask: U8 | None = None
+    confidence: U8 | None = None
+    cost: GridValues | None = None
+    reason: GridValues | None = None
+    seen: set[int] = field(default_factory=set)
+
+
+def write_report(bag: Path, summary: dict[str, Any], *, model: str, out: Path) -> Made:
+    """Write overlays, the grids' picture and the page.
+
+    Args:
+        bag: what the recorder wrote.
+        summary: what the node says of its work.
+        model: its name or path, for the classes.
+        out: folder.
+
+    Raises:
+        ConfigError: the bag lacks the node's answers.
+    """
+    frames = demo_frames()
+    card = load_card(model)
+    shown = _read(bag, frames)
+    folder = out / "overlays"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows: dict[str, list[Row]] = {}
+    grids = []
+    for frame, item in zip(frames, shown):
+        pictures = _pictures(frame, item, card)
+        _write(folder / f"{frame.index:02d}_{frame.name}.png", pictures["overlay"])
+        grids.append(pictures["grid"])
+        caption = f"{frame.name}, assumed pitch {np.degrees(frame.pitch_rad):.0f}°"
+        rows.setdefault(frame.scene, []).append(Row(caption, pictures))
+    _write(out / "grids.png", sheet(grids, columns=6))
+    shares = _shares(shown, card)
+    page = _page(card, summary, rows, shares)
+    (out / "index.html").write_text(render_page(page), encoding="utf-8")
+    paths = {"page": out / "index.html", "overlays": folder, "grids": out / "grids.png"}
+    return Made(paths, shares)
+
+
+def _read(bag: Path, frames: list[DemoFrame]) -> list[_Shown]:
+    """Return what the bag says, told apart by the place where the grid stands."""
+    by_stamp: dict[int, dict[str, Any]] = {}
+    for name, message in _messages(bag):
+        by_stamp.setdefault(stamp_ns(message.header), {})[name] = message
+    shown = [_Shown() for _ in frames]
+    for stamp in sorted(by_stamp):
+        parts = by_stamp[stamp]
+        if set(parts) != set(PICTURE_TOPICS):
+            continue
+        cost = decode_grid(parts["hazard_grid"])
+        index = round((cost.origin_x_m + cost.values.shape[1] * cost.resolution_m / 2) / APART_M)
+        item = shown[index]
+        item.cost, item.reason = cost, decode_grid(parts["hazard_reason"])
+        item.mask = decode_image(parts["mask"]).pixels
+        item.confidence = decode_image(parts["confidence"]).pixels
+        item.seen.add(stamp)
+    missing = [frame.name for frame, item in zip(frames, shown) if item.mask is None]
+    if missing:
+        raise ConfigError(
+            f"{bag} lacks the node's answer to {len(missing)} of {len(frames)} pictures, first "
+            f"{missing[0]}; the machine was too busy, try again"
+        )
+    return shown
+
+
+def _messages(bag: Path) -> Iterator[tuple[str, Any]]:
+    with AnyReader([bag]) as reader:
+        wanted = [c for c in reader.connections if c.topic.rsplit("/", 1)[-1] in PICTURE_TOPICS]
+        for connection, _, data in reader.messages(connections=wanted):
+            name = connection.topic.rsplit("/", 1)[-1]
+            yield name, reader.deserialize(data, connection.msgtype)
+
+
+def _pictures(frame: DemoFrame, item: _Shown, card: ModelCard) -> dict[str, U8]:
+    assert item.mask is not None and item.confidence is not None  # noqa: S101
+    assert item.cost is not None and item.reason is not None  # noqa: S101
+    pixels = brightened(frame.pixels())
+    truth = color_mask(frame.truth(), card.taxonomy)
+    truth[frame.truth() >= len(card.taxonomy)] = 255
+    x_m = frame.index * APART_M
+    cells = item.cost.resolution_m
+    vehicle = (-item.cost.origin_y_m / cells, (x_m - item.cost.origin_x_m) / cells)
+    return {
+        "image": cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB),  # type: ignore[dict-item]
+        "overlay": overlay(pixels, item.mask, card.taxonomy, alpha=0.45),
+        "label (AI4Mars)": truth,
+        "confidence": confidence_picture(item.confidence),
+        "grid": grid_picture(
+            item.cost.values,
+            item.reason.values.astype(np.uint8),
+            resolution_m=cells,
+            vehicle_row_col=vehicle,
+            side_px=GRID_SIDE_PX,
+        ),
+    }
+
+
+def _shares(shown: list[_Shown], card: ModelCard) -> dict[str, float]:
+    counts: NDArray[np.int64] = np.zeros(256, dtype=np.int64)
+    for item in shown:
+        if item.mask is not None:
+            counts += np.bincount(item.mask.ravel(), minlength=256)
+    total = max(1, int(counts.sum()))
+    return {entry.name: float(counts[entry.id] / total) for entry in card.taxonomy}
+
+
+def _page(
+    card: ModelCard, summary: dict[str, Any], rows: dict[str, list[Row]], shares: dict[str, float]
+) -> Page:
+    latency = summary["latency_ms"]
+    total = latency.get("total", {})
+    facts = {
+        "model": summary["model"],
+        "backend": f"{summary['backend']} {summary['precision']}",
+        "frames in / out": f"{summary['images_in']} / {summary['images_out']}",
+        "dropped": str(sum(summary["dropped"].values())),
+        "refused": str(sum(summary["refused"].values())),
+        "node, median": f"{total.get('p50', 0.0):.1f} ms",
+    }
+    stages = [
+        [stage, *(f"{item[key]:.2f}" for key in ("p50", "p90", "p99"))]
+        for stage, item in latency.items()
+    ]
+    share_rows = [[name, f"{value:.1%}"] for name, value in shares.items()]
+    return Page(
+        title="Mars through terrain_seg_ros",
+        lead=(
+            "Real Curiosity NavCam images, played as camera topics on a DDS bus, segmented by the "
+            f"live node and projected onto the ground. Each is held for {HOLD} camera images."
+        ),
+        facts=facts,
+        legends={
+            "terrain": [(entry.name, entry.color_rgb) for entry in card.taxonomy],
+            "grid": grid_legend()[:8],
+        },
+        tables={
+            "Latency per stage": (["stage", "p50 ms", "p90 ms", "p99 ms"], stages),
+            "Share of all pixels": (["class", "share"], share_rows),
+        },
+        notes=NOTES,
+        sections=[
+            Section(scene, f"{len(items)} pictures of one drive, by rover clock", items)
+            for scene, items in rows.items()
+        ],
+    )
+
+
+def _write(path: Path, pixels: U8) -> None:
+    if not cv2.imwrite(str(path), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)):
+        raise ConfigError(f"{path} cannot be written; check the folder")
