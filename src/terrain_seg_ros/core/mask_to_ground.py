@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
+from terrain_seg_ros.core.ground_plane import (
+    PixelRays,
+    PlaneView,
+    Reach,
+    intersect_plane,
+    trace_rays,
+)
 from terrain_seg_ros.core.image_to_tensor import TensorGeometry
-from terrain_seg_ros.core.types import F32, F64, U8, GroundPatch, Reason, Transform
+from terrain_seg_ros.core.types import F32, F64, GroundPatch, Reason, Transform
 
 Plane = Literal["vehicle_plane", "gravity_plane"]
 Kept = TypeVar("Kept")
 MAX_CACHED_VIEWS = 16
-MAX_FILL = 32
-"""At most so many points stand for one pixel."""
-MIN_SLOPE = 1e-6
-"""Rays that fall less than this per metre meet no ground."""
-SAME_TRANSLATION_M = 1e-6
-SAME_ROTATION = 1e-7
-"""A mounting that changed by less is the same: at 100 m this is a hundredth of a millimetre."""
 
 
 @dataclass(frozen=True)
@@ -79,55 +79,11 @@ class GroundView(GroundPatch):
 
 @dataclass(frozen=True)
 class _Key:
-    """Name a set of pixels.
-
-    `sample` is how many of them, per side, one of the network's pixels covers; `cell_m` the
-    spacing to fill to, infinite for no fill points.
-    """
+    """Name a set of pixels and how far they are trusted."""
 
     camera: CameraModel
     geometry: TensorGeometry
-    sample: float
-    cell_m: float
-
-
-@dataclass(frozen=True)
-class _Rays:
-    """Hold the rays of every pixel of one geometry, (h, w) each, optical frame with z = 1."""
-
-    x: F32
-    y: F32
-    length: F32
-    spacing_rad: F32
-
-
-@dataclass(frozen=True)
-class _Fill:
-    """Hold the fill points (N,) in the plane's frame."""
-
-    pixel: NDArray[np.intp]
-    x_m: F32
-    y_m: F32
-
-
-@dataclass(frozen=True)
-class _PlaneView:
-    """Hold where rays meet the plane, in the plane's own frame, for one mounting."""
-
-    rotation: F64
-    translation_m: F64
-    x_m: F32
-    y_m: F32
-    depth_m: F32
-    range_m: F32
-    reason: U8
-    fill: _Fill
-
-    def fits(self, rotation: F64, translation_m: F64) -> bool:
-        return bool(
-            np.abs(rotation - self.rotation).max() < SAME_ROTATION
-            and np.abs(translation_m - self.translation_m).max() < SAME_TRANSLATION_M
-        )
+    reach: Reach
 
 
 class GroundProjector:
@@ -137,9 +93,9 @@ class GroundProjector:
         """Start with nothing kept; the views will be filled for cells of this size."""
         self._settings = settings
         self._cell_m = cell_m
-        self._rays: OrderedDict[_Key, _Rays] = OrderedDict()
-        self._views: OrderedDict[_Key, _PlaneView] = OrderedDict()
-        self._points: OrderedDict[_Key, tuple[_PlaneView, F32]] = OrderedDict()
+        self._rays: OrderedDict[_Key, PixelRays] = OrderedDict()
+        self._views: OrderedDict[_Key, PlaneView] = OrderedDict()
+        self._points: OrderedDict[_Key, tuple[PlaneView, F32]] = OrderedDict()
 
     def apply_settings(self, settings: GroundSettings, *, cell_m: float) -> None:
         """Use other settings from now on; rays are kept."""
@@ -173,7 +129,7 @@ class GroundProjector:
         camera.check_image(geometry.image_width_px, geometry.image_height_px)
         rotation, anchor_m = self._plane(grid_T_base)
         mounting = _relative(rotation, anchor_m, grid_T_camera)
-        view = self._view(_Key(camera, geometry, 1.0, self._cell_m), mounting)
+        view = self._view(_Key(camera, geometry, self._reach(1.0, self._cell_m)), mounting)
         axes = rotation.astype(np.float32)
         local = [axes[row, 0] * view.x_m + axes[row, 1] * view.y_m for row in range(3)]
         x_m, y_m, z_m = (part + np.float32(at) for part, at in zip(local, anchor_m))
@@ -195,28 +151,31 @@ class GroundProjector:
     def points_optical(
         self,
         camera: CameraModel,
-        height: int,
-        width: int,
+        geometry: TensorGeometry,
+        *,
+        height_px: int,
+        width_px: int,
         grid_T_camera: Transform,
         grid_T_base: Transform,
-        *,
-        geometry: TensorGeometry | None = None,
     ) -> F32:
         """Return one ground point per pixel (height, width, 3), optical frame, read-only.
 
         The pixels cover the whole image, so a smaller height and width decimate it. NaN where
-        there is no ground or it is too far. With the network's geometry the trusted ground
-        sample distance is that of its pixels, as in the grid, else that of these pixels.
+        there is no ground or it is too far: trust ends where it does for the network's pixels,
+        whose geometry is given.
 
         Raises:
-            GeometryError: the camera is below the plane.
+            GeometryError: the size is empty, or the camera is below the plane.
         """
-        whole = _whole_image(camera, height, width)
-        sample = 1.0
-        if geometry is not None:
-            sample = max(geometry.scale_x / whole.scale_x, geometry.scale_y / whole.scale_y)
+        if height_px < 1 or width_px < 1:
+            raise GeometryError(
+                f"points are wanted at {width_px} x {height_px} px, expected at least 1 x 1; "
+                "check points_decimation"
+            )
+        whole = _whole_image(camera, height_px, width_px)
+        finer = max(geometry.scale_x / whole.scale_x, geometry.scale_y / whole.scale_y)
         rotation, anchor_m = self._plane(grid_T_base)
-        key = _Key(camera, whole, sample, math.inf)
+        key = _Key(camera, whole, self._reach(finer, math.inf))
         view = self._view(key, _relative(rotation, anchor_m, grid_T_camera))
         kept = self._points.get(key)
         if kept is not None and kept[0] is view:
@@ -237,15 +196,20 @@ class GroundProjector:
             rotation = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
         return rotation, grid_T_base.translation_m + rotation[:, 2] * self._settings.plane_height_m
 
-    def _view(self, key: _Key, mounting: tuple[F64, F64]) -> _PlaneView:
+    def _reach(self, finer: float, cell_m: float) -> Reach:
+        """Return the reach of pixels that are so many times finer than the network's."""
+        settings = self._settings
+        return Reach(settings.max_range_m, settings.max_ground_sample_m / finer, cell_m)
+
+    def _view(self, key: _Key, mounting: tuple[F64, F64]) -> PlaneView:
         view = self._views.get(key)
         if view is None or not view.fits(*mounting):
-            view = _intersect(self._rays_of(key), mounting, self._settings, key)
+            view = intersect_plane(self._rays_of(key), mounting, key.reach)
         _keep(self._views, key, view)
         return view
 
-    def _rays_of(self, key: _Key) -> _Rays:
-        rays = self._rays.get(key) or _trace(key.camera, key.geometry)
+    def _rays_of(self, key: _Key) -> PixelRays:
+        rays = self._rays.get(key) or trace_rays(key.camera, key.geometry)
         _keep(self._rays, key, rays)
         return rays
 
@@ -270,105 +234,9 @@ def _whole_image(camera: CameraModel, height_px: int, width_px: int) -> TensorGe
     )
 
 
-def _trace(camera: CameraModel, geometry: TensorGeometry) -> _Rays:
-    """Return the rays of the pixels; those that lie outside the image have NaN."""
-    u = (np.arange(geometry.width_px) + 0.5) * geometry.scale_x + geometry.offset_x_px - 0.5
-    v = (np.arange(geometry.height_px) + 0.5) * geometry.scale_y + geometry.offset_y_px - 0.5
-    u = np.where((u > -0.5) & (u < geometry.image_width_px - 0.5), u, np.nan)
-    v = np.where((v > -0.5) & (v < geometry.image_height_px - 0.5), v, np.nan)
-    grid_u, grid_v = np.meshgrid(u, v)
-    rays = camera.rays(grid_u, grid_v).reshape(*grid_u.shape, 3)
-    rays[np.isnan(rays).any(axis=-1)] = np.nan
-    length = np.linalg.norm(rays, axis=-1)
-    unit = rays / length[..., np.newaxis]
-    spacing_rad = np.fmax(_spacing(unit, 0), _spacing(unit, 1))
-    x, y, length, spacing_rad = (
-        part.astype(np.float32) for part in (rays[..., 0], rays[..., 1], length, spacing_rad)
-    )
-    return _Rays(x, y, length, spacing_rad)
-
-
-def _spacing(unit: F64, axis: int) -> F64:
-    """Return the angle between neighbours along an axis; 0 where there are none."""
-    if unit.shape[axis] < 2:
-        return np.zeros(unit.shape[:2])
-    steps = np.linalg.norm(np.diff(unit, axis=axis), axis=-1)
-    gap = np.full_like(steps.take([0], axis=axis), np.nan)
-    sides = [np.concatenate(pair, axis=axis) for pair in ((gap, steps), (steps, gap))]
-    widest: F64 = np.nan_to_num(np.fmax(*sides), nan=0.0)
-    return widest
-
-
 def _relative(rotation: F64, anchor_m: F64, grid_T_camera: Transform) -> tuple[F64, F64]:
     """Return plane_T_camera; differences are taken before products, exact far from the origin."""
     return (
         rotation.T @ grid_T_camera.rotation,
         rotation.T @ (grid_T_camera.translation_m - anchor_m),
-    )
-
-
-def _intersect(
-    rays: _Rays, mounting: tuple[F64, F64], settings: GroundSettings, key: _Key
-) -> _PlaneView:
-    rotation, translation_m = mounting
-    height_m = float(translation_m[2])
-    if height_m <= 0.0:
-        raise GeometryError(
-            f"camera is {-height_m:.3f} m below the ground plane; check plane_height_m "
-            f"({settings.plane_height_m}), the mounting and the optical frame"
-        )
-    axes = rotation.astype(np.float32)
-    along = [axes[row, 0] * rays.x + axes[row, 1] * rays.y + axes[row, 2] for row in range(3)]
-    falls = along[2] < -MIN_SLOPE * rays.length
-    depth_m: F32 = np.full_like(rays.x, np.nan)
-    np.divide(np.float32(-height_m), along[2], out=depth_m, where=falls)
-    range_m = depth_m * rays.length
-    spacing_m = range_m * range_m * rays.spacing_rad * np.float32(key.sample / height_m)
-    reason: U8 = np.full(falls.shape, Reason.OUTSIDE_VIEW, dtype=np.uint8)
-    near = (range_m <= settings.max_range_m) & (spacing_m <= settings.max_ground_sample_m)
-    reason[falls] = Reason.TOO_FAR
-    reason[near] = Reason.OBSERVED
-    for shared in (range_m, reason):
-        shared.setflags(write=False)
-    offsets_m = (depth_m * along[0], depth_m * along[1])
-    foot_m = (np.float32(translation_m[0]), np.float32(translation_m[1]))
-    return _PlaneView(
-        rotation=rotation,
-        translation_m=translation_m,
-        x_m=offsets_m[0] + foot_m[0],
-        y_m=offsets_m[1] + foot_m[1],
-        depth_m=depth_m,
-        range_m=range_m,
-        reason=reason,
-        fill=_fill(offsets_m, foot_m, np.where(near, spacing_m, 0.0), cell_m=key.cell_m),
-    )
-
-
-def _fill(
-    offsets_m: tuple[F32, F32],
-    foot_m: tuple[np.float32, np.float32],
-    spacing_m: F32,
-    *,
-    cell_m: float,
-) -> _Fill:
-    """Spread points evenly, along the ray, over half the spacing to either side of a pixel.
-
-    The pixel itself is one of them; where their number is even, the farther side has one more.
-    """
-    pixel = np.flatnonzero(spacing_m > cell_m)
-    x_m, y_m, gap_m = (part.ravel().take(pixel) for part in (*offsets_m, spacing_m))
-    count = np.minimum(np.ceil(gap_m / np.float32(cell_m)), MAX_FILL)
-    step = gap_m / (count * np.hypot(x_m, y_m))
-    owners, scales = [], []
-    for index in range(2, int(count.max(initial=1.0)) + 1):
-        some = np.flatnonzero(count >= index)
-        owners.append(some)
-        scales.append(1.0 + (index // 2 if index % 2 == 0 else -(index // 2)) * step.take(some))
-    if not owners:
-        return _Fill(pixel[:0], x_m[:0], y_m[:0])
-    owner, scale = np.concatenate(owners), np.concatenate(scales)
-    return _Fill(
-        pixel.take(owner),
-        x_m.take(owner) * scale + foot_m[0],
-        y_m.take(owner) * scale + foot_m[1],
     )

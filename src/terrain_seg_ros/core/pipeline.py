@@ -206,7 +206,12 @@ class Pipeline:
         """
         camera.check_image(step.geometry.image_width_px, step.geometry.image_height_px)
         return self._projector.points_optical(
-            camera, height_px, width_px, grid_T_camera, grid_T_base, geometry=step.geometry
+            camera,
+            step.geometry,
+            height_px=height_px,
+            width_px=width_px,
+            grid_T_camera=grid_T_camera,
+            grid_T_base=grid_T_base,
         )
 
     def reset_grid(self) -> None:

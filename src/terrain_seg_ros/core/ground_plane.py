@@ -1,0 +1,187 @@
+"""Where the rays of pixels meet a plane, in the plane's own frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrain_seg_ros.core.camera import CameraModel
+from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.image_to_tensor import TensorGeometry
+from terrain_seg_ros.core.types import F32, F64, U8, Reason
+
+MAX_FILL = 32
+"""At most so many points stand for one pixel."""
+MIN_DISTANCE_M = 1e-6
+"""Right below the camera no direction is farther."""
+MIN_SLOPE = 1e-6
+"""Rays that fall less than this per metre meet no ground."""
+SAME_TRANSLATION_M = 1e-6
+SAME_ROTATION = 1e-7
+"""A mounting that changed by less is the same: at 100 m this is a hundredth of a millimetre."""
+
+
+@dataclass(frozen=True)
+class PixelRays:
+    """Hold the rays of every pixel of one geometry, (h, w) each, optical frame with z = 1."""
+
+    x: F32
+    y: F32
+    length: F32
+    spacing_rad: F32
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Hold how far a plane is trusted, and the spacing to which it is filled.
+
+    Pixels farther than `max_range_m` from the camera, or `max_spacing_m` from their neighbours
+    on the ground, are too far. An infinite `cell_m` means no fill points.
+    """
+
+    max_range_m: float
+    max_spacing_m: float
+    cell_m: float
+
+
+@dataclass(frozen=True)
+class FillPoints:
+    """Hold points (N,) in the plane's frame, and the flat index of the pixel of each."""
+
+    pixel: NDArray[np.intp]
+    x_m: F32
+    y_m: F32
+
+
+@dataclass(frozen=True)
+class PlaneView:
+    """Hold where rays meet the plane z = 0 of the plane's own frame, for one mounting.
+
+    `rotation` and `translation_m` are plane_T_camera; `depth_m` is along the optical axis,
+    `range_m` along the ray. Arrays (h, w), NaN where there is no ground.
+    """
+
+    rotation: F64
+    translation_m: F64
+    x_m: F32
+    y_m: F32
+    depth_m: F32
+    range_m: F32
+    reason: U8
+    fill: FillPoints
+
+    def fits(self, rotation: F64, translation_m: F64) -> bool:
+        """Return whether a mounting is the one that this view was made for."""
+        return bool(
+            np.abs(rotation - self.rotation).max() < SAME_ROTATION
+            and np.abs(translation_m - self.translation_m).max() < SAME_TRANSLATION_M
+        )
+
+
+def trace_rays(camera: CameraModel, geometry: TensorGeometry) -> PixelRays:
+    """Return the rays of the pixels; those that lie outside the image have NaN."""
+    u = (np.arange(geometry.width_px) + 0.5) * geometry.scale_x + geometry.offset_x_px - 0.5
+    v = (np.arange(geometry.height_px) + 0.5) * geometry.scale_y + geometry.offset_y_px - 0.5
+    u = np.where((u > -0.5) & (u < geometry.image_width_px - 0.5), u, np.nan)
+    v = np.where((v > -0.5) & (v < geometry.image_height_px - 0.5), v, np.nan)
+    grid_u, grid_v = np.meshgrid(u, v)
+    rays = camera.rays(grid_u, grid_v).reshape(*grid_u.shape, 3)
+    rays[np.isnan(rays).any(axis=-1)] = np.nan
+    length = np.linalg.norm(rays, axis=-1)
+    unit = rays / length[..., np.newaxis]
+    spacing_rad = np.fmax(_spacing(unit, 0), _spacing(unit, 1))
+    x, y, length, spacing_rad = (
+        part.astype(np.float32) for part in (rays[..., 0], rays[..., 1], length, spacing_rad)
+    )
+    return PixelRays(x, y, length, spacing_rad)
+
+
+def _spacing(unit: F64, axis: int) -> F64:
+    """Return the angle between neighbours along an axis; 0 where there are none."""
+    if unit.shape[axis] < 2:
+        return np.zeros(unit.shape[:2])
+    steps = np.linalg.norm(np.diff(unit, axis=axis), axis=-1)
+    gap = np.full_like(steps.take([0], axis=axis), np.nan)
+    sides = [np.concatenate(pair, axis=axis) for pair in ((gap, steps), (steps, gap))]
+    widest: F64 = np.nan_to_num(np.fmax(*sides), nan=0.0)
+    return widest
+
+
+def intersect_plane(rays: PixelRays, mounting: tuple[F64, F64], reach: Reach) -> PlaneView:
+    """Return where rays meet the plane z = 0.
+
+    The spacing of neighbours on the ground is range^2 x their angle / the camera's height: the
+    footprint of a pixel, drawn out by the grazing angle.
+
+    Args:
+        rays: of the pixels, optical frame.
+        mounting: rotation and translation of plane_T_camera.
+        reach: how far to trust and what to fill.
+
+    Raises:
+        GeometryError: the camera is not above the plane.
+    """
+    rotation, translation_m = mounting
+    height_m = float(translation_m[2])
+    if height_m <= 0.0:
+        raise GeometryError(
+            f"camera is {-height_m:.3f} m below the ground plane; check plane_height_m, "
+            "the mounting and the optical frame"
+        )
+    axes = rotation.astype(np.float32)
+    along = [axes[row, 0] * rays.x + axes[row, 1] * rays.y + axes[row, 2] for row in range(3)]
+    falls = along[2] < -MIN_SLOPE * rays.length
+    depth_m: F32 = np.full_like(rays.x, np.nan)
+    np.divide(np.float32(-height_m), along[2], out=depth_m, where=falls)
+    range_m = depth_m * rays.length
+    spacing_m = range_m * range_m * rays.spacing_rad * np.float32(1.0 / height_m)
+    reason: U8 = np.full(falls.shape, Reason.OUTSIDE_VIEW, dtype=np.uint8)
+    near = (range_m <= reach.max_range_m) & (spacing_m <= reach.max_spacing_m)
+    reason[falls] = Reason.TOO_FAR
+    reason[near] = Reason.OBSERVED
+    for shared in (range_m, reason):
+        shared.setflags(write=False)
+    offsets_m = (depth_m * along[0], depth_m * along[1])
+    foot_m = (np.float32(translation_m[0]), np.float32(translation_m[1]))
+    return PlaneView(
+        rotation=rotation,
+        translation_m=translation_m,
+        x_m=offsets_m[0] + foot_m[0],
+        y_m=offsets_m[1] + foot_m[1],
+        depth_m=depth_m,
+        range_m=range_m,
+        reason=reason,
+        fill=_fill(offsets_m, foot_m, np.where(near, spacing_m, 0.0), cell_m=reach.cell_m),
+    )
+
+
+def _fill(
+    offsets_m: tuple[F32, F32],
+    foot_m: tuple[np.float32, np.float32],
+    spacing_m: F32,
+    *,
+    cell_m: float,
+) -> FillPoints:
+    """Spread points evenly, along the ray, over half the spacing to either side of a pixel.
+
+    The pixel itself is one of them; where their number is even, the farther side has one more.
+    """
+    pixel = np.flatnonzero(spacing_m > cell_m)
+    x_m, y_m, gap_m = (part.ravel().take(pixel) for part in (*offsets_m, spacing_m))
+    count = np.minimum(np.ceil(gap_m / np.float32(cell_m)), MAX_FILL)
+    step = gap_m / (count * np.maximum(np.hypot(x_m, y_m), np.float32(MIN_DISTANCE_M)))
+    owners, scales = [], []
+    for index in range(2, int(count.max(initial=1.0)) + 1):
+        some = np.flatnonzero(count >= index)
+        owners.append(some)
+        scales.append(1.0 + (index // 2 if index % 2 == 0 else -(index // 2)) * step.take(some))
+    if not owners:
+        return FillPoints(pixel[:0], x_m[:0], y_m[:0])
+    owner, scale = np.concatenate(owners), np.concatenate(scales)
+    return FillPoints(
+        pixel.take(owner),
+        x_m.take(owner) * scale + foot_m[0],
+        y_m.take(owner) * scale + foot_m[1],
+    )
