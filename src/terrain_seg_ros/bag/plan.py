@@ -1,0 +1,111 @@
+"""Decide what a replay reads from a bag, and where its own messages go."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from rosbags.interfaces import Connection
+
+from terrain_seg_ros.bag.cameras import COMPRESSED_TYPE, INFO_TYPE, RAW_TYPE, BagCamera
+from terrain_seg_ros.bag.reader import BagReader
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.messages.interfaces import Direction, TopicSpec, topic, topics
+from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.runtime.outbox import outgoing_topics
+
+NAMESPACE = "/terrain"
+LAZY_TOPICS = tuple(spec.name for spec in topics(Direction.OUT) if spec.lazy)
+_TF_TYPE = topic("/tf").type
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """Hold what to take from the bag and where to put ours.
+
+    `image_topics`: these and no others; empty finds them. `skip`: lazy topics, named as in the
+    table, that are not computed.
+    """
+
+    namespace: str = NAMESPACE
+    image_topics: Sequence[str] = ()
+    skip: Collection[str] = ()
+
+
+class Role(Enum):
+    """Say what a connection of the bag is to the replay."""
+
+    IMAGE = "image"
+    CAMERA_INFO = "camera_info"
+    TRANSFORMS = "transforms"
+    STATIC_TRANSFORMS = "static transforms"
+
+
+class Input(NamedTuple):
+    """Hold a connection that the replay reads; the cameras are those that it belongs to."""
+
+    connection: Connection
+    role: Role
+    cameras: tuple[str, ...] = ()
+
+
+class Output(NamedTuple):
+    """Hold where one of our topics goes; `full_name` is None where it is left out."""
+
+    full_name: str | None
+    spec: TopicSpec
+
+
+def find_inputs(reader: BagReader, cameras: Sequence[BagCamera]) -> list[Input]:
+    """Return the connections that a replay with these cameras reads."""
+    result = []
+    for item in reader.connections:
+        last = item.topic.rpartition("/")[2]
+        if item.msgtype in (RAW_TYPE, COMPRESSED_TYPE):
+            names = tuple(c.name for c in cameras if c.image_topic == item.topic)
+            result += [Input(item, Role.IMAGE, names)] if names else []
+        elif item.msgtype == INFO_TYPE:
+            names = tuple(c.name for c in cameras if c.info_topic == item.topic)
+            result += [Input(item, Role.CAMERA_INFO, names)] if names else []
+        elif item.msgtype == _TF_TYPE and last in ("tf", "tf_static"):
+            is_static = last == "tf_static"
+            result.append(Input(item, Role.STATIC_TRANSFORMS if is_static else Role.TRANSFORMS))
+    return result
+
+
+def find_outputs(parameters: Parameters, options: ReplayOptions) -> dict[str, Output]:
+    """Return our topics by their relative name.
+
+    Raises:
+        ConfigError: a topic that is to be left out is none of the lazy ones.
+    """
+    for name in options.skip:
+        if name not in LAZY_TOPICS:
+            raise ConfigError(
+                f"topic {name!r} cannot be left out; what can is {', '.join(LAZY_TOPICS)}"
+            )
+    namespace = f"/{options.namespace.strip('/')}".rstrip("/")
+    result = {}
+    for name, spec in outgoing_topics(parameters.texts("cameras")).items():
+        full = name if name.startswith("/") else f"{namespace}/{name}"
+        result[name] = Output(None if spec.name in options.skip else full, spec)
+    return result
+
+
+def find_replaced(reader: BagReader, outputs: Mapping[str, Output]) -> list[str]:
+    """Return the bag's topics that come from an earlier run of ours; the new ones replace them.
+
+    Raises:
+        ConfigError: one of them is of another type, so it is not ours.
+    """
+    ours = {o.full_name: o.spec.type for name, o in outputs.items() if not name.startswith("/")}
+    there = [item for item in reader.connections if item.topic in ours]
+    for item in there:
+        if item.msgtype != ours[item.topic]:
+            raise ConfigError(
+                f"bag '{reader.path}' has {item.topic!r} of type {item.msgtype}, but our topic of "
+                f"this name is {ours[item.topic]}; choose another namespace"
+            )
+    return sorted({item.topic for item in there})

@@ -1,0 +1,282 @@
+"""Run the node's logic over a bag: everything is copied, and our topics are added."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from rosbags.interfaces import Connection
+
+from terrain_seg_ros.bag.cameras import BagCamera, find_cameras
+from terrain_seg_ros.bag.look_ahead import Held, JumpWatch, LookAhead
+from terrain_seg_ros.bag.plan import (
+    Input,
+    Output,
+    ReplayOptions,
+    Role,
+    find_inputs,
+    find_outputs,
+    find_replaced,
+)
+from terrain_seg_ros.bag.reader import BagMessage, BagReader
+from terrain_seg_ros.bag.writer import BagWriter
+from terrain_seg_ros.core.errors import MessageError
+from terrain_seg_ros.core.transform_buffer import TransformBuffer
+from terrain_seg_ros.messages.cdr import deserialize, message_class
+from terrain_seg_ros.messages.header_message import make_header
+from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.runtime.frame_processor import FrameProcessor
+from terrain_seg_ros.runtime.health import Health, HealthSnapshot, Refusal
+from terrain_seg_ros.runtime.outbox import Outgoing
+from terrain_seg_ros.runtime.session import Session
+from terrain_seg_ros.runtime.transform_intake import TransformIntake
+
+LOOK_AHEAD_S = 0.5
+"""Transforms recorded at most so much after an image are still used for it."""
+HELD_LIMIT_BYTES = 256 * 1024 * 1024
+DIAGNOSTICS_PERIOD_NS = 1_000_000_000
+STATIC_LIMIT = 1000
+"""Messages of static transforms that are read before the first image."""
+_MALFORMED = {
+    Role.IMAGE: Refusal.BAD_IMAGE,
+    Role.CAMERA_INFO: Refusal.BAD_CAMERA_INFO,
+    Role.TRANSFORMS: Refusal.BAD_TRANSFORM,
+    Role.STATIC_TRANSFORMS: Refusal.BAD_TRANSFORM,
+}
+
+
+class Progress(NamedTuple):
+    """Hold how far a replay is: `share` goes from 0 to 1, `images` have been processed."""
+
+    share: float
+    images: int
+
+
+@dataclass(frozen=True)
+class ReplayReport:
+    """Hold what a replay did."""
+
+    about: Mapping[str, str]
+    cameras: Sequence[BagCamera]
+    health: HealthSnapshot
+    messages_copied: int
+    messages_added: int
+    replaced_topics: Sequence[str]
+
+
+def replay(
+    source: Path | str,
+    target: Path | str,
+    parameters: Parameters,
+    *,
+    options: ReplayOptions | None = None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> ReplayReport:
+    """Read a bag and write another with all its messages and ours.
+
+    Args:
+        source: a bag, MCAP or sqlite3.
+        target: the new bag, MCAP: a folder, or a file where it ends in .mcap.
+        parameters: as of the node; the cameras are those of the bag.
+        options: topics.
+        on_progress: called after each message.
+
+    Raises:
+        ConfigError: a bag, topic or parameter cannot be used, or the target exists.
+        MessageError: the bag is damaged; nothing is written then.
+        ModelError: the model cannot be used.
+        InferenceError: the backend cannot be used.
+    """
+    options = options or ReplayOptions()
+    writer = BagWriter(target)
+    with BagReader(source) as reader:
+        usual_name = parameters.texts("cameras")[0]
+        cameras = find_cameras(reader, usual_name, image_topics=options.image_topics)
+        parameters = parameters.with_values({"cameras": [item.name for item in cameras]})
+        outputs = find_outputs(parameters, options)
+        replaced = find_replaced(reader, outputs)
+        with Session(parameters) as session, writer:
+            at_work = _Replay(reader, writer, session, outputs=outputs)
+            at_work.run(find_inputs(reader, cameras), replaced, on_progress=on_progress)
+            about = session.about()
+    return ReplayReport(
+        about,
+        cameras,
+        at_work.health.snapshot(),
+        messages_copied=writer.message_count - at_work.added,
+        messages_added=at_work.added,
+        replaced_topics=replaced,
+    )
+
+
+class _Replay:
+    """Hold one replay at work; its clock is the time of recording."""
+
+    def __init__(
+        self,
+        reader: BagReader,
+        writer: BagWriter,
+        session: Session,
+        *,
+        outputs: Mapping[str, Output],
+    ) -> None:
+        cache_s = session.parameters.number("tf_cache_s")
+        self.images = self.added = 0
+        self.health = Health(clock_s=self._now_s)
+        self._reader, self._writer, self._outputs = reader, writer, outputs
+        self._clock_ns = self._diagnosed_ns = reader.start_ns
+        self._connections: dict[str, Connection] = {}
+        self._early_infos: set[int] = set()
+        self._buffer = TransformBuffer(cache_s)
+        self._intake = TransformIntake(self._buffer, self.health, cache_s=cache_s)
+        self._processor = FrameProcessor(
+            session,
+            message_class,
+            self._buffer,
+            health=self.health,
+            wanted=lambda name: outputs[name].full_name is not None,
+            clock_s=self._now_s,
+            on_time_jump=self._intake.forget_moving,
+        )
+        self._span_ns = round(min(LOOK_AHEAD_S, cache_s / 2.0) * 1e9)
+        self._held = LookAhead(self._span_ns, HELD_LIMIT_BYTES)
+        self._jumps = JumpWatch()
+
+    def run(
+        self,
+        inputs: Sequence[Input],
+        replaced: Collection[str],
+        *,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        """Copy and process all messages."""
+        reader = self._reader
+        copies = {
+            item.id: self._writer.copy_connection(item)
+            for item in reader.connections
+            if item.topic not in replaced
+        }
+        self._begin(inputs)
+        by_number = {item.connection.id: item for item in inputs}
+        duration_ns = max(reader.end_ns - reader.start_ns, 1)
+        for message in reader.messages():
+            number = message.connection.id
+            if number in copies:
+                self._writer.write(copies[number], message.log_ns, message.data)
+            if number in by_number:
+                self._take(by_number[number], message)
+            self._advance(message.log_ns)
+            share = (message.log_ns - reader.start_ns) / duration_ns
+            on_progress(Progress(min(max(share, 0.0), 1.0), self.images))
+        self._let_out(self._held.all())
+        self._clock_ns = max(self._clock_ns, reader.end_ns)
+        self._diagnose()
+
+    def _begin(self, inputs: Iterable[Input]) -> None:
+        """Send the class names, and learn what need not be recorded before the first image."""
+        outgoing = self._processor.start()
+        for item in outgoing:
+            item.message.header = make_header(message_class, self._clock_ns, "")
+        self._publish(outgoing)
+        for source in inputs:
+            messages = self._reader.messages([source.connection])
+            if source.role is Role.CAMERA_INFO:
+                for message in islice(messages, 1):
+                    self._info(source.cameras, self._decoded(source, message))
+                    self._early_infos.add(source.connection.id)
+            if source.role is Role.STATIC_TRANSFORMS:
+                self._begin_static(source, list(islice(messages, STATIC_LIMIT)))
+
+    def _begin_static(self, source: Input, messages: Sequence[BagMessage]) -> None:
+        # They are taken again in their turn, so what is wrong with them is counted then. The
+        # oldest comes last: it holds until the replay gets to a newer one.
+        uncounted = TransformIntake(self._buffer, Health(), cache_s=1.0)
+        for message in reversed(messages):
+            decoded = _try_deserialize(source, message)
+            if not isinstance(decoded, MessageError):
+                uncounted.add(decoded, static=True)
+
+    def _take(self, source: Input, message: BagMessage) -> None:
+        if message.connection.id in self._early_infos:
+            self._early_infos.remove(message.connection.id)
+            return
+        decoded = self._decoded(source, message)
+        if decoded is None:
+            return
+        if source.role is Role.STATIC_TRANSFORMS:
+            self._intake.add(decoded, static=True)
+        elif source.role is Role.TRANSFORMS:
+            if self._jumps.transforms(decoded):
+                self._let_out(self._held.all())
+            self._intake.add(decoded, static=False)
+        else:
+            self._hold(source, message, decoded)
+
+    def _hold(self, source: Input, message: BagMessage, decoded: Any) -> None:
+        is_image = source.role is Role.IMAGE
+        if is_image and self._jumps.image(source.cameras[0], decoded):
+            self._let_out(self._held.all())
+        self._held.put(Held(source.cameras, is_image, message.log_ns, decoded, len(message.data)))
+
+    def _advance(self, log_ns: int) -> None:
+        """Let out what was held long enough; the clock runs behind the reading by the span."""
+        self._let_out(self._held.due(log_ns))
+        self._clock_ns = max(self._clock_ns, log_ns - self._span_ns)
+        self._publish(self._processor.tick())
+        if self._clock_ns - self._diagnosed_ns >= DIAGNOSTICS_PERIOD_NS:
+            self._diagnose()
+
+    def _let_out(self, items: Iterable[Held]) -> None:
+        for item in items:
+            self._clock_ns = max(self._clock_ns, item.log_ns)
+            if not item.is_image:
+                self._info(item.cameras, item.message)
+                continue
+            self.images += 1
+            outgoing = self._processor.image(item.cameras[0], item.message)
+            started_s = perf_counter()
+            self._publish(outgoing)
+            self.health.add_latencies({"write": (perf_counter() - started_s) * 1e3})
+
+    def _info(self, cameras: Iterable[str], message: Any) -> None:
+        for camera in cameras if message is not None else ():
+            self._processor.camera_info(camera, message)
+
+    def _diagnose(self) -> None:
+        self._diagnosed_ns = self._clock_ns
+        self._publish([self._processor.diagnostics()])
+
+    def _publish(self, outgoing: Iterable[Outgoing]) -> None:
+        """Write messages as recorded now."""
+        for name, message in outgoing:
+            full_name, spec = self._outputs[name]
+            if full_name is None:
+                continue
+            if name not in self._connections:
+                self._connections[name] = self._writer.add_connection(full_name, spec)
+            self._writer.write_message(self._connections[name], self._clock_ns, message)
+            self.added += 1
+
+    def _decoded(self, source: Input, message: BagMessage) -> Any:
+        """Return the message, or None after counting that it is malformed."""
+        decoded = _try_deserialize(source, message)
+        if not isinstance(decoded, MessageError):
+            return decoded
+        if source.role is Role.IMAGE:
+            self.health.count_in()
+        self.health.count_refused(_MALFORMED[source.role], str(decoded))
+        return None
+
+    def _now_s(self) -> float:
+        return self._clock_ns * 1e-9
+
+
+def _try_deserialize(source: Input, message: BagMessage) -> Any:
+    try:
+        return deserialize(message.data, source.connection.msgtype)
+    except MessageError as error:
+        return error

@@ -1,0 +1,193 @@
+"""Write MCAP bags that `ros2 bag` and Foxglove open."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from rosbags.interfaces import (
+    Connection,
+    ConnectionExtRosbag2,
+    MessageDefinitionFormat,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
+
+from terrain_seg_ros.core.errors import ConfigError, MessageError
+from terrain_seg_ros.messages.cdr import Payload, serialize, type_hash, type_store
+from terrain_seg_ros.messages.interfaces import Durability, Reliability, TopicSpec
+
+_FILE_SUFFIX = ".mcap"
+_FOREVER = QosTime(9223372036, 854775807)
+"""RMW_DURATION_INFINITE: 2^63 - 1 nanoseconds."""
+_UNKNOWN_HASH = "RIHS01_" + "0" * 64
+_RELIABILITY = {
+    Reliability.RELIABLE: QosReliability.RELIABLE,
+    Reliability.BEST_EFFORT: QosReliability.BEST_EFFORT,
+}
+_DURABILITY = {
+    Durability.VOLATILE: QosDurability.VOLATILE,
+    Durability.TRANSIENT_LOCAL: QosDurability.TRANSIENT_LOCAL,
+}
+
+
+class BagWriter:
+    """Write one bag: a folder, or a single file where the path ends in .mcap.
+
+    Use it in a `with` statement. The bag appears under its name only once it is complete; after
+    an error nothing is left.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        """Check the path.
+
+        Raises:
+            ConfigError: it exists already, or asks for another format.
+        """
+        self.path = Path(path)
+        self.message_count = 0
+        if self.path.exists() or self.path.is_symlink():
+            raise ConfigError(
+                f"bag '{self.path}' exists already and is not overwritten; name another, or "
+                "remove it"
+            )
+        if self.path.suffix in {".db3", ".bag"}:
+            raise ConfigError(
+                f"bag '{self.path}' ends in {self.path.suffix}, but bags are written as MCAP; "
+                f"name a folder or a {_FILE_SUFFIX} file"
+            )
+        self._single = self.path.suffix == _FILE_SUFFIX
+
+    def __enter__(self) -> BagWriter:
+        """Begin the bag beside its final place."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._scratch = Path(tempfile.mkdtemp(prefix=".bag-", dir=self.path.parent))
+        name = self.path.stem if self._single else self.path.name
+        self._writer = Writer(self._scratch / name, version=9, storage_plugin=StoragePlugin.MCAP)
+        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        self._writer.open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Finish the bag and give it its name; after an error remove it.
+
+        Raises:
+            ConfigError: another bag has come to be at its place.
+        """
+        try:
+            if kind is None:
+                self._writer.close()
+                self._move()
+            else:
+                self._writer.abort()
+        finally:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def copy_connection(self, connection: Connection) -> Connection:
+        """Return a connection like one of another bag; the same one if there is one already."""
+        extra = connection.ext
+        qos = extra.offered_qos_profiles if isinstance(extra, ConnectionExtRosbag2) else []
+        known = self._known(connection.topic, connection.msgtype, qos)
+        if known is not None:
+            return known
+        definition, digest = _definition(connection)
+        return self._writer.add_connection(
+            connection.topic,
+            connection.msgtype,
+            msgdef=definition,
+            rihs01=digest,
+            offered_qos_profiles=qos,
+        )
+
+    def add_connection(self, name: str, spec: TopicSpec) -> Connection:
+        """Return a connection for a row of the table of topics, under its full name."""
+        qos = [qos_of(spec)]
+        known = self._known(name, spec.type, qos)
+        if known is not None:
+            return known
+        return self._writer.add_connection(
+            name, spec.type, typestore=type_store(), offered_qos_profiles=qos
+        )
+
+    def write(self, connection: Connection, log_ns: int, data: Payload) -> None:
+        """Write the CDR bytes of one message.
+
+        Raises:
+            MessageError: the time cannot be stored.
+        """
+        if not 0 <= log_ns < 2**63:
+            raise MessageError(
+                f"message of {connection.topic!r} has the log time {log_ns} ns, expected 0 to "
+                "2^63 - 1; check the recorder's clock"
+            )
+        self._writer.write(connection, log_ns, memoryview(data))
+        self.message_count += 1
+
+    def write_message(self, connection: Connection, log_ns: int, message: object) -> None:
+        """Serialise and write one message.
+
+        Raises:
+            MessageError: a field holds what its type cannot.
+        """
+        self.write(connection, log_ns, serialize(message, connection.msgtype))
+
+    def _known(self, topic: str, message_type: str, qos: list[Qos]) -> Connection | None:
+        extra = ConnectionExtRosbag2("cdr", qos)
+        for item in self._writer.connections:
+            if (item.topic, item.msgtype, item.ext) == (topic, message_type, extra):
+                return item
+        return None
+
+    def _move(self) -> None:
+        if self.path.exists():
+            raise ConfigError(
+                f"bag '{self.path}' has come to be meanwhile and is not overwritten; name another"
+            )
+        folder = self._writer.path
+        source = folder / f"{folder.name}{_FILE_SUFFIX}" if self._single else folder
+        source.rename(self.path)
+
+
+def qos_of(spec: TopicSpec) -> Qos:
+    """Return the quality of service of a row of the table of topics."""
+    return Qos(
+        QosHistory.KEEP_LAST,
+        spec.depth,
+        _RELIABILITY[spec.reliability],
+        _DURABILITY[spec.durability],
+        _FOREVER,
+        _FOREVER,
+        QosLiveliness.AUTOMATIC,
+        _FOREVER,
+        avoid_ros_namespace_conventions=False,
+    )
+
+
+def _definition(connection: Connection) -> tuple[str, str]:
+    """Return definition and hash of a connection's type, as far as anybody knows them."""
+    text, name = connection.msgdef.data, connection.msgtype
+    known = name in type_store().types
+    if not text and known:
+        text = type_store().generate_msgdef(name, ros_version=2)[0]
+    digest = connection.digest
+    if not digest and connection.msgdef.format is MessageDefinitionFormat.MSG:
+        digest = _hash_of_text(text, name)
+    if not digest and known:
+        digest = type_hash(name)
+    return text, digest or _UNKNOWN_HASH
+
+
+def _hash_of_text(text: str, name: str) -> str:
+    store = get_typestore(Stores.EMPTY)
+    try:
+        store.register(get_types_from_msg(text, name))
+        return store.hash_rihs01(name)
+    except (TypesysError, KeyError):
+        return ""
