@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -63,3 +65,18 @@ def end(process, *, seconds=WAIT_S):
         _, errors = process.communicate()
         raise AssertionError(f"process did not end: {errors}") from None
     return process.returncode, errors
+
+
+def forge(writer, reader_domain, payload, *, sequence=1):
+    """Send CDR bytes that Cyclone would not, as RTPS data that seems to come from a writer.
+
+    Goes to the data ports of the first participants of the domain on this machine.
+    """
+    gid = writer.gid
+    body = struct.pack("<HHI4sII", 0, 16, 0, gid[12:], 0, sequence) + payload
+    message = b"RTPS\x02\x05\x01\x10" + gid[:12] + struct.pack("<BBH", 0x15, 0x05, len(body)) + body
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for index in range(4):
+            for kind in (10, 11):
+                port = 7400 + 250 * reader_domain + kind + 2 * index
+                sender.sendto(message, ("127.0.0.1", port))

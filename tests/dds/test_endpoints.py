@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from buses import end, image, python, wait_until
+from buses import end, forge, image, python, wait_until
 
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.core.types import GridSnapshot
+from terrain_seg_ros.dds.cyclone import DataReader, DDSException, Topic, make_idl_struct, types
 from terrain_seg_ros.dds.endpoints import Reader, Writer
+from terrain_seg_ros.dds.idl_types import dds_type_name, endpoint_qos
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.grid_message import encode_cost_grid
 from terrain_seg_ros.messages.header_message import make_header
@@ -98,19 +100,64 @@ def test_late_joiner_gets_the_last_latched_message(participant, domain, name, ma
     assert code == 0, errors
 
 
-def test_malformed_bytes_are_counted_and_the_next_message_arrives(participant):
-    spec = topic("mask")
-    reader = Reader(participant, spec, dds_name="rt/mask")
-    writer = Writer(participant, spec, dds_name="rt/mask")
-    wait_until(lambda: writer.subscriber_count, "the reader")
-    good = bytes(cdr.serialize(image(), spec.type))
-    bad = [b"\x00\x01\x00\x00" * 2, good[:40], good[:20] + b"\xff" * 40, b"\x00\x09\x00\x00" + good]
-    for count, payload in enumerate(bad, 1):
-        writer.write_payload(payload)
-        wait_until(lambda n=count: not list(reader.take()) and reader.malformed == n, "the count")
+def test_malformed_bytes_on_the_wire_do_no_harm(participant, domain):
+    spec = topic("image")
+    reader = Reader(participant, spec, dds_name="rt/image")
+    forged = Writer(participant, spec, dds_name="rt/image")
+    good = bytes(cdr.serialize(image(width=32), spec.type))
+    forge(forged, domain, good)
+    assert wait_until(lambda: list(reader.take()), "the forged good one")[0].width == 32
+    bad = [b"\x00\x01\x00\x00", good[:40], good[:20] + b"\xff" * 40, b"\x00\x09\x00\x00" + good]
+    for sequence, payload in enumerate(bad, 2):
+        forge(forged, domain, payload, sequence=sequence)
+    forge(forged, domain, good, sequence=9)
+    assert wait_until(lambda: list(reader.take()), "the next good one")[0].width == 32
+
+
+def test_malformed_bytes_that_reach_the_reader_are_counted(participant, monkeypatch):
+    reader = Reader(participant, topic("image"), dds_name="rt/image")
+    good = bytes(cdr.serialize(image(), "sensor_msgs/msg/Image"))
+    monkeypatch.setattr(reader, "take_payloads", lambda: [good[:40], good, good[:9]])
+    assert [message.width for message in reader.take()] == [64]
+    assert reader.malformed == 2
     assert "malformed" in reader.last_error
-    writer.write_payload(good)
-    assert wait_until(lambda: list(reader.take()), "the good one")[0].width == 64
+
+
+def test_malformed_bytes_are_not_sent(participant):
+    writer = Writer(participant, topic("mask"), dds_name="rt/mask")
+    good = bytes(cdr.serialize(image(), "sensor_msgs/msg/Image"))
+    with pytest.raises(MessageError, match="cannot be written"):
+        writer.write_payload(good[:40])
+    assert writer.write(image())
+
+
+def test_stuck_subscriber_costs_one_message_not_the_node(participant, monkeypatch):
+    writer = Writer(participant, topic("mask"), dds_name="rt/mask")
+
+    class Stuck:
+        def write(self, sample):
+            raise DDSException(DDSException.DDS_RETCODE_TIMEOUT, "stuck")
+
+    monkeypatch.setattr(writer, "_entity", Stuck())
+    assert not writer.write(image())
+    assert writer.given_up == 1
+
+
+def test_peer_with_its_own_idl_understands_us(participant):
+    nested = make_idl_struct("Time", "T", {"sec": types.int32, "nanosec": types.uint32})
+    header = make_idl_struct("Header", "H", {"stamp": nested, "frame_id": str})
+    pair = make_idl_struct("Pair", "P", {"class_id": types.uint16, "class_name": str})
+    fields = {"header": header, "class_map": types.sequence[pair], "threshold": types.float32}
+    own = make_idl_struct("LabelInfo", dds_type_name("vision_msgs/msg/LabelInfo"), fields)
+    spec = topic("label_info")
+    peer = DataReader(
+        participant.entity,
+        Topic(participant.entity, "rt/label_info", own),
+        qos=endpoint_qos(spec, writer=False),
+    )
+    Writer(participant, spec, dds_name="rt/label_info").write(label_info())
+    got = wait_until(peer.take, "label_info")[0]
+    assert [item.class_name for item in got.class_map] == ["soil", "big rock"]
 
 
 def test_only_the_newest_is_kept(participant):

@@ -15,7 +15,7 @@ from terrain_seg_ros.parameters import Parameters, load_parameters
 from terrain_seg_ros.report.table import text_table
 
 NAME = "replay"
-HELP = "read a bag (MCAP or sqlite3) and write it again (MCAP) with all our topics added"
+HELP = "read a bag and write it again with all our topics added"
 STATUS_PERIOD_S = 2.0
 _PARAMETER_OPTIONS = ("model", "backend", "precision", "threads")
 _NO_INFO = "no camera_info"

@@ -14,6 +14,9 @@ from terrain_seg_ros.core.types import F32, F64, U8, Reason
 
 MAX_FILL = 32
 """At most so many points stand for one pixel."""
+FILL_SHARE = 0.95
+"""Fill points lie at most this share of a cell apart: the spacing grows from one pixel to the
+next, so a whole cell would leave a cell empty here and there."""
 MIN_DISTANCE_M = 1e-6
 """Right below the camera no direction is farther."""
 MIN_SLOPE = 1e-6
@@ -168,9 +171,10 @@ def _fill(
 
     The pixel itself is one of them; where their number is even, the farther side has one more.
     """
-    pixel = np.flatnonzero(spacing_m > cell_m)
+    apart_m = np.float32(FILL_SHARE * cell_m)
+    pixel = np.flatnonzero(spacing_m > apart_m)
     x_m, y_m, gap_m = (part.ravel().take(pixel) for part in (*offsets_m, spacing_m))
-    count = np.minimum(np.ceil(gap_m / np.float32(cell_m)), MAX_FILL)
+    count = np.minimum(np.ceil(gap_m / apart_m), MAX_FILL)
     step = gap_m / (count * np.maximum(np.hypot(x_m, y_m), np.float32(MIN_DISTANCE_M)))
     owners, scales = [], []
     for index in range(2, int(count.max(initial=1.0)) + 1):

@@ -14,8 +14,7 @@ try:
         WaitSet,
     )
     from cyclonedds.domain import Domain, DomainParticipant
-    from cyclonedds.idl import IdlStruct, make_idl_struct
-    from cyclonedds.idl.types import uint8
+    from cyclonedds.idl import make_idl_struct, types
     from cyclonedds.pub import DataWriter
     from cyclonedds.qos import Policy, Qos
     from cyclonedds.sub import DataReader
@@ -33,7 +32,6 @@ __all__ = [
     "DataWriter",
     "Domain",
     "DomainParticipant",
-    "IdlStruct",
     "InstanceState",
     "Policy",
     "Qos",
@@ -43,5 +41,5 @@ __all__ = [
     "ViewState",
     "WaitSet",
     "make_idl_struct",
-    "uint8",
+    "types",
 ]

@@ -6,7 +6,8 @@ import functools
 from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.dds.cyclone import Policy, Qos, make_idl_struct, uint8
+from terrain_seg_ros.dds.cyclone import Policy, Qos, make_idl_struct
+from terrain_seg_ros.dds.idl_fields import idl_fields
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.interfaces import Durability, Reliability, TopicSpec
 
@@ -47,13 +48,11 @@ def sample_class(message_type: str) -> Any:
     """Return the class of the samples of a type: an envelope around CDR bytes.
 
     The bytes are made and read by `messages.cdr`, outside Cyclone, so that a malformed sample is
-    counted where it is read and harms no other.
+    counted where it is read and harms no other. The fields serve only to describe the type.
     """
-    cdr.message_class(message_type)
     name = dds_type_name(message_type)
-    base: Any = make_idl_struct(
-        message_type.rsplit("/", 1)[1], name, {"payload": uint8}, dataclassify=False
-    )
+    fields = idl_fields(message_type, sample_class)
+    base: Any = make_idl_struct(message_type.rsplit("/", 1)[1], name, fields, dataclassify=False)
     base.__init__ = _hold
     base.serialize = _serialize
     base.serialize_key = _serialize_key
