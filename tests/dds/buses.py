@@ -50,6 +50,7 @@ def python(script, *arguments, **environment):
     return subprocess.Popen(
         [sys.executable, "-c", script, *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": path, **environment},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -67,16 +68,49 @@ def end(process, *, seconds=WAIT_S):
     return process.returncode, errors
 
 
-def forge(writer, reader_domain, payload, *, sequence=1):
-    """Send CDR bytes that Cyclone would not, as RTPS data that seems to come from a writer.
+FORGER = """
+import sys
+from buses import rtps_data, send_to_domain, wait_until
+from terrain_seg_ros.dds.discovery import Discovery
+from terrain_seg_ros.dds.endpoints import Writer
+from terrain_seg_ros.dds.participant import Participant
+from terrain_seg_ros.messages.interfaces import topic
+domain = int(sys.argv[1])
+member = Participant(domain, Discovery.HOST)
+writer = Writer(member, topic("image"), dds_name=sys.argv[2])
+wait_until(lambda: writer.subscriber_count, "the reader")
+for sequence, line in enumerate(sys.stdin, 1):
+    send_to_domain(domain, rtps_data(writer.gid, bytes.fromhex(line), sequence))
+"""
 
-    Goes to the data ports of the first participants of the domain on this machine.
-    """
-    gid = writer.gid
+
+class Forger:
+    """Hold a process whose writer sends bytes as they are, which Cyclone's own would refuse."""
+
+    def __init__(self, domain, dds_name):
+        self._process = python(FORGER, domain, dds_name)
+
+    def send(self, payload):
+        """Send CDR bytes, sound or not."""
+        self._process.stdin.write(payload.hex() + "\n")
+        self._process.stdin.flush()
+
+    def close(self):
+        """End the process."""
+        code, errors = end(self._process)
+        assert code == 0, errors
+
+
+def rtps_data(gid, payload, sequence):
+    """Return an RTPS message with one sample of a writer, by OMG's RTPS 2.5, section 9.4."""
     body = struct.pack("<HHI4sII", 0, 16, 0, gid[12:], 0, sequence) + payload
-    message = b"RTPS\x02\x05\x01\x10" + gid[:12] + struct.pack("<BBH", 0x15, 0x05, len(body)) + body
+    head = b"RTPS\x02\x05\x01\x10" + gid[:12]
+    return head + struct.pack("<BBH", 0x15, 0x05, len(body)) + body
+
+
+def send_to_domain(domain, message):
+    """Send a datagram to the ports of the first participants of a domain on this machine."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for index in range(4):
             for kind in (10, 11):
-                port = 7400 + 250 * reader_domain + kind + 2 * index
-                sender.sendto(message, ("127.0.0.1", port))
+                sender.sendto(message, ("127.0.0.1", 7400 + 250 * domain + kind + 2 * index))

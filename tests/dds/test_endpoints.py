@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from buses import end, forge, image, python, wait_until
+from buses import Forger, end, image, python, wait_until
 
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.core.types import GridSnapshot
@@ -101,17 +101,20 @@ def test_late_joiner_gets_the_last_latched_message(participant, domain, name, ma
 
 
 def test_malformed_bytes_on_the_wire_do_no_harm(participant, domain):
-    spec = topic("image")
-    reader = Reader(participant, spec, dds_name="rt/image")
-    forged = Writer(participant, spec, dds_name="rt/image")
-    good = bytes(cdr.serialize(image(width=32), spec.type))
-    forge(forged, domain, good)
-    assert wait_until(lambda: list(reader.take()), "the forged good one")[0].width == 32
-    bad = [b"\x00\x01\x00\x00", good[:40], good[:20] + b"\xff" * 40, b"\x00\x09\x00\x00" + good]
-    for sequence, payload in enumerate(bad, 2):
-        forge(forged, domain, payload, sequence=sequence)
-    forge(forged, domain, good, sequence=9)
-    assert wait_until(lambda: list(reader.take()), "the next good one")[0].width == 32
+    reader = Reader(participant, topic("image"), dds_name="rt/image")
+    good = bytes(cdr.serialize(image(width=32), "sensor_msgs/msg/Image"))
+    forger = Forger(domain, "rt/image")
+    try:
+        forger.send(good)
+        assert wait_until(lambda: list(reader.take()), "the first good one")[0].width == 32
+        for bad in [b"\x00\x01\x00\x00", good[:40], good[:20] + b"\xff" * 40, b"\x00\x09" + good]:
+            forger.send(bad)
+        forger.send(good)
+        assert [
+            message.width for message in wait_until(lambda: list(reader.take()), "a good one")
+        ] == [32]
+    finally:
+        forger.close()
 
 
 def test_malformed_bytes_that_reach_the_reader_are_counted(participant, monkeypatch):

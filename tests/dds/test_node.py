@@ -7,20 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from buses import forge, wait_until
+from buses import Forger, wait_until
 from peer import HEIGHT_PX, OPTICAL, WIDTH_PX, Peer, intrinsics, stamped, transforms
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.dds.discovery import Discovery
-from terrain_seg_ros.dds.endpoints import Writer
 from terrain_seg_ros.dds.node import LiveNode
 from terrain_seg_ros.dds.node_topics import NodeOptions, input_topics
 from terrain_seg_ros.inference.constant_backend import ConstantBackend
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.diagnostics_message import Level
 from terrain_seg_ros.messages.header_message import stamp_ns
-from terrain_seg_ros.messages.interfaces import topic
 from terrain_seg_ros.messages.label_info_message import decode_label_info
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Drop, Refusal
@@ -136,10 +134,15 @@ def test_bad_input_is_reported_and_the_next_good_image_works(start):
         send_until_refused(node, Refusal.BAD_IMAGE, lambda c=changes: bad_image(**c))
         good(peer)
     payload = bytes(cdr.serialize(stamped(time.time_ns()), "sensor_msgs/msg/Image"))
-    forged = Writer(peer.member, topic("image"), dds_name="rt/terrain/image")
-    forge(forged, node.options.domain_id, payload[: len(payload) // 2])
-    node._malformed("image", "malformed")
-    good(peer)
+    forger = Forger(node.options.domain_id, "rt/terrain/image")
+    try:
+        seen = node.snapshot().images_in
+        forger.send(payload)
+        wait_until(lambda: node.snapshot().images_in > seen, "the first forged one")
+        forger.send(payload[: len(payload) // 2])
+        good(peer)
+    finally:
+        forger.close()
     future = stamped(time.time_ns() + 3600 * SECOND_NS)
     send_until_refused(node, Refusal.FUTURE, lambda: peer.image.write(future))
     good(peer)
@@ -156,7 +159,7 @@ def test_bad_input_is_reported_and_the_next_good_image_works(start):
     node.check()
     wanted = {Refusal.BAD_IMAGE, Refusal.FUTURE, Refusal.SIZE_MISMATCH, Refusal.NO_TRANSFORM}
     status = peer.report(lambda s: all(f"refused: {reason.value}" in s.values for reason in wanted))
-    assert status.values[f"refused: {Refusal.BAD_IMAGE.value}"].startswith("7, ")
+    assert status.values[f"refused: {Refusal.BAD_IMAGE.value}"].startswith("6, ")
     assert "ahead of the clock" in status.values[f"refused: {Refusal.FUTURE.value}"]
 
 

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.dds import participant as participant_module
 from terrain_seg_ros.dds.discovery import Discovery, choose_domain, domain_configuration
 from terrain_seg_ros.dds.participant import Participant
 
@@ -72,8 +73,6 @@ def test_other_discoveries_start(domain, discovery):
 def test_unusable_network_is_a_config_error(domain, monkeypatch):
     bad = '<CycloneDDS><Domain Id="any"><General><Interfaces>'
     bad += '<NetworkInterface name="none_such"/></Interfaces></General></Domain></CycloneDDS>'
-    monkeypatch.setattr(
-        "terrain_seg_ros.dds.participant.domain_configuration", lambda discovery: bad
-    )
+    monkeypatch.setattr(participant_module, "domain_configuration", lambda discovery: bad)
     with pytest.raises(ConfigError, match="cannot be joined"):
         Participant(domain, Discovery.HOST)
