@@ -136,10 +136,6 @@ def _node(arguments: argparse.Namespace, session: Session, domain: int) -> LiveN
     return LiveNode(session, options)
 
 
-def _namespace(given: str | None, usual: str) -> str:
-    return usual if given is None else f"/{given.strip('/')}"
-
-
 def _announce(node: LiveNode, about: dict[str, str]) -> None:
     names = ", ".join(item.dds_name.removeprefix("rt") for item in node.inputs)
     print(

@@ -16,6 +16,9 @@ F64 = NDArray[np.float64]
 
 UNLABELLED = 255
 """The class id of a pixel that has no label."""
+ORTHONORMAL_WITHIN = 1e-3
+"""Largest error of an entry of R R^T that a rotation may have."""
+_IDENTITY = np.eye(3)
 
 
 class Reason(IntEnum):
@@ -85,7 +88,8 @@ class Transform:
             raise GeometryError(
                 "transform holds a value that is not finite; check the TF publisher"
             )
-        if not np.allclose(self.rotation @ self.rotation.T, np.eye(3), atol=1e-3):
+        error = self.rotation @ self.rotation.T - _IDENTITY
+        if max(map(abs, error.ravel().tolist())) > ORTHONORMAL_WITHIN:
             raise GeometryError("transform's rotation is not orthonormal; check the quaternion")
 
     def __matmul__(self, other: Transform) -> Transform:
