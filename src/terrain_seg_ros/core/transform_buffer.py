@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -163,10 +164,10 @@ class TransformBuffer:
 
     def _pose(self, chain: Sequence[str], stamp_ns: int, what: str) -> Transform:
         """Return ancestor_T_frame for the chain from a frame up to below the ancestor."""
-        pose = Transform(np.eye(3), np.zeros(3))
-        for name in chain:
-            pose = _sample(self._edges[name], name, stamp_ns, what) @ pose
-        return pose
+        samples = [_sample(self._edges[name], name, stamp_ns, what) for name in chain]
+        if not samples:
+            return Transform(np.eye(3), np.zeros(3))
+        return functools.reduce(lambda pose, step: step @ pose, samples)
 
 
 def transform_from_quaternion(

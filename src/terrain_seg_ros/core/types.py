@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -18,7 +19,6 @@ UNLABELLED = 255
 """The class id of a pixel that has no label."""
 ORTHONORMAL_WITHIN = 1e-3
 """Largest error of an entry of R R^T that a rotation may have."""
-_IDENTITY = np.eye(3)
 
 
 class Reason(IntEnum):
@@ -84,13 +84,18 @@ class Transform:
                 f"transform has shapes {self.rotation.shape} and {self.translation_m.shape}, "
                 "expected (3, 3) and (3,)"
             )
-        if not (np.isfinite(self.rotation).all() and np.isfinite(self.translation_m).all()):
+        rows = self.rotation.tolist()
+        if not math.isfinite(sum(map(sum, rows)) + sum(self.translation_m.tolist())):
             raise GeometryError(
                 "transform holds a value that is not finite; check the TF publisher"
             )
-        error = self.rotation @ self.rotation.T - _IDENTITY
-        if max(map(abs, error.ravel().tolist())) > ORTHONORMAL_WITHIN:
-            raise GeometryError("transform's rotation is not orthonormal; check the quaternion")
+        for index, row in enumerate(rows):
+            for other, expected in zip(rows[index:], (1.0, 0.0, 0.0)):
+                product = row[0] * other[0] + row[1] * other[1] + row[2] * other[2]
+                if abs(product - expected) > ORTHONORMAL_WITHIN:
+                    raise GeometryError(
+                        "transform's rotation is not orthonormal; check the quaternion"
+                    )
 
     def __matmul__(self, other: Transform) -> Transform:
         """Return a_T_c from a_T_b and b_T_c."""
