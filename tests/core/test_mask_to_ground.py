@@ -194,7 +194,7 @@ def test_between_far_pixels_the_ground_is_filled_to_the_size_of_a_cell(pitch_dow
         points.append(np.stack([view.fill_x_m[mine], view.fill_y_m[mine]], axis=1))
     foot = rotation_from_rpy(0.0, 0.0, yaw)[:2, :2] @ [0.4, 0.1]
     distance_m = np.sort(np.linalg.norm(np.concatenate(points) - foot, axis=1))
-    assert np.diff(distance_m).max() < 1.5 * CELL_M
+    assert np.diff(distance_m).max() < CELL_M
     per_pixel = np.bincount(view.fill_pixel, minlength=view.reason.size).reshape(48, 64)
     assert not per_pixel[view.reason != Reason.OBSERVED].any()
 

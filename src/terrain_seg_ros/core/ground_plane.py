@@ -14,9 +14,12 @@ from terrain_seg_ros.core.types import F32, F64, U8, Reason
 
 MAX_FILL = 32
 """At most so many points stand for one pixel."""
-FILL_SHARE = 0.95
-"""Fill points lie at most this share of a cell apart: the spacing grows from one pixel to the
-next, so a whole cell would leave a cell empty here and there."""
+FILL_SHARE = 0.98
+"""Fill points lie at most this share of a cell apart, so that rounding leaves no cell empty."""
+FILL_FROM = 0.7
+"""Pixels closer together than this share of that distance need no fill points."""
+MAX_HALF = 0.5
+"""Where a pixel covers more than its distance, this bounds how far out it is thought to reach."""
 MIN_DISTANCE_M = 1e-6
 """Right below the camera no direction is farther."""
 MIN_SLOPE = 1e-6
@@ -167,22 +170,26 @@ def _fill(
     *,
     cell_m: float,
 ) -> FillPoints:
-    """Spread points evenly, along the ray, over half the spacing to either side of a pixel.
+    """Spread points along the ray over the ground that a pixel covers, to either side of its own.
 
-    The pixel itself is one of them; where their number is even, the farther side has one more.
+    A pixel reaches to half an angle of its neighbours, on the ground farther out than in:
+    d / (1 + q) to d / (1 - q) for the distance d and q = spacing / (2 d), where neighbours meet.
+    Points lie at most `apart_m` from each other, also across that border.
     """
     apart_m = np.float32(FILL_SHARE * cell_m)
-    pixel = np.flatnonzero(spacing_m > apart_m)
+    pixel = np.flatnonzero(spacing_m > FILL_FROM * apart_m)
     x_m, y_m, gap_m = (part.ravel().take(pixel) for part in (*offsets_m, spacing_m))
-    count = np.minimum(np.ceil(gap_m / apart_m), MAX_FILL)
-    step = gap_m / (count * np.maximum(np.hypot(x_m, y_m), np.float32(MIN_DISTANCE_M)))
-    owners, scales = [], []
-    for index in range(2, int(count.max(initial=1.0)) + 1):
-        some = np.flatnonzero(count >= index)
-        owners.append(some)
-        scales.append(1.0 + (index // 2 if index % 2 == 0 else -(index // 2)) * step.take(some))
-    if not owners:
-        return FillPoints(pixel[:0], x_m[:0], y_m[:0])
+    distance_m = np.maximum(np.hypot(x_m, y_m), np.float32(MIN_DISTANCE_M))
+    half = gap_m / (2.0 * distance_m)
+    owners, scales = [pixel[:0]], [x_m[:0]]
+    for reach in (-half / (1.0 + half), half / (1.0 - np.minimum(half, MAX_HALF))):
+        count = np.ceil(np.abs(reach) * distance_m / apart_m - 0.5)
+        np.minimum(count, MAX_FILL // 2, out=count)
+        step = reach / (count + 0.5)
+        for index in range(1, int(count.max(initial=0.0)) + 1):
+            some = np.flatnonzero(count >= index)
+            owners.append(some)
+            scales.append(1.0 + index * step.take(some))
     owner, scale = np.concatenate(owners), np.concatenate(scales)
     return FillPoints(
         pixel.take(owner),
