@@ -7,6 +7,7 @@ camera's mounting and field of view are assumed, as in the demo.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -37,12 +38,12 @@ def picture_of(frame: DemoFrame, pipeline: Pipeline) -> list[U8]:
     """Return image, overlay and grid of one frame, all of one size."""
     pixels = frame.pixels()
     step = pipeline.segment(CameraImage(pixels, stamp_ns=0, frame_id=CAMERA_FRAME))
-    base = frame.odom_T_base()
+    base = frame.place()
     pipeline.reset_grid()
     fused = pipeline.fuse(
         step,
         demo_camera(pixels.shape[1], pixels.shape[0]),
-        grid_T_camera=base @ frame.base_T_camera(),
+        grid_T_camera=base @ frame.mounting(),
         grid_T_base=base,
         stamp_ns=0,
     ).grid
@@ -63,16 +64,21 @@ def picture_of(frame: DemoFrame, pipeline: Pipeline) -> list[U8]:
     return [*(cv2.resize(view, (SIDE_PX, SIDE_PX)) for view in views), ground]
 
 
-def main() -> int:
-    """Write the picture."""
+def readme_picture(frames: Iterable[DemoFrame]) -> U8:
+    """Return one row per frame: camera image, classes and grid of that one view."""
     parameters = load_parameters()
-    model = load_model(sys.argv[1] if len(sys.argv) > 1 else parameters.text("model"))
+    model = load_model(parameters.text("model"))
     backend = create_backend("onnxruntime", model)
     pipeline = Pipeline(model.card, backend, pipeline_settings(parameters))
-    chosen = [frame for frame in demo_frames() if frame.name in FRAMES]
-    tiles = [tile for frame in chosen for tile in picture_of(frame, pipeline)]
+    tiles = [tile for frame in frames for tile in picture_of(frame, pipeline)]
     backend.close()
-    cv2.imwrite(str(PICTURE), sheet(tiles, columns=COLUMNS)[..., ::-1], QUALITY)
+    return sheet(tiles, columns=COLUMNS)
+
+
+def main() -> int:
+    """Write the picture."""
+    chosen = [frame for frame in demo_frames() if frame.name in FRAMES]
+    cv2.imwrite(str(PICTURE), readme_picture(chosen)[..., ::-1], QUALITY)
     return 0
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from render_picture import FRAMES, SIDE_PX, readme_picture
 from render_readme import README, REASONS, render
 
+from terrain_seg_ros.cli.demo_frames import demo_frames
 from terrain_seg_ros.cli.main import COMMANDS
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import Reason
@@ -60,3 +62,11 @@ def test_every_make_target_in_the_text_exists():
     )
     assert {"demo", "test"} <= used
     assert used <= targets
+
+
+def test_the_picture_can_be_drawn_again():
+    frame = next(frame for frame in demo_frames() if frame.name == FRAMES[0])
+    picture = readme_picture([frame])
+    assert picture.shape[0] >= SIDE_PX
+    assert picture.shape[1] >= 3 * SIDE_PX
+    assert picture.std() > 10
