@@ -6,8 +6,9 @@ import argparse
 import json
 import os
 import platform
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import BackendOptions
+from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.registry import (
     installed_backends,
@@ -32,7 +34,9 @@ from terrain_seg_ros.runtime.session import Session
 NAME = "bench"
 HELP = "measure the bare runtime call against the whole path, per backend"
 SIZES = ("640x480", "1280x720")
+MIN_SIDE_PX = 16
 MAX_SIDE_PX = 8192
+MAX_ROUNDS = 100_000
 PERCENTILES = (50, 90, 99)
 GRID_STAGES = ("project", "fuse", "cost")
 
@@ -53,29 +57,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure every backend and precision and print a table."""
+    """Measure every backend and precision and print a table.
+
+    Raises:
+        ConfigError: a size, the rounds or a backend's name is wrong.
+        ModelError: the model cannot be used.
+        InferenceError: no backend can run it.
+    """
     sizes = [_size(text) for text in arguments.size or SIZES]
-    if not 1 <= arguments.rounds <= 100_000:
-        raise ConfigError(f"--rounds is {arguments.rounds}, expected 1 to 100000")
-    model = load_model(arguments.model)
-    pixels = [probe_image(model)[0].squeeze()]
+    if not 1 <= arguments.rounds <= MAX_ROUNDS:
+        raise ConfigError(f"--rounds is {arguments.rounds}, expected 1 to {MAX_ROUNDS}")
     options = BackendOptions(threads=arguments.threads)
+    candidates = _candidates(arguments.backend)
+    model = load_model(arguments.model)
+    _try_file(arguments.json)
+    pixels = [probe_image(model)[0].squeeze()]
     auto, trials = try_backends(model, options)
     chosen = (auto.name, auto.precision)
     auto.close()
-    rows = []
-    for backend, precision in _candidates(arguments.backend):
+    rows, failed = [], []
+    for backend, precision in candidates:
         for size in sizes:
-            print(f"{backend} {precision} {size[0]}x{size[1]} ...", file=sys.stderr)
+            print(f"{backend} {precision} {_size_text(size)} ...", file=sys.stderr)
             row = _row(arguments, backend, precision, size, pixels)
             row["passes_parity"] = not parity_refusal(model.card, backend, precision)
             row["auto"] = (backend, precision) == chosen
-            rows.append(row)
+            (failed if "error" in row else rows).append(row)
     result = {
-        "model": f"{model.card.name} {model.card.version}",
-        "model_sha256": model.card.sha256,
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
-        "machine": _machine(),
+        **_about(model),
         "rounds": arguments.rounds,
         "auto": {
             "backend": chosen[0],
@@ -83,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
             "trials": [vars(trial) for trial in trials],
         },
         "rows": rows,
+        "failed": failed,
     }
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -90,14 +100,44 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _candidates(only: Sequence[str] | None) -> Iterator[tuple[str, str]]:
-    names = [item.value for item in installed_backends()]
-    unknown = sorted(set(only or ()) - set(names))
+def _about(model: LoadedModel) -> dict[str, Any]:
+    return {
+        "model": f"{model.card.name} {model.card.version}",
+        "model_sha256": model.card.sha256,
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "machine": _machine(),
+    }
+
+
+def _try_file(path: Path | None) -> None:
+    """Open the file to write before minutes of measuring; what it holds stays until then.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if path is not None:
+        with path.open("a", encoding="utf-8"):
+            return
+
+
+def _candidates(only: Sequence[str] | None) -> list[tuple[str, str]]:
+    """Return the backends and precisions to measure.
+
+    Raises:
+        ConfigError: one that was asked for is not installed.
+    """
+    installed = {item.value: item for item in installed_backends()}
+    unknown = sorted(set(only or ()) - set(installed))
     if unknown:
-        raise ConfigError(f"--backend {unknown[0]!r} is not installed; there are {names}")
-    for name in only or names:
-        for precision in usable_precisions(installed_backends()[names.index(name)]):
-            yield name, precision
+        raise ConfigError(
+            f"--backend {unknown[0]!r} is not installed; there are {list(installed)}, and "
+            "`terrain-seg doctor` tells how to get others"
+        )
+    return [
+        (name, precision)
+        for name in dict.fromkeys(only or installed)
+        for precision in usable_precisions(installed[name])
+    ]
 
 
 def _row(
@@ -110,7 +150,7 @@ def _row(
     row: dict[str, Any] = {
         "backend": backend,
         "precision": precision,
-        "size": f"{size[0]}x{size[1]}",
+        "size": _size_text(size),
     }
     overrides = {
         "model": arguments.model,
@@ -147,12 +187,19 @@ def _percentiles(samples_ms: Sequence[float]) -> dict[str, float]:
 
 
 def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit()):
+    found = re.fullmatch(r"([0-9]{1,6})x([0-9]{1,6})", text)
+    if found is None:
         raise ConfigError(f"--size is {text!r}, expected WIDTHxHEIGHT such as 640x480")
-    if not (16 <= int(width) <= MAX_SIDE_PX and 16 <= int(height) <= MAX_SIDE_PX):
-        raise ConfigError(f"--size is {text!r}, expected sides of 16 to {MAX_SIDE_PX}")
-    return int(width), int(height)
+    width_px, height_px = int(found[1]), int(found[2])
+    if not all(MIN_SIDE_PX <= side <= MAX_SIDE_PX for side in (width_px, height_px)):
+        raise ConfigError(
+            f"--size is {text!r}, expected sides of {MIN_SIDE_PX} to {MAX_SIDE_PX} pixels"
+        )
+    return width_px, height_px
+
+
+def _size_text(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
 
 
 def _machine() -> str:
@@ -175,12 +222,13 @@ def _print(result: dict[str, Any]) -> None:
     head = ["backend", "precision", "size", "bare ms", "end to end ms", "p99", "overhead ms"]
     lines = [_cells(row) for row in result["rows"]]
     print(text_table([*head, "of it grid", "ratio", "note"], lines))
+    for row in result["failed"]:
+        name = f"{row['backend']} {row['precision']} {row['size']}"
+        print(f"not measured: {name}: {row['error']}")
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     start = [row["backend"], row["precision"], row["size"]]
-    if "error" in row:
-        return [*start, "-", "-", "-", "-", "-", "-", row["error"]]
     note = "auto" if row["auto"] else "" if row["passes_parity"] else "fails parity"
     figures = (
         row["bare_ms"],

@@ -3,152 +3,172 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
-import os
-import random
-import signal
-import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from terrain_seg_ros.cli.demo_frames import demo_frames
-from terrain_seg_ros.cli.demo_report import write_report
-from terrain_seg_ros.core.errors import ConfigError, InferenceError
+from terrain_seg_ros.cli.demo_frames import DemoFrame, first_frames
+from terrain_seg_ros.cli.demo_processes import (
+    END_LIMIT_S,
+    ending_signals_interrupt,
+    follow,
+    free_domain,
+    module_command,
+    started,
+)
+from terrain_seg_ros.cli.demo_report import latency_rows, share_rows, write_report
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.dds.discovery import choose_domain
+from terrain_seg_ros.inference.model_store import load_card
+from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.report.table import text_table
 
 NAME = "demo"
 HELP = "play real rover images through the live node and show what it makes of them"
-DOMAINS = (60, 100)
-"""ROS users rarely take these."""
-START_LIMIT_S = 60.0
-PLAY_LIMIT_S = 90.0
-END_LIMIT_S = 15.0
+PLAY_LIMIT_S = 95.0
+"""For the processes to meet and for all pictures; with the rest it stays below two minutes."""
+NODE_LIMIT_S = PLAY_LIMIT_S + 2 * END_LIMIT_S
+"""After this the node ends by itself, should the demo have been killed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
-    parser.add_argument("--model", default="mars_navcam", help="name or path of the model")
-    parser.add_argument("--backend", default="auto", help="backend of the node (default: auto)")
-    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the results")
-    parser.add_argument("--domain", type=int, help="DDS domain (default: a free one)")
+    parser.add_argument(
+        "--model", default="mars_navcam", metavar="NAME|PATH", help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--backend",
+        default=BackendName.AUTO.value,
+        choices=[item.value for item in BackendName],
+        help="backend of the node (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out/demo"),
+        metavar="DIR",
+        help="folder for the results; each run adds a bag and draws the rest again "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--domain", type=int, metavar="N", help="DDS domain (default: one that is free)"
+    )
+    parser.add_argument(
+        "--pictures", type=int, metavar="N", help="play only the first N (default: all)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run player, node and recorder as three processes, then make the report."""
+    """Run player, node and recorder as three processes, then make the report.
+
+    Raises:
+        ConfigError: an argument, the folder or Cyclone DDS cannot be used.
+        ModelError: the model cannot be used.
+        InferenceError: a process failed or took too long.
+    """
     _check_dds()
+    frames = first_frames(arguments.pictures)
+    load_card(arguments.model)
+    domain = free_domain() if arguments.domain is None else choose_domain(arguments.domain)
     out: Path = arguments.out
-    out.mkdir(parents=True, exist_ok=True)
+    _prepare(out)
     bag = out / time.strftime("bag_%Y%m%d_%H%M%S")
-    domain = random.randrange(*DOMAINS) if arguments.domain is None else arguments.domain
-    summary_path = out / "node.json"
-    summary_path.unlink(missing_ok=True)
-    _say(f"three processes meet on DDS domain {domain}, on this machine only")
-    _play(arguments, domain=domain, bag=bag, summary_path=summary_path)
-    summary = json.loads(summary_path.read_text(encoding="utf-8"))
-    _say("drawing the report")
-    made = write_report(bag, summary, model=arguments.model, out=out)
-    _print_summary(summary, made.shares)
+    _say(f"starting player, node and recorder on DDS domain {domain}, on this machine only")
+    with ending_signals_interrupt():
+        summary = _play(arguments, len(frames), domain=domain, bag=bag)
+        _say("drawing the report")
+        made = write_report(bag, summary, frames, model=arguments.model, out=out)
+    _print_summary(summary, frames, made.shares)
     print("\nmade:")
     for name, path in {"bag": bag, **made.paths}.items():
         print(f"  {name:<10}{path}")
     return 0
 
 
-def _play(arguments: argparse.Namespace, *, domain: int, bag: Path, summary_path: Path) -> None:
-    """Start recorder and node, play all frames, and end the two in turn.
+def _prepare(out: Path) -> None:
+    """Make the folder and try it, before anything is started.
+
+    Raises:
+        OSError: it cannot be made or written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=out):
+        (out / "node.json").unlink(missing_ok=True)
+
+
+def _play(
+    arguments: argparse.Namespace, pictures: int, *, domain: int, bag: Path
+) -> dict[str, Any]:
+    """Start recorder and node, play all pictures, end the two in turn; return what the node says.
 
     Raises:
         InferenceError: a process failed or did not end in time.
     """
-    common = ["--domain", str(domain)]
-    recorder = [*_module("demo_recorder"), *common, "--bag", str(bag)]
-    node = [*_module("main"), "run", *common, "--discovery", "host"]
+    out: Path = arguments.out
+    node = module_command("main", "run", "--domain", domain, "--discovery", "host")
     node += ["--model", arguments.model, "--backend", arguments.backend]
-    node += ["--json", str(summary_path)]
-    with _process("recorder", recorder) as recording, _process("node", node) as running:
-        player = [*_module("demo_player"), *common]
-        with _process("player", player) as playing:
-            _follow(playing, [recording, running])
-        _end("node", running)
-        _end("recorder", recording)
+    node += ["--duration", str(NODE_LIMIT_S), "--json", str(out / "node.json")]
+    recorder = module_command("demo_recorder", "--domain", domain, "--bag", bag)
+    player = module_command("demo_player", "--domain", domain, "--pictures", pictures)
+    show = _progress()
+    with (
+        started("recorder", recorder, folder=out) as recording,
+        started("node", node, folder=out) as running,
+        started("player", player, folder=out) as playing,
+    ):
+        follow(playing, [recording, running], limit_s=PLAY_LIMIT_S, show=show)
+        running.interrupt()
+        recording.interrupt()
+    show("")
+    summary: dict[str, Any] = json.loads((out / "node.json").read_text(encoding="utf-8"))
+    return summary
 
 
-def _module(name: str) -> list[str]:
-    return [sys.executable, "-m", f"terrain_seg_ros.cli.{name}"]
+def _progress() -> Callable[[str], None]:
+    """Return what shows progress: one line that changes, on a terminal; else line by line."""
+    if not sys.stderr.isatty():
+        return lambda line: _say(line) if line else None
 
-
-@contextmanager
-def _process(name: str, command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    """Start a process and end it by its own id, whatever happens."""
-    environment = {key: value for key, value in os.environ.items() if key != "CYCLONEDDS_URI"}
-    quiet = subprocess.DEVNULL if name == "node" else subprocess.PIPE
-    process = subprocess.Popen(command, stdout=quiet, text=True, env=environment)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(END_LIMIT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _follow(playing: subprocess.Popen[str], others: Sequence[subprocess.Popen[str]]) -> None:
-    """Show the player's progress until it ends; a lost companion ends the demo."""
-    end_s = time.monotonic() + START_LIMIT_S + PLAY_LIMIT_S
-    for line in playing.stdout or ():
-        sys.stderr.write(f"\rterrain-seg: {line.strip()}   ")
+    def rewrite(line: str) -> None:
+        sys.stderr.write(f"\rterrain-seg: {line}\x1b[K" if line else "\n")
         sys.stderr.flush()
-        if time.monotonic() > end_s:
-            raise InferenceError("the demo took too long; is another heavy job running?")
-        if any(other.poll() is not None for other in others):
-            raise InferenceError("a process of the demo ended early; its message is above")
-    sys.stderr.write("\n")
-    if playing.wait() != 0:
-        raise InferenceError("the player failed; its message is above")
 
-
-def _end(name: str, process: subprocess.Popen[str]) -> None:
-    process.send_signal(signal.SIGINT)
-    try:
-        code = process.wait(END_LIMIT_S)
-    except subprocess.TimeoutExpired as error:
-        raise InferenceError(f"the {name} did not end within {END_LIMIT_S:.0f} s") from error
-    if code != 0:
-        raise InferenceError(f"the {name} ended with code {code}; its message is above")
+    return rewrite
 
 
 def _check_dds() -> None:
     try:
-        import cyclonedds  # noqa: F401, PLC0415
-    except ImportError as error:
+        importlib.import_module("terrain_seg_ros.dds.cyclone")
+    except ConfigError as error:
         raise ConfigError(
-            f"the demo needs Cyclone DDS ({error}): pip install cyclonedds; where there is no "
-            "wheel for this machine, use `terrain-seg segment` or `terrain-seg replay`"
+            f"the demo needs Cyclone DDS: {error}; `terrain-seg segment` and `terrain-seg replay` "
+            "work without it"
         ) from error
 
 
-def _print_summary(summary: dict[str, Any], shares: dict[str, float]) -> None:
-    dropped, refused = sum(summary["dropped"].values()), sum(summary["refused"].values())
-    frames = len(demo_frames())
-    print(
-        f"\n{summary['model']} on {summary['backend']} in {summary['precision']}: "
-        f"{frames} pictures, {summary['images_in']} frames in, {summary['images_out']} out, "
-        f"{dropped} dropped, {refused} refused\n"
-    )
-    stages = [
-        [stage, *(f"{values[key]:.2f}" for key in ("p50", "p90", "p99"))]
-        for stage, values in summary["latency_ms"].items()
+def _print_summary(
+    summary: dict[str, Any], frames: list[DemoFrame], shares: dict[str, float]
+) -> None:
+    facts = [
+        ["model", summary["model"]],
+        ["backend", f"{summary['backend']} in {summary['precision']}"],
+        ["pictures", str(len(frames))],
+        ["frames in", str(summary["images_in"])],
+        ["frames out", str(summary["images_out"])],
+        ["dropped", str(sum(summary["dropped"].values()))],
+        ["refused", str(sum(summary["refused"].values()))],
     ]
-    print(text_table(["stage", "p50 ms", "p90 ms", "p99 ms"], stages))
-    print()
-    print(text_table(["class", "share"], [[k, f"{v:.1%}"] for k, v in shares.items()]))
+    for head, rows in (
+        (["what", "value"], facts),
+        (["stage", "p50 ms", "p90 ms", "p99 ms"], latency_rows(summary)),
+        (["class", "share"], share_rows(shares)),
+    ):
+        print(f"\n{text_table(head, rows)}")
 
 
 def _say(text: str) -> None:

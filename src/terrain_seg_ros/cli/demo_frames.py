@@ -75,6 +75,18 @@ def demo_frames() -> list[DemoFrame]:
     return frames
 
 
+def first_frames(count: int | None) -> list[DemoFrame]:
+    """Return the first frames; all of them where no count is given.
+
+    Raises:
+        ConfigError: there are not as many, or the installation lacks them.
+    """
+    frames = demo_frames()
+    if count is not None and not 1 <= count <= len(frames):
+        raise ConfigError(f"--pictures is {count}, expected 1 to {len(frames)}")
+    return frames[:count]
+
+
 def demo_camera(width_px: int, height_px: int) -> CameraModel:
     """Return the assumed intrinsics of a frame of this size."""
     return camera_from_field_of_view(

@@ -15,7 +15,7 @@ from terrain_seg_ros.cli.demo_frames import (
     PERIOD_NS,
     DemoFrame,
     demo_camera,
-    demo_frames,
+    first_frames,
 )
 from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
 from terrain_seg_ros.dds.discovery import Discovery
@@ -33,6 +33,8 @@ from terrain_seg_ros.messages.transform_message import StampedTransform, encode_
 LISTENERS = 2
 """The node and the recorder."""
 WAIT_S = 60.0
+LINGER_S = 1.0
+"""After the last frame, for the node to finish it."""
 
 
 class Player:
@@ -88,26 +90,31 @@ def main() -> int:
     """Play all frames once."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--domain", type=int, required=True)
+    parser.add_argument("--pictures", type=int)
     arguments = parser.parse_args()
-    participant = Participant(arguments.domain, Discovery.HOST)
+    try:
+        _run(arguments.domain, first_frames(arguments.pictures))
+    except TerrainSegError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(domain: int, frames: Sequence[DemoFrame]) -> None:
+    participant = Participant(domain, Discovery.HOST)
     try:
         player = Player(participant)
+        print("waiting until node and recorder listen", flush=True)
         player.wait_for_listeners(LISTENERS, timeout_s=WAIT_S)
-        play(demo_frames(), player, progress=_show)
-        time.sleep(1.0)
-    except TerrainSegError as error:
-        print(f"demo player: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+        play(frames, player, progress=_show)
+        time.sleep(LINGER_S)
     finally:
         participant.close()
-    return 0
 
 
 def _show(done: int, total: int) -> None:
     if done % HOLD == 0:
-        print(f"played {done} of {total}", flush=True)
+        print(f"played {done} of {total} frames", flush=True)
 
 
 if __name__ == "__main__":

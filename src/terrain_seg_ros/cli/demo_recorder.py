@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -32,12 +33,17 @@ POLL_S = 0.005
 
 
 def record(participant: Participant, bag: Path, stop: list[int]) -> int:
-    """Record until a signal was noted in `stop`; return how many messages there are.
+    """Record until a signal was noted in `stop` or the starting process is gone.
+
+    Returns:
+        How many messages there are.
 
     Raises:
         ConfigError: the bag exists already.
+        OSError: the bag cannot be written.
     """
     readers = []
+    parent = os.getppid()
     with BagWriter(bag) as writer:
         for spec in INTERFACES:
             if spec.name in SKIPPED:
@@ -46,7 +52,7 @@ def record(participant: Participant, bag: Path, stop: list[int]) -> int:
             reader = Reader(participant, replace(spec, depth=QUEUE), dds_name=name)
             topic_name = name.removeprefix("rt")
             readers.append((reader, writer.add_connection(topic_name, spec)))
-        while not stop:
+        while not stop and os.getppid() == parent:
             for reader, connection in readers:
                 for payload in reader.take_payloads():
                     writer.write(connection, time.time_ns(), payload)
@@ -55,7 +61,7 @@ def record(participant: Participant, bag: Path, stop: list[int]) -> int:
 
 
 def main() -> int:
-    """Record until SIGINT or SIGTERM."""
+    """Record until SIGINT or SIGTERM, or until the process that started this one is gone."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--domain", type=int, required=True)
     parser.add_argument("--bag", type=Path, required=True)
@@ -63,14 +69,15 @@ def main() -> int:
     stop: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _frame: stop.append(received))
-    participant = Participant(arguments.domain, Discovery.HOST)
     try:
-        record(participant, arguments.bag, stop)
-    except TerrainSegError as error:
-        print(f"demo recorder: {error}", file=sys.stderr)
+        participant = Participant(arguments.domain, Discovery.HOST)
+        try:
+            record(participant, arguments.bag, stop)
+        finally:
+            participant.close()
+    except (TerrainSegError, OSError) as error:
+        print(error, file=sys.stderr)
         return 2
-    finally:
-        participant.close()
     return 0
 
 

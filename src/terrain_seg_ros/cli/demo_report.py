@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
-from terrain_seg_ros.cli.demo_frames import APART_M, HOLD, DemoFrame, demo_frames
+from terrain_seg_ros.cli.demo_frames import APART_M, HOLD, DemoFrame
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.mask_to_picture import color_mask, overlay
 from terrain_seg_ros.core.model_card import ModelCard
-from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.core.types import U8, Reason
 from terrain_seg_ros.inference.model_store import load_card
 from terrain_seg_ros.messages.grid_message import GridValues, decode_grid
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import decode_image
 from terrain_seg_ros.report.page import Page, Row, Section, render_page
 from terrain_seg_ros.report.pictures import (
+    Legend,
     brightened,
     confidence_picture,
     grid_legend,
     grid_picture,
+    legend_strip,
     sheet,
 )
 
 PICTURE_TOPICS = ("mask", "confidence", "hazard_grid", "hazard_reason")
 GRID_SIDE_PX = 384
+SHEET_COLUMNS = 6
 NOTES = (
     "The frames carry no poses: mounting (mast 1.9 m high, pitch as given per picture), flat "
     "ground and so all distances are assumed. Every picture is taken as a place of its own, the "
@@ -60,22 +63,28 @@ class _Shown:
     confidence: U8 | None = None
     cost: GridValues | None = None
     reason: GridValues | None = None
-    seen: set[int] = field(default_factory=set)
 
 
-def write_report(bag: Path, summary: dict[str, Any], *, model: str, out: Path) -> Made:
+def write_report(
+    bag: Path,
+    summary: dict[str, Any],
+    frames: Sequence[DemoFrame],
+    *,
+    model: str,
+    out: Path,
+) -> Made:
     """Write overlays, the grids' picture and the page.
 
     Args:
         bag: what the recorder wrote.
         summary: what the node says of its work.
+        frames: what was played.
         model: its name or path, for the classes.
         out: folder.
 
     Raises:
         ConfigError: the bag lacks the node's answers.
     """
-    frames = demo_frames()
     card = load_card(model)
     shown = _read(bag, frames)
     folder = out / "overlays"
@@ -86,17 +95,33 @@ def write_report(bag: Path, summary: dict[str, Any], *, model: str, out: Path) -
         pictures = _pictures(frame, item, card)
         _write(folder / f"{frame.index:02d}_{frame.name}.png", pictures["overlay"])
         grids.append(pictures["grid"])
-        caption = f"{frame.name}, assumed pitch {np.degrees(frame.pitch_rad):.0f}°"
-        rows.setdefault(frame.scene, []).append(Row(caption, pictures))
-    _write(out / "grids.png", sheet(grids, columns=6))
+        pitch = f"assumed pitch {np.degrees(frame.pitch_rad):.0f}°"
+        rows.setdefault(frame.scene, []).append(
+            Row(f"{frame.index:02d} · {frame.name} · {pitch}", pictures)
+        )
+    legend = _grid_legend(shown)
+    _write(out / "grids.png", _grid_sheet(grids, [f"{f.index:02d}" for f in frames], legend))
     shares = _shares(shown, card)
-    page = _page(card, summary, rows, shares)
+    page = _page(card, summary, rows=rows, shares=shares, grid_legend=legend)
     (out / "index.html").write_text(render_page(page), encoding="utf-8")
     paths = {"page": out / "index.html", "overlays": folder, "grids": out / "grids.png"}
     return Made(paths, shares)
 
 
-def _read(bag: Path, frames: list[DemoFrame]) -> list[_Shown]:
+def latency_rows(summary: dict[str, Any]) -> list[list[str]]:
+    """Return stage and percentiles as cells."""
+    return [
+        [stage, *(f"{values[key]:.2f}" for key in ("p50", "p90", "p99"))]
+        for stage, values in summary["latency_ms"].items()
+    ]
+
+
+def share_rows(shares: dict[str, float]) -> list[list[str]]:
+    """Return class and share as cells."""
+    return [[name, f"{value:.1%}"] for name, value in shares.items()]
+
+
+def _read(bag: Path, frames: Sequence[DemoFrame]) -> list[_Shown]:
     """Return what the bag says, told apart by the place where the grid stands."""
     by_stamp: dict[int, dict[str, Any]] = {}
     for name, message in _messages(bag):
@@ -108,11 +133,12 @@ def _read(bag: Path, frames: list[DemoFrame]) -> list[_Shown]:
             continue
         cost = decode_grid(parts["hazard_grid"])
         index = round((cost.origin_x_m + cost.values.shape[1] * cost.resolution_m / 2) / APART_M)
+        if not 0 <= index < len(shown):
+            continue
         item = shown[index]
         item.cost, item.reason = cost, decode_grid(parts["hazard_reason"])
         item.mask = decode_image(parts["mask"]).pixels
         item.confidence = decode_image(parts["confidence"]).pixels
-        item.seen.add(stamp)
     missing = [frame.name for frame, item in zip(frames, shown) if item.mask is None]
     if missing:
         raise ConfigError(
@@ -163,38 +189,43 @@ def _shares(shown: list[_Shown], card: ModelCard) -> dict[str, float]:
     return {entry.name: float(counts[entry.id] / total) for entry in card.taxonomy}
 
 
+def _grid_legend(shown: Sequence[_Shown]) -> Legend:
+    """Return the legend of the grids' colours, with the reasons that occur."""
+    codes: set[int] = set()
+    for item in shown:
+        if item.cost is not None and item.reason is not None:
+            codes.update(np.unique(item.reason.values[item.cost.values < 0]).tolist())
+    return grid_legend([reason for reason in Reason if reason.value in codes])
+
+
+def _grid_sheet(grids: Sequence[U8], labels: Sequence[str], legend: Legend) -> U8:
+    pictures = sheet(grids, columns=SHEET_COLUMNS, labels=labels)
+    strip = legend_strip(legend, width_px=pictures.shape[1])
+    return np.concatenate([pictures, strip])
+
+
 def _page(
-    card: ModelCard, summary: dict[str, Any], rows: dict[str, list[Row]], shares: dict[str, float]
+    card: ModelCard,
+    summary: dict[str, Any],
+    *,
+    rows: dict[str, list[Row]],
+    shares: dict[str, float],
+    grid_legend: Legend,
 ) -> Page:
-    latency = summary["latency_ms"]
-    total = latency.get("total", {})
-    facts = {
-        "model": summary["model"],
-        "backend": f"{summary['backend']} {summary['precision']}",
-        "frames in / out": f"{summary['images_in']} / {summary['images_out']}",
-        "dropped": str(sum(summary["dropped"].values())),
-        "refused": str(sum(summary["refused"].values())),
-        "node, median": f"{total.get('p50', 0.0):.1f} ms",
-    }
-    stages = [
-        [stage, *(f"{item[key]:.2f}" for key in ("p50", "p90", "p99"))]
-        for stage, item in latency.items()
-    ]
-    share_rows = [[name, f"{value:.1%}"] for name, value in shares.items()]
     return Page(
         title="Mars through terrain_seg_ros",
         lead=(
             "Real Curiosity NavCam images, played as camera topics on a DDS bus, segmented by the "
             f"live node and projected onto the ground. Each is held for {HOLD} camera images."
         ),
-        facts=facts,
+        facts=_facts(summary),
         legends={
             "terrain": [(entry.name, entry.color_rgb) for entry in card.taxonomy],
-            "grid": grid_legend()[:8],
+            "grid": grid_legend,
         },
         tables={
-            "Latency per stage": (["stage", "p50 ms", "p90 ms", "p99 ms"], stages),
-            "Share of all pixels": (["class", "share"], share_rows),
+            "Latency per stage": (["stage", "p50 ms", "p90 ms", "p99 ms"], latency_rows(summary)),
+            "Share of all pixels": (["class", "share"], share_rows(shares)),
         },
         notes=NOTES,
         sections=[
@@ -202,6 +233,18 @@ def _page(
             for scene, items in rows.items()
         ],
     )
+
+
+def _facts(summary: dict[str, Any]) -> dict[str, str]:
+    total = summary["latency_ms"].get("total", {})
+    return {
+        "model": summary["model"],
+        "backend": f"{summary['backend']} {summary['precision']}",
+        "frames in / out": f"{summary['images_in']} / {summary['images_out']}",
+        "dropped": str(sum(summary["dropped"].values())),
+        "refused": str(sum(summary["refused"].values())),
+        "node, median": f"{total.get('p50', 0.0):.1f} ms",
+    }
 
 
 def _write(path: Path, pixels: U8) -> None:

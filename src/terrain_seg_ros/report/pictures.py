@@ -27,13 +27,24 @@ REASON_RGB: dict[Reason, tuple[int, int, int]] = {
     Reason.HIDDEN: (80, 60, 50),
 }
 _INK = (235, 235, 235)
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+Legend = list[tuple[str, tuple[int, int, int]]]
+"""Labels and their RGB colours."""
 
 
-def grid_legend() -> list[tuple[str, tuple[int, int, int]]]:
-    """Return the entries of the grid picture's legend."""
+def grid_legend(reasons: Sequence[Reason]) -> Legend:
+    """Return the entries of the grid picture's legend.
+
+    Args:
+        reasons: why cells of the picture are not observed.
+    """
     entries = [("free", FREE_RGB), ("graded", GRADED_RGB), ("hazard", LETHAL_RGB)]
-    names = {reason: reason.name.lower().replace("_", " ") for reason in REASON_RGB}
-    return entries + [(f"not observed: {names[key]}", rgb) for key, rgb in REASON_RGB.items()]
+    return entries + [
+        (f"not observed: {reason.name.lower().replace('_', ' ')}", REASON_RGB[reason])
+        for reason in reasons
+        if reason in REASON_RGB
+    ]
 
 
 def grid_colors(cost: NDArray[np.int8], reason: U8) -> U8:
@@ -106,15 +117,19 @@ def brightened(pixels: U8) -> U8:
     return np.asarray(np.clip(stretched, 0, 255), dtype=np.uint8)
 
 
-def sheet(pictures: Sequence[U8], *, columns: int, gap_px: int = 6) -> U8:
+def sheet(
+    pictures: Sequence[U8], *, columns: int, gap_px: int = 6, labels: Sequence[str] = ()
+) -> U8:
     """Return pictures of one size side by side, row by row, on black.
 
     Args:
         pictures: (H, W, 3) RGB each, at least one.
-        columns: how many stand in a row.
+        columns: how many stand in a row; fewer where there are fewer pictures.
         gap_px: between them.
+        labels: one per picture, written into its upper left corner; none where empty.
     """
     height, width = pictures[0].shape[:2]
+    columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
     shape = (rows * (height + gap_px) - gap_px, columns * (width + gap_px) - gap_px, 3)
     result: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
@@ -122,7 +137,39 @@ def sheet(pictures: Sequence[U8], *, columns: int, gap_px: int = 6) -> U8:
         top = (index // columns) * (height + gap_px)
         left = (index % columns) * (width + gap_px)
         result[top : top + height, left : left + width] = picture
+        if labels:
+            _write_text(result, labels[index], (left + 8, top + 24), scale=0.6)
     return result
+
+
+def legend_strip(legend: Legend, *, width_px: int, row_px: int = 34) -> U8:
+    """Return a strip (H, width_px, 3) RGB with a swatch and a label per entry.
+
+    Args:
+        legend: at least one entry.
+        width_px: entries that do not fit begin another row.
+        row_px: height of a row.
+    """
+    places: list[tuple[int, int]] = []
+    left, row = 12, 0
+    for label, _ in legend:
+        needed = 60 + cv2.getTextSize(label, _FONT, 0.5, 1)[0][0]
+        if left + needed > width_px and left > 12:
+            left, row = 12, row + 1
+        places.append((left, row * row_px))
+        left += needed
+    strip: NDArray[np.uint8] = np.zeros(((row + 1) * row_px, width_px, 3), dtype=np.uint8)
+    for (label, rgb), (x, y) in zip(legend, places):
+        cv2.rectangle(strip, (x, y + 8), (x + 18, y + 26), rgb, cv2.FILLED)
+        cv2.rectangle(strip, (x, y + 8), (x + 18, y + 26), (90, 90, 90), 1)
+        _write_text(strip, label, (x + 28, y + 22), scale=0.5)
+    return strip
+
+
+def _write_text(
+    picture: NDArray[np.uint8], text: str, place: tuple[int, int], *, scale: float
+) -> None:
+    cv2.putText(picture, text, place, _FONT, scale, _INK, 1, cv2.LINE_AA)
 
 
 def _draw_scale(picture: NDArray[np.uint8], scale: float, ahead_m: float) -> None:
@@ -133,9 +180,7 @@ def _draw_scale(picture: NDArray[np.uint8], scale: float, ahead_m: float) -> Non
         radius = round(range_m * scale)
         cv2.ellipse(picture, centre, (radius, radius), 0, 200, 340, (150, 150, 150), 1, cv2.LINE_AA)
         place = (centre[0] + 4, max(12, centre[1] - radius - 4))
-        cv2.putText(
-            picture, f"{range_m} m", place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, _INK, 1, cv2.LINE_AA
-        )
+        _write_text(picture, f"{range_m} m", place, scale=0.42)
     size = max(4, round(0.5 * scale))
     nose = np.array([[0, -size], [size * 0.7, size], [-size * 0.7, size]]) + np.array(centre)
     cv2.fillPoly(picture, [nose.astype(np.int32)], _INK, cv2.LINE_AA)

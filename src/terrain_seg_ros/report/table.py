@@ -11,8 +11,11 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     Args:
         head: one title per column.
         rows: cells, as many per row as there are titles.
+
+    Raises:
+        ValueError: a row has more or fewer cells.
     """
-    columns = list(zip(head, *rows))
+    columns = list(zip(head, *rows, strict=True))
     widths = [max(len(cell) for cell in column) for column in columns]
     numeric = [bool(column[1:]) and all(map(_is_number, column[1:])) for column in columns]
     rule = ["-" * width for width in widths]
