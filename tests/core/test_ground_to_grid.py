@@ -34,15 +34,14 @@ def view(x_m, y_m, *, reason=None, range_m=None, anchor=(0.0, 0.0), fill=((), ()
     reason = np.zeros(x_m.shape) if reason is None else np.array(reason)
     range_m = np.ones(x_m.shape) if range_m is None else np.array(range_m)
     return GroundView(
-        x_m=x_m + np.float32(anchor[0]),
-        y_m=y_m + np.float32(anchor[1]),
-        z_m=np.zeros_like(x_m),
         range_m=range_m.astype(np.float32).reshape(x_m.shape),
         reason=reason.astype(np.uint8).reshape(x_m.shape),
+        plane_x_m=x_m,
+        plane_y_m=y_m,
+        grid_R_plane=np.eye(3),
+        anchor_m=np.array([*anchor, 0.0]),
         local_x_m=x_m,
         local_y_m=y_m,
-        anchor_x_m=anchor[0],
-        anchor_y_m=anchor[1],
         fill_pixel=np.array(fill[0], dtype=np.intp),
         fill_x_m=np.array(fill[1], dtype=np.float32),
         fill_y_m=np.array(fill[2], dtype=np.float32),

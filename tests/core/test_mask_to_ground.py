@@ -81,9 +81,9 @@ def optical(with_projector, height, width, grid_T_camera=None, grid_T_base=None)
 def ground_of(view):
     """Return the exact ground points (N, 3) and their rows and columns."""
     rows, cols = np.nonzero(view.reason == Reason.OBSERVED)
-    local = [view.local_x_m[rows, cols].astype(float), view.local_y_m[rows, cols].astype(float)]
-    points = [local[0] + view.anchor_x_m, local[1] + view.anchor_y_m, view.z_m[rows, cols]]
-    return np.stack(points, axis=1), rows, cols
+    flat = [view.plane_x_m[rows, cols], view.plane_y_m[rows, cols], np.zeros(rows.size)]
+    points = np.stack(flat, axis=1).astype(float) @ view.grid_R_plane.T + view.anchor_m
+    return points, rows, cols
 
 
 def pixels_of(points, grid_T_camera, camera=CAMERA):

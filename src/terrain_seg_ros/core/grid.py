@@ -224,7 +224,9 @@ class RollingGrid:
 
     def read(self, slots: NDArray[np.intp]) -> tuple[F32, F32]:
         """Return copies of the evidence (K, M) and its sum (M,), both before decay, of slots."""
-        evidence = self._evidence.reshape(self.class_count, -1).take(slots, axis=1)
+        evidence: F32 = np.empty((self.class_count, slots.size), dtype=np.float32)
+        for plane, found in zip(self._evidence, evidence):
+            np.take(plane.reshape(-1), slots, out=found, mode="clip")
         return evidence, self._total.reshape(-1).take(slots)
 
     def rate(self, slots: NDArray[np.intp], cost: I8, hazard: F32) -> None:

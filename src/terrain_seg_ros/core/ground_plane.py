@@ -13,11 +13,9 @@ from terrain_seg_ros.core.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.types import F32, F64, U8, Reason
 
 MAX_FILL = 32
-"""At most so many points stand for one pixel."""
+"""A pixel is cut into at most so many parts."""
 FILL_SHARE = 0.98
-"""Fill points lie at most this share of a cell apart, so that rounding leaves no cell empty."""
-FILL_FROM = 0.7
-"""Pixels closer together than this share of that distance need no fill points."""
+"""Parts are at most this share of a cell long, so that rounding leaves no cell empty."""
 MAX_HALF = 0.5
 """Where a pixel covers more than its distance, this bounds how far out it is thought to reach."""
 MIN_DISTANCE_M = 1e-6
@@ -66,7 +64,9 @@ class PlaneView:
     """Hold where rays meet the plane z = 0 of the plane's own frame, for one mounting.
 
     `rotation` and `translation_m` are plane_T_camera; `depth_m` is along the optical axis,
-    `range_m` along the ray. Arrays (h, w), NaN where there is no ground.
+    `range_m` along the ray. Arrays (h, w), NaN where there is no ground. The ground that a pixel
+    covers is cut into parts of less than a cell: `cell_x_m` and `cell_y_m` are the first, which
+    is the whole and so `x_m` and `y_m` for most pixels, `fill` are the others.
     """
 
     rotation: F64
@@ -76,6 +76,8 @@ class PlaneView:
     depth_m: F32
     range_m: F32
     reason: U8
+    cell_x_m: F32
+    cell_y_m: F32
     fill: FillPoints
 
     def fits(self, rotation: F64, translation_m: F64) -> bool:
@@ -147,11 +149,11 @@ def intersect_plane(rays: PixelRays, mounting: tuple[F64, F64], reach: Reach) ->
     near = (range_m <= reach.max_range_m) & (spacing_m <= reach.max_spacing_m)
     reason[falls] = Reason.TOO_FAR
     reason[near] = Reason.OBSERVED
-    for shared in (range_m, reason):
-        shared.setflags(write=False)
     offsets_m = (depth_m * along[0], depth_m * along[1])
     foot_m = (np.float32(translation_m[0]), np.float32(translation_m[1]))
-    return PlaneView(
+    near_spacing_m = np.where(near, spacing_m, np.float32(0.0))
+    cell_x_m, cell_y_m, fill = _cut(offsets_m, foot_m, near_spacing_m, cell_m=reach.cell_m)
+    view = PlaneView(
         rotation=rotation,
         translation_m=translation_m,
         x_m=offsets_m[0] + foot_m[0],
@@ -159,40 +161,54 @@ def intersect_plane(rays: PixelRays, mounting: tuple[F64, F64], reach: Reach) ->
         depth_m=depth_m,
         range_m=range_m,
         reason=reason,
-        fill=_fill(offsets_m, foot_m, np.where(near, spacing_m, 0.0), cell_m=reach.cell_m),
+        cell_x_m=cell_x_m,
+        cell_y_m=cell_y_m,
+        fill=fill,
     )
+    for shared in (view.x_m, view.y_m, range_m, reason):
+        shared.setflags(write=False)
+    return view
 
 
-def _fill(
+def _cut(
     offsets_m: tuple[F32, F32],
     foot_m: tuple[np.float32, np.float32],
     spacing_m: F32,
     *,
     cell_m: float,
-) -> FillPoints:
-    """Spread points along the ray over the ground that a pixel covers, to either side of its own.
+) -> tuple[F32, F32, FillPoints]:
+    """Cut the ground that each pixel covers along its ray into parts of less than a cell.
 
     A pixel reaches to half an angle of its neighbours, on the ground farther out than in:
     d / (1 + q) to d / (1 - q) for the distance d and q = spacing / (2 d), where neighbours meet.
-    Points lie at most `apart_m` from each other, also across that border.
+    The middles of the parts so lie less than a cell apart, also across that border.
+
+    Returns:
+        x and y (h, w) of the first part of each pixel, and those of the others.
     """
     apart_m = np.float32(FILL_SHARE * cell_m)
-    pixel = np.flatnonzero(spacing_m > FILL_FROM * apart_m)
+    pixel = np.flatnonzero(spacing_m > apart_m)
     x_m, y_m, gap_m = (part.ravel().take(pixel) for part in (*offsets_m, spacing_m))
     distance_m = np.maximum(np.hypot(x_m, y_m), np.float32(MIN_DISTANCE_M))
     half = gap_m / (2.0 * distance_m)
-    owners, scales = [pixel[:0]], [x_m[:0]]
-    for reach in (-half / (1.0 + half), half / (1.0 - np.minimum(half, MAX_HALF))):
-        count = np.ceil(np.abs(reach) * distance_m / apart_m - 0.5)
-        np.minimum(count, MAX_FILL // 2, out=count)
-        step = reach / (count + 0.5)
-        for index in range(1, int(count.max(initial=0.0)) + 1):
-            some = np.flatnonzero(count >= index)
-            owners.append(some)
-            scales.append(1.0 + index * step.take(some))
+    first, last = 1.0 / (1.0 + half), 1.0 / (1.0 - np.minimum(half, MAX_HALF))
+    count = np.minimum(np.ceil((last - first) * distance_m / apart_m), MAX_FILL)
+    step = (last - first) / count
+    first += 0.5 * step
+    owners, scales = [pixel[:0]], [first[:0]]
+    for index in range(1, int(count.max(initial=0.0))):
+        some = np.flatnonzero(count > index)
+        owners.append(some)
+        scales.append(first.take(some) + index * step.take(some))
     owner, scale = np.concatenate(owners), np.concatenate(scales)
-    return FillPoints(
+    fill = FillPoints(
         pixel.take(owner),
         x_m.take(owner) * scale + foot_m[0],
         y_m.take(owner) * scale + foot_m[1],
     )
+    cells = []
+    for offset_m, own_m, foot in zip(offsets_m, (x_m, y_m), foot_m):
+        cell = offset_m + foot
+        cell.reshape(-1)[pixel] = own_m * first + foot
+        cells.append(cell)
+    return cells[0], cells[1], fill

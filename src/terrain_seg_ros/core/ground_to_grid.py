@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,15 +32,31 @@ HAZARD_ROUNDING = 1e-3
 
 
 Index = NDArray[np.intp]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class _Points:
-    """Hold points in the grid: the flat index of their pixel, and their cell."""
+    """Hold points (N + F): first every pixel's own, then the fill points, whose pixels are `owner`.
 
-    pixels: Index
-    rows: Index
-    cols: Index
+    `rows` and `cols` are whole numbers, NaN or outside the grid where not `inside`.
+    """
+
+    rows: F32
+    cols: F32
+    inside: Flags
+    reason: U8
+    owner: Index
+
+    @property
+    def pixel_count(self) -> int:
+        """Return N."""
+        return self.reason.size - self.owner.size
+
+    def spread(self, of_pixels: NDArray[Any]) -> None:
+        """Fill the tail of an array (N + F) with what its pixels, the head, have."""
+        count = self.pixel_count
+        np.take(of_pixels[:count], self.owner, out=of_pixels[count:], mode="clip")
 
 
 def ground_to_grid(
@@ -77,81 +94,93 @@ def ground_to_grid(
             f"probabilities are {probabilities.shape}, expected "
             f"{(grid.class_count, *view.reason.shape)}: classes of the grid, pixels of the view"
         )
-    seen, unseen, reason = _locate(grid, view)
-    if seen.pixels.size:
-        _add(
-            grid,
-            seen,
-            probabilities=probabilities.reshape(grid.class_count, -1).take(seen.pixels, axis=1),
-            weight=_weight(view, segmentation, seen.pixels, grid.settings.half_weight_range_m),
-            hazards=hazards,
-            hazard_threshold=hazard_threshold,
-        )
-    for code in REASON_PRIORITY:
-        found = np.flatnonzero(reason == code)
-        if found.size:
-            grid.excuse(unseen.rows.take(found), unseen.cols.take(found), code)
+    points = _locate(grid, view)
+    seen = points.inside & (points.reason == Reason.OBSERVED)
+    excuses = _excuses(points, np.flatnonzero(points.inside ^ seen))
+    if seen.any():
+        flat = probabilities.reshape(grid.class_count, -1)
+        bins = _bins(points, seen, hazardous=_hazardous(flat, hazards, hazard_threshold))
+        weight = _weight(view, segmentation, grid.settings.half_weight_range_m)
+        _add(grid, _Sums([1.0, weight, *flat], points, bins), bins)
+    for code, rows, cols in excuses:
+        grid.excuse(rows, cols, code)
 
 
-def _locate(grid: RollingGrid, view: GroundView) -> tuple[_Points, _Points, U8]:
-    """Return the points in the grid that are observed, and those that are not with why."""
+def _locate(grid: RollingGrid, view: GroundView) -> _Points:
     resolution_m = grid.settings.resolution_m
-    col = _cell_of(view.local_x_m, view.fill_x_m, view.anchor_x_m - grid.origin_x_m, resolution_m)
-    row = _cell_of(view.local_y_m, view.fill_y_m, view.anchor_y_m - grid.origin_y_m, resolution_m)
-    inside = (col >= 0.0) & (col < grid.side)
-    inside &= (row >= 0.0) & (row < grid.side)
-    flat = view.reason.ravel()
-    reason = np.concatenate([flat, flat.take(view.fill_pixel)])
-    observed = reason == Reason.OBSERVED
-    found = []
-    for points in (np.flatnonzero(inside & observed), np.flatnonzero(inside & ~observed)):
-        whole = int(np.searchsorted(points, flat.size))
-        filled = view.fill_pixel.take(points[whole:] - flat.size)
-        pixels = np.concatenate([points[:whole], filled])
-        rows, cols = row.take(points).astype(np.intp), col.take(points).astype(np.intp)
-        found.append((_Points(pixels, rows, cols), points))
-    (seen, _), (unseen, points) = found
-    return seen, unseen, reason.take(points)
+    anchor_x_m, anchor_y_m = view.anchor_m[:2].tolist()
+    cols = _cell_of(view.local_x_m, view.fill_x_m, anchor_x_m - grid.origin_x_m, resolution_m)
+    rows = _cell_of(view.local_y_m, view.fill_y_m, anchor_y_m - grid.origin_y_m, resolution_m)
+    inside = (cols >= 0.0) & (cols < grid.side)
+    inside &= rows >= 0.0
+    inside &= rows < grid.side
+    reason: U8 = np.empty(rows.shape, dtype=np.uint8)
+    reason[: view.reason.size] = view.reason.ravel()
+    points = _Points(rows, cols, inside, reason, view.fill_pixel)
+    points.spread(reason)
+    return points
 
 
 def _cell_of(whole_m: F32, fill_m: F32, offset_m: float, resolution_m: float) -> F32:
-    """Return the fractional cell along one axis, first of pixels, then of fill points."""
+    """Return the cell along one axis, first of pixels, then of fill points."""
     cell = np.concatenate([whole_m.ravel(), fill_m])
     cell *= np.float32(1.0 / resolution_m)
     cell += np.float32(offset_m / resolution_m)
+    np.floor(cell, out=cell)
     return cell
 
 
-def _weight(
-    view: GroundView, segmentation: Segmentation, pixels: Index, half_weight_m: float
-) -> F32:
-    """Return the weight of pixels, a whole number 0..255."""
-    weight = view.range_m.ravel().take(pixels)
-    weight *= np.float32(1.0 / half_weight_m)
+class _Bins(NamedTuple):
+    """Hold the bin of each point: 2 i + 1 if it is hazardous, else 2 i, for cell i of a box.
+
+    The box of `row_count` x `col_count` cells begins at `row0`, `col0`. Points that are not
+    observed in the grid share one bin behind all others.
+    """
+
+    of_point: Index
+    row0: int
+    col0: int
+    row_count: int
+    col_count: int
+
+    @property
+    def size(self) -> int:
+        """Return how many bins the box has."""
+        return 2 * self.row_count * self.col_count
+
+
+def _bins(points: _Points, seen: Flags, *, hazardous: Flags) -> _Bins:
+    """Return the bins; the rows and columns of the points are used up."""
+    rows, cols, unseen = points.rows, points.cols, ~seen
+    some = int(np.argmax(seen))
+    np.copyto(rows, rows[some], where=unseen)
+    np.copyto(cols, cols[some], where=unseen)
+    row0, col0 = int(rows.min()), int(cols.min())
+    row_count, col_count = int(rows.max()) - row0 + 1, int(cols.max()) - col0 + 1
+    # Whole numbers below 2^24, so float32 is exact.
+    rows -= np.float32(row0)
+    rows *= np.float32(2 * col_count)
+    cols -= np.float32(col0)
+    cols *= np.float32(2.0)
+    rows += cols
+    dangerous = np.empty(seen.shape, dtype=np.bool_)
+    dangerous[: hazardous.size] = hazardous
+    points.spread(dangerous)
+    rows += dangerous
+    np.copyto(rows, np.float32(2 * row_count * col_count), where=unseen)
+    return _Bins(rows.astype(np.intp), row0, col0, row_count, col_count)
+
+
+def _weight(view: GroundView, segmentation: Segmentation, half_weight_m: float) -> F32:
+    """Return the weight of each pixel (N,), a whole number 0..255."""
+    weight: F32 = view.range_m.ravel() * np.float32(1.0 / half_weight_m)
     weight *= weight
     weight += np.float32(1.0)
-    np.divide(segmentation.tensor_confidence.ravel().take(pixels), weight, out=weight)
+    np.divide(segmentation.tensor_confidence.ravel(), weight, out=weight)
     return np.rint(weight, out=weight)
 
 
-def _add(
-    grid: RollingGrid,
-    seen: _Points,
-    *,
-    probabilities: U8,
-    weight: F32,
-    hazards: F32,
-    hazard_threshold: float,
-) -> None:
-    row0, col0 = int(seen.rows.min()), int(seen.cols.min())
-    row_count, col_count = int(seen.rows.max()) - row0 + 1, int(seen.cols.max()) - col0 + 1
-    bins = seen.rows - row0
-    bins *= col_count
-    bins += seen.cols
-    bins -= col0
-    bins *= 2
-    bins += _hazardous(probabilities, hazards, hazard_threshold)
-    sums = _Sums([1.0, weight, *probabilities], bins, 2 * row_count * col_count)
+def _add(grid: RollingGrid, sums: _Sums, bins: _Bins) -> None:
     cells = sums.occupied_pairs()
     rest, hazardous = sums.take(2 * cells), sums.take(2 * cells + 1)
     share = grid.settings.min_hazard_share
@@ -159,20 +188,35 @@ def _add(
     keep = np.where(alone, 0.0, 1.0)
     count, weights, *classes = (some + keep * other for some, other in zip(hazardous, rest))
     gain = weights / (255.0 * count * np.maximum(sum(classes), 1.0))
-    evidence_km: F32 = np.stack([part * gain for part in classes]).astype(np.float32)
-    row, col = np.divmod(cells, col_count)
-    row += row0
-    col += col0
+    evidence_km: F32 = np.empty((len(classes), cells.size), dtype=np.float32)
+    for plane, part in zip(evidence_km, classes):
+        np.multiply(part, gain, out=plane, casting="same_kind")
+    row, col = np.divmod(cells, bins.col_count)
+    row += bins.row0
+    col += bins.col0
     grid.add(row, col, evidence_km)
     grid.excuse(row, col, Reason.LOW_CONFIDENCE)
 
 
-def _hazardous(probabilities: U8, hazards: F32, threshold: float) -> NDArray[np.bool_]:
-    """Return which pixels have P(hazard) at the threshold or above."""
+def _excuses(points: _Points, unseen: Index) -> list[tuple[Reason, Index, Index]]:
+    """Return the cells of points that are not observed, by reason, the strongest last."""
+    reason = points.reason.take(unseen)
+    given = set(np.unique(reason).tolist())
+    found = []
+    for code in (item for item in REASON_PRIORITY if item in given):
+        some = unseen[reason == code]
+        rows, cols = (axis.take(some).astype(np.intp) for axis in (points.rows, points.cols))
+        found.append((code, rows, cols))
+    return found
+
+
+def _hazardous(probabilities: U8, hazards: F32, threshold: float) -> Flags:
+    """Return which pixels of (K, N) have P(hazard) at the threshold or above."""
     hazard: F32 = np.zeros(probabilities.shape[1], dtype=np.float32)
+    scaled = np.empty_like(hazard)
     for values, weight in zip(probabilities, hazards):
         if weight > 0.0:
-            hazard += values * np.float32(weight)
+            hazard += np.multiply(values, weight, out=scaled)
     return hazard >= 255.0 * threshold - HAZARD_ROUNDING
 
 
@@ -182,18 +226,20 @@ class _Sums:
     Two channels go through one bincount where their sums cannot meet.
     """
 
-    def __init__(self, channels: Sequence[U8 | F32 | float], bins: Index, size: int) -> None:
-        """Sum up; the first channel is the count."""
+    def __init__(self, channels: Sequence[U8 | F32 | float], points: _Points, bins: _Bins) -> None:
+        """Sum up; the first channel is the count. Channels are of pixels (N,)."""
         self._channel_count = len(channels)
-        self._packs = bins.size * 255 < PACK
+        self._packs = bins.of_point.size * 255 < PACK
         self._totals: list[F64] = []
         stride = 2 if self._packs else 1
-        for index in range(0, len(channels), stride):
-            weights: F64 = np.empty(bins.shape, dtype=np.float64)
-            weights[:] = channels[index]
-            if index + 1 < len(channels) and self._packs:
-                weights += np.multiply(channels[index + 1], PACK, dtype=np.float64)
-            self._totals.append(np.bincount(bins, weights, size).astype(np.float64, copy=False))
+        for first in range(0, len(channels), stride):
+            weights: F64 = np.empty(bins.of_point.shape, dtype=np.float64)
+            _pack(channels[first : first + stride], out=weights[: points.pixel_count])
+            points.spread(weights)
+            total: F64 = np.bincount(bins.of_point, weights, bins.size + 1).astype(
+                np.float64, copy=False
+            )
+            self._totals.append(total[: bins.size])
 
     def occupied_pairs(self) -> Index:
         """Return the pairs of bins (2 i, 2 i + 1) into which anything fell."""
@@ -204,6 +250,18 @@ class _Sums:
         found: list[F64] = []
         for total in self._totals:
             taken = total.take(bins)
-            upper = np.floor(taken * (1.0 / PACK)) if self._packs else np.zeros(0)
-            found += [taken - upper * PACK, upper] if self._packs else [taken]
+            if self._packs:
+                upper = np.floor(taken * (1.0 / PACK))
+                found += [taken - upper * PACK, upper]
+            else:
+                found.append(taken)
         return found[: self._channel_count]
+
+
+def _pack(channels: Sequence[U8 | F32 | float], *, out: F64) -> None:
+    """Write one channel, or two with the second above the first."""
+    if len(channels) == 1:
+        out[:] = channels[0]
+    else:
+        np.multiply(channels[1], PACK, out=out, dtype=np.float64)
+        out += channels[0]

@@ -20,7 +20,7 @@ from terrain_seg_ros.core.ground_plane import (
     trace_rays,
 )
 from terrain_seg_ros.core.image_to_tensor import TensorGeometry
-from terrain_seg_ros.core.types import F32, F64, GroundPatch, Reason, Transform
+from terrain_seg_ros.core.types import F32, F64, U8, Reason, Transform
 
 Plane = Literal["vehicle_plane", "gravity_plane"]
 Kept = TypeVar("Kept")
@@ -59,22 +59,49 @@ class GroundSettings:
 
 
 @dataclass(frozen=True)
-class GroundView(GroundPatch):
-    """Add what fusing needs: positions exact far from the origin, and fill points.
+class GroundView:
+    """Hold where each tensor pixel meets the ground, and where the grid takes it to lie.
 
-    `local_x_m` and `local_y_m` are x and y less the anchor, a point near the vehicle: float32
-    resolves but 6 cm a million metres from the origin. Where neighbouring pixels lie more than a
-    cell apart on the ground, fill points (N,) stand for the ground between them, so that far cells
-    have no holes; `fill_pixel` is the flat index of the pixel whose content each shows.
+    `range_m` (h, w) is the distance from the camera, NaN where there is no ground; `reason` is
+    (h, w) uint8 of `Reason`. `x_m`, `y_m` and `z_m` (h, w) are in the grid's frame.
+
+    `local_x_m` and `local_y_m` are for the grid: x and y less the anchor, a point near the vehicle,
+    because float32 resolves but 6 cm a million metres from the origin. A pixel that covers more
+    than a cell lies there in the first of its parts, and fill points (N,) in the others, so that
+    far cells have no holes; `fill_pixel` is the flat index of the pixel whose content each shows.
     """
 
+    range_m: F32
+    reason: U8
+    plane_x_m: F32
+    plane_y_m: F32
+    grid_R_plane: F64  # noqa: N815
+    anchor_m: F64
     local_x_m: F32
     local_y_m: F32
-    anchor_x_m: float
-    anchor_y_m: float
     fill_pixel: NDArray[np.intp]
     fill_x_m: F32
     fill_y_m: F32
+
+    @property
+    def x_m(self) -> F32:
+        """Return x (h, w), NaN where there is no ground."""
+        return self._axis(0)
+
+    @property
+    def y_m(self) -> F32:
+        """Return y (h, w), NaN where there is no ground."""
+        return self._axis(1)
+
+    @property
+    def z_m(self) -> F32:
+        """Return z (h, w), NaN where there is no ground."""
+        return self._axis(2)
+
+    def _axis(self, row: int) -> F32:
+        values = _rotated(self.grid_R_plane, row, self.plane_x_m, self.plane_y_m)
+        values += np.float32(self.anchor_m[row])
+        return values
 
 
 @dataclass(frozen=True)
@@ -130,22 +157,18 @@ class GroundProjector:
         rotation, anchor_m = self._plane(grid_T_base)
         mounting = _relative(rotation, anchor_m, grid_T_camera)
         view = self._view(_Key(camera, geometry, self._reach(1.0, self._cell_m)), mounting)
-        axes = rotation.astype(np.float32)
-        local = [axes[row, 0] * view.x_m + axes[row, 1] * view.y_m for row in range(3)]
-        x_m, y_m, z_m = (part + np.float32(at) for part, at in zip(local, anchor_m))
         return GroundView(
-            x_m=x_m,
-            y_m=y_m,
-            z_m=z_m,
             range_m=view.range_m,
             reason=view.reason,
-            local_x_m=local[0],
-            local_y_m=local[1],
-            anchor_x_m=float(anchor_m[0]),
-            anchor_y_m=float(anchor_m[1]),
+            plane_x_m=view.x_m,
+            plane_y_m=view.y_m,
+            grid_R_plane=rotation,
+            anchor_m=anchor_m,
+            local_x_m=_rotated(rotation, 0, view.cell_x_m, view.cell_y_m),
+            local_y_m=_rotated(rotation, 1, view.cell_x_m, view.cell_y_m),
             fill_pixel=view.fill.pixel,
-            fill_x_m=axes[0, 0] * view.fill.x_m + axes[0, 1] * view.fill.y_m,
-            fill_y_m=axes[1, 0] * view.fill.x_m + axes[1, 1] * view.fill.y_m,
+            fill_x_m=_rotated(rotation, 0, view.fill.x_m, view.fill.y_m),
+            fill_y_m=_rotated(rotation, 1, view.fill.x_m, view.fill.y_m),
         )
 
     def points_optical(
@@ -203,8 +226,10 @@ class GroundProjector:
 
     def _view(self, key: _Key, mounting: tuple[F64, F64]) -> PlaneView:
         view = self._views.get(key)
-        if view is None or not view.fits(*mounting):
-            view = intersect_plane(self._rays_of(key), mounting, key.reach)
+        if view is not None and view.fits(*mounting):
+            self._views.move_to_end(key)
+            return view
+        view = intersect_plane(self._rays_of(key), mounting, key.reach)
         _keep(self._views, key, view)
         return view
 
@@ -232,6 +257,13 @@ def _whole_image(camera: CameraModel, height_px: int, width_px: int) -> TensorGe
         image_width_px=camera.width_px,
         image_height_px=camera.height_px,
     )
+
+
+def _rotated(rotation: F64, row: int, x_m: F32, y_m: F32) -> F32:
+    """Return one axis of points of a plane after a rotation."""
+    result: F32 = np.float32(rotation[row, 0]) * x_m
+    result += np.float32(rotation[row, 1]) * y_m
+    return result
 
 
 def _relative(rotation: F64, anchor_m: F64, grid_T_camera: Transform) -> tuple[F64, F64]:

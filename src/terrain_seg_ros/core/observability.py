@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -52,12 +53,14 @@ def unobserved_reasons(
     """
     grey = tensor_hwc_u8.shape[2] == 1
     luma = tensor_hwc_u8[:, :, 0] if grey else cv2.cvtColor(tensor_hwc_u8, cv2.COLOR_RGB2GRAY)
-    levels = np.arange(256)
-    table = np.zeros(256, dtype=np.uint8)
-    table[levels <= settings.shadow_level] = Reason.SHADOW
-    table[levels >= settings.saturation_level] = Reason.SATURATION
+    table = np.full(256, Reason.OBSERVED, dtype=np.uint8)
+    table[: settings.shadow_level + 1] = Reason.SHADOW
+    table[settings.saturation_level :] = Reason.SATURATION
     reasons = np.asarray(cv2.LUT(luma, table), dtype=np.uint8).reshape(luma.shape)
-    doubtful = segmentation.tensor_confidence < settings.min_confidence * 255.0
-    reasons[doubtful & (reasons == Reason.OBSERVED)] = Reason.LOW_CONFIDENCE
-    reasons[segmentation.tensor_mask == UNLABELLED] = Reason.UNLABELLED
+    enough = np.uint8(math.ceil(settings.min_confidence * 255.0))
+    doubtful = segmentation.tensor_confidence < enough
+    doubtful &= reasons == Reason.OBSERVED
+    np.copyto(reasons, np.uint8(Reason.LOW_CONFIDENCE), where=doubtful)
+    unlabelled = segmentation.tensor_mask == UNLABELLED
+    np.copyto(reasons, np.uint8(Reason.UNLABELLED), where=unlabelled)
     return reasons

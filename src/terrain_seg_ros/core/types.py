@@ -139,21 +139,6 @@ class Segmentation:
 
 
 @dataclass(frozen=True)
-class GroundPatch:
-    """Hold where each tensor pixel meets the ground.
-
-    `x_m`, `y_m`, `z_m` are (h, w) float32 in the grid's frame, NaN where there is no ground;
-    `range_m` is the distance from the camera; `reason` is (h, w) uint8 of `Reason`.
-    """
-
-    x_m: F32
-    y_m: F32
-    z_m: F32
-    range_m: F32
-    reason: U8
-
-
-@dataclass(frozen=True)
 class GridSnapshot:
     """Hold the fused grid at one moment.
 
