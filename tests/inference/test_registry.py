@@ -50,6 +50,13 @@ def test_auto_keeps_to_the_precision_asked_for(model):
         try_backends(model, BackendOptions(precision="int8"))
 
 
+def test_a_named_backend_takes_no_precision_without_parity_figures(model, monkeypatch):
+    monkeypatch.setattr("terrain_seg_ros.inference.self_test._TIMING_S", 0.05)
+    backend = create_backend("openvino", model)
+    assert (backend.name, backend.precision) == ("openvino", "fp32")
+    backend.close()
+
+
 def test_auto_never_takes_the_constant():
     with pytest.raises(InferenceError, match="no ONNX file"):
         create_backend("auto", load_model("synthetic"))

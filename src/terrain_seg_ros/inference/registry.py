@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Sequence
 from enum import Enum
 from functools import partial
 from types import ModuleType
@@ -67,7 +68,9 @@ def create_backend(
     """Return a backend that has passed the golden self-test; close it after use.
 
     Args:
-        name: `auto` times what is installed and takes the fastest that passes.
+        name: `auto` times what is installed and takes the fastest that passes. A precision of
+            `auto` does the same among the backend's own; one that is named must only pass the
+            golden self-test.
         model: what to run.
         options: threads and precision; the runtime's own choice where absent.
 
@@ -80,6 +83,8 @@ def create_backend(
     chosen = options or BackendOptions()
     if wanted is BackendName.AUTO:
         return try_backends(model, chosen)[0]
+    if chosen.precision == AUTO and len(usable_precisions(wanted)) > 1:
+        return try_backends(model, chosen, names=[wanted])[0]
     backend = _make(wanted, model, chosen)
     if wanted is BackendName.CONSTANT:
         return backend
@@ -94,9 +99,17 @@ def create_backend(
 
 
 def try_backends(
-    model: LoadedModel, options: BackendOptions | None = None
+    model: LoadedModel,
+    options: BackendOptions | None = None,
+    *,
+    names: Sequence[BackendName] | None = None,
 ) -> tuple[Backend, tuple[Trial, ...]]:
-    """Return what `auto` chooses, and how every installed backend and precision did.
+    """Return what `auto` chooses, and how every backend and precision did.
+
+    Args:
+        model: what to run.
+        options: threads and precision; the runtime's own choice where absent.
+        names: the backends to try; all that are installed where absent.
 
     Raises:
         InferenceError: none can run the model.
@@ -104,7 +117,7 @@ def try_backends(
     chosen = options or BackendOptions()
     model.graph()
     candidates = []
-    for name in installed_backends():
+    for name in installed_backends() if names is None else names:
         for precision in _precisions(name):
             if chosen.precision not in {AUTO, precision}:
                 continue
