@@ -75,7 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
     auto, trials = try_backends(model, options)
     chosen = (auto.name, auto.precision)
     auto.close()
-    rows, failed = [], []
+    rows: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
     for backend, precision in candidates:
         for size in sizes:
             print(f"{backend} {precision} {_size_text(size)} ...", file=sys.stderr)

@@ -229,7 +229,7 @@ def _page(
         },
         notes=NOTES,
         sections=[
-            Section(scene, f"{len(items)} pictures of one drive, by rover clock", items)
+            Section(scene, f"Pictures of one drive, by rover clock: {len(items)}", items)
             for scene, items in rows.items()
         ],
     )
