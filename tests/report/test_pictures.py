@@ -71,8 +71,8 @@ def test_ahead_is_up_and_left_is_left():
     row, col, count = where(drawn(cost, reason), LETHAL_RGB)
     assert count == 25
     # Its centre lies 3.25 m ahead and 1.75 m left of the vehicle, at ten pixels per metre.
-    assert row == pytest.approx(70.0 - 32.5 - 0.5, abs=1.0)
-    assert col == pytest.approx(40.0 - 17.5 - 0.5, abs=1.0)
+    assert row == pytest.approx(70.0 - 32.5 - 0.5)
+    assert col == pytest.approx(40.0 - 17.5 - 0.5)
 
 
 def test_beyond_the_grid_is_outside_the_view():

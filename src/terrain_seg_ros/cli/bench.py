@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
+from terrain_seg_ros.core.errors import ConfigError, InferenceError, TerrainSegError
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.loaded_model import LoadedModel
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         ConfigError: a size, the rounds or a backend's name is wrong.
         ModelError: the model cannot be used.
-        InferenceError: no backend can run it.
+        InferenceError: no backend can run it, or none got through the whole path.
     """
     sizes = [_size(text) for text in arguments.size or SIZES]
     if not 1 <= arguments.rounds <= MAX_ROUNDS:
@@ -98,6 +98,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     _print(result)
+    if not rows:
+        raise InferenceError("nothing was measured; the table above says why for each backend")
     return 0
 
 

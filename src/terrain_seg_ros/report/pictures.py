@@ -89,9 +89,9 @@ def grid_picture(
     scale = side_px / span_m
     row, col = vehicle_row_col
     cells_per_px = 1.0 / (scale * resolution_m)
-    rows_up, cols_across = np.mgrid[0:side_px, 0:side_px].astype(np.float32)
-    map_col = col + (ahead_m * scale - rows_up) * cells_per_px - 0.5
-    map_row = row - (cols_across - side_px / 2) * cells_per_px - 0.5
+    down_px, across_px = np.mgrid[0:side_px, 0:side_px].astype(np.float32) + np.float32(0.5)
+    map_col = col + (ahead_m * scale - down_px) * cells_per_px - 0.5
+    map_row = row - (across_px - side_px / 2) * cells_per_px - 0.5
     remapped = cv2.remap(
         grid_colors(cost, reason),
         map_col,
