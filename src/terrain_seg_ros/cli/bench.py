@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     _print(result)
     if not rows:
-        raise InferenceError("nothing was measured; the table above says why for each backend")
+        raise InferenceError("nothing was measured; the lines above say why")
     return 0
 
 

@@ -33,6 +33,8 @@ from terrain_seg_ros.messages.transform_message import StampedTransform, encode_
 LISTENERS = 2
 """The node and the recorder."""
 WAIT_S = 60.0
+SETTLE_S = 0.5
+"""After that, for node and recorder to find each other too."""
 LINGER_S = 1.0
 """After the last frame, for the node to finish it."""
 
@@ -106,6 +108,7 @@ def _run(domain: int, frames: Sequence[DemoFrame]) -> None:
         player = Player(participant)
         print("waiting until node and recorder listen", flush=True)
         player.wait_for_listeners(LISTENERS, timeout_s=WAIT_S)
+        time.sleep(SETTLE_S)
         play(frames, player, progress=_show)
         time.sleep(LINGER_S)
     finally:
