@@ -1,0 +1,266 @@
+"""A replay copies the whole bag and adds what the node says of it."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+
+import numpy as np
+import pytest
+from bags import (
+    HEIGHT_PX,
+    PERIOD_NS,
+    START_NS,
+    WIDTH_PX,
+    compressed,
+    drive,
+    image,
+    info,
+    mounting,
+    pose,
+    read_bag,
+    stamp,
+    stamp_of,
+    text,
+    write_bag,
+)
+from rosbags.rosbag2 import Reader, StoragePlugin
+
+from terrain_seg_ros.bag import replay as stage
+from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
+from terrain_seg_ros.bag.replay import replay
+from terrain_seg_ros.bag.writer import qos_of
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.messages.cdr import serialize
+from terrain_seg_ros.messages.grid_message import decode_grid
+from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.label_info_message import decode_label_info
+from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.runtime.health import Note, Refusal
+
+BASE = {
+    "model": "synthetic",
+    "backend": "constant",
+    "grid.size_m": 10.0,
+    "watchdog.stale_after_s": 0.0,
+}
+QUIET = ReplayOptions(skip=LAZY_TOPICS)
+
+
+def run(source, target, *, options=QUIET, **overrides):
+    parameters = load_parameters(overrides={**BASE, **overrides})
+    report = replay(source, target, parameters, options=options)
+    return report, read_bag(target)
+
+
+def contents(path):
+    """Return topic, type, time and bytes of every message, in order."""
+    with Reader(path) as reader:
+        return [(c.topic, c.msgtype, ns, bytes(data)) for c, ns, data in reader.messages()]
+
+
+@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+def test_everything_is_copied_and_our_topics_are_added(tmp_path, storage):
+    source = write_bag(tmp_path / "in", drive(4), storage=storage)
+    report, made = run(source, tmp_path / "out", options=ReplayOptions())
+    names = {"/notes", "/tf", "/tf_static", "/navcam/image_raw", "/navcam/camera_info"}
+    copied = [row for row in contents(tmp_path / "out") if row[0] in names]
+    assert sorted(copied) == sorted(contents(source))
+    ours = {"mask", "confidence", "label_info", "color_mask", "overlay", "points"}
+    ours |= {"hazard_points", "hazard_grid", "hazard_reason"}
+    assert set(made) == names | {f"/terrain/{name}" for name in ours} | {"/diagnostics"}
+    assert (report.health.images_in, report.health.grids_out) == (4, 4)
+    assert report.messages_copied == len(copied)
+    assert report.messages_added == sum(map(len, made.values())) - len(copied)
+
+
+def test_outputs_carry_the_images_header_and_follow_it(tmp_path):
+    source = write_bag(tmp_path / "in", drive(4))
+    _, made = run(source, tmp_path / "out")
+    stamps = [stamp(index) for index in range(4)]
+    for name, frame in [("mask", "optical"), ("confidence", "optical"), ("hazard_grid", "odom")]:
+        entries = made[f"/terrain/{name}"]
+        assert [stamp_of(entry) for entry in entries] == stamps
+        assert {entry.message.header.frame_id for entry in entries} == {frame}
+        assert all(entry.log_ns >= stamp_of(entry) for entry in entries)
+    masks = made["/terrain/mask"]
+    assert {(m.message.width, m.message.height) for m in masks} == {(WIDTH_PX, HEIGHT_PX)}
+    labels = made["/terrain/label_info"]
+    assert decode_label_info(labels[0].message).names[0] == "soil"
+    assert labels[0].log_ns <= masks[0].log_ns
+    grid = decode_grid(made["/terrain/hazard_grid"][-1].message)
+    assert (grid.values == 0).any()
+    assert (grid.values == -1).any()
+
+
+def test_our_topics_offer_the_quality_of_the_table(tmp_path):
+    source = write_bag(tmp_path / "in", drive(2))
+    run(source, tmp_path / "out", options=ReplayOptions())
+    with Reader(tmp_path / "out") as reader:
+        offered = {c.topic: c.ext.offered_qos_profiles for c in reader.connections}
+        definitions = {c.topic: c.msgdef.data for c in reader.connections}
+    for name in ("mask", "label_info", "hazard_grid", "points"):
+        assert offered[f"/terrain/{name}"] == [qos_of(topic(name))]
+        assert "std_msgs/" in definitions[f"/terrain/{name}"]
+
+
+def test_a_file_that_ends_in_mcap_is_one_file(tmp_path):
+    source = write_bag(tmp_path / "in", drive(2))
+    target = tmp_path / "out.mcap"
+    run(source, target)
+    assert target.is_file()
+    assert [item.name for item in tmp_path.iterdir() if item.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_compressed_images(tmp_path, suffix):
+    entries = drive(3, make_image=lambda index: compressed(index, suffix=suffix))
+    report, made = run(write_bag(tmp_path / "in", entries), tmp_path / "out")
+    assert report.health.grids_out == 3
+    assert made["/terrain/mask"][0].message.height == HEIGHT_PX
+
+
+def test_without_camera_info_the_field_of_view_serves_or_masks_come_alone(tmp_path):
+    source = write_bag(tmp_path / "in", drive(3, with_info=False))
+    report, made = run(source, tmp_path / "fov", horizontal_fov_rad=1.0)
+    assert report.health.grids_out == 3
+    assert report.health.notes[Note.FIELD_OF_VIEW] == 3
+    report, made = run(source, tmp_path / "none", horizontal_fov_rad=0.0)
+    assert report.health.refused == {Refusal.NO_CAMERA_INFO: 3}
+    assert len(made["/terrain/mask"]) == 3
+    assert "/terrain/hazard_grid" not in made
+
+
+def test_several_cameras_share_the_grid_and_have_their_own_masks(tmp_path):
+    entries = [mounting(frame_id="left"), mounting(frame_id="right")]
+    for index in range(3):
+        entries.append(pose(index))
+        for side in ("left", "right"):
+            entries.append(info(index, topic=f"/{side}/camera_info"))
+            entries.append(image(index, topic=f"/{side}/image_raw", frame_id=side))
+    report, made = run(write_bag(tmp_path / "in", entries), tmp_path / "out")
+    assert [camera.name for camera in report.cameras] == ["left", "right"]
+    assert report.health.grids_out == 6
+    for side in ("left", "right"):
+        frames = [m.message.header.frame_id for m in made[f"/terrain/{side}/mask"]]
+        assert frames == [side] * 3
+    assert len(made["/terrain/hazard_grid"]) == 6
+
+
+def test_one_of_several_cameras_may_be_chosen(tmp_path):
+    entries = [*drive(2), *(image(index, topic="/rear/image_raw") for index in range(2))]
+    source = write_bag(tmp_path / "in", entries)
+    options = ReplayOptions(image_topics=["/navcam/image_raw"], skip=LAZY_TOPICS)
+    report, made = run(source, tmp_path / "out", options=options)
+    assert report.health.images_in == 2
+    assert len(made["/terrain/mask"]) == 2
+    with pytest.raises(ConfigError, match=r"'/front'.*'/navcam/image_raw', '/rear/image_raw'"):
+        run(source, tmp_path / "other", options=ReplayOptions(image_topics=["/front"]))
+
+
+def test_transforms_and_camera_info_recorded_late_are_still_used(tmp_path):
+    entries = [mounting(log_ns=stamp(3)), info(0, late_ns=2 * PERIOD_NS)]
+    for index in range(4):
+        entries += [image(index), pose(index, late_ns=3 * PERIOD_NS)]
+    report, _ = run(write_bag(tmp_path / "in", entries), tmp_path / "out")
+    assert report.health.refused == {}
+    assert report.health.grids_out == 4
+
+
+def test_transforms_that_never_come_cost_the_grid_alone(tmp_path):
+    entries = [mounting(), *(item for i in range(3) for item in (info(i), image(i)))]
+    report, made = run(write_bag(tmp_path / "in", entries), tmp_path / "out")
+    assert report.health.refused == {Refusal.NO_TRANSFORM: 3}
+    assert len(made["/terrain/mask"]) == 3
+
+
+def test_a_loop_clears_the_grid_and_goes_on(tmp_path):
+    first = drive(8)
+    again = [entry._replace(log_ns=entry.log_ns + 10 * PERIOD_NS) for entry in drive(8)]
+    report, made = run(write_bag(tmp_path / "in", [*first, *again]), tmp_path / "out")
+    assert report.health.notes[Note.TIME_JUMP] == 1
+    assert report.health.grids_out == 16
+    assert [stamp_of(m) for m in made["/terrain/mask"]] == [stamp(i) for i in (*range(8),) * 2]
+
+
+def test_bad_messages_among_good_ones_are_counted_and_copied(tmp_path):
+    good = bytes(serialize(image(1).message, image(1).type))
+    raw = [
+        ("/navcam/image_raw", "sensor_msgs/msg/Image", stamp(1) + 1, good[: len(good) // 2]),
+        ("/navcam/image_raw", "sensor_msgs/msg/Image", stamp(1) + 2, b"\x00\x01"),
+        ("/tf", "tf2_msgs/msg/TFMessage", stamp(1) + 3, b"\x00\x01\x00\x00\xff\xff\xff\xff"),
+    ]
+    source = write_bag(tmp_path / "in", drive(4), raw=raw)
+    parameters = load_parameters(overrides=BASE)
+    report = replay(source, tmp_path / "out", parameters, options=QUIET)
+    assert report.health.refused == {Refusal.BAD_IMAGE: 2, Refusal.BAD_TRANSFORM: 1}
+    assert report.health.grids_out == 4
+    copied = contents(tmp_path / "out")
+    assert all(any(row[3] == item[3] for row in copied) for item in raw)
+
+
+def test_topics_of_an_earlier_run_are_replaced(tmp_path):
+    source = write_bag(tmp_path / "in", drive(3))
+    first, made = run(source, tmp_path / "once")
+    second, again = run(tmp_path / "once", tmp_path / "twice")
+    assert first.replaced_topics == []
+    assert "/terrain/mask" in second.replaced_topics
+    assert {n: len(e) for n, e in again.items() if n != "/diagnostics"} == {
+        n: len(e) for n, e in made.items() if n != "/diagnostics"
+    }
+
+
+def test_a_topic_of_ours_with_another_type_is_refused(tmp_path):
+    entries = [*drive(2), text(1)._replace(topic="/terrain/mask")]
+    source = write_bag(tmp_path / "in", entries)
+    with pytest.raises(ConfigError, match="'/terrain/mask' of type std_msgs/msg/String"):
+        run(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    _, made = run(source, tmp_path / "other", options=ReplayOptions(namespace="ours"))
+    assert len(made["/ours/mask"]) == 2
+
+
+def test_diagnostics_come_once_a_second_and_at_the_end(tmp_path):
+    _, made = run(write_bag(tmp_path / "in", drive(26)), tmp_path / "out")
+    times = [entry.log_ns for entry in made["/diagnostics"]]
+    assert len(times) in {3, 4}
+    assert times[-1] >= stamp(25)
+    values = {item.key: item.value for item in made["/diagnostics"][-1].message.status[0].values}
+    assert values["images_in"] == "26"
+
+
+def test_a_gap_turns_the_grid_unknown(tmp_path):
+    late = [entry for index in (40, 41) for entry in (text(index),)]
+    source = write_bag(tmp_path / "in", [*drive(3), *late])
+    _, made = run(source, tmp_path / "out", **{"watchdog.stale_after_s": 1.0})
+    grids = [decode_grid(entry.message).values for entry in made["/terrain/hazard_grid"]]
+    assert (grids[2] >= 0).any()
+    assert (grids[-1] == -1).all()
+
+
+def test_unknown_types_are_copied_untouched(tmp_path):
+    source = write_bag(tmp_path / "in", drive(2))
+    with Reader(source) as reader:
+        count = reader.message_count
+    report, _ = run(source, tmp_path / "out")
+    assert report.messages_copied == count
+
+
+def test_memory_does_not_grow_with_the_bag(tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "LOOK_AHEAD_S", 0.2)
+    peaks = []
+    for count in (20, 200):
+        source = write_bag(tmp_path / f"in{count}", drive(count))
+        parameters = load_parameters(overrides={**BASE, "grid.size_m": 2.0})
+        gc.collect()
+        tracemalloc.start()
+        replay(source, tmp_path / f"out{count}", parameters, options=QUIET)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0] + 2_000_000
+
+
+def test_start_of_the_bag_is_the_start_of_the_clock(tmp_path):
+    _, made = run(write_bag(tmp_path / "in", drive(2)), tmp_path / "out")
+    assert made["/terrain/label_info"][0].log_ns == START_NS
+    assert np.diff([entry.log_ns for entry in made["/terrain/mask"]]).min() >= 0
