@@ -210,7 +210,7 @@ def test_without_images_the_grid_turns_unknown(start):
         return (peer.last["hazard_grid"].data == -1).all()
 
     wait_until(stale, "the unknown grid")
-    assert peer.report(lambda s: s.level is Level.STALE).level is Level.STALE
+    assert peer.report(lambda s: s.level is Level.ERROR).level is Level.ERROR
     good(peer)
 
 

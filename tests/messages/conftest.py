@@ -72,7 +72,7 @@ def ros_class(name):
 
 @pytest.fixture(params=["rosbags", "ros"])
 def types(request):
-    return cdr.message_class if request.param == "rosbags" else RosTypes(ros_class)
+    return cdr.message_class if request.param == "rosbags" else RosTypes(ros_class, lambda _: True)
 
 
 @pytest.fixture

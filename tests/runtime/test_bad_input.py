@@ -50,7 +50,7 @@ def assert_good(rover, stamp_ns=NEXT_NS):
 def assert_reported(rover, refusal, words):
     """See that diagnostics say what happened."""
     assert rover.refused == {refusal: 1}
-    status = decode_diagnostics(rover.node.diagnostics().message)[0]
+    status = decode_diagnostics(rover.node.diagnostics()[0].message)[0]
     assert status.level is Level.WARN
     for word in words:
         assert word in status.message
@@ -143,14 +143,14 @@ def test_no_camera_info():
 def test_a_field_of_view_stands_in_for_camera_info():
     rover = Rover({**STATIC, "horizontal_fov_rad": 1.0})
     assumed = rover.send(image_message())
-    status = decode_diagnostics(rover.node.diagnostics().message)[0]
+    status = decode_diagnostics(rover.node.diagnostics()[0].message)[0]
     assert status.level is Level.WARN
     assert "horizontal_fov_rad" in status.message
     rover.node.reset_grid()
     rover.send_info()
     told = rover.send(image_message(NEXT_NS))
     assert np.array_equal(assumed["hazard_grid"].data, told["hazard_grid"].data)
-    status = decode_diagnostics(rover.node.diagnostics().message)[0]
+    status = decode_diagnostics(rover.node.diagnostics()[0].message)[0]
     assert "horizontal_fov_rad" not in status.message
 
 
@@ -279,7 +279,7 @@ def test_zero_stamps_are_taken_as_they_are():
         given = rover.send(image_message(0))
         assert set(given) >= GRID
         assert given["mask"].header.stamp.sec == 0
-    status = decode_diagnostics(rover.node.diagnostics().message)[0]
+    status = decode_diagnostics(rover.node.diagnostics()[0].message)[0]
     assert "zero stamp" in status.message
     assert_good(rover)
 

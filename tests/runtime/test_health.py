@@ -79,5 +79,5 @@ def test_status_follows_the_state():
     found = status(health)
     assert found.level is Level.WARN
     assert "from 'a' to 'b'" in found.message
-    assert status(health, stale=True).level is Level.STALE
+    assert status(health, stale=True).level is Level.ERROR
     assert status(health, stale=True).values["model"] == "m 1"

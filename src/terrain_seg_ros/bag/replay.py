@@ -248,7 +248,7 @@ class _Replay:
 
     def _diagnose(self) -> None:
         self._diagnosed_ns = self._clock_ns
-        self._publish([self._processor.diagnostics()])
+        self._publish(self._processor.diagnostics())
 
     def _publish(self, outgoing: Iterable[Outgoing]) -> None:
         """Write messages as recorded now."""

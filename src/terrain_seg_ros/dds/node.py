@@ -173,7 +173,7 @@ class LiveNode:
 
     def _beat(self) -> None:
         while not self._ending.wait(DIAGNOSTICS_PERIOD_S):
-            self._publish([self._processor.diagnostics()])
+            self._publish(self._processor.diagnostics())
 
     def _publish(self, outgoing: Iterable[Outgoing], *, stage: str | None = None) -> None:
         started_s = time.perf_counter()

@@ -47,6 +47,15 @@ its first: rggb is OpenCV's BG. Sixteen bits become eight by their high byte (va
 range), which drops the low bits of cameras that fill only 10 or 12."""
 
 
+def decode_camera_image(message: Any) -> CameraImage:
+    """Return the pixels of a sensor_msgs/Image or CompressedImage.
+
+    Raises:
+        MessageError: it cannot be read.
+    """
+    return decode_image(message) if hasattr(message, "encoding") else decode_compressed(message)
+
+
 def decode_image(message: Any) -> CameraImage:
     """Return the pixels of a sensor_msgs/Image.
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Types = Callable[[str], Any]
-"""Give the class of "pkg/msg/Name". It may carry two more attributes, `buffer` and `byte`, as
-`RosTypes` does; without them arrays stay numpy arrays and bytes stay ints (what rosbags wants)."""
+"""Give the class of "pkg/msg/Name". It may carry more attributes, as `RosTypes` does: `buffer` and
+`byte`, without which arrays stay numpy arrays and bytes stay ints (what rosbags wants), and `has`,
+without which every type exists."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class RosTypes:
     """
 
     lookup: Callable[[str], Any]
+    has: Callable[[str], bool]
 
     def __call__(self, name: str) -> Any:
         """Return the message class of a type name."""
@@ -39,6 +41,12 @@ class RosTypes:
     def byte(value: int) -> bytes:
         """Return the value of a `byte` field, which rclpy holds as one byte."""
         return bytes([value])
+
+
+def has_type(types: Types, name: str) -> bool:
+    """Return whether there is a class of a type."""
+    has = getattr(types, "has", None)
+    return has is None or bool(has(name))
 
 
 def sequence_of(types: Types, values: NDArray[Any]) -> Any:

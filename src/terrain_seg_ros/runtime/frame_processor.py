@@ -13,7 +13,7 @@ from terrain_seg_ros.core.pipeline import FuseStep, SegmentStep
 from terrain_seg_ros.core.types import CameraImage, Reason
 from terrain_seg_ros.messages.camera_info_message import camera_model
 from terrain_seg_ros.messages.header_message import stamp_ns
-from terrain_seg_ros.messages.image_message import decode_compressed, decode_image
+from terrain_seg_ros.messages.image_message import decode_camera_image
 from terrain_seg_ros.messages.message_types import Types
 from terrain_seg_ros.runtime.camera_infos import CameraInfos
 from terrain_seg_ros.runtime.frame import Frame, View, hazard_cloud
@@ -46,25 +46,28 @@ class FrameProcessor:
         clock_ns: Callable[[], int] | None = None,
         clock_s: Callable[[], float] = time.monotonic,
         on_time_jump: Callable[[], None] = lambda: None,
+        decode: Callable[[Any], CameraImage] = decode_camera_image,
     ) -> None:
         """Prepare for images.
 
         Args:
             session: model, pipeline and parameters.
-            types: message classes.
+            types: message classes; topics whose type it has not are left out.
             transforms: gives poses at a stamp.
             health: counters, where the caller adds to them too.
             wanted: whether somebody listens to a topic; lazy ones are computed only then.
-            clock_ns: the clock that images are stamped with; None where there is none, and the
-                checks for age are off then.
+            clock_ns: the clock that images are stamped with; None where there is none, or 0 as
+                long as it does not run, and the checks for age are off then.
             clock_s: seconds that never jump, for the staleness watchdog.
             on_time_jump: called when stamps jump backwards; the caller forgets moving TF.
+            decode: reads an image message.
         """
         parameters = session.parameters
         self.health = health or Health()
         self._session = session
         self._cameras = parameters.texts("cameras")
         self._outbox = Outbox(types, parameters, wanted=wanted)
+        self._decode = decode
         self._infos = CameraInfos(parameters.number("horizontal_fov_rad"))
         self._poses = PoseSource(transforms, parameters)
         self._stamps = StampCheck(parameters)
@@ -125,13 +128,24 @@ class FrameProcessor:
             self._watchdog.set_limit(parameters.number("watchdog.stale_after_s"))
         return self.start() if "observability.min_confidence" in changes else []
 
-    def diagnostics(self) -> Outgoing:
-        """Return the node's state as a diagnostic_msgs/DiagnosticArray."""
+    def retire(self) -> list[Outgoing]:
+        """Return an unknown grid, for a node that will not look any more."""
+        with self._lock:
+            stamp = self._now_ns() or self._last_stamp_ns
+            return self._outbox.grids(self._session.pipeline.mark_unobserved(Reason.STALE, stamp))
+
+    def diagnostics(self, *, idle: str = "") -> list[Outgoing]:
+        """Return the node's state as a diagnostic_msgs/DiagnosticArray.
+
+        Args:
+            idle: why no images are taken, where that is meant; empty while they should come.
+        """
         status = health_status(
             self.health.snapshot(),
             age_s=self._watchdog.age_s(self._clock_s()),
             stale=self._watchdog.stale,
             about=self._session.about(),
+            idle=idle,
         )
         return self._outbox.diagnostics([status], self._now_ns())
 
@@ -146,7 +160,7 @@ class FrameProcessor:
         frame.stamp_ns = stamp_ns(frame.message.header)
         if not self._take(frame):
             return
-        image = frame.timed("decode", _decode)
+        image = frame.timed("decode", lambda item: self._decode(item.message))
         step = self._segment(frame, image)
         intrinsics = self._infos.intrinsics(frame.camera, image)
         if intrinsics.assumed:
@@ -154,7 +168,7 @@ class FrameProcessor:
         self._fuse(frame, View(image, step, intrinsics.camera))
 
     def _take(self, frame: Frame) -> bool:
-        now_ns = None if self._clock_ns is None else self._clock_ns()
+        now_ns = None if self._clock_ns is None else self._clock_ns() or None
         verdict = self._stamps.judge(frame.camera, frame.stamp_ns, now_ns=now_ns)
         if verdict is StampVerdict.TOO_SOON:
             self.health.count_dropped(Drop.RATE_LIMIT)
@@ -266,8 +280,3 @@ class FrameProcessor:
 
     def _now_ns(self) -> int:
         return self._last_stamp_ns if self._clock_ns is None else self._clock_ns()
-
-
-def _decode(frame: Frame) -> CameraImage:
-    raw = hasattr(frame.message, "encoding")
-    return decode_image(frame.message) if raw else decode_compressed(frame.message)

@@ -11,7 +11,12 @@ STATUS_NAME = "terrain_seg: pipeline"
 
 
 def health_status(
-    snapshot: HealthSnapshot, *, age_s: float, stale: bool, about: Mapping[str, str]
+    snapshot: HealthSnapshot,
+    *,
+    age_s: float,
+    stale: bool,
+    about: Mapping[str, str],
+    idle: str = "",
 ) -> Status:
     """Return the node's state.
 
@@ -20,8 +25,11 @@ def health_status(
         age_s: since the last image that reached the grid, or since the start.
         stale: the watchdog has turned the grid unknown.
         about: what does not change: model, backend, precision.
+        idle: why no images are taken, where that is meant.
     """
     level, text = _summary(snapshot, age_s=age_s, stale=stale)
+    if idle:
+        level, text = Level.OK, idle
     return Status(
         name=STATUS_NAME,
         level=level,
@@ -33,7 +41,7 @@ def health_status(
 def _summary(snapshot: HealthSnapshot, *, age_s: float, stale: bool) -> tuple[Level, str]:
     refusal = f"; last refused: {snapshot.last_refusal}" if snapshot.last_refusal else ""
     if stale:
-        return Level.STALE, f"no image reached the grid for {age_s:.1f} s{refusal}"
+        return Level.ERROR, f"no image reached the grid for {age_s:.1f} s{refusal}"
     if snapshot.refused_since_good:
         return Level.WARN, f"{snapshot.refused_since_good} inputs refused in a row{refusal}"
     if snapshot.images_out == 0:

@@ -18,7 +18,7 @@ from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.image_message import encode_image
 from terrain_seg_ros.messages.interfaces import Direction, TopicSpec, resolve, topic, topics
 from terrain_seg_ros.messages.label_info_message import encode_label_info
-from terrain_seg_ros.messages.message_types import Types
+from terrain_seg_ros.messages.message_types import Types, has_type
 from terrain_seg_ros.parameters import Parameters
 
 
@@ -66,6 +66,8 @@ class Outbox:
 
     def label_info(self, taxonomy: Taxonomy, stamp_ns: int) -> list[Outgoing]:
         """Return the class names, once per camera."""
+        if not has_type(self._types, topic("label_info").type):
+            return []
         header = make_header(self._types, stamp_ns, "")
         message = encode_label_info(self._types, taxonomy, self._threshold, header)
         return [Outgoing(self.name("label_info", camera), message) for camera in self._cameras]
@@ -131,10 +133,12 @@ class Outbox:
         )
         return [Outgoing(self.name("hazard_points", camera), message)]
 
-    def diagnostics(self, statuses: list[Status], stamp_ns: int) -> Outgoing:
+    def diagnostics(self, statuses: list[Status], stamp_ns: int) -> list[Outgoing]:
         """Return the state for people and machines."""
+        if not has_type(self._types, topic("/diagnostics").type):
+            return []
         message = encode_diagnostics(self._types, statuses, stamp_ns)
-        return Outgoing(self.name("/diagnostics"), message)
+        return [Outgoing(self.name("/diagnostics"), message)]
 
     def _image(self, row: str, camera: str, pixels: U8, *, header: Any) -> Outgoing:
         encoding = "mono8" if pixels.ndim == 2 else "rgb8"
