@@ -93,6 +93,11 @@ setup(
     ],
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["terrain-seg = terrain_seg_ros.cli.main:main"]},
+    entry_points={
+        "console_scripts": [
+            "terrain-seg = terrain_seg_ros.cli.main:main",
+            "terrain_seg_node = terrain_seg_ros.ros.main:main",
+        ]
+    },
     zip_safe=False,
 )

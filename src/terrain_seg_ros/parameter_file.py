@@ -13,7 +13,7 @@ from terrain_seg_ros.core.errors import ConfigError
 NODE_NAME = "terrain_seg"
 FILE_LIMIT_BYTES = 256 * 1024
 DEPTH_LIMIT = 8
-_ROS_OWN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+ROS_OWN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
 """Parameters that ROS itself declares for every node; its rim honours them."""
 
 
@@ -90,5 +90,5 @@ def _flatten(section: Mapping[Any, Any], prefix: str, flat: dict[str, Any], sour
             _flatten(value, f"{name}.", flat, source)
         elif name in flat:
             raise ConfigError(f"{source}: parameter {name!r} is given twice; remove one")
-        elif not name.startswith(_ROS_OWN):
+        elif not name.startswith(ROS_OWN):
             flat[name] = value

@@ -10,7 +10,7 @@ from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
 from terrain_seg_ros.inference.model_store import load_model
-from terrain_seg_ros.inference.registry import BackendName, create_backend
+from terrain_seg_ros.inference.registry import BackendName, create_backend, self_test
 from terrain_seg_ros.parameters import Parameters, pipeline_settings
 
 
@@ -32,8 +32,8 @@ class Session:
         settings = pipeline_settings(parameters)
         self.model = load_model(parameters.text("model"))
         self.model.card.taxonomy.with_hazards(settings.hazards)
-        name, options = _backend_choice(parameters)
-        self.backend = create_backend(name, self.model, options)
+        name, self._options = _backend_choice(parameters)
+        self.backend = create_backend(name, self.model, self._options)
         self.pipeline = Pipeline(self.model.card, self.backend, settings)
 
     def __enter__(self) -> Session:
@@ -70,6 +70,15 @@ class Session:
         self.pipeline.apply_settings(pipeline_settings(parameters))
         self._parameters = parameters
         return parameters
+
+    def self_test(self) -> None:
+        """Run the golden image once more, which also warms the backend up.
+
+        Raises:
+            ModelError: the backend gives something else than it should.
+            InferenceError: the backend fails.
+        """
+        self_test(self.backend, self.model, self._options)
 
     def about(self) -> dict[str, str]:
         """Return what runs here, for diagnostics and summaries."""

@@ -1,0 +1,45 @@
+"""The process `terrain_seg_node`."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from types import FrameType
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from terrain_seg_ros.ros.node import TerrainSegNode
+
+POLL_S = 0.2
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Spin the node until SIGINT, SIGTERM or a shutdown from outside, then end in order."""
+    ending: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        ending.append(number)
+
+    # ROS's own handlers would take the context away from an image that is being published.
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, note)
+    node = TerrainSegNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        while rclpy.ok() and not ending:
+            executor.spin_once(timeout_sec=POLL_S)
+    except ExternalShutdownException:
+        pass
+    finally:
+        node.close()
+        executor.remove_node(node)
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+if __name__ == "__main__":
+    main()

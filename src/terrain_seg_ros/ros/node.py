@@ -1,0 +1,205 @@
+"""The lifecycle node."""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
+
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from std_srvs.srv import SetBool, Trigger
+
+from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
+from terrain_seg_ros.parameter_file import NODE_NAME
+from terrain_seg_ros.ros.bond import make_bond
+from terrain_seg_ros.ros.node_parameters import NodeParameters, changes_of
+from terrain_seg_ros.ros.work import Work
+
+DIAGNOSTICS_PERIOD_S = 1.0
+_SUCCESS = TransitionCallbackReturn.SUCCESS
+_FAILURE = TransitionCallbackReturn.FAILURE
+
+
+class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
+    """Segment camera images and keep the hazard grid.
+
+    configure checks the parameters and loads the model, activate tests it and subscribes,
+    deactivate unsubscribes and keeps the engine, cleanup frees everything. What can be expected to
+    go wrong fails the transition with one line; the process goes on.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        """Make an unconfigured node; options are rclpy's."""
+        super().__init__(NODE_NAME, automatically_declare_parameters_from_overrides=True, **options)
+        self._work: Work | None = None
+        self._bond: Any = None
+        self._configured_by_us = False
+        self._parameters_of_node = NodeParameters(self)
+        self.add_on_set_parameters_callback(self._on_set)
+        self.create_service(SetBool, "~/enable", self._enable)
+        self.create_service(Trigger, "~/segment_once", self._segment_once)
+        self.create_service(Trigger, "~/reset_map", self._reset_map)
+        self.create_timer(DIAGNOSTICS_PERIOD_S, self._diagnose)
+
+    def on_configure(self, _: LifecycleState) -> TransitionCallbackReturn:
+        """Check the parameters and load the model."""
+        with _Attempt(self, "configure") as attempt:
+            parameters = self._parameters_of_node.read()
+            with ExitStack() as undo:
+                work = Work(self, parameters)
+                undo.callback(work.close)
+                self._declare(parameters, work)
+                undo.pop_all()
+            self._work = work
+            for spec in work.outputs.missing:
+                self.get_logger().warning(f"no {spec.name!r}: {spec.type} is not installed")
+            about = work.session.about()
+            self.get_logger().info(", ".join(f"{key} {value}" for key, value in about.items()))
+        return attempt.result
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Test the engine and take images."""
+        with _Attempt(self, "activate") as attempt:
+            work = self._configured()
+            work.open()
+            self._bond = make_bond(self)
+        if attempt.result != _SUCCESS:
+            return attempt.result
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Take no more images; the engine is kept."""
+        with _Attempt(self, "deactivate") as attempt:
+            self._break_bond()
+            self._configured().close_inputs()
+        if attempt.result != _SUCCESS:
+            return attempt.result
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, _: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything."""
+        return self._free("cleanup")
+
+    def on_shutdown(self, _: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything."""
+        return self._free("shutdown")
+
+    def on_error(self, _: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything, to be configured again."""
+        return self._free("recover")
+
+    def close(self) -> None:
+        """Free everything, whatever the state."""
+        self._free("close")
+
+    def _free(self, what: str) -> TransitionCallbackReturn:
+        with _Attempt(self, what) as attempt:
+            self._break_bond()
+            work, self._work = self._work, None
+            if work is not None:
+                work.close()
+            self._parameters_of_node.forget_card()
+        return attempt.result
+
+    def _declare(self, parameters: Any, work: Work) -> None:
+        self._configured_by_us = True
+        try:
+            self._parameters_of_node.declare(parameters, work.session.taxonomy)
+        finally:
+            self._configured_by_us = False
+
+    def _configured(self) -> Work:
+        if self._work is None:
+            raise ConfigError("the node is not configured; configure it first")
+        return self._work
+
+    def _break_bond(self) -> None:
+        bond, self._bond = self._bond, None
+        if bond is not None:
+            bond.shutdown()
+
+    def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
+        changes = changes_of(parameters)
+        if self._configured_by_us or not changes:
+            return SetParametersResult(successful=True)
+        try:
+            if self._work is not None:
+                self._work.change(changes)
+        except TerrainSegError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._parameters_of_node.note(changes)
+        return SetParametersResult(successful=True)
+
+    def _enable(self, request: Any, response: Any) -> Any:
+        with _Answer(response):
+            work = self._active()
+            work.enabled = bool(request.data)
+            response.message = "images are taken" if work.enabled else "images are left out"
+        return response
+
+    def _segment_once(self, _: Any, response: Any) -> Any:
+        with _Answer(response):
+            self._active().once = True
+            response.message = "the next image is taken"
+        return response
+
+    def _reset_map(self, _: Any, response: Any) -> Any:
+        with _Answer(response):
+            self._configured().reset_map()
+            response.message = "the grid is forgotten"
+        return response
+
+    def _active(self) -> Work:
+        work = self._configured()
+        if not work.is_open:
+            raise ConfigError("the node is not active; activate it first")
+        return work
+
+    def _diagnose(self) -> None:
+        if self._work is not None:
+            self._work.diagnose()
+
+
+class _Attempt:
+    """Turn an expected error into a failed transition, and log any other before ROS hides it."""
+
+    def __init__(self, node: TerrainSegNode, what: str) -> None:
+        self._node, self._what = node, what
+        self.result = _SUCCESS
+
+    def __enter__(self) -> _Attempt:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if error is None:
+            return False
+        self.result = _FAILURE
+        if isinstance(error, TerrainSegError):
+            self._node.get_logger().error(f"{self._what} failed: {error}")
+            return True
+        self._node.get_logger().fatal("".join(traceback.format_exception(kind, error, trace)))
+        return False
+
+
+class _Answer:
+    """Put an expected error into a service's response."""
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+
+    def __enter__(self) -> None:
+        self._response.success = True
+
+    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> bool:
+        if not isinstance(error, TerrainSegError):
+            return False
+        self._response.success, self._response.message = False, str(error)
+        return True

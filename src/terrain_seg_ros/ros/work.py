@@ -1,0 +1,143 @@
+"""What a configured node holds: session, publishers and logic; and what an active one adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+
+from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.ros.decoding import decode
+from terrain_seg_ros.ros.inputs import Inputs
+from terrain_seg_ros.ros.message_classes import ROS_TYPES
+from terrain_seg_ros.ros.outputs import Outputs
+from terrain_seg_ros.ros.transforms import make_transforms
+from terrain_seg_ros.runtime.frame_processor import FrameProcessor
+from terrain_seg_ros.runtime.health import Drop, Health
+from terrain_seg_ros.runtime.session import Session
+from terrain_seg_ros.runtime.vehicle_pose import WaitingTransforms
+from terrain_seg_ros.runtime.worker import Worker
+
+
+class Work:
+    """Hold a session and its publishers; images are taken between `open` and `close_inputs`."""
+
+    def __init__(self, node: LifecycleNode, parameters: Parameters) -> None:
+        """Load the model and send the class names.
+
+        Raises:
+            ModelError: the model cannot be used.
+            InferenceError: the backend cannot be used.
+            ConfigError: a parameter does not fit the model.
+        """
+        self._node = node
+        self.enabled = True
+        self.once = False
+        self.health = Health()
+        self.session = Session(parameters)
+        self.outputs = Outputs(node, parameters.texts("cameras"), self.health)
+        cache_s = parameters.number("tf_cache_s")
+        self._transforms = make_transforms(node, self.health, cache_s=cache_s)
+        self.processor = FrameProcessor(
+            self.session,
+            ROS_TYPES,
+            WaitingTransforms(self._transforms, parameters.number("tf_wait_s")),
+            health=self.health,
+            wanted=self.outputs.is_wanted,
+            clock_ns=lambda: int(node.get_clock().now().nanoseconds),
+            on_time_jump=self._transforms.forget_moving,
+            decode=decode,
+        )
+        self._inputs: Inputs | None = None
+        self._worker: Worker[Any] | None = None
+        self.outputs.publish(self.processor.start())
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether images are taken."""
+        return self._worker is not None
+
+    def open(self) -> None:
+        """Test the engine, then take images.
+
+        Raises:
+            ModelError: the golden image fails.
+            InferenceError: the backend fails.
+        """
+        self.session.self_test()
+        self.enabled, self.once = True, False
+        self._worker = Worker(self._image, self.health, idle=self._tick)
+        self._worker.start()
+        self._worker.gate.open()
+        self._transforms.open()
+        self._inputs = Inputs(
+            self._node,
+            self.session.parameters,
+            image=self._offer,
+            camera_info=self.processor.camera_info,
+        )
+
+    def close_inputs(self) -> None:
+        """Take no more images, finish the one at work and turn the grid unknown.
+
+        Raises:
+            InferenceError: the image at work does not end.
+        """
+        if self._inputs is not None:
+            self._inputs.close()
+            self._inputs = None
+        self._transforms.close()
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop()
+            self.outputs.publish(self.processor.retire())
+
+    def close(self) -> None:
+        """Free everything; again does nothing."""
+        self.close_inputs()
+        self.outputs.close()
+        self.session.close()
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Change parameters between two images.
+
+        Raises:
+            ConfigError: a value is wrong, or may not change now.
+        """
+        self.outputs.publish(self.processor.change(changes))
+
+    def reset_map(self) -> None:
+        """Forget the grid and say so."""
+        self.processor.reset_grid()
+        self.outputs.publish(self.processor.retire())
+
+    def diagnose(self) -> None:
+        """Send the state; raises where the worker ended by a defect.
+
+        Raises:
+            InferenceError: it did.
+        """
+        idle = "" if self.is_open else "inactive"
+        if self.is_open and not self.enabled:
+            idle = "disabled by the service enable"
+        self.outputs.publish(self.processor.diagnostics(idle=idle))
+        if self._worker is not None:
+            self._worker.check()
+
+    def _offer(self, camera: str, message: Any) -> None:
+        worker = self._worker
+        if worker is None:
+            return
+        if self.enabled or self.once:
+            self.once = False
+            worker.offer(camera, message)
+            return
+        self.health.count_in()
+        self.health.count_dropped(Drop.INACTIVE)
+
+    def _image(self, camera: str, message: Any) -> None:
+        self.outputs.publish(self.processor.image(camera, message), stage="publish")
+
+    def _tick(self) -> None:
+        self.outputs.publish(self.processor.tick())
