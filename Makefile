@@ -46,7 +46,8 @@ else
 	python -m colcon list | grep -E 'terrain_seg_ros.*ros\.ament_python'; \
 	python -m colcon --log-base out/ros/log build --base-paths . --build-base out/ros/build \
 	  --install-base out/ros/install; \
-	ROS_PYTHON_CHECK_FIELDS=1 python -m pytest tests/core tests/messages $(ARGS)
+	set +u; source out/ros/install/setup.bash; set -u; \
+	ROS_PYTHON_CHECK_FIELDS=1 python -m pytest tests/ros tests/core tests/messages $(ARGS)
 endif
 
 test-training: .venv-training/.training  ## test training/ (torch; about 5.5 GB)

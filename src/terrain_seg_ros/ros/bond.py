@@ -29,6 +29,13 @@ def make_bond(node: LifecycleNode) -> Any:
     return bond
 
 
+def break_bond(node: LifecycleNode, bond: Any) -> None:
+    """End a bond; bondpy itself would leave a dead subscription in the node's list."""
+    node.destroy_subscription(bond.sub)
+    bond.shutdown()
+    node.destroy_publisher(bond.pub)
+
+
 def _is_ros2_bondpy() -> bool:
     return (
         importlib.util.find_spec("bond") is not None

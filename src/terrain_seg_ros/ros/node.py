@@ -14,7 +14,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
 from terrain_seg_ros.parameter_file import NODE_NAME
-from terrain_seg_ros.ros.bond import make_bond
+from terrain_seg_ros.ros.bond import break_bond, make_bond
 from terrain_seg_ros.ros.node_parameters import NodeParameters, changes_of
 from terrain_seg_ros.ros.work import Work
 
@@ -119,7 +119,7 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
     def _break_bond(self) -> None:
         bond, self._bond = self._bond, None
         if bond is not None:
-            bond.shutdown()
+            break_bond(self, bond)
 
     def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
         changes = changes_of(parameters)

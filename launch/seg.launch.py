@@ -1,0 +1,146 @@
+"""Start the node and bring it to active; `--show-args` lists the arguments.
+
+No value of an algorithm stands here: they are in config/rover.param.yaml and in `params_file`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    OpaqueFunction,
+    RegisterEventHandler,
+)
+from launch.conditions import IfCondition
+from launch.event_handlers import OnProcessStart
+from launch.events import matches_action
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode, Node
+from launch_ros.event_handlers import OnStateTransition
+from launch_ros.events.lifecycle import ChangeState
+from lifecycle_msgs.msg import Transition
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.parameter_file import NODE_NAME, read_parameter_file
+
+PACKAGE = "terrain_seg_ros"
+RVIZ_FILE = Path(get_package_share_directory(PACKAGE)) / "config" / "terrain_seg.rviz"
+ARGUMENTS = (
+    ("params_file", "", "parameter file on top of the shipped one, keyed to /** or terrain_seg"),
+    ("namespace", "terrain", "namespace of the node and of its topics"),
+    ("image_topic", "", "camera images; empty takes `image` in the namespace"),
+    ("camera_info_topic", "", "intrinsics; empty takes `camera_info` in the namespace"),
+    ("model", "", "shipped model, or a path to model.onnx or its folder; empty: as in the file"),
+    ("backend", "", "auto, onnxruntime, openvino or constant; empty: as in the file"),
+    ("use_sim_time", "", "true takes the time from /clock; empty: as in the file, else false"),
+    ("log_level", "info", "debug, info, warn, error or fatal"),
+    ("autostart", "true", "configure and activate by itself; else a lifecycle manager does"),
+    ("rviz", "false", "start RViz with image, overlay, grid and points"),
+    ("record", "false", "record the namespace, TF and diagnostics with `ros2 bag record`"),
+)
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return arguments, node and what was asked for around it."""
+    arguments = [
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, default, text in ARGUMENTS
+    ]
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        arguments=["-d", str(RVIZ_FILE)],
+        condition=IfCondition(LaunchConfiguration("rviz")),
+    )
+    return LaunchDescription([*arguments, OpaqueFunction(function=_start), rviz])
+
+
+def _start(context: LaunchContext) -> list[Any]:
+    given = {
+        name: context.perform_substitution(LaunchConfiguration(name)) for name, *_ in ARGUMENTS
+    }
+    node = LifecycleNode(
+        package=PACKAGE,
+        executable="terrain_seg_node",
+        name=NODE_NAME,
+        namespace=given["namespace"],
+        output="screen",
+        parameters=_parameters(given),
+        remappings=_remappings(given),
+        arguments=["--ros-args", "--log-level", f"{NODE_NAME}:={given['log_level']}"],
+    )
+    actions: list[Any] = [node]
+    if _is_true(given["autostart"]):
+        actions = [*_autostart(node), node]
+    if _is_true(given["record"]):
+        actions.append(_recorder(given["namespace"]))
+    return actions
+
+
+def _parameters(given: dict[str, str]) -> list[Any]:
+    """Return the user's file, and once more its values that are meant for this node.
+
+    ROS ignores in silence what is keyed to `terrain_seg` where the node has a namespace.
+    """
+    overrides: dict[str, Any] = {name: given[name] for name in ("model", "backend") if given[name]}
+    if given["use_sim_time"]:
+        overrides["use_sim_time"] = _is_true(given["use_sim_time"])
+    chosen = [overrides] if overrides else []
+    if not given["params_file"]:
+        return chosen
+    try:
+        values = read_parameter_file(given["params_file"])
+    except ConfigError as error:
+        raise RuntimeError(f"argument params_file: {error}") from error
+    return [given["params_file"], *([values] if values else []), *chosen]
+
+
+def _remappings(given: dict[str, str]) -> list[tuple[str, str]]:
+    pairs = [
+        ("image", given["image_topic"]),
+        ("image/compressed", given["image_topic"] and f"{given['image_topic']}/compressed"),
+        ("camera_info", given["camera_info_topic"]),
+    ]
+    return [(ours, theirs) for ours, theirs in pairs if theirs]
+
+
+def _autostart(node: LifecycleNode) -> list[Any]:
+    """Return handlers that configure the process once it runs, and activate it once configured."""
+
+    def change(transition_id: int) -> EmitEvent:
+        return EmitEvent(
+            event=ChangeState(
+                lifecycle_node_matcher=matches_action(node), transition_id=transition_id
+            )
+        )
+
+    return [
+        RegisterEventHandler(
+            OnProcessStart(target_action=node, on_start=[change(Transition.TRANSITION_CONFIGURE)])
+        ),
+        RegisterEventHandler(
+            OnStateTransition(
+                target_lifecycle_node=node,
+                start_state="configuring",
+                goal_state="inactive",
+                entities=[change(Transition.TRANSITION_ACTIVATE)],
+            )
+        ),
+    ]
+
+
+def _recorder(namespace: str) -> ExecuteProcess:
+    pattern = f"/{namespace.strip('/')}/.*|/tf|/tf_static|/diagnostics"
+    return ExecuteProcess(
+        cmd=["ros2", "bag", "record", "--storage", "mcap", "--regex", pattern], output="screen"
+    )
+
+
+def _is_true(text: str) -> bool:
+    return text.strip().lower() in {"true", "1", "yes", "on"}

@@ -1,0 +1,49 @@
+"""A node process and a peer per test; each module skips, with the reason, where ROS is missing."""
+
+import itertools
+import os
+
+import pytest
+from node_process import NodeProcess
+
+_domains = itertools.count(os.getpid() % 90)
+
+
+@pytest.fixture
+def domain(monkeypatch):
+    """Give the test a DDS domain on this machine alone."""
+    number = 1 + next(_domains) % 99
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(number))
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    monkeypatch.setenv("ROS_PYTHON_CHECK_FIELDS", "1")
+    monkeypatch.delenv("CYCLONEDDS_URI", raising=False)
+    return number
+
+
+@pytest.fixture
+def opened():
+    """Collect what must be closed, also where a test fails; the last one first."""
+    things = []
+    yield things
+    for thing in reversed(things):
+        thing.close()
+
+
+@pytest.fixture
+def peer(domain, opened):
+    """Return another node on the bus."""
+    from ros_peer import RosPeer  # noqa: PLC0415  (needs rclpy)
+
+    opened.append(RosPeer(domain))
+    return opened[-1]
+
+
+@pytest.fixture
+def start(domain, opened):
+    """Return a function that starts the node as a process."""
+
+    def started(*arguments, **parameters):
+        opened.append(NodeProcess(*arguments, **parameters))
+        return opened[-1]
+
+    return started

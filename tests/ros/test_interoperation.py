@@ -1,0 +1,139 @@
+"""The node without ROS and nodes with it understand each other, topic by topic."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these beside one")
+pytest.importorskip("cyclonedds", reason="no wheel of Cyclone DDS here")
+
+import rclpy
+from ros_peer import SPECS, stamped, wait_until
+
+from terrain_seg_ros.messages.interfaces import Direction, topics
+from terrain_seg_ros.ros.message_classes import has_message
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "dds"))
+
+OUTPUTS = [
+    spec.name
+    for spec in topics(Direction.OUT)
+    if has_message(spec.type) and "points_" not in spec.name
+]
+
+
+@pytest.fixture
+def pip_only(domain, opened):
+    """Start `terrain-seg run` in the namespace /terrain and wait until it listens."""
+
+    class Run:
+        def __init__(self):
+            command = [sys.executable, "-m", "terrain_seg_ros.cli.main", "run"]
+            command += ["--discovery", "host", "--domain", str(domain)]
+            command += ["--model", "synthetic", "--backend", "constant"]
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+            for line in self.process.stdout:
+                if line.startswith("terrain-seg: ready"):
+                    return
+            raise AssertionError("terrain-seg run did not start")
+
+        def close(self):
+            self.process.terminate()
+            self.process.wait(20.0)
+            self.process.stdout.close()
+
+    opened.append(Run())
+    return opened[-1]
+
+
+@pytest.fixture
+def cyclone_here():
+    """Skip where ROS speaks through another middleware."""
+    if rclpy.get_rmw_implementation_identifier() != "rmw_cyclonedds_cpp":
+        pytest.skip("the ROS side of this test is Cyclone DDS's")
+
+
+def test_rclpy_hears_every_topic_of_the_node_without_ros(cyclone_here, peer, pip_only):
+    peer.listen(*(name for name in OUTPUTS if name in {"mask", "hazard_grid", "/diagnostics"}))
+    wait_until(peer.image.get_subscription_count, "the subscription")
+    peer.mount()
+    mask, _ = peer.good()
+    others = [name for name in OUTPUTS if name not in peer.got]
+    peer.listen(*others)
+    for _ in range(3):
+        peer.good()
+        time.sleep(0.1)
+    wait_until(
+        lambda: peer.show() and all(peer.got[name] for name in OUTPUTS if name in wanted(peer)),
+        "all outputs",
+        every=0.2,
+    )
+    assert mask.encoding == "mono8"
+    peer.status(lambda s: "images_in" in s.values)
+
+
+def wanted(peer):
+    """Return the outputs that the node makes by default."""
+    optional = {"safe_map", "hazard_grid_updates", "keepout_mask", "speed_mask"}
+    optional |= {"keepout_filter_info", "speed_filter_info"}
+    return set(peer.got) - optional
+
+
+def test_the_graph_shows_types_and_quality_of_the_node_without_ros(cyclone_here, peer, pip_only):
+    for name in ("mask", "label_info", "hazard_grid"):
+        full = f"/terrain/{name}"
+        (info,) = wait_until(lambda t=full: peer.node.get_publishers_info_by_topic(t), full)
+        assert info.node_name == "terrain_seg"
+        assert info.node_namespace == "/terrain"
+        assert info.topic_type == SPECS[name].type
+        assert info.topic_type_hash.version == 1
+    assert ("terrain_seg", "/terrain") in peer.node.get_node_names_and_namespaces()
+
+
+def test_the_ros_node_works_for_a_peer_without_ros(cyclone_here, start, peer, domain, opened):
+    from peer import Peer  # noqa: PLC0415  (the DDS rim's)
+
+    start()
+    peer.listen("label_info")
+    assert peer.change("configure")
+    assert peer.change("activate")
+    other = Peer(domain, ("mask", "confidence", "hazard_grid", "label_info", "points"))
+    opened.append(other)
+    wait_until(lambda: other.image.subscriber_count, "the subscription")
+    other.mount()
+
+    def answered():
+        other.show()
+        time.sleep(0.1)
+        other.listen()
+        return all(name in other.last for name in ("mask", "confidence", "hazard_grid", "points"))
+
+    wait_until(answered, "every answer")
+    wait_until(lambda: other.listen() or "label_info" in other.last, "the latched class names")
+    assert other.last["mask"].encoding == "mono8"
+
+
+def test_images_of_any_size_cross_whole(cyclone_here, peer, pip_only):
+    peer.listen("mask")
+    wait_until(peer.image.get_subscription_count, "the subscription")
+    from ros_peer import intrinsics  # noqa: PLC0415
+
+    for width, height in [(641, 480), (1280, 720)]:
+        peer.camera_info.publish(intrinsics(width=width, height=height))
+        time.sleep(0.1)
+
+        def answered(size=(width, height)):
+            peer.image.publish(
+                stamped(time.time_ns(), width=size[0], height=size[1], encoding="rgb8")
+            )
+            time.sleep(0.1)
+            return [m for m in list(peer.got["mask"]) if (m.width, m.height) == size]
+
+        assert wait_until(answered, f"a mask of {width} x {height}")

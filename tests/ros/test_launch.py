@@ -1,0 +1,101 @@
+"""The launch files as users call them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these beside one")
+
+import launch_pytest
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from ros_peer import RosPeer, stamped, wait_until
+
+try:
+    SHARE = Path(get_package_share_directory("terrain_seg_ros"))
+except PackageNotFoundError:
+    pytest.skip("the package is not built with colcon here", allow_module_level=True)
+
+DOMAIN = 100 + os.getpid() % 90
+PARAMETERS = """
+terrain_seg:
+  ros__parameters:
+    mounting: {use_tf: false}
+    horizontal_fov_rad: 1.0
+    watchdog: {stale_after_s: 0.0}
+"""
+
+
+def seg(**arguments):
+    source = PythonLaunchDescriptionSource(str(SHARE / "launch" / "seg.launch.py"))
+    return IncludeLaunchDescription(source, launch_arguments=arguments.items())
+
+
+@launch_pytest.fixture
+def active_node(tmp_path):
+    os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    (tmp_path / "own.yaml").write_text(PARAMETERS)
+    arguments = {
+        "params_file": str(tmp_path / "own.yaml"),
+        "model": "synthetic",
+        "backend": "constant",
+        "image_topic": "/rover/image_raw",
+    }
+    return LaunchDescription([seg(**arguments), launch_pytest.actions.ReadyToTest()])
+
+
+@pytest.mark.launch(fixture=active_node)
+def test_launch_brings_the_node_to_active_and_remaps(active_node):
+    peer = RosPeer(DOMAIN)
+    try:
+        peer.listen("mask", "hazard_grid")
+        image = peer.publisher("/rover/image_raw", "image")
+        wait_until(image.get_subscription_count, "the remapped subscription", seconds=40.0)
+        assert peer.state() == "active"
+        (value,) = peer.get("horizontal_fov_rad")
+        assert value.double_value == 1.0
+
+        def answered():
+            image.publish(stamped(time.time_ns()))
+            return peer.got["mask"] and peer.got["hazard_grid"]
+
+        wait_until(answered, "mask and grid", every=0.2)
+    finally:
+        peer.close()
+
+
+def ros2(*words, **environment):
+    return subprocess.run(
+        ["ros2", *words],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60.0,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("file", ["seg.launch.py"])
+def test_arguments_are_described(file):
+    answer = ros2("launch", "terrain_seg_ros", file, "--show-args")
+    assert answer.returncode == 0, answer.stderr
+    assert "no description" not in answer.stdout.lower()
+    for name in ("params_file", "namespace", "use_sim_time", "autostart", "record", "rviz"):
+        assert f"'{name}'" in answer.stdout
+
+
+def test_a_file_keyed_to_another_node_is_refused_by_name(tmp_path):
+    (tmp_path / "other.yaml").write_text("camera_driver:\n  ros__parameters: {gain: 1.0}\n")
+    answer = ros2(
+        "launch", "terrain_seg_ros", "seg.launch.py", f"params_file:={tmp_path / 'other.yaml'}"
+    )
+    assert answer.returncode != 0
+    assert "is keyed to ['/camera_driver']" in answer.stdout + answer.stderr

@@ -1,0 +1,106 @@
+"""tf2's buffer and ours give the same poses and refuse the same questions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tf2_ros", reason="no tf2 here; `make test-ros` runs these beside one")
+
+import rclpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rclpy.duration import Duration
+from ros_peer import transforms
+from tf2_ros import Buffer
+
+from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.transform_buffer import TransformBuffer, rotation_from_rpy
+from terrain_seg_ros.core.types import Transform
+from terrain_seg_ros.ros.transforms import Tf2Transforms, make_transforms
+from terrain_seg_ros.runtime.health import Health
+
+SECOND_NS = 1_000_000_000
+angle = st.floats(-3.0, 3.0)
+metres = st.floats(-50.0, 50.0)
+pose = st.builds(
+    lambda r, p, y, x, z: Transform(rotation_from_rpy(r, p / 3, y), np.array([x, -z, z])),
+    angle,
+    angle,
+    angle,
+    metres,
+    metres,
+)
+
+
+class Both:
+    """Hold the two buffers, filled alike."""
+
+    def __init__(self):
+        self.tf2 = Tf2Transforms.__new__(Tf2Transforms)
+        import tf2_ros  # noqa: PLC0415
+
+        self.tf2._tf2 = tf2_ros
+        self.tf2._buffer = Buffer(cache_time=Duration(seconds=10.0))
+        self.own = TransformBuffer(10.0)
+
+    def set(self, parent, child, stamp_ns, transform, *, static=False):
+        message = transforms(parent, child, stamp_ns, transform).transforms[0]
+        if static:
+            self.tf2._buffer.set_transform_static(message, "test")
+        else:
+            self.tf2._buffer.set_transform(message, "test")
+        self.own.set(parent, child, stamp_ns, transform, static)
+
+
+@settings(max_examples=60, deadline=None)
+@given(first=pose, second=pose, fixed=pose, share=st.floats(0.0, 1.0))
+def test_poses_between_samples_agree(first, second, fixed, share):
+    both = Both()
+    both.set("odom", "base_link", 5 * SECOND_NS, first)
+    both.set("odom", "base_link", 6 * SECOND_NS, second)
+    both.set("base_link", "camera", 0, fixed, static=True)
+    stamp_ns = 5 * SECOND_NS + round(share * SECOND_NS)
+    for target, source in [("odom", "camera"), ("camera", "odom"), ("base_link", "camera")]:
+        theirs = both.tf2.lookup(target, source, stamp_ns)
+        ours = both.own.lookup(target, source, stamp_ns)
+        np.testing.assert_allclose(ours.translation_m, theirs.translation_m, atol=2e-3)
+        np.testing.assert_allclose(ours.rotation, theirs.rotation, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("target", "source", "stamp_ns"),
+    [
+        ("odom", "base_link", 4 * SECOND_NS),
+        ("odom", "base_link", 7 * SECOND_NS),
+        ("odom", "elsewhere", 5 * SECOND_NS),
+        ("map", "base_link", 5 * SECOND_NS),
+    ],
+)
+def test_both_refuse_what_they_do_not_know(target, source, stamp_ns):
+    both = Both()
+    still = Transform(np.eye(3), np.zeros(3))
+    for second in (5, 6):
+        both.set("odom", "base_link", second * SECOND_NS, still)
+    for buffer in (both.tf2, both.own):
+        with pytest.raises(GeometryError, match="no transform"):
+            buffer.lookup(target, source, stamp_ns)
+
+
+def test_without_tf2_our_own_buffer_listens(peer, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    found = make_transforms(peer.node, Health(), cache_s=10.0)
+    found.open()
+    assert not isinstance(found, Tf2Transforms)
+    peer.mount()
+    from ros_peer import OPTICAL, wait_until  # noqa: PLC0415
+
+    def known():
+        try:
+            return found.lookup("base_link", OPTICAL, 0)
+        except GeometryError:
+            return None
+
+    assert wait_until(known, "the mounting").translation_m[2] == pytest.approx(1.4)
+    found.close()
+    assert rclpy.ok(context=peer.context)
