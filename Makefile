@@ -43,7 +43,7 @@ ifeq ($(ROS_SETUP),)
 else
 	@$(MAKE) --no-print-directory .venv-ros/.ros
 	@set +u; source $(ROS_SETUP); set -u; source .venv-ros/bin/activate; \
-	python -m colcon list | grep -E 'terrain_seg_ros.*ros\.ament_python'; \
+	python -m colcon --log-base out/ros/log list | grep -E 'terrain_seg_ros.*ros\.ament_python'; \
 	python -m colcon --log-base out/ros/log build --base-paths . --build-base out/ros/build \
 	  --install-base out/ros/install; \
 	set +u; source out/ros/install/setup.bash; set -u; \
