@@ -186,3 +186,25 @@ def test_a_getter_of_the_wrong_kind_is_refused():
 def test_shipped_files_are_plain_ros_parameter_files():
     for path in SHIPPED:
         assert list(yaml.safe_load(path.read_text())) == ["/**"]
+
+
+def test_numbers_per_camera_hold_for_all_or_for_each():
+    both = {"cameras": ["left", "right"], "camera_weights": [2, 1.0]}
+    found = load_parameters(overrides={**both, "camera_max_rates_hz": [5.0]})
+    assert found.per_camera("camera_weights") == {"left": 2.0, "right": 1.0}
+    assert found.per_camera("camera_max_rates_hz") == {"left": 5.0, "right": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ([1.0, 2.0], "2 values for 1 cameras"),
+        ([], "a list of numbers"),
+        (3.0, "a list of numbers"),
+        ([-1.0], "expected 0.01 to 100"),
+        (["much"], "a number such as"),
+    ],
+)
+def test_wrong_numbers_per_camera_are_refused(value, words):
+    with pytest.raises(ConfigError, match=words):
+        load_parameters(overrides={"camera_weights": value})

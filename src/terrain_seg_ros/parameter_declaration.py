@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["bool", "int", "float", "text", "texts"]
-Value = bool | int | float | str | tuple[str, ...]
+Kind = Literal["bool", "int", "float", "text", "texts", "floats"]
+Value = bool | int | float | str | tuple[str, ...] | tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,21 @@ _INPUT = (
         low=0.0,
         high=3.0,
     ),
-    _number(
-        "max_rate_hz",
-        "Images taken per second and camera; more are dropped. 0 is no limit.",
+    ParameterSpec(
+        "camera_max_rates_hz",
+        "floats",
+        "Images taken per second, one limit for all or one per camera; more are dropped. 0: none.",
         unit="Hz",
         low=0.0,
         high=1000.0,
         dynamic=True,
+    ),
+    ParameterSpec(
+        "camera_weights",
+        "floats",
+        "Shares of the cameras where images wait, one for all or one per camera.",
+        low=0.01,
+        high=100.0,
     ),
     _number(
         "time.max_future_s",

@@ -80,6 +80,12 @@ class Parameters:
         """Return a list of texts."""
         return cast("tuple[str, ...]", self._get(name, "texts"))
 
+    def per_camera(self, name: str) -> dict[str, float]:
+        """Return a list of numbers by camera; a single number holds for all."""
+        values = cast("tuple[float, ...]", self._get(name, "floats"))
+        cameras = self.texts("cameras")
+        return dict(zip(cameras, values if len(values) > 1 else values * len(cameras)))
+
     def number(self, name: str) -> float:
         """Return a floating-point number."""
         return cast(float, self._get(name, "float"))
@@ -215,6 +221,8 @@ def _checked(name: str, value: Any) -> Value:
     spec = parameter_spec(name)
     if spec.kind == "texts":
         return _checked_texts(name, value)
+    if spec.kind == "floats":
+        return _checked_numbers(name, value, spec)
     if spec.kind in {"int", "float"}:
         return _checked_number(name, value, spec)
     wanted = bool if spec.kind == "bool" else str
@@ -245,8 +253,21 @@ def _checked_texts(name: str, value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _checked_numbers(name: str, value: Any, spec: ParameterSpec) -> tuple[float, ...]:
+    if not isinstance(value, (list, tuple)) or not value:
+        raise ConfigError(f"parameter {name!r} is {value!r}, expected a list of numbers, not empty")
+    return tuple(float(_checked_number(name, item, spec)) for item in value)
+
+
 def _check_together(parameters: Parameters) -> None:
     cameras = parameters.texts("cameras")
+    for name in ("camera_max_rates_hz", "camera_weights"):
+        count = len(cast("tuple[float, ...]", parameters.values[name]))
+        if count not in {1, len(cameras)}:
+            raise ConfigError(
+                f"parameter {name!r} has {count} values for {len(cameras)} cameras; give one for "
+                "all or one for each"
+            )
     for topic in (*cameras, *(parameters.text(f"{n}_topic") for n in ("image", "camera_info"))):
         if not _TOPIC.match(topic):
             raise ConfigError(f"{topic!r} is no relative topic name; use letters, digits, _ and /")

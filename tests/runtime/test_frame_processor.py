@@ -178,7 +178,7 @@ def test_several_cameras_share_one_grid():
 
 
 def test_the_rate_is_limited():
-    node = rover({"max_rate_hz": 10.0})
+    node = rover({"camera_max_rates_hz": [10.0]})
     given = [bool(node.send(image_message(START_NS + i * SECOND_NS // 30))) for i in range(30)]
     assert sum(given) == 10
     assert node.dropped == {Drop.RATE_LIMIT: 20}

@@ -23,6 +23,29 @@ def test_the_longest_waiting_camera_is_taken_first():
     assert slot.take(0.0) == ("quick", 4)
 
 
+def test_turns_go_by_weight():
+    slot = LatestSlot({"front": 3.0, "rear": 1.0})
+    taken = []
+    for index in range(40):
+        for key in ("front", "rear"):
+            slot.put(key, index)
+        taken.append(slot.take(0.0)[0])
+    assert taken.count("front") == 30
+
+
+def test_a_camera_that_paused_gets_no_turns_for_it():
+    slot = LatestSlot()
+    for index in range(10):
+        slot.put("front", index)
+        slot.take(0.0)
+    taken = []
+    for index in range(10):
+        for key in ("front", "rear"):
+            slot.put(key, index)
+        taken.append(slot.take(0.0)[0])
+    assert taken.count("rear") in {5, 6}
+
+
 def test_none_may_wait_as_an_item():
     slot = LatestSlot()
     slot.put("a", None)

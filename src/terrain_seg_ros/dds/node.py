@@ -77,7 +77,12 @@ class LiveNode:
             clock_ns=time.time_ns,
             on_time_jump=self._intake.forget_moving,
         )
-        self._worker: Worker[Any] = Worker(self._image, self.health, idle=self._tick)
+        self._worker: Worker[Any] = Worker(
+            self._image,
+            self.health,
+            idle=self._tick,
+            weights=parameters.per_camera("camera_weights"),
+        )
         self._dispatcher = Dispatcher(self._participant)
         self._graph = GraphEntry(
             self._participant, namespace=options.namespace.rstrip("/") or "/", name=NODE_NAME

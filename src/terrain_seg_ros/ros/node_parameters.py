@@ -97,6 +97,6 @@ def _integer_range(spec: ParameterSpec) -> list[IntegerRange]:
 
 
 def _float_range(spec: ParameterSpec) -> list[FloatingPointRange]:
-    if spec.kind != "float" or spec.low is None or spec.high is None:
+    if spec.kind not in {"float", "floats"} or spec.low is None or spec.high is None:
         return []
     return [FloatingPointRange(from_value=float(spec.low), to_value=float(spec.high), step=0.0)]

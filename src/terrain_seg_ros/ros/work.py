@@ -67,7 +67,12 @@ class Work:
         """
         self.session.self_test()
         self.enabled, self.once = True, False
-        self._worker = Worker(self._image, self.health, idle=self._tick)
+        self._worker = Worker(
+            self._image,
+            self.health,
+            idle=self._tick,
+            weights=self.session.parameters.per_camera("camera_weights"),
+        )
         self._worker.start()
         self._worker.gate.open()
         self._transforms.open()

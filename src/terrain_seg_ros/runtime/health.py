@@ -23,7 +23,7 @@ class Drop(str, Enum):
 
     REPLACED = "replaced by a newer one"
     INACTIVE = "node not active"
-    RATE_LIMIT = "max_rate_hz"
+    RATE_LIMIT = "camera_max_rates_hz"
 
 
 class Refusal(str, Enum):

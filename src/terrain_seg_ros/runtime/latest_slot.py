@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from threading import Condition
 from typing import Generic, TypeVar
 
@@ -11,12 +12,17 @@ Item = TypeVar("Item")
 class LatestSlot(Generic[Item]):
     """Hand items from many threads to one; at most one item per key waits.
 
-    The key that has waited longest is taken first, so that a quick camera cannot starve a slow
-    one. Every method may be called from any thread.
+    Keys get turns by their weights (start-time fair queueing; Goyal et al., 1996), so that a quick
+    camera cannot starve a slow one; among equals the one that has waited longest is first. Every
+    method may be called from any thread.
     """
 
-    def __init__(self) -> None:
-        """Make an empty, open slot."""
+    def __init__(self, weights: Mapping[str, float] | None = None) -> None:
+        """Make an empty, open slot; a key without a weight has 1."""
+        self._weights = dict(weights or {})
+        self._begins: dict[str, float] = {}
+        self._ends: dict[str, float] = {}
+        self._now = 0.0
         self._waiting: dict[str, Item] = {}
         self._closed = False
         self._changed = Condition()
@@ -30,6 +36,8 @@ class LatestSlot(Generic[Item]):
             if self._closed:
                 return False
             replaced = key in self._waiting
+            if not replaced:
+                self._begins[key] = max(self._now, self._ends.get(key, 0.0))
             self._waiting[key] = item
             self._changed.notify()
             return replaced
@@ -40,7 +48,9 @@ class LatestSlot(Generic[Item]):
             self._changed.wait_for(lambda: self._waiting or self._closed, timeout_s)
             if self._closed or not self._waiting:
                 return None
-            key = next(iter(self._waiting))
+            key = min(self._waiting, key=lambda item: self._begins[item])
+            self._now = self._begins[key]
+            self._ends[key] = self._now + 1.0 / self._weights.get(key, 1.0)
             return key, self._waiting.pop(key)
 
     def clear(self) -> int:

@@ -34,8 +34,12 @@ class StampCheck:
         """Take the limits from the parameters."""
         self._max_future_ns = round(parameters.number("time.max_future_s") * 1e9)
         self._max_age_ns = round(parameters.number("time.max_age_s") * 1e9)
-        rate_hz = parameters.number("max_rate_hz")
-        self._period_ns = round((1.0 - RATE_TOLERANCE) * 1e9 / rate_hz) if rate_hz else 0
+        rates_hz = parameters.per_camera("camera_max_rates_hz")
+        self._periods_ns = {
+            camera: round((1.0 - RATE_TOLERANCE) * 1e9 / rate_hz)
+            for camera, rate_hz in rates_hz.items()
+            if rate_hz
+        }
 
     def judge(self, camera: str, stamp_ns: int, *, now_ns: int | None) -> StampVerdict:
         """Return what to do with an image; a zero stamp is taken as it is.
@@ -63,7 +67,7 @@ class StampCheck:
                 f"image of {camera!r} is stamped {behind_ns * 1e-9:.3f} s before the last one, "
                 "expected a later stamp; check that one node publishes this topic",
             )
-        if newest_ns is not None and stamp_ns - newest_ns < self._period_ns:
+        if newest_ns is not None and stamp_ns - newest_ns < self._periods_ns.get(camera, 0):
             return StampVerdict.TOO_SOON
         self._newest_ns[camera] = stamp_ns
         return StampVerdict.TAKE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Event, Thread
 from typing import Generic
 
@@ -27,14 +27,15 @@ class Worker(Generic[Item]):
         *,
         idle: Callable[[], None] | None = None,
         idle_s: float = 0.1,
+        weights: Mapping[str, float] | None = None,
     ) -> None:
-        """Make a worker that stands still; its gate is closed."""
+        """Make a worker that stands still, its gate closed; `weights` are the cameras' shares."""
         self.gate = Gate()
         self._handle = handle
         self._health = health
         self._idle = idle
         self._idle_s = idle_s
-        self._slot: LatestSlot[Item] = LatestSlot()
+        self._slot: LatestSlot[Item] = LatestSlot(weights)
         self._done = Event()
         self._thread: Thread | None = None
 
