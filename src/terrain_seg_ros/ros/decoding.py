@@ -13,8 +13,6 @@ from terrain_seg_ros.core.types import CameraImage
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import ENCODINGS, decode_camera_image
 
-COLOURLESS = ("mono", "16UC1", "8UC1")
-
 
 def decode(message: Any) -> CameraImage:
     """Return the pixels of a sensor_msgs/Image or CompressedImage.
@@ -31,7 +29,7 @@ def decode(message: Any) -> CameraImage:
             f"image has encoding {encoding!r}, expected one of {sorted(ENCODINGS)}; others need "
             f"cv_bridge, which {reason}"
         )
-    wanted = "mono8" if encoding.startswith(COLOURLESS) else "rgb8"
+    wanted = "mono8" if encoding.startswith("mono") else "rgb8"
     try:
         pixels = bridge.imgmsg_to_cv2(message, desired_encoding=wanted)
     except bridge_errors() as error:
