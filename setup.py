@@ -97,6 +97,7 @@ setup(
         "console_scripts": [
             "terrain-seg = terrain_seg_ros.cli.main:main",
             "terrain_seg_node = terrain_seg_ros.ros.main:main",
+            "terrain_seg_measure = terrain_seg_ros.ros.measure:main",
         ]
     },
     zip_safe=False,
