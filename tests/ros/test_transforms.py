@@ -14,7 +14,7 @@ from rclpy.duration import Duration
 from ros_peer import transforms
 from tf2_ros import Buffer
 
-from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.errors import GeometryError, TransformTimeError
 from terrain_seg_ros.core.transform_buffer import TransformBuffer, rotation_from_rpy
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.ros.transforms import Tf2Transforms, make_transforms
@@ -69,22 +69,23 @@ def test_poses_between_samples_agree(first, second, fixed, share):
 
 
 @pytest.mark.parametrize(
-    ("target", "source", "stamp_ns"),
+    ("target", "source", "stamp_ns", "kind"),
     [
-        ("odom", "base_link", 4 * SECOND_NS),
-        ("odom", "base_link", 7 * SECOND_NS),
-        ("odom", "elsewhere", 5 * SECOND_NS),
-        ("map", "base_link", 5 * SECOND_NS),
+        ("odom", "base_link", 4 * SECOND_NS, TransformTimeError),
+        ("odom", "base_link", 7 * SECOND_NS, TransformTimeError),
+        ("odom", "elsewhere", 5 * SECOND_NS, GeometryError),
+        ("map", "base_link", 5 * SECOND_NS, GeometryError),
     ],
 )
-def test_both_refuse_what_they_do_not_know(target, source, stamp_ns):
+def test_both_refuse_what_they_do_not_know(target, source, stamp_ns, kind):
     both = Both()
     still = Transform(np.eye(3), np.zeros(3))
     for second in (5, 6):
         both.set("odom", "base_link", second * SECOND_NS, still)
     for buffer in (both.tf2, both.own):
-        with pytest.raises(GeometryError, match="no transform"):
+        with pytest.raises(GeometryError, match="no transform") as caught:
             buffer.lookup(target, source, stamp_ns)
+        assert caught.type is kind
 
 
 def test_without_tf2_our_own_buffer_listens(peer, monkeypatch):

@@ -106,6 +106,7 @@ def waiting(buffer, clock, wait_s=0.1):
 def test_a_transform_under_way_is_waited_for_each_time():
     buffer, clock = TransformBuffer(10.0), Clock()
     transforms = waiting(buffer, clock)
+    buffer.set("odom", "base_link", -1, at(0.0), False)
     for stamp_ns in range(3):
         due_s = clock.now_s + 0.05
         arrival = lambda t=stamp_ns: buffer.set("odom", "base_link", t, at(t), False)  # noqa: E731
@@ -124,6 +125,7 @@ def test_a_transform_that_is_there_is_not_waited_for():
 
 def test_missing_transforms_cost_a_tenth_of_the_time_at_most():
     buffer, clock = TransformBuffer(10.0), Clock()
+    buffer.set("odom", "base_link", 3, at(1.0), False)
     transforms = waiting(buffer, clock)
     waited_s = 0.0
     for _ in range(100):
@@ -133,3 +135,10 @@ def test_missing_transforms_cost_a_tenth_of_the_time_at_most():
         waited_s += clock.now_s - before_s
         clock.now_s += 0.033
     assert 0.0 < waited_s < 0.12 * clock.now_s
+
+
+def test_frames_that_nobody_publishes_are_not_waited_for():
+    buffer, clock = TransformBuffer(10.0), Clock()
+    with pytest.raises(GeometryError, match="not connected"):
+        waiting(buffer, clock).lookup("odom", "base_link", 5)
+    assert clock.slept == 0

@@ -17,6 +17,10 @@ class GeometryError(TerrainSegError):
     """Report a camera, transform or grid that cannot be used."""
 
 
+class TransformTimeError(GeometryError):
+    """Two frames are connected, but not at the stamp asked for; perhaps they soon will be."""
+
+
 class MessageError(TerrainSegError):
     """Report a message whose content contradicts its own description."""
 

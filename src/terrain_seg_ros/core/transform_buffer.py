@@ -12,7 +12,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import ArrayLike
 
-from terrain_seg_ros.core.errors import ConfigError, GeometryError
+from terrain_seg_ros.core.errors import ConfigError, GeometryError, TransformTimeError
 from terrain_seg_ros.core.types import F64, Transform
 
 MAX_FRAMES = 1000
@@ -99,8 +99,8 @@ class TransformBuffer:
         """Return `target_T_source` at the stamp.
 
         Raises:
-            GeometryError: the frames are not connected, or a frame on the way has no samples
-                on both sides of the stamp.
+            GeometryError: the frames are not connected.
+            TransformTimeError: a frame on the way has no samples on both sides of the stamp.
         """
         target, source = target.lstrip("/"), source.lstrip("/")
         with self._lock:
@@ -212,7 +212,7 @@ def _sample(edge: _Edge, name: str, stamp_ns: int, what: str) -> Transform:
     if at == 0 or at == len(stamps):
         gap_s = (stamps[0] - stamp_ns if at == 0 else stamp_ns - stamps[-1]) * 1e-9
         side = "older than the oldest" if at == 0 else "newer than the newest"
-        raise GeometryError(
+        raise TransformTimeError(
             f"{what} at {stamp_ns * 1e-9:.3f} s: the stamp is {gap_s:.3f} s {side} sample of "
             f"{name!r} in {edge.parent!r}; transforms are not extrapolated, check clocks and rates"
         )

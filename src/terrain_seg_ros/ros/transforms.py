@@ -9,7 +9,7 @@ import rclpy.duration
 import rclpy.time
 from rclpy.lifecycle import LifecycleNode
 
-from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.errors import GeometryError, TransformTimeError
 from terrain_seg_ros.core.transform_buffer import TransformBuffer, transform_from_quaternion
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.interfaces import topic
@@ -83,7 +83,8 @@ class Tf2Transforms:
         """Return target_T_source at the stamp.
 
         Raises:
-            GeometryError: tf2 knows none.
+            GeometryError: the frames are not connected.
+            TransformTimeError: they are not at the stamp.
         """
         stamp = rclpy.time.Time(nanoseconds=stamp_ns)
         try:
@@ -91,7 +92,8 @@ class Tf2Transforms:
                 target.lstrip("/"), source.lstrip("/"), stamp
             ).transform
         except self._tf2.TransformException as error:
-            raise GeometryError(
+            soon = isinstance(error, self._tf2.ExtrapolationException)
+            raise (TransformTimeError if soon else GeometryError)(
                 f"no transform from {source!r} to {target!r} at {stamp_ns * 1e-9:.3f} s: {error}"
             ) from error
         q, t = found.rotation, found.translation

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.errors import GeometryError, TransformTimeError
 from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.parameters import Parameters
@@ -108,7 +108,8 @@ class PoseSource:
 class WaitingTransforms:
     """Wait a little for transforms that are under way; for live callers.
 
-    TF for an image's stamp often comes some milliseconds after the image. After a wait in vain
+    TF for an image's stamp often comes some milliseconds after the image. Frames that are not
+    connected at all are not waited for, as nobody may publish them. After a wait in vain
     that pair of frames is not waited for again for ten times as long, so that missing TF costs
     a tenth of the time at most.
     """
@@ -142,6 +143,8 @@ class WaitingTransforms:
             if isinstance(result, Transform):
                 self._pause_until_s.pop(pair, None)
                 return result
+            if not isinstance(result, TransformTimeError):
+                raise result
             if self._clock_s() >= deadline_s:
                 break
             self._sleep(POLL_S)
