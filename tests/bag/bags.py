@@ -9,9 +9,11 @@ import cv2
 import numpy as np
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
+from terrain_seg_ros.bag.writer import qos_of
 from terrain_seg_ros.core.camera import camera_from_field_of_view
 from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.types import Transform
+from terrain_seg_ros.messages import interfaces
 from terrain_seg_ros.messages.camera_info_message import encode_camera_info
 from terrain_seg_ros.messages.cdr import deserialize, message_class, serialize, type_store
 from terrain_seg_ros.messages.header_message import make_header
@@ -118,16 +120,20 @@ def write_bag(path: Path, entries, *, storage=StoragePlugin.MCAP, raw=()):
     with Writer(path, version=9, storage_plugin=storage) as writer:
         for topic, kind, log_ns, data in sorted([*rows, *raw], key=lambda row: row[2]):
             if topic not in connections:
-                connections[topic] = writer.add_connection(topic, kind, typestore=type_store())
+                latched = [qos_of(interfaces.topic(topic))] if topic == "/tf_static" else []
+                connections[topic] = writer.add_connection(
+                    topic, kind, typestore=type_store(), offered_qos_profiles=latched
+                )
             writer.write(connections[topic], log_ns, data)
     return path
 
 
-def read_bag(path: Path) -> dict[str, list[Entry]]:
-    """Return the decoded messages of a bag by topic."""
+def read_bag(path: Path, *, only=()) -> dict[str, list[Entry]]:
+    """Return the decoded messages of a bag by topic, of all topics or only of some."""
     result: dict[str, list[Entry]] = {}
     with Reader(path) as reader:
-        for connection, log_ns, data in reader.messages():
+        chosen = [item for item in reader.connections if not only or item.topic in only]
+        for connection, log_ns, data in reader.messages(chosen):
             message = deserialize(data, connection.msgtype)
             entry = Entry(connection.topic, connection.msgtype, log_ns, message)
             result.setdefault(connection.topic, []).append(entry)

@@ -100,9 +100,10 @@ def trace_rays(camera: CameraModel, geometry: TensorGeometry) -> PixelRays:
     length = np.linalg.norm(rays, axis=-1)
     unit = rays / length[..., np.newaxis]
     spacing_rad = np.fmax(_spacing(unit, 0), _spacing(unit, 1))
-    x, y, length, spacing_rad = (
-        part.astype(np.float32) for part in (rays[..., 0], rays[..., 1], length, spacing_rad)
-    )
+    with np.errstate(over="ignore"):  # intrinsics that make no sense give infinite rays
+        x, y, length, spacing_rad = (
+            part.astype(np.float32) for part in (rays[..., 0], rays[..., 1], length, spacing_rad)
+        )
     return PixelRays(x, y, length, spacing_rad)
 
 

@@ -1,0 +1,107 @@
+"""Play a bag to the node and look at what it says; `--show-args` lists the arguments.
+
+`ros2 bag play` gives the clock, so the node runs in the bag's time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    RegisterEventHandler,
+    TimerAction,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+PACKAGE = "terrain_seg_ros"
+SHARE = Path(get_package_share_directory(PACKAGE))
+START_S = "5.0"
+ARGUMENTS = (
+    ("bag", "", "bag to play: a folder or a .mcap or .db3 file"),
+    ("params_file", "", "as of seg.launch.py"),
+    ("namespace", "terrain", "as of seg.launch.py"),
+    ("image_topic", "", "camera images in the bag, as of seg.launch.py"),
+    ("camera_info_topic", "", "intrinsics in the bag, as of seg.launch.py"),
+    ("model", "", "as of seg.launch.py"),
+    ("backend", "", "as of seg.launch.py"),
+    ("rate", "1.0", "speed of playing"),
+    ("start_after_s", START_S, "seconds that the node gets to load its model"),
+    ("rviz", "false", "start RViz"),
+    ("foxglove", "false", "start the Foxglove bridge on port 8765"),
+    ("record", "false", "record what goes in and out with `ros2 bag record`"),
+    ("limits", "", "YAML of minima and maxima: score the bag once more offline and fail on a miss"),
+)
+PASSED_ON = (
+    "params_file",
+    "namespace",
+    "image_topic",
+    "camera_info_topic",
+    "model",
+    "backend",
+    "rviz",
+    "record",
+)
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return arguments, node, player and what was asked for around them."""
+    arguments = [
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, default, text in ARGUMENTS
+    ]
+    return LaunchDescription([*arguments, OpaqueFunction(function=_start)])
+
+
+def _start(context: LaunchContext) -> list[Any]:
+    given = {
+        name: context.perform_substitution(LaunchConfiguration(name)) for name, *_ in ARGUMENTS
+    }
+    if not Path(given["bag"]).exists() or not given["bag"]:
+        raise RuntimeError(f"argument bag: {given['bag']!r} does not exist; give bag:=FOLDER")
+    node = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(SHARE / "launch" / "seg.launch.py")),
+        launch_arguments=[(name, given[name]) for name in PASSED_ON] + [("use_sim_time", "true")],
+    )
+    player = ExecuteProcess(
+        cmd=["ros2", "bag", "play", given["bag"], "--clock", "--rate", given["rate"]],
+        output="screen",
+    )
+    after = [EmitEvent(event=Shutdown(reason="the bag is at its end"))]
+    actions: list[Any] = [node]
+    if given["limits"]:
+        score = _score(given)
+        actions.append(RegisterEventHandler(OnProcessExit(target_action=player, on_exit=[score])))
+        actions.append(RegisterEventHandler(OnProcessExit(target_action=score, on_exit=after)))
+    else:
+        actions.append(RegisterEventHandler(OnProcessExit(target_action=player, on_exit=after)))
+    actions.append(TimerAction(period=float(given["start_after_s"]), actions=[player]))
+    if given["foxglove"].strip().lower() == "true":
+        actions.append(Node(package="foxglove_bridge", executable="foxglove_bridge"))
+    return actions
+
+
+def _score(given: dict[str, str]) -> ExecuteProcess:
+    """Return the offline replay that judges the same bag by limits."""
+    target = Path(given["bag"]).resolve()
+    words = ["terrain-seg", "replay", given["bag"], str(target.with_name(f"{target.name}_scored"))]
+    words += ["--limits", given["limits"]]
+    for option, name in (
+        ("--params", "params_file"),
+        ("--model", "model"),
+        ("--backend", "backend"),
+    ):
+        words += [option, given[name]] if given[name] else []
+    words += ["--image-topic", given["image_topic"]] if given["image_topic"] else []
+    return ExecuteProcess(cmd=words, output="screen")
