@@ -7,16 +7,15 @@ import importlib
 import importlib.metadata
 import importlib.util
 import json
-import os
 import platform
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from enum import Enum
-from pathlib import Path
+from dataclasses import asdict
 
+from terrain_seg_ros.cli.doctor_findings import Finding, State, import_error, version_of
+from terrain_seg_ros.cli.doctor_ros import ros_findings
 from terrain_seg_ros.core.errors import TerrainSegError
 
 NAME = "doctor"
@@ -24,28 +23,7 @@ HELP = "say what is installed and usable, and how to get what is missing"
 
 PYTHON_RANGE = ((3, 10), (3, 13))
 GPU_QUERY_TIMEOUT_S = 10.0
-ROS_ROOT = Path("/opt/ros")
 _REINSTALL = "install this package again from a complete checkout: pip install ."
-
-
-class State(str, Enum):
-    """Say whether a thing can be used; only MISSING is a fault."""
-
-    USABLE = "usable"
-    ABSENT = "absent"
-    """Optional and not there."""
-    MISSING = "missing"
-    """Needed and not there, or there and broken."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Hold one row of the report; the remedy is empty where none is needed."""
-
-    item: str
-    state: State
-    detail: str
-    remedy: str = ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,10 +53,9 @@ def examine() -> list[Finding]:
         _gpu,
         lambda: _package("bags", "rosbags"),
         _dds,
-        _ros,
         _models,
     )
-    return [check() for check in checks]
+    return [*(check() for check in checks), *ros_findings()]
 
 
 def _lines(findings: Iterable[Finding]) -> Iterable[str]:
@@ -98,14 +75,14 @@ def _python() -> Finding:
 
 def _package(item: str, module: str, distribution: str | None = None) -> Finding:
     name = distribution or module
-    error = _import_error(module)
+    error = import_error(module)
     if error:
         return Finding(item, State.MISSING, error, f"pip install {name}")
-    return Finding(item, State.USABLE, f"{name} {_version(name)}")
+    return Finding(item, State.USABLE, f"{name} {version_of(name)}")
 
 
 def _backend(name: str) -> Finding:
-    error = _import_error(name)
+    error = import_error(name)
     if error:
         return Finding(name, State.MISSING, error, f"pip install {name}")
     registry = importlib.import_module("terrain_seg_ros.inference.registry")
@@ -113,7 +90,7 @@ def _backend(name: str) -> Finding:
         precisions = registry.usable_precisions(registry.BackendName(name))
     except TerrainSegError as failure:
         return Finding(name, State.MISSING, str(failure), f"pip install --force-reinstall {name}")
-    detail = f"{_version(name)}; precisions {', '.join(precisions)}"
+    detail = f"{version_of(name)}; precisions {', '.join(precisions)}"
     devices = _devices(name)
     return Finding(name, State.USABLE, f"{detail}; devices {', '.join(devices)}")
 
@@ -127,9 +104,9 @@ def _devices(name: str) -> list[str]:
 
 
 def _tensorrt() -> Finding:
-    error = _import_error("tensorrt")
+    error = import_error("tensorrt")
     if not error:
-        detail = f"{_version('tensorrt')}; this version of terrain_seg_ros does not use it yet"
+        detail = f"{version_of('tensorrt')}; this version of terrain_seg_ros does not use it yet"
         return Finding("tensorrt", State.ABSENT, detail)
     remedy = "needs an NVIDIA GPU; in a checkout: pip install '.[tensorrt]'"
     return Finding("tensorrt", State.ABSENT, error, remedy)
@@ -150,7 +127,7 @@ def _gpu() -> Finding:
 
 
 def _dds() -> Finding:
-    error = _import_error("cyclonedds")
+    error = import_error("cyclonedds")
     if error:
         remedy = "pip install cyclonedds (no wheel on aarch64: use the ROS node there)"
         return Finding("DDS", State.ABSENT, error, remedy)
@@ -160,25 +137,8 @@ def _dds() -> Finding:
         participant.Participant(domain_id, participant.Discovery.HOST).close()
     except TerrainSegError as failure:
         return Finding("DDS", State.MISSING, str(failure), "check ROS_DOMAIN_ID and CYCLONEDDS_URI")
-    detail = f"cyclonedds {_version('cyclonedds')}; joined domain {domain_id} over loopback"
+    detail = f"cyclonedds {version_of('cyclonedds')}; joined domain {domain_id} over loopback"
     return Finding("DDS", State.USABLE, detail)
-
-
-def _ros() -> Finding:
-    distribution = os.environ.get("ROS_DISTRO", "")
-    if distribution:
-        error = _import_error("rclpy")
-        if not error:
-            return Finding("ROS 2", State.USABLE, f"{distribution}; rclpy imports")
-        remedy = "use the Python that ROS was built for, in an environment with system packages"
-        return Finding("ROS 2", State.MISSING, f"{distribution} is sourced, but {error}", remedy)
-    setups = sorted(ROS_ROOT.glob("*/setup.bash"))
-    if setups:
-        found = ", ".join(path.parent.name for path in setups)
-        return Finding(
-            "ROS 2", State.ABSENT, f"{found} installed, not sourced", f"source {setups[-1]}"
-        )
-    return Finding("ROS 2", State.ABSENT, "not installed; DDS and bags work without it")
 
 
 def _models() -> Finding:
@@ -192,20 +152,3 @@ def _models() -> Finding:
     except TerrainSegError as failure:
         return Finding("models", State.MISSING, str(failure), _REINSTALL)
     return Finding("models", State.USABLE, ", ".join(names))
-
-
-def _import_error(module: str) -> str:
-    if importlib.util.find_spec(module) is None:
-        return f"{module} is not installed"
-    try:
-        importlib.import_module(module)
-    except (ImportError, OSError) as error:
-        return f"{module} does not import: {error}"
-    return ""
-
-
-def _version(distribution: str) -> str:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return "of unknown version"
