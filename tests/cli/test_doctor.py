@@ -84,14 +84,14 @@ def test_dds_with_a_bad_domain_id_names_the_variable(monkeypatch):
 def test_ros_that_is_sourced_for_another_python_is_missing(monkeypatch):
     monkeypatch.setenv("ROS_DISTRO", "jazzy")
     monkeypatch.setattr(doctor_ros, "import_error", lambda module: f"{module} does not import: why")
-    assert doctor._ros().state is State.MISSING
+    assert doctor_ros.ros_findings()[0].state is State.MISSING
 
 
 def test_ros_that_is_not_sourced_is_found(monkeypatch, tmp_path):
     (tmp_path / "jazzy").mkdir()
     (tmp_path / "jazzy" / "setup.bash").touch()
     monkeypatch.setattr(doctor_ros, "ROS_ROOT", tmp_path)
-    row = doctor._ros()
+    row = doctor_ros.ros_findings()[0]
     assert row.state is State.ABSENT
     assert row.remedy == f"source {tmp_path}/jazzy/setup.bash"
 
