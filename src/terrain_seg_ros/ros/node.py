@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
@@ -42,7 +43,9 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
         self.create_service(SetBool, "~/enable", self._enable)
         self.create_service(Trigger, "~/segment_once", self._segment_once)
         self.create_service(Trigger, "~/reset_map", self._reset_map)
-        self.create_timer(DIAGNOSTICS_PERIOD_S, self._diagnose)
+        # A clock of its own: a bag that is paused must not stop the diagnostics too.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(DIAGNOSTICS_PERIOD_S, self._diagnose, clock=steady)
 
     def on_configure(self, _: LifecycleState) -> TransitionCallbackReturn:
         """Check the parameters and load the model."""
@@ -159,8 +162,13 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
         return work
 
     def _diagnose(self) -> None:
-        if self._work is not None:
+        if self._work is None:
+            return
+        try:
             self._work.diagnose()
+        except TerrainSegError as error:
+            self.get_logger().fatal(f"{error}; the node deactivates itself")
+            self.trigger_deactivate()
 
 
 class _Attempt:
