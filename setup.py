@@ -20,7 +20,7 @@ REQUIREMENTS = [
     "pyyaml>=6,<7",
     "onnxruntime>=1.17,<2",
     "openvino>=2024.4,<2027",
-    "rosbags>=0.10.4,<0.12",
+    "rosbags>=0.11.6,<0.12",
     "cyclonedds>=0.10.5,<12; platform_machine != 'aarch64'",
 ]
 

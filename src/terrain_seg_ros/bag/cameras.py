@@ -21,6 +21,8 @@ _DEPTH = "compressedDepth"
 _OUTPUTS = frozenset(spec.name for spec in topics(Direction.OUT) if spec.type == RAW_TYPE)
 _PREFERRED = ("image", "image_raw", "image_color", "image_rect_color", "image_rect", "image_mono")
 """Of several forms of one camera's image the first is taken, raw before compressed."""
+_NAMED_LIMIT = 20
+"""Topics that an error names."""
 
 
 class BagCamera(NamedTuple):
@@ -73,16 +75,21 @@ def _asked_for(
 def _detected(reader: BagReader, filled: Sequence[Connection]) -> list[str]:
     candidates = [item for item in filled if not _is_output(item.topic)]
     if not candidates:
-        types = sorted({item.msgtype for item in reader.connections})
         raise ConfigError(
-            f"bag '{reader.path}' has no camera images: {reader.message_count} messages of "
-            f"{types}; record a topic of type {RAW_TYPE} or {COMPRESSED_TYPE}"
+            f"bag '{reader.path}' has no camera images, but {_what_there_is(reader)}; record a "
+            f"topic of type {RAW_TYPE} or {COMPRESSED_TYPE}"
         )
     readable = [item for item in candidates if _is_readable(reader, item)]
     best: dict[str, str] = {}
     for item in sorted(readable or candidates, key=_rank):
         best.setdefault(_camera_key(item.topic), item.topic)
     return sorted(best.values())
+
+
+def _what_there_is(reader: BagReader) -> str:
+    rows = sorted(f"{c.topic} ({c.msgcount} x {c.msgtype})" for c in reader.connections)
+    more = [f"{len(rows) - _NAMED_LIMIT} more topics"] if len(rows) > _NAMED_LIMIT else []
+    return ", ".join([*rows[:_NAMED_LIMIT], *more]) or "no topic at all"
 
 
 def _is_output(name: str) -> bool:

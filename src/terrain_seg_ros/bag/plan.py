@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -19,6 +20,7 @@ from terrain_seg_ros.runtime.outbox import outgoing_topics
 NAMESPACE = "/terrain"
 LAZY_TOPICS = tuple(spec.name for spec in topics(Direction.OUT) if spec.lazy)
 _TF_TYPE = topic("/tf").type
+_NAMESPACE = re.compile(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*/?)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,11 @@ class Input(NamedTuple):
 
 
 class Output(NamedTuple):
-    """Hold where one of our topics goes; `full_name` is None where it is left out."""
+    """Hold where one of our topics goes, and whether it is computed at all."""
 
-    full_name: str | None
+    full_name: str
     spec: TopicSpec
+    is_wanted: bool
 
 
 def find_inputs(reader: BagReader, cameras: Sequence[BagCamera]) -> list[Input]:
@@ -79,33 +82,46 @@ def find_outputs(parameters: Parameters, options: ReplayOptions) -> dict[str, Ou
     """Return our topics by their relative name.
 
     Raises:
-        ConfigError: a topic that is to be left out is none of the lazy ones.
+        ConfigError: a topic that is to be left out is none of the lazy ones, or the namespace is
+            none.
     """
     for name in options.skip:
         if name not in LAZY_TOPICS:
             raise ConfigError(
                 f"topic {name!r} cannot be left out; what can is {', '.join(LAZY_TOPICS)}"
             )
+    if _NAMESPACE.fullmatch(options.namespace) is None:
+        raise ConfigError(
+            f"namespace {options.namespace!r} is not a ROS name; use letters, digits and "
+            "underscores, parted by slashes, such as '/terrain'"
+        )
     namespace = f"/{options.namespace.strip('/')}".rstrip("/")
     result = {}
     for name, spec in outgoing_topics(parameters.texts("cameras")).items():
         full = name if name.startswith("/") else f"{namespace}/{name}"
-        result[name] = Output(None if spec.name in options.skip else full, spec)
+        result[name] = Output(full, spec, spec.name not in options.skip)
     return result
 
 
 def find_replaced(reader: BagReader, outputs: Mapping[str, Output]) -> list[str]:
     """Return the bag's topics that come from an earlier run of ours; the new ones replace them.
 
+    Those that are left out now go too, as they would not belong to the new masks.
+
     Raises:
         ConfigError: one of them is of another type, so it is not ours.
     """
-    ours = {o.full_name: o.spec.type for name, o in outputs.items() if not name.startswith("/")}
-    there = [item for item in reader.connections if item.topic in ours]
-    for item in there:
-        if item.msgtype != ours[item.topic]:
+    ours = {o.full_name: o for name, o in outputs.items() if not name.startswith("/")}
+    found = set()
+    for item in reader.connections:
+        output = ours.get(item.topic)
+        if output is None:
+            continue
+        if item.msgtype == output.spec.type:
+            found.add(item.topic)
+        elif output.is_wanted:
             raise ConfigError(
                 f"bag '{reader.path}' has {item.topic!r} of type {item.msgtype}, but our topic of "
-                f"this name is {ours[item.topic]}; choose another namespace"
+                f"this name is {output.spec.type}; choose another namespace"
             )
-    return sorted({item.topic for item in there})
+    return sorted(found)

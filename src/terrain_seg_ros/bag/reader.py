@@ -39,7 +39,7 @@ _LIBRARY_ERRORS = (
 )
 _REPAIR = (
     "copy it anew, or repair it with `mcap recover` (MCAP), `sqlite3 FILE .recover` (sqlite3) or "
-    "`ros2 bag reindex` (metadata.yaml)"
+    "`ros2 bag reindex` (metadata.yaml); only topics of ROS 2 can be read"
 )
 
 

@@ -138,7 +138,7 @@ class _Replay:
             message_class,
             self._buffer,
             health=self.health,
-            wanted=lambda name: outputs[name].full_name is not None,
+            wanted=lambda name: outputs[name].is_wanted,
             clock_s=self._now_s,
             on_time_jump=self._intake.forget_moving,
         )
@@ -253,11 +253,11 @@ class _Replay:
     def _publish(self, outgoing: Iterable[Outgoing]) -> None:
         """Write messages as recorded now."""
         for name, message in outgoing:
-            full_name, spec = self._outputs[name]
-            if full_name is None:
+            output = self._outputs[name]
+            if not output.is_wanted:
                 continue
             if name not in self._connections:
-                self._connections[name] = self._writer.add_connection(full_name, spec)
+                self._connections[name] = self._writer.add_connection(output.full_name, output.spec)
             self._writer.write_message(self._connections[name], self._clock_ns, message)
             self.added += 1
 

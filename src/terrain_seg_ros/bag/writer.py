@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 from rosbags.interfaces import (
     Connection,
@@ -25,6 +27,8 @@ from terrain_seg_ros.messages.cdr import Payload, serialize, type_hash, type_sto
 from terrain_seg_ros.messages.interfaces import Durability, Reliability, TopicSpec
 
 _FILE_SUFFIX = ".mcap"
+_VERSION: Literal[8] = 8
+"""Of metadata.yaml: Humble and Iron cannot read the profiles of version 9, Jazzy reads both."""
 _FOREVER = QosTime(9223372036, 854775807)
 """RMW_DURATION_INFINITE: 2^63 - 1 nanoseconds."""
 _UNKNOWN_HASH = "RIHS01_" + "0" * 64
@@ -68,11 +72,16 @@ class BagWriter:
     def __enter__(self) -> BagWriter:
         """Begin the bag beside its final place."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._scratch = Path(tempfile.mkdtemp(prefix=".bag-", dir=self.path.parent))
+        scratch = Path(tempfile.mkdtemp(prefix=".bag-", dir=self.path.parent))
         name = self.path.stem if self._single else self.path.name
-        self._writer = Writer(self._scratch / name, version=9, storage_plugin=StoragePlugin.MCAP)
-        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-        self._writer.open()
+        with ExitStack() as stack:
+            stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+            self._writer = Writer(
+                scratch / name, version=_VERSION, storage_plugin=StoragePlugin.MCAP
+            )
+            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+            self._writer.open()
+            self._remove_scratch = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -81,20 +90,19 @@ class BagWriter:
         Raises:
             ConfigError: another bag has come to be at its place.
         """
-        try:
+        with self._remove_scratch:
             if kind is None:
                 self._writer.close()
                 self._move()
             else:
                 self._writer.abort()
-        finally:
-            shutil.rmtree(self._scratch, ignore_errors=True)
 
     def copy_connection(self, connection: Connection) -> Connection:
         """Return a connection like one of another bag; the same one if there is one already."""
         extra = connection.ext
-        qos = extra.offered_qos_profiles if isinstance(extra, ConnectionExtRosbag2) else []
-        known = self._known(connection.topic, connection.msgtype, qos)
+        if not isinstance(extra, ConnectionExtRosbag2):
+            extra = ConnectionExtRosbag2("cdr", [])
+        known = self._known(connection.topic, connection.msgtype, extra)
         if known is not None:
             return known
         definition, digest = _definition(connection)
@@ -103,13 +111,14 @@ class BagWriter:
             connection.msgtype,
             msgdef=definition,
             rihs01=digest,
-            offered_qos_profiles=qos,
+            serialization_format=extra.serialization_format,
+            offered_qos_profiles=extra.offered_qos_profiles,
         )
 
     def add_connection(self, name: str, spec: TopicSpec) -> Connection:
         """Return a connection for a row of the table of topics, under its full name."""
         qos = [qos_of(spec)]
-        known = self._known(name, spec.type, qos)
+        known = self._known(name, spec.type, ConnectionExtRosbag2("cdr", qos))
         if known is not None:
             return known
         return self._writer.add_connection(
@@ -138,8 +147,9 @@ class BagWriter:
         """
         self.write(connection, log_ns, serialize(message, connection.msgtype))
 
-    def _known(self, topic: str, message_type: str, qos: list[Qos]) -> Connection | None:
-        extra = ConnectionExtRosbag2("cdr", qos)
+    def _known(
+        self, topic: str, message_type: str, extra: ConnectionExtRosbag2
+    ) -> Connection | None:
         for item in self._writer.connections:
             if (item.topic, item.msgtype, item.ext) == (topic, message_type, extra):
                 return item
