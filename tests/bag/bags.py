@@ -106,7 +106,7 @@ def drive(count=4, *, make_image=image, with_info=True, transforms_late_ns=0):
     return entries
 
 
-def write_bag(path: Path, entries, *, storage=StoragePlugin.MCAP, raw=()):
+def write_bag(path: Path, entries, *, storage=StoragePlugin.MCAP, raw=(), definitions=None):
     """Write a bag and return its path.
 
     Args:
@@ -114,6 +114,7 @@ def write_bag(path: Path, entries, *, storage=StoragePlugin.MCAP, raw=()):
         entries: what to record.
         storage: plugin.
         raw: tuples of topic, type, log time and bytes.
+        definitions: text by type, of those that are none of ROS's own.
     """
     connections = {}
     rows = [(e.topic, e.type, e.log_ns, bytes(serialize(e.message, e.type))) for e in entries]
@@ -121,8 +122,10 @@ def write_bag(path: Path, entries, *, storage=StoragePlugin.MCAP, raw=()):
         for topic, kind, log_ns, data in sorted([*rows, *raw], key=lambda row: row[2]):
             if topic not in connections:
                 latched = [qos_of(interfaces.topic(topic))] if topic == "/tf_static" else []
+                own = (definitions or {}).get(kind)
+                how = {"typestore": type_store()} if own is None else {"msgdef": own, "rihs01": "?"}
                 connections[topic] = writer.add_connection(
-                    topic, kind, typestore=type_store(), offered_qos_profiles=latched
+                    topic, kind, offered_qos_profiles=latched, **how
                 )
             writer.write(connections[topic], log_ns, data)
     return path
