@@ -1,0 +1,128 @@
+"""Which topics of a bag are cameras, what they are called and which camera_info is theirs."""
+
+from __future__ import annotations
+
+import pytest
+from bags import compressed, image, info, text, write_bag
+
+from terrain_seg_ros.bag.cameras import BagCamera, find_cameras
+from terrain_seg_ros.bag.reader import BagReader
+from terrain_seg_ros.core.errors import ConfigError
+
+
+def cameras_of(path, entries, **choice):
+    with BagReader(write_bag(path, entries)) as reader:
+        return find_cameras(reader, "front", **choice)
+
+
+def depth(topic):
+    entry = image(0, topic=topic)
+    entry.message.encoding = "32FC1"
+    return entry
+
+
+def compressed_depth(topic):
+    entry = compressed(0, topic=topic)
+    entry.message.format = "16UC1; compressedDepth png"
+    return entry
+
+
+def test_one_camera_has_the_usual_name_and_the_info_beside_it(tmp_path):
+    entries = [image(0, topic="/a/image_raw"), info(0, topic="/a/camera_info")]
+    entries.append(info(0, topic="/b/camera_info"))
+    assert cameras_of(tmp_path / "bag", entries) == [
+        BagCamera("front", "/a/image_raw", "/a/camera_info")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("image_topic", "info_topic", "expected"),
+    [
+        ("/a/image_raw/compressed", "/a/camera_info", "/a/camera_info"),
+        ("/curiosity/navcam", "/curiosity/camera_info", "/curiosity/camera_info"),
+        ("/navcam", "/navcam/camera_info", "/navcam/camera_info"),
+        ("/a/image_raw", "/elsewhere/info", "/elsewhere/info"),
+        ("/image", "/camera_info", "/camera_info"),
+    ],
+)
+def test_the_info_of_one_camera_is_found(tmp_path, image_topic, info_topic, expected):
+    make = compressed if image_topic.endswith("compressed") else image
+    entries = [make(0, topic=image_topic), info(0, topic=info_topic)]
+    (camera,) = cameras_of(tmp_path / "bag", entries)
+    assert camera.info_topic == expected
+
+
+def test_a_lone_info_is_not_shared_by_several_cameras(tmp_path):
+    entries = [image(0, topic=f"/{side}/image_raw") for side in "ab"]
+    entries.append(info(0, topic="/b/camera_info"))
+    infos = [camera.info_topic for camera in cameras_of(tmp_path / "bag", entries)]
+    assert infos == [None, "/b/camera_info"]
+
+
+def test_of_several_forms_of_one_image_the_rawest_is_taken(tmp_path):
+    entries = [
+        image(0, topic="/a/image_rect"),
+        compressed(0, topic="/a/image_raw/compressed"),
+        image(0, topic="/a/image_raw"),
+        compressed(0, topic="/b/image_raw/compressed"),
+    ]
+    found = [camera.image_topic for camera in cameras_of(tmp_path / "bag", entries)]
+    assert found == ["/a/image_raw", "/b/image_raw/compressed"]
+
+
+def test_depth_maps_and_pictures_of_ours_are_no_cameras(tmp_path):
+    entries = [
+        image(0, topic="/a/image_raw"),
+        depth("/a/depth/image_raw"),
+        compressed_depth("/b/image_raw/compressedDepth"),
+        compressed_depth("/c/image_raw/compressed"),
+        image(0, topic="/terrain/mask"),
+        image(0, topic="/elsewhere/left/overlay"),
+        compressed(0, topic="/terrain/color_mask/compressed"),
+    ]
+    (camera,) = cameras_of(tmp_path / "bag", entries)
+    assert camera.image_topic == "/a/image_raw"
+
+
+def test_pictures_of_ours_alone_are_named_in_the_error(tmp_path):
+    entries = [image(0, topic="/terrain/mask"), text(0)]
+    expected = r"no camera images, but /notes \(1 x std_msgs.*\), /terrain/mask \(1 x sensor_msgs"
+    with pytest.raises(ConfigError, match=expected):
+        cameras_of(tmp_path / "bag", entries)
+
+
+def test_an_error_names_a_limited_number_of_topics(tmp_path):
+    entries = [text(0)._replace(topic=f"/n{index:02}") for index in range(25)]
+    with pytest.raises(ConfigError, match=r"/n19 \(1 x .*\), 5 more topics; record") as caught:
+        cameras_of(tmp_path / "bag", entries)
+    assert "/n20" not in str(caught.value)
+
+
+def test_a_camera_whose_first_image_is_malformed_is_still_one(tmp_path):
+    raw = [("/a/image_raw", "sensor_msgs/msg/Image", 1, b"\x00\x01\x00\x00\xff")]
+    with BagReader(write_bag(tmp_path / "bag", [image(0)], raw=raw)) as reader:
+        found = [camera.image_topic for camera in find_cameras(reader, "front")]
+    assert found == ["/a/image_raw", "/navcam/image_raw"]
+
+
+@pytest.mark.parametrize(
+    ("image_topics", "names"),
+    [
+        (["/left/image_raw", "/right/image_raw"], ["left", "right"]),
+        (["/rig/left/image", "/rig/right/image"], ["left", "right"]),
+        (["/left/cam/image_raw", "/right/cam/image_raw"], ["left/cam", "right/cam"]),
+        (["/cam/image_raw", "/navcam"], ["cam", "navcam"]),
+        (["/image_raw", "/left/image_raw"], ["camera", "left"]),
+    ],
+)
+def test_names_are_the_shortest_that_tell_cameras_apart(tmp_path, image_topics, names):
+    entries = [image(0, topic=topic) for topic in image_topics]
+    assert [camera.name for camera in cameras_of(tmp_path / "bag", entries)] == names
+
+
+def test_two_forms_of_one_image_may_be_asked_for(tmp_path):
+    topics = ["/a/image_raw", "/a/image_raw/compressed"]
+    entries = [image(0, topic=topics[0]), compressed(0, topic=topics[1])]
+    found = cameras_of(tmp_path / "bag", entries, image_topics=topics)
+    assert [camera.image_topic for camera in found] == topics
+    assert len({camera.name for camera in found}) == 2
