@@ -24,7 +24,7 @@ from bags import (
 from rosbags.rosbag2 import Reader, StoragePlugin
 
 from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
-from terrain_seg_ros.bag.replay import replay
+from terrain_seg_ros.bag.replay import LOOK_AHEAD_S, replay
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.messages.cdr import serialize
 from terrain_seg_ros.messages.grid_message import decode_grid
@@ -143,12 +143,65 @@ def test_one_of_several_cameras_may_be_chosen(tmp_path):
 
 
 def test_transforms_and_camera_info_recorded_late_are_still_used(tmp_path):
-    entries = [mounting(log_ns=stamp(3)), info(0, late_ns=2 * PERIOD_NS)]
+    entries = [mounting(log_ns=stamp(30)), info(0, late_ns=2 * PERIOD_NS)]
     for index in range(4):
         entries += [image(index), pose(index, late_ns=3 * PERIOD_NS)]
     report, _ = run(write_bag(tmp_path / "in", entries), tmp_path / "out")
     assert report.health.refused == {}
     assert report.health.grids_out == 4
+
+
+@pytest.mark.parametrize("first_ns", [START_NS, stamp(2) + 1])
+def test_a_mounting_that_changes_holds_from_its_recording_on(tmp_path, first_ns):
+    changed = mounting(log_ns=stamp(2) + 2)
+    changed.message.transforms[0].transform.translation.z = 9.0
+    _, plain = run(write_bag(tmp_path / "plain", drive(3)), tmp_path / "plain_out")
+    entries = [mounting(log_ns=first_ns), *drive(3)[1:], changed]
+    _, made = run(write_bag(tmp_path / "in", entries), tmp_path / "out")
+    for name in ("hazard_grid", "hazard_reason"):
+        first, second = plain[f"/terrain/{name}"], made[f"/terrain/{name}"]
+        for one, other in zip(first, second, strict=True):
+            assert np.array_equal(one.message.data, other.message.data)
+
+
+def test_a_mounting_from_parameters_needs_no_static_transform(tmp_path):
+    entries = [entry for entry in drive(3) if entry.topic != "/tf_static"]
+    values = {"mounting.use_tf": False, "mounting.z_m": 1.5, "mounting.pitch_rad": 0.5}
+    report, made = run(write_bag(tmp_path / "in", entries), tmp_path / "out", **values)
+    assert report.health.grids_out == 3
+    _, usual = run(write_bag(tmp_path / "usual", drive(3)), tmp_path / "usual_out")
+    grids = [decode_grid(m["/terrain/hazard_grid"][-1].message).values for m in (made, usual)]
+    assert np.array_equal(*grids)
+
+
+def test_one_stamp_far_in_the_future_costs_little(tmp_path):
+    odd = image(100_000)._replace(log_ns=stamp(2) + 1)
+    report, made = run(write_bag(tmp_path / "in", [*drive(20), odd]), tmp_path / "out")
+    lost = report.health.refused[Refusal.NO_TRANSFORM] - 1
+    assert lost * PERIOD_NS <= LOOK_AHEAD_S * 1e9
+    assert report.health.grids_out == 20 - lost
+    assert len(made["/terrain/mask"]) == 21
+
+
+def test_images_before_a_gap_have_the_transforms_of_then(tmp_path):
+    before, after = drive(3), [pose(1000), image(1000)]
+    report, _ = run(write_bag(tmp_path / "in", [*before, *after]), tmp_path / "out", tf_cache_s=2.0)
+    assert report.health.refused == {}
+    assert report.health.grids_out == 4
+
+
+def test_a_simulation_that_starts_at_zero(tmp_path):
+    entries = []
+    for entry in drive(4):
+        for item in [getattr(entry.message, "header", None)] if entry.topic != "/tf" else []:
+            if item is not None:
+                item.stamp.sec -= START_NS // 10**9
+        for item in entry.message.transforms if entry.topic == "/tf" else []:
+            item.header.stamp.sec -= START_NS // 10**9
+        entries.append(entry._replace(log_ns=entry.log_ns - START_NS))
+    report, made = run(write_bag(tmp_path / "in", entries), tmp_path / "out")
+    assert report.health.grids_out == 4
+    assert made["/terrain/label_info"][0].log_ns == 0
 
 
 def test_transforms_that_never_come_cost_the_grid_alone(tmp_path):
@@ -158,9 +211,10 @@ def test_transforms_that_never_come_cost_the_grid_alone(tmp_path):
     assert len(made["/terrain/mask"]) == 3
 
 
-def test_a_loop_clears_the_grid_and_goes_on(tmp_path):
-    first = drive(8)
-    again = [entry._replace(log_ns=entry.log_ns + 10 * PERIOD_NS) for entry in drive(8)]
+@pytest.mark.parametrize("transforms_late_ns", [0, PERIOD_NS // 2])
+def test_a_loop_clears_the_grid_and_goes_on(tmp_path, transforms_late_ns):
+    first = drive(8, transforms_late_ns=transforms_late_ns)
+    again = [entry._replace(log_ns=entry.log_ns + 10 * PERIOD_NS) for entry in first]
     report, made = run(write_bag(tmp_path / "in", [*first, *again]), tmp_path / "out")
     assert report.health.notes[Note.TIME_JUMP] == 1
     assert report.health.grids_out == 16
@@ -173,11 +227,18 @@ def test_bad_messages_among_good_ones_are_counted_and_copied(tmp_path):
         ("/navcam/image_raw", "sensor_msgs/msg/Image", stamp(1) + 1, good[: len(good) // 2]),
         ("/navcam/image_raw", "sensor_msgs/msg/Image", stamp(1) + 2, b"\x00\x01"),
         ("/tf", "tf2_msgs/msg/TFMessage", stamp(1) + 3, b"\x00\x01\x00\x00\xff\xff\xff\xff"),
+        ("/tf_static", "tf2_msgs/msg/TFMessage", START_NS - 1, b"\x00"),
+        ("/navcam/camera_info", "sensor_msgs/msg/CameraInfo", START_NS - 1, b"\x00\x01\x00\x00"),
     ]
     source = write_bag(tmp_path / "in", drive(4), raw=raw)
     parameters = load_parameters(overrides=BASE)
     report = replay(source, tmp_path / "out", parameters, options=QUIET)
-    assert report.health.refused == {Refusal.BAD_IMAGE: 2, Refusal.BAD_TRANSFORM: 1}
+    assert report.health.refused == {
+        Refusal.BAD_IMAGE: 2,
+        Refusal.BAD_TRANSFORM: 2,
+        Refusal.BAD_CAMERA_INFO: 1,
+    }
+    assert report.health.images_in == 6
     assert report.health.grids_out == 4
     copied = contents(tmp_path / "out")
     assert all(any(row[3] == item[3] for row in copied) for item in raw)

@@ -11,7 +11,7 @@ from terrain_seg_ros.bag.look_ahead import JUMP_NS, NAME_LIMIT, Held, JumpWatch,
 
 
 def held(log_ns, size_bytes=1):
-    return Held(("front",), is_image=True, log_ns=log_ns, message=None, size_bytes=size_bytes)
+    return Held(source=None, log_ns=log_ns, message=None, size_bytes=size_bytes)
 
 
 def image_at(stamp_ns):

@@ -1,4 +1,4 @@
-"""Hold camera messages back a little, so that transforms recorded after them are known."""
+"""Hold messages back a little, so that transforms recorded after an image are known."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from terrain_seg_ros.bag.plan import Input
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.messages.header_message import stamp_ns
 
@@ -16,10 +17,9 @@ NAME_LIMIT = 2000
 
 
 class Held(NamedTuple):
-    """Hold an image or a camera_info, as recorded at `log_ns`."""
+    """Hold a message of one of the inputs, as recorded at `log_ns`."""
 
-    cameras: tuple[str, ...]
-    is_image: bool
+    source: Input
     log_ns: int
     message: Any
     size_bytes: int

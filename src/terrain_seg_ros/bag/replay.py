@@ -167,9 +167,9 @@ class _Replay:
             number = message.connection.id
             if number in copies:
                 self._writer.write(copies[number], message.log_ns, message.data)
+            self._advance(message.log_ns)
             if number in by_number:
                 self._take(by_number[number], message)
-            self._advance(message.log_ns)
             share = (message.log_ns - reader.start_ns) / duration_ns
             on_progress(Progress(min(max(share, 0.0), 1.0), self.images))
         self._let_out(self._held.all())
@@ -207,23 +207,22 @@ class _Replay:
         decoded = self._decoded(source, message)
         if decoded is None:
             return
-        if source.role is Role.STATIC_TRANSFORMS:
-            self._intake.add(decoded, static=True)
-        elif source.role is Role.TRANSFORMS:
-            if self._jumps.transforms(decoded):
-                self._let_out(self._held.all())
+        is_image, is_moving = source.role is Role.IMAGE, source.role is Role.TRANSFORMS
+        if (is_moving and self._jumps.transforms(decoded)) or (
+            is_image and self._jumps.image(source.cameras[0], decoded)
+        ):
+            self._let_out(self._held.all())
+        if is_moving:
             self._intake.add(decoded, static=False)
         else:
-            self._hold(source, message, decoded)
-
-    def _hold(self, source: Input, message: BagMessage, decoded: Any) -> None:
-        is_image = source.role is Role.IMAGE
-        if is_image and self._jumps.image(source.cameras[0], decoded):
-            self._let_out(self._held.all())
-        self._held.put(Held(source.cameras, is_image, message.log_ns, decoded, len(message.data)))
+            self._held.put(Held(source, message.log_ns, decoded, len(message.data)))
 
     def _advance(self, log_ns: int) -> None:
-        """Let out what was held long enough; the clock runs behind the reading by the span."""
+        """Let out what was held long enough; the clock runs behind the reading by the span.
+
+        It comes before what was recorded now is taken: after a gap, transforms of today would
+        push those of the images that are still held out of the buffer.
+        """
         self._let_out(self._held.due(log_ns))
         self._clock_ns = max(self._clock_ns, log_ns - self._span_ns)
         self._publish(self._processor.tick())
@@ -233,14 +232,19 @@ class _Replay:
     def _let_out(self, items: Iterable[Held]) -> None:
         for item in items:
             self._clock_ns = max(self._clock_ns, item.log_ns)
-            if not item.is_image:
-                self._info(item.cameras, item.message)
-                continue
-            self.images += 1
-            outgoing = self._processor.image(item.cameras[0], item.message)
-            started_s = perf_counter()
-            self._publish(outgoing)
-            self.health.add_latencies({"write": (perf_counter() - started_s) * 1e3})
+            if item.source.role is Role.IMAGE:
+                self._image(item.source.cameras[0], item.message)
+            elif item.source.role is Role.CAMERA_INFO:
+                self._info(item.source.cameras, item.message)
+            else:
+                self._intake.add(item.message, static=True)
+
+    def _image(self, camera: str, message: Any) -> None:
+        self.images += 1
+        outgoing = self._processor.image(camera, message)
+        started_s = perf_counter()
+        self._publish(outgoing)
+        self.health.add_latencies({"write": (perf_counter() - started_s) * 1e3})
 
     def _info(self, cameras: Iterable[str], message: Any) -> None:
         for camera in cameras if message is not None else ():
