@@ -19,8 +19,8 @@ def file_of(folder, suffix):
 
 
 def replayed(source, target):
-    parameters = load_parameters(overrides={"model": "synthetic", "backend": "constant"})
-    return replay(source, target, parameters)
+    values = {"model": "synthetic", "backend": "constant", "grid.size_m": 4.0}
+    return replay(source, target, load_parameters(overrides=values))
 
 
 @pytest.mark.parametrize(("storage", "suffix"), STORAGES)

@@ -65,3 +65,9 @@ def test_an_empty_bag_can_be_read(tmp_path):
     with BagWriter(tmp_path / "bag"):
         pass
     assert read_bag(tmp_path / "bag") == {}
+
+
+def test_a_bag_that_cannot_be_begun_leaves_nothing(tmp_path):
+    with pytest.raises(OSError, match="name too long"), BagWriter(tmp_path / ("n" * 253)):
+        pass
+    assert list(tmp_path.iterdir()) == []

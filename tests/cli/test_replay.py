@@ -5,13 +5,35 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from rosbags.rosbag2 import StoragePlugin
 
+from terrain_seg_ros.cli.demo_frames import demo_camera, demo_frames
 from terrain_seg_ros.cli.main import main
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bag"))
-from bags import drive, image, read_bag, write_bag
+from bags import (
+    IMAGE,
+    INFO,
+    TF,
+    Entry,
+    drive,
+    encode_camera_info,
+    encode_image,
+    encode_transforms,
+    header,
+    image,
+    message_class,
+    read_bag,
+    stamp,
+    text,
+    write_bag,
+)
 
+from terrain_seg_ros.messages.transform_message import StampedTransform
+
+PICTURES = 3
 QUICK = ["--model", "synthetic", "--backend", "constant"]
 
 
@@ -31,11 +53,52 @@ def test_a_bag_goes_in_and_comes_out_with_a_summary(tmp_path, capsys):
     assert any(name.startswith("inference") for name in rows)
 
 
-def test_the_shipped_model_sees_what_it_is_shown(tmp_path, capsys):
-    source = write_bag(tmp_path / "in", drive(2))
-    assert main(["replay", str(source), str(tmp_path / "out.mcap"), "--threads", "1"]) == 0
+def rover_entries(frames):
+    for index, frame in enumerate(frames):
+        pixels, stamp_ns = frame.pixels(), stamp(10 * index)
+        camera = demo_camera(pixels.shape[1], pixels.shape[0])
+        poses = [
+            StampedTransform("odom", "base_link", stamp_ns, frame.place()),
+            StampedTransform("base_link", "optical", stamp_ns, frame.mounting()),
+        ]
+        message = encode_image(message_class, pixels, "mono8", header(stamp_ns))
+        info = encode_camera_info(message_class, camera, header(stamp_ns))
+        yield Entry("/tf", TF, stamp_ns, encode_transforms(message_class, poses))
+        yield Entry("/navcam/camera_info", INFO, stamp_ns, info)
+        yield Entry("/navcam/image_raw", IMAGE, stamp_ns, message)
+
+
+def test_the_shipped_model_sees_what_the_rover_saw(tmp_path, capsys):
+    frames = demo_frames()[:PICTURES]
+    source = write_bag(tmp_path / "in", rover_entries(frames))
+    words = [str(source), str(tmp_path / "out.mcap"), "--backend", "onnxruntime", "--threads", "1"]
+    assert main(["replay", *words]) == 0
     assert "mars_navcam" in capsys.readouterr().out
-    assert (tmp_path / "out.mcap").is_file()
+    made = read_bag(tmp_path / "out.mcap", only=["/terrain/mask", "/terrain/hazard_grid"])
+    shown = [
+        np.reshape(entry.message.data, (-1, entry.message.width)) for entry in made["/terrain/mask"]
+    ]
+    truths = [frame.truth() for frame in frames]
+    right = [mask == truth for mask, truth in zip(shown, truths, strict=True)]
+    labelled = np.concatenate([(truth != 255).ravel() for truth in truths])
+    assert np.concatenate([item.ravel() for item in right])[labelled].mean() > 0.7
+    assert [(np.asarray(e.message.data) >= 0).any() for e in made["/terrain/hazard_grid"]] == [
+        True
+    ] * PICTURES
+
+
+def test_messages_that_are_refused_are_told_in_the_summary(tmp_path, capsys):
+    raw = [("/navcam/image_raw", IMAGE, stamp(1) + 1, b"\x00\x01\x00\x00\xff")]
+    source = write_bag(tmp_path / "in", drive(2, with_info=False), raw=raw)
+    assert main(["replay", str(source), str(tmp_path / "out"), *QUICK]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines if line.startswith("images in")] == ["3"]
+    assert [line.split()[-1] for line in lines if line.startswith("grids out")] == ["0"]
+    assert [line.split()[-1] for line in lines if line.startswith("refused: bad image")] == ["1"]
+    (bad,) = (line for line in lines if line.startswith("  bad image:"))
+    assert "sensor_msgs/msg/Image of 5 bytes is malformed" in bad
+    (missing,) = (line for line in lines if line.startswith("  no camera_info:"))
+    assert "horizontal_fov_rad" in missing
 
 
 def test_parameters_and_topics_can_be_given(tmp_path, capsys):
@@ -49,8 +112,21 @@ def test_parameters_and_topics_can_be_given(tmp_path, capsys):
     assert "horizontal_fov_rad" in capsys.readouterr().out
 
 
+def write_bad_bags(folder):
+    write_bag(folder / "bag", drive(2))
+    write_bag(folder / "notes", [text(0)])
+    for storage, suffix in ((StoragePlugin.MCAP, ".mcap"), (StoragePlugin.SQLITE3, ".db3")):
+        whole = write_bag(folder / f"whole{suffix}", drive(20), storage=storage)
+        data = next(whole.glob(f"*{suffix}")).read_bytes()
+        (folder / f"cut{suffix}").write_bytes(data[: len(data) // 2])
+        (folder / f"empty{suffix}").touch()
+    (folder / "broken.mcap").write_bytes(b"\x89MCAP0\r\n" + bytes(100))
+    (folder / "file").touch()
+    (folder / "folder").mkdir()
+
+
 @pytest.mark.parametrize(
-    ("words", "text"),
+    ("words", "text_of_error"),
     [
         (["none", "out"], "does not exist"),
         (["bag", "bag"], "exists already"),
@@ -60,13 +136,25 @@ def test_parameters_and_topics_can_be_given(tmp_path, capsys):
         (["bag", "out", "--skip", "mask"], "--skip"),
         (["bag", "out", "--backend", "none"], "none"),
         (["bag", "out", "--model", "none"], "none"),
+        (["bag", "out", "--namespace", "two words"], "not a ROS name"),
+        (["bag/bag.mcap", "bag/bag.mcap"], "exists already"),
+        (["bag", "file/out"], "'file'"),
         (["broken.mcap", "out"], "cannot be opened"),
+        (["empty.mcap", "out"], "cannot be opened"),
+        (["empty.db3", "out"], "cannot be opened"),
+        (["cut.mcap", "out"], "mcap recover"),
+        (["cut.db3", "out"], "sqlite3 FILE .recover"),
+        (["cut.mcap", "out.mcap"], "mcap recover"),
+        (["folder", "out"], "no metadata.yaml"),
+        (["notes", "out"], "no camera images, but /notes (1 x std_msgs/msg/String)"),
     ],
 )
-def test_wrong_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, words, text):
+def test_wrong_input_is_one_line_and_exit_code_2(
+    tmp_path, monkeypatch, capsys, words, text_of_error
+):
     monkeypatch.chdir(tmp_path)
-    write_bag(tmp_path / "bag", drive(2))
-    (tmp_path / "broken.mcap").write_bytes(b"\x89MCAP0\r\n" + bytes(100))
+    write_bad_bags(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
     code = 0
     try:
         code = main(["replay", *QUICK, *words])
@@ -74,6 +162,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, 
         code = stop.code
     assert code == 2
     errors = capsys.readouterr().err
-    assert text in errors
+    assert text_of_error in errors
     assert "Traceback" not in errors
-    assert not (tmp_path / "out").exists()
+    assert errors.splitlines()[-1].startswith("terrain-seg")
+    assert sorted(tmp_path.rglob("*")) == before

@@ -93,6 +93,10 @@ def run(arguments: argparse.Namespace) -> int:
         ]
         print()
         print(text_table(("stage", "p50 ms", "p90 ms", "p99 ms"), stages))
+    if report.health.refused:
+        print("\nRefused, the last of each kind:")
+    for reason in report.health.refused:
+        print(f"  {reason.value}: {report.health.refusal_texts.get(reason, '')}")
     return 0
 
 
@@ -139,7 +143,6 @@ def _rows(
     yield "images out", str(health.images_out)
     yield "grids out", str(health.grids_out)
     yield from ((f"dropped: {reason.value}", str(n)) for reason, n in health.dropped.items())
-    for reason, count in health.refused.items():
-        yield f"refused: {reason.value}", f"{count}, last: {health.refusal_texts.get(reason, '')}"
+    yield from ((f"refused: {reason.value}", str(n)) for reason, n in health.refused.items())
     yield from (("note", f"{note.value} ({n} times)") for note, n in health.notes.items())
     yield "seconds", f"{took_s:.1f}"
