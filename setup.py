@@ -46,9 +46,10 @@ EXTRAS = {
 }
 
 
-def files(pattern: str) -> list[str]:
+def files(*patterns: str) -> list[str]:
     """Return the files of the tree that match, relative to the root as data_files wants them."""
-    return sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(pattern) if path.is_file())
+    found = {path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()}
+    return sorted(str(path.relative_to(ROOT)) for path in found)
 
 
 setup(
@@ -88,7 +89,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
-        (f"share/{NAME}/config", files("config/*.yaml")),
+        (f"share/{NAME}/config", files("config/*.yaml", "config/*.rviz", "config/*.json")),
         (f"share/{NAME}/launch", files("launch/*.launch.*")),
     ],
     install_requires=REQUIREMENTS,
