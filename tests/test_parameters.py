@@ -5,6 +5,8 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.parameter_file import read_parameter_file
 from terrain_seg_ros.parameters import (
     DECLARATION,
+    HAZARD,
+    SPEED,
     load_parameters,
     parameter_spec,
     pipeline_settings,
@@ -135,19 +137,23 @@ def test_a_wrong_value_names_its_file(tmp_path):
         load_parameters(path)
 
 
-def test_hazards_are_an_open_family(tmp_path):
+def test_classes_are_open_families(tmp_path):
     path = write(tmp_path, "/**: {ros__parameters: {hazard: {sand: 1, 'big rock': 0.5}}}")
-    assert load_parameters(path).hazards() == {"sand": 1.0, "big rock": 0.5}
+    assert load_parameters(path).per_class(HAZARD) == {"sand": 1.0, "big rock": 0.5}
     assert parameter_spec("hazard.dune").dynamic
-    with pytest.raises(ConfigError):
-        parameter_spec("hazard.")
+    for family in (HAZARD, SPEED):
+        with pytest.raises(ConfigError):
+            parameter_spec(family)
+    slow = load_parameters(overrides={"speed_percent.sand": 40})
+    assert slow.per_class(SPEED) == {"sand": 40.0}
+    assert slow.per_class(HAZARD) == {}
 
 
 def test_changes_are_checked_and_leave_the_first_set_as_it_was():
     before = load_parameters()
     after = before.with_values({"threads": 4, "hazard.sand": 1})
     assert (before.integer("threads"), after.integer("threads")) == (0, 4)
-    assert after.hazards() == {"sand": 1.0}
+    assert after.per_class(HAZARD) == {"sand": 1.0}
     with pytest.raises(ConfigError, match="unknown"):
         before.with_values({"thread": 4})
 

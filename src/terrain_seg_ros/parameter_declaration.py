@@ -2,69 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-Kind = Literal["bool", "int", "float", "text", "texts", "floats"]
-Value = bool | int | float | str | tuple[str, ...] | tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class ParameterSpec:
-    """Hold one row: what a parameter means and which values it takes.
-
-    `low` and `high` bound numbers, both inclusive; `choices` bounds texts where not empty.
-    `dynamic` parameters may change while running. A name that ends in `.<class>` stands for one
-    parameter per class of the model.
-    """
-
-    name: str
-    kind: Kind
-    text: str
-    unit: str = ""
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    dynamic: bool = False
-
-    @property
-    def is_family(self) -> bool:
-        """Say whether the row stands for many parameters, none of them required."""
-        return self.name.endswith(".<class>")
-
-
-def _number(
-    name: str, text: str, *, unit: str = "", low: float, high: float, dynamic: bool = False
-) -> ParameterSpec:
-    return ParameterSpec(name, "float", text, unit, low, high, dynamic=dynamic)
-
-
-def _integer(
-    name: str, text: str, *, low: int, high: int, unit: str = "", dynamic: bool = False
-) -> ParameterSpec:
-    return ParameterSpec(name, "int", text, unit, low, high, dynamic=dynamic)
-
-
-def _choice(name: str, text: str, *choices: str) -> ParameterSpec:
-    return ParameterSpec(name, "text", text, choices=choices)
-
-
-def _flag(name: str, text: str, *, dynamic: bool = False) -> ParameterSpec:
-    return ParameterSpec(name, "bool", text, dynamic=dynamic)
-
-
-def _text(name: str, text: str) -> ParameterSpec:
-    return ParameterSpec(name, "text", text)
-
+from terrain_seg_ros.parameter_row import ParameterSpec, choice, flag, integer, number, text
 
 _INPUT = (
     ParameterSpec("cameras", "texts", "Names of the cameras; topics get them as prefix if > 1."),
-    _choice("image_transport", "How images arrive.", "raw", "compressed"),
-    _text("image_topic", "Image topic, relative; compressed images add `/compressed`."),
-    _text("camera_info_topic", "CameraInfo topic, relative."),
-    _choice("input_reliability", "Quality of service of the inputs.", "best_effort", "reliable"),
-    _integer("input_depth", "Messages kept per input; more than 1 adds lag.", low=1, high=100),
-    _number(
+    choice("image_transport", "How images arrive.", "raw", "compressed"),
+    text("image_topic", "Image topic, relative; compressed images add `/compressed`."),
+    text("camera_info_topic", "CameraInfo topic, relative."),
+    choice("input_reliability", "Quality of service of the inputs.", "best_effort", "reliable"),
+    integer("input_depth", "Messages kept per input; more than 1 adds lag.", low=1, high=100),
+    number(
         "horizontal_fov_rad",
         "Field of view used until a camera_info arrives; 0 demands one.",
         unit="rad",
@@ -87,7 +34,7 @@ _INPUT = (
         low=0.01,
         high=100.0,
     ),
-    _number(
+    number(
         "time.max_future_s",
         "An image stamped further ahead of the clock is refused; 0 switches the check off.",
         unit="s",
@@ -95,7 +42,7 @@ _INPUT = (
         high=1e6,
         dynamic=True,
     ),
-    _number(
+    number(
         "time.max_age_s",
         "An image stamped further behind the clock is refused; 0 switches the check off.",
         unit="s",
@@ -106,8 +53,8 @@ _INPUT = (
 )
 
 _INFERENCE = (
-    _text("model", "Shipped model, or a path to model.onnx or its folder."),
-    _choice(
+    text("model", "Shipped model, or a path to model.onnx or its folder."),
+    choice(
         "backend",
         "Runtime; auto takes the fastest installed one that passes parity.",
         "auto",
@@ -116,7 +63,7 @@ _INFERENCE = (
         "tensorrt",
         "constant",
     ),
-    _choice(
+    choice(
         "precision",
         "What the runtime computes in; auto takes the fastest that passes parity.",
         "auto",
@@ -125,18 +72,18 @@ _INFERENCE = (
         "fp16",
         "int8",
     ),
-    _integer("threads", "Threads of the runtime; 0 lets it choose.", low=0, high=256),
-    _flag("deterministic", "Give the same bytes each time: fp32, and onnxruntime for auto."),
+    integer("threads", "Threads of the runtime; 0 lets it choose.", low=0, high=256),
+    flag("deterministic", "Give the same bytes each time: fp32, and onnxruntime for auto."),
 )
 
 _GEOMETRY = (
-    _text("grid_frame", "Frame of the grid; it must not move with the vehicle."),
-    _text("base_frame", "Frame of the vehicle; its x-y plane lies where the wheels touch."),
-    _number("tf_cache_s", "Seconds of transforms kept.", unit="s", low=0.1, high=600.0),
-    _number("tf_wait_s", "Longest wait for TF at an image's stamp.", unit="s", low=0.0, high=10.0),
-    _flag("mounting.use_tf", "Take the camera's pose from TF, not from the six values below."),
+    text("grid_frame", "Frame of the grid; it must not move with the vehicle."),
+    text("base_frame", "Frame of the vehicle; its x-y plane lies where the wheels touch."),
+    number("tf_cache_s", "Seconds of transforms kept.", unit="s", low=0.1, high=600.0),
+    number("tf_wait_s", "Longest wait for TF at an image's stamp.", unit="s", low=0.0, high=10.0),
+    flag("mounting.use_tf", "Take the camera's pose from TF, not from the six values below."),
     *(
-        _number(
+        number(
             f"mounting.{axis}_m",
             f"Camera position in base_frame, {axis}.",
             unit="m",
@@ -146,7 +93,7 @@ _GEOMETRY = (
         for axis in ("x", "y", "z")
     ),
     *(
-        _number(
+        number(
             f"mounting.{axis}_rad",
             f"Camera body {axis} in base_frame{note}.",
             unit="rad",
@@ -155,20 +102,20 @@ _GEOMETRY = (
         )
         for axis, note in (("roll", ""), ("pitch", ", positive looks down"), ("yaw", ""))
     ),
-    _choice(
+    choice(
         "ground.plane",
         "Ground model: the plane of the wheels, or a level one below the vehicle.",
         "vehicle_plane",
         "gravity_plane",
     ),
-    _number(
+    number(
         "ground.plane_height_m",
         "Height of the ground in base_frame.",
         unit="m",
         low=-1000.0,
         high=1000.0,
     ),
-    _number(
+    number(
         "ground.max_range_m",
         "Ground further from the camera is not observed.",
         unit="m",
@@ -176,7 +123,7 @@ _GEOMETRY = (
         high=10000.0,
         dynamic=True,
     ),
-    _number(
+    number(
         "ground.max_ground_sample_m",
         "Ground that a pixel covers by more than this is not observed.",
         unit="m",
@@ -187,16 +134,16 @@ _GEOMETRY = (
 )
 
 _GRID = (
-    _number("grid.resolution_m", "Side of a cell.", unit="m", low=0.001, high=100.0),
-    _number("grid.size_m", "Side of the square grid.", unit="m", low=0.1, high=10000.0),
-    _number(
+    number("grid.resolution_m", "Side of a cell.", unit="m", low=0.001, high=100.0),
+    number("grid.size_m", "Side of the square grid.", unit="m", low=0.1, high=10000.0),
+    number(
         "grid.max_evidence",
         "Evidence that a cell holds at most (one view gives up to 1); smaller forgets faster.",
         low=0.01,
         high=1e6,
         dynamic=True,
     ),
-    _number(
+    number(
         "grid.decay_s",
         "Time constant of forgetting; 0 never forgets.",
         unit="s",
@@ -204,14 +151,14 @@ _GRID = (
         high=1e6,
         dynamic=True,
     ),
-    _number(
+    number(
         "grid.min_hazard_share",
         "Share of a cell's pixels that must be hazardous for these alone to decide.",
         low=0.001,
         high=1.0,
         dynamic=True,
     ),
-    _number(
+    number(
         "grid.half_weight_range_m",
         "Distance at which a view counts half.",
         unit="m",
@@ -219,50 +166,50 @@ _GRID = (
         high=1e6,
         dynamic=True,
     ),
-    _number(
+    number(
         "cost.hazard_threshold",
         "Cells of at least this hazard are lethal.",
         low=0.001,
         high=1.0,
         dynamic=True,
     ),
-    _number(
+    number(
         "cost.min_evidence",
         "Cells of less evidence are not observed.",
         low=0.001,
         high=1e6,
         dynamic=True,
     ),
-    _flag("cost.graded", "Give costs 1 to 98 below the threshold, not only 0.", dynamic=True),
-    _number(
+    flag("cost.graded", "Give costs 1 to 98 below the threshold, not only 0.", dynamic=True),
+    number(
         "observability.min_confidence",
         "Pixels of less confidence are not observed.",
         low=0.0,
         high=1.0,
         dynamic=True,
     ),
-    _integer(
+    integer(
         "observability.shadow_level",
         "Pixels this dark or darker are not observed; 0 takes only black ones.",
         low=0,
         high=254,
         dynamic=True,
     ),
-    _integer(
+    integer(
         "observability.saturation_level",
         "Pixels this bright or brighter are not observed.",
         low=1,
         high=255,
         dynamic=True,
     ),
-    _number(
+    number(
         "hazard.<class>",
         "Hazard of a class of the model, by name; the model's card holds the rest.",
         low=0.0,
         high=1.0,
         dynamic=True,
     ),
-    _number(
+    number(
         "watchdog.stale_after_s",
         "Without a good image for this long the grid turns unknown; 0 switches it off.",
         unit="s",
@@ -272,9 +219,65 @@ _GRID = (
     ),
 )
 
+_NAVIGATION = (
+    number(
+        "footprint.radius_m",
+        "Radius of a circle about base_frame that holds the vehicle, for `safe_map`.",
+        unit="m",
+        low=0.0,
+        high=100.0,
+        dynamic=True,
+    ),
+    number(
+        "footprint.position_sigma_m",
+        "Standard deviation of the vehicle's position; `safe_map` adds it to the radius.",
+        unit="m",
+        low=0.0,
+        high=100.0,
+        dynamic=True,
+    ),
+    number(
+        "footprint.sigmas",
+        "How many standard deviations `safe_map` adds.",
+        low=0.0,
+        high=10.0,
+        dynamic=True,
+    ),
+    number(
+        "grid.whole_period_s",
+        "Time between whole grids; between them `hazard_grid_updates` says what changed. 0: all "
+        "are whole.",
+        unit="s",
+        low=0.0,
+        high=60.0,
+    ),
+    number(
+        "filter_masks.max_rate_hz",
+        "Rate of `keepout_mask` and `speed_mask`; 0 switches them off.",
+        unit="Hz",
+        low=0.0,
+        high=100.0,
+    ),
+    number(
+        "filter_masks.unobserved_speed_percent",
+        "Speed limit on ground that is not observed; 100 is none.",
+        unit="percent",
+        low=1.0,
+        high=100.0,
+        dynamic=True,
+    ),
+    number(
+        "speed_percent.<class>",
+        "Speed limit on a class of the model, by name, for `speed_mask`; 100, or not set, is none.",
+        low=1.0,
+        high=100.0,
+        dynamic=True,
+    ),
+)
+
 _OUTPUT = (
-    _flag("points_enable", "Offer the organised cloud `points`.", dynamic=True),
-    _integer(
+    flag("points_enable", "Offer the organised cloud `points`.", dynamic=True),
+    integer(
         "points_decimation",
         "Every n-th row and column of the image becomes a point.",
         low=1,
@@ -282,7 +285,7 @@ _OUTPUT = (
         dynamic=True,
     ),
     *(
-        _number(
+        number(
             f"hazard_points.{end}_height_m",
             f"Hazard points get at {what} this height; costmaps ignore others.",
             unit="m",
@@ -292,10 +295,10 @@ _OUTPUT = (
         )
         for end, what in (("min", "least"), ("max", "most"))
     ),
-    _number(
-        "overlay_alpha", "Weight of the colours in `overlay`.", low=0.0, high=1.0, dynamic=True
-    ),
+    number("overlay_alpha", "Weight of the colours in `overlay`.", low=0.0, high=1.0, dynamic=True),
 )
 
-DECLARATION: tuple[ParameterSpec, ...] = _INPUT + _INFERENCE + _GEOMETRY + _GRID + _OUTPUT
+DECLARATION: tuple[ParameterSpec, ...] = (
+    _INPUT + _INFERENCE + _GEOMETRY + _GRID + _NAVIGATION + _OUTPUT
+)
 """Every parameter, in the order of the README's table."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.resources
 import re
 from collections.abc import Iterator, Mapping
@@ -11,17 +10,23 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
+from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings
+from terrain_seg_ros.core.grid_to_speed import SpeedSettings
 from terrain_seg_ros.core.mask_to_ground import GroundSettings, Plane
 from terrain_seg_ros.core.observability import ObservabilitySettings
 from terrain_seg_ros.core.pipeline import PipelineSettings
-from terrain_seg_ros.parameter_declaration import DECLARATION, ParameterSpec, Value
+from terrain_seg_ros.parameter_checks import HAZARD, SPEED, checked_value, parameter_spec
+from terrain_seg_ros.parameter_declaration import DECLARATION
 from terrain_seg_ros.parameter_file import read_parameter_file
+from terrain_seg_ros.parameter_row import ParameterSpec, Value
 
 __all__ = [
     "DECLARATION",
+    "HAZARD",
+    "SPEED",
     "ParameterSpec",
     "Parameters",
     "load_parameters",
@@ -30,24 +35,7 @@ __all__ = [
     "shipped_parameter_file",
 ]
 
-_FAMILY = "hazard."
 _TOPIC = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$")
-_SPECS = {spec.name: spec for spec in DECLARATION}
-
-
-def parameter_spec(name: str) -> ParameterSpec:
-    """Return the row that declares a parameter.
-
-    Raises:
-        ConfigError: no row does; the message names the nearest ones.
-    """
-    if name in _SPECS and not _SPECS[name].is_family:
-        return _SPECS[name]
-    if name.startswith(_FAMILY) and len(name) > len(_FAMILY):
-        return _SPECS[f"{_FAMILY}<class>"]
-    near = difflib.get_close_matches(name, list(_SPECS), n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "the README lists all of them"
-    raise ConfigError(f"parameter {name!r} is unknown; {hint}")
 
 
 @dataclass(frozen=True)
@@ -58,7 +46,7 @@ class Parameters:
 
     def __post_init__(self) -> None:
         """Check every value, that none is missing, and that they fit together."""
-        checked = {name: _checked(name, value) for name, value in self.values.items()}
+        checked = {name: checked_value(name, value) for name, value in self.values.items()}
         missing = [s.name for s in DECLARATION if not s.is_family and s.name not in checked]
         if missing:
             raise ConfigError(
@@ -98,12 +86,12 @@ class Parameters:
         """Return a truth value."""
         return cast(bool, self._get(name, "bool"))
 
-    def hazards(self) -> dict[str, float]:
-        """Return the hazards that were set, by class name."""
+    def per_class(self, family: str) -> dict[str, float]:
+        """Return what was set of a family, `HAZARD` or `SPEED`, by class name."""
         return {
-            name.removeprefix(_FAMILY): cast(float, value)
+            name.removeprefix(family): cast(float, value)
             for name, value in self.values.items()
-            if name.startswith(_FAMILY)
+            if name.startswith(family)
         }
 
     def with_values(self, changes: Mapping[str, Any], *, running: bool = False) -> Parameters:
@@ -119,7 +107,7 @@ class Parameters:
         """
         for name, value in changes.items():
             spec = parameter_spec(name)
-            changed = self.values.get(name) != _checked(name, value)
+            changed = self.values.get(name) != checked_value(name, value)
             if running and changed and not spec.dynamic:
                 raise ConfigError(
                     f"parameter {name!r} cannot change while running; set it and configure again"
@@ -167,7 +155,7 @@ def load_parameters(
     """
     values: dict[str, Any] = {}
     for path in (shipped_parameter_file(shipped), *paths):
-        values.update(_read_checked(path))
+        values.update(_readchecked_value(path))
     return Parameters({**values, **(overrides or {})})
 
 
@@ -204,59 +192,31 @@ def pipeline_settings(parameters: Parameters) -> PipelineSettings:
         shadow_level=integer("observability.shadow_level"),
         saturation_level=integer("observability.saturation_level"),
     )
-    return PipelineSettings(ground, grid, cost, observability, parameters.hazards())
+    footprint = FootprintSettings(
+        radius_m=number("footprint.radius_m"),
+        position_sigma_m=number("footprint.position_sigma_m"),
+        sigmas=number("footprint.sigmas"),
+    )
+    return PipelineSettings(
+        ground=ground,
+        grid=grid,
+        cost=cost,
+        observability=observability,
+        footprint=footprint,
+        speed=SpeedSettings(
+            parameters.per_class(SPEED), number("filter_masks.unobserved_speed_percent")
+        ),
+        hazards=parameters.per_class(HAZARD),
+    )
 
 
-def _read_checked(path: Path | str) -> dict[str, Value]:
+def _readchecked_value(path: Path | str) -> dict[str, Value]:
     """Return the values of a file; the message of a wrong one names the file."""
     content = read_parameter_file(path)
     try:
-        return {name: _checked(name, value) for name, value in content.items()}
+        return {name: checked_value(name, value) for name, value in content.items()}
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
-
-
-def _checked(name: str, value: Any) -> Value:
-    """Return a value in its declared type, or raise."""
-    spec = parameter_spec(name)
-    if spec.kind == "texts":
-        return _checked_texts(name, value)
-    if spec.kind == "floats":
-        return _checked_numbers(name, value, spec)
-    if spec.kind in {"int", "float"}:
-        return _checked_number(name, value, spec)
-    wanted = bool if spec.kind == "bool" else str
-    if not isinstance(value, wanted):
-        expected = "true or false" if spec.kind == "bool" else "text; put it into quotes"
-        raise ConfigError(f"parameter {name!r} is {value!r}, expected {expected}")
-    if spec.choices and value not in spec.choices:
-        raise ConfigError(f"parameter {name!r} is {value!r}, expected one of {list(spec.choices)}")
-    return value
-
-
-def _checked_number(name: str, value: Any, spec: ParameterSpec) -> int | float:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or (spec.kind == "int" and not isinstance(value, int)):
-        expected = "a whole number" if spec.kind == "int" else "a number such as 0.5 or 1.0e-3"
-        raise ConfigError(f"parameter {name!r} is {value!r}, expected {expected}")
-    low, high = cast(float, spec.low), cast(float, spec.high)
-    if not low <= value <= high:
-        unit = f" {spec.unit}" if spec.unit else ""
-        raise ConfigError(f"parameter {name!r} is {value}, expected {low:g} to {high:g}{unit}")
-    return int(value) if spec.kind == "int" else float(value)
-
-
-def _checked_texts(name: str, value: Any) -> tuple[str, ...]:
-    good = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
-    if not good or not value:
-        raise ConfigError(f"parameter {name!r} is {value!r}, expected a list of texts, not empty")
-    return tuple(value)
-
-
-def _checked_numbers(name: str, value: Any, spec: ParameterSpec) -> tuple[float, ...]:
-    if not isinstance(value, (list, tuple)) or not value:
-        raise ConfigError(f"parameter {name!r} is {value!r}, expected a list of numbers, not empty")
-    return tuple(float(_checked_number(name, item, spec)) for item in value)
 
 
 def _check_together(parameters: Parameters) -> None:

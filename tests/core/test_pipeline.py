@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from terrain_seg_ros.core.camera import camera_from_field_of_view
+from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.grid import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings
+from terrain_seg_ros.core.grid_to_speed import SpeedSettings
 from terrain_seg_ros.core.mask_to_ground import GroundSettings
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.observability import ObservabilitySettings
@@ -56,7 +58,7 @@ class Brightness:
         pass
 
 
-def settings(*, cost=None, grid=None, ground=None, hazards=None):
+def settings(*, cost=None, grid=None, ground=None, hazards=None, speeds=None):
     grid_values = {
         "frame_id": "odom",
         "resolution_m": 0.2,
@@ -79,6 +81,8 @@ def settings(*, cost=None, grid=None, ground=None, hazards=None):
         grid=GridSettings(**{**grid_values, **(grid or {})}),
         cost=CostSettings(**{**cost_values, **(cost or {})}),
         observability=ObservabilitySettings(0.3, 5, 250),
+        footprint=FootprintSettings(0.5, 0.1, 2.0),
+        speed=SpeedSettings(speeds or {}, 50.0),
         hazards=hazards or {},
     )
 

@@ -9,14 +9,15 @@ import numpy as np
 from rover import SECOND_NS, START_NS, STATIC, Rover, image_message
 
 from terrain_seg_ros.messages.cdr import serialize
+from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Drop, Refusal
-from terrain_seg_ros.runtime.outbox import outgoing_topics
+from terrain_seg_ros.runtime.outbox import Bus, outgoing_topics
 from terrain_seg_ros.runtime.worker import Worker
 from tiny_model import write_tiny_model
 
 IMAGES = 5000
 SMALL = {**STATIC, "horizontal_fov_rad": 1.0, "grid.size_m": 4.0, "points_enable": False}
-TYPES = {name: spec.type for name, spec in outgoing_topics(("navcam",)).items()}
+TYPES = {name: spec.type for name, spec in outgoing_topics(load_parameters()).items()}
 
 
 def small_image(index):
@@ -28,7 +29,7 @@ def rover(tmp_path):
     model = write_tiny_model(tmp_path / "tiny", size=16)
     return Rover(
         {**SMALL, "model": str(model), "backend": "constant"},
-        wanted=lambda name: name in {"overlay", "hazard_points"},
+        bus=Bus(wanted=lambda name: name in {"overlay", "hazard_points"}),
     )
 
 

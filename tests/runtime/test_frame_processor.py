@@ -20,7 +20,7 @@ from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.interfaces import Direction, topics
 from terrain_seg_ros.messages.label_info_message import decode_label_info
 from terrain_seg_ros.runtime.health import Drop
-from terrain_seg_ros.runtime.outbox import outgoing_topics
+from terrain_seg_ros.runtime.outbox import Bus, outgoing_topics
 from tiny_model import write_tiny_model
 
 PERIOD_NS = SECOND_NS // 10
@@ -52,11 +52,14 @@ def half_rocky():
 
 
 def test_every_output_has_the_topic_and_type_of_the_table():
-    node = rover({"points_decimation": 2})
+    node = rover(
+        {"points_decimation": 2, "filter_masks.max_rate_hz": 1.0, "grid.whole_period_s": 9.0}
+    )
     given = node.send(image_message())
+    given.update(node.send(image_message(START_NS + PERIOD_NS)))
     given.update(node.node.start())
     given.update(node.node.diagnostics())
-    table = outgoing_topics(("navcam",))
+    table = outgoing_topics(node.parameters)
     assert set(given) == set(table) == {spec.name for spec in topics(Direction.OUT)}
     for name, message in given.items():
         assert message.__msgtype__ == table[name].type
@@ -67,7 +70,7 @@ def test_headers_keep_the_stamp_and_the_optical_frame_or_the_grid_s():
     stamp = START_NS + 123_456_789
     given = rover().send(image_message(stamp))
     for name, message in given.items():
-        grid = name in {"hazard_grid", "hazard_reason", "hazard_points"}
+        grid = name in {"hazard_grid", "hazard_reason", "hazard_points", "safe_map"}
         assert message.header.frame_id == ("odom" if grid else OPTICAL)
         assert stamp_ns(message.header) == stamp
 
@@ -97,10 +100,12 @@ def test_label_info_lists_the_model_s_classes():
 
 def test_lazy_outputs_are_made_only_for_listeners():
     asked = []
-    node = rover(wanted=asked.append)
+    node = rover(bus=Bus(wanted=asked.append))
     given = node.send(image_message())
+    assert set(given) == {"mask", "confidence", "hazard_grid", "hazard_reason", "safe_map"}
+    given = node.send(image_message(START_NS + PERIOD_NS))
     assert set(given) == {"mask", "confidence", "hazard_grid", "hazard_reason"}
-    assert set(asked) == {"color_mask", "overlay", "points", "hazard_points"}
+    assert set(asked) == {"color_mask", "overlay", "points", "hazard_points", "safe_map"}
 
 
 def test_points_have_one_point_per_mask_pixel():
@@ -174,7 +179,7 @@ def test_several_cameras_share_one_grid():
         given = node.send(image_message(), camera=camera)
         assert f"{camera}/mask" in given
     assert {item.topic for item in node.node.start()} == {"left/label_info", "right/label_info"}
-    assert "hazard_grid" in outgoing_topics(("left", "right"))
+    assert "hazard_grid" in outgoing_topics(node.parameters)
 
 
 def test_the_rate_is_limited():

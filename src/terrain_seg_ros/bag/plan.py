@@ -97,7 +97,7 @@ def find_outputs(parameters: Parameters, options: ReplayOptions) -> dict[str, Ou
         )
     namespace = f"/{options.namespace.strip('/')}".rstrip("/")
     result = {}
-    for name, spec in outgoing_topics(parameters.texts("cameras")).items():
+    for name, spec in outgoing_topics(parameters).items():
         full = name if name.startswith("/") else f"{namespace}/{name}"
         result[name] = Output(full, spec, spec.name not in options.skip)
     return result

@@ -31,7 +31,7 @@ from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.parameters import Parameters
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 from terrain_seg_ros.runtime.health import Health, HealthSnapshot, Refusal
-from terrain_seg_ros.runtime.outbox import Outgoing
+from terrain_seg_ros.runtime.outbox import Bus, Outgoing
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.transform_intake import TransformIntake
 
@@ -138,7 +138,10 @@ class _Replay:
             message_class,
             self._buffer,
             health=self.health,
-            wanted=lambda name: outputs[name].is_wanted,
+            bus=Bus(
+                wanted=lambda name: name in outputs and outputs[name].is_wanted,
+                full_name=lambda name: outputs[name].full_name,
+            ),
             clock_s=self._now_s,
             on_time_jump=self._intake.forget_moving,
         )

@@ -9,9 +9,11 @@ from time import perf_counter
 import numpy as np
 
 from terrain_seg_ros.core.camera import CameraModel
+from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.grid import GridSettings, RollingGrid
+from terrain_seg_ros.core.grid import I8, GridSettings, RollingGrid
 from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost
+from terrain_seg_ros.core.grid_to_speed import SpeedSettings, grid_to_speed
 from terrain_seg_ros.core.ground_to_grid import ground_to_grid
 from terrain_seg_ros.core.image_to_tensor import TensorGeometry, image_to_tensor, tensor_geometry
 from terrain_seg_ros.core.mask_to_ground import GroundProjector, GroundSettings, GroundView
@@ -39,6 +41,8 @@ class PipelineSettings:
     grid: GridSettings
     cost: CostSettings
     observability: ObservabilitySettings
+    footprint: FootprintSettings
+    speed: SpeedSettings
     hazards: Mapping[str, float]
 
     def __post_init__(self) -> None:
@@ -82,13 +86,14 @@ class Pipeline:
         """Start with an empty grid.
 
         Raises:
-            ConfigError: a hazard names no class of the model.
+            ConfigError: a hazard or a speed names no class of the model.
         """
         self._card = card
         self._backend = backend
         self._projector = GroundProjector(settings.ground, cell_m=settings.grid.resolution_m)
         self._settings = settings
         self._taxonomy = card.taxonomy.with_hazards(settings.hazards)
+        self._percents = settings.speed.per_class(card.taxonomy)
         self._grid = RollingGrid(settings.grid, len(card.taxonomy))
 
     @property
@@ -105,16 +110,18 @@ class Pipeline:
         """Use other settings from now on; the grid is kept if its shape and frame stay.
 
         Raises:
-            ConfigError: a hazard names no class of the model; nothing has changed then.
+            ConfigError: a hazard or a speed names no class of the model; nothing has changed
+                then.
         """
         taxonomy = self._card.taxonomy.with_hazards(settings.hazards)
+        percents = settings.speed.per_class(taxonomy)
         old, new = self._settings.grid, settings.grid
         shape = (new.frame_id, new.resolution_m, new.size_m)
         if shape != (old.frame_id, old.resolution_m, old.size_m):
             self._grid = RollingGrid(new, len(taxonomy))
         self._grid.settings = new
         self._projector.apply_settings(settings.ground, cell_m=new.resolution_m)
-        self._taxonomy = taxonomy
+        self._taxonomy, self._percents = taxonomy, percents
         self._settings = settings
 
     def segment(self, image: CameraImage) -> SegmentStep:
@@ -213,6 +220,17 @@ class Pipeline:
             grid_T_camera=grid_T_camera,
             grid_T_base=grid_T_base,
         )
+
+    def safe_map(self, snapshot: GridSnapshot) -> I8:
+        """Return where the vehicle's middle may stand: 0 safe, 100 unsafe, -1 indefinite."""
+        return cost_to_safe_map(
+            snapshot.cost, self._settings.footprint, resolution_m=snapshot.resolution_m
+        )
+
+    def speed_limits(self, snapshot: GridSnapshot) -> I8:
+        """Return speed limits in per cent, 0 where there is none; the snapshot is the newest."""
+        unobserved = self._settings.speed.unobserved_percent
+        return grid_to_speed(self._grid, snapshot, self._percents, unobserved_percent=unobserved)
 
     def reset_grid(self) -> None:
         """Forget all evidence, as after a jump in time."""

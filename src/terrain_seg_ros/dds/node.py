@@ -25,7 +25,7 @@ from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.interfaces import Durability
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 from terrain_seg_ros.runtime.health import Health, HealthSnapshot, Refusal
-from terrain_seg_ros.runtime.outbox import Outgoing, outgoing_topics
+from terrain_seg_ros.runtime.outbox import Bus, Outgoing, outgoing_topics
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.transform_intake import TransformIntake
 from terrain_seg_ros.runtime.vehicle_pose import WaitingTransforms
@@ -63,7 +63,7 @@ class LiveNode:
         self._participant = Participant(options.domain_id, options.discovery)
         self._writers = {
             name: Writer(self._participant, spec, dds_name=output_name(name, options))
-            for name, spec in outgoing_topics(parameters.texts("cameras")).items()
+            for name, spec in outgoing_topics(parameters).items()
         }
         cache_s = parameters.number("tf_cache_s")
         buffer = TransformBuffer(cache_s)
@@ -73,7 +73,10 @@ class LiveNode:
             cdr.message_class,
             WaitingTransforms(buffer, parameters.number("tf_wait_s")),
             health=self.health,
-            wanted=lambda name: self._writers[name].subscriber_count > 0,
+            bus=Bus(
+                wanted=lambda name: self._writers[name].subscriber_count > 0,
+                full_name=lambda name: output_name(name, options).removeprefix("rt"),
+            ),
             clock_ns=time.time_ns,
             on_time_jump=self._intake.forget_moving,
         )

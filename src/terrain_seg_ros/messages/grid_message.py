@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,19 +54,54 @@ class GridValues:
             raise MessageError("grid has an empty frame_id; name a frame such as odom")
 
 
+class GridPart(NamedTuple):
+    """Name a rectangle of cells by its lowest column and row."""
+
+    col: int
+    row: int
+    width: int
+    height: int
+
+
 def encode_cost_grid(types: Types, snapshot: GridSnapshot) -> Any:
     """Return the cost as an OccupancyGrid: 0 free, 1 to 98 graded, 100 hazard, -1 not observed.
 
     Raises:
         MessageError: Nav2 would refuse the grid or misread a value.
     """
-    cost = snapshot.cost
-    if cost.size and (cost.min() < -1 or cost.max() > 100 or bool((cost == 99).any())):
-        raise MessageError(
-            f"cost spans {cost.min()} to {cost.max()}, expected -1 to 100 without 99, which Nav2 "
-            "reads as free"
-        )
-    return _encode(types, snapshot, cost)
+    return encode_layer(types, snapshot, snapshot.cost)
+
+
+def encode_grid_update(types: Types, snapshot: GridSnapshot, part: GridPart) -> Any:
+    """Return a part of the cost as a map_msgs/OccupancyGridUpdate of the whole grid.
+
+    Raises:
+        MessageError: Nav2 would misread a value, or the part lies outside the grid.
+    """
+    rows, cols = snapshot.cost.shape
+    inside = part.row >= 0 and part.row + part.height <= rows
+    if not (inside and part.col >= 0 and part.col + part.width <= cols):
+        raise MessageError(f"{part} lies outside the grid of {cols}x{rows} cells")
+    values = snapshot.cost[part.row : part.row + part.height, part.col : part.col + part.width]
+    _check_cost(values)
+    return types("map_msgs/msg/OccupancyGridUpdate")(
+        header=make_header(types, snapshot.stamp_ns, snapshot.frame_id),
+        x=part.col,
+        y=part.row,
+        width=part.width,
+        height=part.height,
+        data=sequence_of(types, values),
+    )
+
+
+def encode_layer(types: Types, snapshot: GridSnapshot, values: NDArray[np.int8]) -> Any:
+    """Return values made from a snapshot, such as its safe map, as an OccupancyGrid.
+
+    Raises:
+        MessageError: Nav2 would refuse the grid or misread a value.
+    """
+    _check_cost(values)
+    return _encode(types, snapshot, values)
 
 
 def encode_reason_grid(types: Types, snapshot: GridSnapshot) -> Any:
@@ -103,6 +138,14 @@ def decode_grid(message: Any) -> GridValues:
         frame_id=str(message.header.frame_id),
         stamp_ns=stamp_ns(message.header),
     )
+
+
+def _check_cost(cost: NDArray[np.int8]) -> None:
+    if cost.size and (cost.min() < -1 or cost.max() > 100 or bool((cost == 99).any())):
+        raise MessageError(
+            f"cost spans {cost.min()} to {cost.max()}, expected -1 to 100 without 99, which Nav2 "
+            "reads as free"
+        )
 
 
 def _encode(types: Types, snapshot: GridSnapshot, values: NDArray[np.int8]) -> Any:

@@ -187,6 +187,48 @@ INTERFACES: tuple[TopicSpec, ...] = (
         per_camera=False,
     ),
     _out(
+        "hazard_grid_updates",
+        "map_msgs/msg/OccupancyGridUpdate",
+        "With grid.whole_period_s: the part of the grid that changed since the last whole one.",
+        per_camera=False,
+    ),
+    _out(
+        "safe_map",
+        "nav_msgs/msg/OccupancyGrid",
+        "Where the vehicle's middle may stand: 0 safe, 100 unsafe, -1 indefinite. With every grid "
+        "while somebody subscribes, else once a second.",
+        latched=True,
+        per_camera=False,
+    ),
+    _out(
+        "keepout_mask",
+        "nav_msgs/msg/OccupancyGrid",
+        "For Nav2's keepout filter: 100 hazard, -1 elsewhere.",
+        latched=True,
+        per_camera=False,
+    ),
+    _out(
+        "keepout_filter_info",
+        "nav2_msgs/msg/CostmapFilterInfo",
+        "How Nav2 reads `keepout_mask`.",
+        latched=True,
+        per_camera=False,
+    ),
+    _out(
+        "speed_mask",
+        "nav_msgs/msg/OccupancyGrid",
+        "For Nav2's speed filter: limit in per cent, 0 where there is none.",
+        latched=True,
+        per_camera=False,
+    ),
+    _out(
+        "speed_filter_info",
+        "nav2_msgs/msg/CostmapFilterInfo",
+        "How Nav2 reads `speed_mask`.",
+        latched=True,
+        per_camera=False,
+    ),
+    _out(
         "/diagnostics",
         "diagnostic_msgs/msg/DiagnosticArray",
         "Rates, latencies, drops with their reason, backend and state, once a second.",

@@ -9,11 +9,17 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from terrain_seg_ros.core.grid_to_speed import FULL_PERCENT
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.parameter_file import ROS_OWN
-from terrain_seg_ros.parameters import Parameters, ParameterSpec, load_parameters, parameter_spec
-
-_HAZARD = "hazard."
+from terrain_seg_ros.parameters import (
+    HAZARD,
+    SPEED,
+    Parameters,
+    ParameterSpec,
+    load_parameters,
+    parameter_spec,
+)
 
 
 class NodeParameters:
@@ -41,18 +47,19 @@ class NodeParameters:
         return load_parameters(overrides=values)
 
     def declare(self, parameters: Parameters, taxonomy: Taxonomy) -> None:
-        """Declare every parameter with its value in force, and the hazard of every class."""
+        """Declare every parameter with its value in force, and those of every class."""
         self.forget_card()
-        hazards = {f"{_HAZARD}{item.name}": float(item.hazard) for item in taxonomy}
-        self._from_card = set(hazards) - self._given
-        for name, value in {**hazards, **parameters.values}.items():
+        of_classes = {f"{HAZARD}{item.name}": float(item.hazard) for item in taxonomy}
+        of_classes |= {f"{SPEED}{item.name}": FULL_PERCENT for item in taxonomy}
+        self._from_card = set(of_classes) - self._given
+        for name, value in {**of_classes, **parameters.values}.items():
             if self._node.has_parameter(name):
                 self._node.undeclare_parameter(name)
             kept = list(value) if isinstance(value, tuple) else value
             self._node.declare_parameter(name, kept, _descriptor(name), ignore_override=True)
 
     def forget_card(self) -> None:
-        """Undeclare the hazards that a model's card gave; the next model may have other classes."""
+        """Undeclare what a model's classes gave; the next model may have others."""
         for name in self._from_card:
             if self._node.has_parameter(name):
                 self._node.undeclare_parameter(name)

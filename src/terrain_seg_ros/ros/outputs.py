@@ -9,6 +9,7 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode
 
 from terrain_seg_ros.messages.interfaces import Durability, TopicSpec
+from terrain_seg_ros.parameters import Parameters
 from terrain_seg_ros.ros.message_classes import has_message, message_class
 from terrain_seg_ros.ros.quality import quality_of
 from terrain_seg_ros.runtime.health import Health
@@ -22,11 +23,11 @@ class Outputs:
     inactive; what must not go out then does not, because no image is taken.
     """
 
-    def __init__(self, node: LifecycleNode, cameras: tuple[str, ...], health: Health) -> None:
+    def __init__(self, node: LifecycleNode, parameters: Parameters, health: Health) -> None:
         """Make the publishers."""
         self._node = node
         self._health = health
-        self._specs = outgoing_topics(cameras)
+        self._specs = outgoing_topics(parameters)
         self._publishers = {
             name: node.create_publisher(message_class(spec.type), name, quality_of(spec))
             for name, spec in self._specs.items()

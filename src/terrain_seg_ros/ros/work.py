@@ -15,6 +15,7 @@ from terrain_seg_ros.ros.outputs import Outputs
 from terrain_seg_ros.ros.transforms import make_transforms
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 from terrain_seg_ros.runtime.health import Drop, Health
+from terrain_seg_ros.runtime.outbox import Bus
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import WaitingTransforms
 from terrain_seg_ros.runtime.worker import Worker
@@ -36,7 +37,7 @@ class Work:
         self.once = False
         self.health = Health()
         self.session = Session(parameters)
-        self.outputs = Outputs(node, parameters.texts("cameras"), self.health)
+        self.outputs = Outputs(node, parameters, self.health)
         cache_s = parameters.number("tf_cache_s")
         self._transforms = make_transforms(node, self.health, cache_s=cache_s)
         self.processor = FrameProcessor(
@@ -44,7 +45,7 @@ class Work:
             ROS_TYPES,
             WaitingTransforms(self._transforms, parameters.number("tf_wait_s")),
             health=self.health,
-            wanted=self.outputs.is_wanted,
+            bus=Bus(self.outputs.is_wanted, node.resolve_topic_name),
             clock_ns=lambda: int(node.get_clock().now().nanoseconds),
             on_time_jump=self._transforms.forget_moving,
             decode=decode,
@@ -114,8 +115,7 @@ class Work:
 
     def reset_map(self) -> None:
         """Forget the grid and say so."""
-        self.processor.reset_grid()
-        self.outputs.publish(self.processor.retire())
+        self.outputs.publish(self.processor.forget_map())
 
     def diagnose(self) -> None:
         """Send the state; raises where the worker ended by a defect.

@@ -17,9 +17,10 @@ from terrain_seg_ros.messages.image_message import decode_camera_image
 from terrain_seg_ros.messages.message_types import Types
 from terrain_seg_ros.runtime.camera_infos import CameraInfos
 from terrain_seg_ros.runtime.frame import Frame, View, hazard_cloud
+from terrain_seg_ros.runtime.grid_outbox import GridOutbox
 from terrain_seg_ros.runtime.health import Drop, Health, Note, Refusal
 from terrain_seg_ros.runtime.health_report import health_status
-from terrain_seg_ros.runtime.outbox import Outbox, Outgoing
+from terrain_seg_ros.runtime.outbox import Bus, Outbox, Outgoing
 from terrain_seg_ros.runtime.refused import RefusedError
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.stamp_check import StampCheck, StampVerdict
@@ -42,7 +43,7 @@ class FrameProcessor:
         transforms: Transforms,
         *,
         health: Health | None = None,
-        wanted: Callable[[str], bool] = lambda _: True,
+        bus: Bus = Bus(),  # noqa: B008 (frozen)
         clock_ns: Callable[[], int] | None = None,
         clock_s: Callable[[], float] = time.monotonic,
         on_time_jump: Callable[[], None] = lambda: None,
@@ -55,7 +56,7 @@ class FrameProcessor:
             types: message classes; topics whose type it has not are left out.
             transforms: gives poses at a stamp.
             health: counters, where the caller adds to them too.
-            wanted: whether somebody listens to a topic; lazy ones are computed only then.
+            bus: says whether somebody listens to a topic; lazy ones are computed only then.
             clock_ns: the clock that images are stamped with; None where there is none, or 0 as
                 long as it does not run, and the checks for age are off then.
             clock_s: seconds that never jump, for the staleness watchdog.
@@ -66,7 +67,8 @@ class FrameProcessor:
         self.health = health or Health()
         self._session = session
         self._cameras = parameters.texts("cameras")
-        self._outbox = Outbox(types, parameters, wanted=wanted)
+        self._outbox = Outbox(types, parameters, bus)
+        self._grids = GridOutbox(types, parameters, bus)
         self._decode = decode
         self._infos = CameraInfos(parameters.number("horizontal_fov_rad"))
         self._poses = PoseSource(transforms, parameters)
@@ -80,8 +82,9 @@ class FrameProcessor:
         self._lock = Lock()
 
     def start(self) -> list[Outgoing]:
-        """Return what must be there before the first mask: the class names."""
-        return self._outbox.label_info(self._session.taxonomy, self._now_ns())
+        """Return what must be there before the first mask: class names, what filters need."""
+        now_ns = self._now_ns()
+        return self._outbox.label_info(self._session.taxonomy, now_ns) + self._grids.start(now_ns)
 
     def camera_info(self, camera: str, message: Any) -> None:
         """Keep the newest intrinsics of a camera; unusable ones are counted and forgotten."""
@@ -113,7 +116,7 @@ class FrameProcessor:
             stamp = self._now_ns()
             if self._clock_ns is None:
                 stamp = self._last_stamp_ns + round(self._watchdog.age_s(now_s) * 1e9)
-            return self._outbox.grids(self._session.pipeline.mark_unobserved(reason, stamp))
+            return self._lost(reason, stamp)
 
     def change(self, changes: Mapping[str, Any]) -> list[Outgoing]:
         """Change dynamic parameters; return what must be published for it.
@@ -126,13 +129,22 @@ class FrameProcessor:
             self._stamps.set_limits(parameters)
             self._outbox.set_parameters(parameters)
             self._watchdog.set_limit(parameters.number("watchdog.stale_after_s"))
-        return self.start() if "observability.min_confidence" in changes else []
+            if "observability.min_confidence" not in changes:
+                return []
+            return self._outbox.label_info(self._session.taxonomy, self._now_ns())
 
     def retire(self) -> list[Outgoing]:
         """Return an unknown grid, for a node that will not look any more."""
         with self._lock:
+            return self._lost(Reason.STALE, self._now_ns() or self._last_stamp_ns)
+
+    def forget_map(self) -> list[Outgoing]:
+        """Forget all evidence on a person's word, hazards too; return the empty grid."""
+        with self._lock:
+            pipeline = self._session.pipeline
             stamp = self._now_ns() or self._last_stamp_ns
-            return self._outbox.grids(self._session.pipeline.mark_unobserved(Reason.STALE, stamp))
+            self._grids.expect_whole()
+            return self._grids.grids(pipeline.mark_unobserved(Reason.OUTSIDE_VIEW, stamp), pipeline)
 
     def diagnostics(self, *, idle: str = "") -> list[Outgoing]:
         """Return the node's state as a diagnostic_msgs/DiagnosticArray.
@@ -221,7 +233,9 @@ class FrameProcessor:
         )
         frame.stage_ms.update(fused.stage_ms)
         frame.refusal = Refusal.OUTPUT
-        frame.outgoing += frame.timed("encode_grids", lambda _: self._outbox.grids(fused.grid))
+        frame.outgoing += frame.timed(
+            "encode_grids", lambda _: self._grids.grids(fused.grid, pipeline)
+        )
         frame.outgoing += frame.timed(
             "encode_clouds", lambda item: self._clouds(item, view, pose, fused)
         )
@@ -254,6 +268,10 @@ class FrameProcessor:
             header = frame.message.header
             result += self._outbox.points(camera, points, view.step, header=header)
         return result
+
+    def _lost(self, reason: Reason, stamp_ns: int) -> list[Outgoing]:
+        pipeline = self._session.pipeline
+        return self._grids.lost(pipeline.mark_unobserved(reason, stamp_ns), pipeline)
 
     def _finish(self, frame: Frame) -> list[Outgoing]:
         if frame.segmented:

@@ -10,16 +10,17 @@ import numpy as np
 from terrain_seg_ros.core.mask_to_picture import color_mask, overlay
 from terrain_seg_ros.core.pipeline import SegmentStep
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_seg_ros.core.types import F32, U8, CameraImage, GridSnapshot
+from terrain_seg_ros.core.types import F32, U8, CameraImage
 from terrain_seg_ros.messages.cloud_message import Cloud, encode_hazard_points, encode_points
 from terrain_seg_ros.messages.diagnostics_message import Status, encode_diagnostics
-from terrain_seg_ros.messages.grid_message import encode_cost_grid, encode_reason_grid
 from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.image_message import encode_image
 from terrain_seg_ros.messages.interfaces import Direction, TopicSpec, resolve, topic, topics
 from terrain_seg_ros.messages.label_info_message import encode_label_info
 from terrain_seg_ros.messages.message_types import Types, has_type
 from terrain_seg_ros.parameters import Parameters
+
+_MASK_TOPICS = ("mask", "filter_info")
 
 
 class Outgoing(NamedTuple):
@@ -29,25 +30,34 @@ class Outgoing(NamedTuple):
     message: Any
 
 
-def outgoing_topics(cameras: tuple[str, ...]) -> dict[str, TopicSpec]:
-    """Return every topic that a node with these cameras publishes, with its row of the table."""
+class Bus(NamedTuple):
+    """Say how topics are heard: whether somebody listens, and a topic's name in full."""
+
+    wanted: Callable[[str], bool] = lambda _: True
+    full_name: Callable[[str], str] = "/{}".format
+
+
+def outgoing_topics(parameters: Parameters) -> dict[str, TopicSpec]:
+    """Return every topic that a node with these parameters publishes, with its row of the table."""
     result: dict[str, TopicSpec] = {}
+    cameras = parameters.texts("cameras")
+    off = _switched_off(parameters)
     for spec in topics(Direction.OUT):
+        if spec.name in off:
+            continue
         for camera in cameras if spec.per_camera else ("",):
             result[resolve(spec, camera, len(cameras) if spec.per_camera else 1)] = spec
     return result
 
 
 class Outbox:
-    """Encode outputs; lazy ones only where `wanted` says that somebody listens."""
+    """Encode outputs; lazy ones only where the bus says that somebody listens."""
 
-    def __init__(
-        self, types: Types, parameters: Parameters, *, wanted: Callable[[str], bool]
-    ) -> None:
+    def __init__(self, types: Types, parameters: Parameters, bus: Bus) -> None:
         """Take cameras and looks from the parameters."""
         self._types = types
         self._cameras = parameters.texts("cameras")
-        self._wanted = wanted
+        self._wanted = bus.wanted
         self.set_parameters(parameters)
 
     def set_parameters(self, parameters: Parameters) -> None:
@@ -88,13 +98,6 @@ class Outbox:
             picture = overlay(image.pixels, mask, taxonomy, alpha=self._alpha)
             result.append(self._image("overlay", camera, picture, header=header))
         return result
-
-    def grids(self, snapshot: GridSnapshot) -> list[Outgoing]:
-        """Return the fused grid and why cells are not observed."""
-        return [
-            Outgoing(self.name("hazard_grid"), encode_cost_grid(self._types, snapshot)),
-            Outgoing(self.name("hazard_reason"), encode_reason_grid(self._types, snapshot)),
-        ]
 
     def wants_points(self, camera: str) -> bool:
         """Say whether `points` shall be computed."""
@@ -144,3 +147,13 @@ class Outbox:
         encoding = "mono8" if pixels.ndim == 2 else "rgb8"
         message = encode_image(self._types, np.ascontiguousarray(pixels), encoding, header)
         return Outgoing(self.name(row, camera), message)
+
+
+def _switched_off(parameters: Parameters) -> set[str]:
+    """Return the rows of the table that are published only where parameters ask for them."""
+    off = set()
+    if parameters.number("filter_masks.max_rate_hz") == 0.0:
+        off |= {f"{kind}_{what}" for kind in ("keepout", "speed") for what in _MASK_TOPICS}
+    if parameters.number("grid.whole_period_s") == 0.0:
+        off.add("hazard_grid_updates")
+    return off

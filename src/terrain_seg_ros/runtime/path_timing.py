@@ -20,7 +20,7 @@ from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.image_message import encode_image
 from terrain_seg_ros.messages.interfaces import topic
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
-from terrain_seg_ros.runtime.outbox import outgoing_topics
+from terrain_seg_ros.runtime.outbox import Bus, outgoing_topics
 from terrain_seg_ros.runtime.session import Session
 
 MEASURED_TOPICS = ("mask", "confidence", "hazard_grid")
@@ -103,11 +103,12 @@ class _Bench:
         self._transforms = TransformBuffer(cache_s=10.0)
         self._transforms.set(self._base, _CAMERA_FRAME, 0, _mounting(), static=True)
         self.processor = FrameProcessor(
-            session, message_class, self._transforms, wanted=lambda name: name in MEASURED_TOPICS
+            session,
+            message_class,
+            self._transforms,
+            bus=Bus(wanted=lambda name: name in MEASURED_TOPICS),
         )
-        self._types = {
-            name: spec.type for name, spec in outgoing_topics(parameters.texts("cameras")).items()
-        }
+        self._types = {name: spec.type for name, spec in outgoing_topics(parameters).items()}
         camera = camera_from_field_of_view(
             width_px=width_px, height_px=height_px, horizontal_fov_rad=_FIELD_OF_VIEW_RAD
         )

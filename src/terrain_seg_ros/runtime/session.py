@@ -26,12 +26,13 @@ class Session:
         Raises:
             ModelError: the model is missing, corrupt or fails the self-test.
             InferenceError: the backend is not installed or cannot run the model.
-            ConfigError: a hazard names no class of the model.
+            ConfigError: a hazard or a speed names no class of the model.
         """
         self._parameters = parameters
         settings = pipeline_settings(parameters)
         self.model = load_model(parameters.text("model"))
         self.model.card.taxonomy.with_hazards(settings.hazards)
+        settings.speed.per_class(self.model.card.taxonomy)
         name, self._options = _backend_choice(parameters)
         self.backend = create_backend(name, self.model, self._options)
         self.pipeline = Pipeline(self.model.card, self.backend, settings)

@@ -1,0 +1,71 @@
+"""From class evidence to speed limits: slow where the ground is soft."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.grid import COST_UNKNOWN, I8, RollingGrid
+from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.types import F32, GridSnapshot
+
+NO_LIMIT = 0
+"""How Nav2's speed filter reads a cell without a limit."""
+FULL_PERCENT = 100.0
+
+
+@dataclass(frozen=True)
+class SpeedSettings:
+    """Hold speed limits in per cent of the full speed: by class name, and where none was seen.
+
+    A class that is not named has no limit.
+    """
+
+    percents: Mapping[str, float]
+    unobserved_percent: float
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name, value in (*self.percents.items(), ("unobserved ground", self.unobserved_percent)):
+            if not 1.0 <= value <= FULL_PERCENT:
+                raise ConfigError(f"speed of {name!r} is {value} %, expected 1 to 100")
+
+    def per_class(self, taxonomy: Taxonomy) -> F32:
+        """Return the limit per class id (K,), in per cent.
+
+        Raises:
+            ConfigError: a name is no class of the model.
+        """
+        unknown = sorted(set(self.percents) - set(taxonomy.names))
+        if unknown:
+            raise ConfigError(
+                f"speed_percent names {unknown} are no classes of this model; it has "
+                f"{list(taxonomy.names)}"
+            )
+        return np.array([self.percents.get(n, FULL_PERCENT) for n in taxonomy.names], np.float32)
+
+
+def grid_to_speed(
+    grid: RollingGrid, snapshot: GridSnapshot, percents: F32, *, unobserved_percent: float
+) -> I8:
+    """Return speed limits (rows, cols) in whole per cent, 1 to 99, and 0 where there is none.
+
+    A cell's limit is the mean of its classes' limits, weighted by P(class) and rounded down.
+
+    Args:
+        grid: the evidence.
+        snapshot: what was said of it, which tells what is observed.
+        percents: (K,) by class id.
+        unobserved_percent: for cells that are not observed.
+    """
+    evidence = grid.evidence
+    total = evidence.sum(axis=-1)
+    percent: F32 = np.full(total.shape, np.float32(unobserved_percent))
+    seen = (snapshot.cost != COST_UNKNOWN) & (total > 0.0)
+    percent[seen] = (evidence[seen] @ percents) / total[seen]
+    limit: I8 = np.maximum(np.floor(percent + np.float32(1e-3)), 1.0).astype(np.int8)
+    limit[limit >= round(FULL_PERCENT)] = NO_LIMIT
+    return limit
