@@ -133,6 +133,33 @@ _GEOMETRY = (
     ),
 )
 
+_DEPTH = (
+    choice(
+        "depth.source",
+        "What measures the ground; the plane is used all the same, and checked against it.",
+        "none",
+        "image",
+        "range",
+    ),
+    text("depth.topic", "Topic of the depth images (per camera) or of the range, relative."),
+    number(
+        "depth.max_offset_s",
+        "A measurement further from the image's stamp is not used.",
+        unit="s",
+        low=0.0,
+        high=10.0,
+        dynamic=True,
+    ),
+    number(
+        "depth.max_residual_m",
+        "A median of the measured ground further from the plane is warned of.",
+        unit="m",
+        low=0.0,
+        high=1000.0,
+        dynamic=True,
+    ),
+)
+
 _GRID = (
     number("grid.resolution_m", "Side of a cell.", unit="m", low=0.001, high=100.0),
     number("grid.size_m", "Side of the square grid.", unit="m", low=0.1, high=10000.0),
@@ -299,6 +326,6 @@ _OUTPUT = (
 )
 
 DECLARATION: tuple[ParameterSpec, ...] = (
-    _INPUT + _INFERENCE + _GEOMETRY + _GRID + _NAVIGATION + _OUTPUT
+    _INPUT + _INFERENCE + _GEOMETRY + _DEPTH + _GRID + _NAVIGATION + _OUTPUT
 )
 """Every parameter, in the order of the README's table."""

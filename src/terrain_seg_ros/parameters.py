@@ -35,6 +35,7 @@ __all__ = [
     "shipped_parameter_file",
 ]
 
+_TOPIC_PARAMETERS = ("image_topic", "camera_info_topic", "depth.topic")
 _TOPIC = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$")
 
 
@@ -228,7 +229,7 @@ def _check_together(parameters: Parameters) -> None:
                 f"parameter {name!r} has {count} values for {len(cameras)} cameras; give one for "
                 "all or one for each"
             )
-    for topic in (*cameras, *(parameters.text(f"{n}_topic") for n in ("image", "camera_info"))):
+    for topic in (*cameras, *map(parameters.text, _TOPIC_PARAMETERS)):
         if not _TOPIC.match(topic):
             raise ConfigError(f"{topic!r} is no relative topic name; use letters, digits, _ and /")
     if len(set(cameras)) != len(cameras):

@@ -11,11 +11,13 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
 from terrain_seg_ros.bag.writer import qos_of
 from terrain_seg_ros.core.camera import camera_from_field_of_view
+from terrain_seg_ros.core.ground_measurement import DepthImage
 from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages import interfaces
 from terrain_seg_ros.messages.camera_info_message import encode_camera_info
 from terrain_seg_ros.messages.cdr import deserialize, message_class, serialize, type_store
+from terrain_seg_ros.messages.depth_message import encode_depth
 from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.image_message import encode_image
 from terrain_seg_ros.messages.transform_message import StampedTransform, encode_transforms
@@ -24,6 +26,7 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 INFO = "sensor_msgs/msg/CameraInfo"
 TF = "tf2_msgs/msg/TFMessage"
+RANGE = "sensor_msgs/msg/Range"
 TEXT = "std_msgs/msg/String"
 WIDTH_PX, HEIGHT_PX = 96, 64
 START_NS = 1_700_000_000_000_000_000
@@ -89,6 +92,25 @@ def mounting(*, frame_id="optical", log_ns=START_NS):
         "base_link", frame_id, 0, Transform(rotation, np.array([0.0, 0.0, 1.5]))
     )
     return Entry("/tf_static", TF, log_ns, encode_transforms(message_class, [item]))
+
+
+def depth_image(index, *, topic="/navcam/depth", depth_m=4.0):
+    depth = DepthImage(np.full((HEIGHT_PX, WIDTH_PX), depth_m, dtype=np.float32), stamp(index))
+    message = encode_depth(message_class, depth, header(stamp(index)))
+    return Entry(topic, IMAGE, stamp(index), message)
+
+
+def distance(index, *, topic="/altimeter/depth", range_m=1.5):
+    message = message_class(RANGE)(
+        header=header(stamp(index), "altimeter"),
+        radiation_type=1,
+        field_of_view=0.1,
+        min_range=0.1,
+        max_range=100.0,
+        range=range_m,
+        variance=0.0,
+    )
+    return Entry(topic, RANGE, stamp(index), message)
 
 
 def text(index, words="hello"):

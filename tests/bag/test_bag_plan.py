@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bags import drive, image, info, text, write_bag
+from bags import depth_image, distance, drive, image, info, text, write_bag
 
 from terrain_seg_ros.bag.cameras import find_cameras
 from terrain_seg_ros.bag.plan import ReplayOptions, Role, find_inputs, find_outputs, find_replaced
@@ -21,7 +21,7 @@ def test_inputs_are_the_cameras_and_the_transforms_alone(tmp_path):
     entries = [*drive(1), text(0)._replace(topic="/tf"), image(0, topic="/terrain/mask")]
     entries.append(info(0, topic="/other/camera_info"))
     with BagReader(write_bag(tmp_path / "bag", entries)) as reader:
-        found = find_inputs(reader, find_cameras(reader, "front"))
+        found = find_inputs(reader, find_cameras(reader, "front"), load_parameters())
     roles = {(item.connection.topic, item.connection.msgtype): item.role for item in found}
     assert roles == {
         ("/navcam/image_raw", "sensor_msgs/msg/Image"): Role.IMAGE,
@@ -29,6 +29,28 @@ def test_inputs_are_the_cameras_and_the_transforms_alone(tmp_path):
         ("/tf", "tf2_msgs/msg/TFMessage"): Role.TRANSFORMS,
         ("/tf_static", "tf2_msgs/msg/TFMessage"): Role.STATIC_TRANSFORMS,
     }
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("none", {}),
+        ("image", {"/left/depth": ("left",), "/right/depth": ("right",)}),
+        ("range", {"/lidar/depth": ("",)}),
+    ],
+)
+def test_what_measures_the_ground_is_read_where_it_is_asked_for(tmp_path, source, expected):
+    entries = [image(0, topic=f"/{side}/image_raw") for side in ("left", "right")]
+    entries += [depth_image(0, topic=f"/{side}/depth") for side in ("left", "right", "chase")]
+    entries.append(distance(0, topic="/lidar/depth"))
+    parameters = load_parameters(overrides={"depth.source": source})
+    with BagReader(write_bag(tmp_path / "bag", entries)) as reader:
+        cameras = find_cameras(
+            reader, "front", image_topics=["/left/image_raw", "/right/image_raw"]
+        )
+        found = find_inputs(reader, cameras, parameters)
+    depths = {item.connection.topic: item.cameras for item in found if item.role is Role.DEPTH}
+    assert depths == expected
 
 
 @pytest.mark.parametrize(

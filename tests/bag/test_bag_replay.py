@@ -10,6 +10,7 @@ from bags import (
     START_NS,
     WIDTH_PX,
     compressed,
+    depth_image,
     drive,
     image,
     info,
@@ -266,3 +267,15 @@ def test_start_of_the_bag_is_the_start_of_the_clock(tmp_path):
     _, made = run(write_bag(tmp_path / "in", drive(2)), tmp_path / "out")
     assert made["/terrain/label_info"][0].log_ns == START_NS
     assert np.diff([entry.log_ns for entry in made["/terrain/mask"]]).min() >= 0
+
+
+def test_depth_recorded_after_its_image_is_used_and_bad_depth_is_counted(tmp_path):
+    entries = [item for index in range(20) for item in (pose(index), info(index), image(index))]
+    depths = [depth_image(index)._replace(log_ns=stamp(index) + PERIOD_NS) for index in range(20)]
+    depths[3].message.encoding = "rgb8"
+    source = write_bag(tmp_path / "in", [mounting(), *entries, *depths])
+    report, _ = run(source, tmp_path / "out", **{"depth.source": "image"})
+    assert report.health.refused == {Refusal.BAD_DEPTH: 1}
+    assert report.health.notes[Note.NO_DEPTH] == 1
+    assert report.health.grids_out == 20
+    assert "ground_residual_m" in report.health.gauges

@@ -11,14 +11,18 @@ from buses import Forger, wait_until
 from peer import HEIGHT_PX, OPTICAL, WIDTH_PX, Peer, intrinsics, stamped, transforms
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.ground_measurement import DepthImage
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.dds.discovery import Discovery
+from terrain_seg_ros.dds.endpoints import Writer
 from terrain_seg_ros.dds.node import LiveNode
 from terrain_seg_ros.dds.node_topics import NodeOptions, input_topics
 from terrain_seg_ros.inference.constant_backend import ConstantBackend
 from terrain_seg_ros.messages import cdr
+from terrain_seg_ros.messages.depth_message import encode_depth
 from terrain_seg_ros.messages.diagnostics_message import Level
 from terrain_seg_ros.messages.header_message import stamp_ns
+from terrain_seg_ros.messages.interfaces import topic
 from terrain_seg_ros.messages.label_info_message import decode_label_info
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Drop, Refusal
@@ -256,6 +260,14 @@ def test_reliable_input_and_several_cameras():
         "rt/right/camera_info",
     ]
     assert inputs[2].spec.reliability.value == "reliable"
+    for source, wanted in (
+        ("image", ["rt/left/depth", "rt/right/depth"]),
+        ("range", ["rt/depth"]),
+    ):
+        depth = parameters.with_values({"depth.source": source})
+        inputs = input_topics(depth, NodeOptions(1, Discovery.HOST, namespace="/"))
+        found = [item.dds_name for item in inputs if item.row in {"depth", "range"}]
+        assert found == wanted
     with pytest.raises(ConfigError, match="2 cameras"):
         input_topics(parameters, NodeOptions(1, Discovery.HOST, image_topic="/usb_cam/image_raw"))
 
@@ -266,6 +278,27 @@ def test_full_names_and_compressed_images():
     names = {item.row: item.dds_name for item in input_topics(parameters, options)}
     assert names["image/compressed"] == "rt/cam/image_raw/compressed"
     assert names["camera_info"] == "rt/terrain/info"
+
+
+def test_depth_images_are_read_from_the_bus(start):
+    node, peer = start(overrides={"depth.source": "image"})
+    depth = Writer(peer.member, topic("depth"), dds_name="rt/terrain/depth")
+    wait_until(lambda: depth.subscriber_count, "the node's subscription")
+
+    def measured():
+        image = peer.show()
+        size = (HEIGHT_PX, WIDTH_PX)
+        depth.write(
+            encode_depth(
+                cdr.message_class, DepthImage(np.full(size, 3.0, np.float32), 0), image.header
+            )
+        )
+        return "ground_residual_m" in node.snapshot().gauges
+
+    try:
+        wait_until(measured, "a residual", every=0.1)
+    finally:
+        depth.close()
 
 
 def test_stopped_node_stops_again_and_frees_its_domain(start):

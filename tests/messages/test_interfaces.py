@@ -8,6 +8,8 @@ CONTRACT = {
     "image": ("sensor_msgs/msg/Image", "in", "best effort", "volatile", 1),
     "image/compressed": ("sensor_msgs/msg/CompressedImage", "in", "best effort", "volatile", 1),
     "camera_info": ("sensor_msgs/msg/CameraInfo", "in", "best effort", "volatile", 1),
+    "depth": ("sensor_msgs/msg/Image", "in", "best effort", "volatile", 1),
+    "range": ("sensor_msgs/msg/Range", "in", "best effort", "volatile", 1),
     "/tf": ("tf2_msgs/msg/TFMessage", "in", "reliable", "volatile", 100),
     "/tf_static": ("tf2_msgs/msg/TFMessage", "in", "reliable", "transient local", 100),
     "mask": ("sensor_msgs/msg/Image", "out", "reliable", "volatile", 1),
@@ -60,7 +62,7 @@ def test_the_grid_and_shared_topics_are_not_per_camera():
     single = {s.name for s in INTERFACES if not s.per_camera}
     of_the_grid = {"hazard_grid", "hazard_grid_updates", "hazard_reason", "safe_map"}
     of_filters = {"keepout_mask", "keepout_filter_info", "speed_mask", "speed_filter_info"}
-    assert single == {"/tf", "/tf_static", "/diagnostics"} | of_the_grid | of_filters
+    assert single == {"/tf", "/tf_static", "/diagnostics", "range"} | of_the_grid | of_filters
 
 
 def test_every_row_has_a_sentence():

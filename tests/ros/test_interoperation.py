@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these beside one")
 pytest.importorskip("cyclonedds", reason="no wheel of Cyclone DDS here")
@@ -15,27 +16,35 @@ pytest.importorskip("cyclonedds", reason="no wheel of Cyclone DDS here")
 import rclpy
 from ros_peer import SPECS, stamped, wait_until
 
-from terrain_seg_ros.messages.interfaces import Direction, topics
+from terrain_seg_ros.messages.interfaces import Direction, Durability, topics
 from terrain_seg_ros.ros.message_classes import has_message
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "dds"))
 
-OUTPUTS = [
-    spec.name
-    for spec in topics(Direction.OUT)
-    if has_message(spec.type) and "points_" not in spec.name
-]
+OUTPUTS = [spec.name for spec in topics(Direction.OUT) if has_message(spec.type)]
+
+EVERYTHING = {
+    "points_decimation": 2,
+    "grid.whole_period_s": 0.5,
+    "filter_masks.max_rate_hz": 10.0,
+    "grid.size_m": 20.0,
+}
+"""Parameters with which every topic of the table is published."""
 
 
 @pytest.fixture
-def pip_only(domain, opened):
+def pip_only(domain, opened, tmp_path):
     """Start `terrain-seg run` in the namespace /terrain and wait until it listens."""
+
+    parameters = tmp_path / "everything.yaml"
+    parameters.write_text(yaml.safe_dump({"/**": {"ros__parameters": EVERYTHING}}))
 
     class Run:
         def __init__(self):
             command = [sys.executable, "-m", "terrain_seg_ros.cli.main", "run"]
             command += ["--discovery", "host", "--domain", str(domain)]
             command += ["--model", "synthetic", "--backend", "constant"]
+            command += ["--params", str(parameters)]
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
@@ -61,29 +70,19 @@ def cyclone_here():
 
 
 def test_rclpy_hears_every_topic_of_the_node_without_ros(cyclone_here, peer, pip_only):
-    peer.listen(*(name for name in OUTPUTS if name in {"mask", "hazard_grid", "/diagnostics"}))
+    peer.listen("mask", "hazard_grid", "/diagnostics")
     wait_until(peer.image.get_subscription_count, "the subscription")
     peer.mount()
     mask, _ = peer.good()
-    others = [name for name in OUTPUTS if name not in peer.got]
-    peer.listen(*others)
-    for _ in range(3):
-        peer.good()
-        time.sleep(0.1)
-    wait_until(
-        lambda: peer.show() and all(peer.got[name] for name in OUTPUTS if name in wanted(peer)),
-        "all outputs",
-        every=0.2,
-    )
+    peer.listen(*(name for name in OUTPUTS if name not in peer.got))
+
+    def heard():
+        peer.show()
+        return all(peer.got[name] for name in OUTPUTS)
+
+    wait_until(heard, "all outputs", every=0.2)
     assert mask.encoding == "mono8"
     peer.status(lambda s: "images_in" in s.values)
-
-
-def wanted(peer):
-    """Return the outputs that the node makes by default."""
-    optional = {"safe_map", "hazard_grid_updates", "keepout_mask", "speed_mask"}
-    optional |= {"keepout_filter_info", "speed_filter_info"}
-    return set(peer.got) - optional
 
 
 def test_the_graph_shows_types_and_quality_of_the_node_without_ros(cyclone_here, peer, pip_only):
@@ -100,24 +99,35 @@ def test_the_graph_shows_types_and_quality_of_the_node_without_ros(cyclone_here,
 def test_the_ros_node_works_for_a_peer_without_ros(cyclone_here, start, peer, domain, opened):
     from peer import Peer  # noqa: PLC0415  (the DDS rim's)
 
-    start()
+    start(**{name.replace(".", "__"): value for name, value in EVERYTHING.items()})
     peer.listen("label_info")
     assert peer.change("configure")
     assert peer.change("activate")
-    other = Peer(domain, ("mask", "confidence", "hazard_grid", "label_info", "points"))
+    other = Peer(domain, OUTPUTS)
     opened.append(other)
     wait_until(lambda: other.image.subscriber_count, "the subscription")
     other.mount()
 
-    def answered():
+    def heard():
         other.show()
-        time.sleep(0.1)
         other.listen()
-        return all(name in other.last for name in ("mask", "confidence", "hazard_grid", "points"))
+        other.last.update({"/diagnostics": item for item in other.diagnostics.take()})
+        return set(OUTPUTS) <= set(other.last)
 
-    wait_until(answered, "every answer")
-    wait_until(lambda: other.listen() or "label_info" in other.last, "the latched class names")
+    wait_until(heard, "every output", every=0.1)
     assert other.last["mask"].encoding == "mono8"
+
+
+def test_late_joiners_get_what_is_latched_from_either_side(cyclone_here, peer, pip_only, domain):
+    latched = [name for name in OUTPUTS if SPECS[name].durability is Durability.TRANSIENT_LOCAL]
+    assert {"label_info", "hazard_grid", "safe_map", "keepout_mask"} <= set(latched)
+    peer.listen("mask", "hazard_grid")
+    wait_until(peer.image.get_subscription_count, "the subscription")
+    peer.mount()
+    peer.good()
+    peer.got.clear()
+    peer.listen(*latched)
+    wait_until(lambda: all(peer.got[name] for name in latched), "what was sent before")
 
 
 def test_images_of_any_size_cross_whole(cyclone_here, peer, pip_only):

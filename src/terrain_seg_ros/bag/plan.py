@@ -15,6 +15,7 @@ from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.messages.interfaces import Direction, TopicSpec, topic, topics
 from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS
 from terrain_seg_ros.runtime.outbox import outgoing_topics
 
 NAMESPACE = "/terrain"
@@ -41,6 +42,7 @@ class Role(Enum):
 
     IMAGE = "image"
     CAMERA_INFO = "camera_info"
+    DEPTH = "depth"
     TRANSFORMS = "transforms"
     STATIC_TRANSFORMS = "static transforms"
 
@@ -61,12 +63,17 @@ class Output(NamedTuple):
     is_wanted: bool
 
 
-def find_inputs(reader: BagReader, cameras: Sequence[BagCamera]) -> list[Input]:
+def find_inputs(
+    reader: BagReader, cameras: Sequence[BagCamera], parameters: Parameters
+) -> list[Input]:
     """Return the connections that a replay with these cameras reads."""
     result = []
     for item in reader.connections:
         last = item.topic.rpartition("/")[2]
-        if item.msgtype in (RAW_TYPE, COMPRESSED_TYPE):
+        depth = _depth_input(item, cameras, parameters)
+        if depth is not None:
+            result.append(depth)
+        elif item.msgtype in (RAW_TYPE, COMPRESSED_TYPE):
             names = tuple(c.name for c in cameras if c.image_topic == item.topic)
             result += [Input(item, Role.IMAGE, names)] if names else []
         elif item.msgtype == INFO_TYPE:
@@ -76,6 +83,24 @@ def find_inputs(reader: BagReader, cameras: Sequence[BagCamera]) -> list[Input]:
             is_static = last == "tf_static"
             result.append(Input(item, Role.STATIC_TRANSFORMS if is_static else Role.TRANSFORMS))
     return result
+
+
+def _depth_input(
+    item: Connection, cameras: Sequence[BagCamera], parameters: Parameters
+) -> Input | None:
+    """Return a connection that measures the ground: beside a camera's image, or a range."""
+    row = DEPTH_ROWS.get(parameters.text("depth.source"))
+    if row is None or item.msgtype != topic(row).type:
+        return None
+    name = parameters.text("depth.topic")
+    if row == "range":
+        return Input(item, Role.DEPTH, ("",)) if item.topic.endswith(f"/{name}") else None
+    names = tuple(c.name for c in cameras if item.topic == f"{_folder(c.image_topic)}/{name}")
+    return Input(item, Role.DEPTH, names) if names else None
+
+
+def _folder(image_topic: str) -> str:
+    return image_topic.removesuffix("/compressed").rpartition("/")[0]
 
 
 def find_outputs(parameters: Parameters, options: ReplayOptions) -> dict[str, Output]:

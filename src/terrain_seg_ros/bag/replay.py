@@ -44,6 +44,7 @@ STATIC_LIMIT = 1000
 _MALFORMED = {
     Role.IMAGE: Refusal.BAD_IMAGE,
     Role.CAMERA_INFO: Refusal.BAD_CAMERA_INFO,
+    Role.DEPTH: Refusal.BAD_DEPTH,
     Role.TRANSFORMS: Refusal.BAD_TRANSFORM,
     Role.STATIC_TRANSFORMS: Refusal.BAD_TRANSFORM,
 }
@@ -101,7 +102,7 @@ def replay(
         replaced = find_replaced(reader, outputs)
         with Session(parameters) as session, writer:
             at_work = _Replay(reader, writer, session, outputs=outputs)
-            at_work.run(find_inputs(reader, cameras), replaced, on_progress=on_progress)
+            at_work.run(find_inputs(reader, cameras, parameters), replaced, on_progress=on_progress)
             about = session.about()
     return ReplayReport(
         about,
@@ -209,6 +210,10 @@ class _Replay:
             return
         decoded = self._decoded(source, message)
         if decoded is None:
+            return
+        if source.role is Role.DEPTH:
+            for camera in source.cameras:
+                self._processor.depth(camera, decoded)
             return
         is_image, is_moving = source.role is Role.IMAGE, source.role is Role.TRANSFORMS
         if (is_moving and self._jumps.transforms(decoded)) or (

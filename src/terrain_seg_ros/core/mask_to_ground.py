@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
+from terrain_seg_ros.core.ground_measurement import (
+    GroundMeasurement,
+    GroundPoint,
+    GroundResidual,
+    depth_residual,
+)
 from terrain_seg_ros.core.ground_plane import (
     PixelRays,
     PlaneView,
@@ -209,6 +215,29 @@ class GroundProjector:
         points.setflags(write=False)
         _keep(self._points, key, (view, points))
         return points
+
+    def residual(
+        self,
+        camera: CameraModel,
+        geometry: TensorGeometry,
+        measured: GroundMeasurement,
+        *,
+        grid_T_camera: Transform,
+        grid_T_base: Transform,
+    ) -> GroundResidual | None:
+        """Return how high measured ground lies above the plane; None where they do not meet.
+
+        Raises:
+            GeometryError: the camera is below the plane, or a depth image not of its size.
+        """
+        rotation, anchor_m = self._plane(grid_T_base)
+        if isinstance(measured, GroundPoint):
+            return GroundResidual(float(rotation[:, 2] @ (measured.point_m - anchor_m)), 1)
+        mounting = _relative(rotation, anchor_m, grid_T_camera)
+        view = self._view(_Key(camera, geometry, self._reach(1.0, self._cell_m)), mounting)
+        depth_m = np.where(view.reason == Reason.OBSERVED, view.depth_m, np.float32(np.nan))
+        height_m = float(mounting[1][2])
+        return depth_residual(measured, geometry, depth_m, camera_height_m=height_m)
 
     def _plane(self, grid_T_base: Transform) -> tuple[F64, F64]:
         """Return the plane's axes in the grid's frame (z its normal) and its origin."""

@@ -14,6 +14,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid import I8, GridSettings, RollingGrid
 from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost
 from terrain_seg_ros.core.grid_to_speed import SpeedSettings, grid_to_speed
+from terrain_seg_ros.core.ground_measurement import GroundMeasurement, GroundResidual
 from terrain_seg_ros.core.ground_to_grid import ground_to_grid
 from terrain_seg_ros.core.image_to_tensor import TensorGeometry, image_to_tensor, tensor_geometry
 from terrain_seg_ros.core.mask_to_ground import GroundProjector, GroundSettings, GroundView
@@ -71,12 +72,14 @@ class SegmentStep:
 class FuseStep:
     """Hold where the pixels lie, why some are not observed, and the grid after this view.
 
+    `residual` says how well the plane fits the ground that was measured, None where none was.
     `stage_ms` has the stages project, fuse and cost.
     """
 
     patch: GroundView
     grid: GridSnapshot
     stage_ms: dict[str, float]
+    residual: GroundResidual | None
 
 
 class Pipeline:
@@ -152,6 +155,7 @@ class Pipeline:
         grid_T_camera: Transform,
         grid_T_base: Transform,
         stamp_ns: int,
+        measured: GroundMeasurement | None = None,
     ) -> FuseStep:
         """Move the grid to the vehicle, add one view to it and return what it says.
 
@@ -161,15 +165,26 @@ class Pipeline:
             grid_T_camera: of the optical frame, at the image's stamp.
             grid_T_base: at the image's stamp.
             stamp_ns: the image's.
+            measured: ground that was measured with the image. The plane serves all the same; how
+                far off it is stands in the result.
 
         Raises:
-            GeometryError: camera, image and transforms contradict each other; the grid is as
-                it was.
+            GeometryError: camera, image, transforms and measurement contradict each other; the
+                grid is as it was.
         """
         start = perf_counter()
         patch = self._projector.project(
             camera, step.geometry, grid_T_camera=grid_T_camera, grid_T_base=grid_T_base
         )
+        residual = None
+        if measured is not None:
+            residual = self._projector.residual(
+                camera,
+                step.geometry,
+                measured,
+                grid_T_camera=grid_T_camera,
+                grid_T_base=grid_T_base,
+            )
         projected = perf_counter()
         reasons = unobserved_reasons(
             step.tensor[0], step.segmentation, self._settings.observability
@@ -192,7 +207,7 @@ class Pipeline:
             "fuse": (fused - projected) * 1e3,
             "cost": (perf_counter() - fused) * 1e3,
         }
-        return FuseStep(patch, snapshot, stage_ms)
+        return FuseStep(patch, snapshot, stage_ms, residual)
 
     def points_optical(
         self,

@@ -37,6 +37,8 @@ _MALFORMED = {
     "image": Refusal.BAD_IMAGE,
     "image/compressed": Refusal.BAD_IMAGE,
     "camera_info": Refusal.BAD_CAMERA_INFO,
+    "depth": Refusal.BAD_DEPTH,
+    "range": Refusal.BAD_DEPTH,
     "/tf": Refusal.BAD_TRANSFORM,
     "/tf_static": Refusal.BAD_TRANSFORM,
 }
@@ -163,6 +165,8 @@ class LiveNode:
     def _callback(self, item: Input) -> Callable[[Any], None]:
         if item.row == "camera_info":
             return partial(self._processor.camera_info, item.camera)
+        if item.row in {"depth", "range"}:
+            return partial(self._processor.depth, item.camera)
         if item.row in {"/tf", "/tf_static"}:
             return partial(self._intake.add, static=item.row == "/tf_static")
         return partial(self._worker.offer, item.camera)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.idl_types import dds_topic_name
-from terrain_seg_ros.messages.interfaces import Reliability, TopicSpec, resolve, topic
+from terrain_seg_ros.messages.interfaces import TopicSpec, resolve, topic
 from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.runtime.input_topics import sensor_topics
 
 NAMESPACE = "/terrain"
 NODE_NAME = "terrain_seg"
@@ -46,36 +47,22 @@ def input_topics(parameters: Parameters, options: NodeOptions) -> list[Input]:
     Raises:
         ConfigError: a name cannot be used, or one full name stands for several cameras.
     """
-    row = "image/compressed" if parameters.text("image_transport") == "compressed" else "image"
-    image = options.image_topic or parameters.text("image_topic")
-    info = options.camera_info_topic or parameters.text("camera_info_topic")
-    wanted = [(row, image + row.removeprefix("image")), ("camera_info", info)]
     cameras = parameters.texts("cameras")
     inputs = [
         Input(name, "", dds_topic_name(name, options.namespace), topic(name))
         for name in ("/tf", "/tf_static")
     ]
-    for camera in cameras:
-        for name, topic_name in wanted:
-            spec = _as_set(topic(name), topic_name, parameters)
-            full = dds_topic_name(_camera_topic(spec, camera, cameras), options.namespace)
-            inputs.append(Input(name, camera, full, spec))
+    for row, camera, spec in sensor_topics(
+        parameters, image_topic=options.image_topic, camera_info_topic=options.camera_info_topic
+    ):
+        full = dds_topic_name(_camera_topic(spec, camera, cameras), options.namespace)
+        inputs.append(Input(row, camera, full, spec))
     return inputs
 
 
 def output_name(name: str, options: NodeOptions) -> str:
     """Return the DDS name of an output, given relative to the namespace or in full."""
     return dds_topic_name(name, options.namespace)
-
-
-def _as_set(spec: TopicSpec, name: str, parameters: Parameters) -> TopicSpec:
-    reliable = parameters.text("input_reliability") == "reliable"
-    return replace(
-        spec,
-        name=name,
-        reliability=Reliability.RELIABLE if reliable else Reliability.BEST_EFFORT,
-        depth=parameters.integer("input_depth"),
-    )
 
 
 def _camera_topic(spec: TopicSpec, camera: str, cameras: Iterable[str]) -> str:

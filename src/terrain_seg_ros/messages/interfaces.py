@@ -6,7 +6,7 @@ slash are shared by all of ROS.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from terrain_seg_ros.core.errors import ConfigError
@@ -117,6 +117,20 @@ INTERFACES: tuple[TopicSpec, ...] = (
         "camera_info",
         "sensor_msgs/msg/CameraInfo",
         "Intrinsics of the image; region of interest and binning are honoured.",
+    ),
+    _sensor(
+        "depth",
+        "sensor_msgs/msg/Image",
+        "With depth.source image: depth of the image's pixels, 32FC1 in metres or 16UC1 in "
+        "millimetres.",
+    ),
+    replace(
+        _sensor(
+            "range",
+            "sensor_msgs/msg/Range",
+            "With depth.source range: distance to the ground along the sensor's x axis.",
+        ),
+        per_camera=False,
     ),
     _transforms("/tf", Durability.VOLATILE, "Moving transforms, used at the image's stamp."),
     _transforms("/tf_static", Durability.TRANSIENT_LOCAL, "Fixed transforms."),

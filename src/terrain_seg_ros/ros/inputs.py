@@ -3,63 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
 
-from terrain_seg_ros.messages.interfaces import Reliability, TopicSpec, resolve, topic
+from terrain_seg_ros.messages.interfaces import resolve
 from terrain_seg_ros.parameters import Parameters
 from terrain_seg_ros.ros.message_classes import message_class
 from terrain_seg_ros.ros.quality import quality_of
+from terrain_seg_ros.runtime.input_topics import sensor_topics
 
 Take = Callable[[str, Any], None]
 """What to do with a camera's message."""
 
 
 class Inputs:
-    """Hold the subscriptions: image and camera_info of each camera.
+    """Hold the subscriptions: image, camera_info and depth of each camera, or the range.
 
     An inactive node has none, so that it costs nothing.
     """
 
     def __init__(
-        self, node: LifecycleNode, parameters: Parameters, *, image: Take, camera_info: Take
+        self,
+        node: LifecycleNode,
+        parameters: Parameters,
+        *,
+        image: Take,
+        camera_info: Take,
+        depth: Take,
     ) -> None:
         """Subscribe."""
         self._node = node
-        cameras = parameters.texts("cameras")
-        compressed = parameters.text("image_transport") == "compressed"
-        row = "image/compressed" if compressed else "image"
-        suffix = row.removeprefix("image")
-        self._subscriptions = []
-        for camera in cameras:
-            for name, topic_name, take in (
-                (row, parameters.text("image_topic") + suffix, image),
-                ("camera_info", parameters.text("camera_info_topic"), camera_info),
-            ):
-                spec = _as_set(topic(name), topic_name, parameters)
-                subscription = node.create_subscription(
-                    message_class(spec.type),
-                    resolve(spec, camera, len(cameras)),
-                    partial(take, camera),
-                    quality_of(spec),
-                )
-                self._subscriptions.append(subscription)
+        takes = {"camera_info": camera_info, "depth": depth, "range": depth}
+        self._subscriptions = [
+            node.create_subscription(
+                message_class(item.spec.type),
+                resolve(item.spec, item.camera, len(parameters.texts("cameras"))),
+                partial(takes.get(item.row, image), item.camera),
+                quality_of(item.spec),
+            )
+            for item in sensor_topics(parameters)
+        ]
 
     def close(self) -> None:
         """Unsubscribe."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
-
-
-def _as_set(spec: TopicSpec, name: str, parameters: Parameters) -> TopicSpec:
-    reliable = parameters.text("input_reliability") == "reliable"
-    return replace(
-        spec,
-        name=name,
-        reliability=Reliability.RELIABLE if reliable else Reliability.BEST_EFFORT,
-        depth=parameters.integer("input_depth"),
-    )

@@ -82,6 +82,7 @@ class Work:
             self.session.parameters,
             image=self._offer,
             camera_info=self.processor.camera_info,
+            depth=self.processor.depth,
         )
 
     def close_inputs(self) -> None:

@@ -9,22 +9,24 @@ from time import perf_counter
 from typing import Any
 
 from terrain_seg_ros.core.errors import TerrainSegError
-from terrain_seg_ros.core.pipeline import FuseStep, SegmentStep
+from terrain_seg_ros.core.pipeline import SegmentStep
 from terrain_seg_ros.core.types import CameraImage, Reason
 from terrain_seg_ros.messages.camera_info_message import camera_model
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import decode_camera_image
 from terrain_seg_ros.messages.message_types import Types
 from terrain_seg_ros.runtime.camera_infos import CameraInfos
-from terrain_seg_ros.runtime.frame import Frame, View, hazard_cloud
+from terrain_seg_ros.runtime.clouds import cloud_messages
+from terrain_seg_ros.runtime.frame import Frame, View
 from terrain_seg_ros.runtime.grid_outbox import GridOutbox
+from terrain_seg_ros.runtime.ground_measurements import GroundMeasurements
 from terrain_seg_ros.runtime.health import Drop, Health, Note, Refusal
 from terrain_seg_ros.runtime.health_report import health_status
 from terrain_seg_ros.runtime.outbox import Bus, Outbox, Outgoing
 from terrain_seg_ros.runtime.refused import RefusedError
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.stamp_check import StampCheck, StampVerdict
-from terrain_seg_ros.runtime.vehicle_pose import PoseSource, Transforms, VehiclePose
+from terrain_seg_ros.runtime.vehicle_pose import PoseSource, Transforms
 from terrain_seg_ros.runtime.watchdog import Watchdog
 
 
@@ -72,6 +74,7 @@ class FrameProcessor:
         self._decode = decode
         self._infos = CameraInfos(parameters.number("horizontal_fov_rad"))
         self._poses = PoseSource(transforms, parameters)
+        self._ground = GroundMeasurements(parameters, transforms, self.health)
         self._stamps = StampCheck(parameters)
         self._clock_ns = clock_ns
         self._clock_s = clock_s
@@ -94,6 +97,10 @@ class FrameProcessor:
         except TerrainSegError as error:
             self._infos.refuse(camera, str(error))
             self._refuse(error, Refusal.BAD_CAMERA_INFO)
+
+    def depth(self, camera: str, message: Any) -> None:
+        """Keep a depth image of a camera, or a range (camera ""), for images of about its stamp."""
+        self._ground.put(camera, message)
 
     def image(self, camera: str, message: Any) -> list[Outgoing]:
         """Return what a sensor_msgs/Image or CompressedImage gives; nothing if it is refused."""
@@ -128,6 +135,7 @@ class FrameProcessor:
             parameters = self._session.change(changes)
             self._stamps.set_limits(parameters)
             self._outbox.set_parameters(parameters)
+            self._ground.set_parameters(parameters)
             self._watchdog.set_limit(parameters.number("watchdog.stale_after_s"))
             if "observability.min_confidence" not in changes:
                 return []
@@ -223,6 +231,9 @@ class FrameProcessor:
         pipeline = self._session.pipeline
         if pose.restart:
             pipeline.reset_grid()
+        measured = frame.timed(
+            "measured_ground", lambda item: self._ground.at(item.camera, item.stamp_ns)
+        )
         frame.refusal = Refusal.GEOMETRY
         fused = pipeline.fuse(
             view.step,
@@ -230,44 +241,21 @@ class FrameProcessor:
             grid_T_camera=pose.grid_T_camera,
             grid_T_base=pose.grid_T_base,
             stamp_ns=frame.stamp_ns,
+            measured=measured,
         )
+        self._ground.judge(fused.residual)
         frame.stage_ms.update(fused.stage_ms)
         frame.refusal = Refusal.OUTPUT
         frame.outgoing += frame.timed(
             "encode_grids", lambda _: self._grids.grids(fused.grid, pipeline)
         )
         frame.outgoing += frame.timed(
-            "encode_clouds", lambda item: self._clouds(item, view, pose, fused)
+            "encode_clouds",
+            lambda item: cloud_messages(
+                self._outbox, pipeline, item, view=view, pose=pose, fused=fused
+            ),
         )
         frame.fused = True
-
-    def _clouds(
-        self, frame: Frame, view: View, pose: VehiclePose, fused: FuseStep
-    ) -> list[Outgoing]:
-        result: list[Outgoing] = []
-        pipeline, camera = self._session.pipeline, frame.camera
-        if self._outbox.wants_hazard_points(camera):
-            cloud = hazard_cloud(
-                view.step,
-                fused,
-                hazards=pipeline.taxonomy.hazards(),
-                hazard_threshold=pipeline.settings.cost.hazard_threshold,
-            )
-            result += self._outbox.hazard_points(
-                camera, cloud, stamp_ns=frame.stamp_ns, frame_id=fused.grid.frame_id
-            )
-        if self._outbox.wants_points(camera):
-            points = pipeline.points_optical(
-                view.step,
-                view.camera,
-                height_px=view.image.height_px,
-                width_px=view.image.width_px,
-                grid_T_camera=pose.grid_T_camera,
-                grid_T_base=pose.grid_T_base,
-            )
-            header = frame.message.header
-            result += self._outbox.points(camera, points, view.step, header=header)
-        return result
 
     def _lost(self, reason: Reason, stamp_ns: int) -> list[Outgoing]:
         pipeline = self._session.pipeline

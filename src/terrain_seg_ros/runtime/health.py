@@ -32,6 +32,7 @@ class Refusal(str, Enum):
     BAD_IMAGE = "bad image"
     BAD_CAMERA_INFO = "bad camera_info"
     BAD_TRANSFORM = "bad transform"
+    BAD_DEPTH = "bad depth"
     NO_CAMERA_INFO = "no camera_info"
     SIZE_MISMATCH = "image contradicts camera_info"
     NO_TRANSFORM = "no transform"
@@ -50,6 +51,8 @@ class Note(str, Enum):
     FIELD_OF_VIEW = "no camera_info: intrinsics come from horizontal_fov_rad"
     FIXED_POSE = "no transform from base_frame to grid_frame: the vehicle is taken to stand still"
     NO_STAMP = "images have a zero stamp: they cannot be checked for age or order"
+    NO_DEPTH = "no depth or range with the image: the plane is not checked"
+    OFF_PLANE = "the measured ground is not the plane: check ground.plane, mounting and pose"
     TIME_JUMP = "stamps jumped backwards: the grid was cleared"
 
 
@@ -81,6 +84,7 @@ class HealthSnapshot:
     notes: Mapping[Note, int]
     recent_notes: tuple[Note, ...]
     latency: Mapping[str, Latency]
+    gauges: Mapping[str, float]
     rate_in_hz: float
     rate_out_hz: float
 
@@ -106,6 +110,7 @@ class Health:
         self._notes = dict.fromkeys(Note, 0)
         self._notes_now: set[Note] = set()
         self._notes_of_last: set[Note] = set()
+        self._gauges: dict[str, float] = {}
         self._latency_ms: dict[str, deque[float]] = {}
         self._arrivals_s: deque[float] = deque(maxlen=WINDOW)
         self._departures_s: deque[float] = deque(maxlen=WINDOW)
@@ -145,6 +150,11 @@ class Health:
             self._notes[note] += 1
             self._notes_now.add(note)
 
+    def set_gauge(self, name: str, value: float) -> None:
+        """Keep the newest value of something measured, by a name with its unit."""
+        with self._lock:
+            self._gauges[name] = value
+
     def add_latencies(self, stage_ms: Mapping[str, float]) -> None:
         """Add the times of one image's stages."""
         with self._lock:
@@ -169,6 +179,7 @@ class Health:
                 notes={note: n for note, n in self._notes.items() if n},
                 recent_notes=tuple(n for n in Note if n in self._notes_of_last),
                 latency={stage: _latency(window) for stage, window in self._latency_ms.items()},
+                gauges=dict(self._gauges),
                 rate_in_hz=_rate(self._arrivals_s, now_s),
                 rate_out_hz=_rate(self._departures_s, now_s),
             )

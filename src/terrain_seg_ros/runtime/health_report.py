@@ -66,6 +66,7 @@ def _values(snapshot: HealthSnapshot) -> dict[str, str]:
         text = snapshot.refusal_texts.get(refusal, "")
         values[f"refused: {refusal.value}"] = f"{count}, last: {text}"
     values.update({f"note: {note.value}": str(count) for note, count in snapshot.notes.items()})
+    values.update({name: f"{value:.3f}" for name, value in snapshot.gauges.items()})
     for stage, latency in snapshot.latency.items():
         values[f"latency_{stage}_ms"] = (
             f"p50 {latency.median_ms:.2f}, p90 {latency.p90_ms:.2f}, p99 {latency.p99_ms:.2f}"

@@ -1,0 +1,179 @@
+"""Depth and range beside the images: matched by stamp, judged against the plane."""
+
+import numpy as np
+import pytest
+from rover import (
+    HEIGHT_PX,
+    OPTICAL,
+    SECOND_NS,
+    START_NS,
+    STATIC,
+    WIDTH_PX,
+    Rover,
+    image_message,
+    through_cdr,
+    transform_message,
+)
+
+from terrain_seg_ros.core.ground_measurement import DepthImage
+from terrain_seg_ros.messages.cdr import message_class
+from terrain_seg_ros.messages.depth_message import encode_depth
+from terrain_seg_ros.messages.grid_message import decode_grid
+from terrain_seg_ros.messages.header_message import make_header
+from terrain_seg_ros.runtime.ground_measurements import KEPT, RESIDUAL
+from terrain_seg_ros.runtime.health import Note, Refusal
+
+PITCH_RAD, HEIGHT_M, FOV_RAD = 0.35, 2.0, 1.0
+MILLISECOND_NS = 1_000_000
+
+
+def rover(source, **changes):
+    return Rover(
+        {**STATIC, "horizontal_fov_rad": FOV_RAD, "depth.source": source, **changes},
+    )
+
+
+def plane_depth(offset_m=0.0):
+    """Return the depth of level ground as the static mounting sees it, raised by an offset."""
+    focal = WIDTH_PX / 2.0 / np.tan(FOV_RAD / 2.0)
+    down = (np.arange(HEIGHT_PX) - (HEIGHT_PX - 1) / 2.0) / focal
+    falls = np.sin(PITCH_RAD) + down * np.cos(PITCH_RAD)
+    with np.errstate(divide="ignore"):
+        depth = np.where(falls > 0.0, (HEIGHT_M - offset_m) / falls, np.nan)
+    return np.repeat(depth[:, None], WIDTH_PX, axis=1).astype(np.float32)
+
+
+def depth_message(stamp_ns=START_NS, depth=None):
+    depth = plane_depth() if depth is None else depth
+    header = make_header(message_class, stamp_ns, OPTICAL)
+    message = encode_depth(message_class, DepthImage(depth, stamp_ns), header)
+    return through_cdr(message, "sensor_msgs/msg/Image")
+
+
+def range_message(value, stamp_ns=START_NS, frame="altimeter"):
+    return message_class("sensor_msgs/msg/Range")(
+        header=make_header(message_class, stamp_ns, frame),
+        radiation_type=1,
+        field_of_view=0.1,
+        min_range=0.1,
+        max_range=100.0,
+        range=value,
+        variance=0.0,
+    )
+
+
+def state(node):
+    snapshot = node.health.snapshot()
+    notes = set(snapshot.recent_notes) & {Note.NO_DEPTH, Note.OFF_PLANE}
+    return snapshot.gauges.get(RESIDUAL), notes
+
+
+@pytest.mark.parametrize(
+    ("offset_m", "notes"), [(0.0, set()), (0.2, set()), (0.5, {Note.OFF_PLANE})]
+)
+def test_depth_tells_how_far_the_plane_is_off(offset_m, notes):
+    node = rover("image")
+    node.node.depth("navcam", depth_message(depth=plane_depth(offset_m)))
+    given = node.send(image_message())
+    assert "hazard_grid" in given
+    value, found = state(node)
+    assert value == pytest.approx(offset_m, abs=0.03)
+    assert found == notes
+
+
+def test_the_grid_is_that_of_the_plane_with_and_without_depth():
+    with_depth, without = rover("image"), rover("none")
+    with_depth.node.depth("navcam", depth_message(depth=plane_depth(0.5)))
+    grids = [
+        decode_grid(node.send(image_message())["hazard_grid"]).values
+        for node in (with_depth, without)
+    ]
+    np.testing.assert_array_equal(*grids)
+
+
+@pytest.mark.parametrize("late_ms", [-99, -10, 0, 99])
+def test_the_nearest_depth_within_the_offset_is_taken(late_ms):
+    node = rover("image")
+    for ms, offset_m in ((late_ms, 0.2), (late_ms - 220, 1.0), (late_ms + 220, 1.0)):
+        stamp = START_NS + SECOND_NS + ms * MILLISECOND_NS
+        node.node.depth("navcam", depth_message(stamp, plane_depth(offset_m)))
+    node.send(image_message(START_NS + SECOND_NS))
+    assert state(node) == (pytest.approx(0.2, abs=0.03), set())
+
+
+def test_an_image_without_depth_is_noted_and_works():
+    node = rover("image")
+    node.node.depth("navcam", depth_message(START_NS - SECOND_NS))
+    assert "hazard_grid" in node.send(image_message())
+    assert state(node) == (None, {Note.NO_DEPTH})
+    assert node.refused == {}
+
+
+def test_without_a_source_nothing_is_kept_or_said():
+    node = rover("none")
+    node.node.depth("navcam", depth_message())
+    node.send(image_message())
+    assert state(node) == (None, set())
+
+
+@pytest.mark.parametrize(
+    "message",
+    [image_message(), depth_message(depth=np.ones((8, 8), dtype=np.float32))],
+    ids=["a picture", "another size"],
+)
+def test_bad_depth_is_counted_and_the_mask_goes_out(message):
+    node = rover("image")
+    node.node.depth("navcam", message)
+    assert "mask" in node.send(image_message())
+    assert sum(node.refused.values()) == 1
+    later = START_NS + SECOND_NS
+    node.node.depth("navcam", depth_message(later))
+    assert "hazard_grid" in node.send(image_message(later))
+    assert state(node)[0] == pytest.approx(0.0, abs=0.03)
+
+
+def test_a_range_is_placed_by_tf():
+    node = rover("range")
+    identity_down = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+    node.intake.add(transform_message("odom", "base_link", START_NS), static=True)
+    node.intake.add(
+        transform_message(
+            "base_link", "altimeter", 0, translation_m=(0.0, 0.0, 1.0), rotation=identity_down
+        ),
+        static=True,
+    )
+    node.node.depth("", range_message(0.9))
+    node.send(image_message())
+    assert state(node) == (pytest.approx(0.1, abs=1e-6), set())
+
+
+def test_a_range_that_cannot_be_placed_or_saw_nothing_does_no_harm():
+    node = rover("range")
+    node.node.depth("", range_message(0.9, frame="nowhere"))
+    assert "hazard_grid" in node.send(image_message())
+    assert node.refused == {Refusal.BAD_DEPTH: 1}
+    assert "nowhere" in node.text
+    later = START_NS + SECOND_NS
+    node.node.depth("", range_message(float("inf"), later))
+    assert "hazard_grid" in node.send(image_message(later))
+    assert node.refused == {Refusal.BAD_DEPTH: 1}
+    assert state(node)[1] == {Note.NO_DEPTH}
+
+
+def test_limits_change_while_running():
+    node = rover("image")
+    node.node.change({"depth.max_residual_m": 0.1, "depth.max_offset_s": 2.0})
+    node.node.depth("navcam", depth_message(START_NS - SECOND_NS, plane_depth(0.2)))
+    node.send(image_message())
+    assert state(node) == (pytest.approx(0.2, abs=0.03), {Note.OFF_PLANE})
+
+
+def test_what_waits_is_bounded():
+    node = rover("image")
+    first = START_NS - 10 * SECOND_NS
+    for index in range(KEPT + 1):
+        node.node.depth("navcam", depth_message(first + index * SECOND_NS))
+    node.node.change({"depth.max_offset_s": 0.1})
+    node.send(image_message(first))
+    assert state(node) == (None, {Note.NO_DEPTH})
+    node.node.depth("nobody", depth_message())
