@@ -23,7 +23,7 @@ def read_parameter_file(path: Path | str) -> dict[str, Any]:
     Raises:
         ConfigError: it is no readable parameter file, or keyed to other nodes only.
     """
-    content = _read_yaml(Path(path))
+    content = read_yaml(Path(path), "`/**:` with `ros__parameters:`")
     sections: list[tuple[str, Mapping[Any, Any]]] = []
     _find_sections(content, "", sections, str(path))
     ours = [item for item in sections if item[0].rsplit("/", 1)[-1] in {"**", NODE_NAME}]
@@ -43,7 +43,16 @@ def read_parameter_file(path: Path | str) -> dict[str, Any]:
     return values
 
 
-def _read_yaml(path: Path) -> Mapping[Any, Any]:
+def read_yaml(path: Path, expected: str) -> Mapping[Any, Any]:
+    """Return the mapping in a YAML file of bounded size, without aliases.
+
+    Args:
+        path: of the file.
+        expected: what it should hold, for the error.
+
+    Raises:
+        ConfigError: it cannot be read or holds something else.
+    """
     try:
         with path.open("rb") as stream:
             data = stream.read(FILE_LIMIT_BYTES + 1)
@@ -59,7 +68,7 @@ def _read_yaml(path: Path) -> Mapping[Any, Any]:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path}: is not valid YAML: {reason}") from error
     if not isinstance(content, Mapping):
-        raise ConfigError(f"{path}: holds no mapping; expected `/**:` with `ros__parameters:`")
+        raise ConfigError(f"{path}: holds no mapping; expected {expected}")
     return content
 
 

@@ -59,9 +59,12 @@ def test_a_perfect_model(model, folders, capsys):
         "images",
         "model",
         "backend",
+        "backend_precision",
     }
     assert scores["mean_iou"] == scores["pixel_accuracy"] == 1.0
-    assert scores["iou"] == scores["recall"] == dict.fromkeys(NAMES, 1.0)
+    perfect = dict.fromkeys(NAMES, 1.0)
+    assert scores["iou"] == scores["recall"] == scores["precision"] == perfect
+    assert scores["backend_precision"] == "fp32"
     assert scores["images"] == 1
     said = capsys.readouterr()
     assert "mean IoU 1.0000" in said.out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from rosbags.interfaces import Connection
@@ -34,7 +34,11 @@ class BagCamera(NamedTuple):
 
 
 def find_cameras(
-    reader: BagReader, usual_name: str, *, image_topics: Sequence[str] = ()
+    reader: BagReader,
+    usual_name: str,
+    *,
+    image_topics: Sequence[str] = (),
+    other_topics: Collection[str] = (),
 ) -> list[BagCamera]:
     """Return the cameras of a bag.
 
@@ -42,6 +46,7 @@ def find_cameras(
         reader: an open bag.
         usual_name: of the camera, where there is only one.
         image_topics: take these and no others; empty finds them.
+        other_topics: images that are no camera's, such as true masks.
 
     Raises:
         ConfigError: the bag has no images, or not those that were asked for.
@@ -50,7 +55,11 @@ def find_cameras(
     found = [item for item in reader.connections if item.msgtype in (RAW_TYPE, COMPRESSED_TYPE)]
     filled = [item for item in found if item.msgcount]
     asked = bool(image_topics)
-    chosen = _asked_for(reader, filled, image_topics) if asked else _detected(reader, filled)
+    chosen = (
+        _asked_for(reader, filled, image_topics)
+        if asked
+        else _detected(reader, [item for item in filled if item.topic not in other_topics])
+    )
     names = _names(chosen) if len(chosen) > 1 else [usual_name]
     infos = {item.topic for item in reader.connections if item.msgtype == INFO_TYPE}
     return [

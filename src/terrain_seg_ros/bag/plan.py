@@ -28,12 +28,13 @@ _NAMESPACE = re.compile(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*/?)?", re.ASCII)
 class ReplayOptions:
     """Hold what to take from the bag and where to put ours.
 
-    `image_topics`: these and no others; empty finds them. `skip`: lazy topics, named as in the
-    table, that are not computed.
+    `image_topics`: these and no others; empty finds them, except `other_topics`, such as true
+    masks. `skip`: lazy topics, named as in the table, that are not computed.
     """
 
     namespace: str = NAMESPACE
     image_topics: Sequence[str] = ()
+    other_topics: Collection[str] = ()
     skip: Collection[str] = ()
 
 

@@ -96,7 +96,12 @@ def replay(
     writer = BagWriter(target)
     with BagReader(source) as reader:
         usual_name = parameters.texts("cameras")[0]
-        cameras = find_cameras(reader, usual_name, image_topics=options.image_topics)
+        cameras = find_cameras(
+            reader,
+            usual_name,
+            image_topics=options.image_topics,
+            other_topics=options.other_topics,
+        )
         parameters = parameters.with_values({"cameras": [item.name for item in cameras]})
         outputs = find_outputs(parameters, options)
         replaced = find_replaced(reader, outputs)

@@ -9,12 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
-from terrain_seg_ros.cli.label_values import parse_label_values, truth_from_mask
 from terrain_seg_ros.cli.model_arguments import add_model_arguments, open_segmenter
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.label_values import (
+    parse_label_values,
+    resize_labels,
+    truth_from_mask,
+)
 from terrain_seg_ros.core.segmentation_metrics import (
     IGNORE,
     ConfusionMatrix,
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         about = {
             "model": segmenter.card.name,
             "backend": segmenter.backend,
-            "precision": segmenter.precision,
+            "backend_precision": segmenter.precision,
         }
     _print_scores(scores, about)
     if arguments.json is not None:
@@ -139,16 +140,12 @@ def _score(segmenter: Segmenter, pairs: list[tuple[Path, Path]], table: U8) -> S
 
 def _predict(segmenter: Segmenter, path: Path, shape: tuple[int, ...]) -> U8:
     """Return the mask of an image, at the size of its truth."""
-    mask = segmenter(read_image(path)).mask
-    if mask.shape == shape:
-        return mask
-    size = (shape[1], shape[0])
-    resized = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
-    return np.asarray(resized, dtype=np.uint8)
+    return resize_labels(segmenter(read_image(path)).mask, shape)
 
 
 def _print_scores(scores: SegmentationScores, about: dict[str, Any]) -> None:
-    print(f"{about['model']} on {about['backend']} in {about['precision']}, {scores.images} images")
+    how = f"{about['backend']} in {about['backend_precision']}"
+    print(f"{about['model']} on {how}, {scores.images} images")
     width = max(len(name) for name in scores.iou)
     print(f"{'class':<{width}}  {'IoU':>7}  {'precision':>9}  {'recall':>7}")
     for name, iou in scores.iou.items():

@@ -1,36 +1,53 @@
-"""`terrain-seg replay`: read a bag and write it again with all our topics added."""
+"""`terrain-seg replay`: read bags, write them again with all our topics added, and score them."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
+from terrain_seg_ros.bag.limits import check_limits, read_limits
 from terrain_seg_ros.bag.plan import LAZY_TOPICS, NAMESPACE, ReplayOptions
-from terrain_seg_ros.bag.replay import Progress, ReplayReport, replay
+from terrain_seg_ros.bag.replay import Progress, replay
 from terrain_seg_ros.cli.model_arguments import add_model_arguments
+from terrain_seg_ros.cli.replay_many import run_many
+from terrain_seg_ros.cli.replay_score import ScorePlan, plan_score
+from terrain_seg_ros.cli.replay_tables import bag_table, print_report
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.segmentation_metrics import IGNORE
 from terrain_seg_ros.parameters import Parameters, load_parameters
-from terrain_seg_ros.report.table import text_table
 
 NAME = "replay"
-HELP = "read a bag and write it again with all our topics added"
+HELP = "read bags, write them again with all our topics added, and score them"
 STATUS_PERIOD_S = 2.0
+EXIT_LIMIT_MISSED = 1
+EXIT_WRONG_INPUT = 2
+EXIT_TERMINATED = 143
 _PARAMETER_OPTIONS = ("model", "backend", "precision", "threads")
-_NO_INFO = "no camera_info"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line; what is not given comes from the parameters."""
     parser.add_argument(
-        "source", type=Path, metavar="IN", help="bag to read: a folder, a .mcap or a .db3 file"
+        "sources",
+        type=Path,
+        nargs="+",
+        metavar="IN",
+        help="bag to read: a folder, a .mcap or a .db3 file; several are read in parallel",
     )
     parser.add_argument(
         "target",
         type=Path,
         metavar="OUT",
-        help="bag to write: a new folder, or a file where it ends in .mcap; never overwritten",
+        help="bag to write: a new folder, or a file where it ends in .mcap; never overwritten. "
+        "With several IN a folder that takes one bag of the same name for each",
     )
     parser.add_argument(
         "--params",
@@ -60,44 +77,114 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=LAZY_TOPICS,
         help="leave out a large topic; may be given again",
     )
+    _add_score_arguments(parser)
     add_model_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replay the bag and print what was done.
+    """Replay the bags, print what was done, and judge it by the limits.
 
     Raises:
-        ConfigError: a bag, topic or parameter cannot be used, or OUT exists.
+        ConfigError: a bag, topic, truth, limit or parameter cannot be used, or OUT exists.
         MessageError: the bag is damaged.
         ModelError: the model cannot be used.
         InferenceError: the backend cannot be used.
     """
+    if arguments.json is not None and not arguments.json.absolute().parent.is_dir():
+        raise ConfigError(f"--json: there is no folder {str(arguments.json.parent)!r}; make it")
+    limits = read_limits(arguments.limits) if arguments.limits is not None else []
+    with _ended_by_sigterm():
+        if len(arguments.sources) > 1:
+            results = run_many(arguments)
+        else:
+            results = {arguments.sources[0].name: _run_one(arguments)}
+    missed = {name: check_limits(limits, scores) for name, scores in results.items() if scores}
+    if arguments.json is not None:
+        content = results if len(arguments.sources) > 1 else next(iter(results.values()))
+        text = json.dumps({"bags": content} if len(arguments.sources) > 1 else content, indent=2)
+        arguments.json.write_text(f"{text}\n", encoding="utf-8")
+    if len(arguments.sources) > 1:
+        print(bag_table(results, missed))
+    for name, lines in missed.items():
+        for line in lines:
+            print(f"missed in {name}: {line}" if len(results) > 1 else f"missed: {line}")
+    if not all(results.values()):
+        return EXIT_WRONG_INPUT
+    return EXIT_LIMIT_MISSED if any(missed.values()) else 0
+
+
+def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--truth",
+        action="append",
+        default=[],
+        metavar="[CAMERA=]TOPIC|DIR",
+        help="true masks: an image topic of IN, or a folder of masks named by stamp, such as "
+        "1700000000123456789.png; once per camera",
+    )
+    parser.add_argument(
+        "--ignore",
+        type=int,
+        default=IGNORE,
+        metavar="VALUE",
+        help="truth value that does not count (default %(default)s)",
+    )
+    parser.add_argument(
+        "--map",
+        metavar="VALUE=name,...",
+        help="what truth values mean, by class name or 'ignore'; without it they are class ids",
+    )
+    parser.add_argument(
+        "--limits",
+        type=Path,
+        metavar="FILE",
+        help="YAML of minima and maxima of the scores; exit code 1 where one is missed",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores there as well")
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="bags at once (default: one per processor)"
+    )
+
+
+def _run_one(arguments: argparse.Namespace) -> dict[str, Any]:
+    source, target = arguments.sources[0], arguments.target
+    parameters = _parameters(arguments)
+    plan = plan_score(arguments, parameters)
     started_s = time.monotonic()
     report = replay(
-        arguments.source,
-        arguments.target,
-        _parameters(arguments),
-        options=ReplayOptions(
-            namespace=arguments.namespace,
-            image_topics=arguments.image_topic,
-            skip=arguments.skip,
-        ),
+        source,
+        target,
+        parameters,
+        options=_options(arguments, plan),
         on_progress=_ProgressLines(started_s),
     )
+    scores = plan.scores(target, report)
     took_s = time.monotonic() - started_s
-    print(text_table(("what", "value"), list(_rows(arguments, report, took_s))))
-    if report.health.latency:
-        stages = [
-            (stage, f"{item.median_ms:.2f}", f"{item.p90_ms:.2f}", f"{item.p99_ms:.2f}")
-            for stage, item in report.health.latency.items()
-        ]
-        print()
-        print(text_table(("stage", "p50 ms", "p90 ms", "p99 ms"), stages))
-    if report.health.refused:
-        print("\nRefused, the last of each kind:")
-    for reason in report.health.refused:
-        print(f"  {reason.value}: {report.health.refusal_texts.get(reason, '')}")
-    return 0
+    print_report(report, scores, source=source, target=target, took_s=took_s)
+    return scores
+
+
+def _options(arguments: argparse.Namespace, plan: ScorePlan) -> ReplayOptions:
+    return ReplayOptions(
+        namespace=arguments.namespace,
+        image_topics=arguments.image_topic,
+        other_topics=plan.truth_topics,
+        skip=arguments.skip,
+    )
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """End at SIGTERM as at an error, so that no half-written bag is left."""
+
+    def end(_: int, __: FrameType | None) -> None:
+        raise SystemExit(EXIT_TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _ProgressLines:
@@ -125,24 +212,3 @@ def _parameters(arguments: argparse.Namespace) -> Parameters:
         if getattr(arguments, name) is not None
     }
     return load_parameters(*arguments.params, overrides=given)
-
-
-def _rows(
-    arguments: argparse.Namespace, report: ReplayReport, took_s: float
-) -> Iterator[tuple[str, str]]:
-    health = report.health
-    yield "bag read", str(arguments.source)
-    yield "bag written", str(arguments.target)
-    for camera in report.cameras:
-        yield f"camera {camera.name}", f"{camera.image_topic}, {camera.info_topic or _NO_INFO}"
-    yield from report.about.items()
-    yield "messages copied", str(report.messages_copied)
-    yield "messages added", str(report.messages_added)
-    yield from (("replaced", name) for name in report.replaced_topics)
-    yield "images in", str(health.images_in)
-    yield "images out", str(health.images_out)
-    yield "grids out", str(health.grids_out)
-    yield from ((f"dropped: {reason.value}", str(n)) for reason, n in health.dropped.items())
-    yield from ((f"refused: {reason.value}", str(n)) for reason, n in health.refused.items())
-    yield from (("note", f"{note.value} ({n} times)") for note, n in health.notes.items())
-    yield "seconds", f"{took_s:.1f}"

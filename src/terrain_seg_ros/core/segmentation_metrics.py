@@ -84,6 +84,19 @@ class ConfusionMatrix:
         self._counts += flat.reshape(size, size + 1)
         self._images += images
 
+    def missed_share(self, hazardous: Sequence[bool]) -> float | None:
+        """Return the share of hazardous pixels that are called another, safe class.
+
+        Pixels without a label are not called safe, and so not missed. None where the truth has no
+        hazard.
+
+        Args:
+            hazardous: per class id.
+        """
+        danger = np.asarray(hazardous, dtype=bool)
+        safe = np.append(~danger, False)
+        return _ratio(float(self._counts[danger][:, safe].sum()), float(self._counts[danger].sum()))
+
     def scores(self) -> SegmentationScores:
         """Return the scores of everything added so far; the mean is over classes in the truth.
 

@@ -78,6 +78,15 @@ def truth_from_mask(mask: NDArray[Any], table: U8, *, source: str) -> U8:
     return truth
 
 
+def resize_labels(mask: U8, shape: tuple[int, ...]) -> U8:
+    """Return class ids (H, W) at another size, by the nearest pixel."""
+    if mask.shape == shape:
+        return mask
+    size = (shape[1], shape[0])
+    resized = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.asarray(resized, dtype=np.uint8)
+
+
 def _parse_part(part: str) -> tuple[int, str]:
     value, separator, name = part.partition("=")
     if not separator or not value.strip().isdecimal() or not name.strip():

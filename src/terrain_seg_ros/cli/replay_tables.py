@@ -1,0 +1,116 @@
+"""What `terrain-seg replay` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from terrain_seg_ros.bag.replay import ReplayReport
+from terrain_seg_ros.report.table import text_table
+
+_NO_INFO = "no camera_info"
+_HEAD = (
+    "bag",
+    "images",
+    "grids",
+    "mean IoU",
+    "missed hazard",
+    "p99 ms",
+    "dropped",
+    "refused",
+    "verdict",
+)
+
+
+def print_report(
+    report: ReplayReport, scores: Mapping[str, Any], *, source: Path, target: Path, took_s: float
+) -> None:
+    """Print all about one bag."""
+    health = report.health
+    rows = [("bag read", str(source)), ("bag written", str(target)), *_rows(report)]
+    print(text_table(("what", "value"), [*rows, ("seconds", f"{took_s:.1f}")]))
+    if health.latency:
+        stages = [
+            (stage, f"{item.median_ms:.2f}", f"{item.p90_ms:.2f}", f"{item.p99_ms:.2f}")
+            for stage, item in health.latency.items()
+        ]
+        print()
+        print(text_table(("stage", "p50 ms", "p90 ms", "p99 ms"), stages))
+    if "iou" in scores:
+        print()
+        print(text_table(("class", "IoU", "precision", "recall"), list(_classes(scores))))
+        print(_summary(scores))
+    if health.refused:
+        print("\nRefused, the last of each kind:")
+    for reason in health.refused:
+        print(f"  {reason.value}: {health.refusal_texts.get(reason, '')}")
+
+
+def bag_table(
+    results: Mapping[str, Mapping[str, Any] | None], missed: Mapping[str, Sequence[str]]
+) -> str:
+    """Return one row per bag."""
+    return text_table(_HEAD, [_bag_row(name, results[name], missed) for name in results])
+
+
+def _rows(report: ReplayReport) -> Iterator[tuple[str, str]]:
+    health = report.health
+    for camera in report.cameras:
+        yield f"camera {camera.name}", f"{camera.image_topic}, {camera.info_topic or _NO_INFO}"
+    yield from report.about.items()
+    yield "messages copied", str(report.messages_copied)
+    yield "messages added", str(report.messages_added)
+    yield from (("replaced", name) for name in report.replaced_topics)
+    yield "images in", str(health.images_in)
+    yield "images out", str(health.images_out)
+    yield "grids out", str(health.grids_out)
+    yield from ((f"dropped: {reason.value}", str(n)) for reason, n in health.dropped.items())
+    yield from ((f"refused: {reason.value}", str(n)) for reason, n in health.refused.items())
+    yield from (("note", f"{note.value} ({n} times)") for note, n in health.notes.items())
+    yield from ((name, f"{value:.3f}") for name, value in health.gauges.items())
+
+
+def _classes(scores: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    for name in scores["iou"]:
+        iou, precision, recall = (scores[key][name] for key in ("iou", "precision", "recall"))
+        yield name, _cell(iou), _cell(precision), _cell(recall)
+
+
+def _summary(scores: Mapping[str, Any]) -> str:
+    truth = scores["truth"]
+    lines = [
+        f"mean IoU {scores['mean_iou']:.4f}, pixel accuracy {scores['pixel_accuracy']:.4f}, "
+        f"missed hazard {_cell(scores['missed_hazard_rate'])} over {truth['matched']} masks"
+    ]
+    alone = [
+        (truth["truth_without_mask"], "truths without a mask"),
+        (truth["masks_without_truth"], "masks without truth"),
+        (truth["damaged"], f"damaged, the last: {truth['last_damage']}"),
+    ]
+    lines += [f"{count} {text}" for count, text in alone if count]
+    return "\n".join(lines)
+
+
+def _bag_row(
+    name: str, scores: Mapping[str, Any] | None, missed: Mapping[str, Sequence[str]]
+) -> tuple[str, ...]:
+    if scores is None:
+        return (name, *["-"] * (len(_HEAD) - 2), "failed")
+    total = scores["latency_ms"].get("total", {})
+    lines = missed.get(name, ())
+    return (
+        name,
+        str(scores["images_in"]),
+        _cell(scores["grid_availability"]),
+        _cell(scores.get("mean_iou")),
+        _cell(scores.get("missed_hazard_rate")),
+        _cell(total.get("p99"), digits=1),
+        str(scores["dropped"]["total"]),
+        str(scores["refused"]["total"]),
+        f"{len(lines)} missed" if lines else "passed",
+    )
+
+
+def _cell(value: float | None, *, digits: int = 4) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
