@@ -196,7 +196,8 @@ INTERFACES: tuple[TopicSpec, ...] = (
     _out(
         "hazard_reason",
         "nav_msgs/msg/OccupancyGrid",
-        "Why a cell is not observed, as a reason code; 0 where it is observed.",
+        "Why a cell is not observed, as a reason code; 0 where it is observed. With every grid "
+        "while somebody subscribes, else once a second.",
         latched=True,
         per_camera=False,
     ),

@@ -24,7 +24,7 @@ from terrain_seg_ros.parameters import Parameters
 from terrain_seg_ros.runtime.outbox import Bus, Outgoing
 
 UNHEARD_PERIOD_S = 1.0
-"""A safe map that nobody hears is still sent so often: the last one waits for late joiners."""
+"""Latched layers that nobody hears are still sent so often: the last waits for late joiners."""
 WHOLE_SHARE = 0.5
 """An update of more than this share of the cells is sent as a whole grid."""
 
@@ -38,7 +38,7 @@ class GridOutbox:
         self._bus = bus
         rate_hz = parameters.number("filter_masks.max_rate_hz")
         self._masks = _Pace(1.0 / rate_hz) if rate_hz > 0.0 else None
-        self._safe = _Pace(UNHEARD_PERIOD_S)
+        self._unheard = _Pace(UNHEARD_PERIOD_S)
         period_s = parameters.number("grid.whole_period_s")
         self._has_updates = period_s > 0.0 and has_type(types, topic("hazard_grid_updates").type)
         self._changes = GridChanges(period_s)
@@ -72,7 +72,7 @@ class GridOutbox:
     def expect_whole(self) -> None:
         """Send everything with the next grid, whatever the rates."""
         self._changes.forget()
-        for pace in (self._safe, self._masks):
+        for pace in (self._unheard, self._masks):
             if pace is not None:
                 pace.forget()
 
@@ -81,8 +81,11 @@ class GridOutbox:
     ) -> list[Outgoing]:
         if not has_type(self._types, topic("hazard_grid").type):
             return []
-        result = [self._cost(snapshot), self._layer("hazard_reason", snapshot)]
-        if self._safe.is_due(snapshot.stamp_ns) or self._bus.wanted("safe_map"):
+        result = [self._cost(snapshot)]
+        due = self._unheard.is_due(snapshot.stamp_ns)
+        if due or self._bus.wanted("hazard_reason"):
+            result.append(self._layer("hazard_reason", snapshot))
+        if due or self._bus.wanted("safe_map"):
             result.append(self._layer("safe_map", snapshot, pipeline.safe_map(snapshot)))
         if self._masks is not None and self._masks.is_due(snapshot.stamp_ns):
             if keepout:
