@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import get_package_prefix, get_package_share_directory
 from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
@@ -21,6 +21,7 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
+from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -28,6 +29,7 @@ from launch_ros.actions import Node
 PACKAGE = "terrain_seg_ros"
 SHARE = Path(get_package_share_directory(PACKAGE))
 START_S = "5.0"
+LIMIT_MISSED = 1
 ARGUMENTS = (
     ("bag", "", "bag to play: a folder or a .mcap or .db3 file"),
     ("params_file", "", "as of seg.launch.py"),
@@ -41,7 +43,9 @@ ARGUMENTS = (
     ("rviz", "false", "start RViz"),
     ("foxglove", "false", "start the Foxglove bridge on port 8765"),
     ("record", "false", "record what goes in and out with `ros2 bag record`"),
-    ("limits", "", "YAML of minima and maxima: score the bag once more offline and fail on a miss"),
+    ("limits", "", "YAML of minima and maxima: score the bag once more offline, fail on a miss"),
+    ("truth", "", "with limits: topic or folder of true masks, as of `terrain-seg replay`"),
+    ("scored_bag", "", "with limits: the bag to write, new; BAG_scored where empty"),
 )
 PASSED_ON = (
     "params_file",
@@ -83,7 +87,7 @@ def _start(context: LaunchContext) -> list[Any]:
     if given["limits"]:
         score = _score(given)
         actions.append(RegisterEventHandler(OnProcessExit(target_action=player, on_exit=[score])))
-        actions.append(RegisterEventHandler(OnProcessExit(target_action=score, on_exit=after)))
+        actions.append(RegisterEventHandler(OnProcessExit(target_action=score, on_exit=_judge)))
     else:
         actions.append(RegisterEventHandler(OnProcessExit(target_action=player, on_exit=after)))
     actions.append(TimerAction(period=float(given["start_after_s"]), actions=[player]))
@@ -92,15 +96,28 @@ def _start(context: LaunchContext) -> list[Any]:
     return actions
 
 
+def _judge(event: ProcessExited, _: LaunchContext) -> list[Any]:
+    """End the launch, with an error where a limit was missed or the bag could not be scored."""
+    if event.returncode != 0:
+        raise RuntimeError(
+            "a limit was missed; it is named above"
+            if event.returncode == LIMIT_MISSED
+            else "the bag could not be scored; the reason stands above"
+        )
+    return [EmitEvent(event=Shutdown(reason="the bag is scored"))]
+
+
 def _score(given: dict[str, str]) -> ExecuteProcess:
     """Return the offline replay that judges the same bag by limits."""
-    target = Path(given["bag"]).resolve()
-    words = ["terrain-seg", "replay", given["bag"], str(target.with_name(f"{target.name}_scored"))]
-    words += ["--limits", given["limits"]]
+    source = Path(given["bag"]).resolve()
+    target = given["scored_bag"] or str(source.with_name(f"{source.name}_scored"))
+    program = Path(get_package_prefix(PACKAGE)) / "lib" / PACKAGE / "terrain-seg"
+    words = [str(program), "replay", given["bag"], target, "--limits", given["limits"]]
     for option, name in (
         ("--params", "params_file"),
         ("--model", "model"),
         ("--backend", "backend"),
+        ("--truth", "truth"),
     ):
         words += [option, given[name]] if given[name] else []
     words += ["--image-topic", given["image_topic"]] if given["image_topic"] else []

@@ -40,6 +40,9 @@ IN_HUMBLE = {
         "Shutdown",
         "matches_action",
     },
+    "launch.events.process": {
+        "ProcessExited",
+    },
     "launch.launch_description_sources": {
         "PythonLaunchDescriptionSource",
     },

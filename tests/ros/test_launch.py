@@ -83,12 +83,24 @@ def ros2(*words, **environment):
     )
 
 
-@pytest.mark.parametrize("file", ["seg.launch.py"])
-def test_arguments_are_described(file):
+@pytest.mark.parametrize(
+    ("file", "names"),
+    [
+        (
+            "seg.launch.py",
+            (
+                "params_file namespace image_topic camera_info_topic model backend use_sim_time "
+                "log_level rviz record autostart"
+            ),
+        ),
+        ("replay.launch.py", "bag limits truth scored_bag rviz foxglove record rate"),
+    ],
+)
+def test_arguments_are_described(file, names):
     answer = ros2("launch", "terrain_seg_ros", file, "--show-args")
     assert answer.returncode == 0, answer.stderr
     assert "no description" not in answer.stdout.lower()
-    for name in ("params_file", "namespace", "use_sim_time", "autostart", "record", "rviz"):
+    for name in names.split():
         assert f"'{name}'" in answer.stdout
 
 

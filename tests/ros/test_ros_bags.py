@@ -54,6 +54,19 @@ def test_a_played_bag_gives_masks_and_grids_and_the_launch_ends(peer, tmp_path):
     assert peer.got["label_info"]
 
 
+@pytest.mark.parametrize(("availability", "code"), [(0.5, 0), (1.5, 1)])
+def test_a_launch_with_limits_fails_where_one_is_missed(domain, tmp_path, availability, code):
+    source = write_bag(tmp_path / "drive", drive(5))
+    limits = tmp_path / "limits.yaml"
+    limits.write_text(f"minimum: {{grid_availability: {availability}}}\n")
+    words = [f"bag:={source}", f"limits:={limits}", f"scored_bag:={tmp_path / 'scored'}"]
+    answer = launched("replay.launch.py", *words, "start_after_s:=2", *QUICK, *TOPICS)
+    said = answer.stdout + answer.stderr
+    assert (answer.returncode != 0) == bool(code), said
+    assert ("expected at least 1.5" in said) == bool(code), said
+    assert (tmp_path / "scored").is_dir()
+
+
 def test_a_bag_that_is_not_there_is_refused_by_name():
     answer = launched("replay.launch.py", "bag:=none")
     assert answer.returncode != 0
