@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import get_package_share_directory, get_packages_with_prefixes
 from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
@@ -28,6 +28,7 @@ from lifecycle_msgs.msg import Transition
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.parameter_file import NODE_NAME, read_parameter_file
+from terrain_seg_ros.ros.bag_storage import bag_storage
 
 PACKAGE = "terrain_seg_ros"
 RVIZ_FILE = Path(get_package_share_directory(PACKAGE)) / "config" / "terrain_seg.rviz"
@@ -137,8 +138,9 @@ def _autostart(node: LifecycleNode) -> list[Any]:
 
 def _recorder(namespace: str) -> ExecuteProcess:
     pattern = f"/{namespace.strip('/')}/.*|/tf|/tf_static|/diagnostics"
+    storage = bag_storage(get_packages_with_prefixes())
     return ExecuteProcess(
-        cmd=["ros2", "bag", "record", "--storage", "mcap", "--regex", pattern], output="screen"
+        cmd=["ros2", "bag", "record", "--storage", storage, "--regex", pattern], output="screen"
     )
 
 
