@@ -101,6 +101,35 @@ def test_sequences_are_arrays_of_their_element_type(encode):
     assert len(message.data)
 
 
+ROSIDL_TYPECODES = {
+    "int8": "b",
+    "uint8": "B",
+    "int16": "h",
+    "uint16": "H",
+    "int32": "i",
+    "uint32": "I",
+    "int64": "q",
+    "uint64": "Q",
+    "float32": "f",
+    "float64": "d",
+}
+"""What rosidl's generated setters ask of an array, by the element type of the message."""
+
+
+@pytest.mark.parametrize(("element", "code"), ROSIDL_TYPECODES.items())
+def test_every_element_type_has_rosidl_s_type_code_and_keeps_its_values(element, code):
+    values = np.array([0, 1, 100], dtype=element)
+    buffer = RosTypes.buffer(values)
+    assert buffer.typecode == code
+    assert np.array_equal(np.frombuffer(buffer, dtype=element), values)
+
+
+def test_rows_that_are_not_contiguous_are_sent_in_order():
+    padded = np.arange(24, dtype=np.uint8).reshape(4, 6)[:, :4]
+    message = encode_image(strict_types(), padded, "mono8", header(strict_types()))
+    assert message.data.tobytes() == padded.tobytes()
+
+
 def test_a_byte_is_one_byte():
     statuses = [Status("name", Level.WARN, "text", {"key": "value"})]
     message = encode_diagnostics(strict_types(), statuses, 7)

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_TYPECODES = {"i8": "q", "u8": "Q"}
+"""Element types that rosidl names otherwise than numpy, which calls 64 bits "l" on Linux."""
+
 Types = Callable[[str], Any]
 """Give the class of "pkg/msg/Name". It may carry more attributes, as `RosTypes` does: `buffer` and
 `byte`, without which arrays stay numpy arrays and bytes stay ints (what rosbags wants), and `has`,
@@ -33,7 +36,8 @@ class RosTypes:
     @staticmethod
     def buffer(values: NDArray[Any]) -> array.array[Any]:
         """Return a 1-D numpy array as the `array.array` of the same element type."""
-        result: array.array[Any] = array.array(values.dtype.char)
+        code = _TYPECODES.get(values.dtype.str[1:], values.dtype.char)
+        result: array.array[Any] = array.array(code)
         result.frombytes(values.data.cast("B"))
         return result
 
