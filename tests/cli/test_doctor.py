@@ -122,3 +122,16 @@ def test_a_broken_model_is_missing(monkeypatch):
     row = finding("models")
     assert row.state is State.MISSING
     assert "no_such_model" in row.detail
+
+
+@pytest.mark.parametrize(
+    ("environment", "reach"),
+    [
+        ({}, "SUBNET"),
+        ({"ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF"}, "OFF"),
+        ({"ROS_LOCALHOST_ONLY": "0", "ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF"}, "OFF"),
+        ({"ROS_LOCALHOST_ONLY": "1", "ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF"}, "LOCALHOST"),
+    ],
+)
+def test_the_reach_of_discovery_is_that_of_both_of_ros_s_variables(environment, reach):
+    assert doctor_ros.discovery_range(environment) == reach

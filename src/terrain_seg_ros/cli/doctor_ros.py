@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from terrain_seg_ros.cli.doctor_findings import Finding, State, import_error
@@ -72,8 +73,7 @@ def _middleware() -> Finding:
 
     name = rclpy.get_rmw_implementation_identifier()
     domain = os.environ.get("ROS_DOMAIN_ID", "0")
-    reach = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
-    detail = f"{name}; domain {domain}, discovery {reach}"
+    detail = f"{name}; domain {domain}, discovery {discovery_range(os.environ)}"
     if "cyclonedds" in name:
         return Finding("RMW", State.USABLE, detail)
     remedy = (
@@ -81,6 +81,16 @@ def _middleware() -> Finding:
         "export RMW_IMPLEMENTATION=rmw_cyclonedds_cpp, or set input_reliability: reliable"
     )
     return Finding("RMW", State.USABLE, detail, remedy)
+
+
+def discovery_range(environment: Mapping[str, str]) -> str:
+    """Return how far ROS looks for peers.
+
+    Humble knows ROS_LOCALHOST_ONLY alone; where it is 1, later distributions heed it first.
+    """
+    if environment.get("ROS_LOCALHOST_ONLY") == "1":
+        return "LOCALHOST"
+    return environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
 
 
 def _packages(distribution: str) -> Finding:
