@@ -53,7 +53,7 @@ class SegmentedImage:
 
     @property
     def confidence(self) -> U8:
-        """Return the confidence (H, W), 0 to 255."""
+        """Return how sure the model is, (H, W), 0 to 255."""
         return self.segmentation.confidence
 
     def shares(self) -> dict[str, float]:

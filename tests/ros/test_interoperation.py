@@ -35,7 +35,6 @@ EVERYTHING = {
 @pytest.fixture
 def pip_only(domain, opened, tmp_path):
     """Start `terrain-seg run` in the namespace /terrain and wait until it listens."""
-
     parameters = tmp_path / "everything.yaml"
     parameters.write_text(yaml.safe_dump({"/**": {"ros__parameters": EVERYTHING}}))
 

@@ -83,7 +83,7 @@ class CameraModel:
             )
 
     def rays(self, u_px: ArrayLike, v_px: ArrayLike) -> F64:
-        """Return the rays (N, 3) of pixels, optical frame, z = 1, without distortion.
+        """Return the pixels' rays, (N, 3), in the optical frame, z = 1, without distortion.
 
         A pixel that no point in front of the camera can reach (beyond the lens model's last
         invertible radius, or 89.5 degrees) has NaN.
