@@ -7,9 +7,12 @@ from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.core.types import GridSnapshot, Reason
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.grid_message import (
+    GridPart,
     decode_grid,
     encode_cost_grid,
+    encode_grid_update,
     encode_reason_grid,
+    encode_speed_mask,
 )
 
 GRID = "nav_msgs/msg/OccupancyGrid"
@@ -103,3 +106,27 @@ def test_rotated_grid_is_refused():
     message.info.origin.orientation.w = 0.0
     with pytest.raises(MessageError, match="quaternion"):
         decode_grid(message)
+
+
+def test_speed_limits_may_be_99_but_not_unknown(types, round_trip):
+    snapshot = _snapshot()
+    percent = np.array([[0, 98, 99], [100, 1, 50]], np.int8)
+    grid = decode_grid(round_trip(encode_speed_mask(types, snapshot, percent), GRID))
+    np.testing.assert_array_equal(grid.values, percent)
+    with pytest.raises(MessageError, match="-1 to 50"):
+        encode_speed_mask(types, snapshot, np.array([[0, 0, 0], [-1, 1, 50]], np.int8))
+
+
+def test_an_update_is_a_part_of_the_grid(types, round_trip):
+    snapshot = _snapshot()
+    message = encode_grid_update(types, snapshot, GridPart(col=1, row=0, width=2, height=2))
+    update = round_trip(message, "map_msgs/msg/OccupancyGridUpdate")
+    assert (update.x, update.y, update.width, update.height) == (1, 0, 2, 2)
+    assert list(update.data) == [98, 100, 1, 50]
+    assert update.header.frame_id == "odom"
+
+
+@pytest.mark.parametrize("part", [(-1, 0, 1, 1), (0, 0, 4, 1), (0, 1, 1, 2), (3, 0, 1, 1)])
+def test_an_update_outside_the_grid_is_refused(types, part):
+    with pytest.raises(MessageError, match="outside the grid"):
+        encode_grid_update(types, _snapshot(), GridPart(*part))

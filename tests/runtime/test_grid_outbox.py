@@ -143,6 +143,14 @@ def test_speed_follows_the_class_and_may_change_while_running():
         node.node.change({"speed_percent.lava": 60.0})
 
 
+def test_every_speed_limit_can_be_sent_also_the_one_that_would_be_no_cost():
+    for percent in (1.0, 98.0, 99.0, 99.5, 100.0):
+        node = rover({"filter_masks.max_rate_hz": 1.0, "speed_percent.soil": percent})
+        found = decode_grid(node.send(image_message())["speed_mask"]).values
+        assert set(np.unique(found)) == {0, int(percent) % 100}
+        assert node.refused == {}
+
+
 def test_filter_infos_name_the_masks_in_full():
     node = rover({"filter_masks.max_rate_hz": 1.0}, bus=Bus(full_name="/terrain/{}".format))
     infos = {item.topic: item.message for item in node.node.start()}

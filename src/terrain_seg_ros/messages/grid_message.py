@@ -104,6 +104,21 @@ def encode_layer(types: Types, snapshot: GridSnapshot, values: NDArray[np.int8])
     return _encode(types, snapshot, values)
 
 
+def encode_speed_mask(types: Types, snapshot: GridSnapshot, percent: NDArray[np.int8]) -> Any:
+    """Return speed limits in per cent, 0 where there is none, as an OccupancyGrid.
+
+    99 is a limit like any other here: no costmap reads it as a cost.
+
+    Raises:
+        MessageError: Nav2 would refuse the grid or a value.
+    """
+    if percent.size and (percent.min() < 0 or percent.max() > 100):
+        raise MessageError(
+            f"speed limits span {percent.min()} to {percent.max()} %, expected 0 to 100"
+        )
+    return _encode(types, snapshot, percent)
+
+
 def encode_reason_grid(types: Types, snapshot: GridSnapshot) -> Any:
     """Return the reasons as an OccupancyGrid of `Reason` codes, 0 where a cell is observed.
 

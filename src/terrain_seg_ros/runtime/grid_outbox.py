@@ -16,6 +16,7 @@ from terrain_seg_ros.messages.grid_message import (
     encode_grid_update,
     encode_layer,
     encode_reason_grid,
+    encode_speed_mask,
 )
 from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.interfaces import topic
@@ -90,7 +91,8 @@ class GridOutbox:
         if self._masks is not None and self._masks.is_due(snapshot.stamp_ns):
             if keepout:
                 result.append(self._layer("keepout_mask", snapshot, keepout_of(snapshot.cost)))
-            result.append(self._layer("speed_mask", snapshot, pipeline.speed_limits(snapshot)))
+            limits = pipeline.speed_limits(snapshot)
+            result.append(Outgoing("speed_mask", encode_speed_mask(self._types, snapshot, limits)))
         return result
 
     def _cost(self, snapshot: GridSnapshot) -> Outgoing:
