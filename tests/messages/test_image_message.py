@@ -331,3 +331,14 @@ def test_bad_stamp_is_refused():
 def test_contract_encodings_are_all_read():
     wanted = {"rgb8", "bgr8", "rgba8", "bgra8", "mono8", "mono16"}
     assert wanted | {f"bayer_{name}8" for name in BAYER} <= set(ENCODINGS)
+
+
+def test_a_conversion_that_opencv_refuses_is_one_clear_error(monkeypatch, types):
+    def refuse(*_):
+        raise cv2.error("as OpenCV 4.5 does for a single pixel")
+
+    header = make_header(types, 7, "optical")
+    message = encode_image(types, np.zeros((1, 1, 3), np.uint8), "bgr8", header)
+    monkeypatch.setattr(cv2, "cvtColor", refuse)
+    with pytest.raises(MessageError, match=r"bgr8 image of 1x1 cannot be converted"):
+        decode_image(message)

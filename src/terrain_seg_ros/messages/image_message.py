@@ -77,7 +77,14 @@ def decode_image(message: Any) -> CameraImage:
             f"{message.encoding} image is {width_px}x{height_px}, expected at least 3x3"
         )
     planes = _high_bytes(message, encoding)
-    pixels = planes if encoding.to_rgb is None else cv2.cvtColor(planes, encoding.to_rgb)
+    if encoding.to_rgb is None:
+        return _camera_image(planes, message.header)
+    try:
+        pixels = cv2.cvtColor(planes, encoding.to_rgb)
+    except cv2.error as error:  # OpenCV 4.5 does so for a single pixel
+        raise MessageError(
+            f"{message.encoding} image of {width_px}x{height_px} cannot be converted: {error}"
+        ) from error
     return _camera_image(pixels, message.header)
 
 
