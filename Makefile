@@ -35,7 +35,7 @@ demo: .venv/.runtime  ## run the main job on real rover images, end to end
 	@.venv/bin/terrain-seg demo $(ARGS)
 
 test: .venv/.dev  ## run the runtime's tests (no torch, no ROS)
-	@.venv/bin/python -m pytest $(ARGS)
+	@env -u PYTHONPATH .venv/bin/python -m pytest $(ARGS)
 
 test-ros:  ## build with colcon and test beside a ROS 2 that is installed
 ifeq ($(ROS_SETUP),)
@@ -51,7 +51,7 @@ else
 endif
 
 test-training: .venv-training/.training  ## test training/ (torch; about 5.5 GB)
-	@.venv-training/bin/python -m pytest training/tests $(ARGS)
+	@env -u PYTHONPATH .venv-training/bin/python -m pytest training/tests $(ARGS)
 
 lint: .venv/.dev  ## style, types, import contracts, spelling
 	.venv/bin/ruff check
@@ -64,7 +64,7 @@ bench: .venv/.runtime  ## measure every backend that is installed
 	@.venv/bin/terrain-seg bench $(ARGS)
 
 coverage: .venv/.dev  ## run the tests with branch coverage
-	@.venv/bin/python -m pytest --cov=terrain_seg_ros --cov-branch --cov-report=term-missing:skip-covered $(ARGS)
+	@env -u PYTHONPATH .venv/bin/python -m pytest --cov=terrain_seg_ros --cov-branch --cov-report=term-missing:skip-covered $(ARGS)
 
 readme: .venv/.dev  ## draw the picture and write the tables of the README again
 	@.venv/bin/python tests/house/render_picture.py
