@@ -13,13 +13,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.image_file import read_image
 from terrain_seg_ros.core.image_to_tensor import image_to_tensor, tensor_geometry
 from terrain_seg_ros.core.mask_to_picture import color_mask, overlay
 from terrain_seg_ros.core.model_card import ModelCard
@@ -31,7 +28,6 @@ from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.registry import BackendName, create_backend
 
-MAX_FILE_BYTES = 512 * 2**20
 UNLABELLED_NAME = "unlabelled"
 
 
@@ -154,68 +150,3 @@ class Segmenter:
     def close(self) -> None:
         """Free the backend; calling again does nothing."""
         self._backend.close()
-
-
-def read_image(path: str | Path) -> U8:
-    """Return an image file's pixels, (H, W) grey or (H, W, 3) RGB uint8.
-
-    Sixteen bits become eight by their high byte, transparency is dropped, and an orientation in
-    EXIF is ignored, as for images that come as messages.
-
-    Raises:
-        ConfigError: the file is missing, empty, cut off, no image or of an unknown kind.
-    """
-    decoded = decode_file(Path(path))
-    if decoded.dtype == np.uint16:
-        decoded = (decoded >> 8).astype(np.uint8)
-    layers = decoded.shape[2] if decoded.ndim == 3 else 1
-    if decoded.dtype != np.uint8 or layers not in {1, 3, 4}:
-        raise ConfigError(
-            f"{path}: image has {layers} channels of {decoded.dtype}, expected 1, 3 or 4 of "
-            "8 or 16 bits; convert it to PNG"
-        )
-    if layers == 1:
-        return decoded.reshape(decoded.shape[:2])
-    code = cv2.COLOR_BGR2RGB if layers == 3 else cv2.COLOR_BGRA2RGB
-    return np.asarray(cv2.cvtColor(decoded, code), dtype=np.uint8)
-
-
-def decode_file(path: Path) -> NDArray[Any]:
-    """Return an image file's values as they are stored; colours in the order blue, green, red.
-
-    Raises:
-        ConfigError: the file is missing, empty, cut off or no image.
-    """
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise ConfigError(f"{path}: {size} bytes are too many, at most {MAX_FILE_BYTES}")
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    if not data:
-        raise ConfigError(f"{path}: the file is empty; copy it again")
-    if _is_cut_off(data):
-        raise ConfigError(f"{path}: the image is cut off after {size} bytes; copy it again")
-    try:
-        decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ConfigError(f"{path}: the image cannot be decoded ({error.err})") from error
-    if decoded is None:
-        raise ConfigError(
-            f"{path}: is no image that OpenCV can read, or a damaged one; convert it to PNG"
-        )
-    return decoded
-
-
-def _is_cut_off(data: bytes) -> bool:
-    """Say whether a PNG lacks its last chunk or a JPEG its end marker after the last scan.
-
-    OpenCV fills what is missing with grey and says so only on stderr. A JPEG's compressed data
-    holds neither marker by accident (ITU-T T.81, B.1.1.5), so a thumbnail's end is no trap.
-    """
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return b"IEND" not in data
-    if data.startswith(b"\xff\xd8"):
-        return data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda")
-    return False

@@ -10,10 +10,10 @@ from typing import Any
 
 from terrain_seg_ros.bag.cameras import COMPRESSED_TYPE, RAW_TYPE, BagCamera
 from terrain_seg_ros.core.errors import ConfigError, MessageError
+from terrain_seg_ros.core.image_file import decode_file
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.messages.image_message import decode_compressed, decode_image
 from terrain_seg_ros.messages.picture_size import picture_size
-from terrain_seg_ros.segmenter import decode_file
 
 SUFFIXES = (".png", ".bmp", ".pgm", ".tif", ".tiff")
 """Without JPEG, which changes class ids."""

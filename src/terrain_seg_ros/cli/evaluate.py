@@ -11,6 +11,7 @@ from typing import Any
 
 from terrain_seg_ros.cli.model_arguments import add_model_arguments, open_segmenter
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.image_file import decode_file, read_image
 from terrain_seg_ros.core.label_values import (
     parse_label_values,
     resize_labels,
@@ -22,7 +23,7 @@ from terrain_seg_ros.core.segmentation_metrics import (
     SegmentationScores,
 )
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.segmenter import Segmenter, decode_file, read_image
+from terrain_seg_ros.segmenter import Segmenter
 
 NAME = "evaluate"
 HELP = "score a model on labelled images"
