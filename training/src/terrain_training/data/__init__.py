@@ -1,0 +1,1 @@
+"""Data: one contract, one small file per source, taxonomies mapped by YAML."""

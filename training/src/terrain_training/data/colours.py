@@ -1,0 +1,105 @@
+"""Masks of colours: exact tables, and the nearest colour of a palette."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.types import U8
+from terrain_training.data.contract import BadSampleError
+
+Colour = tuple[int, int, int]
+_SHOWN = 6
+_ROWS = 65536
+"""Pixels compared with a palette at once."""
+
+
+class ColourTable:
+    """Tell class ids by colour; every colour of a mask must be known."""
+
+    def __init__(self, ids: Mapping[Colour, int]) -> None:
+        """Take the class id, or 255, of each colour.
+
+        Raises:
+            ConfigError: a colour or an id is out of range.
+        """
+        for colour, number in ids.items():
+            if len(colour) != 3 or not all(0 <= c <= 255 for c in colour) or not 0 <= number <= 255:
+                raise ConfigError(
+                    f"colour {colour} for id {number}: expected 3 x 0..255 and 0..255"
+                )
+        keys = np.array([_key_of(colour) for colour in ids], dtype=np.int64)
+        order = np.argsort(keys)
+        self._keys = keys[order]
+        self._ids = np.array(list(ids.values()), dtype=np.uint8)[order]
+
+    def decode(self, colours: U8, *, source: str) -> U8:
+        """Return class ids (H, W) of a mask (H, W, 3), RGB.
+
+        Raises:
+            BadSampleError: it holds a colour that is not known.
+        """
+        keys = _keys(colours)
+        place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        unknown = self._keys[place] != keys
+        if unknown.any():
+            found, counts = np.unique(keys[unknown], return_counts=True)
+            most = [_colour_of(int(key)) for key in found[np.argsort(-counts)][:_SHOWN]]
+            raise BadSampleError(
+                f"{source}: {unknown.mean():.1%} of the mask has colours that mean no class, such "
+                f"as {most}; add them to the taxonomy file, or decode by the nearest colour"
+            )
+        return np.asarray(self._ids[place], dtype=np.uint8)
+
+
+def nearest_colour(colours: U8, palette: U8) -> U8:
+    """Return the index (H, W) of the nearest colour of a palette (K, 3), for blurred masks.
+
+    JPEG blurs the borders of areas; the nearest colour survives that.
+    """
+    flat = colours.reshape(-1, 3)
+    result = np.empty(len(flat), dtype=np.uint8)
+    points = palette.astype(np.int32)
+    for start in range(0, len(flat), _ROWS):
+        part = flat[start : start + _ROWS].astype(np.int32)
+        distance = ((part[:, np.newaxis] - points) ** 2).sum(axis=2)
+        result[start : start + _ROWS] = distance.argmin(axis=1)
+    return result.reshape(colours.shape[:2])
+
+
+def encode_colours(mask: U8, colours: Sequence[Colour], *, ignored: Colour = (0, 0, 0)) -> U8:
+    """Return a mask of class ids as colours (H, W, 3), RGB."""
+    palette = np.empty((256, 3), dtype=np.uint8)
+    palette[:] = ignored
+    palette[: len(colours)] = colours
+    palette[IGNORE] = ignored
+    return np.asarray(palette[mask], dtype=np.uint8)
+
+
+def to_one_hot(mask: U8, classes: int) -> NDArray[np.float32]:
+    """Return (K, H, W) with 1 where a pixel is of the class; ignored pixels are 0 everywhere."""
+    return np.asarray(mask[np.newaxis] == np.arange(classes)[:, None, None], dtype=np.float32)
+
+
+def from_one_hot(one_hot: NDArray[np.float32]) -> U8:
+    """Return class ids (H, W) of (K, H, W); pixels of no class are ignored."""
+    ids = one_hot.argmax(axis=0).astype(np.uint8)
+    ids[one_hot.max(axis=0) <= 0.0] = IGNORE
+    return ids
+
+
+def _keys(colours: U8) -> NDArray[np.int64]:
+    wide = colours.astype(np.int64)
+    return np.asarray((wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2], dtype=np.int64)
+
+
+def _key_of(colour: Sequence[int]) -> int:
+    return (colour[0] << 16) | (colour[1] << 8) | colour[2]
+
+
+def _colour_of(key: int) -> Colour:
+    return (key >> 16, (key >> 8) & 255, key & 255)

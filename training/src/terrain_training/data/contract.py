@@ -1,0 +1,136 @@
+"""What every source of labelled images gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.types import U8
+
+
+class BadSampleError(ConfigError):
+    """Say that one sample cannot be used, with its file and the remedy."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Hold one labelled image.
+
+    `image` is (H, W) grey or (H, W, 3) RGB, `mask` (H, W) class ids with 255 where nothing
+    counts; both uint8.
+    """
+
+    name: str
+    image: U8
+    mask: U8
+
+    def __post_init__(self) -> None:
+        """Check shapes and dtypes."""
+        good = self.image.ndim == 2 or (self.image.ndim == 3 and self.image.shape[2] == 3)
+        if not good or self.image.dtype != np.uint8 or not self.image.size:
+            raise BadSampleError(
+                f"{self.name}: image has shape {self.image.shape} and dtype {self.image.dtype}, "
+                "expected (H, W) or (H, W, 3) of uint8"
+            )
+        if self.mask.shape != self.image.shape[:2] or self.mask.dtype != np.uint8:
+            raise BadSampleError(
+                f"{self.name}: mask has shape {self.mask.shape} and dtype {self.mask.dtype}, "
+                f"expected {self.image.shape[:2]} of uint8; make both of one size"
+            )
+
+
+class Source(Protocol):
+    """Give the samples of a data set, by the names in its splits."""
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """Return the classes that masks hold."""
+        ...
+
+    def splits(self) -> tuple[str, ...]:
+        """Return the names of the splits, such as train, validation and test."""
+        ...
+
+    def names(self, split: str) -> list[str]:
+        """Return the names of the samples of a split, in a fixed order.
+
+        Raises:
+            ConfigError: there is no such split.
+        """
+        ...
+
+    def load(self, name: str) -> Sample:
+        """Return a sample.
+
+        Raises:
+            BadSampleError: its files cannot be used.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Usable:
+    """Hold which samples can be used, and why the others cannot, by name."""
+
+    names: tuple[str, ...]
+    bad: dict[str, str]
+
+
+def find_usable(source: Source, names: Iterable[str], *, skip_bad: bool) -> Usable:
+    """Read every sample once, and return which ones can be used.
+
+    Args:
+        source: of the samples.
+        names: of the samples.
+        skip_bad: list bad ones and go on; else the first one is an error.
+
+    Raises:
+        BadSampleError: one is bad and `skip_bad` is off.
+        ConfigError: none can be used.
+    """
+    verdicts = {name: _fault(source, name) for name in names}
+    bad = {name: str(error) for name, error in verdicts.items() if error is not None}
+    for error in verdicts.values():
+        if error is not None and not skip_bad:
+            raise error
+    good = [name for name, error in verdicts.items() if error is None]
+    if not good:
+        raise ConfigError(
+            f"none of {len(bad)} samples can be used; the first: {next(iter(bad.values()), '-')}"
+        )
+    return Usable(tuple(good), bad)
+
+
+def _fault(source: Source, name: str) -> BadSampleError | None:
+    try:
+        check_classes(source.load(name), source.taxonomy)
+    except BadSampleError as error:
+        return error
+    return None
+
+
+def check_classes(sample: Sample, taxonomy: Taxonomy) -> None:
+    """Check that a mask holds classes of the taxonomy only.
+
+    Raises:
+        BadSampleError: it holds another id.
+    """
+    ids = np.unique(sample.mask)
+    wrong = [int(value) for value in ids if value != IGNORE and value >= len(taxonomy)]
+    if wrong:
+        raise BadSampleError(
+            f"{sample.name}: mask holds the ids {wrong[:8]}, but there are {len(taxonomy)} "
+            f"classes {list(taxonomy.names)}; map them in the taxonomy file"
+        )
+
+
+def samples_of(source: Source, names: Iterable[str]) -> Iterator[Sample]:
+    """Yield samples, one in memory at a time."""
+    for name in names:
+        yield source.load(name)

@@ -1,0 +1,134 @@
+"""From a source's classes to those that a model learns, by a YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from terrain_seg_ros.core.errors import ConfigError, ModelError
+from terrain_seg_ros.core.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
+from terrain_seg_ros.core.types import U8
+from terrain_training.data.contract import Sample, Source
+
+FILE_LIMIT_BYTES = 64 * 1024
+_KEYS = {"classes", "map"}
+_CLASS_KEYS = {"name", "color", "hazard"}
+_IGNORE = "ignore"
+
+
+@dataclass(frozen=True)
+class TaxonomyFile:
+    """Hold the classes to learn, and which of the source's becomes which (None: ignored)."""
+
+    taxonomy: Taxonomy
+    mapping: Mapping[str, str | None]
+
+
+class MappedSource:
+    """Be a source with its classes renamed, joined or ignored."""
+
+    def __init__(self, source: Source, file: TaxonomyFile) -> None:
+        """Take a source whose every class the file names.
+
+        Raises:
+            ConfigError: the file leaves one out, or names one that is not there.
+        """
+        theirs = source.taxonomy.names
+        lacking = sorted(set(theirs) - set(file.mapping))
+        unknown = sorted(set(file.mapping) - set(theirs))
+        if lacking or unknown:
+            raise ConfigError(
+                f"the taxonomy file maps {unknown or 'nothing unknown'} and leaves out "
+                f"{lacking or 'nothing'}; the source has {list(theirs)}"
+            )
+        self._source = source
+        self._taxonomy = file.taxonomy
+        self._table: U8 = np.arange(256, dtype=np.uint8)
+        for item in source.taxonomy:
+            target = file.mapping[item.name]
+            self._table[item.id] = IGNORE if target is None else _id_of(target, file.taxonomy)
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """Return the classes to learn."""
+        return self._taxonomy
+
+    def splits(self) -> tuple[str, ...]:
+        """Return the source's splits."""
+        return self._source.splits()
+
+    def names(self, split: str) -> list[str]:
+        """Return the names of a split."""
+        return self._source.names(split)
+
+    def load(self, name: str) -> Sample:
+        """Return a sample with the new ids."""
+        sample = self._source.load(name)
+        return Sample(sample.name, sample.image, self._table[sample.mask])
+
+
+def load_taxonomy_file(path: Path) -> TaxonomyFile:
+    """Read a taxonomy file: `classes` (name, color, hazard each) and `map` (theirs: ours).
+
+    Raises:
+        ConfigError: it cannot be read, or a key or value is wrong.
+    """
+    try:
+        if path.stat().st_size > FILE_LIMIT_BYTES:
+            raise ConfigError(f"{path}: larger than {FILE_LIMIT_BYTES} bytes")
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(content, Mapping) or set(content) != _KEYS:
+        raise ConfigError(f"{path}: expected the keys {sorted(_KEYS)}")
+    taxonomy = _taxonomy(content["classes"], str(path))
+    mapping = content["map"]
+    if not isinstance(mapping, Mapping):
+        raise ConfigError(f"{path}: map is {mapping!r}, expected lines such as `rock: big_rock`")
+    checked: dict[str, str | None] = {}
+    for theirs, ours in mapping.items():
+        if ours != _IGNORE and ours not in taxonomy.names:
+            raise ConfigError(
+                f"{path}: map gives {theirs!r} the class {ours!r}, expected one of "
+                f"{list(taxonomy.names)} or {_IGNORE!r}"
+            )
+        checked[str(theirs)] = None if ours == _IGNORE else str(ours)
+    return TaxonomyFile(taxonomy, checked)
+
+
+def _taxonomy(rows: Any, source: str) -> Taxonomy:
+    if not isinstance(rows, Sequence) or isinstance(rows, str) or not rows:
+        raise ConfigError(f"{source}: classes is {rows!r}, expected a list")
+    classes = []
+    for number, row in enumerate(rows):
+        if not isinstance(row, Mapping) or set(row) != _CLASS_KEYS:
+            raise ConfigError(
+                f"{source}: class {number} is {row!r}, expected {sorted(_CLASS_KEYS)}"
+            )
+        colour = row["color"]
+        if not isinstance(colour, Sequence) or not all(isinstance(c, int) for c in colour):
+            raise ConfigError(
+                f"{source}: color of {row['name']!r} is {colour!r}, expected 3 numbers"
+            )
+        hazard = row["hazard"]
+        if isinstance(hazard, bool) or not isinstance(hazard, (int, float)):
+            raise ConfigError(f"{source}: hazard of {row['name']!r} is {hazard!r}, expected 0 to 1")
+        try:
+            rgb = tuple(colour)
+            classes.append(TerrainClass(number, str(row["name"]), rgb, float(hazard)))
+        except ModelError as error:
+            raise ConfigError(f"{source}: {error}") from error
+    try:
+        return Taxonomy(tuple(classes))
+    except ModelError as error:
+        raise ConfigError(f"{source}: {error}") from error
+
+
+def _id_of(name: str, taxonomy: Taxonomy) -> int:
+    return taxonomy.names.index(name)
