@@ -40,7 +40,8 @@ def add_model(arguments: argparse.Namespace) -> int:
         )
     finally:
         progress.close()
-    print(f"{installed.name} {installed.card.version} is in {installed.folder} and passed its test")
+    name = installed.name
+    print(f"{name} {installed.card.version} is in {installed.folder} and passed its test")
     print(
         f"use it with --model {installed.name}; see its card: terrain-seg models {installed.name}"
     )

@@ -170,6 +170,9 @@ def _unpack_tar(packed: IO[bytes], folder: Path, budget: _Budget) -> int:
                 with source:
                     _write(source, target, item.name, budget)
                 files += 1
+        # The checksum comes last, behind what a tar file ends with.
+        while bounded.read(CHUNK_BYTES):
+            pass
     return files
 
 
