@@ -23,7 +23,8 @@ def check_address(url: str, *, allow_http: bool) -> None:
         host, _ = parts.hostname, parts.port
     except ValueError as error:
         raise ConfigError(f"{url!r} is no web address ({error}); check it") from error
-    if parts.scheme not in {"https", "http"} or not host or not url.isascii() or " " in url:
+    plain = url.isascii() and url.isprintable() and " " not in url
+    if parts.scheme not in {"https", "http"} or not host or not plain:
         raise ConfigError(f"{url!r} is no web address, expected https://...")
     if parts.username is not None or parts.password is not None:
         raise ConfigError(f"the address at {host} carries a name or password; leave them out")
