@@ -1,11 +1,15 @@
 """Tests of `terrain-seg models`."""
 
+import hashlib
 import json
 
 import pytest
 
+from archives import folder_content, write_archive
+from file_server import serve
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.inference import model_store
+from terrain_seg_ros.segmenter import Segmenter
 from tiny_model import write_tiny_model
 
 METRICS = {
@@ -13,6 +17,11 @@ METRICS = {
     "iou": {"big_rock": 0.9},
     "parity": [{"backend": "openvino", "precision": "bf16", "images": 516}],
 }
+
+
+@pytest.fixture(autouse=True)
+def own_models(tmp_path, monkeypatch):
+    monkeypatch.setenv(model_store.MODELS_VARIABLE, str(tmp_path / "own"))
 
 
 @pytest.fixture
@@ -68,3 +77,84 @@ def test_an_unknown_model_is_one_line(folder, capsys):
     said = capsys.readouterr().err
     assert "['tiny']" in said
     assert said.count("\n") == 1
+
+
+def test_listing_by_its_name_is_the_same(folder, capsys):
+    assert main(["models"]) == 0
+    listed = capsys.readouterr().out
+    assert main(["models", "list"]) == 0
+    assert capsys.readouterr().out == listed
+
+
+def add(archive, *more, sha256=None):
+    digest = sha256 or hashlib.sha256(archive.read_bytes()).hexdigest()
+    return main(["models", "add", str(archive), "--sha256", digest, *more])
+
+
+def published(tmp_path):
+    made = write_tiny_model(tmp_path / "made" / "moon")
+    return write_archive(tmp_path / "moon.zip", folder_content(made))
+
+
+def test_an_added_model_is_listed_shown_and_used(folder, tmp_path, capsys):
+    assert add(published(tmp_path)) == 0
+    said = capsys.readouterr().out
+    assert f"moon 1.0.0 is in {tmp_path / 'own' / 'moon'}" in said
+    assert "--model moon" in said
+    assert main(["models"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["tiny", "moon"]
+    assert main(["models", "moon"]) == 0
+    assert "serves tests only" in capsys.readouterr().out
+    assert main(["models", "--json"]) == 0
+    assert [card["name"] for card in json.loads(capsys.readouterr().out)] == ["tiny", "moon"]
+    with Segmenter("moon", backend="onnxruntime") as segmenter:
+        assert segmenter.card.name == "moon"
+
+
+def test_an_added_model_is_listed_by_the_name_it_was_given(folder, tmp_path, capsys):
+    assert add(published(tmp_path), "--name", "luna") == 0
+    capsys.readouterr()
+    assert main(["models"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("luna 1.0.0")
+
+
+def test_a_model_comes_from_a_server(folder, tmp_path, capsys):
+    data = published(tmp_path).read_bytes()
+    with serve() as files:
+        url = files.add("/moon.zip", data)
+        assert add(url, sha256=hashlib.sha256(data).hexdigest()) == 0
+    captured = capsys.readouterr()
+    assert "(100 %)" in captured.err
+    assert "moon 1.0.0" in captured.out
+
+
+def test_a_damaged_model_does_not_hide_the_others(folder, tmp_path, capsys):
+    write_tiny_model(tmp_path / "own" / "broken", card_changes={"format": 9})
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("tiny 1.0.0")
+    assert lines[1].startswith("broken: cannot be used")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["add"], "wants the address"),
+        (["add", "moon.zip"], "wants --sha256"),
+        (["add", "moon.zip", "--sha256", "12"], "64 hexadecimal"),
+        (["add", "moon.zip", "--sha256", "0" * 64], "neither a file"),
+        (["add", "http://example.org/moon.zip", "--sha256", "0" * 64], "plain http"),
+        (["add", "moon.zip", "--sha256", "0" * 64, "--name", "tiny"], "taken by this package"),
+        (["add", "moon.zip", "--sha256", "0" * 64, "--json"], "leave out --json"),
+        (["list", "moon.zip"], "belong to"),
+        (["tiny", "--name", "moon"], "belong to"),
+        (["--allow-http"], "belong to"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(folder, tmp_path, capsys, words, text):
+    assert main(["models", *words]) == 2
+    said = capsys.readouterr().err
+    assert text in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "own").exists() or list((tmp_path / "own").iterdir()) == []

@@ -24,7 +24,7 @@ COMMANDS = {
     "segment": "segment image files: mask, overlay and JSON for each",
     "evaluate": "score a model on labelled images",
     "bench": "measure the bare runtime call against the whole path, per backend",
-    "models": "list the shipped models with their cards",
+    "models": "list the models with their cards, or add a published one",
     "doctor": "say what is installed and usable, and how to get what is missing",
 }
 

@@ -13,7 +13,7 @@ from terrain_seg_ros.segmenter import Segmenter
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --model, --backend, --precision and --threads; config/rover.param.yaml has the values."""
     parser.add_argument(
-        "--model", metavar="NAME|PATH", help="shipped model, folder or .onnx file with its card"
+        "--model", metavar="NAME|PATH", help="listed model, folder or .onnx file with its card"
     )
     parser.add_argument(
         "--backend",

@@ -1,4 +1,4 @@
-"""List the shipped models, or show one card."""
+"""List the models, show one card, or add a published model."""
 
 from __future__ import annotations
 
@@ -7,51 +7,89 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from terrain_seg_ros.cli.models_add import add_model
+from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.model_card import ModelCard, card_content
-from terrain_seg_ros.inference.model_store import load_card, shipped_models
+from terrain_seg_ros.inference.model_store import added_models, load_card, shipped_models
 
 NAME = "models"
-HELP = "list the shipped models with their cards"
+HELP = "list the models with their cards, or add a published one"
+ADD = "add"
+LIST = "list"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
+    parser.usage = (
+        "%(prog)s [list | NAME | PATH] [--json]\n"
+        "       %(prog)s add URL|FILE --sha256 HEX [--name NAME] [--allow-http]"
+    )
     parser.add_argument(
-        "model", nargs="?", metavar="NAME|PATH", help="show this model's card, shipped or not"
+        "model",
+        nargs="?",
+        metavar="list|add|NAME|PATH",
+        help="list all (also without it), add one, or show this model's card, listed or not",
+    )
+    parser.add_argument(
+        "source",
+        nargs="?",
+        metavar="URL|FILE",
+        help="of add: a .zip or .tar.gz of model.onnx, card.json, golden.npz and README.md",
     )
     parser.add_argument("--json", action="store_true", help="print the card, or all, as JSON")
+    adding = parser.add_argument_group("adding a model")
+    adding.add_argument("--sha256", metavar="HEX", help="of the archive, as its publisher tells it")
+    adding.add_argument("--name", help="the model's new name; its card's where absent")
+    adding.add_argument(
+        "--allow-http", action="store_true", help="fetch unencrypted; the hash is still checked"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the list or the card.
+    """Print the list or the card, or add a model.
 
     Raises:
-        ModelError: the model is missing, or its card cannot be used.
+        ConfigError: an argument is missing or too many, or the model cannot be fetched.
+        ModelError: the model is missing, or it or its card cannot be used.
     """
-    if arguments.model is not None:
+    if arguments.model == ADD:
+        return add_model(arguments)
+    given = [arguments.source, arguments.sha256, arguments.name, arguments.allow_http or None]
+    if any(value is not None for value in given):
+        raise ConfigError(
+            "URL|FILE, --sha256, --name and --allow-http belong to `terrain-seg models add`"
+        )
+    if arguments.model not in {None, LIST}:
         card = load_card(arguments.model)
         print(_json(card_content(card)) if arguments.json else "\n".join(_card_lines(card)))
         return 0
-    cards = [load_card(name) for name in shipped_models()]
+    names = [*shipped_models(), *added_models()]
     if arguments.json:
-        print(_json([card_content(card) for card in cards]))
+        print(_json([card_content(load_card(name)) for name in names]))
         return 0
-    if not cards:
+    if not names:
         print("no model is shipped with this installation; give commands a path with --model")
-    for card in cards:
-        print(_summary(card))
+    for name in names:
+        print(_line(name))
     return 0
+
+
+def _line(name: str) -> str:
+    try:
+        return _summary(name, load_card(name))
+    except ModelError as error:
+        return f"{name}: cannot be used: {error}"
 
 
 def _json(content: Any) -> str:
     return json.dumps(content, indent=2)
 
 
-def _summary(card: ModelCard) -> str:
+def _summary(name: str, card: ModelCard) -> str:
     score = card.metrics.get("mean_iou")
     known = f"mean IoU {score:.3f}" if isinstance(score, (int, float)) else "no score"
     return (
-        f"{card.name} {card.version}: {', '.join(card.taxonomy.names)}; "
+        f"{name} {card.version}: {', '.join(card.taxonomy.names)}; "
         f"{card.width_px}x{card.height_px} {card.channels}; {known}"
     )
 

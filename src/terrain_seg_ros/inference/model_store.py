@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zipfile
 import zlib
 from importlib.resources import files
@@ -18,6 +19,8 @@ from terrain_seg_ros.inference.loaded_model import Golden, LoadedModel
 from terrain_seg_ros.inference.onnx_contract import check_onnx
 from terrain_seg_ros.inference.synthetic_model import SYNTHETIC, synthetic_model
 
+MODELS_VARIABLE = "TERRAIN_SEG_MODELS"
+
 ONNX_FILE = "model.onnx"
 CARD_FILE = "card.json"
 GOLDEN_FILE = "golden.npz"
@@ -30,18 +33,37 @@ MAX_GOLDEN_BYTES = 128 * 2**20
 
 def shipped_models() -> list[str]:
     """Return the names of the models that come with this package, sorted."""
-    folder = _shipped_folder()
-    if not folder.is_dir():
-        return []
-    return sorted(path.name for path in folder.iterdir() if (path / CARD_FILE).is_file())
+    return _names(_shipped_folder())
+
+
+def added_models() -> list[str]:
+    """Return the names of the user's own models that are not hidden by a shipped one, sorted."""
+    folder = _user_folder()
+    shipped = shipped_models()
+    return [] if folder is None else [name for name in _names(folder) if name not in shipped]
+
+
+def user_models_folder() -> Path:
+    """Return where the user's own models are, whether or not it exists.
+
+    That is $TERRAIN_SEG_MODELS, else terrain_seg_ros/models in $XDG_DATA_HOME or ~/.local/share.
+
+    Raises:
+        ModelError: the user has no home and neither variable is set.
+    """
+    folder = _user_folder()
+    if folder is None:
+        raise ModelError(f"there is no home folder; set {MODELS_VARIABLE} to a folder for models")
+    return folder
 
 
 def load_model(name_or_path: str | Path) -> LoadedModel:
     """Return a model whose parts have been checked against each other.
 
     Args:
-        name_or_path: a shipped model's name, a folder with model.onnx, card.json and perhaps
-            golden.npz, the path of an .onnx file with the others beside it, or "synthetic".
+        name_or_path: the name of a shipped model or else of one of the user's own, a folder with
+            model.onnx, card.json and perhaps golden.npz, the path of an .onnx file with the others
+            beside it, or "synthetic".
 
     Raises:
         ModelError: the model is missing, too large, corrupt, not the file that its card was
@@ -94,11 +116,36 @@ def _shipped_folder() -> Path:
     return Path(str(files("terrain_seg_ros"))) / "models"
 
 
+def _user_folder() -> Path | None:
+    named = os.environ.get(MODELS_VARIABLE, "")
+    data = Path(os.environ.get("XDG_DATA_HOME", ""))
+    try:
+        if named:
+            return Path(named).expanduser()
+        # The XDG rules want a relative path ignored.
+        share = data if data.is_absolute() else Path.home() / ".local" / "share"
+    except RuntimeError:
+        return None
+    return share / "terrain_seg_ros" / "models"
+
+
+def _names(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path.name
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and (path / CARD_FILE).is_file()
+    )
+
+
 def _find(name_or_path: str | Path) -> Path:
     given = Path(name_or_path)
     candidates = [given]
     if len(given.parts) == 1:
-        candidates.insert(0, _shipped_folder() / given)
+        own = _user_folder()
+        homes = [_shipped_folder()] if own is None else [_shipped_folder(), own]
+        candidates[:0] = [home / given for home in homes]
     for path in candidates:
         if path.is_dir():
             return path / ONNX_FILE
@@ -106,7 +153,8 @@ def _find(name_or_path: str | Path) -> Path:
             return path
     raise ModelError(
         f"there is no model {str(name_or_path)!r}: it is neither one of the shipped "
-        f"{shipped_models()} nor a folder with {ONNX_FILE} and {CARD_FILE}"
+        f"{shipped_models()} nor of those added {added_models()} nor a folder with {ONNX_FILE} "
+        f"and {CARD_FILE}"
     )
 
 

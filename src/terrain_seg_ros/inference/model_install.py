@@ -1,0 +1,149 @@
+"""Bring a published model into the user's models folder, tested before it gets its name."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from terrain_seg_ros.core.errors import ConfigError, ModelError
+from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
+from terrain_seg_ros.inference.fetch import FetchRules, Progress, check_sha256, fetch
+from terrain_seg_ros.inference.model_store import (
+    CARD_FILE,
+    GOLDEN_FILE,
+    MAX_CARD_BYTES,
+    MAX_GOLDEN_BYTES,
+    MAX_MODEL_BYTES,
+    ONNX_FILE,
+    load_model,
+    shipped_models,
+)
+from terrain_seg_ros.inference.registry import BackendName, create_backend
+from terrain_seg_ros.inference.synthetic_model import SYNTHETIC
+from terrain_seg_ros.inference.unpack import UnpackLimits, unpack
+
+MAX_TEXTS_BYTES = 16 * 2**20
+"""Of README.md, licences and whatever else lies beside the model."""
+LIMITS = UnpackLimits(
+    max_entries=64,
+    max_bytes=MAX_MODEL_BYTES + MAX_GOLDEN_BYTES + MAX_CARD_BYTES + MAX_TEXTS_BYTES,
+    max_ratio=100.0,
+)
+RESERVED_NAMES = (SYNTHETIC, "add", "list")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_BY_HAND = "Or fetch it elsewhere, and give the file's path here instead of the address."
+
+
+@dataclass(frozen=True)
+class InstalledModel:
+    """Say what was installed: under which name, where, and its card."""
+
+    name: str
+    folder: Path
+    card: ModelCard
+
+
+def install_model(
+    source: str,
+    models: Path,
+    *,
+    sha256: str,
+    name: str | None = None,
+    allow_http: bool = False,
+    progress: Progress | None = None,
+) -> InstalledModel:
+    """Fetch, check, unpack and test a model, and only then give it its name.
+
+    Args:
+        source: web address or path of a .zip or .tar.gz of model.onnx, card.json, golden.npz and
+            texts, with or without a folder around them.
+        models: the folder of models; is made where it does not exist.
+        sha256: of the archive, as its publisher tells it.
+        name: the model's new name; the card's where absent.
+        allow_http: whether plain http may leave this machine.
+        progress: is told how far the fetch is.
+
+    Raises:
+        ConfigError: the archive cannot be fetched, has another hash or may not be unpacked.
+        ModelError: the name is taken or none, or the archive holds no model or a broken one.
+        InferenceError: no runtime can test it here.
+    """
+    if name is not None:
+        _check_name(name, models)
+    rules = FetchRules(
+        max_bytes=LIMITS.max_bytes, by_hand=_BY_HAND, sha256=sha256, allow_http=allow_http
+    )
+    models.mkdir(parents=True, exist_ok=True)
+    if "://" not in source:
+        return _install(_checked_file(source, sha256), models, source=source, name=name)
+    archive = models / f".fetch-{sha256.lower()[:16]}"
+    archive.unlink(missing_ok=True)
+    fetch(source, archive, rules=rules, progress=progress)
+    try:
+        return _install(archive, models, source=source, name=name)
+    finally:
+        archive.unlink(missing_ok=True)
+
+
+def _install(archive: Path, models: Path, *, source: str, name: str | None) -> InstalledModel:
+    # Hidden, and beside the models: a rename within one file system happens whole or not at all.
+    with tempfile.TemporaryDirectory(dir=models, prefix=".add-") as temporary:
+        content = Path(temporary) / "content"
+        content.mkdir()
+        unpack(archive, content, limits=LIMITS)
+        folder = _model_folder(content, source)
+        try:
+            card = _test(folder)
+        except ModelError as error:
+            raise ModelError(str(error).replace(str(folder), source)) from error
+        chosen = card.name if name is None else name
+        _check_name(chosen, models)
+        folder.rename(models / chosen)
+    return InstalledModel(chosen, models / chosen, card)
+
+
+def _checked_file(source: str, sha256: str) -> Path:
+    path = Path(source)
+    if not path.is_file():
+        raise ConfigError(f"'{source}' is neither a file nor an https address; check it")
+    check_sha256(path, sha256, source=source)
+    return path
+
+
+def _check_name(name: str, models: Path) -> None:
+    if not _NAME.fullmatch(name):
+        raise ModelError(
+            f"{name!r} is no name for a model; expected letters, digits, '_' and '-', at most 64: "
+            "give another with --name"
+        )
+    if name in RESERVED_NAMES or name in shipped_models():
+        raise ModelError(f"the name {name!r} is taken by this package; give another with --name")
+    if (models / name).exists():
+        raise ModelError(
+            f"'{models / name}' exists already; remove it, or give another name with --name"
+        )
+
+
+def _model_folder(content: Path, source: str) -> Path:
+    places = [content, *(path for path in content.iterdir() if path.is_dir())]
+    found = [place for place in places if (place / CARD_FILE).is_file()]
+    if len(found) != 1:
+        raise ModelError(
+            f"{source}: holds {len(found)} models, expected one: {ONNX_FILE}, {CARD_FILE} and "
+            f"{GOLDEN_FILE}, at most one folder deep"
+        )
+    return found[0]
+
+
+def _test(folder: Path) -> ModelCard:
+    model = load_model(folder)
+    if model.golden is None:
+        raise ModelError(
+            f"{folder} has no {GOLDEN_FILE}, so that it cannot be tested; ask for one with it"
+        )
+    options = BackendOptions(precision=FULL_PRECISION)
+    create_backend(BackendName.ONNXRUNTIME, model, options).close()
+    return model.card
