@@ -7,33 +7,49 @@ import numpy as np
 import pytest
 import torch
 
-from terrain_training.recipe import Recipe, load_recipe
-from terrain_training.trainer import train
+from terrain_training.learning.run import Machine, TrainingRequest, train
+from terrain_training.recipe.load import load_recipe
+from terrain_training.recipe.settings import Recipe
 
 SIZE_PX = 64
 STEMS = 26
 VALIDATION_IMAGES = 22
 """18 that may only validate, and the 4 that the recipe's seed holds out."""
+CPU = Machine(accelerator="cpu", devices=1)
 RECIPE = """
 name: tiny
-version: "0.1.0"
-encoder_credit: None.
-dataset: ai4mars
-input_size_px: 64
-decoder_channels: [16, 16, 8, 8, 8]
-dropout: 0.2
-epochs: 2
-batch_size: 4
-learning_rate: 5.0e-3
-encoder_learning_rate: 5.0e-3
-weight_decay: 0.01
-warmup_share: 0.1
-class_weights: [1.0, 1.0, 1.0, 1.0]
-dice_weight: 0.5
-ema_decay: 0.5
-gradient_clip: 1.0
-precision: fp32
-seed: 1
+credits: [None.]
+data:
+  source: ai4mars
+  options: {seed: 1}
+  channels: grey
+  height_px: 64
+  width_px: 64
+network:
+  kind: smp
+  options:
+    architecture: Unet
+    encoder: mobilenet_v2
+    encoder_weights: null
+    dropout: 0.2
+    arguments: {decoder_channels: [16, 16, 8, 8, 8]}
+training:
+  epochs: 2
+  batch_size: 4
+  optimiser: adamw
+  learning_rate: 5.0e-3
+  weight_decay: 0.01
+  schedule: cosine
+  warmup_share: 0.1
+  losses: {cross_entropy: 1.0, dice: 0.5}
+  ema_decay: 0.5
+  gradient_clip: 1.0
+  seed: 1
+augmentation:
+  - {name: flip_horizontal, probability: 0.5}
+  - {name: light, probability: 0.5, gamma: 0.2, gain_min: 0.9, gain_max: 1.1, offset: 0.02}
+export:
+  round_to_bfloat16: true
 """
 
 
@@ -90,5 +106,5 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, recipe, data) -> Path:
     out = tmp_path_factory.mktemp("run")
-    train(recipe, data=data, out=out, pretrained=None)
+    train(recipe, TrainingRequest(data=data, out=out, machine=CPU))
     return out

@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from terrain_seg_ros.core.errors import MessageError
-from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.core.model_card import Channels, Resize
 from terrain_seg_ros.core.types import U8
+
+
+class TensorInput(Protocol):
+    """Say what a network's input is; a `ModelCard` does."""
+
+    @property
+    def height_px(self) -> int:
+        """Return the rows of the input."""
+        ...
+
+    @property
+    def width_px(self) -> int:
+        """Return the columns of the input."""
+        ...
+
+    @property
+    def channels(self) -> Channels:
+        """Return whether the input is grey or colour."""
+        ...
+
+    @property
+    def channel_count(self) -> int:
+        """Return C of the input tensor."""
+        ...
+
+    @property
+    def resize(self) -> Resize:
+        """Return how images of other sizes are fitted."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -63,7 +93,7 @@ class TensorGeometry:
         )
 
 
-def tensor_geometry(card: ModelCard, image_width_px: int, image_height_px: int) -> TensorGeometry:
+def tensor_geometry(card: TensorInput, image_width_px: int, image_height_px: int) -> TensorGeometry:
     """Return how an image of this size lies in the model's input.
 
     Stretch fills the tensor and bends the aspect ratio; letterbox shows the whole image between
@@ -98,7 +128,7 @@ def tensor_geometry(card: ModelCard, image_width_px: int, image_height_px: int) 
     )
 
 
-def image_to_tensor(pixels: U8, card: ModelCard) -> U8:
+def image_to_tensor(pixels: U8, card: TensorInput) -> U8:
     """Return the model's input (1, h, w, C).
 
     Training, evaluation and every live caller use this one function.

@@ -47,7 +47,7 @@ class MappedSource:
                 f"the taxonomy file maps {unknown or 'nothing unknown'} and leaves out "
                 f"{lacking or 'nothing'}; the source has {list(theirs)}"
             )
-        self._source = source
+        self.source = source
         self._taxonomy = file.taxonomy
         self._table: U8 = np.arange(256, dtype=np.uint8)
         for item in source.taxonomy:
@@ -61,15 +61,15 @@ class MappedSource:
 
     def splits(self) -> tuple[str, ...]:
         """Return the source's splits."""
-        return self._source.splits()
+        return self.source.splits()
 
     def names(self, split: str) -> list[str]:
         """Return the names of a split."""
-        return self._source.names(split)
+        return self.source.names(split)
 
     def load(self, name: str) -> Sample:
         """Return a sample with the new ids."""
-        sample = self._source.load(name)
+        sample = self.source.load(name)
         return Sample(sample.name, sample.image, self._table[sample.mask])
 
 
@@ -85,24 +85,38 @@ def load_taxonomy_file(path: Path) -> TaxonomyFile:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    return parse_taxonomy_file(content, source=str(path))
+
+
+def parse_taxonomy_file(content: object, *, source: str) -> TaxonomyFile:
+    """Return the taxonomy of decoded YAML.
+
+    Raises:
+        ConfigError: a key or value is wrong.
+    """
     if not isinstance(content, Mapping) or set(content) != _KEYS:
-        raise ConfigError(f"{path}: expected the keys {sorted(_KEYS)}")
-    taxonomy = _taxonomy(content["classes"], str(path))
+        raise ConfigError(f"{source}: expected the keys {sorted(_KEYS)}")
+    taxonomy = parse_classes(content["classes"], source)
     mapping = content["map"]
     if not isinstance(mapping, Mapping):
-        raise ConfigError(f"{path}: map is {mapping!r}, expected lines such as `rock: big_rock`")
+        raise ConfigError(f"{source}: map is {mapping!r}, expected lines such as `rock: big_rock`")
     checked: dict[str, str | None] = {}
     for theirs, ours in mapping.items():
         if ours != _IGNORE and ours not in taxonomy.names:
             raise ConfigError(
-                f"{path}: map gives {theirs!r} the class {ours!r}, expected one of "
+                f"{source}: map gives {theirs!r} the class {ours!r}, expected one of "
                 f"{list(taxonomy.names)} or {_IGNORE!r}"
             )
         checked[str(theirs)] = None if ours == _IGNORE else str(ours)
     return TaxonomyFile(taxonomy, checked)
 
 
-def _taxonomy(rows: Any, source: str) -> Taxonomy:
+def parse_classes(rows: Any, source: str) -> Taxonomy:
+    """Return the taxonomy of a list of name, color and hazard.
+
+    Raises:
+        ConfigError: one of them is wrong.
+    """
     if not isinstance(rows, Sequence) or isinstance(rows, str) or not rows:
         raise ConfigError(f"{source}: classes is {rows!r}, expected a list")
     classes = []

@@ -17,15 +17,21 @@ import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.segmentation_metrics import IGNORE
-from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import Sample
 from terrain_training.data.files import find_pictures, read_colours, read_ids, read_picture
+from terrain_training.data.rover_clock import ClockSplit, split_by_rover_clock
 from terrain_training.data.splits import part_of
-from terrain_training.datasets import ai4mars as small
-from terrain_training.datasets.rover_clock import split_by_rover_clock
 
-TAXONOMY = small.TAXONOMY
+TAXONOMY = Taxonomy(
+    (
+        TerrainClass(0, "soil", (176, 132, 92), 0.02),
+        TerrainClass(1, "bedrock", (110, 142, 168), 0.1),
+        TerrainClass(2, "sand", (232, 200, 108), 0.4),
+        TerrainClass(3, "big_rock", (204, 52, 44), 1.0),
+    )
+)
 GOLD = "masked-gold-min3-100agree"
 _MERGED = "_merged"
 
@@ -50,7 +56,7 @@ class Ai4Mars:
         if (root / "msl").is_dir():
             self._find_published(root / "msl", gold, seed)
         else:
-            split = small.read_split(root, seed=seed)
+            split = _read_split(root, seed=seed)
             self._parts = {"train": list(split.train), "validation": list(split.validation)}
             for stem in (*split.train, *split.validation):
                 self._files[stem] = (
@@ -115,3 +121,16 @@ def _without(mask: U8, path: Path) -> U8:
     if marked.shape != mask.shape:
         raise ConfigError(f"{path}: is {marked.shape}, but the labels are {mask.shape}")
     return np.where(marked, np.uint8(IGNORE), mask)
+
+
+def _read_split(root: Path, *, seed: int) -> ClockSplit:
+    """Return the rover-clock split of the folder's train.txt and val.txt."""
+    return split_by_rover_clock(
+        _read_list(root / "train.txt"), _read_list(root / "val.txt"), seed=seed
+    )
+
+
+def _read_list(path: Path) -> list[str]:
+    if not path.is_file():
+        raise ConfigError(f"{path} is missing; point --data at the AI4Mars 256-pixel folder")
+    return path.read_text(encoding="utf-8").split()

@@ -7,8 +7,9 @@ Masks are class ids in one channel, or colours that the classes name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.segmentation_metrics import IGNORE
@@ -23,6 +24,7 @@ from terrain_training.data.files import (
     read_picture,
 )
 from terrain_training.data.splits import part_of, random_split
+from terrain_training.data.taxonomy_file import parse_classes
 
 LIST_LIMIT_BYTES = 16 * 2**20
 DEFAULT_SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
@@ -112,3 +114,38 @@ def read_lists(root: Path, known: Mapping[str, object]) -> dict[str, list[str]]:
             seen[stem] = path.stem
         parts[path.stem] = stems
     return parts
+
+
+def open_labelled_folder(
+    root: Path,
+    *,
+    classes: Sequence[Mapping[str, Any]],
+    by_colour: bool,
+    ignored: Sequence[Sequence[int]] = (),
+    shares: Mapping[str, float] = DEFAULT_SHARES,
+    seed: int = 42,
+) -> LabelledFolder:
+    """Return a `LabelledFolder` from what a recipe says.
+
+    Args:
+        root: folder with `images` and `masks`.
+        classes: name, color and hazard of each, in the order of their ids.
+        by_colour: masks are colours.
+        ignored: colours that do not count.
+        shares: of the splits, where the folder has no lists.
+        seed: of the splits.
+
+    Raises:
+        ConfigError: a class is wrong, or the folder cannot be used.
+    """
+    colours = [tuple(colour) for colour in ignored]
+    if not all(len(colour) == 3 for colour in colours):
+        raise ConfigError(f"recipe key data.options.ignored is {ignored}, expected colours")
+    return LabelledFolder(
+        root,
+        parse_classes(classes, "data.options"),
+        by_colour=by_colour,
+        ignored=tuple((int(c[0]), int(c[1]), int(c[2])) for c in colours),
+        shares=shares,
+        seed=seed,
+    )

@@ -1,40 +1,18 @@
-"""The U-Net of the shipped models, and ImageNet weights with batch norm folded in."""
+"""Start a MobileNetV2 encoder from ImageNet weights with batch norm folded in."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 import numpy as np
-import segmentation_models_pytorch as smp
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from terrain_seg_ros.core.errors import ConfigError
-
-
-def build_unet(*, classes: int, decoder_channels: Sequence[int], dropout: float) -> nn.Module:
-    """Return a U-Net with a MobileNetV2 encoder for one grey channel scaled to [-1, 1].
-
-    Args:
-        classes: number of output channels (logits).
-        decoder_channels: of the five decoder blocks, coarse to fine.
-        dropout: before the classification head.
-    """
-    network: nn.Module = smp.Unet(
-        "mobilenet_v2",
-        encoder_weights=None,
-        in_channels=1,
-        classes=classes,
-        decoder_channels=tuple(decoder_channels),
-    )
-    if dropout > 0:
-        head = cast(nn.Sequential, network.segmentation_head)
-        network.segmentation_head = nn.Sequential(nn.Dropout2d(dropout), *head)
-    return network.to(memory_format=torch.channels_last)
 
 
 @torch.no_grad()
@@ -46,7 +24,7 @@ def load_folded_mobilenet_v2(network: nn.Module, weights: Path, images: Tensor) 
     did and can be trained on. Colour weights are summed into the grey input channel.
 
     Args:
-        network: from `build_unet`.
+        network: with a MobileNetV2 in `encoder`, of segmentation-models-pytorch.
         weights: .npz with arrays `NN.weight` (OIHW) and `NN.bias` in execution order.
         images: (N, 1, H, W) typical images, scaled to [-1, 1].
 

@@ -1,0 +1,113 @@
+"""The augmentations by name, and the chain that a recipe asks for."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.types import U8
+from terrain_training.augmentation import colour, geometry, sensor
+from terrain_training.recipe.typed import checked
+
+AUGMENTATIONS: dict[str, Callable[..., tuple[U8, U8]]] = {
+    function.__name__: function
+    for function in (
+        geometry.flip_horizontal,
+        geometry.flip_vertical,
+        geometry.camera_affine,
+        colour.brightness,
+        colour.contrast,
+        colour.saturation,
+        colour.hue,
+        sensor.light,
+        sensor.exposure,
+        sensor.vignette,
+        sensor.low_sun,
+        sensor.shadows,
+        sensor.noise,
+        sensor.blur,
+        sensor.dust,
+        sensor.bayer,
+        sensor.mono,
+    )
+}
+_GIVEN = 3
+"""Image, mask and random numbers are no options."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Hold one augmentation, its options, and how often it happens."""
+
+    apply: Callable[..., tuple[U8, U8]]
+    probability: float
+    options: Mapping[str, Any]
+
+
+class Augmentation:
+    """Change an image (h, w, C) and its mask (h, w), each step with its probability."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        """Take the steps, in order."""
+        self._steps = tuple(steps)
+
+    def __call__(self, image: U8, mask: U8, random: np.random.Generator) -> tuple[U8, U8]:
+        """Return a random variant; the arguments are not changed."""
+        for step in self._steps:
+            if random.random() < step.probability:
+                image, mask = step.apply(
+                    np.ascontiguousarray(image), np.ascontiguousarray(mask), random, **step.options
+                )
+        return np.ascontiguousarray(image), np.ascontiguousarray(mask)
+
+
+def build_augmentation(rows: Sequence[Mapping[str, Any]]) -> Augmentation | None:
+    """Return the chain of a recipe, or nothing where it is empty.
+
+    Raises:
+        ConfigError: a name or an option is unknown or of the wrong type.
+    """
+    steps = [_step(number, row) for number, row in enumerate(rows)]
+    return Augmentation(steps) if steps else None
+
+
+def check_augmentation(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Check the chain of a recipe.
+
+    Raises:
+        ConfigError: as `build_augmentation`.
+    """
+    build_augmentation(rows)
+
+
+def _step(number: int, row: Mapping[str, Any]) -> Step:
+    key = f"augmentation[{number}]"
+    name = row.get("name")
+    if name not in AUGMENTATIONS:
+        raise ConfigError(
+            f"recipe key {key}.name is {name!r}, expected one of {sorted(AUGMENTATIONS)}"
+        )
+    function = AUGMENTATIONS[name]
+    hints = typing.get_type_hints(function)
+    names = list(inspect.signature(function).parameters)[_GIVEN:]
+    options = {k: v for k, v in row.items() if k not in ("name", "probability")}
+    unknown, missing = set(options) - set(names), set(names) - set(options)
+    if unknown or missing:
+        wrong, what = (unknown, "unknown") if unknown else (missing, "missing")
+        raise ConfigError(f"recipe key {key}.{min(wrong)} is {what}; {name} takes {names}")
+    probability = row.get("probability")
+    if isinstance(probability, bool) or not isinstance(probability, (int, float)):
+        raise ConfigError(f"recipe key {key}.probability is {probability!r}, expected 0 to 1")
+    if not 0.0 <= probability <= 1.0:
+        raise ConfigError(f"recipe key {key}.probability is {probability}, expected 0 to 1")
+    typed = {k: checked(hints[k], v, f"{key}.{k}") for k, v in options.items()}
+    for option, value in typed.items():
+        if value < 0:
+            raise ConfigError(f"recipe key {key}.{option} is {value}, expected 0 or more")
+    return Step(function, float(probability), typed)

@@ -1,0 +1,115 @@
+"""Labelled images for torch: cached, augmented by seed, epoch and place, ordered by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.types import U8
+from terrain_training.data.contract import Source, check_classes
+from terrain_training.data.tensors import sample_to_tensor
+from terrain_training.recipe.settings import DataSettings
+
+Augment = Callable[[U8, U8, np.random.Generator], tuple[U8, U8]]
+"""Takes and returns an image (h, w, C) and a mask (h, w)."""
+Key = tuple[int, int]
+"""Epoch and place in the list of names."""
+Item = tuple[Tensor, Tensor]
+"""Image (C, h, w) and mask (h, w), uint8."""
+
+
+class LabelledImages(Dataset[Item]):
+    """Serve the samples of a split at the size of the network's input.
+
+    Decoded ones stay in memory up to `cache_mib`. What an augmentation draws depends on seed,
+    epoch and place alone, so that neither workers nor a resumed run change it.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        names: Sequence[str],
+        data: DataSettings,
+        *,
+        augment: Augment | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Take the names of a split; nothing is read yet."""
+        self._source = source
+        self._data = data
+        self._augment = augment
+        self._seed = seed
+        self._cache: dict[int, tuple[U8, U8]] = {}
+        self._room = data.cache_mib * 2**20
+        self.names = list(names)
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.names)
+
+    def __getitem__(self, key: Key | int) -> Item:
+        """Return a sample; a whole number means epoch 0.
+
+        Raises:
+            BadSampleError: its files cannot be used.
+        """
+        epoch, place = (0, key) if isinstance(key, int) else key
+        image, mask = self.pair(place)
+        if self._augment is not None:
+            random = np.random.default_rng([self._seed, epoch, place])
+            image, mask = self._augment(image, mask, random)
+        pixels = np.ascontiguousarray(image.transpose(2, 0, 1))
+        return torch.from_numpy(pixels), torch.from_numpy(mask.copy())
+
+    def pair(self, place: int) -> tuple[U8, U8]:
+        """Return image (h, w, C) and mask (h, w), not augmented."""
+        found = self._cache.get(place)
+        if found is not None:
+            return found
+        sample = self._source.load(self.names[place])
+        check_classes(sample, self._source.taxonomy)
+        image, mask = sample_to_tensor(sample, self._data)
+        size = image.nbytes + mask.nbytes
+        if size <= self._room:
+            self._room -= size
+            self._cache[place] = (image, mask)
+        return image, mask
+
+
+class EpochSampler(Sampler[Key]):
+    """Give keys of a shuffled epoch, the share of one process where there are several.
+
+    Lightning calls `set_epoch`. Every process gets equally many keys: some are repeated.
+    """
+
+    def __init__(self, count: int, *, seed: int, rank: int = 0, processes: int = 1) -> None:
+        """Take the number of samples.
+
+        Raises:
+            ConfigError: there are none.
+        """
+        if count < 1:
+            raise ConfigError("the training split is empty; check --data and the recipe's split")
+        self._count, self._seed = count, seed
+        self._rank, self._processes = rank, processes
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch comes next."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        """Return the number of keys of this process."""
+        return -(-self._count // self._processes)
+
+    def __iter__(self) -> Iterator[Key]:
+        """Iterate over the keys of the epoch."""
+        generator = torch.Generator().manual_seed(self._seed * 1000 + self._epoch)
+        order = torch.randperm(self._count, generator=generator).tolist()
+        order += order[: len(self) * self._processes - self._count]
+        return ((self._epoch, place) for place in order[self._rank :: self._processes])

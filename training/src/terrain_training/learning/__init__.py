@@ -1,0 +1,1 @@
+"""The trainer: what Lightning is told, and what a run leaves behind."""

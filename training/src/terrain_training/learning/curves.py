@@ -1,0 +1,64 @@
+"""Curves of a run, or of several, as PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+History = Sequence[Mapping[str, Any]]
+"""One mapping per epoch, as `history.jsonl` holds it."""
+
+
+def write_curves(history: History, path: Path) -> None:
+    """Draw losses, mean IoU and pixel accuracy, and IoU per class over the epochs."""
+    figure = Figure(figsize=(13.0, 4.2), layout="constrained")
+    losses, scores, classes = figure.subplots(1, 3)
+    epochs = [row["epoch"] for row in history]
+    names = dict.fromkeys(key for row in history for key in row if key.startswith(_LOSS_PREFIXES))
+    for name in names:
+        losses.plot(epochs, [row.get(name) for row in history], label=name.replace("_", " "))
+    for name in ("mean_iou", "pixel_accuracy"):
+        scores.plot(epochs, [row[name] for row in history], label=name.replace("_", " "))
+    for name in history[-1]["iou"]:
+        classes.plot(epochs, [row["iou"].get(name) for row in history], label=name)
+    for axes, title in ((losses, "loss"), (scores, "validation"), (classes, "validation IoU")):
+        _finish(axes, title, unit_range=axes is not losses)
+    _write(figure, path)
+
+
+def write_comparison(runs: Mapping[str, History], path: Path) -> None:
+    """Draw validation loss and mean IoU of several runs over the epochs."""
+    figure = Figure(figsize=(12.0, 5.0), layout="constrained")
+    losses, scores = figure.subplots(1, 2)
+    for name, history in runs.items():
+        epochs = [row["epoch"] for row in history]
+        losses.plot(epochs, [row.get("validation_loss") for row in history], label=name)
+        scores.plot(epochs, [row["mean_iou"] for row in history], label=name)
+    _finish(losses, "validation loss", unit_range=False)
+    _finish(scores, "validation mean IoU", unit_range=True)
+    _write(figure, path)
+
+
+_LOSS_PREFIXES = ("train_", "validation_loss")
+
+
+def _finish(axes: Axes, title: str, *, unit_range: bool) -> None:
+    axes.set_title(title)
+    axes.set_xlabel("epoch")
+    axes.grid(alpha=0.3)
+    if unit_range:
+        axes.set_ylim(0.0, 1.0)
+    axes.legend(fontsize=8)
+    if len(axes.lines) and len(axes.lines[0].get_xdata()) == 1:  # type: ignore[arg-type]
+        for line in axes.lines:
+            line.set_marker("o")
+
+
+def _write(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=90, format="png")

@@ -1,0 +1,123 @@
+"""The data of a run: which samples of which split, in which order and variant."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from torch.utils.data import DataLoader
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.augmentation.registry import build_augmentation
+from terrain_training.data.contract import Source, find_usable
+from terrain_training.data.dataset import EpochSampler, Item, LabelledImages
+from terrain_training.data.factory import open_source
+from terrain_training.recipe.settings import Recipe
+
+log = logging.getLogger(__name__)
+
+TRAIN = "train"
+VALIDATION = "validation"
+
+
+@dataclass(frozen=True)
+class OpenData:
+    """Hold a source, and which samples of its splits can be used."""
+
+    source: Source
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    bad: dict[str, str]
+
+
+def open_data(recipe: Recipe, root: Path, *, skip_bad: bool, run: Path | None) -> OpenData:
+    """Open the data of a recipe and read every sample of both splits once.
+
+    Args:
+        recipe: names source, taxonomy and options.
+        root: the data set.
+        skip_bad: leave bad samples out, else the first one is an error.
+        run: folder of the run, where a palette may be kept.
+
+    Raises:
+        ConfigError: the data cannot be used, or one split has no usable sample.
+    """
+    source = open_source(recipe.data, root, run=run)
+    missing = [name for name in (TRAIN, VALIDATION) if name not in source.splits()]
+    if missing:
+        raise ConfigError(f"{root} has the splits {list(source.splits())}, but not {missing}")
+    found = {
+        split: find_usable(source, source.names(split), skip_bad=skip_bad)
+        for split in (TRAIN, VALIDATION)
+    }
+    bad = {name: text for usable in found.values() for name, text in usable.bad.items()}
+    for text in bad.values():
+        log.warning("left out: %s", text)
+    opened = OpenData(source, found[TRAIN].names, found[VALIDATION].names, bad)
+    log.info(
+        "%d training images, %d validation images, classes %s",
+        len(opened.train),
+        len(opened.validation),
+        ", ".join(source.taxonomy.names),
+    )
+    return opened
+
+
+class RunData(pl.LightningDataModule):
+    """Serve training and validation batches, a share to each process."""
+
+    def __init__(self, recipe: Recipe, opened: OpenData) -> None:
+        """Take the data; images are read when they are first asked for."""
+        super().__init__()
+        self._recipe = recipe
+        training = recipe.training
+        self.training_images = LabelledImages(
+            opened.source,
+            opened.train,
+            recipe.data,
+            augment=build_augmentation(recipe.augmentation),
+            seed=training.seed,
+        )
+        self.validation_images = LabelledImages(opened.source, opened.validation, recipe.data)
+
+    def train_dataloader(self) -> DataLoader[Item]:
+        """Return the shuffled batches of one process."""
+        rank, processes = self._place()
+        training = self._recipe.training
+        sampler = EpochSampler(
+            len(self.training_images), seed=training.seed, rank=rank, processes=processes
+        )
+        return DataLoader(
+            self.training_images,
+            batch_size=training.batch_size,
+            sampler=sampler,
+            drop_last=len(sampler) >= training.batch_size,
+            **self._workers(),
+        )
+
+    def val_dataloader(self) -> DataLoader[Item]:
+        """Return the batches of one process, in order."""
+        rank, processes = self._place()
+        return DataLoader(
+            self.validation_images,
+            batch_size=self._recipe.training.batch_size,
+            sampler=range(rank, len(self.validation_images), processes),
+            **self._workers(),
+        )
+
+    def steps_per_epoch(self, processes: int) -> int:
+        """Return how many batches each of several processes trains on in an epoch."""
+        own = -(-len(self.training_images) // processes)
+        return max(1, own // self._recipe.training.batch_size)
+
+    def _place(self) -> tuple[int, int]:
+        if self.trainer is None:
+            return 0, 1
+        return self.trainer.global_rank, self.trainer.world_size
+
+    def _workers(self) -> dict[str, Any]:
+        workers = self._recipe.data.workers
+        return {"num_workers": workers, "persistent_workers": workers > 0}

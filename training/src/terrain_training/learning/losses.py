@@ -1,0 +1,128 @@
+"""Losses on logits (N, K, H, W) and class ids (N, H, W), 255 ignored, by the names of recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from segmentation_models_pytorch.losses import FocalLoss, LovaszLoss
+from torch import Tensor
+from torch.nn import functional
+
+from terrain_seg_ros.core.segmentation_metrics import IGNORE
+from terrain_training.recipe.settings import TrainingSettings
+
+SMALLEST = 1.0e-6
+
+
+@dataclass(frozen=True)
+class LossContext:
+    """Hold what losses need beside logits and truth: hazards and weights (K,) per class."""
+
+    class_weights: Tensor
+    hazards: Tensor
+    focal_gamma: float
+    hazard_miss_weight: float
+
+
+def cross_entropy(logits: Tensor, target: Tensor, context: LossContext) -> Tensor:
+    """Return cross entropy, weighted per class."""
+    return functional.cross_entropy(
+        logits, target, weight=context.class_weights.to(logits), ignore_index=IGNORE
+    )
+
+
+def soft_dice(logits: Tensor, target: Tensor, _context: LossContext) -> Tensor:
+    """Return one minus the mean soft Dice score over the classes present in the batch."""
+    labelled = (target != IGNORE).unsqueeze(1)
+    probabilities = logits.softmax(dim=1) * labelled
+    truth = _one_hot(target, logits.shape[1])
+    overlap = (probabilities * truth).sum(dim=(0, 2, 3))
+    total = probabilities.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
+    present = truth.sum(dim=(0, 2, 3)) > 0
+    dice = (2 * overlap + 1) / (total + 1)
+    return 1 - dice[present].mean()
+
+
+def focal(logits: Tensor, target: Tensor, context: LossContext) -> Tensor:
+    """Return the focal loss (Lin et al., 2017)."""
+    loss = FocalLoss("multiclass", gamma=context.focal_gamma, ignore_index=IGNORE)
+    value: Tensor = loss(logits, target)
+    return value
+
+
+def lovasz(logits: Tensor, target: Tensor, _context: LossContext) -> Tensor:
+    """Return the Lovasz softmax loss, a stand-in for IoU (Berman et al., 2018)."""
+    value: Tensor = LovaszLoss("multiclass", ignore_index=IGNORE)(logits, target)
+    return value
+
+
+def binary_cross_entropy(logits: Tensor, target: Tensor, context: LossContext) -> Tensor:
+    """Return the cross entropy of a sigmoid per class; of two classes, of the second alone."""
+    classes = logits.shape[1]
+    labelled = (target != IGNORE).unsqueeze(1)
+    truth = _one_hot(target, classes)
+    weights = context.class_weights.to(logits)[target.clamp(max=classes - 1)].unsqueeze(1) * labelled
+    if classes == 2:
+        logits, truth = logits[:, 1:] - logits[:, :1], truth[:, 1:]
+    losses = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    return (losses * weights).sum() / (weights.sum() * logits.shape[1]).clamp_min(SMALLEST)
+
+
+def hazard_weighted(logits: Tensor, target: Tensor, context: LossContext) -> Tensor:
+    """Return the cross entropy of P(hazard), a hazard that is missed costing so much more.
+
+    P(hazard) is the sum of probability times hazard over the classes, as on the vehicle.
+    """
+    labelled = target != IGNORE
+    hazards = context.hazards.to(logits)
+    wanted = hazards[target.clamp(max=len(hazards) - 1)]
+    given = torch.einsum("nkhw,k->nhw", logits.softmax(dim=1), hazards)
+    given = given.clamp(SMALLEST, 1.0 - SMALLEST)
+    missed = -wanted * given.log() * context.hazard_miss_weight
+    alarmed = -(1.0 - wanted) * (1.0 - given).log()
+    return ((missed + alarmed) * labelled).sum() / labelled.sum()
+
+
+def absolute_difference(logits: Tensor, target: Tensor, _context: LossContext) -> Tensor:
+    """Return the mean difference between probabilities and truth, Pix2Pix's L1."""
+    labelled = (target != IGNORE).unsqueeze(1)
+    difference = (logits.softmax(dim=1) - _one_hot(target, logits.shape[1])).abs() * labelled
+    return difference.sum() / (labelled.sum() * logits.shape[1])
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor, LossContext], Tensor]] = {
+    "cross_entropy": cross_entropy,
+    "dice": soft_dice,
+    "focal": focal,
+    "lovasz": lovasz,
+    "bce": binary_cross_entropy,
+    "hazard_weighted": hazard_weighted,
+    "l1": absolute_difference,
+}
+
+
+class SegmentationLoss:
+    """Add up the losses of a recipe."""
+
+    def __init__(self, training: TrainingSettings, context: LossContext) -> None:
+        """Take their weights by name."""
+        self._weights = dict(training.losses)
+        self._context = context
+
+    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the sum; zero, with a gradient of zero, where nothing is labelled."""
+        if not bool((target != IGNORE).any()):
+            return logits.sum() * 0.0
+        parts = [
+            LOSSES[name](logits, target, self._context) * weight
+            for name, weight in self._weights.items()
+        ]
+        return torch.stack(parts).sum()
+
+
+def _one_hot(target: Tensor, classes: int) -> Tensor:
+    """Return (N, K, H, W), zero where nothing is labelled."""
+    truth = functional.one_hot(target.clamp(max=classes - 1), classes).permute(0, 3, 1, 2)
+    return truth * (target != IGNORE).unsqueeze(1).to(torch.float32)

@@ -1,0 +1,149 @@
+"""What is trained: a network with its normalisation, losses and optimiser, as Lightning wants it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from terrain_seg_ros.core.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_training.learning.losses import LossContext, SegmentationLoss
+from terrain_training.networks.registry import is_encoder
+from terrain_training.recipe.settings import DataSettings, Recipe, TrainingSettings
+
+TRAIN_LOSS = "train/loss"
+VALIDATION_LOSS = "validation/loss"
+VALIDATION_IOU = "validation/mean_iou"
+STEP_AT = 2.0 / 3.0
+STEP_FACTOR = 0.1
+
+
+class Normaliser(nn.Module):
+    """Bring bytes (N, C, H, W) to what the network sees: (byte - mean) / std."""
+
+    def __init__(self, data: DataSettings) -> None:
+        """Take the recipe's mean and std, in grey levels."""
+        super().__init__()
+        shape = (1, -1, 1, 1)
+        self.register_buffer("mean", torch.tensor(data.mean).reshape(shape), persistent=False)
+        self.register_buffer("std", torch.tensor(data.std).reshape(shape), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return float32 in channels-last memory."""
+        values = (image.float() - self.mean) / self.std
+        return values.to(memory_format=torch.channels_last)
+
+
+class SegmentationModule(pl.LightningModule):
+    """Train a network on bytes (N, C, H, W) and class ids (N, H, W)."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        network: nn.Module,
+        *,
+        taxonomy: Taxonomy,
+        class_weights: list[float],
+        steps_per_epoch: int,
+    ) -> None:
+        """Take an untrained network, or one with pretrained parts."""
+        super().__init__()
+        self.recipe = recipe
+        self.network = network
+        self.normalise = Normaliser(recipe.data)
+        self.confusion = MulticlassConfusionMatrix(len(taxonomy), ignore_index=IGNORE)
+        self.steps_per_epoch = max(1, steps_per_epoch)
+        context = LossContext(
+            class_weights=torch.tensor(class_weights),
+            hazards=torch.from_numpy(taxonomy.hazards()),
+            focal_gamma=recipe.training.focal_gamma,
+            hazard_miss_weight=recipe.training.hazard_miss_weight,
+        )
+        self.loss = SegmentationLoss(recipe.training, context)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits (N, K, H, W) of bytes (N, C, H, W)."""
+        logits: Tensor = self.network(self.normalise(image))
+        return logits
+
+    def on_train_batch_start(self, _batch: Any, batch_idx: int) -> None:
+        """Seed what a network draws (dropout) from where it is: a resumed run draws the same."""
+        place = (self.recipe.training.seed, self.current_epoch, batch_idx, self.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _place: int) -> Tensor:
+        """Return the loss of a batch."""
+        images, masks = batch
+        loss = self.loss(self(images).float(), masks.long())
+        self.log(TRAIN_LOSS, loss, on_step=False, on_epoch=True, batch_size=len(images))
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], _place: int) -> None:
+        """Count a batch."""
+        images, masks = batch
+        target = masks.long()
+        logits = self(images).float()
+        self.confusion.update(logits.argmax(dim=1), target)
+        loss = self.loss(logits, target)
+        self.log(VALIDATION_LOSS, loss, batch_size=len(images), sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser, and its schedule per step."""
+        training = self.recipe.training
+        optimiser = make_optimiser(parameter_groups(self.network, training), training)
+        schedule = make_schedule(optimiser, training, steps_per_epoch=self.steps_per_epoch)
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+def make_optimiser(
+    groups: Iterator[dict[str, Any]], training: TrainingSettings
+) -> torch.optim.Optimizer:
+    """Return the recipe's optimiser over groups of parameters."""
+    rows = list(groups)
+    rate = training.learning_rate
+    if training.optimiser == "sgd":
+        return torch.optim.SGD(rows, lr=rate, momentum=training.momentum)
+    if training.optimiser == "adam":
+        return torch.optim.Adam(rows, lr=rate)
+    return torch.optim.AdamW(rows, lr=rate)
+
+
+def make_schedule(
+    optimiser: torch.optim.Optimizer, training: TrainingSettings, *, steps_per_epoch: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Return the learning rate per step: linear warm-up, then the recipe's course."""
+    steps = training.epochs * steps_per_epoch
+    warmup = max(1, round(training.warmup_share * steps))
+
+    def course(step: int) -> float:
+        rising = min(1.0, (step + 1) / warmup)
+        if training.schedule == "cosine":
+            return min(rising, 0.5 + 0.5 * math.cos(math.pi * min(step, steps) / steps))
+        if training.schedule == "step" and step >= STEP_AT * steps:
+            return STEP_FACTOR
+        return rising
+
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, course)
+
+
+def parameter_groups(network: nn.Module, training: TrainingSettings) -> Iterator[dict[str, Any]]:
+    """Yield the encoder and the rest, each with and without weight decay (norms and biases)."""
+    encoder_rate = training.encoder_learning_rate or training.learning_rate
+    for encoder, rate in ((True, encoder_rate), (False, training.learning_rate)):
+        chosen = [p for name, p in network.named_parameters() if is_encoder(name) == encoder]
+        for parameters, decay in (
+            ([p for p in chosen if p.ndim > 1], training.weight_decay),
+            ([p for p in chosen if p.ndim <= 1], 0.0),
+        ):
+            if parameters:
+                yield {"params": parameters, "lr": rate, "weight_decay": decay}

@@ -1,0 +1,161 @@
+"""After each epoch: scores, best weights, history, curves and example predictions."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from safetensors.torch import save_file
+
+from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.types import U8
+from terrain_training.data.dataset import LabelledImages
+from terrain_training.learning.curves import write_curves
+from terrain_training.learning.module import VALIDATION_IOU, SegmentationModule
+from terrain_training.learning.run_folder import RunFolder
+from terrain_training.learning.scores import epoch_scores
+
+log = logging.getLogger(__name__)
+
+
+class Recorder(Callback):
+    """Score each epoch and keep its traces in the run's folder; the first process writes.
+
+    Stands before the weight average among the callbacks, so that it sees the averaged weights.
+    """
+
+    def __init__(
+        self, folder: RunFolder, *, taxonomy: Taxonomy, examples: LabelledImages, count: int
+    ) -> None:
+        """Take the folder, and the images of which the first `count` are shown."""
+        self._folder = folder
+        self._taxonomy = taxonomy
+        self._examples = examples
+        self._count = min(count, len(examples))
+        self._row: dict[str, Any] = {}
+        self._started_s = time.monotonic()
+        self.best_mean_iou = -1.0
+        self.best_epoch = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run must know."""
+        return {"best_mean_iou": self.best_mean_iou, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it back."""
+        self.best_mean_iou = state_dict["best_mean_iou"]
+        self.best_epoch = state_dict["best_epoch"]
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._started_s = time.monotonic()
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Score, and keep the weights where they are the best so far."""
+        module = _as_module(pl_module)
+        scores = epoch_scores(module.confusion.compute(), self._taxonomy)
+        module.confusion.reset()
+        self._row = scores
+        pl_module.log(VALIDATION_IOU, scores["mean_iou"], sync_dist=False, rank_zero_only=False)
+        for name, value in scores["iou"].items():
+            if value is not None:
+                pl_module.log(f"validation_iou/{name}", value)
+        better = scores["mean_iou"] > self.best_mean_iou
+        if better:
+            self.best_mean_iou = scores["mean_iou"]
+            self.best_epoch = trainer.current_epoch + 1
+        if not trainer.is_global_zero:
+            return
+        if better:
+            weights = module.network.state_dict()
+            save_file({k: v.contiguous() for k, v in weights.items()}, self._folder.weights)
+        if self._count:
+            self._show_examples(trainer, module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the epoch's row, the curves and the summary."""
+        if not trainer.is_global_zero:
+            return
+        row = {
+            "epoch": trainer.current_epoch + 1,
+            **self._row,
+            **_losses(trainer.callback_metrics),
+            "learning_rate": max(g["lr"] for g in trainer.optimizers[0].param_groups),
+            "seconds": round(time.monotonic() - self._started_s, 2),
+        }
+        log.info("%s", json.dumps(row))
+        history = [old for old in self._folder.read_history() if old["epoch"] < row["epoch"]]
+        history.append(row)
+        lines = "".join(f"{json.dumps(item)}\n" for item in history)
+        self._folder.history.write_text(lines, encoding="utf-8")
+        _write_csv(history, self._folder)
+        write_curves(history, self._folder.path / "curves.png")
+        self._update_summary()
+
+    def _update_summary(self) -> None:
+        content = self._folder.read_summary()
+        content["best_epoch"] = self.best_epoch
+        content["best_mean_iou"] = self.best_mean_iou
+        self._folder.summary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def _show_examples(self, trainer: pl.Trainer, module: SegmentationModule) -> None:
+        rows = [self._example(module, place) for place in range(self._count)]
+        sheet = np.concatenate(rows, axis=0)
+        self._folder.examples.mkdir(exist_ok=True)
+        path = self._folder.examples / f"epoch_{trainer.current_epoch + 1:03d}.png"
+        cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+        board = getattr(trainer.logger, "experiment", None)
+        if board is not None:
+            board.add_image("examples", sheet, trainer.current_epoch + 1, dataformats="HWC")
+
+    def _example(self, module: SegmentationModule, place: int) -> U8:
+        image, mask = self._examples.pair(place)
+        batch = torch.from_numpy(image.transpose(2, 0, 1).copy()).unsqueeze(0).to(module.device)
+        with torch.inference_mode():
+            predicted = module(batch).argmax(dim=1)[0].cpu().numpy().astype(np.uint8)
+        palette = self._taxonomy.palette_rgb()
+        shown = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+        return np.concatenate([shown, palette[mask], palette[predicted]], axis=1)
+
+
+def _as_module(module: pl.LightningModule) -> SegmentationModule:
+    assert isinstance(module, SegmentationModule)  # noqa: S101
+    return module
+
+
+def _losses(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the losses that were logged, with `/` as `_`."""
+    named = {name: float(value) for name, value in metrics.items() if not name.endswith("_iou")}
+    return {
+        name.replace("/", "_"): round(value, 6)
+        for name, value in named.items()
+        if not name.startswith("validation_iou/")
+    }
+
+
+def _write_csv(history: list[dict[str, Any]], folder: RunFolder) -> None:
+    rows = [_flat(row) for row in history]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with (folder.path / "metrics.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, dict):
+            flat.update({f"{name}_{key}": item for key, item in value.items()})
+        else:
+            flat[name] = value
+    return flat

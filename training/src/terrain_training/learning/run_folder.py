@@ -1,0 +1,109 @@
+"""What a run leaves behind, and where."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
+from terrain_training.recipe.load import load_recipe
+from terrain_training.recipe.settings import Recipe
+
+WEIGHTS = "best.safetensors"
+SNAPSHOT = "recipe.yaml"
+JSON_LIMIT_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Name the files of a run."""
+
+    path: Path
+
+    @property
+    def snapshot(self) -> Path:
+        """Return the file of the whole recipe."""
+        return self.path / SNAPSHOT
+
+    @property
+    def weights(self) -> Path:
+        """Return the file of the weights of the best epoch."""
+        return self.path / WEIGHTS
+
+    @property
+    def checkpoint(self) -> Path:
+        """Return the file from which a run goes on."""
+        return self.path / "last.ckpt"
+
+    @property
+    def history(self) -> Path:
+        """Return the file with one JSON object per epoch."""
+        return self.path / "history.jsonl"
+
+    @property
+    def summary(self) -> Path:
+        """Return the file with classes, sizes and the best scores."""
+        return self.path / "summary.json"
+
+    @property
+    def examples(self) -> Path:
+        """Return the folder of example predictions."""
+        return self.path / "examples"
+
+    def recipe(self) -> Recipe:
+        """Return the recipe that the run was trained with.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if not self.snapshot.is_file():
+            raise ConfigError(f"{self.path} is no run: it has no {SNAPSHOT}; train first")
+        return load_recipe(self.snapshot)
+
+    def read_summary(self) -> dict[str, Any]:
+        """Return the summary of a finished epoch.
+
+        Raises:
+            ConfigError: there is none, or it cannot be read.
+        """
+        try:
+            if self.summary.stat().st_size > JSON_LIMIT_BYTES:
+                raise ConfigError(f"{self.summary} is larger than {JSON_LIMIT_BYTES} bytes")
+            content: dict[str, Any] = json.loads(self.summary.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{self.summary} cannot be read ({error}); train first") from error
+        return content
+
+    def taxonomy(self) -> Taxonomy:
+        """Return the classes that the run learned.
+
+        Raises:
+            ConfigError: the summary is damaged.
+        """
+        try:
+            rows = self.read_summary()["classes"]
+            return Taxonomy(
+                tuple(
+                    TerrainClass(number, row["name"], tuple(row["color_rgb"]), float(row["hazard"]))
+                    for number, row in enumerate(rows)
+                )
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"{self.summary} is damaged ({error}); train again") from error
+
+    def read_history(self) -> list[dict[str, Any]]:
+        """Return the finished epochs, oldest first; none where there are none.
+
+        Raises:
+            ConfigError: a line is no JSON object.
+        """
+        if not self.history.is_file():
+            return []
+        try:
+            lines = self.history.read_text(encoding="utf-8").splitlines()
+            return [dict(json.loads(line)) for line in lines]
+        except ValueError as error:
+            raise ConfigError(f"{self.history} is damaged ({error}); delete it") from error

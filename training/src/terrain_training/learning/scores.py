@@ -1,0 +1,43 @@
+"""Scores of a confusion matrix, as the runtime defines them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.taxonomy import Taxonomy
+
+
+def epoch_scores(confusion: Tensor, taxonomy: Taxonomy) -> dict[str, Any]:
+    """Return mean IoU (over the classes in the truth), pixel accuracy, and IoU and recall per class.
+
+    Args:
+        confusion: (K, K) counts, rows the truth.
+        taxonomy: of the K classes.
+
+    Raises:
+        ConfigError: nothing was labelled.
+    """
+    counts = confusion.cpu().numpy().astype(np.float64)
+    if counts.sum() == 0:
+        raise ConfigError("no validation pixel is labelled; check the masks and the taxonomy file")
+    hits, truth, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    union = truth + predicted - hits
+    iou = np.divide(hits, union, out=np.full_like(hits, np.nan), where=union > 0)
+    recall = np.divide(hits, truth, out=np.full_like(hits, np.nan), where=truth > 0)
+    return {
+        "mean_iou": float(iou[truth > 0].mean()),
+        "pixel_accuracy": float(hits.sum() / counts.sum()),
+        "iou": _named(iou.tolist(), taxonomy),
+        "recall": _named(recall.tolist(), taxonomy),
+    }
+
+
+def _named(values: list[float], taxonomy: Taxonomy) -> dict[str, float | None]:
+    return {
+        name: None if math.isnan(value) else value for name, value in zip(taxonomy.names, values)
+    }

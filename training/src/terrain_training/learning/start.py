@@ -1,0 +1,79 @@
+"""What a run starts from: an untrained network or pretrained parts, and weights per class."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import nn
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.data.dataset import LabelledImages
+from terrain_training.inspection.balance import measure_balance
+from terrain_training.learning.loaders import OpenData
+from terrain_training.learning.module import Normaliser
+from terrain_training.networks.folded_weights import load_folded_mobilenet_v2
+from terrain_training.networks.registry import build_network
+from terrain_training.recipe.settings import Recipe
+
+log = logging.getLogger(__name__)
+
+TYPICAL_IMAGES = 48
+
+
+def start_network(
+    recipe: Recipe, opened: OpenData, images: LabelledImages, *, pretrained: Path | None
+) -> nn.Module:
+    """Return the recipe's network, its weights drawn by the recipe's seed.
+
+    Args:
+        recipe: names network and input.
+        opened: names the classes.
+        images: give typical inputs (their labels are not used).
+        pretrained: MobileNetV2 weights with batch norm folded in.
+
+    Raises:
+        ConfigError: the network cannot be built, or weights do not fit it.
+    """
+    torch.manual_seed(recipe.training.seed)
+    network = build_network(
+        recipe.network,
+        in_channels=recipe.data.channel_count,
+        classes=len(opened.source.taxonomy),
+    )
+    if pretrained is not None:
+        if recipe.network.options.get("encoder") != "mobilenet_v2":
+            raise ConfigError(
+                "--pretrained holds MobileNetV2 weights, but network.options.encoder is "
+                f"{recipe.network.options.get('encoder')!r}; leave it out"
+            )
+        step = max(1, len(images) // TYPICAL_IMAGES)
+        places = range(0, len(images), step)[:TYPICAL_IMAGES]
+        batch = torch.stack([images[place][0] for place in places])
+        inner = cast(nn.Module, getattr(network, "network", network))
+        load_folded_mobilenet_v2(inner, pretrained, Normaliser(recipe.data)(batch))
+    return network
+
+
+def class_weights(recipe: Recipe, opened: OpenData) -> list[float]:
+    """Return the weight of each class, in the order of the ids.
+
+    Raises:
+        ConfigError: the recipe lists another number of weights than there are classes.
+    """
+    wanted = recipe.training.class_weights
+    count = len(opened.source.taxonomy)
+    if wanted == "none":
+        return [1.0] * count
+    if isinstance(wanted, str):
+        weights = measure_balance(opened.source, opened.train).weights(wanted)
+        log.info("class weights %s", [round(weight, 3) for weight in weights])
+        return weights
+    if len(wanted) != count:
+        raise ConfigError(
+            f"recipe key training.class_weights is {wanted}, but there are {count} classes: "
+            f"{list(opened.source.taxonomy.names)}"
+        )
+    return list(wanted)

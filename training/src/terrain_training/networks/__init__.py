@@ -1,0 +1,1 @@
+"""Networks to choose from, each from options that the recipe names."""

@@ -1,0 +1,108 @@
+"""The networks by name, and the one that a recipe asks for."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.networks.pix2pix import build_pix2pix
+from terrain_training.networks.smp_network import STRIDE, build_smp
+from terrain_training.networks.unet import build_unet
+from terrain_training.recipe.settings import NetworkSettings
+from terrain_training.recipe.typed import checked
+
+
+@dataclass(frozen=True)
+class NetworkKind:
+    """Hold how a network is built, and what the sides of its input must be multiples of."""
+
+    build: Callable[..., nn.Module]
+    multiple: Callable[[dict[str, Any]], int]
+
+
+NETWORKS: dict[str, NetworkKind] = {
+    "unet": NetworkKind(build_unet, lambda options: 2 ** (len(options["channels"]) - 1)),
+    "pix2pix": NetworkKind(build_pix2pix, lambda options: 2 ** int(options["depth"])),
+    "smp": NetworkKind(build_smp, lambda _options: STRIDE),
+}
+_GIVEN = ("in_channels", "classes")
+
+
+class SigmoidLogits(nn.Module):
+    """Give a network of one output two logits, so that their softmax is its sigmoid."""
+
+    def __init__(self, network: nn.Module) -> None:
+        """Take a network of one output: the logit of class 1."""
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits (N, 2, H, W)."""
+        half: Tensor = self.network(image) * 0.5
+        return torch.cat([-half, half], dim=1)
+
+
+def build_network(settings: NetworkSettings, *, in_channels: int, classes: int) -> nn.Module:
+    """Return an untrained network that gives logits (N, K, H, W), in channels-last memory.
+
+    Raises:
+        ConfigError: an option cannot be used, or a sigmoid is to tell more than two classes.
+    """
+    sigmoid = settings.activation == "sigmoid"
+    if sigmoid and classes != 2:
+        raise ConfigError(
+            f"recipe key network.activation is sigmoid, but there are {classes} classes; join "
+            "them to two with data.taxonomy, or take softmax"
+        )
+    kind = NETWORKS[settings.kind]
+    network = kind.build(
+        in_channels=in_channels, classes=1 if sigmoid else classes, **settings.options
+    )
+    whole = SigmoidLogits(network) if sigmoid else network
+    return whole.to(memory_format=torch.channels_last)
+
+
+def check_network(settings: NetworkSettings, *, height_px: int, width_px: int) -> None:
+    """Check kind, options and input size.
+
+    Raises:
+        ConfigError: one cannot be used.
+    """
+    if settings.kind not in NETWORKS:
+        raise ConfigError(
+            f"recipe key network.kind is {settings.kind!r}, expected one of {list(NETWORKS)}"
+        )
+    kind = NETWORKS[settings.kind]
+    hints = typing.get_type_hints(kind.build)
+    names = [name for name in inspect.signature(kind.build).parameters if name not in _GIVEN]
+    unknown, missing = set(settings.options) - set(names), set(names) - set(settings.options)
+    if unknown or missing:
+        wrong, what = (unknown, "unknown") if unknown else (missing, "missing")
+        raise ConfigError(
+            f"recipe key network.options.{min(wrong)} is {what}; {settings.kind} takes {names}"
+        )
+    for name in names:
+        checked(hints[name], settings.options[name], f"network.options.{name}")
+    multiple = kind.multiple(settings.options)
+    if height_px % multiple or width_px % multiple:
+        raise ConfigError(
+            f"recipe keys data.height_px and width_px are {height_px} and {width_px}, but this "
+            f"network needs multiples of {multiple}"
+        )
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Return how many numbers are learned."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def is_encoder(name: str) -> bool:
+    """Tell whether a parameter belongs to an encoder with a learning rate of its own."""
+    return name.removeprefix("network.").startswith("encoder.")

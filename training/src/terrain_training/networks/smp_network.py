@@ -1,0 +1,91 @@
+"""Networks of segmentation-models-pytorch."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any, cast
+
+import segmentation_models_pytorch as smp
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from terrain_seg_ros.core.errors import ConfigError
+
+ARCHITECTURES = ("Unet", "UnetPlusPlus", "FPN", "Linknet", "DeepLabV3Plus", "PAN")
+STRIDE = 32
+
+
+def build_smp(
+    *,
+    in_channels: int,
+    classes: int,
+    architecture: str,
+    encoder: str,
+    encoder_weights: str | None,
+    dropout: float,
+    arguments: dict[str, Any],
+) -> nn.Module:
+    """Return a network of the library.
+
+    Its decoders start from He's uniform initialisation, its encoders from the library's own: it
+    offers no choice.
+
+    Args:
+        in_channels: of the image.
+        classes: outputs.
+        architecture: one of `ARCHITECTURES`.
+        encoder: one of the library's names, such as `resnet18` or `tu-mobilenetv3_large_100`.
+        encoder_weights: nothing (from scratch), a name that the library downloads, such as
+            `imagenet`, or the path of a .safetensors file of the encoder.
+        dropout: of whole channels, before the classification.
+        arguments: further ones of the library, such as `decoder_channels`.
+
+    Raises:
+        ConfigError: the library does not know one of them, or weights cannot be fetched or fit.
+    """
+    if architecture not in ARCHITECTURES:
+        raise ConfigError(
+            f"recipe key network.options.architecture is {architecture!r}, expected one of "
+            f"{list(ARCHITECTURES)}"
+        )
+    if not 0.0 <= dropout < 1.0:
+        raise ConfigError(f"recipe key network.options.dropout is {dropout}, expected 0 to below 1")
+    file = encoder_weights is not None and encoder_weights.endswith(".safetensors")
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            network: nn.Module = getattr(smp, architecture)(
+                encoder,
+                encoder_weights=None if file else encoder_weights,
+                in_channels=in_channels,
+                classes=classes,
+                **arguments,
+            )
+    except (KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+        raise ConfigError(
+            f"segmentation-models-pytorch cannot build {architecture} with encoder {encoder!r}, "
+            f"weights {encoder_weights!r} and {arguments}: {_first_line(error)}; correct "
+            "network.options (weights need a network to be fetched; null starts from scratch)"
+        ) from error
+    if file:
+        _load_encoder(network, Path(str(encoder_weights)))
+    if dropout > 0:
+        head = cast(nn.Sequential, network.segmentation_head)
+        network.segmentation_head = nn.Sequential(nn.Dropout2d(dropout), *head)
+    return network
+
+
+def _load_encoder(network: nn.Module, path: Path) -> None:
+    try:
+        cast(nn.Module, network.encoder).load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ConfigError(
+            f"encoder weights {path} cannot be used: {_first_line(error)}; give a .safetensors "
+            "file of this encoder"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300] if str(error).strip() else repr(error)

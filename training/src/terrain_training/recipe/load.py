@@ -1,0 +1,142 @@
+"""Read a recipe: the base, what it extends, its own differences, and overrides."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.data.removal_list import read_removal_list
+from terrain_training.recipe.checks import check_recipe
+from terrain_training.recipe.settings import Recipe
+from terrain_training.recipe.typed import build
+
+FILE_LIMIT_BYTES = 256 * 1024
+MAX_EXTENDS = 5
+_REPLACED = {"losses", "options", "taxonomy"}
+"""Mappings that a recipe gives whole, because their keys belong together."""
+
+
+def load_recipe(path: Path, *, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        path: a YAML file of differences, or the snapshot in a run's folder.
+        overrides: `training.epochs=2` and the like; the value is YAML.
+
+    Raises:
+        ConfigError: a file is missing or no mapping, or a key is unknown, missing, of the wrong
+            type or out of range.
+    """
+    values = _base()
+    for part in _chain(path):
+        values = _merged(values, part, path=str(path))
+    for text in overrides:
+        values = _merged(values, _override(text), path="--set")
+    recipe = build(Recipe, values, key="")
+    check_recipe(recipe)
+    return recipe
+
+
+def recipe_from(content: object, *, source: str) -> Recipe:
+    """Return a recipe that was kept whole, such as in the card of a model.
+
+    Raises:
+        ConfigError: it is of another version of this software, or damaged.
+    """
+    try:
+        recipe = build(Recipe, content, key="")
+    except ConfigError as error:
+        raise ConfigError(f"{source} keeps no recipe that can be used ({error})") from error
+    check_recipe(recipe)
+    return recipe
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write every setting; `load_recipe` reads it back alone."""
+    text = yaml.safe_dump(dataclasses.asdict(recipe), sort_keys=False, allow_unicode=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _base() -> dict[str, Any]:
+    text = resources.files("terrain_training.recipe").joinpath("base.yaml").read_text("utf-8")
+    values: dict[str, Any] = yaml.safe_load(text)
+    return values
+
+
+def _chain(path: Path) -> list[dict[str, Any]]:
+    """Return what is merged, the farthest ancestor first."""
+    parts: list[dict[str, Any]] = []
+    current: Path | None = path
+    while current is not None:
+        if len(parts) == MAX_EXTENDS:
+            raise ConfigError(f"recipe {path} extends more than {MAX_EXTENDS} others; shorten it")
+        values = _read(current)
+        parent = values.pop("extends", None)
+        if parent is not None and not isinstance(parent, str):
+            raise ConfigError(f"recipe {current}: extends is {parent!r}, expected a file name")
+        parts.insert(0, _inlined(values, current.parent))
+        current = None if parent is None else current.parent / parent
+    return parts
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ConfigError(f"recipe {path} does not exist; see training/configs for examples")
+    if path.stat().st_size > FILE_LIMIT_BYTES:
+        raise ConfigError(f"recipe {path} is larger than {FILE_LIMIT_BYTES} bytes")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"recipe {path} is no YAML: {reason}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"recipe {path} is not a mapping of settings")
+    return values
+
+
+def _inlined(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the values with what they point at in its place, so that a snapshot stands alone."""
+    data = values.get("data")
+    if not isinstance(data, dict):
+        return values
+    data = dict(data)
+    if isinstance(data.get("taxonomy"), str):
+        data["taxonomy"] = _read(folder / data["taxonomy"])
+    options = data.get("options")
+    if isinstance(options, dict) and isinstance(options.get("removed"), str):
+        names = read_removal_list(folder / options["removed"])
+        data["options"] = {**options, "removed": list(names)}
+    return {**values, "data": data}
+
+
+def _merged(base: Mapping[str, Any], new: Mapping[str, Any], *, path: str) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in new.items():
+        old = result.get(key)
+        if isinstance(old, Mapping) and key not in _REPLACED:
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{path}: recipe key {key} is {value!r}, expected settings")
+            result[key] = _merged(old, value, path=path)
+        else:
+            result[key] = value
+    return result
+
+
+def _override(text: str) -> dict[str, Any]:
+    key, separator, value = text.partition("=")
+    names = key.split(".")
+    if not separator or not all(names):
+        raise ConfigError(f"--set {text!r}: expected KEY=VALUE, such as training.epochs=2")
+    try:
+        nested: Any = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {text!r}: the value is no YAML") from error
+    for name in reversed(names):
+        nested = {name: nested}
+    return _inlined(nested, Path())

@@ -1,0 +1,98 @@
+"""Build dataclasses from decoded YAML, naming the key and the remedy where it does not fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from terrain_seg_ros.core.errors import ConfigError
+
+_Built = TypeVar("_Built")
+
+
+def build(kind: type[_Built], values: object, *, key: str) -> _Built:
+    """Return a dataclass, with every field checked against its annotation.
+
+    Args:
+        kind: a dataclass without defaults.
+        values: a mapping with exactly its fields.
+        key: where the mapping stands, for messages; empty at the top.
+
+    Raises:
+        ConfigError: a key is missing, unknown or of another type.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"recipe key {key or 'top'} is {values!r}, expected settings")
+    hints = typing.get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    unknown = sorted(str(name) for name in set(values) - set(names))
+    missing = sorted(set(names) - set(values))
+    prefix = f"{key}." if key else ""
+    if unknown:
+        raise ConfigError(f"recipe key {prefix}{unknown[0]} is unknown; known are {sorted(names)}")
+    if missing:
+        raise ConfigError(f"recipe key {prefix}{missing[0]} is missing; add it")
+    return kind(**{name: checked(hints[name], values[name], f"{prefix}{name}") for name in names})
+
+
+def checked(kind: Any, value: Any, key: str) -> Any:
+    """Return a value of a type: a dataclass, a union, a list, a mapping, a literal or a scalar.
+
+    Raises:
+        ConfigError: it is of another type.
+    """
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return build(kind, value, key=key)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return _one_of(arguments, value, key)
+    if origin is typing.Literal:
+        if value not in arguments:
+            raise ConfigError(f"recipe key {key} is {value!r}, expected one of {list(arguments)}")
+        return value
+    if origin is list:
+        if not isinstance(value, list):
+            raise ConfigError(f"recipe key {key} is {value!r}, expected a list")
+        return [checked(arguments[0], item, f"{key}[{n}]") for n, item in enumerate(value)]
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"recipe key {key} is {value!r}, expected settings")
+        return {str(k): checked(arguments[1], item, f"{key}.{k}") for k, item in value.items()}
+    return _scalar(kind, value, key)
+
+
+def _one_of(kinds: tuple[Any, ...], value: Any, key: str) -> Any:
+    for kind in kinds:
+        try:
+            return checked(kind, value, key)
+        except ConfigError:
+            continue
+    names = [_name(kind) for kind in kinds]
+    raise ConfigError(f"recipe key {key} is {value!r}, expected one of {', '.join(names)}")
+
+
+def _scalar(kind: Any, value: Any, key: str) -> Any:
+    if kind is Any:
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        hint = ""
+        if kind is float and isinstance(value, str):
+            hint = "; YAML reads 1e-3 as text, write 1.0e-3"
+        raise ConfigError(f"recipe key {key} is {value!r}, expected {_name(kind)}{hint}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"recipe key {key} is {value!r}, expected a finite number")
+    return value
+
+
+def _name(kind: Any) -> str:
+    if kind is types.NoneType:
+        return "nothing"
+    if typing.get_origin(kind) is not None:
+        return str(kind).replace("typing.", "")
+    return getattr(kind, "__name__", str(kind))
