@@ -1,0 +1,1 @@
+"""What `terrain-train evaluate` reports, computed from arrays: numpy, OpenCV and matplotlib."""

@@ -1,0 +1,289 @@
+"""Count predictions against truth, image by image, and draw the figures from the counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrain_seg_ros.core.errors import ModelError
+from terrain_seg_ros.core.segmentation_metrics import IGNORE, ConfusionMatrix, SegmentationScores
+from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.types import F64, U8
+from terrain_training.evaluation import ood
+from terrain_training.evaluation.bootstrap import (
+    ImageCounts,
+    accuracy_of,
+    bootstrap,
+    mean_iou_of,
+)
+from terrain_training.evaluation.boundary import boundary_f1
+from terrain_training.evaluation.figures import (
+    AlarmCurve,
+    EvaluationFigures,
+    HazardRecall,
+    ImageFigures,
+    OutOfDistribution,
+    PerClass,
+)
+from terrain_training.evaluation.hazard import (
+    LEVELS,
+    HazardCounts,
+    HazardRule,
+    add_hazards,
+    alarm_rates,
+    best_level,
+    count_hazards,
+)
+from terrain_training.evaluation.reliability import ReliabilityCounts
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Hold what a network says of one image, at the size of its truth.
+
+    `mask` is (H, W) class ids, 255 where nothing is predicted; `probabilities` (K, H, W),
+    probability x 255.
+    """
+
+    mask: U8
+    probabilities: U8
+
+    def __post_init__(self) -> None:
+        """Check shapes and dtypes."""
+        mask, probabilities = self.mask, self.probabilities
+        if mask.ndim != 2 or mask.dtype != np.uint8 or not mask.size:
+            raise ModelError(
+                f"predicted mask has shape {mask.shape} and dtype {mask.dtype}, "
+                "expected (H, W) of uint8, not empty"
+            )
+        fits = probabilities.ndim == 3 and probabilities.shape[1:] == mask.shape
+        if not fits or probabilities.dtype != np.uint8:
+            raise ModelError(
+                f"probabilities have shape {probabilities.shape} and dtype "
+                f"{probabilities.dtype}, expected (K, {mask.shape[0]}, {mask.shape[1]}) of "
+                "uint8 as the mask; resize both to the truth"
+            )
+
+
+class EvaluationCounts:
+    """Gather counts of any number of images; of each one, only small arrays are kept."""
+
+    def __init__(self, taxonomy: Taxonomy, *, hazard_threshold: float = 0.5) -> None:
+        """Start empty.
+
+        Args:
+            taxonomy: the classes, with the hazards that the vehicle uses.
+            hazard_threshold: from which hazard on ground is hazardous, as the vehicle's
+                `cost.hazard_threshold`.
+
+        Raises:
+            ConfigError: the threshold is out of range.
+        """
+        self._taxonomy = taxonomy
+        self._rule = HazardRule.of(taxonomy, hazard_threshold)
+        self._pooled = ConfusionMatrix(taxonomy.names)
+        self._reliability = ReliabilityCounts()
+        self._confusions: list[NDArray[np.int32]] = []
+        self._hazards: list[HazardCounts] = []
+        self._boundaries: list[F64] = []
+        self._ood_scores: list[float] = []
+
+    def ood_scores(self) -> F64:
+        """Return the out-of-distribution score of each image, in the order of adding."""
+        return np.array(self._ood_scores, dtype=np.float64)
+
+    def add(self, name: str, truth: U8, prediction: Prediction) -> ImageFigures:
+        """Count one image.
+
+        Args:
+            name: for messages and the report.
+            truth: (H, W) class ids, 255 where nothing counts.
+            prediction: of the same size.
+
+        Raises:
+            ModelError: truth, prediction and classes do not fit each other; nothing is counted.
+        """
+        self._check(name, truth, prediction)
+        mask, probabilities = prediction.mask, prediction.probabilities
+        score = ood.ood_score(probabilities)
+        confusion = _confusion(truth, mask, len(self._taxonomy))
+        hazards = count_hazards(truth, mask, probabilities=probabilities, rule=self._rule)
+        self._pooled.add(truth, mask)
+        self._reliability.add(truth, mask, probabilities.max(axis=0))
+        self._confusions.append(confusion)
+        self._hazards.append(hazards)
+        self._boundaries.append(boundary_f1(truth, mask, classes=len(self._taxonomy)))
+        self._ood_scores.append(score)
+        return ImageFigures(
+            name=name,
+            labelled_px=hazards.labelled,
+            mean_iou=_known(mean_iou_of(confusion)),
+            pixel_accuracy=_known(accuracy_of(confusion)),
+            hazardous_px=hazards.hazardous,
+            called_safe_px=hazards.called_safe,
+            false_safe_px=hazards.false_safe,
+            ood_score=score,
+        )
+
+    def figures(
+        self,
+        *,
+        seed: int,
+        resamples: int = 1000,
+        false_alarm_rate: float = 0.05,
+        outside: Sequence[float] | F64 | None = None,
+    ) -> EvaluationFigures:
+        """Return the figures of everything added so far.
+
+        Args:
+            seed: of the bootstrap.
+            resamples: of the bootstrap.
+            false_alarm_rate: share of safe pixels that may be alarmed, for the hazard recall.
+            outside: out-of-distribution scores of images unlike these, if there are any.
+
+        Raises:
+            ModelError: nothing labelled was added, or the rate is out of range.
+            ConfigError: there are no resamples.
+        """
+        scores = self._pooled.scores()
+        hazard = add_hazards(self._hazards)
+        boundaries, mean_boundary = self._boundary_figures(scores)
+        return EvaluationFigures(
+            images=scores.images,
+            labelled_px=hazard.labelled,
+            unpredicted_px=hazard.labelled - int(hazard.levels.sum()),
+            hazard_threshold=self._rule.threshold,
+            hazardous_classes=self._hazardous_names(),
+            false_safe_rate=_false_safe_rate(hazard, self._rule),
+            false_safe_px=hazard.false_safe,
+            called_safe_px=hazard.called_safe,
+            missed_hazard_share=_ratio(hazard.false_safe, hazard.hazardous),
+            hazard_recall=_hazard_recall(hazard, false_alarm_rate),
+            hazard_dice=_ratio(2 * hazard.hits, hazard.alarms + hazard.hazardous),
+            hazard_iou=_ratio(hazard.hits, hazard.alarms + hazard.hazardous - hazard.hits),
+            alarm_curve=_alarm_curve(hazard),
+            mean_iou=scores.mean_iou,
+            pixel_accuracy=scores.pixel_accuracy,
+            iou=scores.iou,
+            precision=scores.precision,
+            recall=scores.recall,
+            dice={name: _dice(iou) for name, iou in scores.iou.items()},
+            confusion=tuple(tuple(row) for row in scores.confusion),
+            boundary_f1=boundaries,
+            mean_boundary_f1=mean_boundary,
+            expected_calibration_error=self._reliability.expected_error(),
+            reliability=self._reliability.bins(),
+            out_of_distribution=self._ood_figures(outside),
+            intervals=bootstrap(
+                self._image_counts(),
+                self._taxonomy.names,
+                seed=seed,
+                resamples=resamples,
+                false_alarm_rate=false_alarm_rate,
+            ),
+            resamples=resamples,
+            seed=seed,
+        )
+
+    def _check(self, name: str, truth: U8, prediction: Prediction) -> None:
+        classes = len(self._taxonomy)
+        if truth.shape != prediction.mask.shape or truth.dtype != np.uint8:
+            raise ModelError(
+                f"{name}: truth has shape {truth.shape} and dtype {truth.dtype}, expected "
+                f"{prediction.mask.shape} of uint8 as the prediction; resize the prediction"
+            )
+        if len(prediction.probabilities) != classes:
+            raise ModelError(
+                f"{name}: prediction has {len(prediction.probabilities)} classes, expected "
+                f"{classes}: {list(self._taxonomy.names)}; evaluate with the model's own classes"
+            )
+        for what, ids in (("truth", truth), ("predicted mask", prediction.mask)):
+            wrong = ids[(ids >= classes) & (ids != IGNORE)]
+            if wrong.size:
+                raise ModelError(
+                    f"{name}: {what} holds class id {int(wrong.max())}, but there are only "
+                    f"{classes} classes; map the values by name"
+                )
+
+    def _image_counts(self) -> ImageCounts:
+        any_hazard = bool(self._rule.hazardous_classes().any())
+        safe = [(item.called_safe * any_hazard, item.false_safe) for item in self._hazards]
+        return ImageCounts(
+            confusions=np.stack(self._confusions),
+            levels=np.stack([item.levels for item in self._hazards]),
+            safe=np.array(safe, dtype=np.int32),
+        )
+
+    def _hazardous_names(self) -> tuple[str, ...]:
+        flags = self._rule.hazardous_classes()
+        return tuple(name for name, flag in zip(self._taxonomy.names, flags) if flag)
+
+    def _boundary_figures(self, scores: SegmentationScores) -> tuple[PerClass, float | None]:
+        """Return the mean over images per class, and the mean over the classes in the truth."""
+        table = np.stack(self._boundaries)
+        known = ~np.isnan(table)
+        sums = np.where(known, table, 0.0).sum(axis=0)
+        means = [_ratio(*pair) for pair in zip(sums.tolist(), known.sum(axis=0).tolist())]
+        in_truth = [recall is not None for recall in scores.recall.values()]
+        present = [mean for mean, there in zip(means, in_truth) if there and mean is not None]
+        return (
+            dict(zip(self._taxonomy.names, means)),
+            float(np.mean(present)) if present else None,
+        )
+
+    def _ood_figures(self, outside: Sequence[float] | F64 | None) -> OutOfDistribution:
+        inside = self.ood_scores()
+        values = np.percentile(inside, ood.PERCENTILES).tolist()
+        return OutOfDistribution(
+            score=ood.SCORE,
+            mean=float(inside.mean()),
+            percentiles=dict(zip(map(str, ood.PERCENTILES), values)),
+            auroc=None if outside is None else ood.ood_auroc(inside, outside),
+            outside_images=0 if outside is None else len(outside),
+        )
+
+
+def _confusion(truth: U8, mask: U8, classes: int) -> NDArray[np.int32]:
+    """Return pixels (K, K + 1) by truth and prediction; the last column is no prediction."""
+    counted = truth != IGNORE
+    predicted = np.minimum(mask[counted], classes).astype(np.int64)
+    flat = truth[counted] * np.int64(classes + 1) + predicted
+    counts = np.bincount(flat, minlength=classes * (classes + 1))
+    return counts.reshape(classes, classes + 1).astype(np.int32)
+
+
+def _false_safe_rate(hazard: HazardCounts, rule: HazardRule) -> float | None:
+    if not rule.hazardous_classes().any():
+        return None
+    return _ratio(hazard.false_safe, hazard.called_safe)
+
+
+def _hazard_recall(hazard: HazardCounts, wanted: float) -> HazardRecall:
+    false_alarms, recalls = alarm_rates(hazard.levels)
+    if np.isnan(false_alarms[0]) or np.isnan(recalls[0]):
+        return HazardRecall(None, None, None, wanted)
+    level = int(best_level(false_alarms, wanted))
+    threshold = level / (LEVELS - 1) if level < LEVELS else None
+    return HazardRecall(float(recalls[level]), threshold, float(false_alarms[level]), wanted)
+
+
+def _alarm_curve(hazard: HazardCounts) -> AlarmCurve:
+    false_alarms, recalls = alarm_rates(hazard.levels)
+    if np.isnan(false_alarms[0]) or np.isnan(recalls[0]):
+        return AlarmCurve((), ())
+    return AlarmCurve(tuple(false_alarms.tolist()), tuple(recalls.tolist()))
+
+
+def _dice(iou: float | None) -> float | None:
+    return None if iou is None else 2.0 * iou / (1.0 + iou)
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole > 0 else None
+
+
+def _known(value: F64) -> float | None:
+    return None if np.isnan(value) else float(value)

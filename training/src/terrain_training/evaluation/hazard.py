@@ -1,0 +1,168 @@
+"""Hazard as the vehicle decides it, against the truth: false alarms and false safety."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrain_seg_ros.core.errors import ConfigError, ModelError
+from terrain_seg_ros.core.ground_to_grid import HAZARD_ROUNDING
+from terrain_seg_ros.core.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.types import F32, F64, U8
+
+LEVELS = 256
+
+Flags = NDArray[np.bool_]
+Counts = NDArray[np.int32] | NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class HazardRule:
+    """Hold what counts as hazardous: a class in the truth, a score in the prediction."""
+
+    hazards: F32
+    threshold: float
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        if not 0.0 < self.threshold <= 1.0:
+            raise ConfigError(
+                f"hazard_threshold is {self.threshold}, expected more than 0, at most 1"
+            )
+
+    @classmethod
+    def of(cls, taxonomy: Taxonomy, threshold: float) -> HazardRule:
+        """Return the rule for a model's classes.
+
+        Raises:
+            ConfigError: the threshold is out of range.
+        """
+        return cls(taxonomy.hazards(), threshold)
+
+    def hazardous_classes(self) -> Flags:
+        """Return which classes (K,) are hazardous by their own."""
+        return self.hazards.astype(np.float64) >= self.threshold - HAZARD_ROUNDING / 255.0
+
+    def scores(self, probabilities: U8) -> F32:
+        """Return the sum of P(class) x hazard(class), 0 to 255, of (K, H, W) bytes."""
+        score: F32 = np.zeros(probabilities.shape[1:], dtype=np.float32)
+        for values, hazard in zip(probabilities, self.hazards):
+            score += values * hazard
+        return score
+
+    def alarms(self, scores: F32) -> Flags:
+        """Return which scores reach the threshold, as the vehicle's grid decides it."""
+        return np.asarray(scores >= 255.0 * self.threshold - HAZARD_ROUNDING)
+
+    def truly_hazardous(self, truth: U8) -> Flags:
+        """Return which labelled pixels are of a hazardous class."""
+        table = np.zeros(256, dtype=bool)
+        table[: len(self.hazards)] = self.hazardous_classes()
+        return table[truth]
+
+    def false_safe(self, truth: U8, mask: U8, probabilities: U8) -> Flags:
+        """Return which pixels (H, W) are called safe and are hazardous in truth.
+
+        Pixels that the prediction leaves unlabelled are not called safe: nobody drives there.
+        """
+        seen = mask < len(self.hazards)
+        return self.truly_hazardous(truth) & seen & ~self.alarms(self.scores(probabilities))
+
+
+@dataclass(frozen=True)
+class HazardCounts:
+    """Hold labelled pixels: `levels` (2, 256) by truth (safe, hazardous) and score in bytes.
+
+    Pixels without a prediction are in `labelled` and `hazardous` alone: they raise no alarm and
+    are not called safe.
+    """
+
+    levels: Counts
+    labelled: int
+    hazardous: int
+    called_safe: int
+    false_safe: int
+    alarms: int
+
+    @property
+    def hits(self) -> int:
+        """Return the hazardous pixels that raise an alarm."""
+        return int(self.levels[1].sum()) - self.false_safe
+
+
+def count_hazards(truth: U8, mask: U8, *, probabilities: U8, rule: HazardRule) -> HazardCounts:
+    """Return the counts of one image.
+
+    Args:
+        truth: (H, W) class ids, 255 where nothing counts.
+        mask: (H, W) predicted class ids.
+        probabilities: (K, H, W) bytes.
+        rule: what is hazardous.
+    """
+    labelled = truth != IGNORE
+    hazardous = rule.truly_hazardous(truth)
+    judged = labelled & (mask < len(rule.hazards))
+    scores = rule.scores(probabilities)[judged]
+    danger, alarm = hazardous[judged], rule.alarms(scores)
+    level = np.clip(scores + HAZARD_ROUNDING, 0, LEVELS - 1).astype(np.int64)
+    levels = np.bincount(danger * LEVELS + level, minlength=2 * LEVELS)
+    return HazardCounts(
+        levels=levels.reshape(2, LEVELS).astype(np.int32),
+        labelled=int(labelled.sum()),
+        hazardous=int(hazardous.sum()),
+        called_safe=int((~alarm).sum()),
+        false_safe=int((danger & ~alarm).sum()),
+        alarms=int(alarm.sum()),
+    )
+
+
+def add_hazards(counts: list[HazardCounts]) -> HazardCounts:
+    """Return the sum over images, at least one."""
+    return HazardCounts(
+        levels=np.sum([item.levels for item in counts], axis=0, dtype=np.int64),
+        labelled=sum(item.labelled for item in counts),
+        hazardous=sum(item.hazardous for item in counts),
+        called_safe=sum(item.called_safe for item in counts),
+        false_safe=sum(item.false_safe for item in counts),
+        alarms=sum(item.alarms for item in counts),
+    )
+
+
+def alarm_rates(levels: Counts | F64) -> tuple[F64, F64]:
+    """Return false-alarm rate and recall if an alarm is a score of 0, 1, ... 255, or never.
+
+    Args:
+        levels: (..., 2, 256) pixels by truth and score.
+
+    Returns:
+        Both (..., 257); NaN where there is no safe, or no hazardous pixel.
+    """
+    from_top = np.cumsum(levels[..., ::-1], axis=-1, dtype=np.float64)[..., ::-1]
+    never = np.zeros((*from_top.shape[:-1], 1))
+    alarms = np.concatenate([from_top, never], axis=-1)
+    whole = alarms[..., :1]
+    rates = np.full(alarms.shape, np.nan)
+    np.divide(alarms, whole, out=rates, where=whole > 0)
+    return rates[..., 0, :], rates[..., 1, :]
+
+
+def best_level(false_alarms: F64, rate: float) -> NDArray[np.int64]:
+    """Return the lowest level (...) whose false-alarm rate is at most `rate`; 256 is never.
+
+    Raises:
+        ModelError: the rate is no rate.
+    """
+    if not 0.0 <= rate < 1.0:
+        raise ModelError(f"false_alarm_rate is {rate}, expected 0 or more, less than 1")
+    return np.argmax(false_alarms <= rate, axis=-1)
+
+
+def recall_at(levels: Counts | F64, rate: float) -> F64:
+    """Return the hazard recall (...) at the lowest level within a false-alarm rate, or NaN."""
+    false_alarms, recall = alarm_rates(levels)
+    best = best_level(false_alarms, rate)[..., None]
+    chosen = np.take_along_axis(recall, best, axis=-1)[..., 0]
+    return np.asarray(np.where(np.isnan(false_alarms[..., 0]), np.nan, chosen))
