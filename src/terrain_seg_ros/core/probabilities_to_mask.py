@@ -37,12 +37,19 @@ def probabilities_to_mask(
         probabilities_khw=output.probabilities[index],
         tensor_mask=mask,
         tensor_confidence=confidence,
-        mask=_to_image(mask, geometry, outside=UNLABELLED),
-        confidence=_to_image(confidence, geometry, outside=0),
+        mask=tensor_to_image(mask, geometry, outside=UNLABELLED),
+        confidence=tensor_to_image(confidence, geometry, outside=0),
     )
 
 
-def _to_image(values: U8, geometry: TensorGeometry, *, outside: int) -> U8:
+def tensor_to_image(values: U8, geometry: TensorGeometry, *, outside: int) -> U8:
+    """Return values (h, w) of the tensor at image size (H, W), by the nearest tensor pixel.
+
+    Args:
+        values: of every tensor pixel.
+        geometry: of the image that was given to the network.
+        outside: what image pixels get that the network did not see.
+    """
     view = geometry.image_view()
     seen = geometry.tensor_view().cut(values)
     enlarged = np.asarray(

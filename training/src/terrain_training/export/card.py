@@ -4,81 +4,125 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.model_card import ModelCard
-from terrain_training.datasets import ai4mars
-from terrain_training.datasets.rover_clock import ClockSplit, smallest_gap_s
-from terrain_training.onnx_graph import OPSET
-from terrain_training.parity import ModelScores
-from terrain_training.recipe import Recipe
+from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_training.data.rover_clock import ClockSplit, smallest_gap_s
+from terrain_training.evaluation.ood import PERCENTILES, SCORE
+from terrain_training.export.onnx_graph import OPSET
+from terrain_training.export.parity import ModelScores
+from terrain_training.learning.loaders import OpenData
+from terrain_training.recipe.settings import Recipe
 
 
 def unscored_card(
-    recipe: Recipe, model: Path, *, split: ClockSplit, temperature: float
+    recipe: Recipe, model: Path, *, taxonomy: Taxonomy, opened: OpenData, temperature: float
 ) -> ModelCard:
     """Return the card of an ONNX file, without metrics."""
     return ModelCard(
         name=recipe.name,
         version=recipe.version,
         sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
-        height_px=recipe.input_size_px,
-        width_px=recipe.input_size_px,
-        channels="grey",
-        resize="stretch",
-        taxonomy=ai4mars.TAXONOMY,
+        height_px=recipe.data.height_px,
+        width_px=recipe.data.width_px,
+        channels=recipe.data.channels,
+        resize=recipe.data.resize,
+        taxonomy=taxonomy,
         temperature=round(temperature, 4),
         opset=OPSET,
         metrics={},
-        training=_training(recipe, split),
-        limits=ai4mars.LIMITS,
+        training=_training(recipe, opened),
+        limits=tuple(recipe.limits),
     )
 
 
-def card_metrics(scored: ModelScores, *, rounding_changed: float) -> dict[str, Any]:
+def card_metrics(
+    scored: ModelScores,
+    recipe: Recipe,
+    *,
+    training_ood: Sequence[float],
+    rounding_changed: float | None,
+) -> dict[str, Any]:
     """Return the `metrics` of a card.
 
     Args:
         scored: on the validation split.
-        rounding_changed: share of the clear pixels that rounding to bfloat16 changed.
+        recipe: of the run.
+        training_ood: out-of-distribution scores of training images.
+        rounding_changed: share of the clear pixels that rounding to bfloat16 changed; None
+            where the weights were not rounded.
     """
-    scores = scored.scores
-    return {
-        "data": f"{ai4mars.DATA}, rover-clock validation split, float32",
-        "images": scores.images,
-        "mean_iou": round(scores.mean_iou, 4),
-        "pixel_accuracy": round(scores.pixel_accuracy, 4),
-        "iou": _rounded(scores.iou),
-        "precision": _rounded(scores.precision),
-        "recall": _rounded(scores.recall),
-        "expected_calibration_error": round(scored.calibration_error, 4),
+    figures = scored.figures.to_json()
+    result = {
+        "data": f"{recipe.data.source}, validation split, float32",
+        "images": scored.figures.images,
+        **_rounded({name: figures[name] for name in _FIGURES}),
+        "intervals": _rounded(figures["intervals"]),
         "calibration": "temperature fitted on a sample of the pixels of the same images",
         "selection": "the epoch of the best mean IoU on the same images",
-        "rounding": (
-            "weights and biases are bfloat16 numbers, so that every precision computes with the "
-            f"same ones; {rounding_changed:.2%} of the pixels with a clear margin changed class"
-        ),
+        "out_of_distribution": {
+            "score": SCORE,
+            "images": len(training_ood),
+            "training_percentiles": _rounded(
+                dict(zip(map(str, PERCENTILES), np.percentile(training_ood, PERCENTILES).tolist()))
+            ),
+        },
         "parity": list(scored.parity),
     }
+    if rounding_changed is not None:
+        result["rounding"] = (
+            "weights and biases are bfloat16 numbers, so that every precision computes with the "
+            f"same ones; {rounding_changed:.2%} of the pixels with a clear margin changed class"
+        )
+    return result
 
 
-def _training(recipe: Recipe, split: ClockSplit) -> dict[str, Any]:
+_FIGURES = (
+    "mean_iou",
+    "pixel_accuracy",
+    "iou",
+    "precision",
+    "recall",
+    "dice",
+    "boundary_f1",
+    "expected_calibration_error",
+    "hazard_threshold",
+    "false_safe_rate",
+    "missed_hazard_share",
+    "hazard_recall",
+)
+
+
+def split_text(opened: OpenData) -> str:
+    """Say how training and validation were parted, with the clock distance where names tell it."""
+    counts = f"{len(opened.train)} training and {len(opened.validation)} validation images"
+    try:
+        gap_s = smallest_gap_s(ClockSplit(opened.train, opened.validation))
+    except ConfigError:  # the names carry no clock
+        return f"{counts}, as the source parts them"
+    return f"by rover clock: {counts}, none of the latter closer than {gap_s} s to the former"
+
+
+def _training(recipe: Recipe, opened: OpenData) -> dict[str, Any]:
     return {
-        "data": ai4mars.DATA,
-        "license": ai4mars.DATA_LICENSE,
-        "credits": [ai4mars.CREDIT, recipe.encoder_credit],
-        "images": len(split.train),
-        "split": (
-            f"by rover clock: {len(split.train)} training and {len(split.validation)} validation "
-            f"images, none of the latter closer than {smallest_gap_s(split)} s to the former"
-        ),
-        "epochs": recipe.epochs,
-        "seed": recipe.seed,
+        "credits": list(recipe.credits),
+        "images": len(opened.train),
+        "split": split_text(opened),
+        "epochs": recipe.training.epochs,
+        "seed": recipe.training.seed,
         "recipe": dataclasses.asdict(recipe),
     }
 
 
-def _rounded(values: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {name: None if value is None else round(value, 4) for name, value in values.items()}
+def _rounded(values: Any) -> Any:
+    if isinstance(values, Mapping):
+        return {name: _rounded(value) for name, value in values.items()}
+    if isinstance(values, (list, tuple)):
+        return [_rounded(value) for value in values]
+    return round(values, 4) if isinstance(values, float) else values

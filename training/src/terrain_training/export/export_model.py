@@ -1,4 +1,4 @@
-"""From a checkpoint to a shipped model: ONNX file, card, golden image and README."""
+"""From a run to a model that flies: ONNX file, card, golden image and README."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -25,157 +24,219 @@ from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOpt
 from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.model_store import CARD_FILE, GOLDEN_FILE, ONNX_FILE, load_model
 from terrain_seg_ros.inference.registry import create_backend
-from terrain_training.calibration import fit_temperature
-from terrain_training.card import card_metrics, unscored_card
-from terrain_training.checkpoint import load_network
-from terrain_training.datasets import ai4mars
-from terrain_training.datasets.rover_clock import ClockSplit
-from terrain_training.folding import MIDDLE, fold_network, round_to_bfloat16
-from terrain_training.model_readme import model_readme
-from terrain_training.onnx_graph import DeployedNetwork, write_onnx
-from terrain_training.parity import (
+from terrain_training.data.dataset import LabelledImages
+from terrain_training.evaluation.ood import ood_score
+from terrain_training.export.calibration import fit_temperature
+from terrain_training.export.card import card_metrics, unscored_card
+from terrain_training.export.folding import fold_network, round_to_bfloat16
+from terrain_training.export.model_readme import model_readme
+from terrain_training.export.onnx_graph import DeployedNetwork, write_onnx
+from terrain_training.export.parity import (
     ModelScores,
     Run,
     batches,
+    check_batch,
     check_float32,
     check_rounding,
     score_model,
+    stacked,
 )
-from terrain_training.recipe import Recipe
-from terrain_training.runtimes import (
+from terrain_training.export.runtimes import (
     TorchFloat32,
     openvino_backends,
     reference_backend,
     unscored_model,
 )
+from terrain_training.learning.checkpoint import load_network
+from terrain_training.learning.loaders import OpenData, open_data
+from terrain_training.learning.run_folder import RunFolder
+from terrain_training.learning.weights_hdf5 import write_hdf5
+from terrain_training.recipe.settings import Recipe
 
 log = logging.getLogger(__name__)
 
 PARITY_IMAGES = 16
 TYPICAL_IMAGES = 32
+OOD_IMAGES = 256
+BATCH = 8
+HDF5_FILE = "weights.h5"
 _PIXELS_PER_IMAGE = 500
 
-Pairs = list[tuple[U8, U8]]
-_Item = TypeVar("_Item")
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """Hold what is exported: a run's folder, its data, and where to.
+
+    `hdf5` writes the trained weights beside the model as well.
+    """
+
+    run: Path
+    data: Path
+    out: Path
+    skip_bad: bool = False
+    hdf5: bool = False
 
 
-def export_model(weights: Path, recipe: Recipe, *, data: Path, out: Path) -> ModelCard:
+def export_model(request: ExportRequest) -> ModelCard:
     """Write model.onnx, card.json, golden.npz and README.md into a folder.
 
     Nothing is written unless torch, ONNX Runtime and OpenVINO agree at float32.
 
-    Args:
-        weights: .safetensors of the recipe's network.
-        recipe: the one that the weights were trained with.
-        data: the data set, for temperature, scores and golden image.
-        out: the model's folder; its name is the model's name when shipped.
-
     Raises:
-        ConfigError: weights or data cannot be read.
+        ConfigError: run, weights or data cannot be read.
         ModelError: the runtimes disagree, or rounding the weights changes too much.
     """
-    split = ai4mars.read_split(data, seed=recipe.seed)
-    pairs = ai4mars.read_pairs(data, split.validation, size_px=recipe.input_size_px)
-    if len(pairs) < PARITY_IMAGES:
-        raise ConfigError(f"{len(pairs)} validation images, expected {PARITY_IMAGES} or more")
-    typical = ai4mars.read_pairs(
-        data, _spread(split.train, TYPICAL_IMAGES), size_px=recipe.input_size_px
-    )
-    prepared = _prepare(load_network(weights, recipe), pairs, typical, seed=recipe.seed)
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out) as folder:
-        card = _write_model(prepared, pairs, recipe, split=split, folder=Path(folder))
-        for file in sorted(Path(folder).iterdir()):
-            shutil.move(str(file), str(out / file.name))
+    folder = RunFolder(request.run)
+    recipe, taxonomy = folder.recipe(), folder.taxonomy()
+    network = load_network(folder.weights, recipe, classes=len(taxonomy))
+    opened = open_data(recipe, request.data, skip_bad=request.skip_bad, run=request.run)
+    if opened.source.taxonomy.fingerprint() != taxonomy.fingerprint():
+        raise ConfigError(
+            f"{request.data} has the classes {list(opened.source.taxonomy.names)}, but the run "
+            f"learned {list(taxonomy.names)}; give the data that it was trained with"
+        )
+    export = _Export(recipe, opened)
+    deployed = export.prepare(network)
+    request.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=request.out) as name:
+        draft = Path(name)
+        card = export.write(deployed, draft)
+        if request.hdf5:
+            write_hdf5(network, draft / HDF5_FILE)
+        for file in sorted(draft.iterdir()):
+            shutil.move(str(file), str(request.out / file.name))
     return card
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    deployed: DeployedNetwork
+class _Deployed:
+    network: DeployedNetwork
     temperature: float
-    rounding_changed: float
-    """Share of the clear pixels that rounding to bfloat16 changed."""
+    rounding_changed: float | None
 
 
-def _prepare(network: nn.Module, pairs: Pairs, typical: Pairs, *, seed: int) -> _Prepared:
-    folded = fold_network(network)
-    rounded = round_to_bfloat16(folded, _centred(np.stack([i[..., None] for i, _ in typical])))
-    temperature = fit_temperature(*_sample_logits(rounded, pairs, seed=seed))
-    log.info("temperature %.3f", temperature)
-    deployed = DeployedNetwork(rounded, temperature=temperature)
-    trained = TorchFloat32(DeployedNetwork(folded, temperature=temperature))
-    changed = check_rounding(trained, TorchFloat32(deployed), _parity_images(pairs))
-    return _Prepared(deployed, temperature, changed)
+class _Export:
+    """Keep what every step of one export needs."""
+
+    def __init__(self, recipe: Recipe, opened: OpenData) -> None:
+        self._recipe = recipe
+        self._opened = opened
+        self._images = LabelledImages(opened.source, opened.validation, recipe.data)
+        self._typical = LabelledImages(opened.source, opened.train, recipe.data)
+        self._parity = stacked(self._images, _spread(len(self._images), PARITY_IMAGES))
+
+    def prepare(self, network: nn.Module) -> _Deployed:
+        """Fold, round where the recipe says so, and fit the temperature."""
+        mean, std = self._recipe.data.mean, self._recipe.data.std
+        folded = fold_network(network, _levels(self._parity[:4]), mean=mean, std=std)
+        final = folded
+        if self._recipe.export.round_to_bfloat16:
+            typical = stacked(self._typical, _spread(len(self._typical), TYPICAL_IMAGES))
+            final = round_to_bfloat16(folded, self._centred(_levels(typical)))
+        temperature = fit_temperature(*self._sample_logits(final))
+        log.info("temperature %.3f", temperature)
+        deployed = DeployedNetwork(final, mean=mean, temperature=temperature)
+        changed = None
+        if final is not folded:
+            trained = DeployedNetwork(folded, mean=mean, temperature=temperature)
+            changed = check_rounding(TorchFloat32(trained), TorchFloat32(deployed), self._parity)
+        return _Deployed(deployed, temperature, changed)
+
+    def write(self, deployed: _Deployed, folder: Path) -> ModelCard:
+        """Write every file of the model, checked and scored."""
+        recipe, path = self._recipe, folder / ONNX_FILE
+        write_onnx(deployed.network, path, fitted=recipe.data, batch=recipe.export.batch)
+        card = unscored_card(
+            recipe,
+            path,
+            taxonomy=self._opened.source.taxonomy,
+            opened=self._opened,
+            temperature=deployed.temperature,
+        )
+        model = unscored_model(path, card)
+        scored = self._score(deployed.network, model)
+        reference = reference_backend(model)
+        metrics = card_metrics(
+            scored,
+            recipe,
+            training_ood=self._training_ood(reference),
+            rounding_changed=deployed.rounding_changed,
+        )
+        card = dataclasses.replace(card, metrics=metrics)
+        self._write_golden(reference, folder / GOLDEN_FILE)
+        _write_card(card, folder)
+        _check_golden(folder, card)
+        return card
+
+    def _score(self, deployed: DeployedNetwork, model: LoadedModel) -> ModelScores:
+        reference = reference_backend(model)
+        others = openvino_backends(model)
+        same: dict[str, Run] = {"torch": TorchFloat32(deployed), "openvino": others[0]}
+        check_float32(reference, same, self._parity)
+        free = self._recipe.export.batch == 0
+        if free:
+            for run in (reference, others[0]):
+                check_batch(run, self._parity)
+        log.info("torch, ONNX Runtime and OpenVINO agree; scoring %d images", len(self._images))
+        return score_model(
+            reference,
+            others,
+            batches(self._images, size=BATCH if free else 1),
+            taxonomy=self._opened.source.taxonomy,
+            seed=self._recipe.training.seed,
+        )
+
+    def _training_ood(self, reference: Backend) -> list[float]:
+        places = _spread(len(self._typical), OOD_IMAGES)
+        tensors = (self._typical.pair(place)[0][None] for place in places)
+        return [ood_score(reference(tensor).probabilities[0]) for tensor in tensors]
+
+    def _centred(self, levels: Tensor) -> Tensor:
+        return levels - torch.tensor(self._recipe.data.mean).reshape(1, -1, 1, 1)
+
+    def _sample_logits(self, folded: nn.Module) -> tuple[Tensor, Tensor]:
+        random = np.random.default_rng(self._recipe.training.seed)
+        logits, targets = [], []
+        for tensors, masks in batches(self._images, size=BATCH):
+            with torch.no_grad():
+                output = folded(self._centred(_levels(tensors)))
+            flat = output.permute(0, 2, 3, 1).reshape(-1, output.shape[1])
+            labelled = np.flatnonzero(masks.reshape(-1) != IGNORE)
+            count = min(len(labelled), _PIXELS_PER_IMAGE * len(masks))
+            chosen = torch.from_numpy(random.choice(labelled, count, replace=False))
+            logits.append(flat[chosen])
+            targets.append(torch.from_numpy(masks.reshape(-1).astype(np.int64))[chosen])
+        return torch.cat(logits), torch.cat(targets)
+
+    def _write_golden(self, reference: Backend, path: Path) -> None:
+        """Write the surest of the images with the most labelled classes, and its float32 mask.
+
+        Where the network is sure, no sound runtime changes the mask, so the self-test is sharp.
+        """
+        best: tuple[tuple[int, float], U8, U8] | None = None
+        for place in range(len(self._images)):
+            tensor, truth = self._images.pair(place)
+            output = reference(tensor[None])
+            if len(np.unique(output.mask)) < 2:
+                continue
+            key = (len(np.unique(truth[truth != IGNORE])), float(output.confidence.mean()))
+            if best is None or key > best[0]:
+                best = (key, tensor, output.mask[0].copy())
+        if best is None:
+            raise ModelError(
+                "the network gives one class only on every validation image; train longer before "
+                "exporting"
+            )
+        np.savez_compressed(path, image=best[1], mask=best[2])
 
 
-def _write_model(
-    prepared: _Prepared, pairs: Pairs, recipe: Recipe, *, split: ClockSplit, folder: Path
-) -> ModelCard:
-    path = folder / ONNX_FILE
-    size_px = recipe.input_size_px
-    write_onnx(prepared.deployed, path, height_px=size_px, width_px=size_px, channels=1)
-    card = unscored_card(recipe, path, split=split, temperature=prepared.temperature)
-    model = unscored_model(path, card)
-    scored = _score(prepared.deployed, model, pairs)
-    metrics = card_metrics(scored, rounding_changed=prepared.rounding_changed)
-    card = dataclasses.replace(card, metrics=metrics)
-    _write_golden(reference_backend(model), pairs, folder / GOLDEN_FILE)
-    _write_card(card, folder)
-    _check_golden(folder, card)
-    return card
+def _levels(tensors_nhwc: U8) -> Tensor:
+    return torch.from_numpy(tensors_nhwc).permute(0, 3, 1, 2).float()
 
 
-def _score(deployed: DeployedNetwork, model: LoadedModel, pairs: Pairs) -> ModelScores:
-    reference = reference_backend(model)
-    others = openvino_backends(model)
-    same: dict[str, Run] = {"torch": TorchFloat32(deployed), "openvino": others[0]}
-    check_float32(reference, same, _parity_images(pairs))
-    log.info("torch, ONNX Runtime and OpenVINO agree at float32; scoring %d images", len(pairs))
-    return score_model(reference, others, batches(pairs), taxonomy=model.card.taxonomy)
-
-
-def _parity_images(pairs: Pairs) -> U8:
-    return np.stack([image[..., None] for image, _ in _spread(pairs, PARITY_IMAGES)])
-
-
-def _centred(tensors_nhwc: U8) -> Tensor:
-    return torch.from_numpy(tensors_nhwc).permute(0, 3, 1, 2).float() - MIDDLE
-
-
-def _sample_logits(folded: nn.Module, pairs: Pairs, *, seed: int) -> tuple[Tensor, Tensor]:
-    random = np.random.default_rng(seed)
-    logits, targets = [], []
-    for tensors, masks in batches(pairs):
-        with torch.no_grad():
-            output = folded(_centred(tensors))
-        flat = output.permute(0, 2, 3, 1).reshape(-1, output.shape[1])
-        labelled = np.flatnonzero(masks.reshape(-1) != IGNORE)
-        count = min(len(labelled), _PIXELS_PER_IMAGE * len(masks))
-        chosen = torch.from_numpy(random.choice(labelled, count, replace=False))
-        logits.append(flat[chosen])
-        targets.append(torch.from_numpy(masks.reshape(-1).astype(np.int64))[chosen])
-    return torch.cat(logits), torch.cat(targets)
-
-
-def _spread(items: Sequence[_Item], count: int) -> list[_Item]:
-    """Return `count` items at equal distances, or all where there are fewer."""
-    steps = np.linspace(0, len(items) - 1, min(count, len(items)))
-    return [items[int(step)] for step in steps]
-
-
-def _write_golden(reference: Backend, pairs: Pairs, path: Path) -> None:
-    """Write the surest of the validation images with the most classes, and its float32 mask.
-
-    Where the network is sure, no sound runtime changes the mask, so the self-test is sharp.
-    """
-    counts = [len(np.unique(mask[mask != IGNORE])) for _, mask in pairs]
-    images = [image[..., None] for (image, _), n in zip(pairs, counts) if n == max(counts)]
-    image = max(images, key=lambda tensor: float(reference(tensor[None]).confidence.mean()))
-    mask = reference(image[None]).mask[0].copy()
-    if len(np.unique(mask)) < 2:
-        raise ModelError("the golden mask has one class only; train longer before exporting")
-    np.savez_compressed(path, image=image, mask=mask)
+def _spread(count: int, wanted: int) -> Sequence[int]:
+    """Return places at equal distances, or all where there are fewer."""
+    return [int(step) for step in np.linspace(0, count - 1, min(count, wanted))]
 
 
 def _check_golden(folder: Path, card: ModelCard) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,31 +12,48 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from terrain_seg_ros.core.errors import ModelError
 
-MIDDLE = 127.5
-"""Grey level that the network sees as 0; a byte minus this is exact in bfloat16."""
+MAX_CHANGE = 1e-3
+"""What folding may change of a logit, as a share of the largest one."""
+
+Convolution = nn.Conv2d | nn.ConvTranspose2d
 
 
 @torch.no_grad()
-def fold_network(network: nn.Module) -> nn.Module:
-    """Return a copy that takes grey levels minus `MIDDLE`, without batch norm.
+def fold_network(
+    network: nn.Module, images: Tensor, *, mean: Sequence[float], std: Sequence[float]
+) -> nn.Module:
+    """Return a copy that takes grey levels minus `mean`, without batch norm.
 
-    Each convolution takes up the norm behind it, the first one also the scale of the input.
+    Each convolution takes up the norm behind it, the first one also the scale of the input. Which
+    norm stands behind which convolution is seen by running the network.
 
     Args:
-        network: of images in [-1, 1], each norm directly behind its convolution.
+        network: of (levels - mean) / std.
+        images: (N, C, H, W) a few images, as grey levels.
+        mean: one or one per channel.
+        std: likewise.
 
     Raises:
-        ModelError: a batch norm is left.
+        ModelError: a norm stands behind no convolution, the image enters through anything but
+            one convolution, or the copy does not compute the same.
     """
+    centred = images.float() - _row(mean)
+    scale = _row(std)
+    expected = network.eval()(centred / scale)
     folded = copy.deepcopy(network).eval()
-    for parent, first, second in list(_convolutions_before_norms(folded)):
-        convolution, norm = getattr(parent, first), getattr(parent, second)
-        setattr(parent, first, fuse_conv_bn_eval(convolution, norm))
-        setattr(parent, second, nn.Identity())
-    left = [name for name, m in folded.named_modules() if isinstance(m, nn.BatchNorm2d)]
+    first, pairs, left = _trace(folded, centred / scale)
     if left:
         raise ModelError(f"batch norms {left} stand behind no convolution and cannot be folded")
-    next(_convolutions(folded))[1].weight.div_(MIDDLE)
+    for convolution, norm in pairs:
+        fused = _fused(folded.get_submodule(convolution), folded.get_submodule(norm))
+        _replace(folded, convolution, fused)
+        _replace(folded, norm, _behind_norm(folded.get_submodule(norm)))
+    for _, module in _convolutions(folded):
+        if module.bias is None:
+            module.bias = nn.Parameter(torch.zeros(module.out_channels))
+    weight: Tensor = folded.get_submodule(first).weight  # type: ignore[assignment]
+    weight.div_(scale)
+    _check_same(expected, folded(centred))
     return folded
 
 
@@ -51,7 +68,7 @@ def round_to_bfloat16(folded: nn.Module, images: Tensor) -> nn.Module:
 
     Args:
         folded: from `fold_network`.
-        images: (N, C, H, W) typical images, grey levels minus `MIDDLE`.
+        images: (N, C, H, W) typical images, grey levels minus the mean.
     """
     means: dict[str, Tensor] = {}
     rounded = copy.deepcopy(folded)
@@ -64,6 +81,77 @@ def round_to_bfloat16(folded: nn.Module, images: Tensor) -> nn.Module:
     for hook in hooks:
         hook.remove()
     return rounded
+
+
+def _trace(network: nn.Module, image: Tensor) -> tuple[str, list[tuple[str, str]], list[str]]:
+    """Return the first convolution, pairs of convolution and norm, and the norms left."""
+    made_by: dict[int, str] = {}
+    alive: list[Tensor] = []
+    entered: list[str] = []
+    pairs: list[tuple[str, str]] = []
+    left: list[str] = []
+
+    def before(name: str, *, norm: bool) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            if norm:
+                source = made_by.get(id(inputs[0]))
+                left.append(name) if source is None else pairs.append((source, name))
+            elif inputs[0].data_ptr() == image.data_ptr():
+                entered.append(name)
+
+        return hook
+
+    def after(name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], None]:
+        def hook(_module: nn.Module, _inputs: tuple[Any, ...], output: Tensor) -> None:
+            made_by[id(output)] = name
+            alive.append(output)  # so that no other tensor gets its id
+
+        return hook
+
+    hooks = []
+    for name, module in network.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            hooks.append(module.register_forward_pre_hook(before(name, norm=True)))
+        elif isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            hooks.append(module.register_forward_pre_hook(before(name, norm=False)))
+            hooks.append(module.register_forward_hook(after(name)))
+    network(image)
+    for hook in hooks:
+        hook.remove()
+    if len(entered) != 1:
+        raise ModelError(f"the image enters convolutions {entered}, expected exactly one")
+    return entered[0], pairs, left
+
+
+def _fused(convolution: nn.Module, norm: nn.Module) -> nn.Module:
+    transposed = isinstance(convolution, nn.ConvTranspose2d)
+    result: nn.Module = fuse_conv_bn_eval(convolution, norm, transpose=transposed)  # type: ignore[type-var]
+    return result
+
+
+def _behind_norm(norm: nn.Module) -> nn.Module:
+    """Return what is left of a norm: nothing, or the activation that timm keeps inside."""
+    inner = getattr(norm, "act", None)
+    return inner if isinstance(inner, nn.Module) else nn.Identity()
+
+
+def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(network.get_submodule(parent), child, module)
+
+
+def _check_same(expected: Tensor, given: Tensor) -> None:
+    change = float((expected - given).abs().max())
+    limit = MAX_CHANGE * max(1.0, float(expected.abs().max()))
+    if not change <= limit:
+        raise ModelError(
+            f"folding changes a logit by {change:.2g}, expected at most {limit:.2g}; this network "
+            "uses a convolution in a way that cannot be folded"
+        )
+
+
+def _row(values: Sequence[float]) -> Tensor:
+    return torch.tensor(list(values)).reshape(1, -1, 1, 1)
 
 
 def _keep_mean(
@@ -87,15 +175,7 @@ def _round(wanted_mean: Tensor) -> Callable[[nn.Module, tuple[Tensor, ...]], Non
     return hook
 
 
-def _convolutions(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d]]:
+def _convolutions(network: nn.Module) -> Iterator[tuple[str, Convolution]]:
     for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             yield name, module
-
-
-def _convolutions_before_norms(network: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
-    for parent in network.modules():
-        children = list(parent.named_children())
-        for (first, a), (second, b) in itertools.pairwise(children):
-            if isinstance(a, nn.Conv2d) and isinstance(b, nn.BatchNorm2d):
-                yield parent, first, second

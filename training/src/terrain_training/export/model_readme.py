@@ -28,9 +28,10 @@ def model_readme(card: ModelCard) -> str:
         figures = [metrics[key][item.name] for key in ("iou", "precision", "recall")]
         cells = " | ".join("-" if value is None else f"{value:.3f}" for value in figures)
         lines.append(f"| {item.name} | {item.hazard:g} | {cells} |")
+    rounding = f"Its {metrics['rounding']}. " if "rounding" in metrics else ""
     lines += [
         "",
-        f"Its {metrics['rounding']}. Against ONNX Runtime in float32:",
+        f"{rounding}Against ONNX Runtime in float32:",
         "",
         "| backend | precision | images | mean IoU lost | dangerous recall lost "
         "| clear pixels changed | mask agreement |",
@@ -44,5 +45,4 @@ def model_readme(card: ModelCard) -> str:
     ]
     lines += ["", "## Limits", "", *(f"* {limit}" for limit in card.limits)]
     lines += ["", "## Credits", "", *(f"* {credit}" for credit in training["credits"])]
-    lines += [f"* Data: {training['data']}; {training['license']}."]
     return "\n".join(lines) + "\n"

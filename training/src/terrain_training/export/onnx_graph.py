@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from onnx import TensorProto
 from torch import Tensor, nn
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_training.folding import MIDDLE
+from terrain_seg_ros.core.image_to_tensor import TensorInput
 
 OPSET = 17
 IR_VERSION = 8
@@ -28,15 +29,17 @@ class DeployedNetwork(nn.Module):
     is cast before it is transposed, and the class ids pass through float.
     """
 
-    def __init__(self, network: nn.Module, *, temperature: float) -> None:
-        """Take a folded network and the temperature of its logits."""
+    def __init__(self, network: nn.Module, *, mean: Sequence[float], temperature: float) -> None:
+        """Take a folded network, the mean of its input and the temperature of its logits."""
         super().__init__()
         self._network = network
         self._temperature = temperature
+        shape = (1, 1, 1, 1) if len(mean) == 1 else (1, len(mean), 1, 1)
+        self.register_buffer("mean", torch.tensor(list(mean)).reshape(shape), persistent=False)
 
     def forward(self, image_nhwc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return mask and confidence (N, h, w) and probabilities (N, K, h, w), all uint8."""
-        values = image_nhwc.float().permute(0, 3, 1, 2) - MIDDLE
+        values = image_nhwc.float().permute(0, 3, 1, 2) - self.mean
         logits = self._network(values) / self._temperature
         probabilities = logits.softmax(dim=1)
         confidence = probabilities.amax(dim=1)
@@ -48,57 +51,72 @@ class DeployedNetwork(nn.Module):
         )
 
 
-def write_onnx(
-    network: DeployedNetwork, path: Path, *, height_px: int, width_px: int, channels: int
-) -> None:
-    """Write the network with a free batch size and a fixed image size.
+def write_onnx(network: DeployedNetwork, path: Path, *, fitted: TensorInput, batch: int) -> None:
+    """Write the network with a fixed image size.
+
+    Args:
+        network: with everything folded.
+        path: of the file.
+        fitted: size and channels of the image.
+        batch: 1 fixes the batch size, 0 leaves it free.
 
     Raises:
-        ModelError: the graph breaks a rule of `check_graph`.
+        ModelError: the graph breaks a rule of `check_graph`, or holds what cannot be written.
     """
     network.eval()
-    image = torch.zeros((1, height_px, width_px, channels), dtype=torch.uint8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            network,
-            (image,),
-            path,
-            input_names=["image"],
-            output_names=list(OUTPUTS),
-            dynamic_axes={name: {0: "N"} for name in ("image", *OUTPUTS)},
-            opset_version=OPSET,
-            dynamo=False,
-            external_data=False,
-        )
+    shape = (1, fitted.height_px, fitted.width_px, fitted.channel_count)
+    image = torch.zeros(shape, dtype=torch.uint8)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                network,
+                (image,),
+                path,
+                input_names=["image"],
+                output_names=list(OUTPUTS),
+                opset_version=OPSET,
+                dynamo=False,
+                external_data=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        raise ModelError(f"network cannot be written as ONNX opset {OPSET}: {error}") from error
     model = onnx.load(str(path))
     model.ir_version = IR_VERSION
-    _fix_sizes(model.graph, height_px=height_px, width_px=width_px)
+    if batch == 0:
+        _free_batch(model)
     check_graph(model)
     onnx.save(model, str(path))
 
 
-def _fix_sizes(graph: onnx.GraphProto, *, height_px: int, width_px: int) -> None:
-    """Replace sizes computed while running by constants, and say them in the outputs.
-
-    The exporter takes every size for free once the batch size is; the decoder only ever doubles.
-    """
-    double = onnx.numpy_helper.from_array(np.array([1, 1, 2, 2], dtype=np.float32), "double")
-    graph.initializer.append(double)
+def _free_batch(model: onnx.ModelProto) -> None:
+    """Let the batch size be any: sizes that hold it become scales, and the border says N."""
+    graph = model.graph
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    shapes = {
+        item.name: [dim.dim_value for dim in item.type.tensor_type.shape.dim]
+        for item in (*inferred.input, *inferred.value_info, *inferred.output)
+    }
     for node in graph.node:
-        if node.op_type == "Resize":
+        if node.op_type == "Resize" and len(node.input) == 4:
+            before, after = shapes[node.input[0]], shapes[node.output[0]]
+            scales = np.array([b / a for a, b in zip(before, after)], dtype=np.float32)
+            name = f"{node.output[0]}_scales"
+            graph.initializer.append(onnx.numpy_helper.from_array(scales, name))
             features = node.input[0]
             del node.input[:]
-            node.input.extend([features, "", double.name])
+            node.input.extend([features, "", name])
+    del graph.value_info[:]
     needed = {item.name for item in graph.output}
     for node in reversed(list(graph.node)):
         if needed.isdisjoint(node.output):
             graph.node.remove(node)
         else:
             needed.update(node.input)
-    for item in graph.output:
-        sides = item.type.tensor_type.shape.dim[-2:]
-        sides[0].dim_value, sides[1].dim_value = height_px, width_px
+    for item in [item for item in graph.initializer if item.name not in needed]:
+        graph.initializer.remove(item)
+    for item in (*graph.input, *graph.output):
+        item.type.tensor_type.shape.dim[0].dim_param = "N"
 
 
 def check_graph(model: onnx.ModelProto) -> None:

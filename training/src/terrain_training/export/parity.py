@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.core.segmentation_metrics import ConfusionMatrix, SegmentationScores
+from terrain_seg_ros.core.segmentation_metrics import ConfusionMatrix
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.tensor_to_probabilities import Backend, NetworkOutput
 from terrain_seg_ros.core.types import U8
-from terrain_training.calibration import CalibrationCounts
+from terrain_training.data.dataset import LabelledImages
+from terrain_training.evaluation.counts import EvaluationCounts, Prediction
+from terrain_training.evaluation.figures import EvaluationFigures
 
 MIN_MASK_AGREEMENT = 0.999
 MAX_PROBABILITY_STEP = 2
@@ -43,10 +45,9 @@ class ParityRow:
 
 @dataclass(frozen=True)
 class ModelScores:
-    """Hold the reference scores of an exported model and its parity table."""
+    """Hold the reference figures of an exported model and its parity table."""
 
-    scores: SegmentationScores
-    calibration_error: float
+    figures: EvaluationFigures
     parity: tuple[dict[str, object], ...]
 
 
@@ -66,6 +67,28 @@ def check_float32(reference: Run, others: Mapping[str, Run], images: U8) -> None
                 f"{name} agrees with the reference on {agreement:.5f} of the mask and is up to "
                 f"{step}/255 off in probability, expected at least {MIN_MASK_AGREEMENT} and at "
                 f"most {MAX_PROBABILITY_STEP}/255, over {len(images)} images; do not ship this file"
+            )
+
+
+def check_batch(run: Run, images: U8) -> None:
+    """Check that two images at once give what they give one by one.
+
+    Raises:
+        ModelError: they do not; the graph has one batch size inside.
+    """
+    both = _copied(run(images[:2]))
+    for place, image in enumerate(images[:2]):
+        alone = _copied(run(image[None]))
+        given = NetworkOutput(
+            both.mask[place : place + 1],
+            both.confidence[place : place + 1],
+            both.probabilities[place : place + 1],
+        )
+        agreement = float(np.mean(alone.mask == given.mask))
+        if agreement < MIN_MASK_AGREEMENT or _largest_step(alone, given) > MAX_PROBABILITY_STEP:
+            raise ModelError(
+                f"of two images at once, number {place} agrees on {agreement:.5f} of the mask with "
+                "itself alone; set export.batch to 1 in the recipe"
             )
 
 
@@ -94,7 +117,12 @@ def check_rounding(trained: Run, rounded: Run, images: U8) -> float:
 
 
 def score_model(
-    reference: Backend, others: Iterable[Backend], batches: Iterable[Batch], *, taxonomy: Taxonomy
+    reference: Backend,
+    others: Iterable[Backend],
+    batches: Iterable[Batch],
+    *,
+    taxonomy: Taxonomy,
+    seed: int,
 ) -> ModelScores:
     """Score an exported model over labelled images, once per backend.
 
@@ -103,29 +131,31 @@ def score_model(
         others: what is compared with the reference, at any precision.
         batches: tensors and masks, all labelled at tensor size.
         taxonomy: names and hazards; the class of the largest hazard is the dangerous one.
+        seed: of the intervals' bootstrap.
     """
-    confusion = ConfusionMatrix(taxonomy.names)
-    calibration = CalibrationCounts()
+    counts = EvaluationCounts(taxonomy)
     rows = [_Comparison(backend, taxonomy) for backend in others]
     for tensors, masks in batches:
         output = _copied(reference(tensors))
-        confusion.add(masks, output.mask, images=len(masks))
-        calibration.add(masks, output.mask, output.confidence)
+        for truth, mask, probabilities in zip(masks, output.mask, output.probabilities):
+            counts.add("image", truth, Prediction(mask, probabilities))
         for row in rows:
             row.add(tensors, masks, output)
-    scores = confusion.scores()
-    return ModelScores(
-        scores=scores,
-        calibration_error=calibration.expected_error(),
-        parity=tuple(asdict(row.result(scores)) for row in rows),
-    )
+    figures = counts.figures(seed=seed)
+    return ModelScores(figures, tuple(asdict(row.result(figures)) for row in rows))
 
 
-def batches(pairs: Sequence[tuple[U8, U8]], *, size: int = 8) -> Iterator[Batch]:
-    """Group grey images (h, w) and masks (h, w) into tensors and stacks of masks."""
-    for start in range(0, len(pairs), size):
-        part = pairs[start : start + size]
-        yield np.stack([i[..., None] for i, _ in part]), np.stack([m for _, m in part])
+def batches(images: LabelledImages, *, size: int) -> Iterator[Batch]:
+    """Group images into tensors and stacks of masks."""
+    for start in range(0, len(images), size):
+        places = range(start, min(start + size, len(images)))
+        part = [images.pair(place) for place in places]
+        yield np.stack([image for image, _ in part]), np.stack([mask for _, mask in part])
+
+
+def stacked(images: LabelledImages, places: Sequence[int]) -> U8:
+    """Return tensors (N, h, w, C) of some images."""
+    return np.stack([images.pair(place)[0] for place in places])
 
 
 class _Comparison:
@@ -145,7 +175,7 @@ class _Comparison:
         self._clear += int(clear.sum())
         self._changed += int((clear & ~equal).sum())
 
-    def result(self, reference: SegmentationScores) -> ParityRow:
+    def result(self, reference: EvaluationFigures) -> ParityRow:
         own = self._confusion.scores()
         recall = (reference.recall[self._dangerous], own.recall[self._dangerous])
         return ParityRow(

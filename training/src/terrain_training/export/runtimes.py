@@ -14,7 +14,7 @@ from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.onnx_contract import check_onnx
 from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.inference.openvino_backend import OpenVinoBackend, usable_precisions
-from terrain_training.onnx_graph import DeployedNetwork
+from terrain_training.export.onnx_graph import DeployedNetwork
 
 
 class TorchFloat32:

@@ -23,8 +23,10 @@ def check_recipe(recipe: Recipe) -> None:
     check_network(recipe.network, height_px=recipe.data.height_px, width_px=recipe.data.width_px)
     _check_training(recipe.training)
     check_augmentation(recipe.augmentation)
-    if recipe.export.batch < 0:
-        raise ConfigError(f"recipe key export.batch is {recipe.export.batch}, expected 0 or more")
+    if recipe.export.batch not in (0, 1):
+        raise ConfigError(
+            f"recipe key export.batch is {recipe.export.batch}, expected 0 (any) or 1 (fixed)"
+        )
     if not 0 < recipe.export.sharpening_threshold < 256:
         raise ConfigError(
             "recipe key export.sharpening_threshold is "
