@@ -34,7 +34,7 @@ from terrain_training.recipe.settings import Recipe
 
 log = logging.getLogger(__name__)
 
-_WORDS = ("name", "version", "description", "credits", "limits", "export")
+_WORDS = ("name", "version", "description", "credits", "limits", "export", "sharpening")
 """Recipe keys that do not change what is learned."""
 PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
     "fp32": "32-true",

@@ -27,11 +27,12 @@ def check_recipe(recipe: Recipe) -> None:
         raise ConfigError(
             f"recipe key export.batch is {recipe.export.batch}, expected 0 (any) or 1 (fixed)"
         )
-    if not 0 < recipe.export.sharpening_threshold < 256:
-        raise ConfigError(
-            "recipe key export.sharpening_threshold is "
-            f"{recipe.export.sharpening_threshold}, expected 1 to 255"
-        )
+    for name in ("amount", "sigma_px", "min_area_px"):
+        if getattr(recipe.sharpening, name) < 0:
+            raise ConfigError(
+                f"recipe key sharpening.{name} is {getattr(recipe.sharpening, name)}, "
+                "expected 0 or more"
+            )
 
 
 def _check_data(data: DataSettings) -> None:

@@ -37,7 +37,7 @@ def load_recipe(path: Path, *, overrides: Sequence[str] = ()) -> Recipe:
     for part in _chain(path):
         values = _merged(values, part, path=str(path))
     for text in overrides:
-        values = _merged(values, _override(text), path="--set")
+        values = _overridden(values, text)
     recipe = build(Recipe, values, key="")
     check_recipe(recipe)
     return recipe
@@ -128,15 +128,31 @@ def _merged(base: Mapping[str, Any], new: Mapping[str, Any], *, path: str) -> di
     return result
 
 
-def _override(text: str) -> dict[str, Any]:
+def _overridden(values: dict[str, Any], text: str) -> dict[str, Any]:
+    """Return the values with one of them replaced, whatever it was."""
     key, separator, value = text.partition("=")
     names = key.split(".")
     if not separator or not all(names):
         raise ConfigError(f"--set {text!r}: expected KEY=VALUE, such as training.epochs=2")
     try:
-        nested: Any = yaml.safe_load(value)
+        leaf: Any = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {text!r}: the value is no YAML") from error
-    for name in reversed(names):
+    nested: dict[str, Any] = {names[-1]: leaf}
+    for name in reversed(names[:-1]):
         nested = {name: nested}
-    return _inlined(nested, Path())
+    if "data" in nested:
+        nested = _inlined(nested, Path())
+    return _replaced(values, nested, depth=len(names))
+
+
+def _replaced(values: Mapping[str, Any], nested: Mapping[str, Any], *, depth: int) -> dict[str, Any]:
+    """Return the values with the one that lies `depth` keys deep replaced."""
+    result = dict(values)
+    for key, value in nested.items():
+        old = result.get(key)
+        if depth > 1 and isinstance(old, Mapping):
+            result[key] = _replaced(old, value, depth=depth - 1)
+        else:
+            result[key] = value
+    return result

@@ -84,8 +84,15 @@ class ExportSettings:
 
     round_to_bfloat16: bool
     batch: int
-    sharpening_threshold: int
-    sharpening_min_area_px: int
+
+
+@dataclass(frozen=True)
+class SharpeningSettings:
+    """Say how `evaluate --sharpen` works on what the network gives; see `evaluation.sharpening`."""
+
+    amount: float
+    sigma_px: float
+    min_area_px: int
 
 
 @dataclass(frozen=True)
@@ -102,3 +109,4 @@ class Recipe:
     training: TrainingSettings
     augmentation: list[dict[str, Any]]
     export: ExportSettings
+    sharpening: SharpeningSettings

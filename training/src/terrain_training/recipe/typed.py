@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from typing import Any, TypeVar
 from terrain_seg_ros.core.errors import ConfigError
 
 _Built = TypeVar("_Built")
+_SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d{1,2}")
+"""What YAML 1.1 takes for text: 1e-3 has no point."""
 
 
 def build(kind: type[_Built], values: object, *, key: str) -> _Built:
@@ -80,11 +83,10 @@ def _scalar(kind: Any, value: Any, key: str) -> Any:
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if kind is float and isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
+        return float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        hint = ""
-        if kind is float and isinstance(value, str):
-            hint = "; YAML reads 1e-3 as text, write 1.0e-3"
-        raise ConfigError(f"recipe key {key} is {value!r}, expected {_name(kind)}{hint}")
+        raise ConfigError(f"recipe key {key} is {value!r}, expected {_name(kind)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"recipe key {key} is {value!r}, expected a finite number")
     return value

@@ -1,0 +1,94 @@
+"""Arguments and tables that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from terrain_training.learning.run import Machine
+
+
+def positive(text: str) -> int:
+    """Return a whole number above 0.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """Return a number of at least 0 and below 1.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share, expected 0 to below 1")
+    return value
+
+
+def add_data(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add where the data are, and what happens to bad samples."""
+    parser.add_argument(
+        "--data", type=Path, required=required, metavar="PATH", help="folder or file of the data"
+    )
+    parser.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="list samples that cannot be used and go on, instead of stopping at the first",
+    )
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Add `--set`."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="KEY=VALUE",
+        help="override a key of the recipe, such as training.epochs=2; may be repeated",
+    )
+
+
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """Add what computes."""
+    parser.add_argument(
+        "--accelerator",
+        default="auto",
+        choices=("auto", "cpu", "gpu"),
+        help="what computes (default %(default)s)",
+    )
+    parser.add_argument(
+        "--devices",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="GPUs, or processes on the CPU (default %(default)s)",
+    )
+
+
+def machine_of(options: argparse.Namespace) -> Machine:
+    """Return what `add_machine` was given."""
+    return Machine(accelerator=options.accelerator, devices=options.devices)
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print columns, the first to the left, the others to the right."""
+    widths = [max(len(row[n]) for row in (head, *rows)) for n in range(len(head))]
+    for row in (head, *rows):
+        first = f"{row[0]:<{widths[0]}}"
+        print("  ".join([first, *(f"{cell:>{w}}" for cell, w in zip(row[1:], widths[1:]))]))
+
+
+def cell(value: float | None, digits: int = 4) -> str:
+    """Return a number for a table, a dash for none."""
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,67 @@
+"""`terrain-train train`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from terrain_training.commands.common import (
+    add_data,
+    add_machine,
+    add_overrides,
+    machine_of,
+    positive,
+)
+from terrain_training.learning.run import TrainingRequest, train
+from terrain_training.learning.run_folder import RunFolder
+from terrain_training.recipe.load import load_recipe
+
+NAME = "train"
+HELP = "train a recipe, or go on where --out holds a checkpoint"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("recipe", type=Path, help="YAML file, see training/configs")
+    add_data(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
+    add_overrides(parser)
+    add_machine(parser)
+    parser.add_argument(
+        "--pretrained",
+        type=Path,
+        metavar="NPZ",
+        help="MobileNetV2 weights with batch norm folded in, to start the encoder from",
+    )
+    parser.add_argument(
+        "--stop-after",
+        type=positive,
+        metavar="N",
+        help="end this call after N epochs; the next call goes on",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train and print where the best weights are.
+
+    Raises:
+        ConfigError: recipe, data, weights or machine cannot be used.
+    """
+    recipe = load_recipe(options.recipe, overrides=options.overrides)
+    summary = train(
+        recipe,
+        TrainingRequest(
+            data=options.data,
+            out=options.out,
+            machine=machine_of(options),
+            skip_bad=options.skip_bad,
+            pretrained=options.pretrained,
+            epochs_now=options.stop_after,
+        ),
+    )
+    print(f"best weights  {RunFolder(options.out).weights}")
+    print(
+        f"mean IoU      {summary['best_mean_iou']:.4f} on {summary['validation_images']} "
+        f"validation images, epoch {summary['best_epoch']}"
+    )
+    return 0
