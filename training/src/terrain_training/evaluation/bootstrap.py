@@ -24,7 +24,7 @@ class ImageCounts:
     """Hold what is kept of N images: small arrays of whole numbers.
 
     `confusions` is (N, K, K + 1), rows truth, columns prediction, the last one no prediction;
-    `levels` (N, 2, 256) as in `HazardCounts`; `safe` (N, 2) pixels called safe, and falsely so.
+    `levels` (N, 2, 257) as in `HazardCounts`; `safe` (N, 2) pixels called safe, and falsely so.
     """
 
     confusions: NDArray[np.int32]
@@ -65,7 +65,7 @@ def bootstrap(
         false_alarm_rate: at which the hazard recall is taken.
 
     Raises:
-        ConfigError: fewer than one resample is asked for.
+        ConfigError: fewer than one resample is asked for, or the rate is no rate.
     """
     if resamples < 1:
         raise ConfigError(f"resamples is {resamples}, expected 1 or more")
@@ -120,7 +120,7 @@ def _statistics(sums: F64, classes: int, false_alarm_rate: float) -> F64:
     """Return mean IoU, accuracy, hazard recall, false-safe rate and IoUs, per row."""
     size = classes * (classes + 1)
     confusions = sums[:, :size].reshape(-1, classes, classes + 1)
-    levels = sums[:, size : size + 2 * LEVELS].reshape(-1, 2, LEVELS)
+    levels = sums[:, size:-2].reshape(-1, 2, LEVELS + 1)
     called_safe, falsely = sums[:, -2], sums[:, -1]
     first = (
         mean_iou_of(confusions),

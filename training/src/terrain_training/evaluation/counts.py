@@ -112,7 +112,7 @@ class EvaluationCounts:
         confusion = _confusion(truth, mask, len(self._taxonomy))
         hazards = count_hazards(truth, mask, probabilities=probabilities, rule=self._rule)
         self._pooled.add(truth, mask)
-        self._reliability.add(truth, mask, probabilities.max(axis=0))
+        self._reliability.add(truth, mask, _confidence(mask, probabilities))
         self._confusions.append(confusion)
         self._hazards.append(hazards)
         self._boundaries.append(boundary_f1(truth, mask, classes=len(self._taxonomy)))
@@ -145,8 +145,8 @@ class EvaluationCounts:
             outside: out-of-distribution scores of images unlike these, if there are any.
 
         Raises:
-            ModelError: nothing labelled was added, or the rate is out of range.
-            ConfigError: there are no resamples.
+            ModelError: nothing labelled was added, or nothing labelled is predicted.
+            ConfigError: there are no resamples, or the rate is out of range.
         """
         scores = self._pooled.scores()
         hazard = add_hazards(self._hazards)
@@ -154,7 +154,7 @@ class EvaluationCounts:
         return EvaluationFigures(
             images=scores.images,
             labelled_px=hazard.labelled,
-            unpredicted_px=hazard.labelled - int(hazard.levels.sum()),
+            unpredicted_px=int(hazard.levels[:, LEVELS].sum()),
             hazard_threshold=self._rule.threshold,
             hazardous_classes=self._hazardous_names(),
             false_safe_rate=_false_safe_rate(hazard, self._rule),
@@ -171,6 +171,7 @@ class EvaluationCounts:
             precision=scores.precision,
             recall=scores.recall,
             dice={name: _dice(iou) for name, iou in scores.iou.items()},
+            truth_px=dict(zip(self._taxonomy.names, self._truth_px())),
             confusion=tuple(tuple(row) for row in scores.confusion),
             boundary_f1=boundaries,
             mean_boundary_f1=mean_boundary,
@@ -217,6 +218,10 @@ class EvaluationCounts:
             safe=np.array(safe, dtype=np.int32),
         )
 
+    def _truth_px(self) -> list[int]:
+        per_image = [confusion.sum(axis=1) for confusion in self._confusions]
+        return [int(count) for count in np.sum(per_image, axis=0, dtype=np.int64)]
+
     def _hazardous_names(self) -> tuple[str, ...]:
         flags = self._rule.hazardous_classes()
         return tuple(name for name, flag in zip(self._taxonomy.names, flags) if flag)
@@ -253,6 +258,12 @@ def _confusion(truth: U8, mask: U8, classes: int) -> NDArray[np.int32]:
     flat = truth[counted] * np.int64(classes + 1) + predicted
     counts = np.bincount(flat, minlength=classes * (classes + 1))
     return counts.reshape(classes, classes + 1).astype(np.int32)
+
+
+def _confidence(mask: U8, probabilities: U8) -> U8:
+    """Return the probability (H, W) of the predicted class; of no use where there is none."""
+    chosen = np.minimum(mask, len(probabilities) - 1)[None]
+    return np.take_along_axis(probabilities, chosen, axis=0)[0]
 
 
 def _false_safe_rate(hazard: HazardCounts, rule: HazardRule) -> float | None:

@@ -59,7 +59,8 @@ class EvaluationFigures:
     """Hold everything that `terrain-train evaluate` reports. Shares and rates are 0 to 1.
 
     `mean_iou` and `mean_boundary_f1` are over the classes in the truth. `confusion` has truth in
-    rows and prediction in columns; `unpredicted_px` labelled pixels have no prediction.
+    rows and prediction in columns; `unpredicted_px` labelled pixels have no prediction, and are
+    what a row lacks of its class in `truth_px`.
     `false_safe_rate` is the share of the pixels called safe (hazard score below
     `hazard_threshold`) that are hazardous in truth, `missed_hazard_share` the share of the
     hazardous pixels that are called safe; None where there are no such pixels or no class is
@@ -85,6 +86,7 @@ class EvaluationFigures:
     precision: PerClass
     recall: PerClass
     dice: PerClass
+    truth_px: Mapping[str, int]
     confusion: tuple[tuple[int, ...], ...]
     boundary_f1: PerClass
     mean_boundary_f1: float | None
@@ -113,3 +115,12 @@ class ImageFigures:
     called_safe_px: int
     false_safe_px: int
     ood_score: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Hold one table of the report: figures by row name, None where there is none."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Mapping[str, tuple[float | None, ...]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from terrain_seg_ros.core.errors import ConfigError, ModelError
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.ground_to_grid import HAZARD_ROUNDING
 from terrain_seg_ros.core.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy
@@ -74,10 +74,10 @@ class HazardRule:
 
 @dataclass(frozen=True)
 class HazardCounts:
-    """Hold labelled pixels: `levels` (2, 256) by truth (safe, hazardous) and score in bytes.
+    """Hold labelled pixels: `levels` (2, 257) by truth (safe, hazardous) and score in bytes.
 
-    Pixels without a prediction are in `labelled` and `hazardous` alone: they raise no alarm and
-    are not called safe.
+    The last level is no prediction: such pixels raise no alarm at any threshold and are not called
+    safe.
     """
 
     levels: Counts
@@ -90,7 +90,7 @@ class HazardCounts:
     @property
     def hits(self) -> int:
         """Return the hazardous pixels that raise an alarm."""
-        return int(self.levels[1].sum()) - self.false_safe
+        return int(self.levels[1, :LEVELS].sum()) - self.false_safe
 
 
 def count_hazards(truth: U8, mask: U8, *, probabilities: U8, rule: HazardRule) -> HazardCounts:
@@ -103,18 +103,19 @@ def count_hazards(truth: U8, mask: U8, *, probabilities: U8, rule: HazardRule) -
         rule: what is hazardous.
     """
     labelled = truth != IGNORE
-    hazardous = rule.truly_hazardous(truth)
-    judged = labelled & (mask < len(rule.hazards))
-    scores = rule.scores(probabilities)[judged]
-    danger, alarm = hazardous[judged], rule.alarms(scores)
+    danger = rule.truly_hazardous(truth)[labelled]
+    predicted = (mask < len(rule.hazards))[labelled]
+    scores = rule.scores(probabilities)[labelled]
+    alarm = rule.alarms(scores) & predicted
     level = np.clip(scores + HAZARD_ROUNDING, 0, LEVELS - 1).astype(np.int64)
-    levels = np.bincount(danger * LEVELS + level, minlength=2 * LEVELS)
+    level[~predicted] = LEVELS
+    levels = np.bincount(danger * (LEVELS + 1) + level, minlength=2 * (LEVELS + 1))
     return HazardCounts(
-        levels=levels.reshape(2, LEVELS).astype(np.int32),
-        labelled=int(labelled.sum()),
-        hazardous=int(hazardous.sum()),
-        called_safe=int((~alarm).sum()),
-        false_safe=int((danger & ~alarm).sum()),
+        levels=levels.reshape(2, LEVELS + 1).astype(np.int32),
+        labelled=len(danger),
+        hazardous=int(danger.sum()),
+        called_safe=int((predicted & ~alarm).sum()),
+        false_safe=int((danger & predicted & ~alarm).sum()),
         alarms=int(alarm.sum()),
     )
 
@@ -135,15 +136,16 @@ def alarm_rates(levels: Counts | F64) -> tuple[F64, F64]:
     """Return false-alarm rate and recall if an alarm is a score of 0, 1, ... 255, or never.
 
     Args:
-        levels: (..., 2, 256) pixels by truth and score.
+        levels: (..., 2, 257) pixels by truth and score, as in `HazardCounts`.
 
     Returns:
         Both (..., 257); NaN where there is no safe, or no hazardous pixel.
     """
-    from_top = np.cumsum(levels[..., ::-1], axis=-1, dtype=np.float64)[..., ::-1]
+    predicted = levels[..., :LEVELS]
+    from_top = np.cumsum(predicted[..., ::-1], axis=-1, dtype=np.float64)[..., ::-1]
     never = np.zeros((*from_top.shape[:-1], 1))
     alarms = np.concatenate([from_top, never], axis=-1)
-    whole = alarms[..., :1]
+    whole = levels.sum(axis=-1, keepdims=True)
     rates = np.full(alarms.shape, np.nan)
     np.divide(alarms, whole, out=rates, where=whole > 0)
     return rates[..., 0, :], rates[..., 1, :]
@@ -153,10 +155,10 @@ def best_level(false_alarms: F64, rate: float) -> NDArray[np.int64]:
     """Return the lowest level (...) whose false-alarm rate is at most `rate`; 256 is never.
 
     Raises:
-        ModelError: the rate is no rate.
+        ConfigError: the rate is no rate.
     """
     if not 0.0 <= rate < 1.0:
-        raise ModelError(f"false_alarm_rate is {rate}, expected 0 or more, less than 1")
+        raise ConfigError(f"false_alarm_rate is {rate}, expected 0 or more, less than 1")
     return np.argmax(false_alarms <= rate, axis=-1)
 
 

@@ -1,0 +1,213 @@
+"""Write an evaluation as one HTML page and one JSON file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.report.page import Page, Rgb, Row, Section, render_page
+from terrain_seg_ros.report.pictures import brightened
+from terrain_training.evaluation import charts
+from terrain_training.evaluation.error_picture import VERDICT_NAMES, VERDICT_RGB, error_picture
+from terrain_training.evaluation.figures import Comparison, EvaluationFigures
+from terrain_training.evaluation.report_tables import (
+    Table,
+    class_table,
+    comparison_table,
+    number,
+    share,
+    summary_table,
+    unlikeness_table,
+)
+from terrain_training.evaluation.worst_cases import Case, WorstCases
+
+PAGE_NAME = "index.html"
+FIGURES_NAME = "figures.json"
+_STYLE = """
+main { display: flex; flex-direction: column; align-items: stretch; }
+main > section:has(> table) { order: -1; }
+.row { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+.row:has(> figure:nth-of-type(4)) { grid-template-columns: repeat(4, minmax(0, 1fr)); }
+figure img { aspect-ratio: auto; }
+.legend h3 { flex: 0 0 110px; }
+"""
+"""Tables first, charts two in a row, each sheet of four pictures in one row."""
+
+
+def write_report(
+    out: Path,
+    *,
+    title: str,
+    figures: EvaluationFigures,
+    taxonomy: Taxonomy,
+    worst: WorstCases,
+    facts: Mapping[str, str],
+    comparison: Sequence[Comparison] = (),
+) -> Path:
+    """Write `index.html`, self-contained, and `figures.json`; return the page's path.
+
+    Args:
+        out: folder, made if it is not there.
+        title: of the page.
+        figures: of all images.
+        taxonomy: the classes that the figures are of.
+        worst: images to show.
+        facts: what was evaluated, such as model, data set and split.
+        comparison: further tables.
+
+    Raises:
+        ConfigError: figures and taxonomy differ in their classes, or the folder cannot be written.
+    """
+    if tuple(figures.iou) != taxonomy.names:
+        raise ConfigError(
+            f"figures are of {list(figures.iou)}, but the taxonomy has {list(taxonomy.names)}; "
+            "give the taxonomy that was evaluated"
+        )
+    page = Page(
+        title=title,
+        lead=_lead(figures),
+        facts={**facts, **_main_figures(figures)},
+        legends={"classes": _class_legend(taxonomy), "errors": _error_legend()},
+        tables=_tables(figures, comparison),
+        notes=_notes(figures),
+        sections=tuple(_sections(figures, taxonomy, worst)),
+    )
+    plain = _plain(title, figures=figures, worst=worst, facts=facts, comparison=comparison)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(plain, indent=2, allow_nan=False) + "\n"
+        (out / FIGURES_NAME).write_text(text, encoding="utf-8")
+        html = render_page(page).replace("</style>", f"{_STYLE}</style>", 1)
+        (out / PAGE_NAME).write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{out}: the report cannot be written: {error}") from error
+    return out / PAGE_NAME
+
+
+def _plain(
+    title: str,
+    *,
+    figures: EvaluationFigures,
+    worst: WorstCases,
+    facts: Mapping[str, str],
+    comparison: Sequence[Comparison],
+) -> dict[str, Any]:
+    return {
+        "title": title,
+        "facts": dict(facts),
+        **figures.to_json(),
+        "comparison": [asdict(each) for each in comparison],
+        "worst_images": [asdict(case.figures) for case in worst.worst()],
+        "typical_images": [asdict(case.figures) for case in worst.typical()],
+    }
+
+
+def _lead(figures: EvaluationFigures) -> str:
+    return (
+        f"{figures.images:,} images with {figures.labelled_px:,} labelled pixels. Intervals hold "
+        f"95 % of {figures.resamples:,} resamples of the images (seed {figures.seed})."
+    )
+
+
+def _main_figures(figures: EvaluationFigures) -> dict[str, str]:
+    wanted = figures.hazard_recall.wanted
+    return {
+        "mean IoU": number(figures.mean_iou),
+        "pixel accuracy": number(figures.pixel_accuracy),
+        f"hazard recall at {wanted:.3g} false alarms": number(figures.hazard_recall.recall),
+        "false-safe rate": share(figures.false_safe_rate),
+        "calibration error": number(figures.expected_calibration_error),
+    }
+
+
+def _class_legend(taxonomy: Taxonomy) -> list[tuple[str, Rgb]]:
+    return [(item.name, item.color_rgb) for item in taxonomy] + [("no class", (0, 0, 0))]
+
+
+def _error_legend() -> list[tuple[str, Rgb]]:
+    return [(VERDICT_NAMES[verdict], rgb) for verdict, rgb in VERDICT_RGB.items()]
+
+
+def _tables(figures: EvaluationFigures, comparison: Sequence[Comparison]) -> dict[str, Table]:
+    tables = {
+        "Summary": summary_table(figures),
+        "Classes": class_table(figures),
+        "How unlike the training data": unlikeness_table(figures),
+    }
+    for each in comparison:
+        if each.title in tables:
+            raise ConfigError(f"two tables are named {each.title!r}; give each its own title")
+        tables[each.title] = comparison_table(each)
+    return tables
+
+
+def _sections(
+    figures: EvaluationFigures, taxonomy: Taxonomy, worst: WorstCases
+) -> Iterator[Section]:
+    yield Section(
+        "Charts",
+        "Counted over all images.",
+        (
+            Row("", {"IoU": charts.iou_chart(figures), "Hazard": charts.alarm_chart(figures)}),
+            Row(
+                "",
+                {
+                    "Confusion": charts.confusion_chart(figures),
+                    "Reliability": charts.reliability_chart(figures),
+                },
+            ),
+        ),
+    )
+    palette = taxonomy.palette_rgb()
+    yield Section(
+        "Worst images",
+        "Most falsely safe pixels per labelled pixel first, then the lowest mean IoU. Where an "
+        "image is shrunk, an error shows if any of the pixels behind it is wrong.",
+        [_sheet(case, palette) for case in worst.worst()],
+    )
+    if worst.typical():
+        yield Section(
+            "Other images",
+            "Chosen by the hash of their names, whatever their figures.",
+            [_sheet(case, palette) for case in worst.typical()],
+        )
+
+
+def _sheet(case: Case, palette_rgb: U8) -> Row:
+    figures = case.figures
+    caption = (
+        f"{figures.name}: falsely safe {figures.false_safe_px:,} of {figures.labelled_px:,} "
+        f"labelled pixels ({share(figures.false_safe_px / figures.labelled_px)}), of "
+        f"{figures.hazardous_px:,} hazardous and {figures.called_safe_px:,} called safe; "
+        f"mean IoU {number(figures.mean_iou)}, accuracy {number(figures.pixel_accuracy)}, "
+        f"undecidedness {number(figures.ood_score)}"
+    )
+    pictures = {
+        "image": brightened(case.image),
+        "truth": palette_rgb[case.truth],
+        "prediction": palette_rgb[case.prediction],
+        "error": error_picture(case.verdicts),
+    }
+    return Row(caption, pictures)
+
+
+def _notes(figures: EvaluationFigures) -> tuple[str, ...]:
+    hazardous = ", ".join(figures.hazardous_classes) or "none"
+    return (
+        f"Hazardous classes at the threshold {figures.hazard_threshold:g}: {hazardous}. A pixel "
+        "is called safe if the sum of P(class) x hazard(class) is below the threshold, as the "
+        "vehicle's grid decides it.",
+        "False-safe rate: share of the pixels called safe that are hazardous in truth. Missed "
+        "share: share of the hazardous pixels that are called safe.",
+        "Means are over the classes in the truth. Labelled pixels without a prediction count as "
+        "wrong, raise no alarm and are not called safe.",
+        "The intervals treat images as independent; images of one drive are not, so the true "
+        "ones are wider. They say nothing of other places, cameras or light.",
+        "Boundary F1 is the mean over images; outlines may lie apart by 0.75 % of the diagonal.",
+    )
