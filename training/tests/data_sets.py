@@ -26,6 +26,15 @@ def picture(seed, *, channels=3, height=HEIGHT, width=WIDTH):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
+def scene(seed, mask, *, channels=3):
+    """Return a noisy picture in which each class has a brightness of its own."""
+    random = np.random.default_rng(seed)
+    grey = (30 + 47 * mask.astype(np.int64)) % 256
+    shape = (*mask.shape, channels) if channels > 1 else mask.shape
+    level = grey[..., None] if channels > 1 else grey
+    return np.clip(level + random.normal(0, 3, shape), 0, 255).astype(np.uint8)
+
+
 def labels(seed, classes, *, height=HEIGHT, width=WIDTH):
     """Return a mask of blocks, so that nearest-neighbour scaling keeps it."""
     blocks = np.random.default_rng(seed).integers(0, classes, (height // 8, width // 8))
@@ -39,15 +48,16 @@ def colours_of(taxonomy, mask):
 def lunar(root: Path, count=20, real=3):
     for index in range(count):
         mask = labels(index, 4)
-        save(root / "images" / "render" / f"render{index:04d}.png", picture(index))
+        save(root / "images" / "render" / f"render{index:04d}.png", scene(index, mask))
         colours = colours_of(lunar_landscape.TAXONOMY, mask)
         save(root / "images" / "clean" / f"clean{index:04d}.png", colours)
         darkened = np.where(mask == 1, 0, mask).astype(np.uint8)
         ground = colours_of(lunar_landscape.TAXONOMY, darkened)
         save(root / "images" / "ground" / f"ground{index:04d}.png", ground)
     for index in range(real):
-        save(root / "real_moon_images" / f"PCAM{index}.png", picture(100 + index))
-        colours = colours_of(lunar_landscape.TAXONOMY, labels(100 + index, 4))
+        mask = labels(100 + index, 4)
+        save(root / "real_moon_images" / f"PCAM{index}.png", scene(100 + index, mask))
+        colours = colours_of(lunar_landscape.TAXONOMY, mask)
         save(root / "real_moon_images" / f"g_PCAM{index}.png", colours)
     save(root / "real_moon_images" / "TCAM9.png", picture(999))
     return root
@@ -55,8 +65,9 @@ def lunar(root: Path, count=20, real=3):
 
 def mars_npz(path: Path, count=20, **arrays):
     random = np.random.default_rng(0)
-    pairs = random.integers(0, 256, (count, 2, 64, 128), dtype=np.uint8)
-    pairs[:, 1] %= 5
+    masks = np.stack([labels(index, 5, height=64, width=128) for index in range(count)])
+    images = np.stack([scene(index, mask, channels=1) for index, mask in enumerate(masks)])
+    pairs = np.stack([images, masks], axis=1)
     tests = random.integers(0, 256, (5, 64, 128), dtype=np.uint8)
     np.savez_compressed(path, **{"training_set": pairs, "test_set": tests, **arrays})
     return path
@@ -67,7 +78,7 @@ def pairs(root: Path, palette, count=6):
     for split, number in (("train", count), ("val", 2)):
         for index in range(number):
             mask = labels(index, len(palette), height=64, width=64)
-            both = np.hstack([picture(index, height=64, width=64), palette[mask]])
+            both = np.hstack([scene(index, mask), palette[mask]])
             save(root / split / f"{index + 1}.jpg", both, suffix_arguments=(1, 90))
     return root
 
@@ -75,8 +86,9 @@ def pairs(root: Path, palette, count=6):
 def earth(root: Path, count=8, *, binary=False):
     for index in range(count):
         taxonomy = earth_terrain.LAND if binary else earth_terrain.TAXONOMY
-        colours = colours_of(taxonomy, labels(index, len(taxonomy)))
-        save(root / f"{index:04d}_t.png", picture(index))
+        mask = labels(index, len(taxonomy))
+        colours = colours_of(taxonomy, mask)
+        save(root / f"{index:04d}_t.png", scene(index, mask))
         save(root / f"{index:04d}_h.png", (picture(index, channels=1).astype(np.uint16) << 8))
         save(root / f"{index:04d}_i2.png", colours)
     return root

@@ -92,7 +92,7 @@ def write_onnx(network: DeployedNetwork, path: Path, *, fitted: TensorInput, bat
 def _free_batch(model: onnx.ModelProto) -> None:
     """Let the batch size be any: sizes that hold it become scales, and the border says N."""
     graph = model.graph
-    inferred = onnx.shape_inference.infer_shapes(model).graph
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     shapes = {
         item.name: [dim.dim_value for dim in item.type.tensor_type.shape.dim]
         for item in (*inferred.input, *inferred.value_info, *inferred.output)
@@ -100,6 +100,8 @@ def _free_batch(model: onnx.ModelProto) -> None:
     for node in graph.node:
         if node.op_type == "Resize" and len(node.input) == 4:
             before, after = shapes[node.input[0]], shapes[node.output[0]]
+            if 0 in (*before, *after):
+                raise ModelError(f"node {node.name}: sizes {before} to {after} are not all known")
             scales = np.array([b / a for a, b in zip(before, after)], dtype=np.float32)
             name = f"{node.output[0]}_scales"
             graph.initializer.append(onnx.numpy_helper.from_array(scales, name))

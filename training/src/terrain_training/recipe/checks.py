@@ -7,7 +7,12 @@ from terrain_training.augmentation.registry import check_augmentation
 from terrain_training.data.factory import check_source
 from terrain_training.learning.losses import LOSSES
 from terrain_training.networks.registry import check_network
-from terrain_training.recipe.settings import DataSettings, Recipe, TrainingSettings
+from terrain_training.recipe.settings import (
+    DataSettings,
+    Recipe,
+    SharpeningSettings,
+    TrainingSettings,
+)
 
 CLASS_WEIGHTS = ("none", "median_frequency", "inverse_sqrt")
 
@@ -27,12 +32,18 @@ def check_recipe(recipe: Recipe) -> None:
         raise ConfigError(
             f"recipe key export.batch is {recipe.export.batch}, expected 0 (any) or 1 (fixed)"
         )
-    for name in ("amount", "sigma_px", "min_area_px"):
-        if getattr(recipe.sharpening, name) < 0:
-            raise ConfigError(
-                f"recipe key sharpening.{name} is {getattr(recipe.sharpening, name)}, "
-                "expected 0 or more"
-            )
+    _check_sharpening(recipe.sharpening)
+
+
+def _check_sharpening(sharpening: SharpeningSettings) -> None:
+    for name in ("amount", "min_area_px"):
+        if getattr(sharpening, name) < 0:
+            value = getattr(sharpening, name)
+            raise ConfigError(f"recipe key sharpening.{name} is {value}, expected 0 or more")
+    if sharpening.sigma_px <= 0:
+        raise ConfigError(
+            f"recipe key sharpening.sigma_px is {sharpening.sigma_px}, expected more than 0"
+        )
 
 
 def _check_data(data: DataSettings) -> None:

@@ -1,0 +1,85 @@
+"""`terrain-train compare`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from pathlib import Path
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.commands.common import (
+    add_data,
+    add_machine,
+    add_overrides,
+    machine_of,
+    print_table,
+)
+from terrain_training.comparison.compare import CompareRequest, compare
+from terrain_training.comparison.plan import read_items
+from terrain_training.comparison.report import PAGE_FILE, write_comparison_report
+
+NAME = "compare"
+HELP = "train, evaluate and export several recipes or runs, and write one table with charts"
+EXIT_INCOMPLETE = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument(
+        "items", nargs="+", type=Path, metavar="ITEM", help="recipe, folder of a run, or plan"
+    )
+    add_data(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="table and runs")
+    parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="further data of the same source, evaluated whole; may be repeated",
+    )
+    add_overrides(parser)
+    add_machine(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Make every row, print the table; exit code 1 where a row failed.
+
+    Raises:
+        ConfigError: an item, plan or argument is wrong.
+    """
+    items = read_items(
+        options.items,
+        data=options.data,
+        also=_named(options.also),
+        overrides=options.overrides,
+        out=options.out,
+    )
+    request = CompareRequest(
+        machine=machine_of(options), skip_bad=options.skip_bad, threads=options.threads or 0
+    )
+    rows = []
+    for row in compare(items, request):
+        rows.append(row)
+        # Written after each row: a comparison takes long, and nothing is to be lost.
+        table = write_comparison_report(rows, options.out, title="Comparison", machine=_machine())
+    print_table(table[0], table[1:])
+    print(f"report {options.out / PAGE_FILE}")
+    failed = [row for row in rows if row.error is not None]
+    for row in failed:
+        print(f"{row.name} failed: {row.error}")
+    return EXIT_INCOMPLETE if failed else 0
+
+
+def _named(texts: list[str]) -> dict[str, Path]:
+    named = {}
+    for text in texts:
+        name, separator, path = text.partition("=")
+        if not separator or not name or not path:
+            raise ConfigError(f"--also {text!r}: expected NAME=PATH")
+        named[name] = Path(path)
+    return named
+
+
+def _machine() -> str:
+    return f"{platform.machine()}, {os.cpu_count()} CPU cores"

@@ -1,0 +1,165 @@
+"""`terrain-train evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.inference.registry import BackendName
+from terrain_training.commands.common import add_data, cell, positive, print_table, share
+from terrain_training.evaluation.figures import Comparison, EvaluationFigures
+from terrain_training.evaluation.report import write_report
+from terrain_training.evaluation.run import Evaluation, EvaluationRequest, evaluate
+from terrain_training.evaluation.sharpening import sharpening_effect
+from terrain_training.evaluation.subject import Subject, open_subject
+
+NAME = "evaluate"
+HELP = "score a run, a checkpoint or an exported model on labelled images"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument(
+        "model",
+        type=Path,
+        help="folder of a run, .safetensors or .h5 in one, exported folder, or a model's name",
+    )
+    add_data(parser)
+    parser.add_argument("--recipe", type=Path, help="where the model does not keep its own")
+    parser.add_argument(
+        "--split",
+        default="validation",
+        help="of the data; `all` for every sample (default %(default)s)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write an HTML report there")
+    parser.add_argument(
+        "--sharpen", action="store_true", help="tell what the recipe's mask sharpening does"
+    )
+    parser.add_argument(
+        "--outside", type=Path, metavar="DIR", help="images unlike the training data, unlabelled"
+    )
+    parser.add_argument("--false-alarm-rate", type=share, default=0.05, metavar="SHARE")
+    parser.add_argument("--hazard-threshold", type=float, default=0.5, metavar="HAZARD")
+    parser.add_argument("--resamples", type=positive, default=1000, help="of the bootstrap")
+    parser.add_argument(
+        "--backend",
+        default=BackendName.ONNXRUNTIME.value,
+        choices=[name.value for name in BackendName if name is not BackendName.CONSTANT],
+        help="of an exported model (default %(default)s)",
+    )
+    parser.add_argument("--precision", default="fp32", help="of that backend (default %(default)s)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Evaluate, print the figures and write what was asked for.
+
+    Raises:
+        ConfigError: model, recipe or data cannot be used.
+        ModelError: the exported model cannot be used.
+        InferenceError: the backend cannot be used.
+    """
+    if options.json is not None and not options.json.absolute().parent.is_dir():
+        raise ConfigError(f"--json: there is no folder {str(options.json.parent)!r}; make it")
+    subject = open_subject(
+        options.model,
+        recipe=options.recipe,
+        backend=options.backend,
+        precision=options.precision,
+        threads=options.threads or 0,
+    )
+    request = EvaluationRequest(
+        data=options.data,
+        split=options.split,
+        skip_bad=options.skip_bad,
+        sharpened=options.sharpen,
+        outside=options.outside,
+        hazard_threshold=options.hazard_threshold,
+        false_alarm_rate=options.false_alarm_rate,
+        resamples=options.resamples,
+    )
+    evaluation = evaluate(subject, request)
+    comparison = _comparison(evaluation)
+    _print(subject, evaluation, comparison)
+    about = {"model": subject.name, "backend": subject.backend, "precision": subject.precision}
+    if options.json is not None:
+        content = {
+            **about,
+            "split": options.split,
+            **evaluation.figures.to_json(),
+            "bad_samples": evaluation.bad,
+            "comparison": [asdict(item) for item in comparison],
+        }
+        options.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    if options.report is not None:
+        page = write_report(
+            options.report,
+            title=f"{subject.name} on {options.split}",
+            figures=evaluation.figures,
+            taxonomy=subject.taxonomy,
+            worst=evaluation.worst,
+            facts={**about, "data": options.data.name},
+            comparison=comparison,
+        )
+        print(f"report {page}")
+    return 0
+
+
+def _comparison(evaluation: Evaluation) -> tuple[Comparison, ...]:
+    if evaluation.sharpened is None:
+        return ()
+    return (sharpening_effect(evaluation.figures, evaluation.sharpened),)
+
+
+def _print(subject: Subject, evaluation: Evaluation, comparison: tuple[Comparison, ...]) -> None:
+    figures = evaluation.figures
+    for text in evaluation.bad.values():
+        print(f"left out: {text}")
+    print(f"{subject.name}, {subject.backend} {subject.precision}, {figures.images} images")
+    names = list(figures.iou)
+    columns = (figures.iou, figures.precision, figures.recall, figures.dice, figures.boundary_f1)
+    print_table(
+        ("class", "IoU", "precision", "recall", "Dice", "boundary F1"),
+        [(name, *(cell(column[name]) for column in columns)) for name in names],
+    )
+    for name, text in _lines(figures):
+        print(f"{name:<24}{text}")
+    for item in comparison:
+        print(item.title)
+        rows = [(name, *(cell(value) for value in row)) for name, row in item.rows.items()]
+        print_table(("", *item.columns), rows)
+
+
+def _lines(figures: EvaluationFigures) -> list[tuple[str, str]]:
+    recall, intervals = figures.hazard_recall, figures.intervals
+    return [
+        ("mean IoU", f"{figures.mean_iou:.4f}{_interval(intervals.mean_iou)}"),
+        ("pixel accuracy", f"{figures.pixel_accuracy:.4f}{_interval(intervals.pixel_accuracy)}"),
+        ("boundary F1", cell(figures.mean_boundary_f1)),
+        (
+            "hazard recall",
+            f"{cell(recall.recall)}{_interval(intervals.hazard_recall)} at a false-alarm rate of "
+            f"{recall.wanted:g}",
+        ),
+        (
+            "false-safe rate",
+            f"{cell(figures.false_safe_rate, 5)}{_interval(intervals.false_safe_rate)}",
+        ),
+        ("calibration error", f"{figures.expected_calibration_error:.4f}"),
+        ("out-of-distribution", _outside(figures)),
+    ]
+
+
+def _outside(figures: EvaluationFigures) -> str:
+    found = figures.out_of_distribution
+    text = f"mean score {found.mean:.4f}"
+    if found.auroc is None:
+        return text
+    return f"{text}, AUROC {found.auroc:.4f} against {found.outside_images} other images"
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f" [{interval[0]:.4f}, {interval[1]:.4f}]"

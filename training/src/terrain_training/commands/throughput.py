@@ -1,0 +1,49 @@
+"""`terrain-train throughput`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.commands.common import add_data, add_overrides, positive
+from terrain_training.learning.throughput import measure_throughput
+from terrain_training.recipe.load import load_recipe
+
+NAME = "throughput"
+HELP = "compare the trainer's images per second with a bare PyTorch loop's"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("recipe", type=Path, help="YAML file, see training/configs")
+    add_data(parser)
+    add_overrides(parser)
+    parser.add_argument("--batches", type=positive, default=30, metavar="N", help="per round")
+    parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="of each, in turn")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure and print both.
+
+    Raises:
+        ConfigError: recipe or data cannot be used.
+    """
+    if options.json is not None and not options.json.absolute().parent.is_dir():
+        raise ConfigError(f"--json: there is no folder {str(options.json.parent)!r}; make it")
+    recipe = load_recipe(options.recipe, overrides=options.overrides)
+    figures = measure_throughput(
+        recipe,
+        options.data,
+        batches=options.batches,
+        rounds=options.rounds,
+        skip_bad=options.skip_bad,
+    )
+    print(f"trainer    {figures.trainer_per_s:8.2f} images/s")
+    print(f"bare loop  {figures.bare_per_s:8.2f} images/s")
+    print(f"ratio      {figures.ratio:8.3f}   ({figures.device}, batches of {figures.batch_size})")
+    if options.json is not None:
+        options.json.write_text(json.dumps(figures.to_json(), indent=2) + "\n", encoding="utf-8")
+    return 0

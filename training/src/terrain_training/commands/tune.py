@@ -1,0 +1,101 @@
+"""`terrain-train tune`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import optuna
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.commands.common import (
+    add_data,
+    add_machine,
+    add_overrides,
+    machine_of,
+    positive,
+    print_table,
+)
+from terrain_training.tuning.space import load_space
+from terrain_training.tuning.study import TuneRequest, tune
+
+NAME = "tune"
+HELP = "search learning rate, batch size, dropout, loss, encoder or any key of a recipe"
+BEST_FILE = "best.json"
+SHOWN_TRIALS = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("recipe", type=Path, help="YAML file, see training/configs")
+    add_data(parser)
+    parser.add_argument(
+        "--space",
+        type=Path,
+        required=True,
+        metavar="YAML",
+        help="keys and what each may be, see training/configs/spaces",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the runs")
+    parser.add_argument("--trials", type=positive, default=20, metavar="N", help="of this call")
+    parser.add_argument(
+        "--storage",
+        metavar="URL",
+        help="database, or a .journal file that machines may share (default OUT/study.db)",
+    )
+    parser.add_argument("--seed", type=int, default=42, metavar="N", help="of the search")
+    add_overrides(parser)
+    add_machine(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Search, print the best trials and write the best one's values.
+
+    Raises:
+        ConfigError: recipe, space, data or storage cannot be used.
+    """
+    options.out.mkdir(parents=True, exist_ok=True)
+    study = tune(
+        TuneRequest(
+            recipe=options.recipe,
+            overrides=tuple(options.overrides),
+            space=load_space(options.space),
+            data=options.data,
+            out=options.out,
+            storage=options.storage or f"sqlite:///{options.out / 'study.db'}",
+            trials=options.trials,
+            seed=options.seed,
+            machine=machine_of(options),
+            skip_bad=options.skip_bad,
+        )
+    )
+    return _report(study, options.out)
+
+
+def _report(study: optuna.Study, out: Path) -> int:
+    trials = study.get_trials(deepcopy=False)
+    done = [trial for trial in trials if trial.state is optuna.trial.TrialState.COMPLETE]
+    pruned = sum(trial.state is optuna.trial.TrialState.PRUNED for trial in trials)
+    if not done:
+        raise ConfigError(f"none of {len(trials)} trials was finished; see their messages")
+    done.sort(key=lambda trial: -float(trial.value or 0.0))
+    keys = list(done[0].params)
+    print_table(
+        ("trial", "mean IoU", *keys),
+        [
+            (str(t.number), f"{t.value:.4f}", *(str(t.params.get(key, "-")) for key in keys))
+            for t in done[:SHOWN_TRIALS]
+        ],
+    )
+    print(f"{len(done)} finished, {pruned} cut short")
+    best = done[0]
+    content = {
+        "trial": best.number,
+        "mean_iou": best.value,
+        "set": [f"{key}={value}" for key, value in best.params.items()],
+    }
+    path = out / BEST_FILE
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    print(f"best values in {path}; train them with --set KEY=VALUE")
+    return 0

@@ -1,0 +1,130 @@
+"""What is compared: runs, recipes, or a plan file that lists them with their data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.learning.run_folder import RunFolder
+
+PLAN_KEY = "rows"
+FILE_LIMIT_BYTES = 256 * 1024
+_ROW_KEYS = {"recipe", "run", "name", "data", "also", "set"}
+
+
+@dataclass(frozen=True)
+class Item:
+    """Hold one row: a recipe to train, or a run that is there (`recipe` None).
+
+    `also` names further data of the same source that the row is evaluated on, whole.
+    """
+
+    name: str
+    recipe: Path | None
+    run: Path
+    data: Path
+    also: Mapping[str, Path]
+    overrides: tuple[str, ...]
+
+
+def read_items(
+    paths: Sequence[Path],
+    *,
+    data: Path,
+    also: Mapping[str, Path],
+    overrides: Sequence[str],
+    out: Path,
+) -> list[Item]:
+    """Return the rows of a comparison, in order.
+
+    Args:
+        paths: recipes, folders of runs, or plans: YAML with `rows`, each with `recipe` or `run`
+            (relative to the plan), and perhaps `name`, `data` and `also` (relative to `data`)
+            and `set`.
+        data: of every row that names none.
+        also: further data, for every row that names none.
+        overrides: for every recipe.
+        out: where recipes are trained.
+
+    Raises:
+        ConfigError: a path is nothing of these, a plan is wrong, or two rows have one name.
+    """
+    items: list[Item] = []
+    for path in paths:
+        if RunFolder(path).snapshot.is_file():
+            items.append(Item(path.name, None, path, data, also, ()))
+            continue
+        rows = _read(path).get(PLAN_KEY)
+        if rows is None:
+            row = {"recipe": path.name}
+            found = _item(row, str(path), folder=path.parent, data=data, out=out)
+            items.append(_with(found, also, overrides))
+        else:
+            items += [
+                _with(item, also, overrides) for item in _plan(rows, path, data=data, out=out)
+            ]
+    names = [item.name for item in items]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"two rows are named {twice[0]!r}; give them a `name` in a plan")
+    return items
+
+
+def _plan(rows: object, path: Path, *, data: Path, out: Path) -> list[Item]:
+    if not isinstance(rows, list) or not rows:
+        raise ConfigError(f"plan {path}: {PLAN_KEY} is {rows!r}, expected a list")
+    return [
+        _item(row, f"plan {path}, row {number}", folder=path.parent, data=data, out=out)
+        for number, row in enumerate(rows, start=1)
+    ]
+
+
+def _item(row: object, where: str, *, folder: Path, data: Path, out: Path) -> Item:
+    if not isinstance(row, Mapping) or not set(row) <= _ROW_KEYS:
+        raise ConfigError(f"{where} is {row!r}, expected of {sorted(_ROW_KEYS)}")
+    if ("recipe" in row) == ("run" in row):
+        raise ConfigError(f"{where} is {dict(row)!r}, expected either recipe or run")
+    recipe = folder / str(row["recipe"]) if "recipe" in row else None
+    stem = Path(str(row.get("run", row.get("recipe")))).stem
+    name = str(row.get("name", stem))
+    also = row.get("also", {})
+    overrides = row.get("set", [])
+    if not isinstance(also, Mapping) or not isinstance(overrides, list):
+        raise ConfigError(f"{where}: also is {also!r} and set {overrides!r}, expected {{}} and []")
+    return Item(
+        name=name,
+        recipe=recipe,
+        run=out / name if recipe is not None else folder / str(row["run"]),
+        data=data / str(row["data"]) if "data" in row else data,
+        also={str(key): data / str(value) for key, value in also.items()},
+        overrides=tuple(str(text) for text in overrides),
+    )
+
+
+def _with(item: Item, also: Mapping[str, Path], overrides: Sequence[str]) -> Item:
+    return Item(
+        name=item.name,
+        recipe=item.recipe,
+        run=item.run,
+        data=item.data,
+        also=item.also or also,
+        overrides=(*item.overrides, *overrides) if item.recipe is not None else (),
+    )
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        if path.stat().st_size > FILE_LIMIT_BYTES:
+            raise ConfigError(f"{path} is larger than {FILE_LIMIT_BYTES} bytes")
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} is no run, recipe or plan: {reason}") from error
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{path} is no recipe and no plan: expected a mapping")
+    return content

@@ -1,0 +1,134 @@
+"""Run a model over the labelled images of a split and gather every figure."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.image_file import read_image
+from terrain_training.data.contract import Source, find_usable
+from terrain_training.data.factory import open_source
+from terrain_training.data.files import find_pictures
+from terrain_training.evaluation.counts import EvaluationCounts
+from terrain_training.evaluation.figures import EvaluationFigures
+from terrain_training.evaluation.hazard import HazardRule
+from terrain_training.evaluation.ood import ood_score
+from terrain_training.evaluation.sharpening import sharpen
+from terrain_training.evaluation.subject import Subject
+from terrain_training.evaluation.worst_cases import WorstCases
+
+log = logging.getLogger(__name__)
+
+SAY_EVERY = 100
+ALL = "all"
+"""The split that holds every sample of every split."""
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """Hold on what, and how, a model is evaluated.
+
+    `outside` is a folder of images unlike the training data; `sharpened` also evaluates what the
+    recipe's sharpening makes of the output.
+    """
+
+    data: Path
+    split: str
+    skip_bad: bool = False
+    sharpened: bool = False
+    outside: Path | None = None
+    hazard_threshold: float = 0.5
+    false_alarm_rate: float = 0.05
+    resamples: int = 1000
+    seed: int = 42
+    worst: int = 12
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Hold what was found; `bad` names samples that could not be used, and why."""
+
+    figures: EvaluationFigures
+    sharpened: EvaluationFigures | None
+    worst: WorstCases
+    bad: dict[str, str]
+
+
+def evaluate(subject: Subject, request: EvaluationRequest) -> Evaluation:
+    """Evaluate a model at the size of the labels.
+
+    Raises:
+        ConfigError: the data cannot be used, or their classes are not the model's.
+        ModelError: nothing is labelled.
+    """
+    source = open_source(subject.recipe.data, request.data, run=subject.palette_folder)
+    _check_classes(source, subject)
+    usable = find_usable(source, split_names(source, request.split), skip_bad=request.skip_bad)
+    taxonomy = subject.taxonomy
+    counts = EvaluationCounts(taxonomy, hazard_threshold=request.hazard_threshold)
+    after = EvaluationCounts(taxonomy, hazard_threshold=request.hazard_threshold)
+    rule = HazardRule.of(taxonomy, request.hazard_threshold)
+    worst = WorstCases(request.worst, rule=rule)
+    settings = subject.recipe.sharpening
+    for number, name in enumerate(usable.names, start=1):
+        sample = source.load(name)
+        prediction = subject.predict(sample.image)
+        figures = counts.add(name, sample.mask, prediction)
+        worst.add(sample.image, sample.mask, prediction, figures)
+        if request.sharpened:
+            better = sharpen(
+                prediction.probabilities,
+                amount=settings.amount,
+                sigma_px=settings.sigma_px,
+                min_area_px=settings.min_area_px,
+            )
+            after.add(name, sample.mask, better)
+        if number % SAY_EVERY == 0:
+            log.info("%d of %d images", number, len(usable.names))
+    outside = None if request.outside is None else _outside_scores(subject, request.outside)
+    return Evaluation(
+        figures=counts.figures(
+            seed=request.seed,
+            resamples=request.resamples,
+            false_alarm_rate=request.false_alarm_rate,
+            outside=outside,
+        ),
+        sharpened=(
+            after.figures(
+                seed=request.seed,
+                resamples=request.resamples,
+                false_alarm_rate=request.false_alarm_rate,
+            )
+            if request.sharpened
+            else None
+        ),
+        worst=worst,
+        bad=usable.bad,
+    )
+
+
+def split_names(source: Source, split: str) -> list[str]:
+    """Return the names of a split, or of `all`, each once.
+
+    Raises:
+        ConfigError: there is no such split.
+    """
+    if split != ALL or ALL in source.splits():
+        return source.names(split)
+    names = (name for part in source.splits() for name in source.names(part))
+    return list(dict.fromkeys(names))
+
+
+def _check_classes(source: Source, subject: Subject) -> None:
+    if source.taxonomy.names != subject.taxonomy.names:
+        raise ConfigError(
+            f"the data have the classes {list(source.taxonomy.names)}, but {subject.name} has "
+            f"{list(subject.taxonomy.names)}; give the recipe that it was trained with"
+        )
+
+
+def _outside_scores(subject: Subject, folder: Path) -> list[float]:
+    pictures = find_pictures(folder)
+    return [ood_score(subject.predict(read_image(path)).probabilities) for path in pictures.values()]

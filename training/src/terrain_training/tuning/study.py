@@ -1,0 +1,134 @@
+"""Run a study: each trial is a run of its own; several machines may share the storage."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import optuna
+from lightning.pytorch.callbacks import Callback
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from sqlalchemy.exc import SQLAlchemyError
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.learning.module import VALIDATION_IOU
+from terrain_training.learning.run import Machine, TrainingRequest, train
+from terrain_training.recipe.load import load_recipe
+from terrain_training.tuning.space import Space, suggest_overrides
+
+log = logging.getLogger(__name__)
+
+JOURNAL_SUFFIX = ".journal"
+STARTUP_TRIALS = 5
+WARMUP_EPOCHS = 1
+
+
+@dataclass(frozen=True)
+class TuneRequest:
+    """Hold a search; `storage` is a database URL or a file ending in `.journal`.
+
+    The file may lie in a folder that several machines share. `trials` counts those of this call.
+    """
+
+    recipe: Path
+    overrides: tuple[str, ...]
+    space: Space
+    data: Path
+    out: Path
+    storage: str
+    trials: int
+    seed: int
+    machine: Machine
+    skip_bad: bool = False
+
+
+def tune(request: TuneRequest) -> optuna.Study:
+    """Run trials that maximise the validation's mean IoU; bad ones are cut short.
+
+    Returns:
+        The study, with the trials of every call that used this storage and recipe name.
+
+    Raises:
+        ConfigError: recipe, data, storage or a value of the space cannot be used.
+    """
+    if request.machine.devices > 1:
+        raise ConfigError(
+            f"--devices is {request.machine.devices}, but a trial trains on one; start the command "
+            "once per GPU with the same --storage"
+        )
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    base = load_recipe(request.recipe, overrides=request.overrides)
+    request.out.mkdir(parents=True, exist_ok=True)
+    storage = open_storage(request.storage)
+    study = optuna.create_study(
+        storage=storage,
+        study_name=base.name,
+        direction="maximize",
+        load_if_exists=True,
+        sampler=optuna.samplers.TPESampler(seed=request.seed + _finished(storage, base.name)),
+        pruner=optuna.pruners.MedianPruner(
+            n_startup_trials=STARTUP_TRIALS, n_warmup_steps=WARMUP_EPOCHS
+        ),
+    )
+    study.optimize(lambda trial: _run_trial(trial, request), n_trials=request.trials)
+    return study
+
+
+def open_storage(text: str) -> BaseStorage:
+    """Return the storage of a study.
+
+    Raises:
+        ConfigError: it cannot be opened.
+    """
+    try:
+        if text.endswith(JOURNAL_SUFFIX):
+            return JournalStorage(JournalFileBackend(text))
+        return RDBStorage(text)
+    except (SQLAlchemyError, OSError, ValueError, ImportError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigError(
+            f"storage {text!r} cannot be opened ({reason}); give a file ending in "
+            f"{JOURNAL_SUFFIX} or a URL such as sqlite:///study.db"
+        ) from error
+
+
+def _finished(storage: BaseStorage, name: str) -> int:
+    """Return how many trials there are, so that a second machine draws others."""
+    names = [study.study_name for study in storage.get_all_studies()]
+    if name not in names:
+        return 0
+    return len(storage.get_all_trials(storage.get_study_id_from_name(name), deepcopy=False))
+
+
+def _run_trial(trial: optuna.Trial, request: TuneRequest) -> float:
+    overrides = suggest_overrides(request.space, trial)
+    log.info("trial %d: %s", trial.number, ", ".join(overrides))
+    recipe = load_recipe(request.recipe, overrides=(*request.overrides, *overrides))
+    summary = train(
+        recipe,
+        TrainingRequest(
+            data=request.data,
+            out=request.out / f"trial_{trial.number:04d}",
+            machine=request.machine,
+            skip_bad=request.skip_bad,
+            callbacks=(_Pruning(trial),),
+        ),
+    )
+    return float(summary["best_mean_iou"])
+
+
+class _Pruning(Callback):
+    """Report each epoch, and end a trial that lies below the median of the others."""
+
+    def __init__(self, trial: optuna.Trial) -> None:
+        self._trial = trial
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, _module: pl.LightningModule) -> None:
+        value: Any = trainer.callback_metrics[VALIDATION_IOU]
+        self._trial.report(float(value), step=trainer.current_epoch)
+        if self._trial.should_prune():
+            raise optuna.TrialPruned(f"behind the median after {trainer.current_epoch + 1} epochs")

@@ -1,0 +1,117 @@
+"""Every recipe from raw data to an exported model, on small data in the published layouts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import data_sets
+from conftest import CPU, STEMS, stem_at, write_pair
+from terrain_seg_ros.segmenter import Segmenter
+from terrain_training.evaluation.run import EvaluationRequest, evaluate
+from terrain_training.evaluation.subject import open_subject
+from terrain_training.export.export_model import ExportRequest, export_model
+from terrain_training.learning.run import TrainingRequest, train
+from terrain_training.learning.run_folder import RunFolder
+from terrain_training.recipe.load import load_recipe
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+PALETTE = np.array([(128, 64, 128), (70, 70, 70), (107, 142, 35)], dtype=np.uint8)
+SMALL = ("data.height_px=32", "data.width_px=64", "training.batch_size=4", "training.epochs=2")
+LEARN_FAST = ("training.optimiser=adam", "training.learning_rate=0.02")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Hold how a recipe is shrunk."""
+
+    data: str
+    overrides: tuple[str, ...] = SMALL
+    split: str = "validation"
+
+
+SMP = (*SMALL, "data.height_px=64")
+CASES = {
+    "lunar_gwu": Case("lunar", split="real"),
+    "lunar_vgg11": Case("lunar", (*SMP, "network.options.arguments={decoder_channels: [16, 8, 8, 8, 8]}")),
+    "lunar_resnet18": Case("lunar", SMP),
+    "lunar_mobilenet_v3_large": Case("lunar", (*SMP, "training.learning_rate=0.003", "training.epochs=2")),
+    "lunar_rock": Case("lunar", split="test"),
+    "lunar_rock_resnet": Case("lunar", SMP),
+    "mars_nine_level": Case("mars", (*SMALL, "data.height_px=64", "data.width_px=128")),
+    "lunar_pix2pix": Case(
+        "lunar", (*SMALL, "network.options={width: 8, depth: 5, dropout: 0.5}")
+    ),
+    "city_map": Case("pairs", (*SMALL, "data.options={classes: 3, seed: 42}")),
+    "satellite_land": Case("land"),
+    "mars_navcam": Case("ai4mars", (*SMP, "training.precision=fp32")),
+    "mars_navcam_small": Case("ai4mars", (*SMP, "training.precision=fp32")),
+}
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("sets")
+    data_sets.lunar(root / "lunar", count=24)
+    data_sets.pairs(root / "pairs", PALETTE, count=12)
+    data_sets.earth(root / "land", count=24, binary=True)
+    data_sets.mars_npz(root / "mars.npz", count=24)
+    for folder in ("images", "masks"):
+        (root / "ai4mars" / folder).mkdir(parents=True)
+    stems = [stem_at(400_000_000 + 7200 * index) for index in range(STEMS + 8)]
+    for seed, stem in enumerate(stems):
+        write_pair(root / "ai4mars", stem, seed=seed)
+    (root / "ai4mars" / "train.txt").write_text("\n".join(stems[:STEMS]), encoding="utf-8")
+    (root / "ai4mars" / "val.txt").write_text("\n".join(stems[STEMS:]), encoding="utf-8")
+    return {
+        "lunar": root / "lunar",
+        "pairs": root / "pairs",
+        "land": root / "land",
+        "mars": root / "mars.npz",
+        "ai4mars": root / "ai4mars",
+    }
+
+
+def test_every_recipe_has_a_case():
+    assert {path.stem for path in CONFIGS.glob("*.yaml") if path.stem not in PLANS} == set(CASES)
+
+
+PLANS = {"comparison"}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_recipe_trains_resumes_evaluates_and_exports(name, roots, tmp_path):
+    case = CASES[name]
+    data, run = roots[case.data], tmp_path / "run"
+    recipe = load_recipe(CONFIGS / f"{name}.yaml", overrides=(*LEARN_FAST, *case.overrides))
+    train(recipe, TrainingRequest(data=data, out=run, machine=CPU, epochs_now=1))
+    assert [row["epoch"] for row in RunFolder(run).read_history()] == [1]
+    summary = train(recipe, TrainingRequest(data=data, out=run, machine=CPU))
+    history = RunFolder(run).read_history()
+    assert [row["epoch"] for row in history] == list(range(1, recipe.training.epochs + 1))
+    assert summary["best_mean_iou"] == max(row["mean_iou"] for row in history)
+
+    card = export_model(ExportRequest(run=run, data=data, out=tmp_path / name, hdf5=True))
+    exact = next(row for row in card.metrics["parity"] if row["precision"] == "fp32")
+    assert exact["mask_agreement"] >= 0.999
+    request = EvaluationRequest(data=data, split=case.split, resamples=10)
+    scores = [
+        evaluate(open_subject(path, **HOW), request).figures.mean_iou
+        for path in (run, tmp_path / name)
+    ]
+    tolerance = 0.02 if recipe.export.round_to_bfloat16 else 2e-3
+    assert scores[0] == pytest.approx(scores[1], abs=tolerance)
+
+    content = json.loads((tmp_path / name / "card.json").read_text())
+    assert content["training"]["recipe"]["name"] == name
+    assert content["metrics"]["out_of_distribution"]["images"] > 0
+    picture = np.full((48, 80), 90, dtype=np.uint8)
+    with Segmenter(tmp_path / name, backend="onnxruntime") as segmenter:
+        assert segmenter(picture).mask.shape == (48, 80)
+
+
+HOW = {"recipe": None, "backend": "openvino", "precision": "fp32", "threads": 1}
