@@ -23,8 +23,10 @@ def check_recipe(recipe: Recipe) -> None:
     check_network(recipe.network, height_px=recipe.data.height_px, width_px=recipe.data.width_px)
     _check_training(recipe.training)
     check_augmentation(recipe.augmentation)
-    if recipe.export.batch < 0:
-        raise ConfigError(f"recipe key export.batch is {recipe.export.batch}, expected 0 or more")
+    for name in ("batch", "sharpening_min_area_px"):
+        value = getattr(recipe.export, name)
+        if value < 0:
+            raise ConfigError(f"recipe key export.{name} is {value}, expected 0 or more")
     if not 0 < recipe.export.sharpening_threshold < 256:
         raise ConfigError(
             "recipe key export.sharpening_threshold is "
