@@ -19,7 +19,7 @@ from terrain_training.data.sources.labelled_folder import LabelledFolder
 from terrain_training.data.sources.lunar_landscape import LunarLandscape
 from terrain_training.data.sources.mars_terrain import MarsTerrain
 from terrain_training.data.sources.side_by_side import SideBySide
-from terrain_training.datasets.rover_clock import spacecraft_clock_s
+from terrain_training.data.rover_clock import spacecraft_clock_s
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 SYNMARS = Taxonomy(

@@ -102,14 +102,14 @@ def test_files_that_are_cut_off_are_refused(network, lunar, tmp_path, suffix, ke
 def test_hdf5_of_text_or_objects_is_refused(stored):
     with h5py.File(stored, "a") as file:
         file["note"] = "run me"
-    with pytest.raises(ConfigError, match="note holds .*expected numbers"):
+    with pytest.raises(ConfigError, match=r"note holds .*expected numbers"):
         read_hdf5(stored)
 
 
 def test_hdf5_of_an_opaque_type_is_refused(stored):
     with h5py.File(stored, "a") as file:
         file["blob"] = np.void(pickle.dumps([1, 2]))
-    with pytest.raises(ConfigError, match="blob holds .*expected numbers"):
+    with pytest.raises(ConfigError, match=r"blob holds .*expected numbers"):
         read_hdf5(stored)
 
 
@@ -129,7 +129,7 @@ def test_data_outside_of_the_file_are_not_read(stored, tmp_path):
     with h5py.File(stored, "a") as file:
         outside = [(str(tmp_path / "outside.bin"), 0, 12)]
         file.create_dataset("away", (3,), dtype="f4", external=outside)
-    with pytest.raises(ConfigError, match="away holds .*expected numbers"):
+    with pytest.raises(ConfigError, match=r"away holds .*expected numbers"):
         read_hdf5(stored)
 
 
@@ -140,7 +140,7 @@ def test_virtual_data_sets_are_not_read(stored, tmp_path):
     layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "secret", shape=(3,))
     with h5py.File(stored, "a") as file:
         file.create_virtual_dataset("away", layout)
-    with pytest.raises(ConfigError, match="away holds .*expected numbers"):
+    with pytest.raises(ConfigError, match=r"away holds .*expected numbers"):
         read_hdf5(stored)
 
 
