@@ -68,7 +68,7 @@ def class_weights(recipe: Recipe, opened: OpenData) -> list[float]:
     if wanted == "none":
         return [1.0] * count
     if isinstance(wanted, str):
-        weights = measure_balance(opened.source, opened.train).weights(wanted)
+        weights = list(measure_balance(opened.source, opened.train).weights(wanted))
         log.info("class weights %s", [round(weight, 3) for weight in weights])
         return weights
     if len(wanted) != count:
