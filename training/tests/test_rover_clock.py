@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from conftest import stem_at
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_training.datasets.rover_clock import (
+from terrain_training.data.rover_clock import (
     MIN_GAP_S,
     ClockSplit,
     smallest_gap_s,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ AUGMENTATIONS: dict[str, Callable[..., tuple[U8, U8]]] = {
 }
 _GIVEN = 3
 """Image, mask and random numbers are no options."""
+_ABOVE_ZERO = {"scale_min", "aspect_min", "count"}
+_AT_MOST = {("hue", "strength"): 0.5, ("dust", "haze"): 1.0, ("shadows", "darkness"): 1.0}
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def check_augmentation(rows: Sequence[Mapping[str, Any]]) -> None:
 def _step(number: int, row: Mapping[str, Any]) -> Step:
     key = f"augmentation[{number}]"
     name = row.get("name")
-    if name not in AUGMENTATIONS:
+    if not isinstance(name, str) or name not in AUGMENTATIONS:
         raise ConfigError(
             f"recipe key {key}.name is {name!r}, expected one of {sorted(AUGMENTATIONS)}"
         )
@@ -107,7 +110,22 @@ def _step(number: int, row: Mapping[str, Any]) -> Step:
     if not 0.0 <= probability <= 1.0:
         raise ConfigError(f"recipe key {key}.probability is {probability}, expected 0 to 1")
     typed = {k: checked(hints[k], v, f"{key}.{k}") for k, v in options.items()}
-    for option, value in typed.items():
-        if value < 0:
-            raise ConfigError(f"recipe key {key}.{option} is {value}, expected 0 or more")
+    _check_ranges(key, name, typed)
     return Step(function, float(probability), typed)
+
+
+def _check_ranges(key: str, name: str, options: Mapping[str, Any]) -> None:
+    for option, value in options.items():
+        most = _AT_MOST.get((name, option), math.inf)
+        other = option.replace("_min", "_max")
+        expected = ""
+        if value < 0:
+            expected = "0 or more"
+        elif value == 0 and option in _ABOVE_ZERO:
+            expected = "more than 0"
+        elif value > most:
+            expected = f"at most {most}"
+        elif value > options[other]:
+            expected = f"at most {other}, which is {options[other]}"
+        if expected:
+            raise ConfigError(f"recipe key {key}.{option} is {value}, expected {expected}")

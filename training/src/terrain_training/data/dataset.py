@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -111,5 +112,6 @@ class EpochSampler(Sampler[Key]):
         """Iterate over the keys of the epoch."""
         generator = torch.Generator().manual_seed(self._seed * 1000 + self._epoch)
         order = torch.randperm(self._count, generator=generator).tolist()
-        order += order[: len(self) * self._processes - self._count]
-        return ((self._epoch, place) for place in order[self._rank :: self._processes])
+        filled = itertools.islice(itertools.cycle(order), len(self) * self._processes)
+        own = itertools.islice(filled, self._rank, None, self._processes)
+        return ((self._epoch, place) for place in own)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from segmentation_models_pytorch.losses import FocalLoss, LovaszLoss
+from segmentation_models_pytorch.losses import LovaszLoss
 from torch import Tensor
 from torch.nn import functional
 
@@ -46,10 +46,11 @@ def soft_dice(logits: Tensor, target: Tensor, _context: LossContext) -> Tensor:
 
 
 def focal(logits: Tensor, target: Tensor, context: LossContext) -> Tensor:
-    """Return the focal loss (Lin et al., 2017)."""
-    loss = FocalLoss("multiclass", gamma=context.focal_gamma, ignore_index=IGNORE)
-    value: Tensor = loss(logits, target)
-    return value
+    """Return the focal loss (Lin et al., 2017) of the softmax; of gamma 0 it is cross entropy."""
+    labelled = target != IGNORE
+    costs = functional.cross_entropy(logits, target, ignore_index=IGNORE, reduction="none")
+    missing = (1.0 - torch.exp(-costs)).clamp_min(SMALLEST)
+    return (missing**context.focal_gamma * costs * labelled).sum() / labelled.sum()
 
 
 def lovasz(logits: Tensor, target: Tensor, _context: LossContext) -> Tensor:
@@ -63,7 +64,8 @@ def binary_cross_entropy(logits: Tensor, target: Tensor, context: LossContext) -
     classes = logits.shape[1]
     labelled = (target != IGNORE).unsqueeze(1)
     truth = _one_hot(target, classes)
-    weights = context.class_weights.to(logits)[target.clamp(max=classes - 1)].unsqueeze(1) * labelled
+    weights = context.class_weights.to(logits)[target.clamp(max=classes - 1)]
+    weights = weights.unsqueeze(1) * labelled
     if classes == 2:
         logits, truth = logits[:, 1:] - logits[:, :1], truth[:, 1:]
     losses = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")

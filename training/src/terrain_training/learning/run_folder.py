@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_training.recipe.load import load_recipe
 from terrain_training.recipe.settings import Recipe
@@ -72,7 +72,7 @@ class RunFolder:
         try:
             if self.summary.stat().st_size > JSON_LIMIT_BYTES:
                 raise ConfigError(f"{self.summary} is larger than {JSON_LIMIT_BYTES} bytes")
-            content: dict[str, Any] = json.loads(self.summary.read_text(encoding="utf-8"))
+            content = _json_object(self.summary.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigError(f"{self.summary} cannot be read ({error}); train first") from error
         return content
@@ -91,7 +91,7 @@ class RunFolder:
                     for number, row in enumerate(rows)
                 )
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, ModelError, TypeError, ValueError) as error:
             raise ConfigError(f"{self.summary} is damaged ({error}); train again") from error
 
     def read_history(self) -> list[dict[str, Any]]:
@@ -104,6 +104,13 @@ class RunFolder:
             return []
         try:
             lines = self.history.read_text(encoding="utf-8").splitlines()
-            return [dict(json.loads(line)) for line in lines]
+            return [_json_object(line) for line in lines]
         except ValueError as error:
             raise ConfigError(f"{self.history} is damaged ({error}); delete it") from error
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    content = json.loads(text)
+    if not isinstance(content, dict):
+        raise ValueError(f"{text[:40]!r} is no JSON object")
+    return content

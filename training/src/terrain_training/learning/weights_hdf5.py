@@ -53,9 +53,14 @@ def _read_group(group: h5py.Group, prefix: str, tensors: dict[str, Tensor], path
             if name.count(".") > 64:
                 raise ConfigError(f"weights {path}: groups are nested too deep")
             _read_group(item, f"{name}.", tensors, path)
-        elif isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu" and not item.external:
+        elif isinstance(item, h5py.Dataset) and _holds_numbers(item):
             if item.nbytes > FILE_LIMIT_BYTES or len(tensors) >= MAX_TENSORS:
                 raise ConfigError(f"weights {path}: {name} is too large")
             tensors[name] = torch.from_numpy(np.asarray(item[()]))
         else:
             raise ConfigError(f"weights {path}: {name} holds {item!r}, expected numbers")
+
+
+def _holds_numbers(item: h5py.Dataset) -> bool:
+    """Tell whether a data set holds numbers, and holds them in its own file."""
+    return item.dtype.kind in "fiu" and not item.external and not item.is_virtual

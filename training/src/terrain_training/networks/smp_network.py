@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 from pathlib import Path
 from typing import Any, cast
@@ -53,6 +54,7 @@ def build_smp(
         )
     if not 0.0 <= dropout < 1.0:
         raise ConfigError(f"recipe key network.options.dropout is {dropout}, expected 0 to below 1")
+    _check_arguments(architecture, encoder, arguments)
     file = encoder_weights is not None and encoder_weights.endswith(".safetensors")
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -75,6 +77,17 @@ def build_smp(
         head = cast(nn.Sequential, network.segmentation_head)
         network.segmentation_head = nn.Sequential(nn.Dropout2d(dropout), *head)
     return network
+
+
+def _check_arguments(architecture: str, encoder: str, arguments: dict[str, Any]) -> None:
+    """Check names that the library itself passes over; encoders of timm (`tu-`) take more."""
+    known = sorted(set(inspect.signature(getattr(smp, architecture)).parameters) - {"kwargs"})
+    unknown = sorted(set(arguments) - set(known))
+    if unknown and not encoder.startswith("tu-"):
+        raise ConfigError(
+            f"recipe key network.options.arguments.{unknown[0]} is unknown; {architecture} takes "
+            f"{known}"
+        )
 
 
 def _load_encoder(network: nn.Module, path: Path) -> None:

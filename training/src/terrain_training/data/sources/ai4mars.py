@@ -19,7 +19,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import U8
-from terrain_training.data.contract import Sample
+from terrain_training.data.contract import BadSampleError, Sample
 from terrain_training.data.files import find_pictures, read_colours, read_ids, read_picture
 from terrain_training.data.rover_clock import ClockSplit, split_by_rover_clock
 from terrain_training.data.splits import part_of
@@ -119,7 +119,9 @@ def _without(mask: U8, path: Path) -> U8:
         return mask
     marked = read_colours(path).max(axis=2) > 0
     if marked.shape != mask.shape:
-        raise ConfigError(f"{path}: is {marked.shape}, but the labels are {mask.shape}")
+        raise BadSampleError(
+            f"{path}: is {marked.shape}, but the labels are {mask.shape}; make both of one size"
+        )
     return np.where(marked, np.uint8(IGNORE), mask)
 
 

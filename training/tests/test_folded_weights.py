@@ -6,13 +6,26 @@ import torch
 from torch import nn
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_training.network import build_unet, load_folded_mobilenet_v2
+from terrain_training.networks.folded_weights import load_folded_mobilenet_v2
+from terrain_training.networks.smp_network import build_smp
+
+
+def build(dropout=0.1, in_channels=1):
+    return build_smp(
+        in_channels=in_channels,
+        classes=4,
+        architecture="Unet",
+        encoder="mobilenet_v2",
+        encoder_weights=None,
+        dropout=dropout,
+        arguments={"decoder_channels": [8] * 5},
+    )
 
 
 @pytest.fixture
 def network():
     torch.manual_seed(3)
-    return build_unet(classes=4, decoder_channels=[8, 8, 8, 8, 8], dropout=0.1)
+    return build()
 
 
 @pytest.fixture
@@ -43,7 +56,7 @@ def write_weights(encoder: nn.Module, path):
 
 
 def test_restored_norm_computes_what_the_folded_encoder_did(network, images, tmp_path):
-    original = build_unet(classes=4, decoder_channels=[8] * 5, dropout=0.0).encoder
+    original = build(dropout=0.0).encoder
     folded_encoder(original)
     write_weights(original, tmp_path / "weights.npz")
     load_folded_mobilenet_v2(network, tmp_path / "weights.npz", images)
@@ -60,7 +73,7 @@ def test_restored_norm_computes_what_the_folded_encoder_did(network, images, tmp
 
 
 def test_restored_norm_keeps_output_in_training_mode(network, images, tmp_path):
-    original = folded_encoder(build_unet(classes=4, decoder_channels=[8] * 5, dropout=0.0).encoder)
+    original = folded_encoder(build(dropout=0.0).encoder)
     write_weights(original, tmp_path / "weights.npz")
     load_folded_mobilenet_v2(network, tmp_path / "weights.npz", images)
     assert network.encoder.training

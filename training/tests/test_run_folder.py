@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+import logging
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.data.sources.ai4mars import TAXONOMY
+from terrain_training.learning import progress
+from terrain_training.learning.curves import write_comparison, write_curves
+from terrain_training.learning.progress import Progress, ThisTime
+from terrain_training.learning.run_folder import RunFolder
+from terrain_training.recipe.load import write_recipe
+
+
+def trainer_at(*, first=True):
+    return SimpleNamespace(
+        is_global_zero=first, num_training_batches=50, current_epoch=2, should_stop=False
+    )
+
+
+def test_progress_is_said_now_and_then_by_the_first_process(monkeypatch, caplog):
+    clock = iter([0.0, 10.0, 31.0, 31.0, 40.0, 62.0, 62.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    said = Progress()
+    with caplog.at_level(logging.INFO):
+        for place in range(4):
+            said.on_train_batch_end(trainer_at(), None, None, None, place)
+        said.on_train_batch_end(trainer_at(first=False), None, None, None, 4)
+    assert [record.getMessage() for record in caplog.records] == [
+        "epoch 3 step 2/50",
+        "epoch 3 step 4/50",
+    ]
+
+
+def test_a_call_ends_after_its_epochs():
+    trainer, ends = trainer_at(), ThisTime(2)
+    ends.on_train_epoch_end(trainer, None)
+    assert not trainer.should_stop
+    ends.on_train_epoch_end(trainer, None)
+    assert trainer.should_stop
+
+
+def summary_of(taxonomy):
+    rows = [
+        {"name": item.name, "color_rgb": list(item.color_rgb), "hazard": item.hazard}
+        for item in taxonomy
+    ]
+    return {"classes": rows, "best_epoch": 1}
+
+
+def test_a_run_folder_gives_back_what_is_in_it(tmp_path, recipe):
+    folder = RunFolder(tmp_path)
+    write_recipe(recipe, folder.snapshot)
+    folder.summary.write_text(json.dumps(summary_of(TAXONOMY)), encoding="utf-8")
+    rows = [{"epoch": 1, "mean_iou": 0.5}, {"epoch": 2, "mean_iou": 0.6}]
+    folder.history.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    assert folder.recipe() == recipe
+    assert folder.taxonomy() == TAXONOMY
+    assert folder.read_summary()["best_epoch"] == 1
+    assert folder.read_history() == rows
+
+
+def test_a_trained_run_is_a_run_folder(trained, recipe):
+    folder = RunFolder(trained)
+    assert folder.recipe() == recipe
+    assert folder.taxonomy() == TAXONOMY
+    assert [row["epoch"] for row in folder.read_history()] == [1, 2]
+    assert folder.weights.is_file()
+    assert folder.checkpoint.is_file()
+
+
+def test_a_folder_that_is_no_run_says_what_to_do(tmp_path):
+    folder = RunFolder(tmp_path)
+    assert folder.read_history() == []
+    with pytest.raises(ConfigError, match=r"is no run: it has no recipe\.yaml; train first"):
+        folder.recipe()
+    with pytest.raises(ConfigError, match=r"summary\.json cannot be read .*train first"):
+        folder.taxonomy()
+
+
+BAD_CLASS = {"name": "soil", "color_rgb": [0, 0, 0], "hazard": 2.0}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "3",
+        "{}",
+        '{"classes": 3}',
+        '{"classes": []}',
+        '{"classes": [{"name": "soil"}]}',
+        json.dumps({"classes": [BAD_CLASS]}),
+        json.dumps({"classes": [BAD_CLASS | {"hazard": "high"}]}),
+        json.dumps({"classes": [BAD_CLASS | {"hazard": 0.5, "color_rgb": 7}]}),
+    ],
+)
+def test_a_damaged_summary_is_named(tmp_path, text):
+    folder = RunFolder(tmp_path)
+    folder.summary.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"summary\.json.*train"):
+        folder.taxonomy()
+
+
+@pytest.mark.parametrize("line", ["{", "3", '"text"', "[1]", "[]"])
+def test_a_damaged_history_is_named(tmp_path, line):
+    folder = RunFolder(tmp_path)
+    folder.history.write_text(f'{{"epoch": 1}}\n{line}\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"history\.jsonl is damaged .*delete it"):
+        folder.read_history()
+
+
+def rows_of(epochs):
+    return [
+        {
+            "epoch": epoch,
+            "train_loss": 1.0 / epoch,
+            "validation_loss": 1.2 / epoch,
+            "mean_iou": 1 - 0.5 / epoch,
+            "pixel_accuracy": 1 - 0.4 / epoch,
+            "iou": {"soil": 0.9, "sand": None if epoch == 1 else 0.5},
+        }
+        for epoch in range(1, epochs + 1)
+    ]
+
+
+def drawn(path):
+    """Return a PNG as (H, W, 3) where something is drawn, not one colour."""
+    picture = cv2.imread(str(path))
+    assert picture is not None
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
+    return picture
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 30])
+def test_curves_are_a_picture_of_the_history(tmp_path, epochs):
+    write_curves(rows_of(epochs), tmp_path / "curves.png")
+    picture = drawn(tmp_path / "curves.png")
+    height, width = picture.shape[:2]
+    assert width > 2 * height
+    other = rows_of(epochs)
+    other[-1]["mean_iou"] = 0.1
+    write_curves(other, tmp_path / "other.png")
+    changed = (drawn(tmp_path / "other.png") != picture).any(axis=(0, 2))
+    # Only the chart in the middle shows it.
+    columns = np.flatnonzero(changed)
+    assert len(columns)
+    assert width / 3 - 30 < columns.min() <= columns.max() < 2 * width / 3 + 30
+
+
+def test_runs_are_compared_in_one_picture(tmp_path):
+    runs = {"one": rows_of(5), "two": rows_of(3)}
+    write_comparison(runs, tmp_path / "both.png")
+    write_comparison({"one": rows_of(5)}, tmp_path / "one.png")
+    both, one = drawn(tmp_path / "both.png"), drawn(tmp_path / "one.png")
+    assert both.shape == one.shape
+    assert (both != one).any()
