@@ -18,7 +18,8 @@ VALIDATION_IMAGES = 22
 CPU = Machine(accelerator="cpu", devices=1)
 RECIPE = """
 name: tiny
-credits: [None.]
+credits: [Generated squares.]
+limits: [Made for tests.]
 data:
   source: ai4mars
   options: {seed: 1}

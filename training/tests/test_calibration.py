@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_training.calibration import CalibrationCounts, fit_temperature
+from terrain_training.export.calibration import fit_temperature
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
@@ -19,16 +18,3 @@ def test_the_temperature_that_made_the_labels_is_found(temperature):
 def test_no_pixel_no_temperature():
     with pytest.raises(ModelError, match="no labelled pixel"):
         fit_temperature(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
-
-
-def test_error_is_the_distance_of_confidence_from_accuracy():
-    counts = CalibrationCounts()
-    truth = np.array([[0, 0, 0, 0, 255]], np.uint8)
-    prediction = np.array([[0, 0, 0, 1, 1]], np.uint8)
-    counts.add(truth, prediction, np.full((1, 5), 255, np.uint8))
-    assert counts.expected_error() == pytest.approx(0.25)
-
-
-def test_error_of_nothing_is_refused():
-    with pytest.raises(ModelError, match="no labelled pixel"):
-        CalibrationCounts().expected_error()

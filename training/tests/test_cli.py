@@ -1,55 +1,110 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from conftest import VALIDATION_IMAGES
 from terrain_training.cli import main
+from terrain_training.learning.run_folder import RunFolder
+
+CPU = ("--accelerator", "cpu")
 
 
-def arguments(command, recipe_file, data, *rest):
-    return [command, str(recipe_file), "--data", str(data), *map(str, rest)]
-
-
-def test_split_prints_counts_and_gap(recipe_file, data, capsys):
-    assert main(arguments("split", recipe_file, data)) == 0
-    printed = capsys.readouterr().out
-    assert f"validation images  {VALIDATION_IMAGES}" in printed
-    assert "smallest gap       7200 s" in printed
+def arguments(*words):
+    return [str(word) for word in words]
 
 
 def test_train_evaluate_export(trained, recipe_file, data, tmp_path, capsys):
-    assert main(arguments("train", recipe_file, data, "--out", trained)) == 0
+    words = arguments("train", recipe_file, "--data", data, "--out", trained, *CPU)
+    assert main(words) == 0
     assert f"on {VALIDATION_IMAGES} validation images" in capsys.readouterr().out
-    weights = trained / "best.safetensors"
     out = tmp_path / "model"
-    assert main(arguments("export", recipe_file, data, "--weights", weights, "--out", out)) == 0
+    assert main(arguments("export", trained, "--data", data, "--out", out)) == 0
+    assert "openvino" in capsys.readouterr().out
     scores = []
-    for number, model in enumerate((weights, out, out / "model.onnx")):
+    models = (trained, trained / "best.safetensors", out, out / "model.onnx")
+    for number, model in enumerate(models):
         file = tmp_path / f"{number}.json"
-        assert main(arguments("evaluate", recipe_file, data, "--model", model, "--json", file)) == 0
+        words = arguments("evaluate", model, "--data", data, "--json", file, "--resamples", 20)
+        assert main(words) == 0
         scores.append(json.loads(file.read_text()))
-    assert scores[0]["mean_iou"] == pytest.approx(scores[1]["mean_iou"], abs=2e-3)
-    assert scores[1] == scores[2]
+    assert scores[0]["mean_iou"] == scores[1]["mean_iou"]
+    assert scores[0]["mean_iou"] == pytest.approx(scores[2]["mean_iou"], abs=2e-3)
+    assert scores[2] == scores[3]
+    assert [item["backend"] for item in scores] == ["torch", "torch", "onnxruntime", "onnxruntime"]
     assert set(scores[0]["iou"]) == {"soil", "bedrock", "sand", "big_rock"}
-    assert scores[1]["expected_calibration_error"] <= scores[0]["expected_calibration_error"] + 0.02
+    fitted, plain = (scores[n]["expected_calibration_error"] for n in (2, 0))
+    assert fitted <= plain + 0.02
+
+
+def test_report_sharpening_and_outside_images(trained, data, tmp_path, capsys):
+    words = arguments(
+        "evaluate", trained, "--data", data, "--split", "all", "--report", tmp_path / "report"
+    )
+    words += arguments("--sharpen", "--outside", data / "images", "--resamples", 20)
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert "Sharpening" in printed
+    assert "AUROC" in printed
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "Worst images" in page
+    assert "Sharpening" in page
+    assert page.count("<img") > 12
+
+
+def test_training_goes_on_after_an_early_end(recipe_file, data, tmp_path, capsys):
+    words = arguments("train", recipe_file, "--data", data, "--out", tmp_path / "run", *CPU)
+    assert main([*words, "--stop-after", "1", "--set", "training.epochs=2"]) == 0
+    assert len(RunFolder(tmp_path / "run").read_history()) == 1
+    assert main(words) == 0
+    assert len(RunFolder(tmp_path / "run").read_history()) == 2
+
+
+def test_two_processes_train_one_network(recipe_file, data, tmp_path):
+    """Run the command as a user does: torch starts the second process itself."""
+    run = tmp_path / "run"
+    words = arguments("train", recipe_file, "--data", data, "--out", run, *CPU, "--devices", 2)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "terrain_training.cli", *words, "--threads", "1"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    history = RunFolder(run).read_history()
+    assert [row["epoch"] for row in history] == [1, 2]
+    assert RunFolder(run).read_summary()["validation_images"] == VALIDATION_IMAGES
+    assert done.stdout.count("best weights") == 1
 
 
 @pytest.mark.parametrize(
-    ("command", "rest", "message"),
+    ("words", "message"),
     [
-        ("evaluate", ("--model", "none.onnx"), "there is no model 'none.onnx'"),
-        ("evaluate", ("--model", "none.safetensors"), "train first"),
-        ("export", ("--weights", "none.safetensors", "--out", "x"), "train first"),
-        ("train", ("--out", "x", "--pretrained", "none.npz"), "none.npz do not exist"),
+        (("evaluate", "none.onnx"), "there is no model 'none.onnx'"),
+        (("evaluate", "none.safetensors"), "train first"),
+        (("export", "none", "--out", "x"), "train first"),
+        (("train", "{recipe}", "--out", "x", "--pretrained", "none.npz"), "none.npz"),
+        (("train", "{recipe}", "--out", "x", "--set", "training.epoch=3"), "training.epoch"),
+        (("train", "none.yaml", "--out", "x"), "none.yaml does not exist"),
+        (("compare", "none.yaml", "--out", "y"), "none.yaml"),
+        (("tune", "{recipe}", "--out", "y", "--space", "none.yaml"), "none.yaml"),
+        (("evaluate", "{run}", "--split", "real"), "there is no split 'real'"),
+        (("evaluate", "{run}", "--json", "none/x.json"), "there is no folder"),
     ],
 )
 def test_wrong_input_is_one_line_and_exit_2(
-    command, rest, message, recipe_file, data, tmp_path, capsys, monkeypatch
+    words, message, recipe_file, data, trained, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    assert main(arguments(command, recipe_file, data, *rest)) == 2
+    filled = [word.format(recipe=recipe_file, run=trained) for word in words]
+    assert main([*filled, "--data", str(data)]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
@@ -57,12 +112,13 @@ def test_wrong_input_is_one_line_and_exit_2(
 
 
 def test_missing_data_is_named(recipe_file, tmp_path, capsys):
-    assert main(arguments("split", recipe_file, tmp_path)) == 2
+    words = arguments("train", recipe_file, "--data", tmp_path, "--out", tmp_path / "run")
+    assert main(words) == 2
     assert "train.txt is missing" in capsys.readouterr().err
 
 
-def test_wrong_usage_exits_2(recipe_file, data):
-    for rest in (["--threads", "0"], ["--what"]):
+def test_wrong_usage_exits_2(recipe_file, data, tmp_path):
+    for rest in (["--threads", "0"], ["--what"], ["--devices", "no"]):
         with pytest.raises(SystemExit) as caught:
-            main(arguments("split", recipe_file, data, *rest))
+            main(arguments("train", recipe_file, "--data", data, "--out", tmp_path, *rest))
         assert caught.value.code == 2

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import onnx
@@ -16,11 +17,14 @@ from conftest import VALIDATION_IMAGES
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.model_card import parse_model_card
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
-from terrain_training.checkpoint import load_network
-from terrain_training.datasets import ai4mars
-from terrain_training.export import export_model
-from terrain_training.onnx_graph import IR_VERSION, OPSET, check_graph, write_onnx
-from terrain_training.parity import check_float32
+from terrain_training.data.dataset import LabelledImages
+from terrain_training.data.factory import open_source
+from terrain_training.export.export_model import ExportRequest, export_model
+from terrain_training.export.onnx_graph import IR_VERSION, OPSET, check_graph, write_onnx
+from terrain_training.export.parity import check_batch, check_float32
+from terrain_training.learning.checkpoint import load_network
+from terrain_training.learning.run_folder import RunFolder
+from terrain_training.recipe.load import write_recipe
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +34,7 @@ def written():
 
 
 @pytest.fixture(scope="module")
-def exported(trained, recipe, data, tmp_path_factory, written):
+def exported(trained, data, tmp_path_factory, written):
     out = tmp_path_factory.mktemp("models") / "tiny"
 
     def write_and_keep(network, *arguments, **options):
@@ -38,16 +42,16 @@ def exported(trained, recipe, data, tmp_path_factory, written):
         write_onnx(network, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("terrain_training.export.write_onnx", write_and_keep)
-        export_model(trained / "best.safetensors", recipe, data=data, out=out)
+        patch.setattr("terrain_training.export.export_model.write_onnx", write_and_keep)
+        export_model(ExportRequest(run=trained, data=data, out=out))
     return out
 
 
 @pytest.fixture(scope="module")
 def tensors(data, recipe):
-    stems = ai4mars.read_split(data, seed=recipe.seed).validation
-    pairs = ai4mars.read_pairs(data, stems, size_px=64)
-    return np.stack([image[..., None] for image, _ in pairs])
+    source = open_source(recipe.data, data)
+    images = LabelledImages(source, source.names("validation"), recipe.data)
+    return np.stack([images.pair(place)[0] for place in range(len(images))])
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +164,8 @@ def test_card_describes_the_file(exported, recipe):
     exact = next(row for row in card.metrics["parity"] if row["precision"] == "fp32")
     assert exact["backend"] == "openvino"
     assert exact["mask_agreement"] >= 0.999
-    assert any("Sky and rover" in limit for limit in card.limits)
+    assert card.metrics["out_of_distribution"]["training_percentiles"]["95"] > 0
+    assert card.limits == ("Made for tests.",)
 
 
 def test_golden_image_gives_its_mask(exported):
@@ -175,7 +180,7 @@ def test_readme_holds_scores_limits_and_credits(exported):
     text = (exported / "README.md").read_text()
     content = json.loads((exported / "card.json").read_text())
     assert f"mean IoU {content['metrics']['mean_iou']:.3f}" in text
-    assert "NASA/JPL-Caltech" in text
+    assert "Generated squares." in text
     assert all(limit in text for limit in content["limits"])
 
 
@@ -200,20 +205,56 @@ def test_runtimes_that_disagree_are_refused(tensors):
         check_float32(run(100), {"other": run(101)}, tensors)
 
 
-def test_disagreement_writes_nothing(trained, recipe, data, tmp_path, monkeypatch):
+def test_network_that_knows_its_batch_size_is_refused(tensors):
+    def network(images):
+        mask = np.full(images.shape[:3], len(images) - 1, np.uint8)
+        return NetworkOutput(mask, mask, np.zeros((len(images), 4, 64, 64), np.uint8))
+
+    with pytest.raises(ModelError, match=r"set export\.batch to 1"):
+        check_batch(network, tensors)
+
+
+def test_batch_size_may_be_fixed(trained, data, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    recipe = folder.recipe()
+    fixed = dataclasses.replace(recipe, export=dataclasses.replace(recipe.export, batch=1))
+    write_recipe(fixed, folder.snapshot)
+    export_model(ExportRequest(run=folder.path, data=data, out=tmp_path / "out", hdf5=True))
+    model = onnx.load(tmp_path / "out" / "model.onnx")
+    assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1
+    weights = load_network(tmp_path / "out" / "weights.h5", recipe, classes=4).state_dict()
+    for name, value in load_network(folder.weights, recipe, classes=4).state_dict().items():
+        assert torch.equal(weights[name], value)
+
+
+def test_disagreement_writes_nothing(trained, data, tmp_path, monkeypatch):
     def disagree(*_arguments):
         raise ModelError("they disagree")
 
-    monkeypatch.setattr("terrain_training.export.check_float32", disagree)
+    monkeypatch.setattr("terrain_training.export.export_model.check_float32", disagree)
     with pytest.raises(ModelError, match="they disagree"):
-        export_model(trained / "best.safetensors", recipe, data=data, out=tmp_path / "out")
+        export_model(ExportRequest(run=trained, data=data, out=tmp_path / "out"))
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_weights_of_another_recipe_are_refused(trained, recipe, data, tmp_path):
-    other = dataclasses.replace(recipe, decoder_channels=[32, 16, 8, 8, 8])
-    with pytest.raises(ConfigError, match="not of recipe 'tiny'"):
-        export_model(trained / "best.safetensors", other, data=data, out=tmp_path)
-    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+def test_data_of_other_classes_are_refused(trained, tmp_path, data):
+    shutil.copytree(trained, tmp_path / "run")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    summary["classes"][0]["name"] = "dust"
+    (tmp_path / "run" / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(ConfigError, match="learned .'dust'"):
+        export_model(ExportRequest(run=tmp_path / "run", data=data, out=tmp_path / "out"))
+
+
+def test_weights_that_are_none_are_refused(trained, recipe, data, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    (tmp_path / "run" / "best.safetensors").write_bytes(b"nothing")
     with pytest.raises(ConfigError, match="cannot be read"):
-        load_network(tmp_path / "bad.safetensors", recipe)
+        export_model(ExportRequest(run=tmp_path / "run", data=data, out=tmp_path / "out"))
+    options = {**recipe.network.options, "arguments": {"decoder_channels": [32, 16, 8, 8, 8]}}
+    other = dataclasses.replace(
+        recipe, network=dataclasses.replace(recipe.network, options=options)
+    )
+    with pytest.raises(ConfigError, match="not of recipe 'tiny'"):
+        load_network(trained / "best.safetensors", other, classes=4)

@@ -16,6 +16,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.taxonomy import Taxonomy
@@ -157,7 +158,7 @@ def _make_trainer(
             use_distributed_sampler=False,
             deterministic="warn",
         )
-    except (ValueError, RuntimeError) as error:  # what Lightning raises for a machine it lacks
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"cannot train with {machine} in {training.precision}: {reason}") from error
 

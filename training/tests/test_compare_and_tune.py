@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.cli import main
+from terrain_training.comparison.plan import read_items
+from terrain_training.learning.run_folder import RunFolder
+from terrain_training.tuning.space import Choices, Span, load_space
+
+CPU = ["--accelerator", "cpu"]
+SPACE = """
+training.learning_rate: {low: 1e-3, high: 1.0e-2, log: true}
+training.batch_size: {choices: [4, 8]}
+network.options.dropout: {low: 0.0, high: 0.4}
+training.losses: {choices: [{cross_entropy: 1.0}, {cross_entropy: 1.0, dice: 0.5}]}
+"""
+
+
+@pytest.fixture
+def plan(tmp_path, recipe_file, data):
+    text = f"""
+rows:
+  - {{recipe: {recipe_file}, name: one, data: ., also: {{again: .}}, set: ["training.epochs=1"]}}
+  - {{recipe: {recipe_file}, name: broken, data: nowhere}}
+"""
+    path = tmp_path / "plan.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_comparison_has_a_row_for_each_and_names_what_failed(trained, plan, data, tmp_path, capsys):
+    out = tmp_path / "out"
+    words = ["compare", str(plan), str(trained), "--data", str(data), "--out", str(out), *CPU]
+    assert main(words) == 1
+    printed = capsys.readouterr().out
+    assert "broken failed: " in printed
+    rows = {row["name"]: row for row in json.loads((out / "comparison.json").read_text())}
+    assert set(rows) == {"one", "broken", trained.name}
+    assert set(rows["one"]["scores"]) == {"validation", "again"}
+    assert rows["one"]["epochs"] == 1
+    assert set(rows["one"]["milliseconds"]) == {"onnxruntime", "openvino"}
+    assert rows[trained.name]["parameters"] == rows["one"]["parameters"] > 1_000_000
+    table = (out / "comparison.md").read_text().splitlines()
+    assert table[0].startswith("| model | parameters | epochs | validation IoU | again IoU |")
+    assert len([line for line in table if line.startswith("|")]) == 5
+    assert "IoU per class" in (out / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rows: []", "expected a list"),
+        ("rows: [{recipe: a.yaml, run: b}]", "either recipe or run"),
+        ("rows: [{recipe: a.yaml, colour: b}]", "expected of"),
+        ("rows: [{recipe: a.yaml}, {recipe: b/a.yaml}]", "two rows are named 'a'"),
+        ("rows: [{recipe: a.yaml, set: x}]", "expected {} and"),
+        ("- 1", "expected a mapping"),
+    ],
+)
+def test_wrong_plans_are_named(tmp_path, text, message):
+    path = tmp_path / "plan.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        read_items([path], data=tmp_path, also={}, overrides=[], out=tmp_path)
+
+
+def test_search_goes_on_in_the_same_storage(recipe_file, data, tmp_path, capsys):
+    space = tmp_path / "space.yaml"
+    space.write_text(SPACE, encoding="utf-8")
+    out = tmp_path / "out"
+    words = ["tune", str(recipe_file), "--data", str(data), "--space", str(space)]
+    words += ["--out", str(out), "--storage", str(out / "shared.journal"), "--trials", "1", *CPU]
+    words += ["--set", "training.epochs=1"]
+    assert main(words) == 0
+    assert "1 finished, 0 cut short" in capsys.readouterr().out
+    assert main(words) == 0
+    assert "2 finished, 0 cut short" in capsys.readouterr().out
+    first, second = (RunFolder(out / f"trial_{n:04d}").recipe() for n in (0, 1))
+    assert first.training.learning_rate != second.training.learning_rate
+    assert 1e-3 <= first.training.learning_rate <= 1e-2
+    assert first.network.options["encoder"] == "mobilenet_v2"
+    best = json.loads((out / "best.json").read_text())
+    scores = [RunFolder(out / f"trial_{n:04d}").read_summary()["best_mean_iou"] for n in (0, 1)]
+    assert best["mean_iou"] == max(scores)
+    again = ["train", str(recipe_file), "--data", str(data), "--out", str(tmp_path / "best"), *CPU]
+    for text in [*best["set"], "training.epochs=1"]:
+        again += ["--set", text]
+    assert main(again) == 0
+    given = RunFolder(tmp_path / "best").read_summary()["best_mean_iou"]
+    assert given == pytest.approx(best["mean_iou"], abs=1e-6)
+
+
+def test_trial_behind_the_median_is_cut_short(recipe_file, data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("terrain_training.tuning.study.STARTUP_TRIALS", 1)
+    monkeypatch.setattr("terrain_training.tuning.study.WARMUP_EPOCHS", 0)
+    space = tmp_path / "space.yaml"
+    out = tmp_path / "out"
+    for rate in (1e-2, 1e-9):
+        text = f"training.learning_rate: {{choices: [{rate:.1e}]}}\n"
+        space.write_text(text, encoding="utf-8")
+        words = ["tune", str(recipe_file), "--data", str(data), "--space", str(space)]
+        words += ["--out", str(out), "--trials", "1", *CPU, "--set", "training.ema_decay=0.0"]
+        words += ["--storage", str(out / f"{rate}.journal") if rate == 0 else str(out / "s.journal")]
+        out.mkdir(exist_ok=True)
+        assert main(words) == 0 or rate < 1e-3
+    assert "1 cut short" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a.b: {low: 2, high: 1}", "expected low < high"),
+        ("a.b: {low: 0, high: 1, log: true}", "above 0 for log"),
+        ("a.b: {choices: []}", "expected a list"),
+        ("a.b: {choose: [1]}", "expected `choices`"),
+        ("a.b: {low: x, high: 1}", "no number"),
+        ("[]", "no mapping"),
+    ],
+)
+def test_wrong_spaces_are_named(tmp_path, text, message):
+    path = tmp_path / "space.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        load_space(path)
+
+
+def test_space_reads_numbers_as_they_are_written(tmp_path):
+    path = tmp_path / "space.yaml"
+    path.write_text("a: {low: 1e-4, high: 1}\nb: {low: 1, high: 9}\nc: {choices: [x, 1]}\n")
+    assert load_space(path) == {
+        "a": Span(1e-4, 1, log=False, whole=False),
+        "b": Span(1, 9, log=False, whole=True),
+        "c": Choices(("x", 1)),
+    }
+
+
+def test_storage_that_is_none_is_named(recipe_file, data, tmp_path, capsys):
+    space = tmp_path / "space.yaml"
+    space.write_text(SPACE, encoding="utf-8")
+    words = ["tune", str(recipe_file), "--data", str(data), "--space", str(space)]
+    words += ["--out", str(tmp_path / "out"), "--storage", "nonsense://x", *CPU]
+    assert main(words) == 2
+    assert "'nonsense://x' cannot be opened" in capsys.readouterr().err
+
+
+def test_throughput_counts_both(recipe_file, data, tmp_path, capsys):
+    file = tmp_path / "speed.json"
+    words = ["throughput", str(recipe_file), "--data", str(data), "--json", str(file)]
+    assert main([*words, "--batches", "3", "--rounds", "1"]) == 0
+    figures = json.loads(file.read_text())
+    assert figures["ratio"] == pytest.approx(figures["trainer_per_s"] / figures["bare_per_s"])
+    assert figures["batch_size"] == 4
+    assert "images/s" in capsys.readouterr().out
