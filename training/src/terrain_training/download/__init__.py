@@ -1,0 +1,1 @@
+"""Bring a data set from where it is published into a folder."""

@@ -1,0 +1,79 @@
+"""A real HTTP server on this machine that serves bytes and may cut the connection."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+ETAG = '"v1"'
+
+
+@dataclass
+class Served:
+    """Hold what is served under which path, where to cut, and the ranges that were asked for."""
+
+    url: str = ""
+    data: dict[str, bytes] = field(default_factory=dict)
+    cuts: list[int] = field(default_factory=list)
+    ranges: list[str | None] = field(default_factory=list)
+
+    def add(self, path: str, data: bytes) -> str:
+        self.data[path] = data
+        return f"{self.url}{path}"
+
+
+@contextmanager
+def serve() -> Iterator[Served]:
+    served = Served()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            with suppress(ConnectionError):
+                _answer(self, served)
+
+        def log_message(self, *words: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        served.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield served
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _answer(request: BaseHTTPRequestHandler, served: Served) -> None:
+    wanted = request.headers.get("Range")
+    served.ranges.append(wanted)
+    whole = served.data.get(request.path)
+    if whole is None:
+        request.send_error(404)
+        return
+    start = 0
+    if wanted is not None and request.headers.get("If-Range") == ETAG:
+        start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        request.send_response(206)
+        request.send_header("Content-Range", f"bytes {start}-{len(whole) - 1}/{len(whole)}")
+    else:
+        request.send_response(200)
+    body = whole[start:]
+    request.send_header("ETag", ETAG)
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    cut = served.cuts.pop(0) if served.cuts else len(body)
+    request.wfile.write(body[:cut])
+
+
+def closed_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
