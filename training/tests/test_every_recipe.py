@@ -12,8 +12,8 @@ import pytest
 import data_sets
 from conftest import CPU, STEMS, stem_at, write_pair
 from terrain_seg_ros.segmenter import Segmenter
-from terrain_training.evaluation.run import EvaluationRequest, evaluate
-from terrain_training.evaluation.subject import open_subject
+from terrain_training.scoring.run import EvaluationRequest, evaluate
+from terrain_training.scoring.subject import open_subject
 from terrain_training.export.export_model import ExportRequest, export_model
 from terrain_training.learning.run import TrainingRequest, train
 from terrain_training.learning.run_folder import RunFolder

@@ -12,9 +12,9 @@ from terrain_seg_ros.inference.registry import BackendName
 from terrain_training.commands.common import add_data, cell, positive, print_table, share
 from terrain_training.evaluation.figures import Comparison, EvaluationFigures
 from terrain_training.evaluation.report import write_report
-from terrain_training.evaluation.run import Evaluation, EvaluationRequest, evaluate
+from terrain_training.scoring.run import Evaluation, EvaluationRequest, evaluate
 from terrain_training.evaluation.sharpening import sharpening_effect
-from terrain_training.evaluation.subject import Subject, open_subject
+from terrain_training.scoring.subject import Subject, open_subject
 
 NAME = "evaluate"
 HELP = "score a run, a checkpoint or an exported model on labelled images"

@@ -1,0 +1,1 @@
+"""Run a model, from a run or as exported, over labelled images."""
