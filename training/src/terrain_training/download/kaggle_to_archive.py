@@ -33,7 +33,7 @@ def fetch_kaggle(source: Source, archive: Path, *, by_hand: str) -> None:
     """Write a data set's .zip to `archive`.
 
     What is here of an interrupted download stays in a folder beside it, where the package finds it
-    and, if it is of the same version of the set, goes on.
+    and goes on; the .zip's own checksums tell if the set has changed since.
 
     Raises:
         ConfigError: the package or credentials are missing, Kaggle refuses, or it is out of reach.
