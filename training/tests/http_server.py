@@ -14,10 +14,14 @@ ETAG = '"v1"'
 
 @dataclass
 class Served:
-    """Hold what is served under which path, where to cut, and the ranges that were asked for."""
+    """Hold what is served under which path, where to cut, and the ranges that were asked for.
+
+    A POST is sent on to a GET of the same path, as Kaggle does it, unless `status` refuses it.
+    """
 
     url: str = ""
     data: dict[str, bytes] = field(default_factory=dict)
+    status: int = 200
     cuts: list[int] = field(default_factory=list)
     ranges: list[str | None] = field(default_factory=list)
 
@@ -34,6 +38,16 @@ def serve() -> Iterator[Served]:
         def do_GET(self) -> None:
             with suppress(ConnectionError):
                 _answer(self, served)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            if served.status != 200:
+                self.send_error(served.status)
+                return
+            self.send_response(302)
+            self.send_header("Location", f"{served.url}{self.path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def log_message(self, *words: object) -> None:
             """Say nothing."""
@@ -65,6 +79,7 @@ def _answer(request: BaseHTTPRequestHandler, served: Served) -> None:
         request.send_response(200)
     body = whole[start:]
     request.send_header("ETag", ETAG)
+    request.send_header("Accept-Ranges", "bytes")
     request.send_header("Content-Length", str(len(body)))
     request.end_headers()
     cut = served.cuts.pop(0) if served.cuts else len(body)

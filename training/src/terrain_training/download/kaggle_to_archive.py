@@ -32,8 +32,8 @@ does not understand."""
 def fetch_kaggle(source: Source, archive: Path, *, by_hand: str) -> None:
     """Write a data set's .zip to `archive`.
 
-    What is here of an interrupted download stays in a folder beside it. Versions 2.2 and newer of
-    the package prove that it is the same file and go on there; older ones trust its size.
+    What is here of an interrupted download stays in a folder beside it, where the package finds it
+    and goes on; the .zip's own checksums tell if the set has changed since.
 
     Raises:
         ConfigError: the package or credentials are missing, Kaggle refuses, or it is out of reach.
