@@ -82,6 +82,8 @@ def test_two_processes_train_one_network(recipe_file, data, tmp_path):
     assert [row["epoch"] for row in history] == [1, 2]
     assert RunFolder(run).read_summary()["validation_images"] == VALIDATION_IMAGES
     assert done.stdout.count("best weights") == 1
+    loss = [row["train_loss"] for row in history]
+    assert loss[1] < loss[0]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_two_processes_train_one_network(recipe_file, data, tmp_path):
         (("evaluate", "none.onnx"), "there is no model 'none.onnx'"),
         (("evaluate", "none.safetensors"), "train first"),
         (("export", "none", "--out", "x"), "train first"),
-        (("train", "{recipe}", "--out", "x", "--pretrained", "none.npz"), "none.npz"),
+        (("train", "{recipe}", "--out", "x", "--pretrained", "none.npz"), "none.npz do not exist"),
         (("train", "{recipe}", "--out", "x", "--set", "training.epoch=3"), "training.epoch"),
         (("train", "none.yaml", "--out", "x"), "none.yaml does not exist"),
         (("compare", "none.yaml", "--out", "y"), "none.yaml"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -97,16 +98,16 @@ def test_trial_behind_the_median_is_cut_short(recipe_file, data, tmp_path, capsy
     monkeypatch.setattr("terrain_training.tuning.study.STARTUP_TRIALS", 1)
     monkeypatch.setattr("terrain_training.tuning.study.WARMUP_EPOCHS", 0)
     space = tmp_path / "space.yaml"
-    out = tmp_path / "out"
-    for rate in (1e-2, 1e-9):
-        text = f"training.learning_rate: {{choices: [{rate:.1e}]}}\n"
-        space.write_text(text, encoding="utf-8")
-        words = ["tune", str(recipe_file), "--data", str(data), "--space", str(space)]
-        words += ["--out", str(out), "--trials", "1", *CPU, "--set", "training.ema_decay=0.0"]
-        words += ["--storage", str(out / f"{rate}.journal") if rate == 0 else str(out / "s.journal")]
-        out.mkdir(exist_ok=True)
-        assert main(words) == 0 or rate < 1e-3
-    assert "1 cut short" in capsys.readouterr().out
+    space.write_text("training.learning_rate: {choices: [1.0e-2, 1.0e-9]}\n", encoding="utf-8")
+    words = ["tune", str(recipe_file), "--data", str(data), "--space", str(space), *CPU]
+    words += ["--out", str(tmp_path / "out"), "--set", "training.ema_decay=0.0"]
+    assert main([*words, "--trials", "6"]) == 0
+    finished, cut = (int(n) for n in re.findall(r"(\d+) (?:finished|cut)", capsys.readouterr().out))
+    assert finished + cut == 6
+    assert cut > 0
+    space.write_text("training.learning_rate: {choices: [1.0e-3]}\n", encoding="utf-8")
+    assert main(words) == 2
+    assert "made with another search space" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

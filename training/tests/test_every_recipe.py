@@ -37,15 +37,17 @@ class Case:
 SMP = (*SMALL, "data.height_px=64")
 CASES = {
     "lunar_gwu": Case("lunar", split="real"),
-    "lunar_vgg11": Case("lunar", (*SMP, "network.options.arguments={decoder_channels: [16, 8, 8, 8, 8]}")),
+    "lunar_vgg11": Case(
+        "lunar", (*SMP, "network.options.arguments={decoder_channels: [16, 8, 8, 8, 8]}")
+    ),
     "lunar_resnet18": Case("lunar", SMP),
-    "lunar_mobilenet_v3_large": Case("lunar", (*SMP, "training.learning_rate=0.003", "training.epochs=2")),
+    "lunar_mobilenet_v3_large": Case(
+        "lunar", (*SMP, "training.learning_rate=0.003", "training.epochs=2")
+    ),
     "lunar_rock": Case("lunar", split="test"),
     "lunar_rock_resnet": Case("lunar", SMP),
     "mars_nine_level": Case("mars", (*SMALL, "data.height_px=64", "data.width_px=128")),
-    "lunar_pix2pix": Case(
-        "lunar", (*SMALL, "network.options={width: 8, depth: 5, dropout: 0.5}")
-    ),
+    "lunar_pix2pix": Case("lunar", (*SMALL, "network.options={width: 8, depth: 5, dropout: 0.5}")),
     "city_map": Case("pairs", (*SMALL, "data.options={classes: 3, seed: 42}")),
     "satellite_land": Case("land"),
     "mars_navcam": Case("ai4mars", (*SMP, "training.precision=fp32")),

@@ -124,9 +124,7 @@ def test_folding_leaves_the_original_alone(network):
 
 def test_norm_that_cannot_be_folded_is_refused():
     with pytest.raises(ModelError, match="batch norms"):
-        fold(
-            nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.BatchNorm2d(4)), levels(1, seed=2)
-        )
+        fold(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.BatchNorm2d(4)), levels(1, seed=2))
 
 
 def test_rounding_keeps_the_mean_of_each_class(network):

@@ -100,9 +100,7 @@ def blur(
     return np.asarray(blurred, dtype=np.uint8).reshape(image.shape), mask
 
 
-def dust(
-    image: U8, mask: U8, random: np.random.Generator, *, haze: float, specks: int
-) -> Pair:
+def dust(image: U8, mask: U8, random: np.random.Generator, *, haze: float, specks: int) -> Pair:
     """Veil the image as dust in the air does, and put specks as dust on the lens does."""
     values = _unit(image)
     share = random.uniform(0.0, haze)

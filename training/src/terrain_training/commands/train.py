@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lightning.pytorch.utilities import rank_zero_only
+
 from terrain_training.commands.common import (
     add_data,
     add_machine,
@@ -59,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
             epochs_now=options.stop_after,
         ),
     )
+    if rank_zero_only.rank != 0:
+        return 0  # the first process speaks for all
     print(f"best weights  {RunFolder(options.out).weights}")
     print(
         f"mean IoU      {summary['best_mean_iou']:.4f} on {summary['validation_images']} "

@@ -20,6 +20,8 @@ def read_removal_list(path: Path) -> tuple[str, ...]:
             raise ConfigError(f"{path}: larger than {LIST_LIMIT_BYTES} bytes; is it a list?")
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"list {path} cannot be read: {error}; write one name per line") from error
+        raise ConfigError(
+            f"list {path} cannot be read: {error}; write one name per line"
+        ) from error
     names = (line.partition("#")[0].strip() for line in lines)
     return tuple(dict.fromkeys(name for name in names if name))

@@ -80,6 +80,8 @@ def train(recipe: Recipe, request: TrainingRequest) -> dict[str, Any]:
     _quieten()
     folder = RunFolder(request.out)
     _check_same_recipe(folder, recipe)
+    if request.pretrained is not None and not request.pretrained.is_file():
+        raise ConfigError(f"weights {request.pretrained} do not exist; check --pretrained")
     request.out.mkdir(parents=True, exist_ok=True)
     pl.seed_everything(recipe.training.seed, verbose=False)
     opened = open_data(recipe, request.data, skip_bad=request.skip_bad, run=request.out)
@@ -160,7 +162,9 @@ def _make_trainer(
         )
     except (ValueError, RuntimeError, MisconfigurationException) as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(f"cannot train with {machine} in {training.precision}: {reason}") from error
+        raise ConfigError(
+            f"cannot train with {machine} in {training.precision}: {reason}"
+        ) from error
 
 
 def _checkpoints(folder: RunFolder) -> ModelCheckpoint:
@@ -175,9 +179,7 @@ def _checkpoints(folder: RunFolder) -> ModelCheckpoint:
     )
 
 
-def _fit(
-    trainer: pl.Trainer, module: SegmentationModule, data: RunData, folder: RunFolder
-) -> None:
+def _fit(trainer: pl.Trainer, module: SegmentationModule, data: RunData, folder: RunFolder) -> None:
     checkpoint = folder.checkpoint if folder.checkpoint.is_file() else None
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)

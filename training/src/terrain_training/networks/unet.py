@@ -127,7 +127,9 @@ def build_unet(
 def _block(before: int, width: int, *, count: int, dropout: float, norm: Norm) -> nn.Sequential:
     layers: list[nn.Module] = []
     for place in range(count):
-        layers.append(nn.Conv2d(before if place == 0 else width, width, KERNEL, padding=KERNEL // 2))
+        layers.append(
+            nn.Conv2d(before if place == 0 else width, width, KERNEL, padding=KERNEL // 2)
+        )
         if norm == "each" or (norm == "first" and place == 0):
             layers.append(nn.BatchNorm2d(width))
         layers.append(nn.ReLU())

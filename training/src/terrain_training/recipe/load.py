@@ -146,7 +146,9 @@ def _overridden(values: dict[str, Any], text: str) -> dict[str, Any]:
     return _replaced(values, nested, depth=len(names))
 
 
-def _replaced(values: Mapping[str, Any], nested: Mapping[str, Any], *, depth: int) -> dict[str, Any]:
+def _replaced(
+    values: Mapping[str, Any], nested: Mapping[str, Any], *, depth: int
+) -> dict[str, Any]:
     """Return the values with the one that lies `depth` keys deep replaced."""
     result = dict(values)
     for key, value in nested.items():

@@ -131,4 +131,6 @@ def _check_classes(source: Source, subject: Subject) -> None:
 
 def _outside_scores(subject: Subject, folder: Path) -> list[float]:
     pictures = find_pictures(folder)
-    return [ood_score(subject.predict(read_image(path)).probabilities) for path in pictures.values()]
+    return [
+        ood_score(subject.predict(read_image(path)).probabilities) for path in pictures.values()
+    ]

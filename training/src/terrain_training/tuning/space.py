@@ -78,13 +78,19 @@ def _parse(value: object, where: str) -> Choices | Span:
         if not isinstance(choices, list) or not choices:
             raise ConfigError(f"{where}: choices is {choices!r}, expected a list")
         return Choices(tuple(choices))
-    if not isinstance(value, Mapping) or not {"low", "high"} <= set(value) <= {"low", "high", "log"}:
+    if not isinstance(value, Mapping) or not {"low", "high"} <= set(value) <= {
+        "low",
+        "high",
+        "log",
+    }:
         raise ConfigError(f"{where} is {value!r}, expected `choices`, or `low`, `high` and `log`")
     low, high, log = _number(value["low"], where), _number(value["high"], where), value.get("log")
     if log not in (None, True, False):
         raise ConfigError(f"{where}: log is {log!r}, expected true or false")
     if low >= high or (log and low <= 0):
-        raise ConfigError(f"{where}: low is {low}, high {high}; expected low < high, above 0 for log")
+        raise ConfigError(
+            f"{where}: low is {low}, high {high}; expected low < high, above 0 for log"
+        )
     whole = isinstance(low, int) and isinstance(high, int)
     return Span(low, high, bool(log), whole)
 

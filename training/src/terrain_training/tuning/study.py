@@ -105,7 +105,13 @@ def _finished(storage: BaseStorage, name: str) -> int:
 
 
 def _run_trial(trial: optuna.Trial, request: TuneRequest) -> float:
-    overrides = suggest_overrides(request.space, trial)
+    try:
+        overrides = suggest_overrides(request.space, trial)
+    except ValueError as error:  # Optuna's, where a stored study had another space
+        raise ConfigError(
+            f"the study in {request.storage} was made with another search space ({error}); give "
+            "another --storage, or the old space"
+        ) from error
     log.info("trial %d: %s", trial.number, ", ".join(overrides))
     recipe = load_recipe(request.recipe, overrides=(*request.overrides, *overrides))
     summary = train(
