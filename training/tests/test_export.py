@@ -243,7 +243,7 @@ def test_data_of_other_classes_are_refused(trained, tmp_path, data):
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     summary["classes"][0]["name"] = "dust"
     (tmp_path / "run" / "summary.json").write_text(json.dumps(summary))
-    with pytest.raises(ConfigError, match="learned .'dust'"):
+    with pytest.raises(ConfigError, match=r"learned .'dust'"):
         export_model(ExportRequest(run=tmp_path / "run", data=data, out=tmp_path / "out"))
 
 

@@ -138,5 +138,5 @@ def test_bad_image_is_named_or_left_out(recipe, data, tmp_path):
 
 
 def test_adversarial_weight_needs_the_generator(recipe, data, tmp_path):
-    with pytest.raises(ConfigError, match="network.kind pix2pix"):
+    with pytest.raises(ConfigError, match=r"network\.kind pix2pix"):
         train(with_training(recipe, adversarial_weight=1.0), request(data, tmp_path))

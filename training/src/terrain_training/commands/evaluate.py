@@ -12,8 +12,8 @@ from terrain_seg_ros.inference.registry import BackendName
 from terrain_training.commands.common import add_data, cell, positive, print_table, share
 from terrain_training.evaluation.figures import Comparison, EvaluationFigures
 from terrain_training.evaluation.report import write_report
-from terrain_training.scoring.run import Evaluation, EvaluationRequest, evaluate
 from terrain_training.evaluation.sharpening import sharpening_effect
+from terrain_training.scoring.run import Evaluation, EvaluationRequest, evaluate
 from terrain_training.scoring.subject import Subject, open_subject
 
 NAME = "evaluate"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -106,7 +107,7 @@ class EpochSampler(Sampler[Key]):
 
     def __len__(self) -> int:
         """Return the number of keys of this process."""
-        return -(-self._count // self._processes)
+        return math.ceil(self._count / self._processes)
 
     def __iter__(self) -> Iterator[Key]:
         """Iterate over the keys of the epoch."""

@@ -83,44 +83,58 @@ def round_to_bfloat16(folded: nn.Module, images: Tensor) -> nn.Module:
     return rounded
 
 
+class _Trace:
+    """Note, while a network runs, where the image enters and what stands before each norm."""
+
+    def __init__(self, image: Tensor) -> None:
+        self._image = image
+        self._made_by: dict[int, str] = {}
+        self._alive: list[Tensor] = []
+        self.entered: list[str] = []
+        self.pairs: list[tuple[str, str]] = []
+        self.left: list[str] = []
+
+    def before_norm(self, name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            source = self._made_by.get(id(inputs[0]))
+            if source is None:
+                self.left.append(name)
+            else:
+                self.pairs.append((source, name))
+
+        return hook
+
+    def before_convolution(self, name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            if inputs[0].data_ptr() == self._image.data_ptr():
+                self.entered.append(name)
+
+        return hook
+
+    def after_convolution(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], None]:
+        def hook(_module: nn.Module, _inputs: tuple[Any, ...], output: Tensor) -> None:
+            self._made_by[id(output)] = name
+            self._alive.append(output)  # so that no other tensor gets its id
+
+        return hook
+
+
 def _trace(network: nn.Module, image: Tensor) -> tuple[str, list[tuple[str, str]], list[str]]:
     """Return the first convolution, pairs of convolution and norm, and the norms left."""
-    made_by: dict[int, str] = {}
-    alive: list[Tensor] = []
-    entered: list[str] = []
-    pairs: list[tuple[str, str]] = []
-    left: list[str] = []
-
-    def before(name: str, *, norm: bool) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-        def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            if norm:
-                source = made_by.get(id(inputs[0]))
-                left.append(name) if source is None else pairs.append((source, name))
-            elif inputs[0].data_ptr() == image.data_ptr():
-                entered.append(name)
-
-        return hook
-
-    def after(name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], None]:
-        def hook(_module: nn.Module, _inputs: tuple[Any, ...], output: Tensor) -> None:
-            made_by[id(output)] = name
-            alive.append(output)  # so that no other tensor gets its id
-
-        return hook
-
+    trace = _Trace(image)
     hooks = []
     for name, module in network.named_modules():
         if isinstance(module, nn.BatchNorm2d):
-            hooks.append(module.register_forward_pre_hook(before(name, norm=True)))
+            hooks.append(module.register_forward_pre_hook(trace.before_norm(name)))
         elif isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-            hooks.append(module.register_forward_pre_hook(before(name, norm=False)))
-            hooks.append(module.register_forward_hook(after(name)))
+            hooks.append(module.register_forward_pre_hook(trace.before_convolution(name)))
+            hooks.append(module.register_forward_hook(trace.after_convolution(name)))
     network(image)
     for hook in hooks:
         hook.remove()
-    if len(entered) != 1:
-        raise ModelError(f"the image enters convolutions {entered}, expected exactly one")
-    return entered[0], pairs, left
+    if len(trace.entered) != 1:
+        raise ModelError(f"the image enters convolutions {trace.entered}, expected exactly one")
+    return trace.entered[0], trace.pairs, trace.left
 
 
 def _fused(convolution: nn.Module, norm: nn.Module) -> nn.Module:

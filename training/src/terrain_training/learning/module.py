@@ -1,4 +1,4 @@
-"""What is trained: a network with its normalisation, losses and optimiser, as Lightning wants it."""
+"""What is trained: a network with normalisation, losses and optimiser, as Lightning wants it."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Recorder(Callback):
         self.best_mean_iou = state_dict["best_mean_iou"]
         self.best_epoch = state_dict["best_epoch"]
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_start(self, _trainer: pl.Trainer, _module: pl.LightningModule) -> None:
         """Start the clock."""
         self._started_s = time.monotonic()
 
@@ -81,7 +81,7 @@ class Recorder(Callback):
         if self._count:
             self._show_examples(trainer, module)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, _module: pl.LightningModule) -> None:
         """Write the epoch's row, the curves and the summary."""
         if not trainer.is_global_zero:
             return

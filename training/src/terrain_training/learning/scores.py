@@ -13,7 +13,7 @@ from terrain_seg_ros.core.taxonomy import Taxonomy
 
 
 def epoch_scores(confusion: Tensor, taxonomy: Taxonomy) -> dict[str, Any]:
-    """Return mean IoU (over the classes in the truth), pixel accuracy, and IoU and recall per class.
+    """Return mean IoU (over the true classes), pixel accuracy, and IoU and recall per class.
 
     Args:
         confusion: (K, K) counts, rows the truth.

@@ -164,7 +164,7 @@ class _Clock(Callback):
         self._warmup = WARMUP_BATCHES
         self._last_s: float | None = None
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_start(self, _trainer: pl.Trainer, _module: pl.LightningModule) -> None:
         self._last_s = None if self._warmup > 0 else time.perf_counter()
 
     def on_train_batch_end(

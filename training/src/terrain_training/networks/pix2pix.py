@@ -62,7 +62,7 @@ class Generator(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Judge patches of 70 x 70 pixels: is this mask the truth for this image?
+    """Judge patches of 70 x 70 pixels: whether this mask is the truth for this image.
 
     Takes an image (N, C, H, W) and class probabilities (N, K, H, W), gives logits (N, 1, h, w).
     """

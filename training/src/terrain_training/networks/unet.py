@@ -1,4 +1,4 @@
-"""U-Nets from scratch (Ronneberger et al., 2015), in the variants that published terrain work uses."""
+"""U-Nets from scratch (Ronneberger et al., 2015), in the variants of published terrain work."""
 
 from __future__ import annotations
 

@@ -69,13 +69,20 @@ def checked(kind: Any, value: Any, key: str) -> Any:
 
 
 def _one_of(kinds: tuple[Any, ...], value: Any, key: str) -> Any:
-    for kind in kinds:
-        try:
-            return checked(kind, value, key)
-        except ConfigError:
-            continue
+    fitting = (kind for kind in kinds if _fits(kind, value, key))
+    chosen = next(fitting, None)
+    if chosen is not None:
+        return checked(chosen, value, key)
     names = [_name(kind) for kind in kinds]
     raise ConfigError(f"recipe key {key} is {value!r}, expected one of {', '.join(names)}")
+
+
+def _fits(kind: Any, value: Any, key: str) -> bool:
+    try:
+        checked(kind, value, key)
+    except ConfigError:
+        return False
+    return True
 
 
 def _scalar(kind: Any, value: Any, key: str) -> Any:

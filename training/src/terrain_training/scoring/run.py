@@ -16,8 +16,8 @@ from terrain_training.evaluation.figures import EvaluationFigures
 from terrain_training.evaluation.hazard import HazardRule
 from terrain_training.evaluation.ood import ood_score
 from terrain_training.evaluation.sharpening import sharpen
-from terrain_training.scoring.subject import Subject
 from terrain_training.evaluation.worst_cases import WorstCases
+from terrain_training.scoring.subject import Subject
 
 log = logging.getLogger(__name__)
 

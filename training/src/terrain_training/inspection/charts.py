@@ -1,0 +1,85 @@
+"""Pictures of a data set (H, W, 3) RGB: balance, heat maps, contact sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.types import F32, U8
+from terrain_training.inspection.balance import ClassBalance
+from terrain_training.inspection.survey import Seen
+
+HEAT_CELL_PX = 8
+TILE_PX = 112
+TEXT_PX = 18
+COLUMNS = 8
+_BACK = (32, 30, 24)
+_INK = (233, 230, 225)
+_CARD, _TEXT, _LINE = "#201e18", "#e9e6e1", "#4a463c"
+
+
+def balance_chart(balance: ClassBalance, taxonomy: Taxonomy) -> U8:
+    """Return bars: share of the labelled pixels, and of the images, per class."""
+    figure = Figure(figsize=(8.0, 1.2 + 0.45 * len(taxonomy)), dpi=100, facecolor=_CARD)
+    figure.set_layout_engine("constrained")
+    rows = figure.subplots(1, 2, sharey=True)
+    labelled = max(int(balance.pixels.sum()), 1)
+    colours = [tuple(value / 255.0 for value in item.color_rgb) for item in taxonomy]
+    for axes, values, title in (
+        (rows[0], balance.pixels / labelled, "share of labelled pixels"),
+        (rows[1], balance.images / max(balance.image_count, 1), "share of images"),
+    ):
+        axes.set_facecolor(_CARD)
+        bars = axes.barh(list(taxonomy.names), values, color=colours, edgecolor=_LINE)
+        axes.bar_label(bars, [f"{100 * value:.2f} %" for value in values], padding=3, color=_TEXT)
+        axes.set_xlim(0.0, max(float(max(values)) * 1.25, 0.01))
+        axes.set_title(title, color=_TEXT, fontsize=10)
+        axes.tick_params(colors=_TEXT)
+        for spine in axes.spines.values():
+            spine.set_color(_LINE)
+    rows[0].invert_yaxis()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba(), dtype=np.uint8)[..., :3])
+
+
+def heat_picture(occurrence: F32) -> U8:
+    """Return the share of images (rows, columns) that have a class somewhere, bright where most."""
+    top = max(float(occurrence.max()), 1e-6)
+    grey = np.asarray(np.rint(255.0 * occurrence / top), dtype=np.uint8)
+    large = cv2.resize(
+        grey, None, fx=HEAT_CELL_PX, fy=HEAT_CELL_PX, interpolation=cv2.INTER_NEAREST
+    )
+    coloured = cv2.applyColorMap(large, cv2.COLORMAP_INFERNO)
+    return np.asarray(cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def contact_sheet(items: Sequence[Seen], captions: Sequence[str], *, palette: U8 | None) -> U8:
+    """Return thumbnails with a line of text each; with a palette, the masks beside the images."""
+    width = TILE_PX * (1 if palette is None else 2)
+    columns = max(1, min(COLUMNS if palette is None else COLUMNS // 2, len(items)))
+    rows = max(1, -(-len(items) // columns))
+    tile = (TILE_PX + TEXT_PX, width)
+    sheet: U8 = np.full((rows * tile[0], columns * tile[1], 3), _BACK, dtype=np.uint8)
+    for number, (item, caption) in enumerate(zip(items, captions)):
+        top, left = number // columns * tile[0], number % columns * tile[1]
+        _put(sheet, item.image, top, left)
+        if palette is not None:
+            _put(sheet, palette[item.mask], top, left + TILE_PX)
+        space = width // 6
+        text = caption if len(caption) <= space else f"...{caption[3 - space :]}"
+        place = (left + 3, top + TILE_PX + TEXT_PX - 6)
+        cv2.putText(sheet, text, place, cv2.FONT_HERSHEY_PLAIN, 0.65, _INK, 1, cv2.LINE_AA)
+    return sheet
+
+
+def _put(sheet: U8, picture: U8, top: int, left: int) -> None:
+    """Draw a thumbnail in the middle of its tile."""
+    height, width = picture.shape[:2]
+    down, across = (TILE_PX - height) // 2, (TILE_PX - width) // 2
+    sheet[top + down : top + down + height, left + across : left + across + width] = picture
