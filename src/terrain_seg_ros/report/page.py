@@ -38,7 +38,8 @@ class Page:
     """Hold what a page shows.
 
     `facts` are short figures for the top; `legends` are named lists of label and colour;
-    `tables` are titles with a head and rows; `notes` are what the reader must know to judge.
+    `tables` are titles with a head and rows; `notes` are what the reader must know to judge;
+    `style` is CSS that comes after the page's own.
     """
 
     title: str
@@ -48,6 +49,7 @@ class Page:
     tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[str]]]]
     notes: Sequence[str]
     sections: Sequence[Section]
+    style: str = ""
 
 
 def render_page(page: Page) -> str:
@@ -69,7 +71,7 @@ def render_page(page: Page) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{_text(page.title)}</title><style>{style}</style></head>"
+        f"<title>{_text(page.title)}</title><style>{style}{page.style}</style></head>"
         f"<body>{''.join(body)}</body></html>\n"
     )
 

@@ -14,6 +14,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.report.page import Page, Row, Section, render_page
 from terrain_training.comparison.compare import RowResult
+from terrain_training.inspection.charts import STYLE
 from terrain_training.learning.curves import write_comparison
 from terrain_training.learning.loaders import VALIDATION
 
@@ -119,6 +120,7 @@ def _page(
         sections=[
             Section("Per epoch", "Validation loss and mean IoU.", [Row("", {"curves": curves})])
         ],
+        style=STYLE,
     )
 
 

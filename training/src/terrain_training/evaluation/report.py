@@ -77,14 +77,14 @@ def write_report(
         tables=_tables(figures, comparison),
         notes=_notes(figures),
         sections=tuple(_sections(figures, taxonomy, worst)),
+        style=_STYLE,
     )
     plain = _plain(title, figures=figures, worst=worst, facts=facts, comparison=comparison)
     try:
         out.mkdir(parents=True, exist_ok=True)
         text = json.dumps(plain, indent=2, allow_nan=False) + "\n"
         (out / FIGURES_NAME).write_text(text, encoding="utf-8")
-        html = render_page(page).replace("</style>", f"{_STYLE}</style>", 1)
-        (out / PAGE_NAME).write_text(html, encoding="utf-8")
+        (out / PAGE_NAME).write_text(render_page(page), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{out}: the report cannot be written: {error}") from error
     return out / PAGE_NAME

@@ -14,9 +14,11 @@ from terrain_seg_ros.report.page import Page, Row, Section, render_page
 from terrain_training.data.contract import Source
 from terrain_training.data.dataset import Augment
 from terrain_training.data.tensors import sample_to_tensor
+from terrain_training.inspection.charts import STYLE
 from terrain_training.recipe.settings import DataSettings
 
 PAGE_FILE = "augmented.html"
+_COLUMNS = ".row {{ grid-template-columns: repeat({}, 1fr); }}\n"
 
 
 def write_augmented(
@@ -60,6 +62,7 @@ def write_augmented(
         tables={},
         notes=["Each class channel is white where the mask has that class."],
         sections=sections,
+        style=STYLE + _COLUMNS.format(2 + len(source.taxonomy)),
     )
     try:
         out.mkdir(parents=True, exist_ok=True)

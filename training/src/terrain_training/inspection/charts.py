@@ -18,6 +18,12 @@ HEAT_CELL_PX = 8
 TILE_PX = 112
 TEXT_PX = 18
 COLUMNS = 8
+STYLE = """
+.row:has(> figure:only-of-type) { grid-template-columns: minmax(0, 1fr); }
+.row:has(> figure:only-of-type) img { width: auto; max-width: 100%; }
+figure img { aspect-ratio: auto; }
+"""
+"""A sheet or chart that is alone has its own size, and pictures their own shape."""
 _BACK = (32, 30, 24)
 _INK = (233, 230, 225)
 _CARD, _TEXT, _LINE = "#201e18", "#e9e6e1", "#4a463c"
@@ -71,7 +77,7 @@ def contact_sheet(items: Sequence[Seen], captions: Sequence[str], *, palette: U8
         _put(sheet, item.image, top, left)
         if palette is not None:
             _put(sheet, palette[item.mask], top, left + TILE_PX)
-        space = width // 6
+        space = width // 7
         text = caption if len(caption) <= space else f"...{caption[3 - space :]}"
         place = (left + 3, top + TILE_PX + TEXT_PX - 6)
         cv2.putText(sheet, text, place, cv2.FONT_HERSHEY_PLAIN, 0.65, _INK, 1, cv2.LINE_AA)

@@ -15,7 +15,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.report.page import Page, Row, Section, render_page
 from terrain_training.data.contract import Source
-from terrain_training.inspection.charts import balance_chart, contact_sheet, heat_picture
+from terrain_training.inspection.charts import STYLE, balance_chart, contact_sheet, heat_picture
 from terrain_training.inspection.leakage import Leakage, find_leakage
 from terrain_training.inspection.similarity import Pair, find_duplicates
 from terrain_training.inspection.survey import Seen, Survey, make_survey
@@ -175,11 +175,12 @@ def _page(summary: InspectionSummary, taxonomy: Taxonomy, title: str) -> Page:
                 "Suspects",
                 "Look at each; the list in suspects.txt can be edited and leaves them out.",
                 [survey.seen[item.place] for item in summary.suspects],
-                [item.reason for item in summary.suspects],
+                [str(number) for number in range(1, len(summary.suspects) + 1)],
             ),
             _pair_section("Near-duplicates", summary.duplicates, survey),
             _pair_section("Near-duplicates across splits", summary.leakage.alike, survey),
         ],
+        style=STYLE,
     )
 
 
@@ -251,6 +252,12 @@ def _tables(summary: InspectionSummary) -> dict[str, tuple[list[str], list[list[
     tables = {"Classes": (head, classes)}
     figures = _statistics(survey)
     tables["Images"] = (["", "value"], [[key, str(value)] for key, value in figures.items()])
+    if summary.suspects:
+        rows = [
+            [str(number), seen[item.place].name, item.reason]
+            for number, item in enumerate(summary.suspects[:SHOWN], start=1)
+        ]
+        tables["Suspects"] = (["number", "sample", "why"], rows)
     if summary.leakage.clock:
         rows = [
             [seen[p.first].name, seen[p.second].name, f"{p.apart_s} s"]
@@ -267,7 +274,7 @@ def _notes(summary: InspectionSummary) -> list[str]:
     notes = [
         "Near-duplicates correlate by 0.9 or more in their fine detail, each with its closest.",
         "Suspects are constant, unlabelled, similar to samples named with --like, or farther from "
-        "their neighbours than 6 robust standard deviations. Rare scenes are suspect too: look.",
+        "their neighbours than 5 robust standard deviations. Rare scenes are suspect too: look.",
     ]
     if summary.leakage.clock is None:
         notes.append("The names carry no spacecraft clock, so times were not compared.")

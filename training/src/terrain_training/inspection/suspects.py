@@ -92,8 +92,8 @@ def _like(survey: Survey, look: F32, like: Sequence[str]) -> Iterator[Suspect]:
         raise ConfigError(f"--like names {unknown[:3]}, which are no samples; see the report")
     examples = [places[name] for name in like]
     to_example = neighbour_distances(look, look[examples], nearest=1)
-    # How far apart ordinary samples and their nearest neighbours are.
-    usual = float(np.median(neighbour_distances(look, look, nearest=min(2, len(look)))))
-    for place in np.flatnonzero(to_example <= LIKE_RATIO * usual).tolist():
-        closeness = 1.0 - float(to_example[place]) / max(usual, 1e-9)
-        yield Suspect(place, f"similar to {', '.join(like[:3])}", 2000.0 + closeness)
+    # An ordinary sample has neighbours far closer than an example; one of the examples' kind has not.
+    nearest = min(len(look), 1 + NEIGHBOURS_AT_LEAST)
+    ratio = to_example / np.maximum(neighbour_distances(look, look, nearest=nearest), 1e-9)
+    for place in np.flatnonzero(ratio <= LIKE_RATIO).tolist():
+        yield Suspect(place, f"similar to {', '.join(like[:3])}", 2000.0 - float(ratio[place]))
