@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -9,8 +10,10 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.cli import main
 from terrain_training.comparison.plan import read_items
 from terrain_training.learning.run_folder import RunFolder
+from terrain_training.recipe.load import load_recipe
 from terrain_training.tuning.space import Choices, Span, load_space
 
+CONFIGS = Path(__file__).parents[1] / "configs"
 CPU = ["--accelerator", "cpu"]
 SPACE = """
 training.learning_rate: {low: 1e-3, high: 1.0e-2, log: true}
@@ -48,6 +51,17 @@ def test_comparison_has_a_row_for_each_and_names_what_failed(trained, plan, data
     assert table[0].startswith("| model | parameters | epochs | validation IoU | again IoU |")
     assert len([line for line in table if line.startswith("|")]) == 5
     assert "IoU per class" in (out / "index.html").read_text()
+
+
+def test_shipped_plan_has_every_recipe_and_the_spaces_load(tmp_path):
+    plan = CONFIGS / "plans" / "development_data.yaml"
+    items = read_items([plan], data=tmp_path, also={}, overrides=[], out=tmp_path)
+    missing = {path.stem for path in CONFIGS.glob("*.yaml")} - {item.name for item in items}
+    assert missing == {"mars_navcam"}
+    for item in items:
+        load_recipe(item.recipe, overrides=item.overrides)
+    for path in (CONFIGS / "spaces").glob("*.yaml"):
+        assert load_space(path)
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def _like(survey: Survey, look: F32, like: Sequence[str]) -> Iterator[Suspect]:
         raise ConfigError(f"--like names {unknown[:3]}, which are no samples; see the report")
     examples = [places[name] for name in like]
     to_example = neighbour_distances(look, look[examples], nearest=1)
-    # An ordinary sample has neighbours far closer than an example; one of the examples' kind has not.
+    # An ordinary sample has neighbours far closer than an example; one of their kind has not.
     nearest = min(len(look), 1 + NEIGHBOURS_AT_LEAST)
     ratio = to_example / np.maximum(neighbour_distances(look, look, nearest=nearest), 1e-9)
     for place in np.flatnonzero(ratio <= LIKE_RATIO).tolist():
