@@ -108,6 +108,7 @@ def test_recipe_trains_resumes_evaluates_and_exports(name, roots, tmp_path):
     content = json.loads((tmp_path / name / "card.json").read_text())
     assert content["training"]["recipe"]["name"] == name
     assert content["metrics"]["out_of_distribution"]["images"] > 0
+    assert (tmp_path / name / "palette.json").is_file() == (case.data == "pairs")
     picture = np.full((48, 80), 90, dtype=np.uint8)
     with Segmenter(tmp_path / name, backend="onnxruntime") as segmenter:
         assert segmenter(picture).mask.shape == (48, 80)

@@ -25,6 +25,7 @@ from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.model_store import CARD_FILE, GOLDEN_FILE, ONNX_FILE, load_model
 from terrain_seg_ros.inference.registry import create_backend
 from terrain_training.data.dataset import LabelledImages
+from terrain_training.data.factory import keep_palette
 from terrain_training.evaluation.ood import ood_score
 from terrain_training.export.calibration import fit_temperature
 from terrain_training.export.card import card_metrics, unscored_card
@@ -78,7 +79,7 @@ class ExportRequest:
 
 
 def export_model(request: ExportRequest) -> ModelCard:
-    """Write model.onnx, card.json, golden.npz and README.md into a folder.
+    """Write model.onnx, card.json, golden.npz and README.md into a folder, and a found palette.
 
     Nothing is written unless torch, ONNX Runtime and OpenVINO agree at float32.
 
@@ -103,6 +104,7 @@ def export_model(request: ExportRequest) -> ModelCard:
         card = export.write(deployed, draft)
         if request.hdf5:
             write_hdf5(network, draft / HDF5_FILE)
+        keep_palette(opened.source, draft)
         for file in sorted(draft.iterdir()):
             shutil.move(str(file), str(request.out / file.name))
     return card
