@@ -144,7 +144,7 @@ class TestWeb:
         said = capsys.readouterr().out
         size = sum(map(len, FILES.values())) / 1e6
         assert f"3 files, {size:.1f} MB" in said
-        assert f"terrain-train inspect RECIPE.yaml --data {place / 'data' / 'set'}" in said
+        assert f"terrain-train inspect {place / 'data' / 'set'}" in said
 
     def test_an_archive_may_stay(self, server, place):
         data = zipped(FILES)

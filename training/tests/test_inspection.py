@@ -204,7 +204,7 @@ def test_bad_sample_ends_it_or_is_listed(tmp_path):
 def test_command_inspects_cleans_and_shows_augmentation(tmp_path, capsys):
     data = data_sets.mars_npz(tmp_path / "mars.npz", count=24)
     recipe = Path(__file__).parents[1] / "configs" / "mars_nine_level.yaml"
-    words = ["inspect", str(recipe), "--data", str(data), "--out", str(tmp_path / "out")]
+    words = ["inspect", str(data), "--recipe", str(recipe), "--out", str(tmp_path / "out")]
     assert main([*words, "--augmented", "--count", "2"]) == 0
     assert "suspects" in capsys.readouterr().out
     page = (tmp_path / "out" / "augmented.html").read_text()
@@ -218,3 +218,29 @@ def test_command_inspects_cleans_and_shows_augmentation(tmp_path, capsys):
     assert main(again) == 0
     content = json.loads((tmp_path / "again" / "summary.json").read_text())
     assert content["samples"] == 22
+
+
+@pytest.mark.parametrize("kind", ["lunar", "mars", "pairs", "earth", "ai4mars"])
+def test_published_layout_needs_no_recipe(kind, tmp_path, capsys):
+    root = tmp_path / "set"
+    palette = np.array([(128, 64, 128), (70, 70, 70), (107, 142, 35)] * 4, dtype=np.uint8)
+    palette[3:] += np.arange(9, dtype=np.uint8)[:, None] * 12
+    made = {
+        "lunar": lambda: data_sets.lunar(root),
+        "mars": lambda: data_sets.mars_npz(tmp_path / "set.npz"),
+        "pairs": lambda: data_sets.pairs(root, palette),
+        "earth": lambda: data_sets.earth(root),
+        "ai4mars": lambda: data_sets.ai4mars_published(root),
+    }[kind]()
+    assert main(["inspect", str(made), "--out", str(tmp_path / "out")]) == 0
+    assert "samples" in capsys.readouterr().out
+    assert (tmp_path / "out" / "index.html").is_file()
+
+
+def test_unknown_layout_asks_for_a_recipe(tmp_path, capsys):
+    assert main(["inspect", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "--recipe" in capsys.readouterr().err
+    assert main(["inspect", str(tmp_path / "no"), "--out", str(tmp_path / "out")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+    assert main(["inspect", str(tmp_path), "--augmented", "--out", str(tmp_path / "out")]) == 2
+    assert "give one with --recipe" in capsys.readouterr().err

@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     if done.archive is not None:
         print(f"archive  {done.archive}")
     data = shlex.quote(str(_data_folder(done.folder)))
-    print(f"next     terrain-train inspect RECIPE.yaml --data {data}")
+    print(f"next     terrain-train inspect {data} --out out/inspect")
     return 0
 
 

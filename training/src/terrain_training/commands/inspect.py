@@ -7,12 +7,15 @@ from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.augmentation.registry import build_augmentation
-from terrain_training.commands.common import add_data, add_overrides, positive
-from terrain_training.data.factory import open_source
+from terrain_training.commands.common import add_overrides, positive
+from terrain_training.data.contract import Source
+from terrain_training.data.detect import detect_source
+from terrain_training.data.factory import SOURCES, open_source
 from terrain_training.inspection.augmented import write_augmented
-from terrain_training.inspection.report import inspect
+from terrain_training.inspection.report import PAGE_FILE, inspect
 from terrain_training.learning.loaders import TRAIN
 from terrain_training.recipe.load import load_recipe
+from terrain_training.recipe.settings import Recipe
 
 NAME = "inspect"
 HELP = "report balance, heat maps, duplicates, foreign images and leakage of a data set"
@@ -20,10 +23,20 @@ HELP = "report balance, heat maps, duplicates, foreign images and leakage of a d
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("recipe", type=Path, help="YAML file that names source and classes")
-    add_data(parser)
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder or file of the data")
+    parser.add_argument(
+        "--recipe",
+        type=Path,
+        metavar="YAML",
+        help="names source, classes and augmentation; without it the layout tells the source",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="of the report")
     add_overrides(parser)
+    parser.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="list samples that cannot be used and go on, instead of stopping at the first",
+    )
     parser.add_argument(
         "--like",
         action="append",
@@ -45,24 +58,41 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: recipe or data cannot be used.
     """
-    recipe = load_recipe(options.recipe, overrides=options.overrides)
-    source = open_source(recipe.data, options.data)
+    recipe = _recipe(options)
+    if recipe is None:
+        name = detect_source(options.data)
+        source = SOURCES[name](options.data)
+    else:
+        name = recipe.data.source
+        source = open_source(recipe.data, options.data)
     summary = inspect(
         source,
-        title=f"{recipe.data.source}: {options.data.name}",
+        title=f"{name}: {options.data.name}",
         out=options.out,
         skip_bad=options.skip_bad,
         like=tuple(options.like),
     )
     for line in summary.lines():
         print(line)
-    print(f"report {options.out / 'index.html'}")
-    if not options.augmented:
-        return 0
+    print(f"report {options.out / PAGE_FILE}")
+    if options.augmented and recipe is not None:
+        print(f"augmented {_augmented(source, recipe, options)}")
+    return 0
+
+
+def _recipe(options: argparse.Namespace) -> Recipe | None:
+    if options.recipe is not None:
+        return load_recipe(options.recipe, overrides=options.overrides)
+    if options.augmented or options.overrides:
+        raise ConfigError("--augmented and --set are about a recipe; give one with --recipe")
+    return None
+
+
+def _augmented(source: Source, recipe: Recipe, options: argparse.Namespace) -> Path:
     augment = build_augmentation(recipe.augmentation)
     if augment is None:
         raise ConfigError(f"--augmented: recipe {recipe.name!r} has no augmentation; add some")
-    page = write_augmented(
+    return write_augmented(
         source,
         source.names(TRAIN),
         recipe.data,
@@ -71,5 +101,3 @@ def run(options: argparse.Namespace) -> int:
         count=options.count,
         seed=recipe.training.seed,
     )
-    print(f"augmented {page}")
-    return 0
