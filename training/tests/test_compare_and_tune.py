@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import cv2
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError
@@ -50,7 +51,11 @@ def test_comparison_has_a_row_for_each_and_names_what_failed(trained, plan, data
     table = (out / "comparison.md").read_text().splitlines()
     assert table[0].startswith("| model | parameters | epochs | validation IoU | again IoU |")
     assert len([line for line in table if line.startswith("|")]) == 5
-    assert "IoU per class" in (out / "index.html").read_text()
+    page = (out / "index.html").read_text()
+    assert "IoU per class" in page
+    assert page.count("<img") == 2
+    for name in ("scores.png", "curves.png"):
+        assert cv2.imread(str(out / name)).std() > 5
 
 
 def test_shipped_plan_has_every_recipe_and_the_spaces_load(tmp_path):

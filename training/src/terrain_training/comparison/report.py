@@ -13,12 +13,14 @@ import cv2
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.report.page import Page, Row, Section, render_page
+from terrain_training.comparison.charts import write_scores
 from terrain_training.comparison.compare import RowResult
 from terrain_training.inspection.charts import STYLE
 from terrain_training.learning.curves import write_comparison
 from terrain_training.learning.loaders import VALIDATION
 
 CURVES_FILE = "curves.png"
+SCORES_FILE = "scores.png"
 TABLE_FILE = "comparison.md"
 JSON_FILE = "comparison.json"
 PAGE_FILE = "index.html"
@@ -42,10 +44,11 @@ def write_comparison_report(
     try:
         out.mkdir(parents=True, exist_ok=True)
         write_comparison({row.name: row.history for row in rows if row.history}, out / CURVES_FILE)
+        write_scores(rows, out / SCORES_FILE)
         (out / TABLE_FILE).write_text(_markdown(table, machine), encoding="utf-8")
         plain = [_plain(row) for row in rows]
         (out / JSON_FILE).write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
-        page = _page(rows, table, title=title, machine=machine, curves=_read(out / CURVES_FILE))
+        page = _page(rows, table, title=title, machine=machine, folder=out)
         (out / PAGE_FILE).write_text(render_page(page), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{out}: the comparison cannot be written: {error}") from error
@@ -101,7 +104,7 @@ def _read(path: Path) -> U8:
 
 
 def _page(
-    rows: Sequence[RowResult], table: list[list[str]], *, title: str, machine: str, curves: U8
+    rows: Sequence[RowResult], table: list[list[str]], *, title: str, machine: str, folder: Path
 ) -> Page:
     head, *cells = table
     errors = [f"{row.name}: {row.error}" for row in rows if row.error]
@@ -118,7 +121,16 @@ def _page(
             *errors,
         ],
         sections=[
-            Section("Per epoch", "Validation loss and mean IoU.", [Row("", {"curves": curves})])
+            Section(
+                "Scores and cost",
+                "Of the exported models.",
+                [Row("", {"scores": _read(folder / SCORES_FILE)})],
+            ),
+            Section(
+                "Per epoch",
+                "Validation loss and mean IoU.",
+                [Row("", {"curves": _read(folder / CURVES_FILE)})],
+            ),
         ],
         style=STYLE,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 History = Sequence[Mapping[str, Any]]
 """One mapping per epoch, as `history.jsonl` holds it."""
@@ -50,6 +51,7 @@ _LOSS_PREFIXES = ("train_", "validation_loss")
 def _finish(axes: Axes, title: str, *, unit_range: bool) -> None:
     axes.set_title(title)
     axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     if unit_range:
         axes.set_ylim(0.0, 1.0)
