@@ -138,7 +138,10 @@ def _lines(figures: EvaluationFigures) -> list[tuple[str, str]]:
     return [
         ("mean IoU", f"{figures.mean_iou:.4f}{_interval(intervals.mean_iou)}"),
         ("pixel accuracy", f"{figures.pixel_accuracy:.4f}{_interval(intervals.pixel_accuracy)}"),
-        ("boundary F1", cell(figures.mean_boundary_f1)),
+        (
+            "boundary F1",
+            f"{cell(figures.mean_boundary_f1)} in {sum(figures.boundary_images.values())} outlines",
+        ),
         (
             "hazard recall",
             f"{cell(recall.recall)}{_interval(intervals.hazard_recall)} at a false-alarm rate of "

@@ -36,8 +36,9 @@ def boundary_f1(truth: U8, mask: U8, *, classes: int) -> F64:
         classes: how many there are.
 
     Returns:
-        NaN where neither has a counted boundary of the class. If only one has, its own share
-        stands alone.
+        NaN where the truth has no counted boundary of the class: labels that leave the ground
+        between two classes open, as AI4Mars does, tell nothing of outlines. 0 where the
+        prediction alone has none.
     """
     reach_px = tolerance_px(*truth.shape)
     counted = ~_near(truth == IGNORE, reach_px)
@@ -47,8 +48,10 @@ def boundary_f1(truth: U8, mask: U8, *, classes: int) -> F64:
         true_edge = true_edges & (truth == index)
         predicted_edge = predicted_edges & (mask == index)
         recall = _share_near(true_edge, predicted_edge, counted=counted, reach_px=reach_px)
+        if recall is None:
+            continue
         precision = _share_near(predicted_edge, true_edge, counted=counted, reach_px=reach_px)
-        scores[index] = _f1(precision, recall)
+        scores[index] = _f1(precision or 0.0, recall)
     return scores
 
 
@@ -83,9 +86,6 @@ def _near(targets: Flags, reach_px: float) -> Flags:
     return np.asarray(distance_px <= reach_px + 1e-4)
 
 
-def _f1(precision: float | None, recall: float | None) -> float:
-    if precision is None or recall is None:
-        alone = precision if recall is None else recall
-        return float("nan") if alone is None else alone
+def _f1(precision: float, recall: float) -> float:
     whole = precision + recall
     return 2.0 * precision * recall / whole if whole > 0.0 else 0.0

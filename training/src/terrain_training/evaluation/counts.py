@@ -175,6 +175,7 @@ class EvaluationCounts:
             confusion=tuple(tuple(row) for row in scores.confusion),
             boundary_f1=boundaries,
             mean_boundary_f1=mean_boundary,
+            boundary_images=self._boundary_images(),
             expected_calibration_error=self._reliability.expected_error(),
             reliability=self._reliability.bins(),
             out_of_distribution=self._ood_figures(outside),
@@ -238,6 +239,10 @@ class EvaluationCounts:
             dict(zip(self._taxonomy.names, means)),
             float(np.mean(present)) if present else None,
         )
+
+    def _boundary_images(self) -> dict[str, int]:
+        known = ~np.isnan(np.stack(self._boundaries))
+        return dict(zip(self._taxonomy.names, known.sum(axis=0).tolist()))
 
     def _ood_figures(self, outside: Sequence[float] | F64 | None) -> OutOfDistribution:
         inside = self.ood_scores()

@@ -58,7 +58,9 @@ class OutOfDistribution:
 class EvaluationFigures:
     """Hold everything that `terrain-train evaluate` reports. Shares and rates are 0 to 1.
 
-    `mean_iou` and `mean_boundary_f1` are over the classes in the truth. `confusion` has truth in
+    `mean_iou` and `mean_boundary_f1` are over the classes in the truth; `boundary_images` counts
+    the images whose truth outlines a class, over which its boundary F1 is the mean. `confusion` has
+    truth in
     rows and prediction in columns; `unpredicted_px` labelled pixels have no prediction, and are
     what a row lacks of its class in `truth_px`.
     `false_safe_rate` is the share of the pixels called safe (hazard score below
@@ -90,6 +92,7 @@ class EvaluationFigures:
     confusion: tuple[tuple[int, ...], ...]
     boundary_f1: PerClass
     mean_boundary_f1: float | None
+    boundary_images: Mapping[str, int]
     expected_calibration_error: float
     reliability: tuple[ReliabilityBin, ...]
     out_of_distribution: OutOfDistribution

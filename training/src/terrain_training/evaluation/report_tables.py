@@ -52,7 +52,7 @@ def summary_table(figures: EvaluationFigures) -> Table:
 def class_table(figures: EvaluationFigures) -> Table:
     """Return the figures of each class."""
     head = ("class", "pixels", "IoU", "95 % interval")
-    head = (*head, "precision", "recall", "Dice", "boundary F1")
+    head = (*head, "precision", "recall", "Dice", "boundary F1", "in images")
     rows = [
         (
             name,
@@ -63,6 +63,7 @@ def class_table(figures: EvaluationFigures) -> Table:
             number(figures.recall[name]),
             number(figures.dice[name]),
             number(figures.boundary_f1[name]),
+            str(figures.boundary_images[name]),
         )
         for name in figures.iou
     ]
