@@ -59,10 +59,9 @@ class EvaluationFigures:
     """Hold everything that `terrain-train evaluate` reports. Shares and rates are 0 to 1.
 
     `mean_iou` and `mean_boundary_f1` are over the classes in the truth; `boundary_images` counts
-    the images whose truth outlines a class, over which its boundary F1 is the mean. `confusion` has
-    truth in
-    rows and prediction in columns; `unpredicted_px` labelled pixels have no prediction, and are
-    what a row lacks of its class in `truth_px`.
+    the images whose truth outlines a class, over which its boundary F1 is the mean. `confusion`
+    has truth in rows and prediction in columns; `unpredicted_px` labelled pixels have no
+    prediction, and are what a row lacks of its class in `truth_px`.
     `false_safe_rate` is the share of the pixels called safe (hazard score below
     `hazard_threshold`) that are hazardous in truth, `missed_hazard_share` the share of the
     hazardous pixels that are called safe; None where there are no such pixels or no class is
