@@ -8,7 +8,8 @@ import yaml
 
 from conftest import RECIPE
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_training.recipe.load import FILE_LIMIT_BYTES, load_recipe, recipe_from, write_recipe
+from terrain_training.recipe.load import load_recipe, recipe_from, write_recipe
+from terrain_training.yaml_file import LIMIT_BYTES
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 MINIMAL = """
@@ -264,8 +265,8 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
 
 
 def test_a_file_without_end_is_refused(tmp_path):
-    path = write(tmp_path, MINIMAL + "#" * FILE_LIMIT_BYTES)
-    with pytest.raises(ConfigError, match=f"larger than {FILE_LIMIT_BYTES} bytes"):
+    path = write(tmp_path, MINIMAL + "#" * LIMIT_BYTES)
+    with pytest.raises(ConfigError, match=f"larger than {LIMIT_BYTES} bytes"):
         load_recipe(path)
 
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.learning.run_folder import RunFolder
+from terrain_training.yaml_file import read_yaml
 
 PLAN_KEY = "rows"
-FILE_LIMIT_BYTES = 256 * 1024
 _ROW_KEYS = {"recipe", "run", "name", "data", "also", "set"}
 
 
@@ -118,13 +116,7 @@ def _with(item: Item, also: Mapping[str, Path], overrides: Sequence[str]) -> Ite
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        if path.stat().st_size > FILE_LIMIT_BYTES:
-            raise ConfigError(f"{path} is larger than {FILE_LIMIT_BYTES} bytes")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path} is no run, recipe or plan: {reason}") from error
+    content = read_yaml(path, what="run, recipe or plan")
     if not isinstance(content, Mapping):
         raise ConfigError(f"{path} is no recipe and no plan: expected a mapping")
     return content

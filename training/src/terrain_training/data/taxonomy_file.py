@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import Sample, Source
+from terrain_training.yaml_file import read_yaml
 
-FILE_LIMIT_BYTES = 64 * 1024
 _KEYS = {"classes", "map"}
 _CLASS_KEYS = {"name", "color", "hazard"}
 _IGNORE = "ignore"
@@ -79,12 +78,7 @@ def load_taxonomy_file(path: Path) -> TaxonomyFile:
     Raises:
         ConfigError: it cannot be read, or a key or value is wrong.
     """
-    try:
-        if path.stat().st_size > FILE_LIMIT_BYTES:
-            raise ConfigError(f"{path}: larger than {FILE_LIMIT_BYTES} bytes")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    content = read_yaml(path, what="taxonomy file")
     return parse_taxonomy_file(content, source=str(path))
 
 

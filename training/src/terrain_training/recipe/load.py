@@ -15,8 +15,8 @@ from terrain_training.data.removal_list import read_removal_list
 from terrain_training.recipe.checks import check_recipe
 from terrain_training.recipe.settings import Recipe
 from terrain_training.recipe.typed import build
+from terrain_training.yaml_file import read_yaml
 
-FILE_LIMIT_BYTES = 256 * 1024
 MAX_EXTENDS = 5
 _REPLACED = {"losses", "options", "taxonomy"}
 """Mappings that a recipe gives whole, because their keys belong together."""
@@ -88,13 +88,7 @@ def _chain(path: Path) -> list[dict[str, Any]]:
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"recipe {path} does not exist; see training/configs for examples")
-    if path.stat().st_size > FILE_LIMIT_BYTES:
-        raise ConfigError(f"recipe {path} is larger than {FILE_LIMIT_BYTES} bytes")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"recipe {path} is no YAML: {reason}") from error
+    values = read_yaml(path, what="recipe")
     if not isinstance(values, dict):
         raise ConfigError(f"recipe {path} is not a mapping of settings")
     return values

@@ -11,8 +11,7 @@ import optuna
 import yaml
 
 from terrain_seg_ros.core.errors import ConfigError
-
-FILE_LIMIT_BYTES = 64 * 1024
+from terrain_training.yaml_file import read_yaml
 
 
 @dataclass(frozen=True)
@@ -55,13 +54,7 @@ def load_space(path: Path) -> Space:
     Raises:
         ConfigError: the file cannot be read, or a range or list is wrong.
     """
-    try:
-        if path.stat().st_size > FILE_LIMIT_BYTES:
-            raise ConfigError(f"search space {path} is larger than {FILE_LIMIT_BYTES} bytes")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"search space {path} cannot be read: {reason}") from error
+    content = read_yaml(path, what="search space")
     if not isinstance(content, Mapping) or not content:
         raise ConfigError(f"search space {path} is no mapping of recipe keys")
     return {str(key): _parse(value, f"{path}: {key}") for key, value in content.items()}

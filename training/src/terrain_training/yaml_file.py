@@ -1,0 +1,33 @@
+"""Read a YAML file of bounded size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from terrain_seg_ros.core.errors import ConfigError
+
+LIMIT_BYTES = 256 * 1024
+
+
+def read_yaml(path: Path, *, what: str) -> object:
+    """Return the content of a file.
+
+    Args:
+        path: of the file.
+        what: it should be, for messages.
+
+    Raises:
+        ConfigError: it is missing, too large, no text or no YAML.
+    """
+    try:
+        if path.stat().st_size > LIMIT_BYTES:
+            raise ConfigError(f"{what} {path} is larger than {LIMIT_BYTES} bytes")
+        content: object = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{what} {path} cannot be read: {error}; check the path") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{what} {path} is no YAML: {reason}") from error
+    return content
