@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ MAX_TENSORS = 100_000
 
 def write_hdf5(network: nn.Module, path: Path) -> None:
     """Write every parameter and buffer of a network."""
-    with h5py.File(path, "w") as file:
+    with _h5py().File(path, "w") as file:
         for name, value in network.state_dict().items():
             file.create_dataset(name.replace(".", "/"), data=value.detach().cpu().numpy())
 
@@ -35,14 +36,22 @@ def read_hdf5(path: Path) -> dict[str, Tensor]:
     try:
         if path.stat().st_size > FILE_LIMIT_BYTES:
             raise ConfigError(f"weights {path} are larger than {FILE_LIMIT_BYTES} bytes")
-        with h5py.File(path, "r") as file:
+        with _h5py().File(path, "r") as file:
             _read_group(file, "", tensors, path)
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(f"weights {path} cannot be read ({error}); write them again") from error
     return tensors
 
 
-def _read_group(group: h5py.Group, prefix: str, tensors: dict[str, Tensor], path: Path) -> None:
+def _h5py() -> ModuleType:
+    """Import the library where it is used: its hook complains in every process that forks."""
+    import h5py  # noqa: PLC0415
+
+    return h5py
+
+
+def _read_group(group: Any, prefix: str, tensors: dict[str, Tensor], path: Path) -> None:
+    h5py = _h5py()
     for key in group:
         link = group.get(key, getlink=True)
         if not isinstance(link, h5py.HardLink):
@@ -61,6 +70,6 @@ def _read_group(group: h5py.Group, prefix: str, tensors: dict[str, Tensor], path
             raise ConfigError(f"weights {path}: {name} holds {item!r}, expected numbers")
 
 
-def _holds_numbers(item: h5py.Dataset) -> bool:
+def _holds_numbers(item: Any) -> bool:
     """Tell whether a data set holds numbers, and holds them in its own file."""
     return item.dtype.kind in "fiu" and not item.external and not item.is_virtual
