@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from terrain_seg_ros.core.taxonomy import TerrainClass, Taxonomy
+from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import U8, UNLABELLED
 from terrain_training.evaluation.counts import EvaluationCounts, Prediction
 from terrain_training.evaluation.figures import EvaluationFigures, ImageFigures

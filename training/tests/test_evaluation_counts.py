@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 import torch
-from evaluation_cases import GROUND, ROCK, SOIL, TWO, certain, counted, figures_of, ids, random_pair
 from torchmetrics import classification
 
+from evaluation_cases import GROUND, ROCK, SOIL, TWO, certain, counted, figures_of, ids, random_pair
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_training.evaluation.counts import EvaluationCounts, Prediction
 from terrain_training.evaluation.reliability import ReliabilityCounts

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from evaluation_cases import (
     GROUND,
     ROCK,
@@ -15,9 +16,8 @@ from evaluation_cases import (
     ids,
     random_pair,
 )
-
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.taxonomy import TerrainClass, Taxonomy
+from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_training.evaluation.counts import EvaluationCounts, Prediction
 from terrain_training.evaluation.hazard import (
     HazardRule,

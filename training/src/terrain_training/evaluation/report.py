@@ -210,6 +210,6 @@ def _notes(figures: EvaluationFigures) -> tuple[str, ...]:
         "The intervals treat images as independent; images of one drive are not, so the true "
         "ones are wider. They say nothing of other places, cameras or light.",
         "Boundary F1 is the mean over the images whose truth outlines the class; outlines may lie "
-        "apart by 0.75 % of the diagonal. Where labels leave the ground between classes open, there "
-        "are few, and the figure says little.",
+        "apart by 0.75 % of the diagonal. Where labels leave the ground between classes open, "
+        "there are few, and the figure says little.",
     )
