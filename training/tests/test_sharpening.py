@@ -133,7 +133,7 @@ def test_unseen_pixels_stay_unlabelled_and_blur_into_nothing():
 
 def test_a_dim_pixel_beside_bright_ones_keeps_its_class():
     probabilities = np.zeros((2, 9, 9), np.uint8)
-    probabilities[0] = 255
+    probabilities[0, :, :5], probabilities[1, :, 5:] = 255, 255
     probabilities[:, 4, 4] = 2, 9
     found = sharpen(probabilities, amount=3.0, sigma_px=2.0, min_area_px=0)
     assert found.mask[4, 4] == 1
