@@ -128,6 +128,18 @@ def test_a_certain_class_is_alarmed_at_its_own_hazard(hazard):
     assert not above.alarms(above.scores(np.full((1, 1, 1), 255, np.uint8))).any()
 
 
+def test_a_score_a_rounding_below_its_level_counts_in_it():
+    hazards = (0.01, 0.05, 0.0)
+    taxonomy = Taxonomy(
+        tuple(TerrainClass(i, f"class {i}", (i, i, i), hazard) for i, hazard in enumerate(hazards))
+    )
+    rule = HazardRule.of(taxonomy, 0.5)
+    probabilities = ids([[80], [4], [171]])[:, None]
+    assert rule.scores(probabilities)[0, 0] < 1.0
+    found = count_hazards(ids([[2]]), ids([[2]]), probabilities=probabilities, rule=rule)
+    assert np.argwhere(found.levels).tolist() == [[0, 1]]
+
+
 def test_unpredicted_hazards_are_neither_called_safe_nor_found():
     truth = ids([[0, 0, 1, 1]])
     probabilities = ids([[255, 255, 0, 0], [0, 0, 255, 255]])[:, None]

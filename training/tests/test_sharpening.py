@@ -131,6 +131,27 @@ def test_unseen_pixels_stay_unlabelled_and_blur_into_nothing():
     np.testing.assert_array_equal(again.probabilities, flat)
 
 
+def test_a_speck_among_unseen_pixels_takes_a_class_and_not_their_lack():
+    mask, probabilities = patches((10, 12, 2))
+    hidden = np.zeros(mask.shape, bool)
+    hidden[8:14, 10:16] = True
+    hidden &= mask == 0
+    probabilities[:, hidden] = 0
+    found = sharpen(probabilities, amount=0.0, sigma_px=1.0, min_area_px=5)
+    np.testing.assert_array_equal(found.mask, np.where(hidden, 255, 0))
+
+
+def test_unseen_pixels_do_not_darken_their_surroundings():
+    column = np.array([[255, 230, 180, 90, 60, 150, 210, 250, 240, 100]], np.uint8)
+    plain = np.stack([column.T.repeat(30, axis=1), 255 - column.T.repeat(30, axis=1)])
+    expected = sharpen(plain, amount=1.0, sigma_px=2.0, min_area_px=0).probabilities
+    hidden = plain.copy()
+    hidden[:, :, 20:] = 0
+    found = sharpen(hidden, amount=1.0, sigma_px=2.0, min_area_px=0).probabilities
+    assert np.abs(found[:, :, :20].astype(int) - expected[:, :, :20]).max() <= 1
+    assert np.abs(expected.astype(int) - plain).max() > 20
+
+
 def test_a_dim_pixel_beside_bright_ones_keeps_its_class():
     probabilities = np.zeros((2, 9, 9), np.uint8)
     probabilities[0, :, :5], probabilities[1, :, 5:] = 255, 255
