@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import U8, UNLABELLED
 from terrain_training.evaluation.counts import EvaluationCounts, Prediction
 from terrain_training.evaluation.figures import EvaluationFigures, ImageFigures
+from terrain_training.evaluation.hazard import HazardRule
+from terrain_training.evaluation.worst_cases import WorstCases
 
 SOIL, SLOPE, ROCK = 0, 1, 2
 GROUND = Taxonomy(
@@ -72,3 +74,24 @@ def figures_of(
 ) -> EvaluationFigures:
     """Return the figures of pairs of truth and prediction, from 50 resamples."""
     return counted(pairs, taxonomy)[0].figures(**{"seed": 3, "resamples": 50, **options})
+
+
+def case(missed: int, confused: int = 0, side_px: int = 10) -> tuple[U8, Prediction]:
+    """Return truth of soil over rock, and a prediction with so many pixels wrong."""
+    truth = np.zeros((side_px, side_px), np.uint8)
+    truth[side_px // 2 :] = ROCK
+    mask = truth.copy()
+    mask.ravel()[-missed or truth.size :] = SOIL
+    mask.ravel()[:confused] = SLOPE
+    return truth, certain(mask)
+
+
+def gather(
+    cases: Mapping[str, tuple[U8, Prediction]], limit: int = 3
+) -> tuple[EvaluationCounts, WorstCases]:
+    """Return the counts and the worst of cases by name."""
+    counts, worst = EvaluationCounts(GROUND), WorstCases(limit, rule=HazardRule.of(GROUND, 0.5))
+    for name, (truth, prediction) in cases.items():
+        image = np.full((*truth.shape, 3), 90, np.uint8)
+        worst.add(image, truth, prediction, counts.add(name, truth, prediction))
+    return counts, worst
