@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.core.segmentation_metrics import IGNORE, ConfusionMatrix, SegmentationScores
+from terrain_seg_ros.core.segmentation_metrics import IGNORE, ConfusionMatrix
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F64, U8
 from terrain_training.evaluation import ood
@@ -150,7 +150,7 @@ class EvaluationCounts:
         """
         scores = self._pooled.scores()
         hazard = add_hazards(self._hazards)
-        boundaries, mean_boundary = self._boundary_figures(scores)
+        boundaries, mean_boundary, outlined = self._boundary_figures()
         return EvaluationFigures(
             images=scores.images,
             labelled_px=hazard.labelled,
@@ -175,7 +175,7 @@ class EvaluationCounts:
             confusion=tuple(tuple(row) for row in scores.confusion),
             boundary_f1=boundaries,
             mean_boundary_f1=mean_boundary,
-            boundary_images=self._boundary_images(),
+            boundary_images=outlined,
             expected_calibration_error=self._reliability.expected_error(),
             reliability=self._reliability.bins(),
             out_of_distribution=self._ood_figures(outside),
@@ -227,22 +227,16 @@ class EvaluationCounts:
         flags = self._rule.hazardous_classes()
         return tuple(name for name, flag in zip(self._taxonomy.names, flags) if flag)
 
-    def _boundary_figures(self, scores: SegmentationScores) -> tuple[PerClass, float | None]:
-        """Return the mean over images per class, and the mean over the classes in the truth."""
+    def _boundary_figures(self) -> tuple[PerClass, float | None, dict[str, int]]:
+        """Return the mean over images per class, the mean over classes, and how many images."""
         table = np.stack(self._boundaries)
         known = ~np.isnan(table)
-        sums = np.where(known, table, 0.0).sum(axis=0)
-        means = [_ratio(*pair) for pair in zip(sums.tolist(), known.sum(axis=0).tolist())]
-        in_truth = [recall is not None for recall in scores.recall.values()]
-        present = [mean for mean, there in zip(means, in_truth) if there and mean is not None]
-        return (
-            dict(zip(self._taxonomy.names, means)),
-            float(np.mean(present)) if present else None,
-        )
-
-    def _boundary_images(self) -> dict[str, int]:
-        known = ~np.isnan(np.stack(self._boundaries))
-        return dict(zip(self._taxonomy.names, known.sum(axis=0).tolist()))
+        sums, images = np.where(known, table, 0.0).sum(axis=0).tolist(), known.sum(axis=0).tolist()
+        means = [_ratio(*pair) for pair in zip(sums, images)]
+        present = [mean for mean in means if mean is not None]
+        mean = float(np.mean(present)) if present else None
+        names = self._taxonomy.names
+        return dict(zip(names, means)), mean, dict(zip(names, images))
 
     def _ood_figures(self, outside: Sequence[float] | F64 | None) -> OutOfDistribution:
         inside = self.ood_scores()

@@ -103,14 +103,17 @@ def _check(amount: float, sigma_px: float, min_area_px: int) -> None:
 
 
 def _unsharp(values: F32, whole: F32, *, amount: float, sigma_px: float) -> F32:
-    """Return the sharpened maps (K, H, W) with the sums (H, W) that they had."""
+    """Return the sharpened maps (K, H, W) with the sums (H, W) that they had.
+
+    A pixel so dim beside its surroundings that nothing would be left of it keeps its values.
+    """
     seen = (whole > 0.0).astype(np.float32)
     weight = np.maximum(_blur(seen, sigma_px), np.float32(1e-6))
     blurred = np.stack([_blur(each, sigma_px) / weight for each in values])
     sharp = np.maximum(values + np.float32(amount) * (values - blurred), 0.0) * seen
     total = sharp.sum(axis=0)
     factor = np.divide(whole, total, out=np.zeros_like(whole), where=total > 0.0)
-    result: F32 = sharp * factor
+    result: F32 = np.where(total > 0.0, sharp * factor, values)
     return result
 
 
