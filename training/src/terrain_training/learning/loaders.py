@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 TRAIN = "train"
 VALIDATION = "validation"
+MAX_WORKERS = 8
 
 
 @dataclass(frozen=True)
@@ -120,4 +122,12 @@ class RunData(pl.LightningDataModule):
 
     def _workers(self) -> dict[str, Any]:
         workers = self._recipe.data.workers
+        if workers is None:
+            workers = self._helpful_workers()
         return {"num_workers": workers, "persistent_workers": workers > 0}
+
+    def _helpful_workers(self) -> int:
+        """Return how many processes help: some beside a GPU, none where the CPU trains."""
+        if self.trainer is None or self.trainer.strategy.root_device.type == "cpu":
+            return 0
+        return max(1, min(MAX_WORKERS, (os.cpu_count() or 1) // self.trainer.world_size))

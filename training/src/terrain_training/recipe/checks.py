@@ -57,7 +57,7 @@ def _check_data(data: DataSettings) -> None:
             )
     if min(data.std) <= 0.0:
         raise ConfigError(f"recipe key data.std is {data.std}, expected more than 0")
-    for name, value in (("cache_mib", data.cache_mib), ("workers", data.workers)):
+    for name, value in (("cache_mib", data.cache_mib), ("workers", data.workers or 0)):
         if value < 0:
             raise ConfigError(f"recipe key data.{name} is {value}, expected 0 or more")
 

@@ -14,7 +14,8 @@ class DataSettings:
     """Say what is learned from; satisfies the input that `image_to_tensor` fits images to.
 
     `mean` and `std` are grey levels (0 to 255), one value or one per channel: the network sees
-    (byte - mean) / std. `taxonomy` holds `classes` and `map` of a taxonomy file, or nothing.
+    (byte - mean) / std. `workers` of nothing takes some where a GPU trains, none on a CPU, whose
+    cores are busy. `taxonomy` holds `classes` and `map` of a taxonomy file, or nothing.
     """
 
     source: str
@@ -27,7 +28,7 @@ class DataSettings:
     mean: list[float]
     std: list[float]
     cache_mib: int
-    workers: int
+    workers: int | None
 
     @property
     def channel_count(self) -> int:
