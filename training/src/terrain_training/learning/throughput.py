@@ -13,14 +13,14 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
-from torch.nn import functional
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.segmentation_metrics import IGNORE
 from terrain_training.data.dataset import LabelledImages
 from terrain_training.learning.loaders import OpenData, open_data
+from terrain_training.learning.losses import LossContext, SegmentationLoss
 from terrain_training.learning.module import Normaliser, make_optimiser, parameter_groups
 from terrain_training.learning.run import Machine, TrainingRequest, train
+from terrain_training.learning.start import class_weights
 from terrain_training.networks.registry import build_network
 from terrain_training.recipe.settings import Recipe
 
@@ -60,8 +60,8 @@ def measure_throughput(
 ) -> Throughput:
     """Time the trainer, with everything that the recipe asks for, and a bare loop in turn.
 
-    The bare loop is the network, cross entropy and optimiser in plain PyTorch, at the recipe's
-    precision, on batches that lie in memory: no loading, augmentation, average or log.
+    The bare loop is the recipe's network, loss and optimiser in plain PyTorch, at its precision, on
+    batches that lie in memory: no loading, augmentation, average, clipping or log.
 
     Args:
         recipe: what is trained.
@@ -107,6 +107,7 @@ def _bare_s(recipe: Recipe, opened: OpenData, batches: int, device: str) -> floa
     )
     network = network.to(device).train()
     normalise = Normaliser(recipe.data).to(device)
+    loss_of = _loss(recipe, opened).to(device)
     optimiser = make_optimiser(parameter_groups(network, recipe.training), recipe.training)
     ready = [tuple(part.to(device) for part in batch) for batch in _in_memory(recipe, opened)]
     kind = _AUTOCAST.get(recipe.training.precision)
@@ -119,11 +120,20 @@ def _bare_s(recipe: Recipe, opened: OpenData, batches: int, device: str) -> floa
         optimiser.zero_grad()
         with torch.autocast(device, dtype=kind, enabled=kind is not None):
             logits = network(normalise(images))
-        loss = functional.cross_entropy(logits.float(), masks.long(), ignore_index=IGNORE)
-        loss.backward()
+        loss_of(logits.float(), masks.long()).backward()
         optimiser.step()
     _wait(device)
     return time.perf_counter() - started_s
+
+
+def _loss(recipe: Recipe, opened: OpenData) -> SegmentationLoss:
+    context = LossContext(
+        class_weights=torch.tensor(class_weights(recipe, opened)),
+        hazards=torch.from_numpy(opened.source.taxonomy.hazards()),
+        focal_gamma=recipe.training.focal_gamma,
+        hazard_miss_weight=recipe.training.hazard_miss_weight,
+    )
+    return SegmentationLoss(recipe.training, context)
 
 
 def _in_memory(recipe: Recipe, opened: OpenData) -> list[tuple[Tensor, Tensor]]:
