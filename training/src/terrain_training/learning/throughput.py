@@ -107,7 +107,7 @@ def _bare_s(recipe: Recipe, opened: OpenData, batches: int, device: str) -> floa
     )
     network = network.to(device).train()
     normalise = Normaliser(recipe.data).to(device)
-    loss_of = _loss(recipe, opened).to(device)
+    loss_of = _loss(recipe, opened)
     optimiser = make_optimiser(parameter_groups(network, recipe.training), recipe.training)
     ready = [tuple(part.to(device) for part in batch) for batch in _in_memory(recipe, opened)]
     kind = _AUTOCAST.get(recipe.training.precision)
