@@ -27,6 +27,7 @@ REQUIREMENTS = [
 EXTRAS = {
     "sim": ["mujoco>=3.2,<5"],
     "tensorrt": ["tensorrt>=8.5,<12", "cuda-python>=12,<14"],
+    "wrap": ["onnx>=1.16,<2"],
     "ort-gpu": ["onnxruntime-gpu>=1.17,<2"],
     "dev": [
         "codespell>=2.3,<3",
