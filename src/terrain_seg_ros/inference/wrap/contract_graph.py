@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnx
+import onnx.checker
+import onnx.shape_inference
 from onnx import TensorProto, helper, numpy_helper
 
 from terrain_seg_ros.core.errors import ModelError
@@ -145,7 +146,12 @@ def _add_outputs(builder: _Builder, scores: str, planes: int, settings: WrapSett
     if planes == 1:
         one = builder.constant(np.float32(1.0))
         first = builder.add("Sub", one, probabilities)
-        probabilities = scores = builder.add("Concat", first, probabilities, axis=1)
+        probabilities = builder.add("Concat", first, probabilities, axis=1)
+        if settings.activation is Activation.LOGITS:
+            # Near zero the two probabilities round to the same number, the logits do not.
+            scores = builder.add("Concat", builder.add("Neg", scores), scores, axis=1)
+        else:
+            scores = probabilities
     ids = builder.add("ArgMax", scores, axis=1, keepdims=0)
     real_ids = builder.add("Cast", ids, to=TensorProto.FLOAT)
     builder.add("Cast", real_ids, to=TensorProto.UINT8, output=_MASK)

@@ -103,14 +103,17 @@ def own_input_array(tensor_nhwc_u8: U8, settings: WrapSettings) -> F32:
 def own_result(scores: F32, settings: WrapSettings) -> tuple[U8, U8]:
     """Return mask (h, w) and probabilities x 255 (K, h, w) for scores (planes, h, w)."""
     values = scores.astype(np.float64)
+    deciding = values
     if len(values) == 1:
+        deciding = np.concatenate([1.0 - values, values])
         if settings.activation is Activation.LOGITS:
+            deciding = np.concatenate([-values, values])
             values = 0.5 * (1.0 + np.tanh(0.5 * values))
         values = np.concatenate([1.0 - values, values])
     elif settings.activation is Activation.LOGITS:
         grown = np.exp(values - values.max(axis=0))
         values = grown / grown.sum(axis=0)
-    mask = np.asarray(values.argmax(axis=0), dtype=np.uint8)
+    mask = np.asarray(deciding.argmax(axis=0), dtype=np.uint8)
     rounded = np.rint(np.clip(values, 0.0, 1.0) * 255.0)
     return mask, np.asarray(rounded, dtype=np.uint8)
 

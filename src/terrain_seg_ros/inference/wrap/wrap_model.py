@@ -6,6 +6,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -118,24 +119,37 @@ def make_wrapped(settings: WrapSettings, images: Sequence[Path]) -> WrappedModel
     card = replace(draft, sha256=hashlib.sha256(data).hexdigest())
     check_onnx(data, card, source=f"{settings.source}, wrapped")
     loaded = LoadedModel(card=card, onnx_path=None, onnx_bytes=data, golden=None)
-    backend = OnnxRuntimeBackend(loaded, BackendOptions(precision=FULL_PRECISION))
-    found: list[Agreement] = []
-    narrow = planes == 1 and settings.activation is Activation.LOGITS
-    try:
-        for tensor in _tensors(images, card):
-            scores = network.scores(tensor)
-            found.append(compare(scores, backend(tensor), settings))
-            narrow = narrow and _within_unit(scores)
-        mask = backend(golden).mask[0].copy()
-    finally:
-        backend.close()
+    found, narrow = _compare_all(network, loaded, images, settings)
     synthetic = not images
     whole = replace(
         card,
         metrics=comparison_metrics(found, synthetic=synthetic),
-        limits=wrapped_limits(synthetic=synthetic, narrow=narrow),
+        limits=wrapped_limits(synthetic=synthetic, narrow=narrow and planes == 1),
     )
-    return WrappedModel(whole, data, golden[0], mask)
+    return WrappedModel(whole, data, golden[0], _mask(loaded, golden))
+
+
+def _compare_all(
+    network: OwnNetwork, wrapped: LoadedModel, images: Sequence[Path], settings: WrapSettings
+) -> tuple[list[Agreement], bool]:
+    """Return how near each image's result is, and whether no logit left 0 to 1."""
+    found: list[Agreement] = []
+    narrow = settings.activation is Activation.LOGITS
+    with closing(_backend(wrapped)) as backend:
+        for tensor in _tensors(images, wrapped.card):
+            scores = network.scores(tensor)
+            found.append(compare(scores, backend(tensor), settings))
+            narrow = narrow and _within_unit(scores)
+    return found, narrow
+
+
+def _mask(wrapped: LoadedModel, tensor_nhwc_u8: U8) -> U8:
+    with closing(_backend(wrapped)) as backend:
+        return backend(tensor_nhwc_u8).mask[0].copy()
+
+
+def _backend(wrapped: LoadedModel) -> OnnxRuntimeBackend:
+    return OnnxRuntimeBackend(wrapped, BackendOptions(precision=FULL_PRECISION))
 
 
 def _free_folder(settings: WrapSettings, models: Path, out: Path | None) -> Path:
