@@ -8,6 +8,15 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
+from terrain_seg_ros.inference.wrap.wrap_settings import (
+    Activation,
+    Colors,
+    Layout,
+    WrapSettings,
+)
+
+OWN_SIZE = (32, 48)
 IR_OF_OPSET = {11: 6, 17: 8, 18: 8, 20: 9}
 
 
@@ -82,29 +91,56 @@ def own_network(**options) -> onnx.ModelProto:
 
 def _nodes(layout: str, activation: str, opset: int) -> list:
     node = helper.make_node
-    first, last = "mask", "confidence"
-    nodes = []
-    if layout == "nhwc":
-        nodes.append(node("Transpose", ["mask"], ["planes"], perm=[0, 3, 1, 2]))
-        first, last = "planes", "planes_out"
-    score = last if activation == "logits" else "scores"
+    keras = layout == "nhwc"
+    nodes = [node("Transpose", ["mask"], ["planes"], perm=[0, 3, 1, 2])] if keras else []
     nodes += [
-        node("Conv", [first, "weight", "bias"], ["probabilities"], pads=[1, 1, 1, 1]),
+        node(
+            "Conv",
+            ["planes" if keras else "mask", "weight", "bias"],
+            ["probabilities"],
+            pads=[1] * 4,
+        ),
         node("MaxPool", ["probabilities"], ["pooled"], kernel_shape=[2, 2], strides=[2, 2]),
         node("Resize", ["pooled", "roi", "scales"], ["large"], mode="nearest"),
-        node("Add", ["large", "probabilities"], [score]),
+        node("Add", ["large", "probabilities"], ["sum"]),
+        node("Transpose", ["sum"], ["scores"], perm=[0, 2, 3, 1] if keras else [0, 1, 2, 3]),
     ]
-    if activation == "softmax":
-        nodes.append(_softmax(score, last, opset))
-    if activation == "sigmoid":
-        nodes.append(node("Sigmoid", [score], [last]))
-    if layout == "nhwc":
-        nodes.append(node("Transpose", [last], ["confidence"], perm=[0, 2, 3, 1]))
-    return nodes
+    axis = 3 if keras else 1
+    # Before opset 13 Softmax took all dimensions from its axis on as one.
+    assert activation != "softmax" or keras or opset >= 13
+    last = {
+        "logits": node("Identity", ["scores"], ["confidence"]),
+        "sigmoid": node("Sigmoid", ["scores"], ["confidence"]),
+        "softmax": node("Softmax", ["scores"], ["confidence"], axis=axis),
+    }
+    return [*nodes, last[activation]]
 
 
-def _softmax(score: str, last: str, opset: int):
-    if opset >= 13:
-        return helper.make_node("Softmax", [score], [last], axis=1)
-    # Before opset 13 Softmax takes all dimensions from its axis on; this model has none after.
-    raise ValueError("no softmax over channels before opset 13")
+def own_taxonomy(count: int) -> Taxonomy:
+    """Return classes with hazards from 0 upwards."""
+    return Taxonomy(
+        tuple(TerrainClass(k, f"class_{k}", (k, 90, 200), k / count) for k in range(count))
+    )
+
+
+def wrap_settings(path: Path, **changes) -> WrapSettings:
+    """Return what fits `write_own_network` without options, with changes."""
+    values = {
+        "name": "own",
+        "version": "2.1.0",
+        "taxonomy": own_taxonomy(3),
+        "layout": Layout.NCHW,
+        "output_layout": None,
+        "colors": Colors.RGB,
+        "resize": "stretch",
+        "white": 1.0,
+        "mean": (0.5, 0.4, 0.3),
+        "std": (0.25, 0.2, 0.3),
+        "activation": Activation.LOGITS,
+        "size_hw": None,
+        "output": None,
+        "source": path,
+        **changes,
+    }
+    values["output_layout"] = values["output_layout"] or values["layout"]
+    return WrapSettings(**values)

@@ -93,7 +93,7 @@ def test_one_place_named_by_many_tensors_does_not_fill_the_memory(tmp_path, monk
     change(path, offset="0", length=str(size))
     limit = path.stat().st_size + size + 100
     monkeypatch.setattr(onnx_file, "MAX_MODEL_BYTES", limit)
-    assert 3 * size > limit
+    assert 4 * size > limit
     with pytest.raises(ModelError, match="its tensors have more than"):
         read_onnx(path)
 

@@ -96,7 +96,7 @@ def wrap(arguments: argparse.Namespace) -> int:
     except ImportError as error:
         raise ConfigError(
             f"models wrap needs the package onnx ({error}); get it with: "
-            "pip install 'terrain_seg_ros[wrap]'"
+            "pip install onnx (the extra `wrap` of this package)"
         ) from error
     installed = wrap_module.wrap_model(
         _settings(arguments, taxonomy, settings_module),

@@ -30,6 +30,10 @@ def read_onnx(path: Path) -> Any:
         raise _no_onnx(path) from None
     if not model.graph.node or not model.opset_import:
         raise _no_onnx(path)
+    if any(isinstance(name, bytes) for graph in subgraphs(model.graph) for name in _names(graph)):
+        raise ModelError(
+            f"{path}: is a damaged ONNX model, with names that are no text; export it again"
+        )
     _load_external(model, path, left_bytes=MAX_MODEL_BYTES - len(data))
     return model
 
@@ -67,6 +71,16 @@ def _read(path: Path, limit_bytes: int) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+
+
+def _names(graph: Any) -> Iterator[str | bytes]:
+    """Return every name in a graph; protobuf gives bytes for what is no UTF-8."""
+    for item in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        yield item.name
+    for sparse in graph.sparse_initializer:
+        yield sparse.values.name
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
 
 
 def _load_external(model: Any, path: Path, *, left_bytes: int) -> None:

@@ -159,7 +159,8 @@ def _check_type(item: Any, what: str) -> None:
     kind = item.type.tensor_type.elem_type
     if kind == TensorProto.FLOAT:
         return
-    name = TensorProto.DataType.Name(kind).lower() if kind else "no tensor"
+    names = {value: name.lower() for name, value in TensorProto.DataType.items()}
+    name = names.get(kind, f"type {kind}") if kind else "no tensor"
     remedies = {
         TensorProto.FLOAT16: "export it in float32; reduced precision is chosen on the vehicle",
         TensorProto.UINT8: "a model that takes and gives bytes needs no wrap: see `models add`",

@@ -44,7 +44,11 @@ class OwnNetwork:
         options.log_severity_level = 4
         try:
             self._session: Any = onnxruntime.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+                model.SerializeToString(),
+                options,
+                providers=["CPUExecutionProvider"],
+                # Else Python's part of the runtime prints the error to stdout and tries again.
+                enable_fallback=0,
             )
         except ONNXRUNTIME_ERRORS as error:
             raise self._refused(error) from error

@@ -145,7 +145,8 @@ def _compare_all(
 
 def _mask(wrapped: LoadedModel, tensor_nhwc_u8: U8) -> U8:
     with closing(_backend(wrapped)) as backend:
-        return backend(tensor_nhwc_u8).mask[0].copy()
+        mask: U8 = backend(tensor_nhwc_u8).mask[0].copy()
+    return mask
 
 
 def _backend(wrapped: LoadedModel) -> OnnxRuntimeBackend:
