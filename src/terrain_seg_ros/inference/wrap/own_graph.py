@@ -134,7 +134,8 @@ def at_contract_opset(model: Any, settings: WrapSettings) -> Any:
     except _ONNX_ERRORS as error:
         raise ModelError(
             f"{source}: cannot be brought from opset {version} (IR version {model.ir_version}) to "
-            f"opset {OPSET} ({_first_line(error)}); export it again with opset {OPSET}"
+            f"opset {OPSET} by onnx {onnx.__version__} ({_first_line(error)}); export it again with "
+            f"opset {OPSET}, or update the package onnx to 1.23 or newer"
         ) from error
     _add_prefix(converted.graph)
     return converted
@@ -234,4 +235,5 @@ def _add_prefix(outermost: Any) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return first.rpartition("` failed: ")[2][:300]  # without the place in ONNX's own source
