@@ -134,8 +134,8 @@ def at_contract_opset(model: Any, settings: WrapSettings) -> Any:
     except _ONNX_ERRORS as error:
         raise ModelError(
             f"{source}: cannot be brought from opset {version} (IR version {model.ir_version}) to "
-            f"opset {OPSET} by onnx {onnx.__version__} ({_first_line(error)}); export it again with "
-            f"opset {OPSET}, or update the package onnx to 1.23 or newer"
+            f"opset {OPSET} by onnx {onnx.__version__} ({_first_line(error)}); export it again "
+            f"with opset {OPSET}, or update the package onnx to 1.23 or newer"
         ) from error
     _add_prefix(converted.graph)
     return converted
