@@ -27,6 +27,7 @@ REQUIREMENTS = [
 EXTRAS = {
     "sim": ["mujoco>=3.2,<5"],
     "tensorrt": ["tensorrt>=8.5,<12", "cuda-python>=12,<14"],
+    "wrap": ["onnx>=1.23,<2"],
     "ort-gpu": ["onnxruntime-gpu>=1.17,<2"],
     "dev": [
         "codespell>=2.3,<3",
@@ -36,7 +37,7 @@ EXTRAS = {
         "ipykernel>=6.29,<8",
         "mypy>=1.11,<3",
         "nbclient>=0.10,<1",
-        "onnx>=1.16,<2",
+        "onnx>=1.23,<2",
         "pre-commit>=3.7,<5",
         "pytest>=8,<10",
         "pytest-cov>=5,<8",

@@ -24,7 +24,7 @@ COMMANDS = {
     "segment": "segment image files: mask, overlay and JSON for each",
     "evaluate": "score a model on labelled images",
     "bench": "measure the bare runtime call against the whole path, per backend",
-    "models": "list the models with their cards, or add a published one",
+    "models": "list the models with their cards; add, wrap, pin or remove your own",
     "doctor": "say what is installed and usable, and how to get what is missing",
 }
 

@@ -1,4 +1,4 @@
-"""List the models, show one card, or add a published model."""
+"""List the models, show one card, or change the user's own models."""
 
 from __future__ import annotations
 
@@ -8,57 +8,72 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from terrain_seg_ros.cli.models_add import add_model
+from terrain_seg_ros.cli.models_manage import pin_model, remove
+from terrain_seg_ros.cli.models_wrap import add_wrap_arguments, wrap
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.model_card import ModelCard, card_content
 from terrain_seg_ros.inference.model_store import added_models, load_card, shipped_models
 
 NAME = "models"
-HELP = "list the models with their cards, or add a published one"
-ADD = "add"
-LIST = "list"
+HELP = "list the models with their cards; add, wrap, pin or remove your own"
+ADD, LIST, PIN, REMOVE, WRAP = "add", "list", "pin", "remove", "wrap"
+
+_COMMON = {"model", "source"}
+_TAKES = {
+    ADD: {"sha256", "name", "allow_http", "json"},
+    PIN: {"release"},
+    REMOVE: set[str](),
+}
+"""The options of each action; those of wrapping are the others."""
+_ACTIONS = {ADD: add_model, PIN: pin_model, REMOVE: remove, WRAP: wrap}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.usage = (
         "%(prog)s [list | NAME | PATH] [--json]\n"
-        "       %(prog)s add URL|FILE --sha256 HEX [--name NAME] [--allow-http]"
+        "       %(prog)s add URL|FILE --sha256 HEX [--name NAME] [--allow-http]\n"
+        "       %(prog)s wrap FILE.onnx --name NAME --version V --classes NAME:HAZARD,... [...]\n"
+        "       %(prog)s pin NAME [--release]\n"
+        "       %(prog)s remove NAME"
     )
     parser.add_argument(
         "model",
         nargs="?",
-        metavar="list|add|NAME|PATH",
-        help="list all (also without it), add one, or show this model's card, listed or not",
+        metavar="list|add|wrap|pin|remove|NAME|PATH",
+        help="list all (also without it), or show this model's card, listed or not; add a "
+        "published model, wrap a network, pin a name to its file, remove an added model",
     )
     parser.add_argument(
         "source",
         nargs="?",
-        metavar="URL|FILE",
-        help="of add: a .zip or .tar.gz of model.onnx, card.json, golden.npz and README.md",
+        metavar="URL|FILE|NAME",
+        help="of add: a .zip or .tar.gz of model.onnx, card.json, golden.npz and README.md; of "
+        "wrap: an .onnx file; of pin and remove: the model's name",
     )
     parser.add_argument("--json", action="store_true", help="print the card, or all, as JSON")
+    parser.add_argument("--name", help="of add and wrap: the model's new name")
     adding = parser.add_argument_group("adding a model")
     adding.add_argument("--sha256", metavar="HEX", help="of the archive, as its publisher tells it")
-    adding.add_argument("--name", help="the model's new name; its card's where absent")
     adding.add_argument(
         "--allow-http", action="store_true", help="fetch unencrypted; the hash is still checked"
     )
+    pinning = parser.add_argument_group("pinning a model")
+    pinning.add_argument("--release", action="store_true", help="let go of the pin")
+    add_wrap_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the list or the card, or add a model.
+    """Print the list or the card, or add, wrap, pin or remove a model.
 
     Raises:
         ConfigError: an argument is missing or too many, or the model cannot be fetched.
         ModelError: the model is missing, or it or its card cannot be used.
+        InferenceError: a new model cannot be tested here.
     """
-    if arguments.model == ADD:
-        return add_model(arguments)
-    given = [arguments.source, arguments.sha256, arguments.name, arguments.allow_http or None]
-    if any(value is not None for value in given):
-        raise ConfigError(
-            "URL|FILE, --sha256, --name and --allow-http belong to `terrain-seg models add`"
-        )
+    _check_options(arguments)
+    if arguments.model in _ACTIONS:
+        return _ACTIONS[arguments.model](arguments)
     if arguments.model not in {None, LIST}:
         card = load_card(arguments.model)
         print(_json(card_content(card)) if arguments.json else "\n".join(_card_lines(card)))
@@ -72,6 +87,31 @@ def run(arguments: argparse.Namespace) -> int:
     for name in names:
         print(_line(name))
     return 0
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    given = {
+        name for name, value in vars(arguments).items() if value is not None and value is not False
+    }
+    given -= _COMMON
+    action = arguments.model
+    if action not in _ACTIONS:
+        wrong = given - {"json"}
+        if arguments.source is not None:
+            raise ConfigError(
+                f"{arguments.source!r} and what follows it belong to `terrain-seg models` add, "
+                "wrap, pin or remove"
+            )
+    elif action == WRAP:
+        wrong = given & ((_TAKES[ADD] | _TAKES[PIN]) - {"name"})
+    else:
+        wrong = given - _TAKES[action]
+    if wrong:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(wrong))
+        raise ConfigError(
+            f"{names} belong to another action of `terrain-seg models` than {action or LIST!r}; "
+            "see its --help"
+        )
 
 
 def _line(name: str) -> str:

@@ -32,7 +32,7 @@ LIMITS = UnpackLimits(
     max_bytes=MAX_MODEL_BYTES + MAX_GOLDEN_BYTES + MAX_CARD_BYTES + MAX_TEXTS_BYTES,
     max_ratio=100.0,
 )
-RESERVED_NAMES = (SYNTHETIC, "add", "list")
+RESERVED_NAMES = (SYNTHETIC, "add", "list", "pin", "remove", "wrap")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _BY_HAND = "Or fetch it elsewhere, and give the file's path here instead of the address."
 
@@ -72,7 +72,7 @@ def install_model(
         InferenceError: no runtime can test it here.
     """
     if name is not None:
-        _check_name(name, models)
+        check_free_name(name, models)
     rules = FetchRules(
         max_bytes=LIMITS.max_bytes, by_hand=_BY_HAND, sha256=sha256, allow_http=allow_http
     )
@@ -96,11 +96,11 @@ def _install(archive: Path, models: Path, *, source: str, name: str | None) -> I
         unpack(archive, content, limits=LIMITS)
         folder = _model_folder(content, source)
         try:
-            card = _test(folder)
+            card = try_model(folder)
         except ModelError as error:
             raise ModelError(str(error).replace(str(folder), source)) from error
         chosen = card.name if name is None else name
-        _check_name(chosen, models)
+        check_free_name(chosen, models)
         folder.rename(models / chosen)
     return InstalledModel(chosen, models / chosen, card)
 
@@ -113,12 +113,26 @@ def _checked_file(source: str, sha256: str) -> Path:
     return path
 
 
-def _check_name(name: str, models: Path) -> None:
+def check_name(name: str) -> None:
+    """Check that a word can be a model's name.
+
+    Raises:
+        ModelError: it cannot.
+    """
     if not _NAME.fullmatch(name):
         raise ModelError(
             f"{name!r} is no name for a model; expected letters, digits, '_' and '-', at most 64: "
             "give another with --name"
         )
+
+
+def check_free_name(name: str, models: Path) -> None:
+    """Check that a new model may have a name.
+
+    Raises:
+        ModelError: it is no name, or taken.
+    """
+    check_name(name)
     if name in RESERVED_NAMES or name in shipped_models():
         raise ModelError(f"the name {name!r} is taken by this package; give another with --name")
     if (models / name).exists():
@@ -138,7 +152,13 @@ def _model_folder(content: Path, source: str) -> Path:
     return found[0]
 
 
-def _test(folder: Path) -> ModelCard:
+def try_model(folder: Path) -> ModelCard:
+    """Return the card of a model that gives its golden mask in ONNX Runtime.
+
+    Raises:
+        ModelError: the model is broken, or has no golden image.
+        InferenceError: ONNX Runtime refuses it.
+    """
     model = load_model(folder)
     if model.golden is None:
         raise ModelError(

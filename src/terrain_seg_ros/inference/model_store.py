@@ -16,6 +16,7 @@ from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.model_card import ModelCard, parse_model_card
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.loaded_model import Golden, LoadedModel
+from terrain_seg_ros.inference.model_pins import check_pin
 from terrain_seg_ros.inference.onnx_contract import check_onnx
 from terrain_seg_ros.inference.synthetic_model import SYNTHETIC, synthetic_model
 
@@ -67,7 +68,7 @@ def load_model(name_or_path: str | Path) -> LoadedModel:
 
     Raises:
         ModelError: the model is missing, too large, corrupt, not the file that its card was
-            written for, or contradicts its card.
+            written for, contradicts its card, or is not the file that its name is pinned to.
     """
     if str(name_or_path) == SYNTHETIC:
         return synthetic_model()
@@ -80,6 +81,7 @@ def load_model(name_or_path: str | Path) -> LoadedModel:
             f"{onnx_path}: sha256 is {digest[:16]}..., but the card says {card.sha256[:16]}...; "
             "the file was changed or damaged: fetch or export the model again"
         )
+    _check_pins(name_or_path, onnx_path, digest)
     check_onnx(data, card, source=str(onnx_path))
     golden = _read_golden(onnx_path.parent / GOLDEN_FILE)
     return LoadedModel(card=card, onnx_path=onnx_path, onnx_bytes=data, golden=golden)
@@ -156,6 +158,20 @@ def _find(name_or_path: str | Path) -> Path:
         f"{shipped_models()} nor of those added {added_models()} nor a folder with {ONNX_FILE} "
         f"and {CARD_FILE}"
     )
+
+
+def _check_pins(name_or_path: str | Path, onnx_path: Path, digest: str) -> None:
+    """Check the file against the pin of its name, however it was reached."""
+    own = _user_folder()
+    if own is None:
+        return
+    folder = onnx_path.resolve().parent
+    homes = [home.resolve() for home in (_shipped_folder(), own)]
+    names = {folder.name} if folder.parent in homes else set()
+    if len(Path(name_or_path).parts) == 1:
+        names.add(str(name_or_path))
+    for name in sorted(names):
+        check_pin(own, name, digest)
 
 
 def _read_bounded(path: Path, limit_bytes: int) -> bytes:

@@ -1,0 +1,55 @@
+"""Pin and remove models: `terrain-seg models pin` and `terrain-seg models remove`."""
+
+from __future__ import annotations
+
+import argparse
+
+from terrain_seg_ros.core.errors import ConfigError, ModelError
+from terrain_seg_ros.inference.model_pins import release_pin, set_pin
+from terrain_seg_ros.inference.model_remove import remove_model
+from terrain_seg_ros.inference.model_store import (
+    added_models,
+    load_model,
+    shipped_models,
+    user_models_folder,
+)
+
+
+def pin_model(arguments: argparse.Namespace) -> int:
+    """Let a name stand for the file it stands for now and no other, or end that.
+
+    Raises:
+        ConfigError: no name is given.
+        ModelError: there is no such model, it is broken or pinned to another file.
+    """
+    name = _name(arguments, "pin")
+    models = user_models_folder()
+    if arguments.release:
+        was = release_pin(models, name)
+        print(f"{name} is no longer pinned" if was else f"{name} was not pinned")
+        return 0
+    known = [*shipped_models(), *added_models()]
+    if name not in known:
+        raise ModelError(f"there is no model {name!r} to pin; there are {known}")
+    card = load_model(name).card
+    set_pin(models, name, card.sha256.lower())
+    print(f"{name} {card.version} is pinned to sha256 {card.sha256.lower()}")
+    return 0
+
+
+def remove(arguments: argparse.Namespace) -> int:
+    """Delete an added model.
+
+    Raises:
+        ConfigError: no name is given.
+        ModelError: the model is shipped or was not added.
+    """
+    name = _name(arguments, "remove")
+    print(f"{name} is removed from {remove_model(name, user_models_folder()).parent}")
+    return 0
+
+
+def _name(arguments: argparse.Namespace, action: str) -> str:
+    if arguments.source is None:
+        raise ConfigError(f"models {action} wants the model's name after `{action}`")
+    return str(arguments.source)

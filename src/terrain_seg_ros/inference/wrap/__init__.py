@@ -1,0 +1,1 @@
+"""Make a contract model from anyone's segmentation network as ONNX (extra `wrap`)."""

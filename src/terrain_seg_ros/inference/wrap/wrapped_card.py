@@ -1,0 +1,128 @@
+"""Card and README of a wrapped model: what is known of it, and what is not."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.inference.wrap.own_graph import OPSET
+from terrain_seg_ros.inference.wrap.reference import Agreement
+from terrain_seg_ros.inference.wrap.wrap_settings import WrapSettings
+
+
+def wrapped_card(
+    data: bytes, settings: WrapSettings, *, size_hw: tuple[int, int], source_sha256: str
+) -> ModelCard:
+    """Return the card of a wrapped model, not compared with anything yet."""
+    return ModelCard(
+        name=settings.name,
+        version=settings.version,
+        sha256=hashlib.sha256(data).hexdigest(),
+        height_px=size_hw[0],
+        width_px=size_hw[1],
+        channels=settings.channels,
+        resize=settings.resize,
+        taxonomy=settings.taxonomy,
+        temperature=1.0,
+        opset=OPSET,
+        metrics={},
+        training={
+            "source": f"{settings.source.name}, wrapped by `terrain-seg models wrap`",
+            "source_sha256": source_sha256,
+            "wrap": _wrap(settings),
+        },
+        limits=(),
+    )
+
+
+def comparison_metrics(found: list[Agreement], *, synthetic: bool) -> dict[str, Any]:
+    """Return the `metrics` of a card: nearness to the graph as it was, and nothing more."""
+    return {
+        "wrap_check": {
+            "against": "the graph as it was given, in ONNX Runtime between numpy code",
+            "images": len(found),
+            "synthetic": synthetic,
+            "mask_agreement": min(item.mask_agreement for item in found),
+            "largest_probability_change": max(item.probability_change for item in found) / 255.0,
+        }
+    }
+
+
+def wrapped_limits(*, synthetic: bool, narrow: bool) -> tuple[str, ...]:
+    """Return what a deployer must not take for granted.
+
+    Args:
+        synthetic: whether no example image was given.
+        narrow: whether one plane of logits never left 0 to 1.
+    """
+    limits = [
+        "Never scored here: how well it segments, and where it fails, is unknown. Score it on "
+        "labelled images of your own with `terrain-seg evaluate`.",
+        "What it was trained on is unknown here; other cameras, sites and light may mislead it "
+        "without a sign.",
+        "The hazards are those given to the wrap, not measurements.",
+        "Its confidence was never compared with how often it is right (temperature 1), so "
+        "`observability.min_confidence` means less than for a calibrated model.",
+        "No figures of reduced precision: `auto` runs it in float32.",
+        "Size, scaling, colour order and the order of the classes are as its maker told; the wrap "
+        "cannot tell whether they are right. Look at the masks of a few images.",
+    ]
+    if synthetic:
+        limits.append(
+            "No example image was given: the golden image is synthetic, so that the self-test "
+            "shows that backends agree, not that the classes make sense."
+        )
+    if narrow:
+        limits.append(
+            "Its one output stayed within 0 to 1 on every image: if a sigmoid is inside already, "
+            "`--activation logits` was wrong and every probability lies between 0.5 and 0.73."
+        )
+    return tuple(limits)
+
+
+def wrapped_readme(card: ModelCard) -> str:
+    """Return Markdown; the card is the only source."""
+    check, training = card.metrics["wrap_check"], card.training
+    wrap = training["wrap"]
+    lines = [
+        f"# {card.name} {card.version}",
+        "",
+        f"Made by `terrain-seg models wrap` from `{wrap['file']}` (sha256 "
+        f"{training['source_sha256']}); input {card.width_px} x {card.height_px} {card.channels}, "
+        f"{card.resize}.",
+        "",
+        "| id | class | hazard |",
+        "|---|---|---|",
+        *(f"| {item.id} | {item.name} | {item.hazard:g} |" for item in card.taxonomy),
+        "",
+        "## What the wrap was told",
+        "",
+        *(f"* {key}: {value}" for key, value in wrap.items()),
+        "",
+        "## Checked",
+        "",
+        f"On {check['images']} {'synthetic' if check['synthetic'] else 'example'} image(s), "
+        f"against {check['against']}: "
+        f"the same class on {check['mask_agreement']:.3%} of the pixels, "
+        f"probabilities within {check['largest_probability_change']:.4f}. That says that the wrap "
+        "is right, not that the network is.",
+        "",
+        "## Limits",
+        "",
+        *(f"* {limit}" for limit in card.limits),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _wrap(settings: WrapSettings) -> dict[str, Any]:
+    return {
+        "file": settings.source.name,
+        "layout": settings.layout.value,
+        "output_layout": settings.output_layout.value,
+        "channels": settings.colors.value,
+        "scale": settings.white,
+        "mean": list(settings.mean),
+        "std": list(settings.std),
+        "activation": settings.activation.value,
+    }

@@ -1,0 +1,128 @@
+"""Tests of pins and of removing models."""
+
+import hashlib
+import json
+
+import pytest
+
+from terrain_seg_ros.core.errors import ModelError
+from terrain_seg_ros.inference import model_store
+from terrain_seg_ros.inference.model_pins import PINS_FILE, read_pins, release_pin, set_pin
+from terrain_seg_ros.inference.model_remove import remove_model
+from terrain_seg_ros.inference.model_store import load_model
+from tiny_model import write_tiny_model
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    folder = tmp_path / "own"
+    monkeypatch.setenv(model_store.MODELS_VARIABLE, str(folder))
+    monkeypatch.setattr(model_store, "_shipped_folder", lambda: tmp_path / "shipped")
+    write_tiny_model(folder / "moon")
+    return folder
+
+
+def digest(folder):
+    return hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
+
+
+def test_a_pinned_name_takes_no_other_file(models, tmp_path, monkeypatch):
+    set_pin(models, "moon", digest(models / "moon"))
+    assert load_model("moon").card.name == "moon"
+    write_tiny_model(models / "moon", classes=3)
+    for way in ("moon", models / "moon", models / "moon" / "model.onnx"):
+        with pytest.raises(ModelError, match=r"'moon' is pinned to sha256 .*--release"):
+            load_model(way)
+    link = tmp_path / "link"
+    link.symlink_to(models / "moon")
+    with pytest.raises(ModelError, match="pinned"):
+        load_model(link)
+    with pytest.raises(ModelError, match="pinned"):
+        set_pin(models, "moon", digest(models / "moon"))
+    assert release_pin(models, "moon")
+    assert not release_pin(models, "moon")
+    assert len(load_model("moon").card.taxonomy) == 3
+
+
+def test_another_folder_of_that_name_is_not_taken_instead(models, tmp_path, monkeypatch):
+    set_pin(models, "moon", digest(models / "moon"))
+    (models / "moon").rename(tmp_path / "away")
+    write_tiny_model(tmp_path / "here" / "moon", classes=3)
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(ModelError, match="pinned"):
+        load_model("moon")
+
+
+def test_other_names_and_places_are_free(models, tmp_path):
+    set_pin(models, "moon", digest(models / "moon"))
+    write_tiny_model(models / "mars", classes=3)
+    elsewhere = write_tiny_model(tmp_path / "elsewhere" / "moon", classes=3)
+    assert len(load_model("mars").card.taxonomy) == 3
+    assert len(load_model(elsewhere).card.taxonomy) == 3
+
+
+def test_a_shipped_model_can_be_pinned(models, tmp_path):
+    shipped = write_tiny_model(tmp_path / "shipped" / "tiny")
+    set_pin(models, "tiny", digest(shipped))
+    write_tiny_model(shipped, classes=3)
+    with pytest.raises(ModelError, match="'tiny' is pinned"):
+        load_model("tiny")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"format": 2, "sha256": {}}',
+        '{"format": 1, "sha256": []}',
+        '{"format": 1, "sha256": {"moon": "12"}}',
+        '{"format": 1, "sha256": {"moon": 12}}',
+        "[" * 100_000,
+        " " * (2**20 + 1),
+    ],
+)
+def test_damaged_pins_open_no_model(models, text):
+    (models / PINS_FILE).write_text(text)
+    with pytest.raises(ModelError, match=r"pins\.json.*repair it"):
+        load_model("moon")
+
+
+def test_no_pins_are_no_hindrance(models):
+    assert read_pins(models) == {}
+    assert read_pins(models / "absent") == {}
+    set_pin(models, "moon", "0" * 64)
+    assert json.loads((models / PINS_FILE).read_text())["sha256"] == {"moon": "0" * 64}
+    assert [item.name for item in models.iterdir() if item.name.startswith(".")] == []
+
+
+def test_an_added_model_is_removed_with_its_pin(models):
+    write_tiny_model(models / "mars")
+    set_pin(models, "moon", digest(models / "moon"))
+    assert remove_model("moon", models) == models / "moon"
+    assert sorted(item.name for item in models.iterdir()) == ["mars", PINS_FILE]
+    assert read_pins(models) == {}
+
+
+def test_nothing_else_is_removed(models, tmp_path):
+    shipped = write_tiny_model(tmp_path / "shipped" / "tiny")
+    outside = write_tiny_model(tmp_path / "outside")
+    (models / "link").symlink_to(outside)
+    (models / "notes").mkdir()
+    for name, text in {
+        "tiny": "is shipped",
+        "synthetic": "is shipped",
+        "link": "is a link",
+        "notes": "no added model 'notes'",
+        "absent": r"no added model 'absent'.*\['link', 'moon'\]",
+        "../outside": "is no name",
+        "..": "is no name",
+        "": "is no name",
+        str(outside): "is no name",
+    }.items():
+        with pytest.raises(ModelError, match=text):
+            remove_model(name, models)
+    assert (shipped / "model.onnx").is_file()
+    assert (outside / "model.onnx").is_file()
+    assert sorted(item.name for item in models.iterdir()) == ["link", "moon", "notes"]
