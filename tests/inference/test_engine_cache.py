@@ -1,0 +1,426 @@
+"""The cache of engines: never a wrong one, never two builds, whatever happens to the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from engine_keys import KEY, key
+
+from terrain_seg_ros.core.errors import ConfigError, InferenceError
+from terrain_seg_ros.inference import engine_cache, engine_files
+from terrain_seg_ros.inference.engine_cache import LOCK_FILE, EngineCache, default_cache_folder
+
+ENGINE = bytes(range(256)) * 64
+HERE = Path(__file__).parent
+NOBODY = 65534
+DEADLINE_S = 60.0
+
+BUILDER = """
+import sys, time
+from pathlib import Path
+from engine_keys import KEY
+from terrain_seg_ros.inference.engine_cache import EngineCache
+folder, counter, wait_s = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+def build():
+    with counter.open("a") as file:
+        file.write("built\\n")
+    time.sleep(wait_s)
+    return bytes(range(256)) * 64
+cache = EngineCache(folder, report=lambda text: print(text, file=sys.stderr))
+print(len(cache.load_or_build(KEY, build)))
+"""
+
+
+class Builds:
+    """Counts the builds and keeps what was reported."""
+
+    def __init__(self, folder):
+        self.count = 0
+        self.reports = []
+        self.cache = EngineCache(folder, report=self.reports.append)
+
+    def __call__(self):
+        self.count += 1
+        return ENGINE
+
+    def load(self, wanted=KEY, **options):
+        return self.cache.load_or_build(wanted, self, **options)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "engines"
+
+
+@pytest.fixture
+def builds(folder):
+    return Builds(folder)
+
+
+def files(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def start(folder, counter, *, wait_s):
+    return subprocess.Popen(
+        [sys.executable, "-c", BUILDER, str(folder), str(counter), str(wait_s)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=HERE,
+    )
+
+
+def wait_for(condition):
+    end_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end_s, "what was waited for never came"
+        time.sleep(0.01)
+
+
+def test_an_engine_is_built_once(builds, folder):
+    assert builds.load() == ENGINE
+    assert builds.load() == ENGINE
+    assert (builds.count, builds.reports) == (1, [])
+    assert files(folder) == sorted([f"{KEY.digest}.engine", f"{KEY.digest}.json", LOCK_FILE])
+    assert builds.cache.path(KEY).read_bytes() == ENGINE
+    assert builds.cache.refusal(KEY) == ""
+
+
+def test_the_sidecar_says_what_the_engine_is(builds, folder):
+    builds.load()
+    content = json.loads((folder / f"{KEY.digest}.json").read_text())
+    assert content["key"] == KEY.content()
+    assert content["text"] == KEY.text()
+    assert content["engine_bytes"] == len(ENGINE)
+    assert content["build_s"] >= 0.0
+    assert content["software"].startswith("terrain_seg_ros ")
+
+
+def test_engines_are_for_the_user_alone(builds, folder):
+    builds.load()
+    modes = {path.stat().st_mode & 0o077 for path in (folder, *folder.iterdir())}
+    assert modes == {0}
+
+
+def test_another_key_is_another_engine(builds):
+    builds.load()
+    builds.load(key(precision="fp32"))
+    assert builds.count == 2
+    assert builds.load() == ENGINE
+    assert builds.count == 2
+
+
+def test_nothing_cached_is_no_engine(builds, folder):
+    assert builds.cache.load(KEY) is None
+    assert builds.cache.refusal(KEY) == "no engine was built"
+    assert not folder.exists()
+
+
+def damage_engine(engine, sidecar):
+    data = bytearray(engine.read_bytes())
+    data[100] ^= 1
+    engine.write_bytes(data)
+
+
+def truncate_engine(engine, sidecar):
+    engine.write_bytes(engine.read_bytes()[:-1])
+
+
+def swap_key(engine, sidecar):
+    content = json.loads(sidecar.read_text())
+    content["key"]["runtime_version"] = "8.5.3"
+    sidecar.write_text(json.dumps(content))
+
+
+def add_to_key(engine, sidecar):
+    content = json.loads(sidecar.read_text())
+    content["key"]["mood"] = "good"
+    sidecar.write_text(json.dumps(content))
+
+
+DAMAGES = {
+    "flipped bit": (damage_engine, "the engine is corrupt"),
+    "truncated": (truncate_engine, "the engine is corrupt"),
+    "emptied": (lambda engine, sidecar: engine.write_bytes(b""), "the engine is corrupt"),
+    "engine gone": (lambda engine, sidecar: engine.unlink(), "cannot be read"),
+    "sidecar gone": (lambda engine, sidecar: sidecar.unlink(), "cannot be read"),
+    "sidecar no JSON": (lambda engine, sidecar: sidecar.write_text("{"), "sidecar is corrupt"),
+    "sidecar binary": (lambda e, sidecar: sidecar.write_bytes(b"\xff\xfe"), "sidecar is corrupt"),
+    "sidecar a list": (lambda engine, sidecar: sidecar.write_text("[1]"), "it holds no key"),
+    "sidecar deep": (lambda e, sidecar: sidecar.write_text("[" * 60_000), "sidecar is corrupt"),
+    "sidecar huge": (lambda e, sidecar: sidecar.write_text(" " * 70_000), "at most"),
+    "stale": (swap_key, "stale: built for another runtime_version"),
+    "stale kind": (add_to_key, "stale: built for another its parts"),
+}
+
+
+@pytest.mark.parametrize("name", list(DAMAGES))
+def test_what_is_damaged_or_stale_is_refused_loudly_and_built_again(builds, folder, name):
+    builds.load()
+    damage, reason = DAMAGES[name]
+    damage(folder / f"{KEY.digest}.engine", folder / f"{KEY.digest}.json")
+    assert builds.cache.load(KEY) is None
+    assert reason in builds.cache.refusal(KEY)
+    assert builds.load() == ENGINE
+    assert builds.count == 2
+    assert len(builds.reports) == 1
+    assert reason in builds.reports[0]
+    assert "built again" in builds.reports[0]
+    assert builds.cache.refusal(KEY) == ""
+
+
+def test_an_engine_that_the_runtime_refuses_is_removed(builds):
+    builds.load()
+    builds.cache.discard(KEY, "of another library")
+    assert builds.cache.load(KEY) is None
+    assert "of another library" in builds.reports[0]
+
+
+def test_the_default_report_is_a_warning_in_the_log(folder, caplog):
+    builds = Builds(folder)
+    builds.load()
+    (folder / f"{KEY.digest}.engine").write_bytes(b"x")
+    EngineCache(folder).load_or_build(KEY, builds)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "corrupt" in caplog.text
+
+
+def test_a_failed_build_leaves_nothing(builds, folder):
+    def fail():
+        raise InferenceError("no memory")
+
+    with pytest.raises(InferenceError, match="no memory"):
+        builds.cache.load_or_build(KEY, fail)
+    assert files(folder) == [LOCK_FILE]
+    assert builds.load() == ENGINE
+
+
+@pytest.mark.parametrize("size", [0, 101])
+def test_an_engine_of_absurd_size_is_an_error(builds, folder, monkeypatch, size):
+    monkeypatch.setattr(engine_cache, "MAX_ENGINE_BYTES", 100)
+    with pytest.raises(InferenceError, match=f"{size} bytes"):
+        builds.cache.load_or_build(KEY, lambda: b"x" * size)
+    assert files(folder) == [LOCK_FILE]
+
+
+def test_two_processes_build_once(folder, tmp_path):
+    counter = tmp_path / "count"
+    first = start(folder, counter, wait_s=1.5)
+    wait_for(counter.exists)
+    second = start(folder, counter, wait_s=0.0)
+    answers = [process.communicate(timeout=DEADLINE_S) for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0]
+    assert [out.strip() for out, _ in answers] == [str(len(ENGINE))] * 2
+    assert "waiting" in answers[1][1]
+    assert counter.read_text().count("built") == 1
+
+
+def test_many_processes_at_once_build_once(folder, tmp_path):
+    counter = tmp_path / "count"
+    processes = [start(folder, counter, wait_s=0.2) for _ in range(4)]
+    assert {process.communicate(timeout=DEADLINE_S)[0].strip() for process in processes} == {
+        str(len(ENGINE))
+    }
+    assert counter.read_text().count("built") == 1
+
+
+def test_a_killed_build_leaves_nothing_that_loads_and_frees_the_lock(builds, folder, tmp_path):
+    counter = tmp_path / "count"
+    process = start(folder, counter, wait_s=600.0)
+    wait_for(counter.exists)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=DEADLINE_S)
+    assert builds.cache.load(KEY) is None
+    assert builds.load() == ENGINE
+    assert (builds.count, builds.reports) == (1, [])
+
+
+@pytest.mark.parametrize("replaces", [0, 1])
+def test_killed_while_writing(builds, folder, replaces):
+    """The process dies at the first or second rename: before the engine, or before the sidecar."""
+    script = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from engine_keys import KEY\n"
+        "from terrain_seg_ros.inference.engine_cache import EngineCache\n"
+        "done, replace = [], Path.replace\n"
+        "def dying(path, target):\n"
+        f"    if len(done) == {replaces}: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    done.append(target); return replace(path, target)\n"
+        "Path.replace = dying\n"
+        "EngineCache(Path(sys.argv[1])).load_or_build(KEY, lambda: b'half' * 1000)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(folder)], check=False, cwd=HERE)
+    assert done.returncode == -signal.SIGKILL
+    assert any(name.startswith(".build-") for name in files(folder))
+    assert builds.cache.load(KEY) is None
+    assert builds.load() == ENGINE
+    assert builds.count == 1
+    assert len(builds.reports) == replaces
+    assert not any(name.startswith(".build-") for name in files(folder))
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """Give up root's right to write everywhere, for root alone; others have none."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def frozen():
+    """Return a folder that holds an engine and that nobody may write to."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        Builds(folder).load()
+        for path in (*folder.iterdir(), folder):
+            path.chmod(0o555)
+        yield folder
+        folder.chmod(0o755)
+
+
+def test_a_read_only_folder_serves_what_it_holds(frozen):
+    builds = Builds(frozen)
+    with as_nobody():
+        assert builds.load(must_keep=True) == ENGINE
+    assert (builds.count, builds.reports) == (0, [])
+
+
+def test_in_a_read_only_folder_the_engine_is_built_but_not_kept(frozen):
+    builds = Builds(frozen)
+    other = key(precision="fp32")
+    before = files(frozen)
+    with as_nobody():
+        assert builds.load(other) == ENGINE
+        assert builds.load(other) == ENGINE
+    assert files(frozen) == before
+    assert builds.count == 2
+    assert "engine_cache_dir" in builds.reports[0]
+    assert "Permission denied" in builds.reports[0]
+
+
+def test_what_must_be_kept_is_not_built_for_a_read_only_folder(frozen):
+    builds = Builds(frozen)
+    with as_nobody(), pytest.raises(ConfigError, match="cannot be kept in"):
+        builds.load(key(precision="fp32"), must_keep=True)
+    assert builds.count == 0
+
+
+def test_a_lock_that_can_be_taken_in_a_read_only_folder_does_not_mislead(frozen):
+    (frozen / LOCK_FILE).chmod(0o666)
+    builds = Builds(frozen)
+    with as_nobody(), pytest.raises(ConfigError, match="cannot be kept in"):
+        builds.load(key(precision="fp32"), must_keep=True)
+    assert builds.count == 0
+
+
+def test_a_file_in_the_folder_s_place_is_one_clear_error(tmp_path):
+    (tmp_path / "file").touch()
+    builds = Builds(tmp_path / "file" / "engines")
+    with pytest.raises(ConfigError, match="Not a directory"):
+        builds.load(must_keep=True)
+    assert builds.load() == ENGINE
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """Return a disk of 64 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no small disk can be mounted here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_keeps_nothing_and_serves_all_the_same(tiny_disk):
+    builds = Builds(tiny_disk)
+    large = b"x" * 200_000
+    assert builds.cache.load_or_build(KEY, lambda: large) == large
+    assert "No space left" in builds.reports[0]
+    assert files(tiny_disk) == [LOCK_FILE]
+    with pytest.raises(ConfigError, match="make room"):
+        builds.cache.load_or_build(KEY, lambda: large, must_keep=True)
+    assert files(tiny_disk) == [LOCK_FILE]
+
+
+@pytest.mark.parametrize("writes", [0, 1])
+def test_a_disk_that_fills_up_between_the_files(builds, folder, monkeypatch, writes):
+    """The engine or its sidecar meets a full disk; wherever no small disk can be mounted too."""
+    real, done = os.fsync, []
+
+    def full(handle):
+        if len(done) == writes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        done.append(handle)
+        real(handle)
+
+    monkeypatch.setattr(engine_files.os, "fsync", full)
+    assert builds.load() == ENGINE
+    assert "No space left" in builds.reports[0]
+    monkeypatch.setattr(engine_files.os, "fsync", real)
+    assert builds.cache.load(KEY) is None
+    assert builds.load() == ENGINE
+    assert builds.cache.refusal(KEY) == ""
+    assert not any(name.startswith(".build-") for name in files(folder))
+
+
+def test_the_engines_unused_for_longest_make_room(builds, folder, monkeypatch):
+    monkeypatch.setattr(engine_files, "MAX_ENGINES", 3)
+    keys = [key(opt_batch=count) for count in (1, 2, 3, 4)]
+    for age, item in enumerate(keys[:3]):
+        builds.load(item)
+        os.utime(builds.cache.path(item), (1000 + age, 1000 + age))
+    builds.load(keys[0])
+    builds.load(keys[3])
+    kept = [item for item in keys if builds.cache.load(item) is not None]
+    assert kept == [keys[0], keys[2], keys[3]]
+    assert len(files(folder)) == 7
+
+
+def test_a_lock_that_is_held_for_ever_is_one_clear_error(folder, tmp_path, monkeypatch):
+    counter = tmp_path / "count"
+    process = start(folder, counter, wait_s=600.0)
+    wait_for(counter.exists)
+    monkeypatch.setattr(engine_cache, "MAX_WAIT_S", 0.0)
+    builds = Builds(folder)
+    try:
+        with pytest.raises(InferenceError, match="end it"):
+            builds.load()
+    finally:
+        process.kill()
+        process.communicate(timeout=DEADLINE_S)
+    assert builds.count == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("/somewhere", "/somewhere"),
+        ("relative", "/home/rover/.cache"),
+        (None, "/home/rover/.cache"),
+    ],
+)
+def test_the_default_folder_follows_the_xdg_rules(monkeypatch, value, expected):
+    monkeypatch.setenv("HOME", "/home/rover")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    if value is not None:
+        monkeypatch.setenv("XDG_CACHE_HOME", value)
+    assert default_cache_folder() == Path(expected) / "terrain_seg_ros" / "engines"
