@@ -174,9 +174,9 @@ def test_what_is_damaged_or_stale_is_refused_loudly_and_built_again(builds, fold
     assert reason in builds.cache.refusal(KEY)
     assert builds.load() == ENGINE
     assert builds.count == 2
-    assert len(builds.reports) == 1
-    assert reason in builds.reports[0]
-    assert "built again" in builds.reports[0]
+    assert len(builds.reports) == 2
+    assert all(reason in text for text in builds.reports)
+    assert "built again" in builds.reports[1]
     assert builds.cache.refusal(KEY) == ""
 
 
@@ -263,7 +263,7 @@ def test_killed_while_writing(builds, folder, replaces):
     done = subprocess.run([sys.executable, "-c", script, str(folder)], check=False, cwd=HERE)
     assert done.returncode == -signal.SIGKILL
     assert any(name.startswith(".build-") for name in files(folder))
-    assert builds.cache.load(KEY) is None
+    assert builds.cache.refusal(KEY)
     assert builds.load() == ENGINE
     assert builds.count == 1
     assert len(builds.reports) == replaces

@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     with _Interrupt() as interrupt:
         print(f"terrain-seg: loading model {parameters.text('model')!r} ...", file=sys.stderr)
         sys.stderr.flush()
-        with Session(parameters) as session:
+        with Session(parameters, live=True) as session:
             node = _node(arguments, session, domain)
             about = session.about()
             with node:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
 from terrain_seg_ros.inference.engine_files import (
+    ENGINE_SUFFIX,
     MAX_ENGINE_BYTES,
     EngineFiles,
     EngineRefusedError,
@@ -74,11 +75,16 @@ class EngineCache:
         """Return where the engine of a key lies or would lie."""
         return EngineFiles(self.folder, key).engine
 
+    def count(self) -> int:
+        """Return how many engines the folder holds, whether or not they can be used here."""
+        return len(list(self.folder.glob(f"*{ENGINE_SUFFIX}")))
+
     def load(self, key: EngineKey) -> bytes | None:
-        """Return the engine; None where there is none, or none that may be used."""
+        """Return the engine; None where there is none, or none that may be used, which is told."""
         try:
             return EngineFiles(self.folder, key).read()
-        except EngineRefusedError:
+        except EngineRefusedError as error:
+            self._report(f"engine {self.path(key)} is refused: {error}")
             return None
 
     def refusal(self, key: EngineKey) -> str:
@@ -95,7 +101,12 @@ class EngineCache:
         EngineFiles(self.folder, key).remove()
 
     def load_or_build(
-        self, key: EngineKey, build: Callable[[], bytes], *, must_keep: bool = False
+        self,
+        key: EngineKey,
+        build: Callable[[], bytes],
+        *,
+        must_keep: bool = False,
+        force: bool = False,
     ) -> bytes:
         """Return the engine, built now if there is none that may be used.
 
@@ -106,15 +117,19 @@ class EngineCache:
             build: makes it; what it raises is passed on, and leaves nothing behind.
             must_keep: take an engine that cannot be kept for an error, before the build where
                 that can be known.
+            force: build it even if it is there; the old one stays until the new one replaces it.
 
         Raises:
             ConfigError: the engine must be kept and cannot be, or the folder cannot be locked.
             InferenceError: another process held the lock for too long, or the engine is empty or
                 too large.
         """
-        found = self.load(key)
-        if found is not None:
-            return found
+        # Another process may be between its two files: what does not fit is judged again below,
+        # under the lock.
+        with contextlib.suppress(EngineRefusedError):
+            found = None if force else EngineFiles(self.folder, key).read()
+            if found is not None:
+                return found
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self.folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -122,25 +137,29 @@ class EngineCache:
             self._cannot_keep(error, must_keep=must_keep)
             return _checked(build(), key)
         with contextlib.closing(os.fdopen(lock, "rb")) as file, self._locked(file.fileno()):
-            return self._load_or_build(key, build, must_keep)
+            if not force:
+                found = self._found(key)
+                if found is not None:
+                    return found
+            return self._build(key, build, must_keep=must_keep)
 
-    def _load_or_build(self, key: EngineKey, build: Callable[[], bytes], must_keep: bool) -> bytes:
+    def _found(self, key: EngineKey) -> bytes | None:
         files = EngineFiles(self.folder, key)
         try:
-            found = files.read()
+            return files.read()
         except EngineRefusedError as error:
             self._report(f"engine {files.engine} is refused: {error}; it is built again")
             files.remove()
-            found = None
-        if found is not None:
-            return found
+            return None
+
+    def _build(self, key: EngineKey, build: Callable[[], bytes], *, must_keep: bool) -> bytes:
         remove_leftovers(self.folder)
         if must_keep:
             self._try_writing()
         start_s = time.monotonic()
         data = _checked(build(), key)
         try:
-            files.write(data, build_s=time.monotonic() - start_s)
+            EngineFiles(self.folder, key).write(data, build_s=time.monotonic() - start_s)
             make_room(self.folder, key)
         except OSError as error:
             self._cannot_keep(error, must_keep=must_keep)

@@ -101,8 +101,11 @@ def create_backend(
     chosen = options or BackendOptions()
     if wanted is BackendName.AUTO:
         return try_backends(model, chosen)[0]
-    if chosen.precision == AUTO and len(usable_precisions(wanted)) > 1:
-        return try_backends(model, chosen, names=[wanted])[0]
+    if chosen.precision == AUTO:
+        precisions = usable_precisions(wanted)
+        if len(precisions) > 1:
+            return try_backends(model, chosen, names=[wanted])[0]
+        chosen = replace(chosen, precision=precisions[0])
     backend = _make(wanted, model, chosen)
     tested = False
     try:
@@ -190,7 +193,7 @@ def _is_installed(name: BackendName) -> bool:
     entry = _ENTRIES[name]
     if importlib.util.find_spec(entry.needs) is None:
         return False
-    return not entry.is_present or bool(getattr(backendbackend_module(name), entry.is_present)())
+    return not entry.is_present or bool(getattr(backend_module(name), entry.is_present)())
 
 
 def backend_module(name: BackendName) -> ModuleType:
