@@ -22,7 +22,7 @@ _NO_DEVICE = 100
 _REMEDIES = {
     _NO_MEMORY: "the GPU's memory is full: end other programs on it, or use a smaller model or "
     "precision fp16",
-    _OLD_DRIVER: "NVIDIA's driver is too old for cuda-python: update the driver, or install the "
+    _OLD_DRIVER: "NVIDIA's driver is absent, or too old for cuda-python: update it, or take the "
     "cuda-python of its CUDA version",
     _NO_DEVICE: "there is no GPU: choose backend openvino or onnxruntime, or check nvidia-smi",
 }
