@@ -14,14 +14,14 @@ import time
 from pathlib import Path
 
 import pytest
-from engine_keys import KEY, key
 
+from engine_keys import KEY, key
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
 from terrain_seg_ros.inference import engine_cache, engine_files
 from terrain_seg_ros.inference.engine_cache import LOCK_FILE, EngineCache, default_cache_folder
 
 ENGINE = bytes(range(256)) * 64
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 NOBODY = 65534
 DEADLINE_S = 60.0
 
@@ -77,7 +77,7 @@ def start(folder, counter, *, wait_s):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=HERE,
+        cwd=TESTS,
     )
 
 
@@ -260,7 +260,7 @@ def test_killed_while_writing(builds, folder, replaces):
         "Path.replace = dying\n"
         "EngineCache(Path(sys.argv[1])).load_or_build(KEY, lambda: b'half' * 1000)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script, str(folder)], check=False, cwd=HERE)
+    done = subprocess.run([sys.executable, "-c", script, str(folder)], check=False, cwd=TESTS)
     assert done.returncode == -signal.SIGKILL
     assert any(name.startswith(".build-") for name in files(folder))
     assert builds.cache.refusal(KEY)

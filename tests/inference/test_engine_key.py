@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict, fields
+from pathlib import Path
 
 import pytest
-from engine_keys import KEY, key
 
+from engine_keys import KEY, key
 from terrain_seg_ros.inference import engine_key
 
 CHANGES = {
@@ -64,7 +65,7 @@ def test_other_processes_give_the_same_digest():
         capture_output=True,
         text=True,
         check=True,
-        cwd=__file__.rpartition("/")[0],
+        cwd=Path(__file__).parents[1],
         env={**os.environ, "PYTHONHASHSEED": "7"},
     )
     assert done.stdout.strip() == KEY.digest

@@ -7,8 +7,8 @@ import sys
 
 import numpy as np
 import pytest
-from tensorrt_stand_in import VERSIONS, install
 
+from tensorrt_stand_in import VERSIONS, install
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.engine_cache import EngineCache
