@@ -23,7 +23,7 @@ from terrain_seg_ros.inference.registry import (
     usable_precisions,
 )
 from terrain_seg_ros.inference.tensorrt_backend import TensorRtBackend, build, engine_key
-from terrain_seg_ros.inference.tensorrt_import import load_tensorrt
+from terrain_seg_ros.inference.tensorrt_import import load_cuda, load_tensorrt
 from tiny_model import write_tiny_model
 
 
@@ -265,6 +265,31 @@ def test_absent_packages_name_the_command(monkeypatch, model, options):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(InferenceError, match=r"cuda-python .*pip install"):
         create_backend("tensorrt", model, options)
+
+
+def test_a_library_that_is_missing_is_named(monkeypatch, tmp_path):
+    folder = tmp_path / "tensorrt"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("import ctypes; ctypes.CDLL('libcublas.so.11.absent')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    with pytest.raises(InferenceError, match=r"libcublas.so.11.*LD_LIBRARY_PATH"):
+        load_tensorrt()
+
+
+def test_older_bindings_serve(monkeypatch, model, images, options):
+    """Those before cuda-python 12.6 are elsewhere, those of CUDA 11 have other arguments."""
+    trt = install(monkeypatch)
+    cuda = trt.cuda
+    instantiate = cuda.cudaGraphInstantiate
+    cuda.cudaGraphInstantiate = lambda graph, log, size: (*instantiate(graph, size), None)
+    monkeypatch.setitem(sys.modules, "cuda.bindings", None)
+    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
+    monkeypatch.setitem(sys.modules, "cuda.cudart", cuda)
+    assert load_cuda() is cuda
+    backend = TensorRtBackend(model, options)
+    assert np.array_equal(backend(images[:1]).mask, reference(model, images[:1]).mask)
+    assert cuda.launches == 1
 
 
 def test_auto_takes_a_cached_engine_only(monkeypatch, model, options):

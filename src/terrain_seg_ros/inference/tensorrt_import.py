@@ -9,6 +9,10 @@ from typing import Any
 from terrain_seg_ros.core.errors import InferenceError
 
 REMEDY = "pip install 'tensorrt>=8.5,<12' 'cuda-python>=12,<14'"
+_LIBRARIES = (
+    "install the CUDA libraries that this TensorRT was built for (8.5: cuBLAS 11 and cuDNN 8) and "
+    "name their folder in LD_LIBRARY_PATH"
+)
 OLDEST = (8, 5)
 """The first whose engines are run by tensors' names."""
 _CUDA_MODULES = ("cuda.bindings.runtime", "cuda.cudart")
@@ -24,9 +28,9 @@ def load_tensorrt() -> Any:
     try:
         module = importlib.import_module("tensorrt")
     except (ImportError, OSError) as error:
-        raise InferenceError(
-            f"backend 'tensorrt' cannot be used ({error}); get it with: {REMEDY}"
-        ) from error
+        library = "shared object" in str(error)
+        remedy = _LIBRARIES if library else f"get it with: {REMEDY}"
+        raise InferenceError(f"backend 'tensorrt' cannot be used ({error}); {remedy}") from error
     if tensorrt_version(module) < OLDEST:
         raise InferenceError(
             f"TensorRT {module.__version__} is too old, expected 8.5 to 11; get it with: {REMEDY}"

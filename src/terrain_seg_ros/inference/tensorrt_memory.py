@@ -145,6 +145,18 @@ class Cuda:
         kind = self.api.cudaMemcpyKind.cudaMemcpyDeviceToHost
         self.call("cudaMemcpyAsync", array.ctypes.data, address, array.nbytes, kind, stream)
 
+    def instantiate(self, graph: Any) -> Any:
+        """Return a captured graph made ready to be launched.
+
+        Raises:
+            InferenceError: the driver refuses.
+        """
+        try:
+            return self.call("cudaGraphInstantiate", graph, 0)
+        except TypeError:
+            # The bindings of CUDA 11 want room for a log instead of flags.
+            return self.call("cudaGraphInstantiate", graph, b"", 0)
+
 
 def gpu_count() -> int:
     """Return how many GPUs CUDA can use here; 0 where the bindings or the driver are absent."""

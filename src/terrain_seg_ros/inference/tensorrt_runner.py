@@ -139,7 +139,7 @@ class TensorRtRunner:
             if int(status):
                 raise InferenceError(f"CUDA's cudaStreamEndCapture failed with {int(status)}")
             try:
-                return self._cuda.call("cudaGraphInstantiate", captured, 0)
+                return self._cuda.instantiate(captured)
             finally:
                 api.cudaGraphDestroy(captured)
         except InferenceError as error:
