@@ -73,6 +73,22 @@ _INFERENCE = (
         "int8",
     ),
     integer("threads", "Threads of the runtime; 0 lets it choose.", low=0, high=256),
+    integer("tensorrt_device", "Number of the GPU that TensorRT uses.", low=0, high=63),
+    integer(
+        "tensorrt_dla_core",
+        "Deep learning accelerator that TensorRT uses, fp16 or int8 only; -1: the GPU.",
+        low=-1,
+        high=7,
+    ),
+    text("engine_cache_dir", "Folder of built engines; empty: the user's own cache folder."),
+    choice(
+        "engine_build",
+        "Where no engine is cached: the live node serves with another backend while it is built "
+        "(background), waits for it (wait), or does without (never).",
+        "background",
+        "wait",
+        "never",
+    ),
     flag("deterministic", "Give the same bytes each time: fp32, and onnxruntime for auto."),
 )
 

@@ -18,6 +18,7 @@ from terrain_seg_ros.core.grid_to_speed import SpeedSettings
 from terrain_seg_ros.core.mask_to_ground import GroundSettings, Plane
 from terrain_seg_ros.core.observability import ObservabilitySettings
 from terrain_seg_ros.core.pipeline import PipelineSettings
+from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.parameter_checks import HAZARD, SPEED, checked_value, parameter_spec
 from terrain_seg_ros.parameter_declaration import DECLARATION
 from terrain_seg_ros.parameter_file import read_parameter_file
@@ -29,6 +30,7 @@ __all__ = [
     "SPEED",
     "ParameterSpec",
     "Parameters",
+    "backend_options",
     "load_parameters",
     "parameter_spec",
     "pipeline_settings",
@@ -208,6 +210,19 @@ def pipeline_settings(parameters: Parameters) -> PipelineSettings:
             parameters.per_class(SPEED), number("filter_masks.unobserved_speed_percent")
         ),
         hazards=parameters.per_class(HAZARD),
+    )
+
+
+def backend_options(parameters: Parameters) -> BackendOptions:
+    """Return what a backend is asked for, built from checked parameters."""
+    folder = parameters.text("engine_cache_dir")
+    return BackendOptions(
+        threads=parameters.integer("threads"),
+        precision=parameters.text("precision"),
+        device=parameters.integer("tensorrt_device"),
+        dla_core=parameters.integer("tensorrt_dla_core"),
+        cache_dir=Path(folder).expanduser() if folder else None,
+        engine_build=parameters.text("engine_build"),
     )
 
 

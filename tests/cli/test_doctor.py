@@ -7,9 +7,12 @@ import stat
 
 import pytest
 
+from engine_keys import KEY
+from tensorrt_stand_in import install
 from terrain_seg_ros.cli import doctor, doctor_ros
 from terrain_seg_ros.cli.doctor import State
 from terrain_seg_ros.cli.main import main
+from terrain_seg_ros.inference.engine_cache import EngineCache, default_cache_folder
 
 
 def finding(item):
@@ -108,6 +111,30 @@ def test_gpu_is_what_the_driver_says(monkeypatch, tmp_path, script, state):
     row = finding("GPU")
     assert row.state is state
     assert ("Board" in row.detail) == (state is State.USABLE)
+
+
+def test_tensorrt_without_a_gpu_is_absent(monkeypatch):
+    install(monkeypatch, devices=0)
+    row = finding("tensorrt")
+    assert row.state is State.ABSENT
+    assert "there is no GPU" in row.detail
+
+
+def test_tensorrt_names_its_precisions(monkeypatch):
+    install(monkeypatch)
+    row = finding("tensorrt")
+    assert row.state is State.USABLE
+    assert "fp32" in row.detail
+    assert "fp16" in row.detail
+
+
+def test_engines_are_counted(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert "terrain-seg prepare" in finding("engines").remedy
+    EngineCache(default_cache_folder()).load_or_build(KEY, lambda: b"engine")
+    row = finding("engines")
+    assert row.state is State.USABLE
+    assert row.detail.startswith("1 cached in")
 
 
 def test_no_model_is_missing(monkeypatch):

@@ -4,13 +4,17 @@ import numpy as np
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
+from terrain_seg_ros.inference import openvino_backend
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.constant_backend import ConstantBackend
+from terrain_seg_ros.inference.engine_cache import EngineCache
 from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.inference.openvino_backend import OpenVinoBackend
 from terrain_seg_ros.inference.openvino_backend import usable_precisions as openvino_precisions
+from terrain_seg_ros.inference.prepare import prepare_engine
+from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.inference.synthetic_model import synthetic_model
 from tiny_model import write_tiny_model
 
@@ -169,6 +173,30 @@ class TestOpenVino(NetworkContract):
             with pytest.raises(InferenceError, match=precision):
                 OpenVinoBackend(model, BackendOptions(precision=precision))
 
+    def test_runs_what_was_compiled_ahead(self, model, images, tmp_path, monkeypatch):
+        options = BackendOptions(precision="fp32", cache_dir=tmp_path)
+        expected = OpenVinoBackend(model, options)(images).probabilities
+        assert list(tmp_path.iterdir()) == []
+        prepare_engine(BackendName.OPENVINO, model, options)
+        monkeypatch.setattr(openvino_backend, "_compile", None)
+        backend = OpenVinoBackend(model, options)
+        assert np.array_equal(backend(images).probabilities, expected)
+        assert backend.precision == "fp32"
+
+    @pytest.mark.parametrize("damage", ["changed", "of another library"])
+    def test_what_is_damaged_is_refused_loudly_and_compiled(
+        self, model, images, tmp_path, caplog, damage
+    ):
+        options = BackendOptions(precision="fp32", cache_dir=tmp_path)
+        key = openvino_backend.engine_key(model, options)
+        cache = EngineCache(tmp_path)
+        cache.load_or_build(key, lambda: b"of another library")
+        if damage == "changed":
+            cache.path(key).write_bytes(b"x")
+        backend = OpenVinoBackend(model, options)
+        assert np.array_equal(backend(model.golden.image[None]).mask[0], model.golden.mask)
+        assert "is refused" in caplog.text
+
 
 class TestConstant(BackendContract):
     kind = ConstantBackend
@@ -190,7 +218,16 @@ class TestConstant(BackendContract):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"threads": -1}, {"precision": "fp64"}, {"constant_class": 255}, {"threads": 9999}]
+    "wrong",
+    [
+        {"threads": -1},
+        {"precision": "fp64"},
+        {"constant_class": 255},
+        {"threads": 9999},
+        {"device": 64},
+        {"dla_core": -2},
+        {"engine_build": "perhaps"},
+    ],
 )
 def test_options_are_checked(wrong):
     with pytest.raises(ConfigError, match="expected"):

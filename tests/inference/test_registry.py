@@ -76,10 +76,9 @@ def test_an_unknown_name_lists_the_known_ones(model):
         create_backend("tpu", model)
 
 
-def test_tensorrt_is_no_part_of_this_version(model):
-    assert BackendName.TENSORRT not in installed_backends()
-    with pytest.raises(InferenceError, match=r"'tensorrt' is not part of this version.*openvino"):
-        create_backend("tensorrt", model)
+def test_what_is_no_runtime_is_refused():
+    with pytest.raises(InferenceError, match=r"'auto' stands for no runtime.*tensorrt"):
+        usable_precisions(BackendName.AUTO)
 
 
 def test_a_missing_runtime_names_the_command(model, monkeypatch):

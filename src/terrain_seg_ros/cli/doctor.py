@@ -51,6 +51,7 @@ def examine() -> list[Finding]:
         lambda: _backend("openvino"),
         _tensorrt,
         _gpu,
+        _engines,
         lambda: _package("bags", "rosbags"),
         _dds,
         _models,
@@ -105,11 +106,29 @@ def _devices(name: str) -> list[str]:
 
 def _tensorrt() -> Finding:
     error = import_error("tensorrt")
-    if not error:
-        detail = f"{version_of('tensorrt')}; this version of terrain_seg_ros does not use it yet"
-        return Finding("tensorrt", State.ABSENT, detail)
-    remedy = "needs an NVIDIA GPU; in a checkout: pip install '.[tensorrt]'"
-    return Finding("tensorrt", State.ABSENT, error, remedy)
+    if error:
+        remedy = "needs an NVIDIA GPU; in a checkout: pip install '.[tensorrt]'"
+        return Finding("tensorrt", State.ABSENT, error, remedy)
+    registry = importlib.import_module("terrain_seg_ros.inference.registry")
+    version = version_of("tensorrt")
+    try:
+        precisions = registry.usable_precisions(registry.BackendName.TENSORRT)
+    except TerrainSegError as failure:
+        return Finding("tensorrt", State.ABSENT, f"{version}; {failure}")
+    return Finding("tensorrt", State.USABLE, f"{version}; precisions {', '.join(precisions)}")
+
+
+def _engines() -> Finding:
+    cache = importlib.import_module("terrain_seg_ros.inference.engine_cache")
+    try:
+        folder = cache.default_cache_folder()
+    except TerrainSegError as failure:
+        return Finding("engines", State.ABSENT, str(failure), "set engine_cache_dir")
+    count = cache.EngineCache(folder).count()
+    if not count:
+        remedy = "optional, for a quick start: terrain-seg prepare"
+        return Finding("engines", State.ABSENT, f"none is cached in {folder}", remedy)
+    return Finding("engines", State.USABLE, f"{count} cached in {folder}")
 
 
 def _gpu() -> Finding:

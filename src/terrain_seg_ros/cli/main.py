@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": "score a model on labelled images",
     "bench": "measure the bare runtime call against the whole path, per backend",
     "models": "list the models with their cards; add, wrap, pin or remove your own",
+    "prepare": "build engines ahead of the drive, or check that they are there",
     "doctor": "say what is installed and usable, and how to get what is missing",
 }
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from terrain_seg_ros.inference.backend_options import AUTO, PRECISIONS, BackendOptions
+from terrain_seg_ros.inference.backend_options import AUTO, PRECISIONS
 from terrain_seg_ros.inference.registry import BackendName
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters import backend_options, load_parameters
 from terrain_seg_ros.segmenter import Segmenter
 
 
@@ -41,7 +41,5 @@ def open_segmenter(arguments: argparse.Namespace) -> Segmenter:
     return Segmenter(
         parameters.text("model"),
         backend=parameters.text("backend"),
-        options=BackendOptions(
-            threads=parameters.integer("threads"), precision=parameters.text("precision")
-        ),
+        options=backend_options(parameters),
     )

@@ -100,13 +100,12 @@ def run(arguments: argparse.Namespace) -> int:
     with _Interrupt() as interrupt:
         print(f"terrain-seg: loading model {parameters.text('model')!r} ...", file=sys.stderr)
         sys.stderr.flush()
-        with Session(parameters) as session:
+        with Session(parameters, live=True) as session:
             node = _node(arguments, session, domain)
-            about = session.about()
             with node:
-                _announce(node, about)
+                _announce(node, session.about())
                 _wait(node, interrupt, arguments.duration)
-            _summarise(node.snapshot(), about, arguments.json)
+            _summarise(node.snapshot(), session.about(), arguments.json)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
 
@@ -10,6 +11,10 @@ AUTO = "auto"
 FULL_PRECISION = "fp32"
 PRECISIONS = (FULL_PRECISION, "bf16", "fp16", "int8")
 MAX_THREADS = 1024
+MAX_DEVICE = 63
+MAX_DLA_CORE = 7
+BUILD_NEVER, BUILD_BACKGROUND, BUILD_WAIT = "never", "background", "wait"
+ENGINE_BUILDS = (BUILD_NEVER, BUILD_BACKGROUND, BUILD_WAIT)
 
 
 @dataclass(frozen=True)
@@ -18,12 +23,21 @@ class BackendOptions:
 
     `threads` 0 leaves the number to the runtime. `precision` is one of PRECISIONS or "auto":
     the backend `auto` then tries every one, any other backend takes what its device prefers.
-    `constant_class` is the id that the constant backend gives.
+    `constant_class` is the id that the constant backend gives. `device` is the number of the GPU,
+    `dla_core` that of its deep learning accelerator, -1 for none. `cache_dir` is the folder of
+    built engines, the user's own where None.
+
+    `engine_build` says who may build an engine that is not cached, which takes minutes: "never"
+    nobody, "background" a backend that is asked for by name, "wait" `auto` as well.
     """
 
     threads: int = 0
     precision: str = AUTO
     constant_class: int = 0
+    device: int = 0
+    dla_core: int = -1
+    cache_dir: Path | None = None
+    engine_build: str = BUILD_BACKGROUND
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -35,3 +49,11 @@ class BackendOptions:
             )
         if not 0 <= self.constant_class <= 254:
             raise ConfigError(f"constant_class is {self.constant_class}, expected 0 to 254")
+        if not 0 <= self.device <= MAX_DEVICE:
+            raise ConfigError(f"device is {self.device}, expected 0 to {MAX_DEVICE}")
+        if not -1 <= self.dla_core <= MAX_DLA_CORE:
+            raise ConfigError(f"dla_core is {self.dla_core}, expected -1 (none) to {MAX_DLA_CORE}")
+        if self.engine_build not in ENGINE_BUILDS:
+            raise ConfigError(
+                f"engine_build is {self.engine_build!r}, expected one of {list(ENGINE_BUILDS)}"
+            )

@@ -13,14 +13,19 @@ from terrain_seg_ros.core.types import U8
 
 
 def run_each(
-    tensor_nhwc_u8: U8, card: ModelCard, run: Callable[[U8], NetworkOutput]
+    tensor_nhwc_u8: U8,
+    card: ModelCard,
+    run: Callable[[U8], NetworkOutput],
+    *,
+    max_batch: int = 1,
 ) -> NetworkOutput:
-    """Check the tensor and run its images one by one; a single one is passed on uncopied.
+    """Check the tensor and run its images in turn; what fits one run is passed on uncopied.
 
     Args:
         tensor_nhwc_u8: (N, h, w, C).
         card: says h, w and C.
-        run: takes a contiguous (1, h, w, C).
+        run: takes a contiguous (N, h, w, C).
+        max_batch: the largest N that `run` takes.
 
     Raises:
         InferenceError: the tensor does not fit the card.
@@ -33,9 +38,10 @@ def run_each(
             f"takes {('N', *expected)} of uint8; make it with image_to_tensor"
         )
     tensor = np.ascontiguousarray(tensor_nhwc_u8)
-    if shape[0] == 1:
+    if shape[0] <= max_batch:
         return run(tensor)
-    outputs = [_copied(run(tensor[index : index + 1])) for index in range(shape[0])]
+    starts = range(0, shape[0], max_batch)
+    outputs = [_copied(run(tensor[start : start + max_batch])) for start in starts]
     return NetworkOutput(
         mask=np.concatenate([item.mask for item in outputs]),
         confidence=np.concatenate([item.confidence for item in outputs]),

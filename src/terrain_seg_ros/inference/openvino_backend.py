@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import openvino
 
-from terrain_seg_ros.core.errors import InferenceError
+from terrain_seg_ros.core.errors import ConfigError, InferenceError
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import AUTO, FULL_PRECISION, BackendOptions
+from terrain_seg_ros.inference.engine_cache import EngineCache, default_cache_folder
+from terrain_seg_ros.inference.engine_key import EngineKey, EngineProfile
 from terrain_seg_ros.inference.input_tensor import run_each
 from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.onnx_contract import INPUT, OUTPUTS
@@ -34,30 +38,71 @@ def usable_precisions() -> tuple[str, ...]:
     return tuple(name for name, capability in _CAPABILITIES.items() if capability in offered)
 
 
+def engine_key(model: LoadedModel, options: BackendOptions) -> EngineKey:
+    """Return what the model compiled for these options and this machine depends on.
+
+    Raises:
+        InferenceError: OpenVINO cannot be used here, or the model has no graph.
+    """
+    card = model.card
+    try:
+        core = openvino.Core()
+        device = str(core.get_property(DEVICE, "FULL_DEVICE_NAME"))
+        abilities = core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
+    except RuntimeError as error:
+        raise InferenceError(f"OpenVINO cannot use the {DEVICE}: {_short(error)}") from error
+    settings = _settings(options)
+    return EngineKey(
+        runtime=NAME,
+        runtime_version=str(openvino.__version__),
+        model_sha256=hashlib.sha256(model.graph()).hexdigest(),
+        device_name=f"{DEVICE} {device}",
+        compute_capability="",
+        precision=options.precision,
+        profile=EngineProfile(1, 1, 1, card.height_px, card.width_px, card.channel_count),
+        flags=(
+            *(f"{name}={value}" for name, value in settings.items()),
+            *(f"has-{ability}" for ability in abilities),
+        ),
+    )
+
+
+def build(
+    model: LoadedModel, options: BackendOptions, _progress: Callable[[str], None] | None = None
+) -> bytes:
+    """Return the model compiled for this machine, as OpenVINO exports it.
+
+    Its own model cache is not used: that runs a file whose bytes were changed.
+
+    Raises:
+        InferenceError: OpenVINO refuses the model or the precision.
+    """
+    try:
+        return bytes(_compile(model, options).export_model().getvalue())
+    except RuntimeError as error:
+        raise _load_error(model, error) from error
+
+
 class OpenVinoBackend:
     """Run a model in OpenVINO; the outputs are views of its own buffers."""
 
     name = NAME
 
     def __init__(self, model: LoadedModel, options: BackendOptions) -> None:
-        """Compile the model for one image at a time.
+        """Compile the model for one image at a time, or load what `prepare` compiled.
 
         Raises:
             InferenceError: the device does not give the precision asked for, or the runtime
                 refuses the model.
         """
         self._card = model.card
-        data = model.graph()
         try:
-            compiled = self._compile(data, options)
+            compiled = _prepared(model, options) or _compile(model, options)
             found = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
             self._request: Any = compiled.create_infer_request()
             self._outputs = [self._request.get_tensor(name).data for name in OUTPUTS]
         except RuntimeError as error:
-            raise InferenceError(
-                f"OpenVINO cannot load model {model.card.name!r} ({_short(error)}); "
-                "run `terrain-seg doctor` or choose another backend"
-            ) from error
+            raise _load_error(model, error) from error
         self.precision = _NAMES.get(found, found)
         if options.precision not in {AUTO, self.precision}:
             self.close()
@@ -82,23 +127,6 @@ class OpenVinoBackend:
         self._request = None
         self._outputs = []
 
-    def _compile(self, data: bytes, options: BackendOptions) -> Any:
-        card = self._card
-        core = openvino.Core()
-        graph = core.read_model(data)
-        graph.reshape({INPUT: [1, card.height_px, card.width_px, card.channel_count]})
-        settings: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY"}
-        if options.threads > 0:
-            settings["INFERENCE_NUM_THREADS"] = options.threads
-        if options.precision != AUTO:
-            if options.precision not in _HINTS:
-                raise InferenceError(
-                    f"OpenVINO cannot be told to compute in {options.precision}; "
-                    f"choose one of {list(usable_precisions())}"
-                )
-            settings["INFERENCE_PRECISION_HINT"] = _HINTS[options.precision]
-        return core.compile_model(graph, DEVICE, settings)
-
     def _run(self, tensor: U8) -> NetworkOutput:
         if self._request is None:
             raise InferenceError("the openvino backend is closed; make a new one")
@@ -111,6 +139,59 @@ class OpenVinoBackend:
         except (RuntimeError, ValueError) as error:
             raise InferenceError(f"OpenVINO failed: {_short(error)}") from error
         return NetworkOutput(*self._outputs)
+
+
+def _settings(options: BackendOptions) -> dict[str, object]:
+    settings: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY"}
+    if options.threads > 0:
+        settings["INFERENCE_NUM_THREADS"] = options.threads
+    if options.precision != AUTO:
+        if options.precision not in _HINTS:
+            raise InferenceError(
+                f"OpenVINO cannot be told to compute in {options.precision}; "
+                f"choose one of {list(usable_precisions())}"
+            )
+        settings["INFERENCE_PRECISION_HINT"] = _HINTS[options.precision]
+    return settings
+
+
+def _compile(model: LoadedModel, options: BackendOptions) -> Any:
+    card = model.card
+    core = openvino.Core()
+    graph = core.read_model(model.graph())
+    graph.reshape({INPUT: [1, card.height_px, card.width_px, card.channel_count]})
+    return core.compile_model(graph, DEVICE, _settings(options))
+
+
+def _prepared(model: LoadedModel, options: BackendOptions) -> Any:
+    """Return the compiled model out of the cache; None where there is none that can be used.
+
+    Nothing is cached for a precision of `auto`, which is the device's own choice.
+    """
+    if options.precision == AUTO:
+        return None
+    try:
+        cache = EngineCache(options.cache_dir or default_cache_folder())
+    except ConfigError:
+        return None
+    if not cache.folder.is_dir():
+        return None
+    key = engine_key(model, options)
+    data = cache.load(key)
+    if data is None:
+        return None
+    try:
+        return openvino.Core().import_model(data, DEVICE, _settings(options))
+    except RuntimeError as error:
+        cache.discard(key, _short(error))
+        return None
+
+
+def _load_error(model: LoadedModel, error: Exception) -> InferenceError:
+    return InferenceError(
+        f"OpenVINO cannot load model {model.card.name!r} ({_short(error)}); "
+        "run `terrain-seg doctor` or choose another backend"
+    )
 
 
 def _short(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from types import ModuleType
@@ -12,7 +13,13 @@ from typing import NamedTuple, cast
 
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.core.tensor_to_probabilities import Backend
-from terrain_seg_ros.inference.backend_options import AUTO, FULL_PRECISION, BackendOptions
+from terrain_seg_ros.inference.backend_options import (
+    AUTO,
+    BUILD_NEVER,
+    BUILD_WAIT,
+    FULL_PRECISION,
+    BackendOptions,
+)
 from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.self_test import Trial, check_golden, choose_fastest
 
@@ -28,12 +35,16 @@ class BackendName(str, Enum):
 
 
 class _Entry(NamedTuple):
-    """Say where a backend is: its module and class here, what it imports, how to get that."""
+    """Say where a backend is: its module and class here, what it imports, how to get that.
+
+    `is_present` names a function of the module that looks for what no import shows: a device.
+    """
 
     module: str
     kind: str
     needs: str
     remedy: str
+    is_present: str = ""
 
 
 _ENTRIES = {
@@ -43,13 +54,20 @@ _ENTRIES = {
     BackendName.OPENVINO: _Entry(
         "openvino_backend", "OpenVinoBackend", "openvino", "pip install openvino"
     ),
+    BackendName.TENSORRT: _Entry(
+        "tensorrt_backend",
+        "TensorRtBackend",
+        "tensorrt",
+        "pip install tensorrt cuda-python",
+        "is_present",
+    ),
     BackendName.CONSTANT: _Entry("constant_backend", "ConstantBackend", "numpy", ""),
 }
-_NETWORK_BACKENDS = (BackendName.ONNXRUNTIME, BackendName.OPENVINO)
+_NETWORK_BACKENDS = (BackendName.ONNXRUNTIME, BackendName.OPENVINO, BackendName.TENSORRT)
 
 
 def installed_backends() -> list[BackendName]:
-    """Return the backends that run networks and whose runtime is installed."""
+    """Return the backends that run networks, whose runtime is installed and device present."""
     return [name for name in _NETWORK_BACKENDS if _is_installed(name)]
 
 
@@ -59,7 +77,7 @@ def usable_precisions(name: BackendName) -> tuple[str, ...]:
     Raises:
         InferenceError: the backend cannot be used here.
     """
-    return tuple(_module(name).usable_precisions())
+    return tuple(backend_module(name).usable_precisions())
 
 
 def create_backend(
@@ -83,8 +101,11 @@ def create_backend(
     chosen = options or BackendOptions()
     if wanted is BackendName.AUTO:
         return try_backends(model, chosen)[0]
-    if chosen.precision == AUTO and len(usable_precisions(wanted)) > 1:
-        return try_backends(model, chosen, names=[wanted])[0]
+    if chosen.precision == AUTO:
+        precisions = usable_precisions(wanted)
+        if len(precisions) > 1:
+            return try_backends(model, chosen, names=[wanted])[0]
+        chosen = replace(chosen, precision=precisions[0])
     backend = _make(wanted, model, chosen)
     tested = False
     try:
@@ -118,19 +139,22 @@ def try_backends(
     Args:
         model: what to run.
         options: threads and precision; the runtime's own choice where absent.
-        names: the backends to try; all that are installed where absent.
+        names: the backends to try; all that are installed where absent, of engines only the
+            cached ones then unless the options say to wait.
 
     Raises:
         InferenceError: none can run the model.
     """
     chosen = options or BackendOptions()
+    if names is None and chosen.engine_build != BUILD_WAIT:
+        chosen = replace(chosen, engine_build=BUILD_NEVER)
     model.graph()
     candidates = []
     for name in installed_backends() if names is None else names:
         for precision in _precisions(name):
             if chosen.precision not in {AUTO, precision}:
                 continue
-            exact = BackendOptions(threads=chosen.threads, precision=precision)
+            exact = replace(chosen, precision=precision)
             candidates.append((name.value, precision, partial(_make, name, model, exact)))
     return choose_fastest(candidates, model, partial(_reference, model, chosen))
 
@@ -149,12 +173,12 @@ def backend_name(name: BackendName | str) -> BackendName:
 
 
 def _make(name: BackendName, model: LoadedModel, options: BackendOptions) -> Backend:
-    module = _module(name)
+    module = backend_module(name)
     return cast(Backend, getattr(module, _ENTRIES[name].kind)(model, options))
 
 
 def _reference(model: LoadedModel, options: BackendOptions) -> Backend:
-    exact = BackendOptions(threads=options.threads, precision=FULL_PRECISION)
+    exact = replace(options, precision=FULL_PRECISION)
     return _make(BackendName.ONNXRUNTIME, model, exact)
 
 
@@ -166,15 +190,23 @@ def _precisions(name: BackendName) -> tuple[str, ...]:
 
 
 def _is_installed(name: BackendName) -> bool:
-    return importlib.util.find_spec(_ENTRIES[name].needs) is not None
+    entry = _ENTRIES[name]
+    if importlib.util.find_spec(entry.needs) is None:
+        return False
+    return not entry.is_present or bool(getattr(backend_module(name), entry.is_present)())
 
 
-def _module(name: BackendName) -> ModuleType:
+def backend_module(name: BackendName) -> ModuleType:
+    """Return a backend's module, imported now.
+
+    Raises:
+        InferenceError: there is none, or its runtime does not import.
+    """
     entry = _ENTRIES.get(name)
     if entry is None:
         raise InferenceError(
-            f"backend {name.value!r} is not part of this version; choose one of "
-            f"{[AUTO, *(item.value for item in _ENTRIES)]}"
+            f"backend {name.value!r} stands for no runtime; choose one of "
+            f"{[item.value for item in _ENTRIES]}"
         )
     try:
         return importlib.import_module(f"terrain_seg_ros.inference.{entry.module}")

@@ -36,7 +36,7 @@ class Work:
         self.enabled = True
         self.once = False
         self.health = Health()
-        self.session = Session(parameters)
+        self.session = Session(parameters, live=True)
         self.outputs = Outputs(node, parameters, self.health)
         cache_s = parameters.number("tf_cache_s")
         self._transforms = make_transforms(node, self.health, cache_s=cache_s)

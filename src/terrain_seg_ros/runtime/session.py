@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.tensor_to_probabilities import Backend
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
 from terrain_seg_ros.inference.model_store import load_model
-from terrain_seg_ros.inference.registry import BackendName, create_backend, self_test
-from terrain_seg_ros.parameters import Parameters, pipeline_settings
+from terrain_seg_ros.inference.registry import BackendName, self_test
+from terrain_seg_ros.parameters import Parameters, backend_options, pipeline_settings
+from terrain_seg_ros.runtime.serving import engine_digest, serve
 
 
 class Session:
@@ -20,8 +23,13 @@ class Session:
     Use it in a `with` statement or call `close`.
     """
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: Parameters, *, live: bool = False) -> None:
         """Load the model, run the golden self-test and make an empty grid.
+
+        Args:
+            parameters: the values.
+            live: images come in time: if an engine is to be built, another backend serves
+                meanwhile, unless the parameters say otherwise.
 
         Raises:
             ModelError: the model is missing, corrupt or fails the self-test.
@@ -34,7 +42,9 @@ class Session:
         self.model.card.taxonomy.with_hazards(settings.hazards)
         settings.speed.per_class(self.model.card.taxonomy)
         name, self._options = _backend_choice(parameters)
-        self.backend = create_backend(name, self.model, self._options)
+        served = serve(name, self.model, self._options, parameters, live=live)
+        self.backend: Backend = served.backend
+        self._build = served.build
         self.pipeline = Pipeline(self.model.card, self.backend, settings)
 
     def __enter__(self) -> Session:
@@ -84,15 +94,23 @@ class Session:
     def about(self) -> dict[str, str]:
         """Return what runs here, for diagnostics and summaries."""
         card = self.model.card
-        return {
+        about = {
             "model": f"{card.name} {card.version}",
             "model_sha256": card.sha256[:16],
             "backend": self.backend.name,
             "precision": self.backend.precision,
         }
+        engine = engine_digest(self.backend)
+        if engine:
+            about["engine"] = engine
+        if self._build is not None:
+            about["engine_build"] = self._build.state.value
+        return about
 
     def close(self) -> None:
-        """Free the backend; calling again does nothing."""
+        """End a build in the background and free the backend; calling again does nothing."""
+        if self._build is not None:
+            self._build.stop()
         self.backend.close()
 
 
@@ -103,4 +121,4 @@ def _backend_choice(parameters: Parameters) -> tuple[BackendName, BackendOptions
     if parameters.flag("deterministic"):
         precision = FULL_PRECISION
         name = BackendName.ONNXRUNTIME if name is BackendName.AUTO else name
-    return name, BackendOptions(threads=parameters.integer("threads"), precision=precision)
+    return name, replace(backend_options(parameters), precision=precision)

@@ -1,0 +1,162 @@
+"""`terrain-seg prepare`: build engines ahead of the drive, or check that they are there."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from threading import Event, Thread
+from types import TracebackType
+
+from terrain_seg_ros.inference.backend_options import AUTO, PRECISIONS, BackendOptions
+from terrain_seg_ros.inference.loaded_model import LoadedModel
+from terrain_seg_ros.inference.model_store import load_model
+from terrain_seg_ros.inference.prepare import (
+    PREPARABLE,
+    cached_engine,
+    prepare_engine,
+    wanted_engines,
+)
+from terrain_seg_ros.inference.registry import BackendName
+from terrain_seg_ros.parameters import Parameters, backend_options, load_parameters
+
+NAME = "prepare"
+HELP = "build engines ahead of the drive, or check that they are there"
+EXIT_NOT_PREPARED = 1
+TICK_S = 10.0
+_TICK_TERMINAL_S = 1.0
+_OVERRIDES = {
+    "model": "model",
+    "precision": "precision",
+    "threads": "threads",
+    "device": "tensorrt_device",
+    "dla_core": "tensorrt_dla_core",
+    "cache_dir": "engine_cache_dir",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line; what is not given comes from the parameters."""
+    parser.add_argument(
+        "--params",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="parameter file on top of the shipped one; may be given again, the last one wins",
+    )
+    parser.add_argument("--model", metavar="NAME|PATH", help="listed model, folder or .onnx file")
+    parser.add_argument(
+        "--backend",
+        choices=[item.value for item in PREPARABLE],
+        default=BackendName.TENSORRT.value,
+        help="default: %(default)s",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=[AUTO, *PRECISIONS],
+        help="auto: all that the model's card vouches for",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="of OpenVINO; 0: as it likes")
+    parser.add_argument("--device", type=int, metavar="N", help="GPU (parameter tensorrt_device)")
+    parser.add_argument("--dla-core", type=int, metavar="N", help="parameter tensorrt_dla_core")
+    parser.add_argument("--cache-dir", metavar="DIR", help="parameter engine_cache_dir")
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--check",
+        action="store_true",
+        help=f"build nothing: exit code 0 if all is there, else {EXIT_NOT_PREPARED}",
+    )
+    choice.add_argument("--force", action="store_true", help="build even what is there")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Build or check the engines and print their keys and paths.
+
+    Raises:
+        ConfigError: a parameter is wrong, or an engine cannot be kept.
+        ModelError: the model cannot be used, or its engine fails the self-test.
+        InferenceError: the backend or its device is absent, or cannot run the model.
+    """
+    parameters = _parameters(arguments)
+    name = BackendName(arguments.backend)
+    model = load_model(parameters.text("model"))
+    wanted = wanted_engines(name, model, backend_options(parameters))
+    if arguments.check:
+        found = [_check(name, model, options) for options in wanted]
+        return 0 if all(found) else EXIT_NOT_PREPARED
+    for options in wanted:
+        _prepare(name, model, options, force=arguments.force)
+    return 0
+
+
+def _parameters(arguments: argparse.Namespace) -> Parameters:
+    given = {
+        parameter: getattr(arguments, argument)
+        for argument, parameter in _OVERRIDES.items()
+        if getattr(arguments, argument) is not None
+    }
+    return load_parameters(*arguments.params, overrides=given)
+
+
+def _check(name: BackendName, model: LoadedModel, options: BackendOptions) -> bool:
+    engine = cached_engine(name, model, options)
+    print(f"{'not ready' if engine.refusal else 'ready'}: {engine.key.text()}")
+    print(f"  {engine.path}{f': {engine.refusal}' if engine.refusal else ''}")
+    return not engine.refusal
+
+
+def _prepare(
+    name: BackendName, model: LoadedModel, options: BackendOptions, *, force: bool
+) -> None:
+    key = cached_engine(name, model, options).key
+    print(f"key {key.text()}")
+    with _Ticker(f"{name.value} {options.precision}") as ticker:
+        engine = prepare_engine(
+            name, model, options, force=force, progress=ticker.note, report=ticker.say
+        )
+    how = "was there" if engine.was_cached else f"built in {engine.elapsed_s:.1f} s"
+    print(f"  {engine.path}: {how}, passes the self-test")
+
+
+class _Ticker:
+    """Tell on stderr, while in the `with` statement, that and how far a build goes on."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._note = ""
+        self._start_s = time.monotonic()
+        self._done = Event()
+        self._thread = Thread(target=self._run, name="terrain_seg_ticker", daemon=True)
+
+    def __enter__(self) -> _Ticker:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def note(self, text: str) -> None:
+        """Take how far the build is; told with the next tick."""
+        self._note = text
+
+    def say(self, text: str) -> None:
+        """Tell something at once."""
+        print(f"terrain-seg: {text}", file=sys.stderr, flush=True)
+
+    def _run(self) -> None:
+        on_terminal = sys.stderr.isatty()
+        start, end = ("\r\033[K", "") if on_terminal else ("", "\n")
+        while not self._done.wait(_TICK_TERMINAL_S if on_terminal else TICK_S):
+            elapsed_s = time.monotonic() - self._start_s
+            text = f"terrain-seg: preparing {self._what}, {elapsed_s:.0f} s; {self._note}"
+            print(f"{start}{text.rstrip('; ')}", end=end, file=sys.stderr, flush=True)
+        if on_terminal:
+            print(start, end="", file=sys.stderr, flush=True)
