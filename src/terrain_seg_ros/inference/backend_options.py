@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.model_card import PRECISIONS, ModelCard
 
 AUTO = "auto"
 FULL_PRECISION = "fp32"
-PRECISIONS = (FULL_PRECISION, "bf16", "fp16", "int8")
 MAX_THREADS = 1024
 
 
@@ -35,3 +35,17 @@ class BackendOptions:
             )
         if not 0 <= self.constant_class <= 254:
             raise ConfigError(f"constant_class is {self.constant_class}, expected 0 to 254")
+
+
+def runtime_precision(card: ModelCard, asked: str) -> str:
+    """Return what to ask a runtime for, if `asked` is asked of a model.
+
+    A file of lower precision brings it along: to leave it as it is, the runtime computes
+    everything else in float32.
+    """
+    return FULL_PRECISION if asked == card.precision else asked
+
+
+def model_precision(card: ModelCard, computed: str) -> str:
+    """Return the precision of a model's results in a runtime that computes in `computed`."""
+    return card.precision if computed == FULL_PRECISION else computed

@@ -9,7 +9,13 @@ import openvino
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.inference.backend_options import AUTO, FULL_PRECISION, BackendOptions
+from terrain_seg_ros.inference.backend_options import (
+    AUTO,
+    FULL_PRECISION,
+    BackendOptions,
+    model_precision,
+    runtime_precision,
+)
 from terrain_seg_ros.inference.input_tensor import run_each
 from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.onnx_contract import INPUT, OUTPUTS
@@ -58,11 +64,12 @@ class OpenVinoBackend:
                 f"OpenVINO cannot load model {model.card.name!r} ({_short(error)}); "
                 "run `terrain-seg doctor` or choose another backend"
             ) from error
-        self.precision = _NAMES.get(found, found)
-        if options.precision not in {AUTO, self.precision}:
+        computed = _NAMES.get(found, found)
+        self.precision = model_precision(model.card, computed)
+        if runtime_precision(model.card, options.precision) not in {AUTO, computed}:
             self.close()
             raise InferenceError(
-                f"OpenVINO computes in {self.precision} on this {DEVICE}, not in "
+                f"OpenVINO computes in {computed} on this {DEVICE}, not in "
                 f"{options.precision}; choose one of {list(usable_precisions())}"
             )
 
@@ -90,13 +97,14 @@ class OpenVinoBackend:
         settings: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY"}
         if options.threads > 0:
             settings["INFERENCE_NUM_THREADS"] = options.threads
-        if options.precision != AUTO:
-            if options.precision not in _HINTS:
+        precision = runtime_precision(card, options.precision)
+        if precision != AUTO:
+            if precision not in _HINTS:
                 raise InferenceError(
-                    f"OpenVINO cannot be told to compute in {options.precision}; "
+                    f"OpenVINO cannot be told to compute in {precision}; "
                     f"choose one of {list(usable_precisions())}"
                 )
-            settings["INFERENCE_PRECISION_HINT"] = _HINTS[options.precision]
+            settings["INFERENCE_PRECISION_HINT"] = _HINTS[precision]
         return core.compile_model(graph, DEVICE, settings)
 
     def _run(self, tensor: U8) -> NetworkOutput:

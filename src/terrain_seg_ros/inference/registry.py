@@ -12,7 +12,12 @@ from typing import NamedTuple, cast
 
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.core.tensor_to_probabilities import Backend
-from terrain_seg_ros.inference.backend_options import AUTO, FULL_PRECISION, BackendOptions
+from terrain_seg_ros.inference.backend_options import (
+    AUTO,
+    FULL_PRECISION,
+    BackendOptions,
+    model_precision,
+)
 from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.self_test import Trial, check_golden, choose_fastest
 
@@ -128,7 +133,7 @@ def try_backends(
     candidates = []
     for name in installed_backends() if names is None else names:
         for precision in _precisions(name):
-            if chosen.precision not in {AUTO, precision}:
+            if chosen.precision not in {AUTO, precision, model_precision(model.card, precision)}:
                 continue
             exact = BackendOptions(threads=chosen.threads, precision=precision)
             candidates.append((name.value, precision, partial(_make, name, model, exact)))
