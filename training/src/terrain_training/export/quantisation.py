@@ -122,6 +122,7 @@ def quantise(
         options,
     )
     quantizer.quantize_model()
+    quantizer.model.topological_sort()
     result: onnx.ModelProto = quantizer.model.model
     result.ir_version = model.ir_version
     del result.graph.value_info[:]
