@@ -13,7 +13,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from conftest import VALIDATION_IMAGES
 from terrain_seg_ros.core.errors import ConfigError, ModelError
-from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.registry import create_backend
@@ -194,7 +193,8 @@ def test_unsigned_activations_are_whole_behind_a_node_too(model, ranges, tensors
     names = [node.name for node in weighted_nodes(model)]
     made = quantise(model, ranges["minmax"], names, Activations.UINT8)
     check_graph(made)
-    kinds = [array.dtype for name, array in constants(made).items() if "bias_quantized" in name]
+    values = constants(made).items()
+    kinds = [array.dtype for name, array in values if name.endswith("bias_quantized")]
     assert kinds == [np.dtype(np.int32)] * 63
     assert run_onnxruntime(made.SerializeToString(), tensors)[0].dtype == np.uint8
 

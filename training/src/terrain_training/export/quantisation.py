@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -140,7 +142,8 @@ class _Images(CalibrationDataReader):  # type: ignore[misc, unused-ignore]
 
 
 def _calibrate(path: Path, images: U8, method: CalibrationMethod) -> Ranges:
-    with tempfile.TemporaryDirectory() as folder:
+    # The calibrators print what they do.
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         augmented = str(Path(folder) / "augmented.onnx")
         calibrator = create_calibrator(path, list(QUANTISED), augmented, calibrate_method=method)
         # All outputs of the images at hand are kept in memory.
