@@ -84,8 +84,9 @@ def _lowering_text(notes: Mapping[str, Any]) -> list[str]:
     text = (
         f"{notes['int8_nodes']} nodes compute in int8, {notes['int8_work_share']:.0%} of the "
         f"multiplications; activations are {notes['activations']}, calibrated on "
-        f"{notes['calibration_images']} images of the {notes['calibration_split']} split. Float "
-        f"stay, with what each alone would do to the logits: {kept or 'none'}."
+        f"{notes['calibration_images']} images of the {notes['calibration_split']} split. Kept "
+        f"in float, with the signal to noise of the logits were each alone in int8: "
+        f"{kept or 'none'}."
     )
     if notes["rule_holds"]:
         return [text, ""]
