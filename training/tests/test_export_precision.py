@@ -175,6 +175,7 @@ def test_card_and_readme_compare_with_float32(precision, request, float32):
     files = {(row["file"], row["backend"]) for row in metrics["bare_call"]["rows"]}
     assert {("fp32", "onnxruntime"), (precision, "openvino")} <= files
     text = (folder / "README.md").read_text()
+    assert metrics["lowering"]["remark"] in text
     assert f"## {precision} against float32" in text
     assert f"| big_rock | {metrics['iou']['big_rock']:.4f} |" in text
 

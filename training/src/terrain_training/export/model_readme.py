@@ -78,8 +78,9 @@ def _against_float32(card: ModelCard) -> list[str]:
 
 
 def _lowering_text(notes: Mapping[str, Any]) -> list[str]:
+    remark = f"Mind: {notes['remark']}."
     if "float_nodes" not in notes:
-        return []
+        return [remark, ""]
     kept = ", ".join(f"`{name}` ({snr:.0f} dB)" for name, snr in notes["float_nodes"].items())
     text = (
         f"{notes['int8_nodes']} nodes compute in int8, {notes['int8_work_share']:.0%} of the "
@@ -89,8 +90,8 @@ def _lowering_text(notes: Mapping[str, Any]) -> list[str]:
         f"{kept or 'none'}."
     )
     if notes["rule_holds"]:
-        return [text, ""]
-    return [text, "", "**It does not keep the rule of reduced precision.**", ""]
+        return [text, "", remark, ""]
+    return [text, "", remark, "", "**It does not keep the rule of reduced precision.**", ""]
 
 
 def _speed_table(calls: Mapping[str, Any]) -> list[str]:
