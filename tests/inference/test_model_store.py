@@ -9,6 +9,7 @@ import pytest
 from onnx import TensorProto
 
 from terrain_seg_ros.core.errors import InferenceError, ModelError
+from terrain_seg_ros.core.model_card import card_content
 from terrain_seg_ros.inference import model_store
 from terrain_seg_ros.inference.model_store import load_card, load_model, shipped_models
 from tiny_model import write_tiny_model
@@ -103,12 +104,24 @@ def test_a_graph_beyond_the_limit_is_refused(folder, monkeypatch):
         ({"temperature": "hot"}, "temperature is 'hot'"),
         ({"taxonomy_fingerprint": "0"}, "taxonomy_fingerprint"),
         ({"classes": 3}, "classes is 3"),
+        ({"precision": "int4"}, "precision is 'int4'"),
     ],
 )
 def test_a_card_that_contradicts_the_graph_is_refused(tmp_path, changes, text):
     folder = write_tiny_model(tmp_path / "tiny", size=(32, 48), card_changes=changes)
     with pytest.raises(ModelError, match=text):
         load_model(folder)
+
+
+def test_the_precision_of_the_file_is_read_and_old_cards_mean_float32(tmp_path):
+    folder = write_tiny_model(tmp_path / "tiny", card_changes={"precision": "int8"})
+    assert load_model(folder).card.precision == "int8"
+    content = json.loads((folder / "card.json").read_text())
+    del content["precision"]
+    (folder / "card.json").write_text(json.dumps(content))
+    card = load_model(folder).card
+    assert card.precision == "fp32"
+    assert card_content(card) == {**content, "precision": "fp32"}
 
 
 def test_another_number_of_classes_is_refused(tmp_path):

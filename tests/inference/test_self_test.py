@@ -124,6 +124,51 @@ def test_limits_are_where_they_are_said_to_be(model, reference, precision, clear
         check_golden(backend, model, reference)
 
 
+@pytest.fixture(scope="module")
+def lowered(model):
+    """Return the model as if its file were int8."""
+    row = {**GOOD, "precision": "int8"}
+    card = replace(model.card, precision="int8", metrics={"parity": [row, GOOD]})
+    return replace(model, card=card)
+
+
+@pytest.mark.parametrize(
+    ("clear", "count", "passes"), [(True, 3, True), (True, 5, False), (False, 60, True)]
+)
+def test_a_file_of_lower_precision_is_judged_by_clear_pixels(lowered, clear, count, passes):
+    def make_reference():
+        return OnnxRuntimeBackend(lowered, BackendOptions())
+
+    backend = Fake(lowered, precision="int8", after=change(count, clear=clear))
+    if passes:
+        check_golden(backend, lowered, make_reference)
+        return
+    with pytest.raises(ModelError, match="int8 changes the class"):
+        check_golden(backend, lowered, make_reference)
+
+
+def test_float32_of_a_file_of_lower_precision_is_what_its_golden_mask_holds(lowered):
+    """The reference runs the same file: were it to judge alone, a broken file would pass."""
+    after = change(5, clear=True)
+    backend = Fake(lowered, precision="int8", after=after)
+    with pytest.raises(ModelError, match="int8 changes the class"):
+        check_golden(backend, lowered, lambda: Fake(lowered, precision="int8", after=after))
+
+
+def test_the_card_must_vouch_for_a_file_of_lower_precision(lowered):
+    assert parity_refusal(lowered.card, "fake", "fp32") == ""
+    assert parity_refusal(lowered.card, "fake", "bf16") == ""
+    assert "no parity figures" in parity_refusal(lowered.card, "openvino", "fp32")
+
+
+@pytest.mark.parametrize("asked", ["auto", "fp32", "int8"])
+def test_runtimes_report_the_precision_of_the_file(lowered, asked):
+    backend = OnnxRuntimeBackend(lowered, BackendOptions(precision=asked))
+    assert backend.precision == "int8"
+    with pytest.raises(InferenceError, match="not in bf16"):
+        OnnxRuntimeBackend(lowered, BackendOptions(precision="bf16"))
+
+
 def test_without_a_golden_image_the_reference_judges(model, reference):
     bare = replace(model, golden=None)
     check_golden(Fake(model), bare, reference)

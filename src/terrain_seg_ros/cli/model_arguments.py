@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from terrain_seg_ros.inference.backend_options import AUTO, PRECISIONS
+from terrain_seg_ros.core.model_card import PRECISIONS
+from terrain_seg_ros.inference.backend_options import AUTO
 from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.parameters import backend_options, load_parameters
 from terrain_seg_ros.segmenter import Segmenter

@@ -9,7 +9,8 @@ from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
 
-from terrain_seg_ros.inference.backend_options import AUTO, PRECISIONS, BackendOptions
+from terrain_seg_ros.core.model_card import PRECISIONS
+from terrain_seg_ros.inference.backend_options import AUTO, BackendOptions
 from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.prepare import (

@@ -13,16 +13,19 @@ CARD_FORMAT = 1
 MAX_INPUT_PX = 4096
 Resize = Literal["stretch", "letterbox", "crop"]
 Channels = Literal["grey", "rgb"]
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16", "int8")
 
 
 @dataclass(frozen=True)
 class ModelCard:
     """Hold a model's description.
 
-    The network takes `image` uint8 [N, height_px, width_px, C] with C = 1 (grey: ITU-R BT.601
-    luma of RGB) or 3 (RGB), and gives `mask`, `confidence` [N, h, w] and `probabilities`
-    [N, K, h, w], all uint8. `metrics`, `training` and `limits` are free text and numbers for
-    people; `sha256` is of the ONNX file.
+    The network takes `image` uint8 [N, height_px, width_px, C] with C = 1 (grey: ITU-R BT.601 luma
+    of RGB) or 3 (RGB), and gives `mask`, `confidence` [N, h, w] and `probabilities` [N, K, h, w],
+    all uint8. `precision` is what the numbers inside the file are, before a runtime lowers them
+    further; a card that does not say is of a float32 file. `metrics`, `training` and `limits` are
+    free text and numbers for people; `sha256` is of the ONNX file.
     """
 
     name: str
@@ -38,6 +41,7 @@ class ModelCard:
     metrics: Mapping[str, Any] = field(repr=False)
     training: Mapping[str, Any] = field(repr=False)
     limits: tuple[str, ...] = field(repr=False)
+    precision: Precision = "fp32"
 
     @property
     def channel_count(self) -> int:
@@ -75,6 +79,7 @@ def parse_model_card(content: Mapping[str, Any], *, source: str) -> ModelCard:
         metrics=reader.mapping("metrics"),
         training=reader.mapping("training"),
         limits=tuple(str(item) for item in reader.sequence("limits")),
+        precision=cast(Precision, reader.choice("precision", PRECISIONS, absent="fp32")),
     )
     stored = content.get("taxonomy_fingerprint")
     if stored != card.taxonomy.fingerprint():
@@ -100,6 +105,7 @@ def card_content(card: ModelCard) -> dict[str, Any]:
         "taxonomy_fingerprint": card.taxonomy.fingerprint(),
         "temperature": card.temperature,
         "opset": card.opset,
+        "precision": card.precision,
         "metrics": dict(card.metrics),
         "training": dict(card.training),
         "limits": list(card.limits),
@@ -154,8 +160,8 @@ class _Reader:
             raise self._fail(key, "a whole number")
         return int(value)
 
-    def choice(self, key: str, choices: tuple[str, ...]) -> str:
-        value = self._content.get(key)
+    def choice(self, key: str, choices: tuple[str, ...], *, absent: str | None = None) -> str:
+        value = self._content.get(key, absent)
         if value not in choices:
             raise self._fail(key, f"one of {list(choices)}")
         return str(value)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.model_card import PRECISIONS, ModelCard
 
 AUTO = "auto"
 FULL_PRECISION = "fp32"
-PRECISIONS = (FULL_PRECISION, "bf16", "fp16", "int8")
 MAX_THREADS = 1024
 MAX_DEVICE = 63
 MAX_DLA_CORE = 7
@@ -57,3 +57,17 @@ class BackendOptions:
             raise ConfigError(
                 f"engine_build is {self.engine_build!r}, expected one of {list(ENGINE_BUILDS)}"
             )
+
+
+def runtime_precision(card: ModelCard, asked: str) -> str:
+    """Return what to ask a runtime for, if `asked` is asked of a model.
+
+    A file of lower precision brings it along: to leave it as it is, the runtime computes
+    everything else in float32.
+    """
+    return FULL_PRECISION if asked == card.precision else asked
+
+
+def model_precision(card: ModelCard, computed: str) -> str:
+    """Return the precision of a model's results in a runtime that computes in `computed`."""
+    return card.precision if computed == FULL_PRECISION else computed

@@ -9,7 +9,13 @@ import onnxruntime
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.inference.backend_options import AUTO, FULL_PRECISION, BackendOptions
+from terrain_seg_ros.inference.backend_options import (
+    AUTO,
+    FULL_PRECISION,
+    BackendOptions,
+    model_precision,
+    runtime_precision,
+)
 from terrain_seg_ros.inference.input_tensor import run_each
 from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.onnx_contract import INPUT, OUTPUTS
@@ -27,7 +33,6 @@ class OnnxRuntimeBackend:
     """Run a model in ONNX Runtime."""
 
     name = NAME
-    precision = FULL_PRECISION
 
     def __init__(self, model: LoadedModel, options: BackendOptions) -> None:
         """Make the session.
@@ -35,7 +40,8 @@ class OnnxRuntimeBackend:
         Raises:
             InferenceError: another precision is asked for, or the runtime refuses the model.
         """
-        if options.precision not in {AUTO, FULL_PRECISION}:
+        self.precision = model_precision(model.card, FULL_PRECISION)
+        if runtime_precision(model.card, options.precision) not in {AUTO, FULL_PRECISION}:
             raise InferenceError(
                 f"onnxruntime computes in fp32 on the CPU, not in {options.precision}; "
                 "choose precision fp32 or backend openvino"

@@ -9,9 +9,16 @@ from typing import Any
 import openvino
 
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
+from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.inference.backend_options import AUTO, FULL_PRECISION, BackendOptions
+from terrain_seg_ros.inference.backend_options import (
+    AUTO,
+    FULL_PRECISION,
+    BackendOptions,
+    model_precision,
+    runtime_precision,
+)
 from terrain_seg_ros.inference.engine_cache import EngineCache, default_cache_folder
 from terrain_seg_ros.inference.engine_key import EngineKey, EngineProfile
 from terrain_seg_ros.inference.input_tensor import run_each
@@ -51,14 +58,14 @@ def engine_key(model: LoadedModel, options: BackendOptions) -> EngineKey:
         abilities = core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
     except RuntimeError as error:
         raise InferenceError(f"OpenVINO cannot use the {DEVICE}: {_short(error)}") from error
-    settings = _settings(options)
+    settings = _settings(card, options)
     return EngineKey(
         runtime=NAME,
         runtime_version=str(openvino.__version__),
         model_sha256=hashlib.sha256(model.graph()).hexdigest(),
         device_name=f"{DEVICE} {device}",
         compute_capability="",
-        precision=options.precision,
+        precision=runtime_precision(card, options.precision),
         profile=EngineProfile(1, 1, 1, card.height_px, card.width_px, card.channel_count),
         flags=(
             *(f"{name}={value}" for name, value in settings.items()),
@@ -103,11 +110,12 @@ class OpenVinoBackend:
             self._outputs = [self._request.get_tensor(name).data for name in OUTPUTS]
         except RuntimeError as error:
             raise _load_error(model, error) from error
-        self.precision = _NAMES.get(found, found)
-        if options.precision not in {AUTO, self.precision}:
+        computed = _NAMES.get(found, found)
+        self.precision = model_precision(model.card, computed)
+        if runtime_precision(model.card, options.precision) not in {AUTO, computed}:
             self.close()
             raise InferenceError(
-                f"OpenVINO computes in {self.precision} on this {DEVICE}, not in "
+                f"OpenVINO computes in {computed} on this {DEVICE}, not in "
                 f"{options.precision}; choose one of {list(usable_precisions())}"
             )
 
@@ -141,17 +149,18 @@ class OpenVinoBackend:
         return NetworkOutput(*self._outputs)
 
 
-def _settings(options: BackendOptions) -> dict[str, object]:
+def _settings(card: ModelCard, options: BackendOptions) -> dict[str, object]:
     settings: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY"}
     if options.threads > 0:
         settings["INFERENCE_NUM_THREADS"] = options.threads
-    if options.precision != AUTO:
-        if options.precision not in _HINTS:
+    precision = runtime_precision(card, options.precision)
+    if precision != AUTO:
+        if precision not in _HINTS:
             raise InferenceError(
-                f"OpenVINO cannot be told to compute in {options.precision}; "
+                f"OpenVINO cannot be told to compute in {precision}; "
                 f"choose one of {list(usable_precisions())}"
             )
-        settings["INFERENCE_PRECISION_HINT"] = _HINTS[options.precision]
+        settings["INFERENCE_PRECISION_HINT"] = _HINTS[precision]
     return settings
 
 
@@ -160,7 +169,7 @@ def _compile(model: LoadedModel, options: BackendOptions) -> Any:
     core = openvino.Core()
     graph = core.read_model(model.graph())
     graph.reshape({INPUT: [1, card.height_px, card.width_px, card.channel_count]})
-    return core.compile_model(graph, DEVICE, _settings(options))
+    return core.compile_model(graph, DEVICE, _settings(card, options))
 
 
 def _prepared(model: LoadedModel, options: BackendOptions) -> Any:
@@ -181,7 +190,7 @@ def _prepared(model: LoadedModel, options: BackendOptions) -> Any:
     if data is None:
         return None
     try:
-        return openvino.Core().import_model(data, DEVICE, _settings(options))
+        return openvino.Core().import_model(data, DEVICE, _settings(model.card, options))
     except RuntimeError as error:
         cache.discard(key, _short(error))
         return None

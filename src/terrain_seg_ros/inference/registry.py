@@ -19,6 +19,7 @@ from terrain_seg_ros.inference.backend_options import (
     BUILD_WAIT,
     FULL_PRECISION,
     BackendOptions,
+    model_precision,
 )
 from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.self_test import Trial, check_golden, choose_fastest
@@ -152,7 +153,7 @@ def try_backends(
     candidates = []
     for name in installed_backends() if names is None else names:
         for precision in _precisions(name):
-            if chosen.precision not in {AUTO, precision}:
+            if chosen.precision not in {AUTO, precision, model_precision(model.card, precision)}:
                 continue
             exact = replace(chosen, precision=precision)
             candidates.append((name.value, precision, partial(_make, name, model, exact)))

@@ -15,7 +15,7 @@ from terrain_seg_ros.core.errors import InferenceError, ModelError
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.tensor_to_probabilities import Backend, NetworkOutput
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.inference.backend_options import FULL_PRECISION
+from terrain_seg_ros.inference.backend_options import FULL_PRECISION, model_precision
 from terrain_seg_ros.inference.loaded_model import LoadedModel
 
 MIN_AGREEMENT = 0.999
@@ -48,7 +48,8 @@ class Trial:
 def check_golden(backend: Backend, model: LoadedModel, make_reference: MakeReference) -> None:
     """Check a backend against the model's golden image, by the rule of its precision.
 
-    A model without a golden image is compared with the reference on an image made here.
+    The golden mask is float32's also where the model's file is of lower precision. A model without
+    a golden image is compared with the reference on an image made here.
 
     Args:
         backend: what to check.
@@ -70,7 +71,11 @@ def check_golden(backend: Backend, model: LoadedModel, make_reference: MakeRefer
     if full:
         _check_agreement(backend, given, reference.mask[0], model.card)
         return
-    _check_clear_pixels(backend, given, reference, model.card)
+    expected = reference.mask[0]
+    if golden is not None and model.card.precision != FULL_PRECISION:
+        expected = golden.mask
+    clear = _margin(reference.probabilities[0]) > CLEAR_MARGIN
+    _check_clear_pixels(backend, clear & (given != expected), int(clear.sum()), model.card)
 
 
 def probe_image(model: LoadedModel) -> U8:
@@ -84,13 +89,16 @@ def probe_image(model: LoadedModel) -> U8:
     return np.asarray(np.clip(ramp + noise, 0.0, 255.0), dtype=np.uint8)
 
 
-def parity_refusal(card: ModelCard, backend: str, precision: str) -> str:
+def parity_refusal(card: ModelCard, backend: str, computed: str) -> str:
     """Return why the card does not vouch for a reduced precision; empty if it does.
+
+    Reduced is what a runtime computes in, or the model's file itself.
 
     The card's `metrics` carry a list `parity` of objects with the keys backend, precision,
     images, mean_iou_loss, dangerous_recall_loss and clear_margin_changed, all measured against
     float32 on labelled images.
     """
+    precision = model_precision(card, computed)
     if precision == FULL_PRECISION:
         return ""
     rows = card.metrics.get("parity")
@@ -211,11 +219,9 @@ def _check_agreement(backend: Backend, given: U8, expected: U8, card: ModelCard)
 
 
 def _check_clear_pixels(
-    backend: Backend, given: U8, reference: NetworkOutput, card: ModelCard
+    backend: Backend, changed: NDArray[np.bool_], clear_px: int, card: ModelCard
 ) -> None:
-    clear = _margin(reference.probabilities[0]) > CLEAR_MARGIN
-    changed = float(np.count_nonzero(clear & (given != reference.mask[0])))
-    share = changed / max(1, int(np.count_nonzero(clear)))
+    share = int(np.count_nonzero(changed)) / max(1, clear_px)
     if share > MAX_CLEAR_CHANGED:
         raise ModelError(
             f"{backend.name} in {backend.precision} changes the class of {share:.2%} of the "

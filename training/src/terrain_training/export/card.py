@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.core.model_card import ModelCard, Precision
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_training.data.rover_clock import ClockSplit, smallest_gap_s
 from terrain_training.evaluation.ood import PERCENTILES, SCORE
@@ -42,10 +42,28 @@ def unscored_card(
     )
 
 
+def lowered_card(card: ModelCard, model: Path, *, precision: Precision) -> ModelCard:
+    """Return the card of a file of lower precision, from that of the float32 file."""
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    return dataclasses.replace(card, sha256=digest, precision=precision)
+
+
+def reference_figures(scored: ModelScores, sha256: str) -> dict[str, Any]:
+    """Return the figures of the float32 file that a file of lower precision was made from."""
+    figures = scored.figures.to_json()
+    return {
+        "precision": "fp32",
+        "sha256": sha256,
+        "images": scored.figures.images,
+        **_rounded({name: figures[name] for name in _FIGURES}),
+    }
+
+
 def card_metrics(
     scored: ModelScores,
     recipe: Recipe,
     *,
+    precision: Precision,
     training_ood: Sequence[float],
     rounding_changed: float | None,
 ) -> dict[str, Any]:
@@ -54,13 +72,14 @@ def card_metrics(
     Args:
         scored: on the validation split.
         recipe: of the run.
+        precision: of the file.
         training_ood: out-of-distribution scores of training images.
         rounding_changed: share of the clear pixels that rounding to bfloat16 changed; None
             where the weights were not rounded.
     """
     figures = scored.figures.to_json()
     result = {
-        "data": f"{recipe.data.source}, validation split, float32",
+        "data": f"{recipe.data.source}, validation split, {_NAMES[precision]}",
         "images": scored.figures.images,
         **_rounded({name: figures[name] for name in _FIGURES}),
         "intervals": _rounded(figures["intervals"]),
@@ -73,7 +92,7 @@ def card_metrics(
                 dict(zip(map(str, PERCENTILES), np.percentile(training_ood, PERCENTILES).tolist()))
             ),
         },
-        "parity": list(scored.parity),
+        "parity": [dataclasses.asdict(row) for row in scored.parity],
     }
     if rounding_changed is not None:
         result["rounding"] = (
@@ -82,6 +101,8 @@ def card_metrics(
         )
     return result
 
+
+_NAMES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "int8": "int8"}
 
 _FIGURES = (
     "mean_iou",

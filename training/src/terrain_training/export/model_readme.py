@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from terrain_seg_ros.core.model_card import ModelCard
 
 
@@ -28,6 +31,8 @@ def model_readme(card: ModelCard) -> str:
         figures = [metrics[key][item.name] for key in ("iou", "precision", "recall")]
         cells = " | ".join("-" if value is None else f"{value:.3f}" for value in figures)
         lines.append(f"| {item.name} | {item.hazard:g} | {cells} |")
+    if "reference" in metrics:
+        lines += _against_float32(card)
     rounding = f"Its {metrics['rounding']}. " if "rounding" in metrics else ""
     lines += [
         "",
@@ -46,3 +51,62 @@ def model_readme(card: ModelCard) -> str:
     lines += ["", "## Limits", "", *(f"* {limit}" for limit in card.limits)]
     lines += ["", "## Credits", "", *(f"* {credit}" for credit in training["credits"])]
     return "\n".join(lines) + "\n"
+
+
+def _against_float32(card: ModelCard) -> list[str]:
+    """Return what the file of lower precision gains and loses, class by class."""
+    own, exact = card.metrics, card.metrics["reference"]
+    lines = [
+        "",
+        f"## {card.precision} against float32",
+        "",
+        f"Mean IoU {own['mean_iou']:.4f}, in float32 {exact['mean_iou']:.4f}; false-safe rate "
+        f"{_cell(own['false_safe_rate'])}, in float32 {_cell(exact['false_safe_rate'])}.",
+        "",
+        "| class | IoU | of float32 | precision | of float32 | recall | of float32 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in card.taxonomy.names:
+        cells = [
+            _cell(side[key][name])
+            for key in ("iou", "precision", "recall")
+            for side in (own, exact)
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += ["", *_lowering_text(own["lowering"]), *_speed_table(own["bare_call"])]
+    return lines
+
+
+def _lowering_text(notes: Mapping[str, Any]) -> list[str]:
+    remark = f"Mind: {notes['remark']}."
+    if "float_nodes" not in notes:
+        return [remark, ""]
+    kept = ", ".join(f"`{name}` ({snr:.0f} dB)" for name, snr in notes["float_nodes"].items())
+    text = (
+        f"{notes['int8_nodes']} nodes compute in int8, {notes['int8_work_share']:.0%} of the "
+        f"multiplications; activations are {notes['activations']}, calibrated on "
+        f"{notes['calibration_images']} images of the {notes['calibration_split']} split. Kept "
+        f"in float, with the signal to noise of the logits were each alone in int8: "
+        f"{kept or 'none'}."
+    )
+    if notes["rule_holds"]:
+        return [text, "", remark, ""]
+    return [text, "", remark, "", "**It does not keep the rule of reduced precision.**", ""]
+
+
+def _speed_table(calls: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"One bare call on {calls['processor']} with {calls['threads']} threads:",
+        "",
+        "| file | backend | precision | median ms |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['file']} | {row['backend']} | {row['precision']} | {row['median_ms']:.2f} |"
+        for row in calls["rows"]
+    ]
+    return lines
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

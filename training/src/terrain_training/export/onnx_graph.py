@@ -151,10 +151,19 @@ def _check_bytes(graph: onnx.GraphProto) -> None:
     }
     types |= {item.name: item.data_type for item in graph.initializer}
     border = {"image", *OUTPUTS}
+    whole = {
+        name
+        for node in graph.node
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear")
+        for name in (*node.input, *node.output)
+    }
     inner = [name for name, kind in types.items() if kind == TensorProto.UINT8]
-    wrong = sorted(set(inner) ^ border)
+    wrong = sorted((set(inner) - (whole - border)) ^ border)
     if wrong:
-        raise ModelError(f"tensors {wrong} break the rule that image and outputs alone are uint8")
+        raise ModelError(
+            f"tensors {wrong} break the rule that image, outputs and what is quantised alone "
+            "are uint8"
+        )
     for node in graph.node:
         from_bytes = "image" in node.input
         if not from_bytes and not set(node.output) & set(OUTPUTS):

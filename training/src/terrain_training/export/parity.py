@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.core.segmentation_metrics import ConfusionMatrix
+from terrain_seg_ros.core.segmentation_metrics import ConfusionMatrix, SegmentationScores
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.tensor_to_probabilities import Backend, NetworkOutput
 from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.inference.self_test import CLEAR_MARGIN, MAX_CLEAR_CHANGED, MAX_PARITY_LOSS
 from terrain_training.data.dataset import LabelledImages
 from terrain_training.evaluation.counts import EvaluationCounts, Prediction
 from terrain_training.evaluation.figures import EvaluationFigures
@@ -20,10 +21,6 @@ from terrain_training.evaluation.figures import EvaluationFigures
 MIN_MASK_AGREEMENT = 0.999
 MAX_PROBABILITY_STEP = 2
 """Tolerances at float32: share of equal mask pixels, and bytes of probability (x 255)."""
-
-MAX_CLEAR_CHANGED = 0.001
-CLEAR_MARGIN = 0.1
-"""Between the two largest float32 probabilities; above it a pixel should not change class."""
 
 Run = Callable[[U8], NetworkOutput]
 Batch = tuple[U8, U8]
@@ -42,13 +39,26 @@ class ParityRow:
     clear_margin_changed: float
     mask_agreement: float
 
+    def keeps_rule(self) -> bool:
+        """Return whether the vehicle would take this, were there enough images."""
+        losses = (self.mean_iou_loss, self.dangerous_recall_loss)
+        return max(losses) <= MAX_PARITY_LOSS and self.clear_margin_changed <= MAX_CLEAR_CHANGED
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Hold float32's masks (N, h, w) and where it is sure of them."""
+
+    mask: U8
+    clear: NDArray[np.bool_]
+
 
 @dataclass(frozen=True)
 class ModelScores:
     """Hold the reference figures of an exported model and its parity table."""
 
     figures: EvaluationFigures
-    parity: tuple[dict[str, object], ...]
+    parity: tuple[ParityRow, ...]
 
 
 def check_float32(reference: Run, others: Mapping[str, Run], images: U8) -> None:
@@ -134,15 +144,20 @@ def score_model(
         seed: of the intervals' bootstrap.
     """
     counts = EvaluationCounts(taxonomy)
-    rows = [_Comparison(backend, taxonomy) for backend in others]
+    rows = [Comparison(backend, taxonomy) for backend in others]
     for tensors, masks in batches:
         output = _copied(reference(tensors))
         for truth, mask, probabilities in zip(masks, output.mask, output.probabilities):
             counts.add("image", truth, Prediction(mask, probabilities))
         for row in rows:
-            row.add(tensors, masks, output)
+            row.add(tensors, masks, expected_of(output))
     figures = counts.figures(seed=seed)
-    return ModelScores(figures, tuple(asdict(row.result(figures)) for row in rows))
+    return ModelScores(figures, tuple(row.result(figures) for row in rows))
+
+
+def expected_of(output: NetworkOutput) -> Expected:
+    """Return what a lower precision is compared with, copied."""
+    return Expected(np.array(output.mask), _margin(output.probabilities) > CLEAR_MARGIN)
 
 
 def batches(images: LabelledImages, *, size: int) -> Iterator[Batch]:
@@ -158,24 +173,28 @@ def stacked(images: LabelledImages, places: Sequence[int]) -> U8:
     return np.stack([images.pair(place)[0] for place in places])
 
 
-class _Comparison:
+class Comparison:
+    """Count what one backend does otherwise than float32."""
+
     def __init__(self, backend: Backend, taxonomy: Taxonomy) -> None:
+        """Take a backend that computes in a lower precision, or a model of one."""
         self._backend = backend
         self._confusion = ConfusionMatrix(taxonomy.names)
         self._dangerous = taxonomy.names[int(np.argmax(taxonomy.hazards()))]
         self._pixels = self._equal = self._clear = self._changed = 0
 
-    def add(self, tensors: U8, masks: U8, expected: NetworkOutput) -> None:
+    def add(self, tensors: U8, masks: U8, expected: Expected) -> None:
+        """Run images (N, h, w, C) with masks (N, h, w)."""
         given = self._backend(tensors)
         self._confusion.add(masks, given.mask, images=len(masks))
         equal = given.mask == expected.mask
-        clear = _margin(expected.probabilities) > CLEAR_MARGIN
         self._pixels += equal.size
         self._equal += int(equal.sum())
-        self._clear += int(clear.sum())
-        self._changed += int((clear & ~equal).sum())
+        self._clear += int(expected.clear.sum())
+        self._changed += int((expected.clear & ~equal).sum())
 
-    def result(self, reference: EvaluationFigures) -> ParityRow:
+    def result(self, reference: EvaluationFigures | SegmentationScores) -> ParityRow:
+        """Return what is lost against float32's figures over the same images."""
         own = self._confusion.scores()
         recall = (reference.recall[self._dangerous], own.recall[self._dangerous])
         return ParityRow(

@@ -53,8 +53,19 @@ def reference_backend(model: LoadedModel) -> Backend:
     return OnnxRuntimeBackend(model, BackendOptions(torch.get_num_threads(), "fp32"))
 
 
+def lowered_model(data: bytes, card: ModelCard) -> LoadedModel:
+    """Return a file of lower precision, not written yet, as the backends take it."""
+    return LoadedModel(card=card, onnx_path=None, onnx_bytes=data, golden=None)
+
+
+def file_backends(model: LoadedModel) -> list[Backend]:
+    """Return the runtimes that take a file as it is and compute the rest in float32."""
+    options = BackendOptions(torch.get_num_threads(), "fp32")
+    return [OnnxRuntimeBackend(model, options), OpenVinoBackend(model, options)]
+
+
 def openvino_backends(model: LoadedModel) -> list[Backend]:
     """Return OpenVINO in float32 and in each lower precision of this machine."""
-    lower = [name for name in usable_precisions() if name != "fp32"]
+    lower = [name for name in usable_precisions() if name not in ("fp32", model.card.precision)]
     threads = torch.get_num_threads()
     return [OpenVinoBackend(model, BackendOptions(threads, name)) for name in ("fp32", *lower)]
