@@ -21,7 +21,16 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def words(model):
-    return ["bench", "--model", str(model), "--backend", "onnxruntime", "--rounds", "4"]
+    return [
+        "bench",
+        "--model",
+        str(model),
+        "--backend",
+        "onnxruntime",
+        "--rounds",
+        "4",
+        "--no-starts",
+    ]
 
 
 def test_rows_per_size_whose_figures_fit_together(words, tmp_path, capsys):

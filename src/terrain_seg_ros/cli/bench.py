@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from terrain_seg_ros.cli.bench_machine import accelerators, machine
+from terrain_seg_ros.cli.bench_print import print_result
+from terrain_seg_ros.cli.bench_report import markdown, plot_svg
+from terrain_seg_ros.cli.bench_start import measure_starts
+from terrain_seg_ros.cli.bench_trtexec import read_trtexec
 from terrain_seg_ros.core.errors import ConfigError, InferenceError, TerrainSegError
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import BackendOptions
@@ -27,7 +31,6 @@ from terrain_seg_ros.inference.registry import (
 )
 from terrain_seg_ros.inference.self_test import parity_refusal, probe_image
 from terrain_seg_ros.parameters import load_parameters
-from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.runtime.path_timing import PathTiming, time_path
 from terrain_seg_ros.runtime.session import Session
 
@@ -54,6 +57,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=200, help="timed rounds (default 200)")
     parser.add_argument("--threads", type=int, default=0, help="0 leaves it to the runtime")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write tables to a file")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="write a picture to a file")
+    parser.add_argument(
+        "--no-starts",
+        action="store_true",
+        help="leave out fresh processes: start, memory, energy, two images at once",
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="LOG",
+        help="what trtexec printed of the same engine, to compare TensorRT with",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -70,7 +86,9 @@ def run(arguments: argparse.Namespace) -> int:
     options = BackendOptions(threads=arguments.threads)
     candidates = _candidates(arguments.backend)
     model = load_model(arguments.model)
-    _try_file(arguments.json)
+    for path in (arguments.json, arguments.markdown, arguments.plot):
+        _try_file(path)
+    against = None if arguments.against is None else read_trtexec(arguments.against)
     pixels = [probe_image(model)[0].squeeze()]
     auto, trials = try_backends(model, options)
     chosen = (auto.name, auto.precision)
@@ -86,6 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
             (failed if "error" in row else rows).append(row)
     result = {
         **_about(model),
+        "accelerators": accelerators(),
         "rounds": arguments.rounds,
         "auto": {
             "backend": chosen[0],
@@ -93,14 +112,41 @@ def run(arguments: argparse.Namespace) -> int:
             "trials": [vars(trial) for trial in trials],
         },
         "rows": rows,
+        "starts": [] if arguments.no_starts else _starts(arguments, candidates),
+        "trtexec": None if against is None else asdict(against),
         "failed": failed,
     }
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    _print(result)
+    _write(arguments, result)
+    print_result(result)
     if not rows:
         raise InferenceError("nothing was measured; the lines above say why")
     return 0
+
+
+def _write(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if arguments.markdown is not None and result["rows"]:
+        arguments.markdown.write_text(markdown(result), encoding="utf-8")
+    if arguments.plot is not None and result["rows"]:
+        arguments.plot.write_text(plot_svg(result), encoding="utf-8")
+
+
+def _starts(
+    arguments: argparse.Namespace, candidates: Sequence[tuple[str, str]]
+) -> list[dict[str, Any]]:
+    """Return the figures of fresh processes; one that failed says why."""
+    given = {"model": arguments.model, "threads": arguments.threads}
+    rows = []
+    for backend, precision in candidates:
+        print(f"{backend} {precision} start ...", file=sys.stderr)
+        row: dict[str, Any] = {"backend": backend, "precision": precision}
+        try:
+            figures = measure_starts(given, backend, precision, rounds=arguments.rounds)
+        except TerrainSegError as error:
+            figures = {"error": str(error)}
+        rows.append({**row, **figures})
+    return rows
 
 
 def _about(model: LoadedModel) -> dict[str, Any]:
@@ -108,7 +154,7 @@ def _about(model: LoadedModel) -> dict[str, Any]:
         "model": f"{model.card.name} {model.card.version}",
         "model_sha256": model.card.sha256,
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
-        "machine": _machine(),
+        "machine": machine(),
     }
 
 
@@ -203,42 +249,3 @@ def _size(text: str) -> tuple[int, int]:
 
 def _size_text(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"
-
-
-def _machine() -> str:
-    model = platform.processor() or platform.machine()
-    for line in _lines(Path("/proc/cpuinfo")):
-        if line.startswith("model name"):
-            model = line.split(":", 1)[1].strip()
-            break
-    return (
-        f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    )
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-
-
-def _print(result: dict[str, Any]) -> None:
-    print(f"{result['model']} on {result['machine']}, {result['date']}, {result['rounds']} rounds")
-    head = ["backend", "precision", "size", "bare ms", "end to end ms", "p99", "overhead ms"]
-    lines = [_cells(row) for row in result["rows"]]
-    print(text_table([*head, "of it grid", "ratio", "note"], lines))
-    for row in result["failed"]:
-        name = f"{row['backend']} {row['precision']} {row['size']}"
-        print(f"not measured: {name}: {row['error']}")
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    start = [row["backend"], row["precision"], row["size"]]
-    note = "auto" if row["auto"] else "" if row["passes_parity"] else "fails parity"
-    figures = (
-        row["bare_ms"],
-        row["end_to_end_ms"],
-        row["end_to_end_percentiles_ms"]["p99"],
-        row["overhead_ms"],
-        row["grid_ms"],
-        row["ratio"],
-    )
-    return [*start, *(f"{value:.2f}" for value in figures), note]

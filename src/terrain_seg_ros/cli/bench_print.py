@@ -1,0 +1,74 @@
+"""The figures of a benchmark on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from terrain_seg_ros.report.table import text_table
+
+
+def print_result(result: dict[str, Any]) -> None:
+    """Print every row, start and failure."""
+    print(f"{result['model']} on {result['machine']}, {result['date']}, {result['rounds']} rounds")
+    head = ["backend", "precision", "size", "bare ms", "end to end ms", "p99", "overhead ms"]
+    lines = [_cells(row) for row in result["rows"]]
+    print(text_table([*head, "of it grid", "ratio", "note"], lines))
+    _print_starts(result["starts"])
+    if result["trtexec"] is not None:
+        _print_trtexec(result)
+    for row in result["failed"]:
+        name = f"{row['backend']} {row['precision']} {row['size']}"
+        print(f"not measured: {name}: {row['error']}")
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    start = [row["backend"], row["precision"], row["size"]]
+    note = "auto" if row["auto"] else "" if row["passes_parity"] else "fails parity"
+    figures = (
+        row["bare_ms"],
+        row["end_to_end_ms"],
+        row["end_to_end_percentiles_ms"]["p99"],
+        row["overhead_ms"],
+        row["grid_ms"],
+        row["ratio"],
+    )
+    return [*start, *(f"{value:.2f}" for value in figures), note]
+
+
+def _print_starts(starts: Sequence[dict[str, Any]]) -> None:
+    good = [row for row in starts if "error" not in row]
+    if good:
+        head = ["backend", "precision", "start s", "cached s", "memory MiB", "1 image", "2 images"]
+        print(text_table([*head, "mJ/image"], [_start_cells(row) for row in good]))
+    for row in starts:
+        if "error" in row:
+            print(f"no start: {row['backend']} {row['precision']}: {row['error']}")
+
+
+def _start_cells(row: dict[str, Any]) -> list[str]:
+    cached, energy = row["cached_start_s"], row["millijoules_per_call"]
+    return [
+        row["backend"],
+        row["precision"],
+        f"{row['start_s']:.2f}",
+        "-" if cached is None else f"{cached:.2f}",
+        f"{row['rss_mib']:.0f}",
+        f"{row['batch_ms']['1']:.2f}",
+        f"{row['batch_ms']['2']:.2f}",
+        "-" if energy is None else f"{energy:.0f}",
+    ]
+
+
+def _print_trtexec(result: dict[str, Any]) -> None:
+    """Say what share of trtexec's throughput the backend reaches, transfers included."""
+    theirs = result["trtexec"]["throughput_per_s"]
+    rows = [row for row in result["rows"] if row["backend"] == "tensorrt"]
+    if not rows:
+        print(f"trtexec: {theirs:.1f} images/s; there is no row of TensorRT to compare")
+    for row in rows:
+        ours = 1e3 / row["bare_ms"]
+        print(
+            f"trtexec {theirs:.1f} images/s, tensorrt {row['precision']} {row['size']} "
+            f"{ours:.1f} one by one: {ours / theirs:.2f}"
+        )

@@ -1,0 +1,100 @@
+"""The figures of a benchmark as Markdown and as a picture."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Rows = Sequence[Mapping[str, Any]]
+
+BAR_PX, GAP_PX, LABEL_PX, CHART_PX = 16, 14, 230, 520
+_COLOURS = {"bare_ms": "#6fa8c9", "end_to_end_ms": "#e08b4a"}
+
+
+def markdown(result: Mapping[str, Any]) -> str:
+    """Return tables of the paths, their stages, and starts, with machine and date."""
+    lines = [
+        f"{result['model']} on {result['machine']}, {result['date']}, {result['rounds']} rounds.",
+        *(f"{name}: {text}." for name, text in result["accelerators"].items()),
+        "",
+        "| backend | precision | image | bare ms | end to end ms | p99 ms | overhead ms | ratio "
+        "| |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in result["rows"]:
+        note = "`auto`" if row["auto"] else "" if row["passes_parity"] else "fails parity"
+        p99 = row["end_to_end_percentiles_ms"]["p99"]
+        lines.append(
+            f"| {row['backend']} | {row['precision']} | {row['size']} | {row['bare_ms']:.1f} | "
+            f"{row['end_to_end_ms']:.1f} | {p99:.1f} | {row['overhead_ms']:.1f} | "
+            f"{row['ratio']:.2f} | {note} |"
+        )
+    lines += ["", *_stages(result["rows"]), "", *_starts(result["starts"])]
+    return "\n".join(lines) + "\n"
+
+
+def _stages(rows: Rows) -> list[str]:
+    names = list(dict.fromkeys(name for row in rows for name in row["stage_median_ms"]))
+    lines = [f"| stage, median ms | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    for row in rows:
+        cells = [row["stage_median_ms"].get(name) for name in names]
+        texts = ["-" if value is None else f"{value:.2f}" for value in cells]
+        lines.append(f"| {_name(row)} | {' | '.join(texts)} |")
+    return lines
+
+
+def _starts(starts: Rows) -> list[str]:
+    lines = [
+        "| backend | precision | start s | cached start s | memory MiB | 1 image ms | 2 images ms "
+        "| mJ per image |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in starts:
+        if "error" in row:
+            continue
+        cached, energy = row["cached_start_s"], row["millijoules_per_call"]
+        lines.append(
+            f"| {row['backend']} | {row['precision']} | {row['start_s']:.2f} | "
+            f"{'-' if cached is None else f'{cached:.2f}'} | {row['rss_mib']:.0f} | "
+            f"{row['batch_ms']['1']:.1f} | {row['batch_ms']['2']:.1f} | "
+            f"{'-' if energy is None else f'{energy:.0f}'} |"
+        )
+    return lines
+
+
+def plot_svg(result: Mapping[str, Any]) -> str:
+    """Return bars of the bare call and the whole path per row, as an SVG picture."""
+    rows = result["rows"]
+    longest = max(row["end_to_end_ms"] for row in rows)
+    step = 2 * BAR_PX + GAP_PX
+    height = step * len(rows) + 70
+    width = LABEL_PX + CHART_PX + 90
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        'font-family="sans-serif" font-size="12">',
+        f'<rect width="{width}" height="{height}" fill="white"/>',
+        f'<text x="10" y="20" font-size="14">{_text(result["model"])}: median ms per image, '
+        "bare call (blue) and end to end (orange)</text>",
+        f'<text x="10" y="{height - 12}" fill="#666">{_text(result["machine"])}, '
+        f"{_text(result['date'])}</text>",
+    ]
+    for place, row in enumerate(rows):
+        top = 36 + place * step
+        parts.append(f'<text x="10" y="{top + BAR_PX + 4}">{_text(_name(row))}</text>')
+        for part, (key, colour) in enumerate(_COLOURS.items()):
+            y, length = top + part * BAR_PX, CHART_PX * row[key] / longest
+            parts.append(
+                f'<rect x="{LABEL_PX}" y="{y}" width="{length:.1f}" height="{BAR_PX - 2}" '
+                f'fill="{colour}"/><text x="{LABEL_PX + length + 6:.1f}" y="{y + BAR_PX - 4}">'
+                f"{row[key]:.1f}</text>"
+            )
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return f"{row['backend']} {row['precision']} {row['size']}"
+
+
+def _text(value: object) -> str:
+    return html.escape(str(value))
