@@ -5,13 +5,17 @@ import re
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.segmenter import Segmenter
 from terrain_training.cli import main
 from terrain_training.comparison.plan import read_items
+from terrain_training.learning.checkpoint import load_network
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.recipe.load import load_recipe
+from terrain_training.scoring.peers import NumpyWay, TorchWay
 from terrain_training.tuning.space import Choices, Span, load_space
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -174,3 +178,28 @@ def test_throughput_counts_both(recipe_file, data, tmp_path, capsys):
     assert figures["ratio"] == pytest.approx(figures["trainer_per_s"] / figures["bare_per_s"])
     assert figures["batch_size"] == 4
     assert "images/s" in capsys.readouterr().out
+
+
+def test_peers_give_the_mask_that_we_give(trained, data, tmp_path, capsys):
+    out = tmp_path / "model"
+    assert main(["export", str(trained), "--data", str(data), "--out", str(out)]) == 0
+    folder = RunFolder(trained)
+    recipe = folder.recipe()
+    network = load_network(folder.weights, recipe, classes=4)
+    image = cv2.imread(str(next((data / "images").glob("*.jpg"))), cv2.IMREAD_GRAYSCALE)
+    with Segmenter(out, backend="onnxruntime") as segmenter:
+        ours = segmenter(image).mask
+    for way in (TorchWay(network, recipe), NumpyWay(network, recipe, threads=1)):
+        assert np.mean(way(image) == ours) > 0.98
+    file = tmp_path / "peers.json"
+    words = ["peers", str(trained), "--model", str(out), "--rounds", "2"]
+    assert main([*words, "--size", "80x60", "--no-compile", "--json", str(file)]) == 0
+    ways = json.loads(file.read_text())["ways"]
+    assert [item["name"].split(",")[0] for item in ways] == [
+        "terrain_seg_ros",
+        "PyTorch eager",
+        "numpy around ONNX Runtime",
+    ]
+    assert all(item["median_ms"] > 0 for item in ways)
+    assert "times ours" in capsys.readouterr().out
+    assert main([*words, "--size", "9"]) == 2

@@ -16,13 +16,14 @@ from terrain_training.commands import (
     evaluate,
     export,
     inspect,
+    peers,
     throughput,
     train,
     tune,
 )
 from terrain_training.commands.common import positive
 
-COMMANDS = (inspect, download, train, evaluate, export, tune, compare, throughput)
+COMMANDS = (inspect, download, train, evaluate, export, tune, compare, throughput, peers)
 EXIT_WRONG_INPUT = 2
 EXIT_INTERRUPTED = 130
 

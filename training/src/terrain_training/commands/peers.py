@@ -1,0 +1,64 @@
+"""`terrain-train peers`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.commands.common import cell, positive, print_table
+from terrain_training.scoring.peers import time_peers
+
+NAME = "peers"
+HELP = "time an exported model against plain PyTorch, compiled, and numpy around ONNX Runtime"
+MAX_SIDE_PX = 8192
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("run", type=Path, help="folder of a run")
+    parser.add_argument(
+        "--model", type=Path, required=True, metavar="MODEL", help="exported from that run"
+    )
+    parser.add_argument("--size", default="640x480", metavar="WxH", help="of the image")
+    parser.add_argument("--rounds", type=positive, default=50, metavar="N", help="of each")
+    parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Time and print all, ours first.
+
+    Raises:
+        ConfigError: the run or an argument is wrong.
+        ModelError: the model cannot be used.
+        InferenceError: no backend can run it.
+    """
+    found = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", options.size)
+    if found is None or not 16 <= min(int(found[1]), int(found[2])) <= MAX_SIDE_PX:
+        raise ConfigError(f"--size is {options.size!r}, expected WIDTHxHEIGHT such as 640x480")
+    shape = (int(found[2]), int(found[1]), 3)
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    times = time_peers(
+        options.run,
+        options.model,
+        image,
+        rounds=options.rounds,
+        threads=options.threads or 0,
+        compiled=not options.no_compile,
+    )
+    ours = times[0].median_ms
+    rows = []
+    for item in times:
+        ratio = None if item.median_ms is None or not ours else item.median_ms / ours
+        rows.append((item.name, cell(item.median_ms, 1), cell(ratio, 2), item.error or ""))
+    print_table(("way", "median ms", "times ours", ""), rows)
+    if options.json is not None:
+        content = {"size": options.size, "ways": [asdict(item) for item in times]}
+        options.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return 0
