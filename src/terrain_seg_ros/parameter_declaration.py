@@ -73,6 +73,14 @@ _INFERENCE = (
         "int8",
     ),
     integer("threads", "Threads of the runtime; 0 lets it choose.", low=0, high=256),
+    text("cpu_affinity", "Processors that the node may use, such as 0,2-3; empty: all."),
+    choice(
+        "onnxruntime_provider",
+        "What onnxruntime computes on; cuda and tensorrt need the package onnxruntime-gpu.",
+        "cpu",
+        "cuda",
+        "tensorrt",
+    ),
     integer("tensorrt_device", "Number of the GPU that TensorRT uses.", low=0, high=63),
     integer(
         "tensorrt_dla_core",

@@ -223,6 +223,7 @@ def backend_options(parameters: Parameters) -> BackendOptions:
         dla_core=parameters.integer("tensorrt_dla_core"),
         cache_dir=Path(folder).expanduser() if folder else None,
         engine_build=parameters.text("engine_build"),
+        provider=parameters.text("onnxruntime_provider"),
     )
 
 

@@ -15,6 +15,7 @@ MAX_DEVICE = 63
 MAX_DLA_CORE = 7
 BUILD_NEVER, BUILD_BACKGROUND, BUILD_WAIT = "never", "background", "wait"
 ENGINE_BUILDS = (BUILD_NEVER, BUILD_BACKGROUND, BUILD_WAIT)
+PROVIDERS = ("cpu", "cuda", "tensorrt")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class BackendOptions:
     built engines, the user's own where None.
 
     `engine_build` says who may build an engine that is not cached, which takes minutes: "never"
-    nobody, "background" a backend that is asked for by name, "wait" `auto` as well.
+    nobody, "background" a backend that is asked for by name, "wait" `auto` as well. `provider` is
+    what ONNX Runtime computes on.
     """
 
     threads: int = 0
@@ -38,6 +40,7 @@ class BackendOptions:
     dla_core: int = -1
     cache_dir: Path | None = None
     engine_build: str = BUILD_BACKGROUND
+    provider: str = PROVIDERS[0]
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -56,6 +59,10 @@ class BackendOptions:
         if self.engine_build not in ENGINE_BUILDS:
             raise ConfigError(
                 f"engine_build is {self.engine_build!r}, expected one of {list(ENGINE_BUILDS)}"
+            )
+        if self.provider not in PROVIDERS:
+            raise ConfigError(
+                f"onnxruntime_provider is {self.provider!r}, expected one of {list(PROVIDERS)}"
             )
 
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU, in float32."""
+"""ONNX Runtime in float32: on the CPU, or on a GPU by its own providers."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ from terrain_seg_ros.inference.onnx_contract import INPUT, OUTPUTS
 from terrain_seg_ros.inference.onnxruntime_errors import ONNXRUNTIME_ERRORS
 
 NAME = "onnxruntime"
+_PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
 
 
 def usable_precisions() -> tuple[str, ...]:
@@ -55,13 +60,20 @@ class OnnxRuntimeBackend:
         data = model.graph()
         try:
             self._session: Any = onnxruntime.InferenceSession(
-                data, settings, providers=["CPUExecutionProvider"]
+                data, settings, providers=_providers(options)
             )
         except ONNXRUNTIME_ERRORS as error:
             raise InferenceError(
                 f"onnxruntime cannot load model {model.card.name!r} ({error}); "
                 "run `terrain-seg doctor` or choose another backend"
             ) from error
+        in_use = self._session.get_providers()[0]
+        if in_use != _PROVIDERS[options.provider]:
+            self.close()
+            raise InferenceError(
+                f"onnxruntime fell back to {in_use} from provider {options.provider!r}; check the "
+                "driver and the versions of CUDA and cuDNN, or set onnxruntime_provider to cpu"
+            )
 
     def __call__(self, tensor_nhwc_u8: U8) -> NetworkOutput:
         """Run the network on (N, h, w, C) uint8; the arrays are new.
@@ -82,3 +94,27 @@ class OnnxRuntimeBackend:
             return NetworkOutput(*self._session.run(OUTPUTS, {INPUT: tensor}))
         except ONNXRUNTIME_ERRORS as error:
             raise InferenceError(f"onnxruntime failed: {error}") from error
+
+
+def _providers(options: BackendOptions) -> list[tuple[str, dict[str, str]]]:
+    """Return what the session is to run on; what that cannot run stays on the CPU.
+
+    TF32 is off, since float32 is asked for.
+    """
+    wanted = _PROVIDERS[options.provider]
+    offered = onnxruntime.get_available_providers()
+    if wanted not in offered:
+        raise InferenceError(
+            f"onnxruntime_provider is {options.provider!r}, but this onnxruntime offers {offered}; "
+            "replace the package onnxruntime by onnxruntime-gpu, or set it to cpu"
+        )
+    cuda = {"device_id": str(options.device), "use_tf32": "0"}
+    chain = {
+        "cpu": [],
+        "cuda": [("cuda", cuda)],
+        "tensorrt": [
+            ("tensorrt", {"device_id": str(options.device), "trt_fp16_enable": "0"}),
+            ("cuda", cuda),
+        ],
+    }[options.provider]
+    return [*((_PROVIDERS[name], given) for name, given in chain), (_PROVIDERS["cpu"], {})]

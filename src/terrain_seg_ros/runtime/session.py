@@ -14,6 +14,7 @@ from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOpt
 from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.registry import BackendName, self_test
 from terrain_seg_ros.parameters import Parameters, backend_options, pipeline_settings
+from terrain_seg_ros.runtime.cpu_affinity import apply_cpu_affinity
 from terrain_seg_ros.runtime.serving import engine_digest, serve
 
 
@@ -34,9 +35,12 @@ class Session:
         Raises:
             ModelError: the model is missing, corrupt or fails the self-test.
             InferenceError: the backend is not installed or cannot run the model.
-            ConfigError: a hazard or a speed names no class of the model.
+            ConfigError: a hazard or a speed names no class of the model, or `cpu_affinity` names
+                processors that cannot be used.
         """
         self._parameters = parameters
+        # Before the runtime makes its threads, which inherit it.
+        apply_cpu_affinity(parameters.text("cpu_affinity"))
         settings = pipeline_settings(parameters)
         self.model = load_model(parameters.text("model"))
         self.model.card.taxonomy.with_hazards(settings.hazards)
