@@ -124,7 +124,14 @@ class RunData(pl.LightningDataModule):
         workers = self._recipe.data.workers
         if workers is None:
             workers = self._helpful_workers()
-        return {"num_workers": workers, "persistent_workers": workers > 0}
+        if workers == 0:
+            return {}
+        # Forking a process that runs threads of torch, CUDA or a runtime may end in a crash.
+        return {
+            "num_workers": workers,
+            "persistent_workers": True,
+            "multiprocessing_context": "spawn",
+        }
 
     def _helpful_workers(self) -> int:
         """Return how many processes help: some beside a GPU, none where the CPU trains."""
