@@ -15,6 +15,13 @@ _COLOURS = {"bare_ms": "#6fa8c9", "end_to_end_ms": "#e08b4a"}
 def markdown(result: Mapping[str, Any]) -> str:
     """Return tables of the paths, their stages, and starts, with machine and date."""
     lines = [
+        "# Performance",
+        "",
+        "Written by `terrain-seg bench --markdown FILE`. Bare is the runtime's call on the network's "
+        "input; end to end is from the CDR bytes of an image to those of mask, confidence and grid. "
+        "A start is a fresh process up to its first mask; cached is one whose engine "
+        "`terrain-seg prepare` built.",
+        "",
         f"{result['model']} on {result['machine']}, {result['date']}, {result['rounds']} rounds.",
         *(f"{name}: {text}." for name, text in result["accelerators"].items()),
         "",
