@@ -36,15 +36,24 @@ def write_comparison(runs: Mapping[str, History], path: Path) -> None:
     """Draw validation loss and mean IoU of several runs over the epochs."""
     figure = Figure(figsize=(12.0, 5.0), layout="constrained")
     losses, scores = figure.subplots(1, 2)
-    for name, history in runs.items():
+    for number, (name, history) in enumerate(runs.items()):
         epochs = [row["epoch"] for row in history]
-        losses.plot(epochs, [row.get("validation_loss") for row in history], label=name)
-        scores.plot(epochs, [row["mean_iou"] for row in history], label=name)
+        style = {"label": name, "linestyle": _LINES[number // _COLOURS % len(_LINES)]}
+        losses.plot(epochs, [row.get("validation_loss") for row in history], **style)
+        scores.plot(epochs, [row["mean_iou"] for row in history], **style)
     _finish(losses, "validation loss", unit_range=False)
     _finish(scores, "validation mean IoU", unit_range=True)
+    losses.set_yscale("log")
+    for legend in (losses.get_legend(), scores.get_legend()):
+        if legend is not None:
+            legend.remove()
+    figure.legend(*scores.get_legend_handles_labels(), loc="outside right center", fontsize=8)
     _write(figure, path)
 
 
+_LINES = ("-", "--", ":", "-.")
+_COLOURS = 10
+"""Of matplotlib's cycle; then the next kind of line begins."""
 _LOSS_PREFIXES = ("train_", "validation_loss")
 
 
@@ -55,7 +64,8 @@ def _finish(axes: Axes, title: str, *, unit_range: bool) -> None:
     axes.grid(alpha=0.3)
     if unit_range:
         axes.set_ylim(0.0, 1.0)
-    axes.legend(fontsize=8)
+    if axes.lines:
+        axes.legend(fontsize=8)
     if len(axes.lines) and len(axes.lines[0].get_xdata()) == 1:  # type: ignore[arg-type]
         for line in axes.lines:
             line.set_marker("o")
