@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 from conftest import VALIDATION_IMAGES
 from terrain_training.cli import main
@@ -64,10 +66,8 @@ def test_training_goes_on_after_an_early_end(recipe_file, data, tmp_path, capsys
     assert len(RunFolder(tmp_path / "run").read_history()) == 2
 
 
-def test_two_processes_train_one_network(recipe_file, data, tmp_path):
-    """Run the command as a user does: torch starts the second process itself."""
-    run = tmp_path / "run"
-    words = arguments("train", recipe_file, "--data", data, "--out", run, *CPU, "--devices", 2)
+def run_as_a_user(words):
+    """Run the command in a process of its own."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
     done = subprocess.run(
         [sys.executable, "-m", "terrain_training.cli", *words, "--threads", "1"],
@@ -78,12 +78,29 @@ def test_two_processes_train_one_network(recipe_file, data, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_two_processes_train_one_network(recipe_file, data, tmp_path):
+    """Torch starts the second process itself."""
+    run = tmp_path / "run"
+    words = arguments("train", recipe_file, "--data", data, "--out", run, *CPU, "--devices", 2)
+    printed = run_as_a_user(words)
     history = RunFolder(run).read_history()
     assert [row["epoch"] for row in history] == [1, 2]
     assert RunFolder(run).read_summary()["validation_images"] == VALIDATION_IMAGES
-    assert done.stdout.count("best weights") == 1
+    assert printed.count("best weights") == 1
     loss = [row["train_loss"] for row in history]
     assert loss[1] < loss[0]
+
+
+def test_loading_processes_change_nothing(trained, recipe_file, data, tmp_path):
+    run = tmp_path / "run"
+    words = arguments("train", recipe_file, "--data", data, "--out", run, *CPU)
+    run_as_a_user([*words, "--set", "data.workers=2"])
+    expected = load_file(trained / "best.safetensors")
+    for name, value in load_file(run / "best.safetensors").items():
+        np.testing.assert_allclose(value, expected[name], atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize(

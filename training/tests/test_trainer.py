@@ -140,13 +140,3 @@ def test_bad_image_is_named_or_left_out(recipe, data, tmp_path):
 def test_adversarial_weight_needs_the_generator(recipe, data, tmp_path):
     with pytest.raises(ConfigError, match=r"network\.kind pix2pix"):
         train(with_training(recipe, adversarial_weight=1.0), request(data, tmp_path))
-
-
-def test_workers_change_nothing(recipe, data, tmp_path):
-    one = with_training(recipe, epochs=1)
-    train(one, request(data, tmp_path / "none"))
-    two = dataclasses.replace(one, data=dataclasses.replace(one.data, workers=2))
-    train(two, request(data, tmp_path / "two"))
-    expected = load_file(tmp_path / "none" / "best.safetensors")
-    for name, value in load_file(tmp_path / "two" / "best.safetensors").items():
-        np.testing.assert_allclose(value, expected[name], atol=1e-6, err_msg=name)
