@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from terrain_training.comparison.compare import RowResult
 from terrain_training.learning.loaders import VALIDATION
@@ -60,9 +61,15 @@ def _draw_cost(axes: Axes, rows: Sequence[RowResult], costs: Sequence[float]) ->
             continue
         axes.plot([cost], [figures.mean_iou], marker="o")
         axes.annotate(
-            row.name, (cost, figures.mean_iou), (4, 4), textcoords="offset points", fontsize=8
+            row.name,
+            (cost, figures.mean_iou),
+            (4, 4),
+            textcoords="offset points",
+            fontsize=8,
+            rotation=30,
         )
     axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(0.0, 1.0)
     axes.set_ylabel("validation mean IoU")
     axes.grid(alpha=0.3)
