@@ -45,6 +45,7 @@ def view(x_m, y_m, *, reason=None, range_m=None, anchor=(0.0, 0.0), fill=((), ()
         fill_pixel=np.array(fill[0], dtype=np.intp),
         fill_x_m=np.array(fill[1], dtype=np.float32),
         fill_y_m=np.array(fill[2], dtype=np.float32),
+        ground_sample_m=np.full(x_m.shape, 0.01, dtype=np.float32),
     )
 
 

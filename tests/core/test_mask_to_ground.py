@@ -178,6 +178,11 @@ def test_trust_ends_where_neighbours_lie_too_far_apart():
     assert view.reason[farthest - 1, column] == Reason.TOO_FAR
     assert step_m[farthest] < limit_m * 1.1
     assert step_m[farthest - 1] > limit_m * 0.9
+    sample_m = view.ground_sample_m[:, column]
+    around_m = 0.5 * (step_m[farthest:-1] + step_m[farthest + 1 :])
+    np.testing.assert_allclose(sample_m[farthest + 1 : -1], around_m, rtol=0.1)
+    assert (np.isnan(view.ground_sample_m) == np.isnan(view.range_m)).all()
+    assert view.local_z_m is None
 
 
 @given(pitch_down=st.floats(0.1, 0.6), yaw=yaw, at=st.tuples(far, far))

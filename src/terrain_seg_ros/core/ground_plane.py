@@ -64,7 +64,8 @@ class PlaneView:
     """Hold where rays meet the plane z = 0 of the plane's own frame, for one mounting.
 
     `rotation` and `translation_m` are plane_T_camera; `depth_m` is along the optical axis,
-    `range_m` along the ray. Arrays (h, w), NaN where there is no ground. The ground that a pixel
+    `range_m` along the ray, `spacing_m` that of neighbours on the ground. Arrays (h, w), NaN where
+    there is no ground. The ground that a pixel
     covers is cut into parts of less than a cell: `cell_x_m` and `cell_y_m` are the first, which
     is the whole and so `x_m` and `y_m` for most pixels, `fill` are the others.
     """
@@ -75,6 +76,7 @@ class PlaneView:
     y_m: F32
     depth_m: F32
     range_m: F32
+    spacing_m: F32
     reason: U8
     cell_x_m: F32
     cell_y_m: F32
@@ -161,12 +163,13 @@ def intersect_plane(rays: PixelRays, mounting: tuple[F64, F64], reach: Reach) ->
         y_m=offsets_m[1] + foot_m[1],
         depth_m=depth_m,
         range_m=range_m,
+        spacing_m=spacing_m,
         reason=reason,
         cell_x_m=cell_x_m,
         cell_y_m=cell_y_m,
         fill=fill,
     )
-    for shared in (view.x_m, view.y_m, range_m, reason):
+    for shared in (view.x_m, view.y_m, range_m, spacing_m, reason):
         shared.setflags(write=False)
     return view
 

@@ -75,6 +75,9 @@ class GroundView:
     because float32 resolves but 6 cm a million metres from the origin. A pixel that covers more
     than a cell lies there in the first of its parts, and fill points (N,) in the others, so that
     far cells have no holes; `fill_pixel` is the flat index of the pixel whose content each shows.
+    `ground_sample_m` (h, w) is how far neighbouring pixels lie apart on the ground, NaN where there
+    is none. `local_z_m` (h, w) is z less the anchor's where the ground was measured, NaN where it
+    was not; None where a plane serves.
     """
 
     range_m: F32
@@ -88,6 +91,8 @@ class GroundView:
     fill_pixel: NDArray[np.intp]
     fill_x_m: F32
     fill_y_m: F32
+    ground_sample_m: F32
+    local_z_m: F32 | None = None
 
     @property
     def x_m(self) -> F32:
@@ -175,6 +180,7 @@ class GroundProjector:
             fill_pixel=view.fill.pixel,
             fill_x_m=_rotated(rotation, 0, view.fill.x_m, view.fill.y_m),
             fill_y_m=_rotated(rotation, 1, view.fill.x_m, view.fill.y_m),
+            ground_sample_m=view.spacing_m,
         )
 
     def points_optical(
