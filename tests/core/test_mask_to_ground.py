@@ -28,6 +28,7 @@ GEOMETRY = TensorGeometry(
     image_height_px=240,
 )
 VALUES = {
+    "source": "plane",
     "plane": "vehicle_plane",
     "base_frame": "base_link",
     "plane_height_m": 0.0,
@@ -280,7 +281,7 @@ def test_what_is_kept_is_bounded():
     kept = projector()
     for index in range(40):
         optical(kept, 4 + index, 4)
-    assert max(len(kept._rays), len(kept._views), len(kept._points)) <= 16
+    assert max(len(kept._rays), len(kept._ground._views), len(kept._points)) <= 16
 
 
 def test_points_of_no_size_are_refused():
