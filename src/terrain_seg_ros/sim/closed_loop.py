@@ -148,9 +148,7 @@ class ClosedLoop:
         eye_m = shot.world_T_camera.translation_m
         rows, cols = np.nonzero(lethal)
         range_m = np.sqrt(
-            (x_m[cols] - eye_m[0]) ** 2
-            + (y_m[rows] - eye_m[1]) ** 2
-            + shot.height_m**2
+            (x_m[cols] - eye_m[0]) ** 2 + (y_m[rows] - eye_m[1]) ** 2 + shot.height_m**2
         )
         bands = np.array([range_band(value) for value in range_m.tolist()])
         count = self.tally.lethal_cells.size

@@ -9,9 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from terrain_seg_ros.core.types import CameraImage, Transform
+from terrain_seg_ros.core.types import U8, CameraImage, Transform
 from terrain_seg_ros.parameters import Parameters, load_parameters
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import static_mounting
@@ -29,6 +27,7 @@ from terrain_seg_ros.sim.score_picture import run_picture, write_picture
 from terrain_seg_ros.sim.tally import Tally
 from terrain_seg_ros.sim.truth_field import TruthField
 from terrain_seg_ros.worlds.cast_rays import RayCast, cast_rays
+from terrain_seg_ros.worlds.coded_image import coded_image
 from terrain_seg_ros.worlds.generate import generate_world
 from terrain_seg_ros.worlds.settings import default_settings
 from terrain_seg_ros.worlds.world import World
@@ -55,7 +54,9 @@ class ScoreRequest:
 
 
 @dataclass(frozen=True)
-class _Task:
+class ScoreTask:
+    """Hold one world to score."""
+
     scenario: Scenario
     seed: int
     masks: str
@@ -75,7 +76,7 @@ def score_worlds(request: ScoreRequest) -> Iterator[Tally]:
     if request.pictures is not None:
         request.pictures.mkdir(exist_ok=True)
     tasks = [
-        _Task(
+        ScoreTask(
             scenarios[index % len(scenarios)],
             request.seed + index,
             request.masks,
@@ -95,7 +96,7 @@ def score_worlds(request: ScoreRequest) -> Iterator[Tally]:
             yield future.result()
 
 
-def score_world(task: _Task) -> Tally:
+def score_world(task: ScoreTask) -> Tally:
     """Return the counts of one world."""
     scenario = task.scenario
     parameters = scenario_parameters(scenario, masks=task.masks, model=task.model)
@@ -186,7 +187,7 @@ class Shooter:
     def _pixels(self, cast: RayCast, seed: int) -> U8:
         if self._masks == "truth":
             mask = perfect_mask(self._world, cast, min_hazard_m=MIN_HAZARD_M)
-            return coded_mask(mask)
+            return coded_image(mask)
         return render(self._world, cast, seed=seed)
 
     def _height_m(self, world_T_base: Transform, world_T_camera: Transform) -> float:
