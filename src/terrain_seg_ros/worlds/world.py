@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import F32, F64, U8
+from terrain_seg_ros.worlds.height_pyramid import HeightPyramid, build_pyramid
 
 SOIL, BEDROCK, SAND, ROCK, SKY = range(5)
 """Ids of the classes of every world."""
@@ -128,6 +130,11 @@ class World:
         if not self.spacing_m > 0.0:
             raise ConfigError(f"world has spacing_m {self.spacing_m}, expected more than 0")
 
+    @cached_property
+    def pyramid(self) -> HeightPyramid:
+        """Return the ground as rays are cast at it."""
+        return build_pyramid(self.ground_m)
+
     @property
     def half_side_m(self) -> float:
         """Return the largest |x| and |y| of the world."""
@@ -146,6 +153,16 @@ class World:
         low = z[row0, col0] * (1 - u) + z[row0, col0 + 1] * u
         high = z[row0 + 1, col0] * (1 - u) + z[row0 + 1, col0 + 1] * u
         return np.where(inside, low * (1 - v) + high * v, np.nan)
+
+    def class_at(self, x_m: ArrayLike, y_m: ArrayLike) -> U8:
+        """Return the class of the ground at points; beyond the world that of its border."""
+        x, y = np.broadcast_arrays(np.asarray(x_m, np.float64), np.asarray(y_m, np.float64))
+        col, row = (
+            np.clip(np.rint((part + self.half_side_m) / self.spacing_m), 0, len(self.classes) - 1)
+            for part in (x, y)
+        )
+        found: U8 = self.classes[row.astype(np.intp), col.astype(np.intp)]
+        return found
 
     def surface_grid_m(self, x_m: F64, y_m: F64) -> F64:
         """Return the height of ground and rocks on a regular grid of points, NaN outside.
