@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ MIN_UNDER_KNOWN_SHARE = 0.8
 PLANE_VARIANCE_MAX = 3.0
 """Variance of a plane through three of four pads within their circle, in units of one height's."""
 MAX_AZIMUTHS = 24
+_AROUND = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 _TINY = np.float32(1e-6)
 
 
@@ -72,11 +72,8 @@ def elevation_to_footpads(
         resolution_m: side of a cell.
     """
     reach = 0.5 * settings.baseline_m / resolution_m
-    margin = math.ceil(reach) + 1
-    padded = np.pad(elevation_m, margin, constant_values=np.nan)
-    places = rows + margin, cols + margin
-    planes = _planes(padded, places, reach, resolution_m=resolution_m)
-    roughness_m = _highest(padded, places, planes, reach, resolution_m=resolution_m)
+    planes = _planes(elevation_m, rows, cols, reach, resolution_m=resolution_m)
+    roughness_m = _highest(elevation_m, rows, cols, planes, reach, resolution_m=resolution_m)
     sigma_m = np.float32(settings.height_sigma_m)
     p_safe = probability_below(
         settings.max_gradient, planes.gradient, np.sqrt(planes.variance) * sigma_m
@@ -90,26 +87,34 @@ def elevation_to_footpads(
     )
 
 
+def _heights(elevation_m: F32, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> F32:
+    """Return the heights of cells, NaN outside the grid."""
+    inside = (rows >= 0) & (rows < elevation_m.shape[0])
+    inside &= (cols >= 0) & (cols < elevation_m.shape[1])
+    found: F32 = elevation_m[np.where(inside, rows, 0), np.where(inside, cols, 0)]
+    return np.where(inside, found, np.float32(np.nan))
+
+
 def _planes(
-    padded_m: F32,
-    places: tuple[NDArray[np.intp], NDArray[np.intp]],
+    elevation_m: F32,
+    rows: NDArray[np.intp],
+    cols: NDArray[np.intp],
     reach: float,
     *,
     resolution_m: float,
 ) -> _Planes:
     """Return the planes of all azimuths and rests; NaN where a pad's ground is unknown."""
     count = min(MAX_AZIMUTHS, max(4, math.ceil(0.5 * math.pi * reach)))
-    azimuth_rad = np.arange(count) * (0.5 * math.pi / count)
+    azimuth_rad = np.arange(count, dtype=np.float64) * (0.5 * math.pi / count)
     around_rad = azimuth_rad + 0.5 * math.pi * np.arange(4)[:, None]
     east, north = (
         np.rint(reach * axis).astype(np.intp) for axis in (np.cos(around_rad), np.sin(around_rad))
     )
-    lowest = np.where(np.isfinite(padded_m), padded_m, np.float32(-np.inf))
-    top = cv2.dilate(lowest, np.ones((3, 3), np.uint8), borderValue=-math.inf)
-    pads = top[places[0][:, None, None] + north, places[1][:, None, None] + east]
-    a, b, c, d = (
-        np.where(np.isfinite(pad), pad, np.float32(np.nan)) for pad in np.moveaxis(pads, 1, 0)
-    )
+    rows, cols = rows[:, None, None] + north, cols[:, None, None] + east
+    pads = _heights(elevation_m, rows, cols)
+    for step_rows, step_cols in _AROUND:
+        pads = np.fmax(pads, _heights(elevation_m, rows + step_rows, cols + step_cols))
+    a, b, c, d = np.moveaxis(pads, 1, 0)
     first, second = (a + c) / 2, (b + d) / 2
     is_first = first >= second
     middle_m = np.where(is_first, first, second)
@@ -162,8 +167,9 @@ def _turned(
 
 
 def _highest(
-    padded_m: F32,
-    places: tuple[NDArray[np.intp], NDArray[np.intp]],
+    elevation_m: F32,
+    rows: NDArray[np.intp],
+    cols: NDArray[np.intp],
     planes: _Planes,
     reach: float,
     *,
@@ -176,8 +182,8 @@ def _highest(
     north, east = north[inside], east[inside]
     result = np.empty(planes.height_m.shape, np.float32)
     at_m = np.stack([east * resolution_m, north * resolution_m]).astype(np.float32)
-    for index, (row, col) in enumerate(zip(*places)):
-        ground_m = padded_m[row + north, col + east]
+    for index, (row, col) in enumerate(zip(rows, cols)):
+        ground_m = _heights(elevation_m, row + north, col + east)
         known = np.isfinite(ground_m)
         if known.mean() < MIN_UNDER_KNOWN_SHARE:
             result[index] = np.nan
