@@ -15,9 +15,10 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings
 from terrain_seg_ros.core.grid_to_speed import SpeedSettings
-from terrain_seg_ros.core.mask_to_ground import GroundSettings, Plane
+from terrain_seg_ros.core.mask_to_ground import GroundSettings, Source
 from terrain_seg_ros.core.observability import ObservabilitySettings
 from terrain_seg_ros.core.pipeline import PipelineSettings
+from terrain_seg_ros.core.plane_ground import Plane
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.parameter_checks import HAZARD, SPEED, checked_value, parameter_spec
 from terrain_seg_ros.parameter_declaration import DECLARATION
@@ -170,6 +171,7 @@ def pipeline_settings(parameters: Parameters) -> PipelineSettings:
     """
     number, integer = parameters.number, parameters.integer
     ground = GroundSettings(
+        source=cast(Source, parameters.text("ground.source")),
         plane=cast(Plane, parameters.text("ground.plane")),
         base_frame=parameters.text("base_frame"),
         plane_height_m=number("ground.plane_height_m"),

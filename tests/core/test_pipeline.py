@@ -69,6 +69,7 @@ def settings(*, cost=None, grid=None, ground=None, hazards=None, speeds=None):
         "half_weight_range_m": 20.0,
     }
     ground_values = {
+        "source": "plane",
         "plane": "vehicle_plane",
         "base_frame": "base_link",
         "plane_height_m": 0.0,

@@ -80,7 +80,7 @@ def test_cells_are_visible_in_view_near_and_not_hidden():
     window = truth.window(snapshot(100, -5.0, -5.0))
     depth_m = np.full((100, 100), 5.0, np.float32)
     depth_m[:, 60:] = 2.0
-    trust = {"max_range_m": 20.0, "max_ground_sample_m": 1.0}
+    trust = {"max_range_m": 20.0, "max_sample_m": 1.0, "height_m": 5.0}
     seen = visible_cells(
         truth, window, camera=camera, depth_m=depth_m, world_T_camera=pose, **trust
     )
@@ -99,6 +99,7 @@ def test_cells_are_visible_in_view_near_and_not_hidden():
         depth_m=depth_m,
         world_T_camera=pose,
         max_range_m=4.9,
-        max_ground_sample_m=1.0,
+        max_sample_m=1.0,
+        height_m=5.0,
     )
     assert not none.any()

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.sim.scenarios import MODES, SCENARIOS, ScoreRequest, score_worlds
+from terrain_seg_ros.sim.scenarios import MODES, SCENARIOS
+from terrain_seg_ros.sim.score import ScoreRequest, score_worlds
 from terrain_seg_ros.sim.tally import Tally, figures, missed_floors
 
 NAME = "score"

@@ -16,8 +16,9 @@ from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost
 from terrain_seg_ros.core.grid_to_speed import SpeedSettings, grid_to_speed
 from terrain_seg_ros.core.ground_measurement import GroundMeasurement, GroundResidual
 from terrain_seg_ros.core.ground_to_grid import ground_to_grid
+from terrain_seg_ros.core.ground_view import GroundView
 from terrain_seg_ros.core.image_to_tensor import TensorGeometry, image_to_tensor, tensor_geometry
-from terrain_seg_ros.core.mask_to_ground import GroundProjector, GroundSettings, GroundView
+from terrain_seg_ros.core.mask_to_ground import GroundProjector, GroundSettings
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.observability import ObservabilitySettings, unobserved_reasons
 from terrain_seg_ros.core.probabilities_to_mask import probabilities_to_mask

@@ -17,7 +17,7 @@ from terrain_seg_ros.core.ground_measurement import DepthImage
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.types import CameraImage, GridSnapshot, Transform
 from terrain_seg_ros.sim.tally import SIZE_CLASSES_M, Tally, range_band, size_class
-from terrain_seg_ros.sim.truth_field import TruthField, Window, visible_cells
+from terrain_seg_ros.sim.truth_field import TruthField, Window, ground_sample_m, visible_cells
 from terrain_seg_ros.worlds.cast_rays import RayCast
 
 MIN_ROCK_PIXELS = 8
@@ -35,6 +35,7 @@ class Shot:
     """Hold one picture: what the network gets, and the truth of it.
 
     `image` is what the model is given, `cast` what is there, both of the camera's size.
+    `height_m` is the camera's above the ground at large.
     """
 
     stamp_ns: int
@@ -42,6 +43,7 @@ class Shot:
     cast: RayCast
     world_T_base: Transform  # noqa: N815
     world_T_camera: Transform  # noqa: N815
+    height_m: float
 
 
 class ClosedLoop:
@@ -79,6 +81,15 @@ class ClosedLoop:
         self._compare(fused.grid, shot)
         return fused.grid
 
+    def layers(self) -> dict[str, Flags]:
+        """Return what a map of the run shows, (n, n) each, row 0 the lowest y."""
+        return {
+            "hazard": self._field.hazard,
+            "seen": self._seen,
+            "called": self._called,
+            "false": self._false,
+        }
+
     def finish(self) -> Tally:
         """Return the counts with the areas of all pictures."""
         area_m2 = self._field.cell_m**2
@@ -98,7 +109,8 @@ class ClosedLoop:
             depth_m=shot.cast.depth_m,
             world_T_camera=shot.world_T_camera,
             max_range_m=settings.ground.max_range_m,
-            max_ground_sample_m=settings.ground.max_ground_sample_m,
+            max_sample_m=settings.ground.max_ground_sample_m,
+            height_m=shot.height_m,
         )
         self._mark(self._seen, window, visible)
         inside = field.cut(np.ones_like(self._seen), window, outside=False)
@@ -136,9 +148,7 @@ class ClosedLoop:
         eye_m = shot.world_T_camera.translation_m
         rows, cols = np.nonzero(lethal)
         range_m = np.sqrt(
-            (x_m[cols] - eye_m[0]) ** 2
-            + (y_m[rows] - eye_m[1]) ** 2
-            + (eye_m[2] - shot.world_T_base.translation_m[2]) ** 2
+            (x_m[cols] - eye_m[0]) ** 2 + (y_m[rows] - eye_m[1]) ** 2 + shot.height_m**2
         )
         bands = np.array([range_band(value) for value in range_m.tolist()])
         count = self.tally.lethal_cells.size
@@ -153,10 +163,7 @@ class ClosedLoop:
         smallest_m = max(SIZE_CLASSES_M[0], MIN_ROCK_CELLS * field.cell_m)
         for index, distance_m in rocks_in_view(shot.cast).items():
             diameter_m = float(rocks.diameter_m[index])
-            sample_m = distance_m**2 / (
-                max(1e-6, float(shot.world_T_camera.translation_m[2] - rocks.z_m[index]))
-                * min(self._camera.fx_px, self._camera.fy_px)
-            )
+            sample_m = ground_sample_m(distance_m, self._camera, height_m=shot.height_m)
             trusted = distance_m <= settings.max_range_m and (
                 sample_m <= settings.max_ground_sample_m
             )

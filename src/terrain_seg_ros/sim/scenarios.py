@@ -14,7 +14,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.sim.paths import DescentSettings, DriveSettings
 from terrain_seg_ros.worlds.cast_rays import RayCast
-from terrain_seg_ros.worlds.world import ROCK, Body, World
+from terrain_seg_ros.worlds.world import Body, World
 
 MODES = ("rover", "lander")
 IMAGE_PX = 256
@@ -31,7 +31,7 @@ WIDE_LENS = (-0.28, 0.09, 0.0008, -0.0006, 0.0)
 class Scenario:
     """Hold one situation.
 
-    `ground` are settings of the world's generator, `overrides` parameters on top of the shipped
+    `ground` are settings of the world's generator on top of the body's own, `overrides` parameters on top of the shipped
     file of the mode; `with_depth` gives true depth with each picture; `lens` are coefficients of
     plumb_bob.
     """
@@ -47,7 +47,7 @@ class Scenario:
     descent: DescentSettings = field(default_factory=DescentSettings)
 
 
-FLAT = {"relief": 0.0, "craters": 0.0}
+FLAT = {"rms_slope_rad": 0.0, "crater_saturation": 0.0}
 SCENARIOS = (
     Scenario(
         "flat_tilt",
@@ -61,7 +61,7 @@ SCENARIOS = (
         "slope",
         "rover",
         "a slope of 15 degrees, vehicle_plane",
-        {**FLAT, "tilt_deg": 15.0},
+        {**FLAT, "tilt_rad": math.radians(15.0)},
         {"ground.plane": "vehicle_plane"},
     ),
     Scenario(
@@ -115,7 +115,7 @@ def camera_of(scenario: Scenario) -> CameraModel:
 def perfect_mask(world: World, cast: RayCast, *, min_hazard_m: float) -> U8:
     """Return the mask (H, W) of a perfect network: rocks below the hazard's size are ground."""
     small = np.append(world.rocks.diameter_m < min_hazard_m, False)[cast.rock]
-    mask = cast.mask.copy()
+    mask: U8 = cast.mask.copy()
     points = cast.points_world()[small]
     mask[small] = world.class_at(points[:, 0], points[:, 1])
     return mask

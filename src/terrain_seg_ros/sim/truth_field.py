@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import ConfigError
@@ -122,7 +122,8 @@ def visible_cells(
     depth_m: F32,
     world_T_camera: Transform,
     max_range_m: float,
-    max_ground_sample_m: float,
+    max_sample_m: float,
+    height_m: float,
 ) -> Flags:
     """Return which cells (side, side) a camera sees: in view, not hidden, near enough to trust.
 
@@ -136,7 +137,8 @@ def visible_cells(
         depth_m: (H, W) true depth along the optical axis, NaN for sky.
         world_T_camera: of the optical frame.
         max_range_m: from the camera.
-        max_ground_sample_m: distance between neighbouring pixels on level ground.
+        max_sample_m: between neighbouring pixels on the ground at large.
+        height_m: of the camera above the ground at large.
     """
     x_m, y_m = field.centres_m(window)
     grid_x, grid_y = np.meshgrid(x_m, y_m)
@@ -149,14 +151,22 @@ def visible_cells(
     col, row = (np.rint(np.where(finite, part, -1.0)).astype(np.intp) for part in pixels.T)
     finite &= (col >= 0) & (col < camera.width_px) & (row >= 0) & (row < camera.height_px)
     range_m = np.linalg.norm(points_camera, axis=1)
-    height_m = np.maximum(world_T_camera.translation_m[2] - points[:, 2], 1e-6)
-    sample_m = range_m**2 / (height_m * max(1e-9, min(camera.fx_px, camera.fy_px)))
-    finite &= (range_m <= max_range_m) & (sample_m <= max_ground_sample_m)
+    finite &= range_m <= max_range_m
+    finite &= ground_sample_m(range_m, camera, height_m=height_m) <= max_sample_m
     farthest = cv2.dilate(np.nan_to_num(depth_m, nan=np.inf), np.ones((3, 3), np.uint8))
     seen_m = np.zeros(finite.shape)
     seen_m[finite] = farthest[row[finite], col[finite]]
     finite &= points_camera[:, 2] <= seen_m * (1.0 + OCCLUSION_SLACK) + OCCLUSION_SLACK_M
     return np.asarray(finite.reshape(window.side, window.side))
+
+
+def ground_sample_m(range_m: ArrayLike, camera: CameraModel, *, height_m: float) -> F64:
+    """Return how far neighbouring pixels lie apart on level ground at distances from a camera.
+
+    The angle between them, 1 / f, times the range, drawn out by the grazing angle.
+    """
+    focal_px = min(camera.fx_px, camera.fy_px)
+    return np.asarray(range_m, np.float64) ** 2 / (max(height_m, 1e-6) * focal_px)
 
 
 def _nearest(world: World, layer: F32, points_m: F64) -> F32:
