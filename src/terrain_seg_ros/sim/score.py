@@ -191,7 +191,7 @@ class Shooter:
         return render(self._world, cast, seed=seed)
 
     def _height_m(self, world_T_base: Transform, world_T_camera: Transform) -> float:
-        x_m, y_m, z_m = world_T_base.translation_m.tolist()
+        x_m, y_m, _ = world_T_base.translation_m.tolist()
         if self._scenario.mode == "lander":
             ground_m = float(self._world.ground_height_m(x_m, y_m))
             return float(world_T_camera.translation_m[2]) - ground_m
