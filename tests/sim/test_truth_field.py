@@ -95,5 +95,8 @@ def test_cells_are_visible_in_view_near_and_not_hidden():
     assert seen[inside & (x_m < 0.5)[np.newaxis, :]].all()
     assert not seen[inside & (x_m > 0.7)[np.newaxis, :]].any()
     assert not seen[np.abs(y_m) > half_m + 0.1].any()
-    for trust in ({"max_range_m": 4.9, "max_sample_m": 1.0}, {"max_range_m": 20.0, "max_sample_m": 0.04}):
+    for trust in (
+        {"max_range_m": 4.9, "max_sample_m": 1.0},
+        {"max_range_m": 20.0, "max_sample_m": 0.04},
+    ):
         assert not visible_cells(truth, window, camera=camera, cast=cast, **trust).any()
