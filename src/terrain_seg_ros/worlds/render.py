@@ -54,6 +54,23 @@ class _Hits:
     rock: NDArray[np.int32]
 
 
+def render(
+    world: World, cast: RayCast, *, settings: RenderSettings | None = None, seed: int = 0
+) -> U8:
+    """Return the picture of a cast: (H, W) grey, or (H, W, 3) RGB where `colour` is set.
+
+    One ray makes a pixel, so edges are not smoothed; `render_view` casts its own and smooths.
+
+    Args:
+        world: that the rays were cast in.
+        cast: what each pixel sees.
+        settings: what the picture is like; None means the body's own camera.
+        seed: of the noise, another one for each frame.
+    """
+    settings = default_camera(world.body) if settings is None else settings
+    return _expose(_shade(world, cast, settings), (world.seed, seed), settings)
+
+
 def render_view(
     world: World,
     camera: CameraModel,
@@ -65,7 +82,8 @@ def render_view(
     """Return what a camera would see: (H, W) grey, or (H, W, 3) RGB where `colour` is set.
 
     The picture shows the same ground and rocks as `cast_rays`, with cast shadows, and texture
-    that is fixed to the ground so that it stays where it is from frame to frame.
+    that is fixed to the ground so that it stays where it is from frame to frame. Some rays, as
+    many as `samples` says, make a pixel.
 
     Args:
         world: what to look at.
