@@ -126,6 +126,12 @@ def test_a_cast_gives_the_picture_of_its_rays():
     assert np.corrcoef(render(target, cast).ravel(), smooth.ravel())[0, 1] > 0.7
 
 
+def test_a_negative_seed_is_refused():
+    target = flat(10.0, 1.0)
+    with pytest.raises(ConfigError, match="expected 0 or more"):
+        render_view(target, CAMERA, look(0.0, 0.0, 2.0, pitch_rad=1.0), seed=-1)
+
+
 def test_colour_is_rgb():
     target = generate_world(Body.MARS, 2, side_m=30.0, spacing_m=0.1)
     pose = look(-9.0, 0.0, float(target.ground_m.max()) + 2.0, pitch_rad=0.6)
