@@ -133,8 +133,8 @@ def visible_cells(
 ) -> Flags:
     """Return which cells (side, side) a camera sees: in view, not hidden, near enough to trust.
 
-    The middle of the cell, on the ground, counts. It is hidden where its pixel, or one of the
-    eight around, sees something nearer than the ground between them can be.
+    The middle of the cell, on the ground, counts. It is hidden where its pixel sees
+    something nearer than the ground that the pixel covers can be.
 
     Args:
         field: of the world.
@@ -161,13 +161,10 @@ def visible_cells(
     spacing_rad[finite] = _spacing_rad(cast)[row[finite], col[finite]]
     sample_m = _ground_sample_m(field, window, rays_m, spacing_rad)
     finite &= sample_m <= max_sample_m
-    seen_m = np.nan_to_num(cast.depth_m, nan=np.inf)
-    nearest_m = cv2.erode(seen_m, np.ones((3, 3), np.uint8))
-    for depth_m, samples in ((seen_m, 1.0), (nearest_m, 2.0)):
-        limit_m = np.zeros(finite.shape)
-        limit_m[finite] = depth_m[row[finite], col[finite]]
-        limit_m[finite] += samples * sample_m[finite] + OCCLUSION_SLACK_M
-        finite &= points_camera[:, 2] <= limit_m
+    at = (row[finite], col[finite])
+    seen_m = np.zeros(finite.shape)
+    seen_m[finite] = np.nan_to_num(cast.depth_m, nan=np.inf)[at] + sample_m[finite]
+    finite &= points_camera[:, 2] <= seen_m + OCCLUSION_SLACK_M
     return np.asarray(finite.reshape(window.side, window.side))
 
 
