@@ -26,8 +26,8 @@ from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.registry import (
     installed_backends,
+    model_precisions,
     try_backends,
-    usable_precisions,
 )
 from terrain_seg_ros.inference.self_test import parity_refusal, probe_image
 from terrain_seg_ros.parameters import load_parameters
@@ -84,8 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not 1 <= arguments.rounds <= MAX_ROUNDS:
         raise ConfigError(f"--rounds is {arguments.rounds}, expected 1 to {MAX_ROUNDS}")
     options = BackendOptions(threads=arguments.threads)
-    candidates = _candidates(arguments.backend)
     model = load_model(arguments.model)
+    candidates = _candidates(model, arguments.backend)
     for path in (arguments.json, arguments.markdown, arguments.plot):
         _try_file(path)
     against = None if arguments.against is None else read_trtexec(arguments.against)
@@ -99,7 +99,9 @@ def run(arguments: argparse.Namespace) -> int:
         for size in sizes:
             print(f"{backend} {precision} {_size_text(size)} ...", file=sys.stderr)
             row = _row(arguments, backend, precision, size, pixels)
-            row["passes_parity"] = not parity_refusal(model.card, backend, precision)
+            row["passes_parity"] = not parity_refusal(
+                model.file(precision).card, backend, precision
+            )
             row["auto"] = (backend, precision) == chosen
             (failed if "error" in row else rows).append(row)
     result = {
@@ -169,7 +171,7 @@ def _try_file(path: Path | None) -> None:
             return
 
 
-def _candidates(only: Sequence[str] | None) -> list[tuple[str, str]]:
+def _candidates(model: LoadedModel, only: Sequence[str] | None) -> list[tuple[str, str]]:
     """Return the backends and precisions to measure.
 
     Raises:
@@ -185,7 +187,7 @@ def _candidates(only: Sequence[str] | None) -> list[tuple[str, str]]:
     return [
         (name, precision)
         for name in dict.fromkeys(only or installed)
-        for precision in usable_precisions(installed[name])
+        for precision in model_precisions(installed[name], model)
     ]
 
 

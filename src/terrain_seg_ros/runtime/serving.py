@@ -90,7 +90,7 @@ def _builds_in_background(
         return not is_prepared(name, model, options)
     # What nobody asked for by name is built only if `auto` might choose it.
     asked = options.precision
-    if asked != AUTO and parity_refusal(model.card, BackendName.TENSORRT.value, asked):
+    if asked != AUTO and parity_refusal(model.file(asked).card, BackendName.TENSORRT.value, asked):
         return False
     try:
         return not is_prepared(BackendName.TENSORRT, model, options)
