@@ -194,6 +194,7 @@ def pipeline_settings(parameters: Parameters) -> PipelineSettings:
         min_confidence=number("observability.min_confidence"),
         shadow_level=integer("observability.shadow_level"),
         saturation_level=integer("observability.saturation_level"),
+        not_ground_classes=parameters.texts("observability.not_ground_classes"),
     )
     footprint = FootprintSettings(
         radius_m=number("footprint.radius_m"),

@@ -33,6 +33,7 @@ REASONS = {
     Reason.NO_TRANSFORM: "no transform at the image's stamp",
     Reason.UNLABELLED: "the network gives no class there",
     Reason.HIDDEN: "hidden behind something nearer",
+    Reason.NO_DEPTH: "no depth was measured there",
 }
 
 

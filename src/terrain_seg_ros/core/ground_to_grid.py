@@ -17,6 +17,7 @@ from terrain_seg_ros.core.types import F32, F64, U8, Reason, Segmentation
 REASON_PRIORITY = (
     Reason.LOW_CONFIDENCE,
     Reason.TOO_FAR,
+    Reason.NO_DEPTH,
     Reason.UNLABELLED,
     Reason.HIDDEN,
     Reason.SATURATION,

@@ -187,7 +187,10 @@ class Pipeline:
             )
         projected = perf_counter()
         reasons = unobserved_reasons(
-            step.tensor[0], step.segmentation, self._settings.observability
+            step.tensor[0],
+            step.segmentation,
+            self._settings.observability,
+            class_names=self._taxonomy.names,
         )
         np.copyto(reasons, patch.reason, where=patch.reason != Reason.OBSERVED)
         patch = replace(patch, reason=reasons)

@@ -35,6 +35,7 @@ class Reason(IntEnum):
     NO_TRANSFORM = 8
     UNLABELLED = 9
     HIDDEN = 10
+    NO_DEPTH = 11
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,9 @@ class GridSnapshot:
     All arrays are (rows, cols); row 0 is the lowest y, column 0 the lowest x; the origin is the
     corner of cell (0, 0), a multiple of the resolution. `cost` is int8: 0 free, 1..98 graded,
     100 lethal, -1 not observed. `hazard` is float32 0..1, NaN where not observed. `reason` is
-    uint8 of `Reason`.
+    uint8 of `Reason`. `elevation_m` is the height of the ground in the grid's frame, NaN where
+    it was not measured, `age_s` the time since a cell was last seen, NaN where it never was; both
+    are None where nobody asked for them.
     """
 
     cost: NDArray[np.int8]
@@ -156,6 +159,8 @@ class GridSnapshot:
     origin_y_m: float
     frame_id: str
     stamp_ns: int
+    elevation_m: F32 | None = None
+    age_s: F32 | None = None
 
     def __post_init__(self) -> None:
         """Check that the layers agree."""

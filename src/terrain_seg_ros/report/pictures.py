@@ -25,6 +25,7 @@ REASON_RGB: dict[Reason, tuple[int, int, int]] = {
     Reason.NO_TRANSFORM: (110, 80, 110),
     Reason.UNLABELLED: (70, 100, 100),
     Reason.HIDDEN: (80, 60, 50),
+    Reason.NO_DEPTH: (50, 70, 90),
 }
 _INK = (235, 235, 235)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX

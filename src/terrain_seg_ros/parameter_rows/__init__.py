@@ -1,0 +1,1 @@
+"""The rows of the declaration of parameters, by theme."""
