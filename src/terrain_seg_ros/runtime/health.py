@@ -53,6 +53,7 @@ class Note(str, Enum):
     NO_STAMP = "images have a zero stamp: they cannot be checked for age or order"
     NO_DEPTH = "no depth or range with the image: the plane is not checked"
     OFF_PLANE = "the measured ground is not the plane: check ground.plane, mounting and pose"
+    ONE_BY_ONE = "several images at once failed: cameras are taken one by one, see batch_cameras"
     TIME_JUMP = "stamps jumped backwards: the grid was cleared"
 
 
