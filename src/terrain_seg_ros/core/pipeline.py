@@ -156,7 +156,7 @@ class Pipeline:
         for place, (image, tensor) in enumerate(zip(images, tensors)):
             start = perf_counter()
             geometry = tensor_geometry(self._card, image.width_px, image.height_px)
-            segmentation = probabilities_to_mask(output.of(place), geometry)
+            segmentation = probabilities_to_mask(output, geometry, index=place)
             upsample_ms = (perf_counter() - start) * 1e3
             stage_ms = {
                 "resize": resize_ms[place],

@@ -20,11 +20,6 @@ class NetworkOutput:
     confidence: U8
     probabilities: U8
 
-    def of(self, place: int) -> NetworkOutput:
-        """Return the views of one image, N = 1."""
-        only = slice(place, place + 1)
-        return NetworkOutput(self.mask[only], self.confidence[only], self.probabilities[only])
-
 
 class Backend(Protocol):
     """Run one model; made by `inference.registry`."""
