@@ -6,9 +6,12 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from terrain_seg_ros.cli.bench_print import peer_cells
+
 Rows = Sequence[Mapping[str, Any]]
 
 BAR_PX, GAP_PX, LABEL_PX, CHART_PX = 16, 14, 230, 520
+_PEERS = {"peers": "terrain-seg bench", "torch_peers": "terrain-train peers"}
 _COLOURS = {"bare_ms": "#6fa8c9", "end_to_end_ms": "#e08b4a"}
 
 
@@ -38,7 +41,21 @@ def markdown(result: Mapping[str, Any]) -> str:
             f"{row['ratio']:.2f} | {note} |"
         )
     lines += ["", *_stages(result["rows"]), "", *_starts(result["starts"])]
+    for key, made_by in _PEERS.items():
+        if result[key] is not None:
+            lines += ["", *_peers(result[key], made_by)]
     return "\n".join(lines) + "\n"
+
+
+def _peers(peers: Mapping[str, Any], made_by: str) -> list[str]:
+    return [
+        f"The same network in the usual ways, from {peers['size']} pixels to a mask, in turns "
+        f"(`{made_by}`):",
+        "",
+        "| way | median ms | times ours |",
+        "|---|---|---|",
+        *(f"| {' | '.join(cells)} |" for cells in peer_cells(peers["ways"])),
+    ]
 
 
 def _stages(rows: Rows) -> list[str]:
