@@ -164,12 +164,13 @@ class _Export:
         self._check(deployed.network, model)
         reference = reference_backend(model)
         written = self._written(model, folder)
+        exact = self._request.precision == FULL_PRECISION
         metrics = card_metrics(
             written.scores,
             recipe,
             precision=written.model.card.precision,
             training_ood=self._images.training_ood(written.model),
-            rounding_changed=deployed.rounding_changed,
+            rounding_changed=deployed.rounding_changed if exact else None,
         )
         card = dataclasses.replace(written.model.card, metrics={**metrics, **written.notes})
         write_golden(reference, self._images.validation, folder / GOLDEN_FILE)

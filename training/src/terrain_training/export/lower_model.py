@@ -36,8 +36,6 @@ from terrain_training.recipe.settings import DataSettings
 
 FLOAT32_FILE = "float32.onnx"
 CALIBRATION_IMAGES = 32
-_KEPT = ("rounding",)
-"""Of the float32 model's figures: what is true of both files."""
 _INPUT_KEYS = ("height_px", "width_px", "channels", "resize")
 
 
@@ -103,9 +101,7 @@ def lower_model(request: LowerRequest) -> ModelCard:
             training_ood=images.training_ood(written.model),
             rounding_changed=None,
         )
-        kept = {key: model.card.metrics[key] for key in _KEPT if key in model.card.metrics}
-        figures = {**metrics, **kept, **written.notes}
-        card = dataclasses.replace(written.model.card, metrics=figures)
+        card = dataclasses.replace(written.model.card, metrics={**metrics, **written.notes})
         write_card(card, draft)
         check_golden_files(draft, card)
     return card
