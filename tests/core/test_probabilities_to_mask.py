@@ -1,14 +1,11 @@
 """Tests of the way from the network's output to the image."""
 
-import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.image_to_tensor import TensorGeometry
-from terrain_seg_ros.core.probabilities_to_mask import probabilities_to_mask, tensor_to_image
+from terrain_seg_ros.core.probabilities_to_mask import probabilities_to_mask
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 
 
@@ -55,30 +52,6 @@ def test_each_pixel_takes_the_nearest_centre():
     odd = probabilities_to_mask(output(), geometry(7 / 4, 1, 0, 0, 7, 2))
     centres = (np.arange(7) + 0.5) / (7 / 4)
     assert np.abs(centres - (odd.mask[0] + 0.5)).max() <= 0.5 + 1e-6
-
-
-@given(
-    tensor=st.tuples(st.integers(1, 70), st.integers(1, 70)),
-    image=st.tuples(st.integers(1, 200), st.integers(1, 200)),
-    seed=st.integers(0, 9),
-)
-def test_it_is_what_one_resize_gives(tensor, image, seed):
-    values = np.random.default_rng(seed).integers(0, 256, tensor, dtype=np.uint8)
-    whole = TensorGeometry(
-        scale_x=image[1] / tensor[1],
-        scale_y=image[0] / tensor[0],
-        offset_x_px=0.0,
-        offset_y_px=0.0,
-        width_px=tensor[1],
-        height_px=tensor[0],
-        image_width_px=image[1],
-        image_height_px=image[0],
-    )
-    expected = cv2.resize(values, image[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-    given_now = tensor_to_image(values, whole, outside=0)
-    assert np.array_equal(given_now, expected)
-    assert given_now.flags.c_contiguous
-    assert not np.shares_memory(given_now, values)
 
 
 def test_index_picks_from_the_batch():

@@ -42,7 +42,16 @@ def _cells(row: dict[str, Any]) -> list[str]:
 def _print_starts(starts: Sequence[dict[str, Any]]) -> None:
     good = [row for row in starts if "error" not in row]
     if good:
-        head = ["backend", "precision", "start s", "cached s", "memory MiB", "1 image", "2 images"]
+        head = [
+            "backend",
+            "precision",
+            "start s",
+            "cached s",
+            "memory MiB",
+            "VRAM",
+            "1 image",
+            "2 images",
+        ]
         print(text_table([*head, "mJ/image"], [_start_cells(row) for row in good]))
     for row in starts:
         if "error" in row:
@@ -57,6 +66,7 @@ def _start_cells(row: dict[str, Any]) -> list[str]:
         f"{row['start_s']:.2f}",
         "-" if cached is None else f"{cached:.2f}",
         f"{row['rss_mib']:.0f}",
+        "-" if row["vram_mib"] is None else f"{row['vram_mib']:.0f}",
         f"{row['batch_ms']['1']:.2f}",
         f"{row['batch_ms']['2']:.2f}",
         "-" if energy is None else f"{energy:.0f}",

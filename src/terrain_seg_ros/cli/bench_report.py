@@ -70,17 +70,18 @@ def _stages(rows: Rows) -> list[str]:
 
 def _starts(starts: Rows) -> list[str]:
     lines = [
-        "| backend | precision | start s | cached start s | memory MiB | 1 image ms | 2 images ms "
+        "| backend | precision | start s | cached start s | memory MiB | VRAM MiB | 1 image ms | 2 images ms "
         "| mJ per image |",
-        "|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in starts:
         if "error" in row:
             continue
         cached, energy = row["cached_start_s"], row["millijoules_per_call"]
+        vram = "-" if row["vram_mib"] is None else f"{row['vram_mib']:.0f}"
         lines.append(
             f"| {row['backend']} | {row['precision']} | {row['start_s']:.2f} | "
-            f"{'-' if cached is None else f'{cached:.2f}'} | {row['rss_mib']:.0f} | "
+            f"{'-' if cached is None else f'{cached:.2f}'} | {row['rss_mib']:.0f} | {vram} | "
             f"{row['batch_ms']['1']:.1f} | {row['batch_ms']['2']:.1f} | "
             f"{'-' if energy is None else f'{energy:.0f}'} |"
         )

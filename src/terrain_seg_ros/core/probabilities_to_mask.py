@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.image_to_tensor import TensorGeometry
@@ -55,27 +52,13 @@ def tensor_to_image(values: U8, geometry: TensorGeometry, *, outside: int) -> U8
     """
     view = geometry.image_view()
     seen = geometry.tensor_view().cut(values)
-    # Rows that are equal are widened once and copied.
-    wide = _nearest(seen, view.width_px, seen.shape[0])
-    enlarged = wide.take(_nearest_rows(seen.shape[0], view.height_px), axis=0)
+    enlarged = np.asarray(
+        cv2.resize(seen, (view.width_px, view.height_px), interpolation=cv2.INTER_NEAREST_EXACT),
+        dtype=np.uint8,
+    )
     shape = (geometry.image_height_px, geometry.image_width_px)
     if enlarged.shape == shape:
         return enlarged
     whole = np.full(shape, outside, dtype=np.uint8)
     view.cut(whole)[:] = enlarged
     return whole
-
-
-def _nearest(values: U8, width_px: int, height_px: int) -> U8:
-    resized = cv2.resize(values, (width_px, height_px), interpolation=cv2.INTER_NEAREST_EXACT)
-    return np.asarray(resized, dtype=np.uint8)
-
-
-@lru_cache(maxsize=16)
-def _nearest_rows(rows: int, wanted: int) -> NDArray[np.intp]:
-    """Return which of the rows is the nearest to each of the wanted ones, as OpenCV has it."""
-    numbers = np.arange(rows, dtype=np.float32)[:, None]
-    found = cv2.resize(numbers, (1, wanted), interpolation=cv2.INTER_NEAREST_EXACT)
-    nearest = np.asarray(found, dtype=np.intp).reshape(-1)
-    nearest.setflags(write=False)
-    return nearest

@@ -27,7 +27,7 @@ MAX_PARITY_LOSS = 0.01
 that float32 was sure of on the golden image, and by the card's figures on labelled images."""
 
 _WARM_UP_RUNS = 3
-_MIN_ROUNDS = 5
+_MIN_ROUNDS = 9
 _MAX_ROUNDS = 60
 _TIMING_S = 1.0
 """Of all together."""
