@@ -70,8 +70,8 @@ def _stages(rows: Rows) -> list[str]:
 
 def _starts(starts: Rows) -> list[str]:
     lines = [
-        "| backend | precision | start s | cached start s | memory MiB | VRAM MiB | 1 image ms | 2 images ms "
-        "| mJ per image |",
+        "| backend | precision | start s | cached start s | memory MiB | VRAM MiB | 1 image ms "
+        "| 2 images ms | mJ per image |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in starts:
