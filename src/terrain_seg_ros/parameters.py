@@ -5,19 +5,23 @@ from __future__ import annotations
 import importlib.resources
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
+from terrain_seg_ros.core.cost_to_landing_sites import LandingSettings
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings
+from terrain_seg_ros.core.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings
 from terrain_seg_ros.core.grid_to_speed import SpeedSettings
-from terrain_seg_ros.core.mask_to_ground import GroundSettings, Plane
+from terrain_seg_ros.core.mask_to_ground import GroundSettings, Source
 from terrain_seg_ros.core.observability import ObservabilitySettings
 from terrain_seg_ros.core.pipeline import PipelineSettings
+from terrain_seg_ros.core.plane_ground import Plane
+from terrain_seg_ros.core.view_shadow import ShadowSettings
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.parameter_checks import HAZARD, SPEED, checked_value, parameter_spec
 from terrain_seg_ros.parameter_declaration import DECLARATION
@@ -27,6 +31,7 @@ from terrain_seg_ros.parameter_row import ParameterSpec, Value
 __all__ = [
     "DECLARATION",
     "HAZARD",
+    "MODES",
     "SPEED",
     "ParameterSpec",
     "Parameters",
@@ -37,6 +42,8 @@ __all__ = [
     "shipped_parameter_file",
 ]
 
+MODES = ("rover", "lander")
+"""The vehicles that a shipped file holds the values of."""
 _TOPIC_PARAMETERS = ("image_topic", "camera_info_topic", "depth.topic")
 _TOPIC = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$")
 
@@ -71,10 +78,13 @@ class Parameters:
         """Return a list of texts."""
         return cast("tuple[str, ...]", self._get(name, "texts"))
 
+    def numbers(self, name: str) -> tuple[float, ...]:
+        """Return a list of numbers."""
+        return cast("tuple[float, ...]", self._get(name, "floats"))
+
     def per_camera(self, name: str) -> dict[str, float]:
         """Return a list of numbers by camera; a single number holds for all."""
-        values = cast("tuple[float, ...]", self._get(name, "floats"))
-        cameras = self.texts("cameras")
+        values, cameras = self.numbers(name), self.texts("cameras")
         return dict(zip(cameras, values if len(values) > 1 else values * len(cameras)))
 
     def number(self, name: str) -> float:
@@ -170,6 +180,7 @@ def pipeline_settings(parameters: Parameters) -> PipelineSettings:
     """
     number, integer = parameters.number, parameters.integer
     ground = GroundSettings(
+        source=cast(Source, parameters.text("ground.source")),
         plane=cast(Plane, parameters.text("ground.plane")),
         base_frame=parameters.text("base_frame"),
         plane_height_m=number("ground.plane_height_m"),
@@ -201,12 +212,18 @@ def pipeline_settings(parameters: Parameters) -> PipelineSettings:
         position_sigma_m=number("footprint.position_sigma_m"),
         sigmas=number("footprint.sigmas"),
     )
+    shadow = ShadowSettings(
+        parameters.texts("ground.protruding_classes"), number("ground.rock_depth_ratio")
+    )
     return PipelineSettings(
         ground=ground,
+        shadow=shadow,
         grid=grid,
         cost=cost,
         observability=observability,
+        slope=_slope_settings(parameters),
         footprint=footprint,
+        landing=_landing_settings(parameters),
         speed=SpeedSettings(
             parameters.per_class(SPEED), number("filter_masks.unobserved_speed_percent")
         ),
@@ -228,6 +245,19 @@ def backend_options(parameters: Parameters) -> BackendOptions:
     )
 
 
+def _slope_settings(parameters: Parameters) -> SlopeSettings:
+    names = ("max_slope_deg", "max_roughness_m", "baseline_m", "height_sigma_m")
+    return SlopeSettings(**{name: parameters.number(f"slope.{name}") for name in names})
+
+
+def _landing_settings(parameters: Parameters) -> LandingSettings:
+    names = (item.name for item in fields(LandingSettings) if item.name != "max_sites")
+    return LandingSettings(
+        max_sites=parameters.integer("landing.max_sites"),
+        **{name: parameters.number(f"landing.{name}") for name in names},
+    )
+
+
 def _readchecked_value(path: Path | str) -> dict[str, Value]:
     """Return the values of a file; the message of a wrong one names the file."""
     content = read_parameter_file(path)
@@ -239,8 +269,8 @@ def _readchecked_value(path: Path | str) -> dict[str, Value]:
 
 def _check_together(parameters: Parameters) -> None:
     cameras = parameters.texts("cameras")
-    for name in ("camera_max_rates_hz", "camera_weights"):
-        count = len(cast("tuple[float, ...]", parameters.values[name]))
+    for name in ("camera_max_rates_hz", "camera_weights", "own_body.masks"):
+        count = len(cast("tuple[Value, ...]", parameters.values[name]))
         if count not in {1, len(cameras)}:
             raise ConfigError(
                 f"parameter {name!r} has {count} values for {len(cameras)} cameras; give one for "
@@ -258,9 +288,29 @@ def _check_together(parameters: Parameters) -> None:
     for name in ("model", "grid_frame", "base_frame"):
         if not parameters.text(name).strip():
             raise ConfigError(f"parameter {name!r} is empty; set it")
+    _check_ground(parameters)
     low_m, high_m = (parameters.number(f"hazard_points.{e}_height_m") for e in ("min", "max"))
     if low_m > high_m:
         raise ConfigError(
             f"hazard_points.min_height_m {low_m} is above hazard_points.max_height_m {high_m}"
         )
     pipeline_settings(parameters)
+
+
+def _check_ground(parameters: Parameters) -> None:
+    """Check the vehicle's outline, and that what the ground is taken from is measured."""
+    corners = len(parameters.numbers("own_body.polygon"))
+    if corners >= 6 and corners % 2:
+        raise ConfigError(
+            f"parameter 'own_body.polygon' has {corners} numbers, expected u and v of each corner"
+        )
+    source, plane = parameters.text("ground.source"), parameters.text("ground.plane")
+    given = parameters.text("depth.source")
+    if source == "depth" and given not in {"image", "cloud"}:
+        raise ConfigError(
+            f"ground.source is depth but depth.source is {given!r}; set it to image or cloud"
+        )
+    if source == "plane" and plane == "range_plane" and given != "range":
+        raise ConfigError(
+            f"ground.plane is range_plane but depth.source is {given!r}; set it to range"
+        )

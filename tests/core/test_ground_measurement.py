@@ -27,7 +27,9 @@ def mounting():
 
 
 def projector(plane="vehicle_plane"):
-    settings = GroundSettings(plane, "base_link", 0.0, max_range_m=12.0, max_ground_sample_m=5.0)
+    settings = GroundSettings(
+        "plane", plane, "base_link", 0.0, max_range_m=12.0, max_ground_sample_m=5.0
+    )
     return GroundProjector(settings, cell_m=0.1)
 
 

@@ -9,7 +9,7 @@ from terrain_seg_ros.core import ground_to_grid as stage
 from terrain_seg_ros.core.errors import GeometryError
 from terrain_seg_ros.core.grid import GridSettings, RollingGrid
 from terrain_seg_ros.core.ground_to_grid import REASON_PRIORITY, ground_to_grid
-from terrain_seg_ros.core.mask_to_ground import GroundView
+from terrain_seg_ros.core.ground_view import GroundView
 from terrain_seg_ros.core.types import Reason, Segmentation
 
 HAZARDS = np.array([0.0, 0.25, 1.0], dtype=np.float32)
@@ -45,6 +45,7 @@ def view(x_m, y_m, *, reason=None, range_m=None, anchor=(0.0, 0.0), fill=((), ()
         fill_pixel=np.array(fill[0], dtype=np.intp),
         fill_x_m=np.array(fill[1], dtype=np.float32),
         fill_y_m=np.array(fill[2], dtype=np.float32),
+        ground_sample_m=np.full(x_m.shape, 0.01, dtype=np.float32),
     )
 
 

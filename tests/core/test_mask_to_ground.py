@@ -28,6 +28,7 @@ GEOMETRY = TensorGeometry(
     image_height_px=240,
 )
 VALUES = {
+    "source": "plane",
     "plane": "vehicle_plane",
     "base_frame": "base_link",
     "plane_height_m": 0.0,
@@ -178,6 +179,11 @@ def test_trust_ends_where_neighbours_lie_too_far_apart():
     assert view.reason[farthest - 1, column] == Reason.TOO_FAR
     assert step_m[farthest] < limit_m * 1.1
     assert step_m[farthest - 1] > limit_m * 0.9
+    sample_m = view.ground_sample_m[:, column]
+    around_m = 0.5 * (step_m[farthest : farthest + 9] + step_m[farthest + 1 : farthest + 10])
+    np.testing.assert_allclose(sample_m[farthest + 1 : farthest + 10], around_m, rtol=0.1)
+    assert (np.isnan(view.ground_sample_m) == np.isnan(view.range_m)).all()
+    assert view.local_z_m is None
 
 
 @given(pitch_down=st.floats(0.1, 0.6), yaw=yaw, at=st.tuples(far, far))
@@ -275,7 +281,7 @@ def test_what_is_kept_is_bounded():
     kept = projector()
     for index in range(40):
         optical(kept, 4 + index, 4)
-    assert max(len(kept._rays), len(kept._views), len(kept._points)) <= 16
+    assert max(len(kept._rays), len(kept._ground._views), len(kept._points)) <= 16
 
 
 def test_points_of_no_size_are_refused():

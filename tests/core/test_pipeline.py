@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from landing_grids import SLOPE, landing_settings
 
 from terrain_seg_ros.core.camera import camera_from_field_of_view
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings
@@ -17,6 +18,7 @@ from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.types import CameraImage, Reason, Transform
+from terrain_seg_ros.core.view_shadow import ShadowSettings
 
 SECOND = 1_000_000_000
 SOIL, ROCK, DARK = 100, 200, 2
@@ -69,6 +71,7 @@ def settings(*, cost=None, grid=None, ground=None, hazards=None, speeds=None):
         "half_weight_range_m": 20.0,
     }
     ground_values = {
+        "source": "plane",
         "plane": "vehicle_plane",
         "base_frame": "base_link",
         "plane_height_m": 0.0,
@@ -78,10 +81,13 @@ def settings(*, cost=None, grid=None, ground=None, hazards=None, speeds=None):
     cost_values = {"hazard_threshold": 0.5, "min_evidence": 0.4, "graded": True}
     return PipelineSettings(
         ground=GroundSettings(**{**ground_values, **(ground or {})}),
+        shadow=ShadowSettings(("auto",), 100.0),
         grid=GridSettings(**{**grid_values, **(grid or {})}),
         cost=CostSettings(**{**cost_values, **(cost or {})}),
         observability=ObservabilitySettings(0.3, 5, 250),
+        slope=SLOPE,
         footprint=FootprintSettings(0.5, 0.1, 2.0),
+        landing=landing_settings(),
         speed=SpeedSettings(speeds or {}, 50.0),
         hazards=hazards or {},
     )

@@ -157,8 +157,22 @@ def _lowered(card: ModelCard, source: ModelCard) -> Iterable[str]:
 
 
 def _model(card: ModelCard) -> Iterable[str]:
-    metrics = card.metrics
     yield f"**{card.name}** {card.version}: {card.width_px}x{card.height_px} {card.channels}."
+    if card.metrics:
+        yield from _scores(card)
+    else:
+        yield "No scores: see its limits."
+        yield ""
+        rows = [(str(item.id), item.name, f"{item.hazard:g}") for item in card.taxonomy]
+        yield from _table(("id", "class", "hazard"), rows)
+    yield ""
+    yield "Limits:"
+    yield ""
+    yield from (f"* {limit}" for limit in card.limits)
+
+
+def _scores(card: ModelCard) -> Iterable[str]:
+    metrics = card.metrics
     yield f"Scores on {metrics['images']} images of {metrics['data']}:"
     yield ""
     rows = [
@@ -174,10 +188,6 @@ def _model(card: ModelCard) -> Iterable[str]:
     pixels = ("", "pixel accuracy", "", _score(metrics["pixel_accuracy"]), "", "")
     header = ("id", "class", "hazard", "IoU", "precision", "recall")
     yield from _table(header, [*rows, mean, pixels])
-    yield ""
-    yield "Limits:"
-    yield ""
-    yield from (f"* {limit}" for limit in card.limits)
 
 
 def _score(value: float | None) -> str:

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from small_world import small_world
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.sim.paths import (
@@ -14,31 +15,10 @@ from terrain_seg_ros.sim.paths import (
     drive,
     pose_on_ground,
 )
-from terrain_seg_ros.worlds.world import Body, Craters, Rocks, Sun, World
-
-
-def world(*, slope=0.0, rocks=(), side_m=30.0):
-    n = 61
-    spacing_m = side_m / (n - 1)
-    x_m = (np.arange(n) - (n - 1) / 2) * spacing_m
-    places = np.array(rocks, dtype=float).reshape(-1, 2)
-    half = np.full(len(places), 0.4)
-    none = np.empty(0)
-    return World(
-        body=Body.MARS,
-        seed=0,
-        spacing_m=spacing_m,
-        ground_m=np.tile(slope * x_m, (n, 1)).astype(np.float32),
-        classes=np.zeros((n, n), np.uint8),
-        albedo=np.full((n, n), 0.5, np.float32),
-        rocks=Rocks(places[:, 0], places[:, 1], 0 * half, half, half, half, 0 * half),
-        craters=Craters(none, none, none, none),
-        sun=Sun(0.0, 0.5),
-    )
 
 
 def test_a_drive_stands_on_the_ground_and_is_as_long_as_asked():
-    sloped = world(slope=math.tan(math.radians(15)))
+    sloped = small_world(slope=math.tan(math.radians(15)))
     poses = drive(sloped, DriveSettings(count=30, step_m=0.5), seed=3)
     assert len(poses) == 30
     assert [pose.stamp_ns for pose in poses] == [(1 + i) * 10**9 for i in range(30)]
@@ -54,7 +34,7 @@ def test_a_drive_stands_on_the_ground_and_is_as_long_as_asked():
 
 def test_a_drive_keeps_clear_of_rocks_and_repeats():
     places = [(x, y) for x in range(-12, 13, 4) for y in range(-12, 13, 4)]
-    rocky, settings = world(rocks=places), DriveSettings(count=60)
+    rocky, settings = small_world(rocks=[(x, y, 0.4) for x, y in places]), DriveSettings(count=60)
     poses = drive(rocky, settings, seed=1)
     for pose in poses:
         x, y, _ = pose.world_T_base.translation_m
@@ -68,7 +48,7 @@ def test_a_drive_keeps_clear_of_rocks_and_repeats():
 
 
 def test_the_body_tilts_as_far_as_asked_on_flat_ground():
-    poses = drive(world(), DriveSettings(count=80, body_tilt_rad=math.radians(10)), seed=0)
+    poses = drive(small_world(), DriveSettings(count=80, body_tilt_rad=math.radians(10)), seed=0)
     rolls = [math.degrees(math.asin(pose.world_T_base.rotation[2, 1])) for pose in poses]
     pitches = [math.degrees(-math.asin(pose.world_T_base.rotation[2, 0])) for pose in poses]
     for angles in (rolls, pitches):
@@ -77,7 +57,9 @@ def test_the_body_tilts_as_far_as_asked_on_flat_ground():
 
 
 def test_a_descent_comes_down_to_its_end():
-    poses = descend(world(), DescentSettings(count=5, start_m=50, end_m=20, wobble_rad=0), seed=2)
+    poses = descend(
+        small_world(), DescentSettings(count=5, start_m=50, end_m=20, wobble_rad=0), seed=2
+    )
     heights = [pose.world_T_base.translation_m[2] for pose in poses]
     assert heights == pytest.approx([50, 42.5, 35, 27.5, 20])
     first, last = (poses[i].world_T_base.translation_m for i in (0, -1))
@@ -90,8 +72,8 @@ def test_what_cannot_be_is_named():
     with pytest.raises(ConfigError, match=r"from 10\.0 to 20\.0"):
         DescentSettings(start_m=10.0, end_m=20.0)
     with pytest.raises(GeometryError, match="at least"):
-        drive(world(side_m=4.0), DriveSettings(), seed=0)
+        drive(small_world(side_m=4.0), DriveSettings(), seed=0)
     with pytest.raises(GeometryError, match="outside"):
-        pose_on_ground(world(), 15.0, 0.0, 0.0)
+        pose_on_ground(small_world(), 15.0, 0.0, 0.0)
     with pytest.raises(GeometryError, match="leaves"):
-        descend(world(), DescentSettings(drift_m=100.0), seed=0)
+        descend(small_world(), DescentSettings(drift_m=100.0), seed=0)

@@ -1,4 +1,4 @@
-"""What a depth image or an altimeter says of the ground, against the plane that serves for it."""
+"""What measures the ground: a depth image, a cloud of points, or an altimeter's echo."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from terrain_seg_ros.core.errors import GeometryError, MessageError
-from terrain_seg_ros.core.image_to_tensor import TensorGeometry
-from terrain_seg_ros.core.types import F32, F64
-
-EVERY_PX = 4
-"""Every so many rows and columns of the network's pixels are compared: a median needs no more."""
+from terrain_seg_ros.core.errors import MessageError
+from terrain_seg_ros.core.types import F32, F64, Transform
 
 
 @dataclass(frozen=True)
@@ -35,13 +31,34 @@ class DepthImage:
 
 
 @dataclass(frozen=True)
+class DepthCloud:
+    """Hold points (N, 3) float32 in their sensor's frame, and where that frame was then.
+
+    Points that are not finite were not measured.
+    """
+
+    points_m: F32
+    grid_T_points: Transform  # noqa: N815
+    stamp_ns: int
+
+    def __post_init__(self) -> None:
+        """Check shape and dtype."""
+        shape = self.points_m.shape
+        if len(shape) != 2 or shape[1] != 3 or self.points_m.dtype != np.float32:
+            raise MessageError(
+                f"cloud has shape {shape} and dtype {self.points_m.dtype}, expected (N, 3) of "
+                "float32"
+            )
+
+
+@dataclass(frozen=True)
 class GroundPoint:
     """Hold a point of the ground (3,) in the grid's frame, such as an altimeter's echo."""
 
     point_m: F64
 
 
-GroundMeasurement = DepthImage | GroundPoint
+GroundMeasurement = DepthImage | DepthCloud | GroundPoint
 
 
 @dataclass(frozen=True)
@@ -53,7 +70,7 @@ class GroundResidual:
 
 
 def depth_residual(
-    depth: DepthImage, geometry: TensorGeometry, plane_depth_m: F32, *, camera_height_m: float
+    measured_depth_m: F32, plane_depth_m: F32, *, camera_height_m: float
 ) -> GroundResidual | None:
     """Return how high the measured ground lies above the plane; None where both are nowhere known.
 
@@ -61,28 +78,11 @@ def depth_residual(
     h (1 - d / D) above the plane.
 
     Args:
-        depth: aligned with the image.
-        geometry: where the tensor's pixels lie in the image.
-        plane_depth_m: (h, w) of the plane at these pixels, along the optical axis, or NaN.
+        measured_depth_m: of some pixels along the optical axis, or NaN.
+        plane_depth_m: of the plane at the same pixels.
         camera_height_m: above the plane.
-
-    Raises:
-        GeometryError: the depth's size is not the image's.
     """
-    size = (geometry.image_height_px, geometry.image_width_px)
-    if depth.depth_m.shape != size:
-        raise GeometryError(
-            f"depth image is {depth.depth_m.shape[1]} x {depth.depth_m.shape[0]} px but the camera "
-            f"image is {size[1]} x {size[0]} px; register the depth to the camera"
-        )
-    cols = np.arange(0, geometry.width_px, EVERY_PX)
-    rows = np.arange(0, geometry.height_px, EVERY_PX)
-    u = np.rint((cols + 0.5) * geometry.scale_x + geometry.offset_x_px - 0.5).astype(np.intp)
-    v = np.rint((rows + 0.5) * geometry.scale_y + geometry.offset_y_px - 0.5).astype(np.intp)
-    in_u, in_v = (u >= 0) & (u < size[1]), (v >= 0) & (v < size[0])
-    measured = depth.depth_m[np.ix_(v[in_v], u[in_u])]
-    plane = plane_depth_m[np.ix_(rows[in_v], cols[in_u])]
-    height_m = np.float32(camera_height_m) * (1.0 - measured / plane)
+    height_m = np.float32(camera_height_m) * (1.0 - measured_depth_m / plane_depth_m)
     known = height_m[np.isfinite(height_m)]
     if not known.size:
         return None

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import GeometryError
-from terrain_seg_ros.core.image_to_tensor import TensorGeometry
+from terrain_seg_ros.core.pixel_rays import PixelRays, Reach
 from terrain_seg_ros.core.types import F32, F64, U8, Reason
 
 MAX_FILL = 32
@@ -28,29 +27,6 @@ SAME_ROTATION = 1e-7
 
 
 @dataclass(frozen=True)
-class PixelRays:
-    """Hold the rays of every pixel of one geometry, (h, w) each, optical frame with z = 1."""
-
-    x: F32
-    y: F32
-    length: F32
-    spacing_rad: F32
-
-
-@dataclass(frozen=True)
-class Reach:
-    """Hold how far a plane is trusted, and the spacing to which it is filled.
-
-    Pixels farther than `max_range_m` from the camera, or `max_spacing_m` from their neighbours
-    on the ground, are too far. An infinite `cell_m` means no fill points.
-    """
-
-    max_range_m: float
-    max_spacing_m: float
-    cell_m: float
-
-
-@dataclass(frozen=True)
 class FillPoints:
     """Hold points (N,) in the plane's frame, and the flat index of the pixel of each."""
 
@@ -64,7 +40,8 @@ class PlaneView:
     """Hold where rays meet the plane z = 0 of the plane's own frame, for one mounting.
 
     `rotation` and `translation_m` are plane_T_camera; `depth_m` is along the optical axis,
-    `range_m` along the ray. Arrays (h, w), NaN where there is no ground. The ground that a pixel
+    `range_m` along the ray, `spacing_m` that of neighbours on the ground. Arrays (h, w), NaN where
+    there is no ground. The ground that a pixel
     covers is cut into parts of less than a cell: `cell_x_m` and `cell_y_m` are the first, which
     is the whole and so `x_m` and `y_m` for most pixels, `fill` are the others.
     """
@@ -75,6 +52,7 @@ class PlaneView:
     y_m: F32
     depth_m: F32
     range_m: F32
+    spacing_m: F32
     reason: U8
     cell_x_m: F32
     cell_y_m: F32
@@ -86,36 +64,6 @@ class PlaneView:
             np.abs(rotation - self.rotation).max() < SAME_ROTATION
             and np.abs(translation_m - self.translation_m).max() < SAME_TRANSLATION_M
         )
-
-
-def trace_rays(camera: CameraModel, geometry: TensorGeometry) -> PixelRays:
-    """Return the rays of the pixels; those that lie outside the image have NaN."""
-    u = (np.arange(geometry.width_px) + 0.5) * geometry.scale_x + geometry.offset_x_px - 0.5
-    v = (np.arange(geometry.height_px) + 0.5) * geometry.scale_y + geometry.offset_y_px - 0.5
-    u = np.where((u > -0.5) & (u < geometry.image_width_px - 0.5), u, np.nan)
-    v = np.where((v > -0.5) & (v < geometry.image_height_px - 0.5), v, np.nan)
-    grid_u, grid_v = np.meshgrid(u, v)
-    rays = camera.rays(grid_u, grid_v).reshape(*grid_u.shape, 3)
-    rays[np.isnan(rays).any(axis=-1)] = np.nan
-    length = np.linalg.norm(rays, axis=-1)
-    unit = rays / length[..., np.newaxis]
-    spacing_rad = np.fmax(_spacing(unit, 0), _spacing(unit, 1))
-    with np.errstate(over="ignore"):  # intrinsics that make no sense give infinite rays
-        x, y, length, spacing_rad = (
-            part.astype(np.float32) for part in (rays[..., 0], rays[..., 1], length, spacing_rad)
-        )
-    return PixelRays(x, y, length, spacing_rad)
-
-
-def _spacing(unit: F64, axis: int) -> F64:
-    """Return the angle between neighbours along an axis; 0 where there are none."""
-    if unit.shape[axis] < 2:
-        return np.zeros(unit.shape[:2])
-    steps = np.linalg.norm(np.diff(unit, axis=axis), axis=-1)
-    gap = np.full_like(steps.take([0], axis=axis), np.nan)
-    sides = [np.concatenate(pair, axis=axis) for pair in ((gap, steps), (steps, gap))]
-    widest: F64 = np.nan_to_num(np.fmax(*sides), nan=0.0)
-    return widest
 
 
 def intersect_plane(rays: PixelRays, mounting: tuple[F64, F64], reach: Reach) -> PlaneView:
@@ -161,12 +109,13 @@ def intersect_plane(rays: PixelRays, mounting: tuple[F64, F64], reach: Reach) ->
         y_m=offsets_m[1] + foot_m[1],
         depth_m=depth_m,
         range_m=range_m,
+        spacing_m=spacing_m,
         reason=reason,
         cell_x_m=cell_x_m,
         cell_y_m=cell_y_m,
         fill=fill,
     )
-    for shared in (view.x_m, view.y_m, range_m, reason):
+    for shared in (view.x_m, view.y_m, range_m, spacing_m, reason):
         shared.setflags(write=False)
     return view
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import GeometryError
 from terrain_seg_ros.core.grid import RollingGrid
-from terrain_seg_ros.core.mask_to_ground import GroundView
+from terrain_seg_ros.core.ground_view import GroundView
 from terrain_seg_ros.core.types import F32, F64, U8, Reason, Segmentation
 
 REASON_PRIORITY = (

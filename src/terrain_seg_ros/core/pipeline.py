@@ -6,20 +6,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
+import cv2
 import numpy as np
 
 from terrain_seg_ros.core.camera import CameraModel
+from terrain_seg_ros.core.cost_to_landing_sites import LandingSettings, Position
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
+from terrain_seg_ros.core.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid import I8, GridSettings, RollingGrid
 from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost
 from terrain_seg_ros.core.grid_to_speed import SpeedSettings, grid_to_speed
 from terrain_seg_ros.core.ground_measurement import GroundMeasurement, GroundResidual
 from terrain_seg_ros.core.ground_to_grid import ground_to_grid
+from terrain_seg_ros.core.ground_view import GroundView
+from terrain_seg_ros.core.height_map import HeightMap
 from terrain_seg_ros.core.image_to_tensor import TensorGeometry, image_to_tensor, tensor_geometry
-from terrain_seg_ros.core.mask_to_ground import GroundProjector, GroundSettings, GroundView
+from terrain_seg_ros.core.landing_site_selector import LandingChoice, LandingSiteSelector
+from terrain_seg_ros.core.mask_to_ground import GroundProjector, GroundSettings
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.observability import ObservabilitySettings, unobserved_reasons
+from terrain_seg_ros.core.own_body import OwnBody
 from terrain_seg_ros.core.probabilities_to_mask import probabilities_to_mask
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.tensor_to_probabilities import Backend
@@ -32,6 +39,7 @@ from terrain_seg_ros.core.types import (
     Segmentation,
     Transform,
 )
+from terrain_seg_ros.core.view_shadow import ShadowSettings, hide_shadows
 
 
 @dataclass(frozen=True)
@@ -39,10 +47,13 @@ class PipelineSettings:
     """Hold the settings of all stages; `hazards` overrides the card's by class name."""
 
     ground: GroundSettings
+    shadow: ShadowSettings
     grid: GridSettings
     cost: CostSettings
     observability: ObservabilitySettings
+    slope: SlopeSettings
     footprint: FootprintSettings
+    landing: LandingSettings
     speed: SpeedSettings
     hazards: Mapping[str, float]
 
@@ -85,19 +96,32 @@ class FuseStep:
 class Pipeline:
     """Run one model and keep one grid; for one thread."""
 
-    def __init__(self, card: ModelCard, backend: Backend, settings: PipelineSettings) -> None:
-        """Start with an empty grid.
+    def __init__(
+        self,
+        card: ModelCard,
+        backend: Backend,
+        settings: PipelineSettings,
+        *,
+        heights: HeightMap | None = None,
+    ) -> None:
+        """Start with an empty grid; `heights` is the ground where its source is a height map.
 
         Raises:
-            ConfigError: a hazard or a speed names no class of the model.
+            ConfigError: a hazard, a speed or a protruding class names no class of the model, or
+                there is no height map.
         """
         self._card = card
         self._backend = backend
-        self._projector = GroundProjector(settings.ground, cell_m=settings.grid.resolution_m)
+        self._projector = GroundProjector(
+            settings.ground, cell_m=settings.grid.resolution_m, heights=heights
+        )
         self._settings = settings
         self._taxonomy = card.taxonomy.with_hazards(settings.hazards)
         self._percents = settings.speed.per_class(card.taxonomy)
+        self._protruding = _protruding(settings, self._taxonomy)
         self._grid = RollingGrid(settings.grid, len(card.taxonomy))
+        self.site_selector = LandingSiteSelector()
+        """What chooses among landing sites, and takes a person's word for one."""
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -113,18 +137,20 @@ class Pipeline:
         """Use other settings from now on; the grid is kept if its shape and frame stay.
 
         Raises:
-            ConfigError: a hazard or a speed names no class of the model; nothing has changed
-                then.
+            ConfigError: a hazard, a speed or a protruding class names no class of the model;
+                nothing has changed then.
         """
         taxonomy = self._card.taxonomy.with_hazards(settings.hazards)
         percents = settings.speed.per_class(taxonomy)
+        protruding = _protruding(settings, taxonomy)
         old, new = self._settings.grid, settings.grid
         shape = (new.frame_id, new.resolution_m, new.size_m)
         if shape != (old.frame_id, old.resolution_m, old.size_m):
             self._grid = RollingGrid(new, len(taxonomy))
+            self.site_selector.forget()
         self._grid.settings = new
         self._projector.apply_settings(settings.ground, cell_m=new.resolution_m)
-        self._taxonomy, self._percents = taxonomy, percents
+        self._taxonomy, self._percents, self._protruding = taxonomy, percents, protruding
         self._settings = settings
 
     def segment(self, image: CameraImage) -> SegmentStep:
@@ -175,6 +201,7 @@ class Pipeline:
         grid_T_base: Transform,
         stamp_ns: int,
         measured: GroundMeasurement | None = None,
+        own_body: OwnBody | None = None,
     ) -> FuseStep:
         """Move the grid to the vehicle, add one view to it and return what it says.
 
@@ -184,8 +211,9 @@ class Pipeline:
             grid_T_camera: of the optical frame, at the image's stamp.
             grid_T_base: at the image's stamp.
             stamp_ns: the image's.
-            measured: ground that was measured with the image. The plane serves all the same; how
-                far off it is stands in the result.
+            measured: ground that was measured with the image. Where a plane serves all the same,
+                how far off it is stands in the result.
+            own_body: where this camera sees the vehicle itself.
 
         Raises:
             GeometryError: camera, image, transforms and measurement contradict each other; the
@@ -193,7 +221,11 @@ class Pipeline:
         """
         start = perf_counter()
         patch = self._projector.project(
-            camera, step.geometry, grid_T_camera=grid_T_camera, grid_T_base=grid_T_base
+            camera,
+            step.geometry,
+            grid_T_camera=grid_T_camera,
+            grid_T_base=grid_T_base,
+            measured=measured,
         )
         residual = None
         if measured is not None:
@@ -212,7 +244,7 @@ class Pipeline:
             class_names=self._taxonomy.names,
         )
         np.copyto(reasons, patch.reason, where=patch.reason != Reason.OBSERVED)
-        patch = replace(patch, reason=reasons)
+        patch = self._hide(replace(patch, reason=reasons), step, grid_T_camera, own_body)
         self._grid.move_to(float(grid_T_base.translation_m[0]), float(grid_T_base.translation_m[1]))
         self._grid.decay_to(stamp_ns)
         ground_to_grid(
@@ -240,6 +272,7 @@ class Pipeline:
         width_px: int,
         grid_T_camera: Transform,
         grid_T_base: Transform,
+        measured: GroundMeasurement | None = None,
     ) -> F32:
         """Return one ground point per pixel (height, width, 3), optical frame, NaN where none.
 
@@ -256,12 +289,28 @@ class Pipeline:
             width_px=width_px,
             grid_T_camera=grid_T_camera,
             grid_T_base=grid_T_base,
+            measured=measured,
         )
 
     def safe_map(self, snapshot: GridSnapshot) -> I8:
         """Return where the vehicle's middle may stand: 0 safe, 100 unsafe, -1 indefinite."""
         return cost_to_safe_map(
             snapshot.cost, self._settings.footprint, resolution_m=snapshot.resolution_m
+        )
+
+    def landing_sites(self, snapshot: GridSnapshot, vehicle: Position) -> LandingChoice:
+        """Return where the vehicle may land, seen from x and y of it; the snapshot is the newest.
+
+        Raises:
+            GeometryError: the position is not finite.
+        """
+        settings = self._settings
+        return self.site_selector.select(
+            snapshot,
+            settings.landing,
+            clearance_m=settings.footprint.clearance_m,
+            slope=settings.slope,
+            vehicle=vehicle,
         )
 
     def speed_limits(self, snapshot: GridSnapshot) -> I8:
@@ -272,13 +321,46 @@ class Pipeline:
     def reset_grid(self) -> None:
         """Forget all evidence, as after a jump in time."""
         self._grid.clear(Reason.OUTSIDE_VIEW)
+        self.site_selector.forget()
 
     def mark_unobserved(self, reason: Reason, stamp_ns: int) -> GridSnapshot:
         """Forget all evidence for a reason (staleness, no transform) and return the grid."""
         self._grid.clear(reason)
+        self.site_selector.forget()
         return self._snapshot(stamp_ns)
+
+    def _hide(
+        self,
+        view: GroundView,
+        step: SegmentStep,
+        grid_T_camera: Transform,
+        own_body: OwnBody | None,
+    ) -> GroundView:
+        """Return the view less what things that stand out hide, and what the vehicle does."""
+        mask = step.segmentation.tensor_mask
+        protruding = np.asarray(cv2.LUT(mask, self._protruding), dtype=np.uint8)
+        flags = None if own_body is None else own_body.flags(step.geometry)
+        if flags is not None:
+            protruding[flags] = 0
+        settings = self._settings
+        measured = settings.ground.source == "depth"
+        view = hide_shadows(
+            view,
+            protruding,
+            camera_m=grid_T_camera.translation_m,
+            depth_ratio=None if measured else settings.shadow.depth_ratio,
+            cell_m=settings.grid.resolution_m,
+        )
+        if flags is not None:
+            view.reason[flags] = Reason.OWN_BODY
+        return view
 
     def _snapshot(self, stamp_ns: int) -> GridSnapshot:
         return grid_to_cost(
             self._grid, self._settings.cost, hazards=self._taxonomy.hazards(), stamp_ns=stamp_ns
         )
+
+
+def _protruding(settings: PipelineSettings, taxonomy: Taxonomy) -> U8:
+    threshold = settings.cost.hazard_threshold
+    return settings.shadow.table(taxonomy, hazard_threshold=threshold)

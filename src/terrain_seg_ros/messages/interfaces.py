@@ -124,6 +124,12 @@ INTERFACES: tuple[TopicSpec, ...] = (
         "With depth.source image: depth of the image's pixels, 32FC1 in metres or 16UC1 in "
         "millimetres.",
     ),
+    _sensor(
+        "cloud",
+        "sensor_msgs/msg/PointCloud2",
+        "With depth.source cloud: points of a stereo camera or a lidar, float32 x, y, z in any "
+        "frame that TF knows.",
+    ),
     replace(
         _sensor(
             "range",
@@ -131,6 +137,18 @@ INTERFACES: tuple[TopicSpec, ...] = (
             "With depth.source range: distance to the ground along the sensor's x axis.",
         ),
         per_camera=False,
+    ),
+    TopicSpec(
+        "select_site",
+        "geometry_msgs/msg/PointStamped",
+        Direction.IN,
+        Reliability.RELIABLE,
+        Durability.VOLATILE,
+        1,
+        per_camera=False,
+        lazy=False,
+        text="With landing.enable: the landing site at this point, such as RViz's Publish Point "
+        "gives, is the chosen one until it is unsafe; x that is NaN ends that.",
     ),
     _transforms("/tf", Durability.VOLATILE, "Moving transforms, used at the image's stamp."),
     _transforms("/tf_static", Durability.TRANSIENT_LOCAL, "Fixed transforms."),
@@ -241,6 +259,26 @@ INTERFACES: tuple[TopicSpec, ...] = (
         "nav2_msgs/msg/CostmapFilterInfo",
         "How Nav2 reads `speed_mask`.",
         latched=True,
+        per_camera=False,
+    ),
+    _out(
+        "landing_sites",
+        "vision_msgs/msg/Detection3DArray",
+        "With landing.enable: places to land, the chosen one first, the others best first; the "
+        "score is P(safe), the box measures twice the clear radius, ids stay.",
+        per_camera=False,
+    ),
+    _out(
+        "landing_sites_markers",
+        "visualization_msgs/msg/MarkerArray",
+        "The landing sites as cylinders of the clear radius, with rank and P(safe) as text.",
+        per_camera=False,
+        lazy=True,
+    ),
+    _out(
+        "best_landing_site",
+        "geometry_msgs/msg/PoseStamped",
+        "The chosen landing site, while there is one.",
         per_camera=False,
     ),
     _out(

@@ -12,14 +12,14 @@ from terrain_seg_ros.messages.interfaces import resolve
 from terrain_seg_ros.parameters import Parameters
 from terrain_seg_ros.ros.message_classes import message_class
 from terrain_seg_ros.ros.quality import quality_of
-from terrain_seg_ros.runtime.input_topics import sensor_topics
+from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS, sensor_topics
 
 Take = Callable[[str, Any], None]
 """What to do with a camera's message."""
 
 
 class Inputs:
-    """Hold the subscriptions: image, camera_info and depth of each camera, or the range.
+    """Hold the subscriptions: what the cameras give, what measures the ground, what selects a site.
 
     An inactive node has none, so that it costs nothing.
     """
@@ -32,10 +32,15 @@ class Inputs:
         image: Take,
         camera_info: Take,
         depth: Take,
+        select_site: Take,
     ) -> None:
         """Subscribe."""
         self._node = node
-        takes = {"camera_info": camera_info, "depth": depth, "range": depth}
+        takes = {
+            "camera_info": camera_info,
+            **dict.fromkeys(DEPTH_ROWS.values(), depth),
+            "select_site": select_site,
+        }
         self._subscriptions = [
             node.create_subscription(
                 message_class(item.spec.type),

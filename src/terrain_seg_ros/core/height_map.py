@@ -1,0 +1,216 @@
+"""Heights of the ground on a regular net, and where rays meet them first."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrain_seg_ros.core.errors import ConfigError, GeometryError
+from terrain_seg_ros.core.pixel_rays import PixelRays
+from terrain_seg_ros.core.types import F32, F64, Transform
+
+MAX_FANS = 4096
+MAX_STEPS = 4096
+"""Bound the net of directions and distances on which the heights are looked at."""
+APART = 4.0
+"""More than all elevations span: keeps those of one direction apart from those of the next."""
+
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class HeightMap:
+    """Hold heights (rows, cols) float32 in the grid's frame, NaN where none is known.
+
+    Row 0 has the lowest y, column 0 the lowest x; `origin_x_m` and `origin_y_m` are where the
+    height of row 0 and column 0 holds, which is the middle of that cell. Between four such posts
+    the ground is bilinear.
+    """
+
+    heights_m: F32
+    origin_x_m: float
+    origin_y_m: float
+    resolution_m: float
+
+    def __post_init__(self) -> None:
+        """Check shape, dtype and ranges."""
+        shape, dtype = self.heights_m.shape, self.heights_m.dtype
+        if len(shape) != 2 or min(shape) < 2 or dtype != np.float32:
+            raise ConfigError(
+                f"height map has shape {shape} and dtype {dtype}, expected (rows, cols) of "
+                "float32, at least 2 x 2"
+            )
+        if not (math.isfinite(self.origin_x_m) and math.isfinite(self.origin_y_m)):
+            raise ConfigError(
+                f"height map has its origin at ({self.origin_x_m}, {self.origin_y_m}), expected "
+                "finite metres in grid_frame"
+            )
+        if not (math.isfinite(self.resolution_m) and self.resolution_m > 0.0):
+            raise ConfigError(
+                f"height map has resolution {self.resolution_m} m, expected more than 0"
+            )
+        if not np.isfinite(self.heights_m).any():
+            raise ConfigError("height map holds no finite height; check the file and its nodata")
+
+    def at(self, x_m: F64, y_m: F64) -> F64:
+        """Return the heights at points of the grid's frame, NaN where they are not known."""
+        rows, cols = self.heights_m.shape
+        col = (x_m - self.origin_x_m) / self.resolution_m
+        row = (y_m - self.origin_y_m) / self.resolution_m
+        inside = (col >= 0.0) & (col <= cols - 1.0) & (row >= 0.0) & (row <= rows - 1.0)
+        col, row = np.where(inside, col, 0.0), np.where(inside, row, 0.0)
+        col0 = np.minimum(col.astype(np.intp), cols - 2)
+        row0 = np.minimum(row.astype(np.intp), rows - 2)
+        u, v = col - col0, row - row0
+        first = row0 * cols + col0
+        z00, z01, z10, z11 = (
+            self.heights_m.reshape(-1).take(first + step) for step in (0, 1, cols, cols + 1)
+        )
+        low, high = z00 + u * (z01 - z00), z10 + u * (z11 - z10)
+        return np.where(inside, low + v * (high - low), np.nan)
+
+
+class _Fans(NamedTuple):
+    """Hold the ground along directions from the camera's foot: (directions, distances).
+
+    `horizon_rad` is the highest elevation up to each distance; `known` is false where the height
+    is only that of the last known place before it.
+    """
+
+    first_rad: float
+    step_rad: float
+    step_m: float
+    height_m: F64
+    horizon_rad: F64
+    known: NDArray[np.bool_]
+
+
+class _Directions(NamedTuple):
+    """Hold rays (N,): azimuth and elevation, and how far each goes level and up per depth."""
+
+    azimuth_rad: F64
+    elevation_rad: F64
+    level: F64
+    rise: F64
+
+
+def rays_to_depth(
+    heights: HeightMap, rays: PixelRays, grid_T_camera: Transform, *, max_range_m: float
+) -> F32:
+    """Return the depth (h, w) at which rays meet the ground first, NaN where they do not.
+
+    A camera looks along straight lines that lie in upright planes through itself. In each of many
+    such planes the ground is walked once, outwards, and the highest elevation met so far is kept:
+    a ray meets the ground first where that reaches the ray's own elevation. So relief hides what
+    is behind it, whatever its shape. The place is refined on the straight line between two steps.
+
+    What is not known hides nothing but what the last known height before it would; a ray that
+    ends there has no depth.
+
+    Args:
+        heights: in the grid's frame.
+        rays: of the pixels, optical frame.
+        grid_T_camera: of the optical frame.
+        max_range_m: ground farther than this, level, is not looked for.
+
+    Raises:
+        GeometryError: the camera is not above the ground of the map.
+    """
+    camera_m = grid_T_camera.translation_m
+    under_m = float(heights.at(camera_m[:1], camera_m[1:2])[0])
+    if under_m >= camera_m[2]:
+        raise GeometryError(
+            f"camera is {under_m - camera_m[2]:.3f} m below the ground of the height map; check "
+            "that its heights are in grid_frame, and the mounting"
+        )
+    depth_m: F32 = np.full(rays.x.shape, np.nan, dtype=np.float32)
+    pixel = np.flatnonzero(np.isfinite(rays.length))
+    if not pixel.size:
+        return depth_m
+    towards = _directions(rays, grid_T_camera, pixel)
+    fans = _walk(heights, camera_m, towards, _spread(rays, max_range_m))
+    depth_m.reshape(-1)[pixel] = _meet(fans, towards, float(camera_m[2]))
+    return depth_m
+
+
+def _directions(rays: PixelRays, grid_T_camera: Transform, pixel: Index) -> _Directions:
+    x, y = (part.reshape(-1)[pixel].astype(np.float64) for part in (rays.x, rays.y))
+    axes = grid_T_camera.rotation
+    along = [axes[row, 0] * x + axes[row, 1] * y + axes[row, 2] for row in range(3)]
+    level = np.hypot(along[0], along[1])
+    # Measured from the middle of the view, so that few views straddle the seam.
+    middle_rad = math.atan2(along[1].sum(), along[0].sum())
+    azimuth_rad = np.arctan2(along[1], along[0]) - middle_rad
+    azimuth_rad = middle_rad + (azimuth_rad + np.pi) % (2.0 * np.pi) - np.pi
+    return _Directions(azimuth_rad, np.arctan2(along[2], level), level, along[2])
+
+
+def _spread(rays: PixelRays, max_range_m: float) -> tuple[float, float]:
+    return float(np.nanmin(np.where(rays.spacing_rad > 0.0, rays.spacing_rad, np.nan))), max_range_m
+
+
+def _walk(
+    heights: HeightMap, camera_m: F64, towards: _Directions, spread: tuple[float, float]
+) -> _Fans:
+    """Return the ground along all directions of the view."""
+    spacing_rad, max_range_m = spread
+    first, last = float(towards.azimuth_rad.min()), float(towards.azimuth_rad.max())
+    wanted = (last - first) / spacing_rad if math.isfinite(spacing_rad) else 1.0
+    count = int(min(max(math.ceil(wanted), 1), MAX_FANS))
+    step_rad = max((last - first) / count, 1e-9)
+    reach_m = min(max_range_m, _farthest_m(heights, camera_m))
+    steps = int(min(max(math.ceil(reach_m / heights.resolution_m), 1), MAX_STEPS))
+    step_m = reach_m / steps
+    azimuth_rad = first + (np.arange(count) + 0.5) * step_rad
+    distance_m = step_m * np.arange(steps + 1)
+    height_m = heights.at(
+        camera_m[0] + np.cos(azimuth_rad)[:, np.newaxis] * distance_m,
+        camera_m[1] + np.sin(azimuth_rad)[:, np.newaxis] * distance_m,
+    )
+    known = ~np.isnan(height_m)
+    latest = np.maximum.accumulate(np.where(known, np.arange(steps + 1), 0), axis=1)
+    height_m = np.take_along_axis(height_m, latest, axis=1)
+    height_m[np.isnan(height_m)] = -np.inf
+    with np.errstate(invalid="ignore"):
+        elevation_rad = np.arctan2(height_m - camera_m[2], distance_m)
+    horizon_rad = np.maximum.accumulate(elevation_rad, axis=1)
+    return _Fans(first, step_rad, step_m, height_m, horizon_rad, known)
+
+
+def _farthest_m(heights: HeightMap, camera_m: F64) -> float:
+    """Return the distance of the corner of the map that is farthest from the camera's foot."""
+    rows, cols = heights.heights_m.shape
+    x_m, y_m = heights.origin_x_m - camera_m[0], heights.origin_y_m - camera_m[1]
+    far_x_m = max(abs(x_m), abs(x_m + (cols - 1) * heights.resolution_m))
+    far_y_m = max(abs(y_m), abs(y_m + (rows - 1) * heights.resolution_m))
+    return math.hypot(far_x_m, far_y_m) + heights.resolution_m
+
+
+def _meet(fans: _Fans, towards: _Directions, camera_z_m: float) -> F32:
+    """Return the depth (N,) at which rays meet the ground of their direction, or NaN."""
+    count, width = fans.horizon_rad.shape
+    fan = ((towards.azimuth_rad - fans.first_rad) / fans.step_rad).astype(np.intp)
+    fan = np.clip(fan, 0, count - 1)
+    ordered = (fans.horizon_rad + APART * np.arange(count)[:, np.newaxis]).reshape(-1)
+    place = np.searchsorted(ordered, towards.elevation_rad + APART * fan) - fan * width
+    hit = np.flatnonzero(place < width)
+    fan, after = fan[hit], np.maximum(place[hit], 1)
+    before = after - 1
+    level = np.maximum(towards.level[hit], 1e-12)
+    rise = towards.rise[hit]
+    slope = rise / level
+    low_m, high_m = fans.height_m[fan, before], fans.height_m[fan, after]
+    short_m = camera_z_m + slope * before * fans.step_m - low_m
+    beyond_m = high_m - camera_z_m - slope * after * fans.step_m
+    share = np.clip(short_m / np.maximum(short_m + beyond_m, 1e-12), 0.0, 1.0)
+    depth = (before + share) * fans.step_m / level
+    steep = np.abs(rise) > level
+    depth[steep] = (low_m + share * (high_m - low_m) - camera_z_m)[steep] / rise[steep]
+    depth[~(fans.known[fan, before] & fans.known[fan, after] & (depth > 0.0))] = np.nan
+    result: F32 = np.full(place.size, np.nan, dtype=np.float32)
+    result[hit] = depth
+    return result

@@ -1,0 +1,170 @@
+"""From what was measured to one depth per tensor pixel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.ground_measurement import DepthCloud, DepthImage, GroundMeasurement
+from terrain_seg_ros.core.ground_view import Poses
+from terrain_seg_ros.core.image_to_tensor import TensorGeometry
+from terrain_seg_ros.core.pixel_rays import PixelRays, Pixels, RayStore
+from terrain_seg_ros.core.types import F32, Transform
+
+CLOSE_SCALE = 2.0
+"""From this scale on the image pixels beside a tensor pixel's middle belong to it too."""
+SEEN_THROUGH = 2.0
+"""A point is one that the camera cannot see where it lies so many times farther behind one beside
+it than level ground would."""
+MIN_DEPTH_M = 1e-3
+
+
+class SensedDepth(NamedTuple):
+    """Hold one depth (h, w) per tensor pixel along the optical axis, NaN where none is known.
+
+    The rays are those along which it was measured: anywhere within the pixels.
+    """
+
+    depth_m: F32
+    rays: PixelRays
+
+
+def measurement_to_depth(
+    measured: GroundMeasurement | None, pixels: Pixels, traced: RayStore, *, poses: Poses
+) -> SensedDepth:
+    """Return the depth of tensor pixels.
+
+    Args:
+        measured: with the image; an echo, being a single point, gives no depth.
+        pixels: of the tensor.
+        traced: gives their rays.
+        poses: at the image's stamp.
+
+    Raises:
+        GeometryError: a depth image is not of the camera image's size.
+    """
+    if isinstance(measured, DepthImage):
+        return SensedDepth(_sample(measured, pixels.geometry), traced.of(pixels, snapped=True))
+    rays = traced.of(pixels)
+    if isinstance(measured, DepthCloud):
+        return _splat(measured, pixels, rays, poses)
+    return SensedDepth(np.full(pixels.shape, np.nan, dtype=np.float32), rays)
+
+
+def _sample(depth: DepthImage, geometry: TensorGeometry) -> F32:
+    """Return the depth of the image pixel in the middle of each tensor pixel.
+
+    Never a mean, which at an edge would be a point in the air. Where the middle was not measured
+    the pixels left and right of it serve, if they belong to the same tensor pixel: on level
+    ground their depth is the same.
+    """
+    size = (geometry.image_height_px, geometry.image_width_px)
+    if depth.depth_m.shape != size:
+        raise GeometryError(
+            f"depth image is {depth.depth_m.shape[1]} x {depth.depth_m.shape[0]} px but the camera "
+            f"image is {size[1]} x {size[0]} px; register the depth to the camera"
+        )
+    u = np.arange(geometry.width_px) + 0.5
+    v = np.arange(geometry.height_px) + 0.5
+    u = np.rint(u * geometry.scale_x + geometry.offset_x_px - 0.5).astype(np.intp)
+    v = np.rint(v * geometry.scale_y + geometry.offset_y_px - 0.5).astype(np.intp)
+    in_u, in_v = (u >= 0) & (u < size[1]), (v >= 0) & (v < size[0])
+    result = np.full((geometry.height_px, geometry.width_px), np.nan, dtype=np.float32)
+    cols, rows = np.flatnonzero(in_u), np.flatnonzero(in_v)
+    if not (cols.size and rows.size):
+        return result
+    u, v = u[cols], v[rows]
+    found = depth.depth_m[np.ix_(v, u)]
+    if geometry.scale_x >= CLOSE_SCALE:
+        for step in (-1, 1):
+            lacking = np.flatnonzero(np.isnan(found))
+            row, col = np.divmod(lacking, cols.size)
+            beside = np.clip(u[col] + step, 0, size[1] - 1)
+            found.reshape(-1)[lacking] = depth.depth_m[v[row], beside]
+    found[~((found > 0.0) & (found < np.inf))] = np.nan
+    result[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1] = found
+    return result
+
+
+def _placed(cloud: DepthCloud, poses: Poses) -> Transform:
+    """Return where the cloud's frame is in the optical frame at the image's stamp."""
+    camera, points = poses.grid_T_camera, cloud.grid_T_points
+    return Transform(
+        camera.rotation.T @ points.rotation,
+        camera.rotation.T @ (points.translation_m - camera.translation_m),
+    )
+
+
+def _splat(cloud: DepthCloud, pixels: Pixels, rays: PixelRays, poses: Poses) -> SensedDepth:
+    """Return the depth of the nearest point in each tensor pixel, along that point's own ray.
+
+    Points that show through between nearer ones, as where the sensor stands elsewhere than the
+    camera, are taken out; a pixel without a point between two that have one on the same surface
+    gets the depth of the plane through them.
+    """
+    # The ratio of the depths of neighbours on one surface.
+    rise = rays.rise(poses.grid_T_camera.rotation[2].astype(np.float32))
+    allowed = 1.0 + np.float32(SEEN_THROUGH) * rays.level_step(rise)
+    points, pixel = _seen(cloud.points_m, _placed(cloud, poses), pixels)
+    flat = np.full(allowed.size, np.inf, dtype=np.float32)
+    np.minimum.at(flat, pixel, points[:, 2])
+    own = [axis.copy() for axis in (rays.x, rays.y)]
+    nearest = np.flatnonzero(points[:, 2] == flat[pixel])
+    for axis, part in zip(own, (points[:, 0], points[:, 1])):
+        axis.reshape(-1)[pixel[nearest]] = part[nearest] / points[nearest, 2]
+    depth_m = flat.reshape(pixels.shape)
+    depth_m[depth_m > _nearest_around(depth_m) * allowed] = np.inf
+    depth_m[np.isinf(depth_m)] = np.nan
+    lacking = np.isnan(depth_m)
+    _close_gaps(depth_m, allowed)
+    for axis, middle in zip(own, (rays.x, rays.y)):
+        np.copyto(axis, middle, where=lacking)
+    length = np.sqrt(np.square(own[0]) + np.square(own[1]) + np.float32(1.0))
+    return SensedDepth(depth_m, replace(rays, x=own[0], y=own[1], length=length))
+
+
+def _seen(
+    points_m: F32, camera_T_points: Transform, pixels: Pixels
+) -> tuple[F32, NDArray[np.intp]]:
+    """Return the points that fall into the tensor, in the optical frame, and their flat pixels."""
+    geometry = pixels.geometry
+    points = points_m @ camera_T_points.rotation.T.astype(np.float32)
+    points += camera_T_points.translation_m.astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        points = points[(points[:, 2] > MIN_DEPTH_M) & np.isfinite(points).all(axis=1)]
+    uv = pixels.camera.project(points)
+    col = (uv[:, 0] + 0.5 - geometry.offset_x_px) / geometry.scale_x
+    row = (uv[:, 1] + 0.5 - geometry.offset_y_px) / geometry.scale_y
+    inside = (col >= 0.0) & (col < geometry.width_px) & (row >= 0.0) & (row < geometry.height_px)
+    inside &= (uv[:, 0] >= -0.5) & (uv[:, 0] < geometry.image_width_px - 0.5)
+    inside &= (uv[:, 1] >= -0.5) & (uv[:, 1] < geometry.image_height_px - 0.5)
+    pixel = row[inside].astype(np.intp) * geometry.width_px + col[inside].astype(np.intp)
+    return points[inside], pixel
+
+
+def _nearest_around(depth_m: F32) -> F32:
+    """Return the least depth of each pixel and its eight neighbours."""
+    padded = np.pad(depth_m, 1, constant_values=np.inf)
+    rows = np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:])
+    nearest: F32 = np.minimum(np.minimum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
+    return nearest
+
+
+def _close_gaps(depth_m: F32, allowed: F32) -> None:
+    """Give a pixel without depth that of the plane through two on opposite sides of it.
+
+    On a plane the inverse depth is linear in the image. Both must lie on one surface.
+    """
+    for before, middle, after in (
+        (np.s_[:, :-2], np.s_[:, 1:-1], np.s_[:, 2:]),
+        (np.s_[:-2], np.s_[1:-1], np.s_[2:]),
+    ):
+        first, last = depth_m[before], depth_m[after]
+        ratio = np.square(allowed[middle])
+        close = np.isnan(depth_m[middle])
+        close &= np.maximum(first, last) <= np.minimum(first, last) * ratio
+        np.copyto(depth_m[middle], 2.0 * first * last / (first + last), where=close)

@@ -1,0 +1,139 @@
+"""The rays of every pixel of a tensor, kept as long as camera and tensor stay the same."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from terrain_seg_ros.core.camera import CameraModel
+from terrain_seg_ros.core.image_to_tensor import TensorGeometry
+from terrain_seg_ros.core.types import F32, F64
+
+MAX_KEPT = 16
+"""Several cameras, each with the network's pixels and those of its cloud."""
+MIN_GRAZING = 0.1
+"""Level ground that is seen at a smaller angle (6 degrees) counts as seen at this one."""
+
+Key = TypeVar("Key")
+Kept = TypeVar("Kept")
+
+
+@dataclass(frozen=True)
+class PixelRays:
+    """Hold the rays of every pixel of one geometry, (h, w) each, optical frame with z = 1."""
+
+    x: F32
+    y: F32
+    length: F32
+    spacing_rad: F32
+
+    def rise(self, camera_up: F32) -> F32:
+        """Return the sine of each ray's elevation; the argument is up in the optical frame."""
+        rise: F32 = camera_up[0] * self.x + camera_up[1] * self.y + camera_up[2]
+        rise /= self.length
+        return rise
+
+    def level_step(self, rise: F32) -> F32:
+        """Return how far apart neighbours meet level ground, as a share of their range.
+
+        That is their angle, drawn out by the grazing angle at which the ground is seen.
+        """
+        grazing: F32 = np.maximum(np.abs(rise), np.float32(MIN_GRAZING))
+        return np.divide(self.spacing_rad, grazing, out=grazing)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Hold how far ground is trusted, and the spacing to which it is filled.
+
+    Pixels farther than `max_range_m` from the camera, or `max_spacing_m` from their neighbours
+    on the ground, are too far. An infinite `cell_m` means no fill points.
+    """
+
+    max_range_m: float
+    max_spacing_m: float
+    cell_m: float
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Name a set of pixels and how far their ground is trusted."""
+
+    camera: CameraModel
+    geometry: TensorGeometry
+    reach: Reach
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return rows and columns."""
+        return self.geometry.height_px, self.geometry.width_px
+
+
+class RayStore:
+    """Give the rays of pixels, traced once for each camera and geometry."""
+
+    def __init__(self) -> None:
+        """Keep nothing yet."""
+        self._kept: OrderedDict[tuple[CameraModel, TensorGeometry, bool], PixelRays]
+        self._kept = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return how many are kept."""
+        return len(self._kept)
+
+    def of(self, pixels: Pixels, *, snapped: bool = False) -> PixelRays:
+        """Return the rays of pixels; `snapped` as for `trace_rays`."""
+        key = (pixels.camera, pixels.geometry, snapped)
+        rays = self._kept.get(key) or trace_rays(key[0], key[1], snapped=snapped)
+        keep(self._kept, key, rays)
+        return rays
+
+
+def keep(store: OrderedDict[Key, Kept], key: Key, value: Kept) -> None:
+    """Put a value into a store as its newest; the one that was not used for longest goes."""
+    store[key] = value
+    store.move_to_end(key)
+    if len(store) > MAX_KEPT:
+        store.popitem(last=False)
+
+
+def trace_rays(
+    camera: CameraModel, geometry: TensorGeometry, *, snapped: bool = False
+) -> PixelRays:
+    """Return the rays of the pixels; those that lie outside the image have NaN.
+
+    Args:
+        camera: its intrinsics.
+        geometry: where the tensor's pixels lie in the image.
+        snapped: take the ray of the image pixel next to a tensor pixel's middle, to which a
+            depth belongs that was sampled there.
+    """
+    u = (np.arange(geometry.width_px) + 0.5) * geometry.scale_x + geometry.offset_x_px - 0.5
+    v = (np.arange(geometry.height_px) + 0.5) * geometry.scale_y + geometry.offset_y_px - 0.5
+    u = np.where((u > -0.5) & (u < geometry.image_width_px - 0.5), u, np.nan)
+    v = np.where((v > -0.5) & (v < geometry.image_height_px - 0.5), v, np.nan)
+    grid_u, grid_v = np.meshgrid(np.rint(u), np.rint(v)) if snapped else np.meshgrid(u, v)
+    rays = camera.rays(grid_u, grid_v).reshape(*grid_u.shape, 3)
+    rays[np.isnan(rays).any(axis=-1)] = np.nan
+    length = np.linalg.norm(rays, axis=-1)
+    unit = rays / length[..., np.newaxis]
+    spacing_rad = np.fmax(_spacing(unit, 0), _spacing(unit, 1))
+    with np.errstate(over="ignore"):  # intrinsics that make no sense give infinite rays
+        x, y, length, spacing_rad = (
+            part.astype(np.float32) for part in (rays[..., 0], rays[..., 1], length, spacing_rad)
+        )
+    return PixelRays(x, y, length, spacing_rad)
+
+
+def _spacing(unit: F64, axis: int) -> F64:
+    """Return the angle between neighbours along an axis; 0 where there are none."""
+    if unit.shape[axis] < 2:
+        return np.zeros(unit.shape[:2])
+    steps = np.linalg.norm(np.diff(unit, axis=axis), axis=-1)
+    gap = np.full_like(steps.take([0], axis=axis), np.nan)
+    sides = [np.concatenate(pair, axis=axis) for pair in ((gap, steps), (steps, gap))]
+    widest: F64 = np.nan_to_num(np.fmax(*sides), nan=0.0)
+    return widest

@@ -1,0 +1,78 @@
+"""A map of one run: truth, what was called safe, and the path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.report.pictures import FREE_RGB, LETHAL_RGB, legend_strip
+
+UNSEEN_RGB = (24, 26, 32)
+SEEN_RGB = (96, 98, 104)
+FALSE_RGB = (255, 0, 220)
+PATH_RGB = (245, 245, 245)
+SITE_RGB = (90, 200, 255)
+BEST_RGB = (250, 220, 90)
+LEGEND = [
+    ("not seen", UNSEEN_RGB),
+    ("seen", SEEN_RGB),
+    ("truly a hazard", LETHAL_RGB),
+    ("called safe, and is", FREE_RGB),
+    ("called safe, and is not", FALSE_RGB),
+    ("path, or chosen site", PATH_RGB),
+]
+MIN_SIDE_PX = 600
+
+Flags = NDArray[np.bool_]
+
+
+def run_picture(
+    *,
+    hazard: Flags,
+    seen: Flags,
+    called: Flags,
+    false: Flags,
+    path_cells: Sequence[tuple[float, float]],
+    site: tuple[float, float, float] | None = None,
+) -> U8:
+    """Return a map (rows, cols, 3) RGB, north (y) up, with its legend below.
+
+    Args:
+        hazard: (n, n) where there truly is a hazard, row 0 the lowest y.
+        seen: likewise, where the camera ever looked.
+        called: likewise, where the vehicle's middle was ever called safe.
+        false: likewise, where that is not true.
+        path_cells: row and column of the vehicle over time.
+        site: row, column and clear radius in cells of a landing site.
+    """
+    colors = np.empty((*hazard.shape, 3), dtype=np.uint8)
+    colors[:] = UNSEEN_RGB
+    for flags, rgb in ((seen, SEEN_RGB), (called, FREE_RGB), (hazard, LETHAL_RGB)):
+        colors[flags] = rgb
+    colors[false] = FALSE_RGB
+    zoom = max(1, -(-MIN_SIDE_PX // hazard.shape[0]))
+    picture = np.ascontiguousarray(
+        np.flipud(colors).repeat(zoom, axis=0).repeat(zoom, axis=1), dtype=np.uint8
+    )
+    places = [(col * zoom, (hazard.shape[0] - row) * zoom) for row, col in path_cells]
+    line = np.rint(np.array(places)).astype(np.int32).reshape(-1, 1, 2)
+    cv2.polylines(picture, [line], isClosed=False, color=PATH_RGB, thickness=2)
+    if site is not None:
+        middle = (round(site[1] * zoom), round((hazard.shape[0] - site[0]) * zoom))
+        cv2.circle(picture, middle, round(site[2] * zoom), PATH_RGB, 2)
+    return np.vstack([picture, legend_strip(LEGEND, width_px=picture.shape[1])])
+
+
+def write_picture(path: Path, picture_rgb: U8) -> None:
+    """Write a picture as PNG.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    encoded = cv2.imencode(".png", cv2.cvtColor(picture_rgb, cv2.COLOR_RGB2BGR))[1]
+    path.write_bytes(encoded.tobytes())
