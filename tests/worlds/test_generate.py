@@ -43,6 +43,18 @@ def test_a_seed_gives_one_world(body):
     assert first.half_side_m == pytest.approx(10.0)
 
 
+@pytest.mark.parametrize(
+    ("body", "rocks", "craters", "relief_m", "largest_m"),
+    [(Body.MOON, 523, 147, 1.48417, 0.541386), (Body.MARS, 1032, 4, 0.640736, 0.769591)],
+)
+def test_worlds_stay_what_they_were(body, rocks, craters, relief_m, largest_m):
+    """A change here makes every score of a seed a score of another world."""
+    world = generate_world(body, 42, side_m=30.0, spacing_m=0.1)
+    assert (len(world.rocks), world.craters.x_m.size) == (rocks, craters)
+    assert np.ptp(world.ground_m) == pytest.approx(relief_m, rel=1e-3)
+    assert world.rocks.diameter_m[0] == pytest.approx(largest_m, rel=1e-4)
+
+
 def test_other_rocks_leave_the_ground_as_it_is():
     few, many = (
         generate_world(
@@ -293,16 +305,11 @@ def test_impossible_worlds_are_refused(changes, message):
 
 
 def test_too_many_rocks_or_craters_are_refused():
+    rng = np.random.Generator(np.random.PCG64(0))
     with pytest.raises(ConfigError, match=r"rocks.*raise min_rock_m"):
-        generate_world(
-            Body.MARS,
-            1,
-            side_m=400.0,
-            spacing_m=0.5,
-            settings=replace(MARS, min_rock_m=0.02),
-        )
+        draw_rocks(rng, 400.0, replace(MARS, min_rock_m=0.02), craters=NO_CRATERS, is_sand=nowhere)
     with pytest.raises(ConfigError, match=r"craters.*raise min_crater_m"):
-        generate_world(Body.MOON, 1, side_m=1500.0, spacing_m=0.4)
+        draw_craters(rng, 1500.0, MOON, spacing_m=0.1)
 
 
 @pytest.mark.parametrize(

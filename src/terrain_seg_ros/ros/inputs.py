@@ -12,7 +12,7 @@ from terrain_seg_ros.messages.interfaces import resolve
 from terrain_seg_ros.parameters import Parameters
 from terrain_seg_ros.ros.message_classes import message_class
 from terrain_seg_ros.ros.quality import quality_of
-from terrain_seg_ros.runtime.input_topics import sensor_topics
+from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS, sensor_topics
 
 Take = Callable[[str, Any], None]
 """What to do with a camera's message."""
@@ -38,8 +38,7 @@ class Inputs:
         self._node = node
         takes = {
             "camera_info": camera_info,
-            "depth": depth,
-            "range": depth,
+            **dict.fromkeys(DEPTH_ROWS.values(), depth),
             "select_site": select_site,
         }
         self._subscriptions = [
