@@ -116,7 +116,7 @@ def _grain(shape: tuple[int, int], seed: int) -> F32:
             noise = np.asarray(wrapped[edge:-edge, edge:-edge], dtype=np.float32)
             noise /= float(noise.std())
         total += noise
-    return total / np.float32(math.sqrt(len(GRAIN_SCALES_PX)))
+    return np.asarray(total / math.sqrt(len(GRAIN_SCALES_PX)), dtype=np.float32)
 
 
 def _bytes(colour: F32) -> U8:
