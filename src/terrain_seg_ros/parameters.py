@@ -19,6 +19,7 @@ from terrain_seg_ros.core.mask_to_ground import GroundSettings, Source
 from terrain_seg_ros.core.observability import ObservabilitySettings
 from terrain_seg_ros.core.pipeline import PipelineSettings
 from terrain_seg_ros.core.plane_ground import Plane
+from terrain_seg_ros.core.view_shadow import ShadowSettings
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.parameter_checks import HAZARD, SPEED, checked_value, parameter_spec
 from terrain_seg_ros.parameter_declaration import DECLARATION
@@ -203,8 +204,12 @@ def pipeline_settings(parameters: Parameters) -> PipelineSettings:
         position_sigma_m=number("footprint.position_sigma_m"),
         sigmas=number("footprint.sigmas"),
     )
+    shadow = ShadowSettings(
+        parameters.texts("ground.protruding_classes"), number("ground.rock_depth_ratio")
+    )
     return PipelineSettings(
         ground=ground,
+        shadow=shadow,
         grid=grid,
         cost=cost,
         observability=observability,

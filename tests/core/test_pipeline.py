@@ -17,6 +17,7 @@ from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.types import CameraImage, Reason, Transform
+from terrain_seg_ros.core.view_shadow import ShadowSettings
 
 SECOND = 1_000_000_000
 SOIL, ROCK, DARK = 100, 200, 2
@@ -79,6 +80,7 @@ def settings(*, cost=None, grid=None, ground=None, hazards=None, speeds=None):
     cost_values = {"hazard_threshold": 0.5, "min_evidence": 0.4, "graded": True}
     return PipelineSettings(
         ground=GroundSettings(**{**ground_values, **(ground or {})}),
+        shadow=ShadowSettings(("auto",), 100.0),
         grid=GridSettings(**{**grid_values, **(grid or {})}),
         cost=CostSettings(**{**cost_values, **(cost or {})}),
         observability=ObservabilitySettings(0.3, 5, 250),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
 
+import cv2
 import numpy as np
 
 from terrain_seg_ros.core.camera import CameraModel
@@ -17,10 +18,12 @@ from terrain_seg_ros.core.grid_to_speed import SpeedSettings, grid_to_speed
 from terrain_seg_ros.core.ground_measurement import GroundMeasurement, GroundResidual
 from terrain_seg_ros.core.ground_to_grid import ground_to_grid
 from terrain_seg_ros.core.ground_view import GroundView
+from terrain_seg_ros.core.height_map import HeightMap
 from terrain_seg_ros.core.image_to_tensor import TensorGeometry, image_to_tensor, tensor_geometry
 from terrain_seg_ros.core.mask_to_ground import GroundProjector, GroundSettings
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.observability import ObservabilitySettings, unobserved_reasons
+from terrain_seg_ros.core.own_body import OwnBody
 from terrain_seg_ros.core.probabilities_to_mask import probabilities_to_mask
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.tensor_to_probabilities import Backend
@@ -33,6 +36,7 @@ from terrain_seg_ros.core.types import (
     Segmentation,
     Transform,
 )
+from terrain_seg_ros.core.view_shadow import ShadowSettings, hide_shadows
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class PipelineSettings:
     """Hold the settings of all stages; `hazards` overrides the card's by class name."""
 
     ground: GroundSettings
+    shadow: ShadowSettings
     grid: GridSettings
     cost: CostSettings
     observability: ObservabilitySettings
@@ -86,18 +91,29 @@ class FuseStep:
 class Pipeline:
     """Run one model and keep one grid; for one thread."""
 
-    def __init__(self, card: ModelCard, backend: Backend, settings: PipelineSettings) -> None:
-        """Start with an empty grid.
+    def __init__(
+        self,
+        card: ModelCard,
+        backend: Backend,
+        settings: PipelineSettings,
+        *,
+        heights: HeightMap | None = None,
+    ) -> None:
+        """Start with an empty grid; `heights` is the ground where its source is a height map.
 
         Raises:
-            ConfigError: a hazard or a speed names no class of the model.
+            ConfigError: a hazard, a speed or a protruding class names no class of the model, or
+                there is no height map.
         """
         self._card = card
         self._backend = backend
-        self._projector = GroundProjector(settings.ground, cell_m=settings.grid.resolution_m)
+        self._projector = GroundProjector(
+            settings.ground, cell_m=settings.grid.resolution_m, heights=heights
+        )
         self._settings = settings
         self._taxonomy = card.taxonomy.with_hazards(settings.hazards)
         self._percents = settings.speed.per_class(card.taxonomy)
+        self._protruding = _protruding(settings, self._taxonomy)
         self._grid = RollingGrid(settings.grid, len(card.taxonomy))
 
     @property
@@ -114,18 +130,19 @@ class Pipeline:
         """Use other settings from now on; the grid is kept if its shape and frame stay.
 
         Raises:
-            ConfigError: a hazard or a speed names no class of the model; nothing has changed
-                then.
+            ConfigError: a hazard, a speed or a protruding class names no class of the model;
+                nothing has changed then.
         """
         taxonomy = self._card.taxonomy.with_hazards(settings.hazards)
         percents = settings.speed.per_class(taxonomy)
+        protruding = _protruding(settings, taxonomy)
         old, new = self._settings.grid, settings.grid
         shape = (new.frame_id, new.resolution_m, new.size_m)
         if shape != (old.frame_id, old.resolution_m, old.size_m):
             self._grid = RollingGrid(new, len(taxonomy))
         self._grid.settings = new
         self._projector.apply_settings(settings.ground, cell_m=new.resolution_m)
-        self._taxonomy, self._percents = taxonomy, percents
+        self._taxonomy, self._percents, self._protruding = taxonomy, percents, protruding
         self._settings = settings
 
     def segment(self, image: CameraImage) -> SegmentStep:
@@ -157,6 +174,7 @@ class Pipeline:
         grid_T_base: Transform,
         stamp_ns: int,
         measured: GroundMeasurement | None = None,
+        own_body: OwnBody | None = None,
     ) -> FuseStep:
         """Move the grid to the vehicle, add one view to it and return what it says.
 
@@ -166,8 +184,9 @@ class Pipeline:
             grid_T_camera: of the optical frame, at the image's stamp.
             grid_T_base: at the image's stamp.
             stamp_ns: the image's.
-            measured: ground that was measured with the image. The plane serves all the same; how
-                far off it is stands in the result.
+            measured: ground that was measured with the image. Where a plane serves all the same,
+                how far off it is stands in the result.
+            own_body: where this camera sees the vehicle itself.
 
         Raises:
             GeometryError: camera, image, transforms and measurement contradict each other; the
@@ -175,7 +194,11 @@ class Pipeline:
         """
         start = perf_counter()
         patch = self._projector.project(
-            camera, step.geometry, grid_T_camera=grid_T_camera, grid_T_base=grid_T_base
+            camera,
+            step.geometry,
+            grid_T_camera=grid_T_camera,
+            grid_T_base=grid_T_base,
+            measured=measured,
         )
         residual = None
         if measured is not None:
@@ -194,7 +217,7 @@ class Pipeline:
             class_names=self._taxonomy.names,
         )
         np.copyto(reasons, patch.reason, where=patch.reason != Reason.OBSERVED)
-        patch = replace(patch, reason=reasons)
+        patch = self._hide(replace(patch, reason=reasons), step, grid_T_camera, own_body)
         self._grid.move_to(float(grid_T_base.translation_m[0]), float(grid_T_base.translation_m[1]))
         self._grid.decay_to(stamp_ns)
         ground_to_grid(
@@ -222,6 +245,7 @@ class Pipeline:
         width_px: int,
         grid_T_camera: Transform,
         grid_T_base: Transform,
+        measured: GroundMeasurement | None = None,
     ) -> F32:
         """Return one ground point per pixel (height, width, 3), optical frame, NaN where none.
 
@@ -238,6 +262,7 @@ class Pipeline:
             width_px=width_px,
             grid_T_camera=grid_T_camera,
             grid_T_base=grid_T_base,
+            measured=measured,
         )
 
     def safe_map(self, snapshot: GridSnapshot) -> I8:
@@ -260,7 +285,38 @@ class Pipeline:
         self._grid.clear(reason)
         return self._snapshot(stamp_ns)
 
+    def _hide(
+        self,
+        view: GroundView,
+        step: SegmentStep,
+        grid_T_camera: Transform,
+        own_body: OwnBody | None,
+    ) -> GroundView:
+        """Return the view less what things that stand out hide, and what the vehicle does."""
+        mask = step.segmentation.tensor_mask
+        protruding = np.asarray(cv2.LUT(mask, self._protruding), dtype=np.uint8)
+        flags = None if own_body is None else own_body.flags(step.geometry)
+        if flags is not None:
+            protruding[flags] = 0
+        settings = self._settings
+        measured = settings.ground.source == "depth"
+        view = hide_shadows(
+            view,
+            protruding,
+            camera_m=grid_T_camera.translation_m,
+            depth_ratio=None if measured else settings.shadow.depth_ratio,
+            cell_m=settings.grid.resolution_m,
+        )
+        if flags is not None:
+            view.reason[flags] = Reason.OWN_BODY
+        return view
+
     def _snapshot(self, stamp_ns: int) -> GridSnapshot:
         return grid_to_cost(
             self._grid, self._settings.cost, hazards=self._taxonomy.hazards(), stamp_ns=stamp_ns
         )
+
+
+def _protruding(settings: PipelineSettings, taxonomy: Taxonomy) -> U8:
+    threshold = settings.cost.hazard_threshold
+    return settings.shadow.table(taxonomy, hazard_threshold=threshold)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -16,6 +17,7 @@ from terrain_seg_ros.core.grid import COST_FREE, COST_LETHAL, COST_UNKNOWN
 from terrain_seg_ros.core.ground_measurement import DepthImage
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.types import CameraImage, GridSnapshot, Transform
+from terrain_seg_ros.sim.paths import PathPose
 from terrain_seg_ros.sim.tally import SIZE_CLASSES_M, Tally, range_band, size_class
 from terrain_seg_ros.sim.truth_field import TruthField, Window, ground_sample_m, visible_cells
 from terrain_seg_ros.worlds.cast_rays import RayCast
@@ -80,6 +82,17 @@ class ClosedLoop:
         self.tally.latency_ms.append((perf_counter() - start) * 1e3)
         self._compare(fused.grid, shot)
         return fused.grid
+
+    def cells_of(self, poses: Sequence[PathPose]) -> list[tuple[float, float]]:
+        """Return row and column of the vehicle along a path."""
+        field = self._field
+        return [
+            (
+                float(y_m) / field.cell_m + field.half_cells,
+                float(x_m) / field.cell_m + field.half_cells,
+            )
+            for x_m, y_m, _ in (pose.world_T_base.translation_m for pose in poses)
+        ]
 
     def layers(self) -> dict[str, Flags]:
         """Return what a map of the run shows, (n, n) each, row 0 the lowest y."""

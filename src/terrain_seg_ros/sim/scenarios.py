@@ -31,9 +31,9 @@ WIDE_LENS = (-0.28, 0.09, 0.0008, -0.0006, 0.0)
 class Scenario:
     """Hold one situation.
 
-    `ground` are settings of the world's generator on top of the body's own, `overrides` parameters on top of the shipped
-    file of the mode; `with_depth` gives true depth with each picture; `lens` are coefficients of
-    plumb_bob.
+    `ground` are settings of the world's generator on top of the body's own,
+    `overrides` parameters on top of the shipped file of the mode; `with_depth` gives true depth
+    with each picture; `lens` are coefficients of plumb_bob.
     """
 
     name: str

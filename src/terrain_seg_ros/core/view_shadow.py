@@ -1,0 +1,233 @@
+"""What stands out of the ground and hides what lies behind it.
+
+Seen from a camera, a thing that stands on a plane covers the ground along straight lines away from
+the camera's foot: whatever its shape, its pixels have their true direction from there, and in each
+direction the nearest of them is its foot (central projection keeps the plane through an upright
+and the camera). All behind the foot is the thing itself and its view shadow. How much of that is
+the thing cannot be seen; it is taken to be as deep as it is wide, times a ratio.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.ground_view import GroundView
+from terrain_seg_ros.core.protruding_things import find_things, look_from_foot
+from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.types import F32, F64, U8, Reason
+
+AUTO = "auto"
+"""Stands for the classes whose hazard reaches the threshold."""
+MIN_PIXELS = 3
+"""A smaller thing is as likely an error of the network: it counts as ground of its class."""
+MAX_REACH_PX = 32
+"""Farther than this the pixels of a cell are not looked for around a thing."""
+MAX_BOX_CELLS = 4_000_000
+"""Cells are looked up in a table of so many, and searched for where there are more."""
+EXACT_BELOW = 2.0**24
+"""Whole numbers up to this are exact in float32."""
+_SQUARE = np.ones((3, 3), dtype=np.uint8)
+
+Index = NDArray[np.intp]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ShadowSettings:
+    """Hold which classes stand out of the ground, by name, and how deep things are in width.
+
+    `(AUTO,)` means those whose hazard reaches the threshold for hazards.
+    """
+
+    classes: tuple[str, ...]
+    depth_ratio: float
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not (math.isfinite(self.depth_ratio) and self.depth_ratio >= 0.0):
+            raise ConfigError(f"rock_depth_ratio is {self.depth_ratio}, expected 0 or more")
+        if AUTO in self.classes and len(self.classes) > 1:
+            raise ConfigError(
+                f"protruding_classes are {list(self.classes)}; name classes, or {AUTO!r} alone"
+            )
+
+    def table(self, taxonomy: Taxonomy, *, hazard_threshold: float) -> U8:
+        """Return (256,): 1 for the ids of the classes that stand out, else 0.
+
+        Raises:
+            ConfigError: a name is none of the model's classes.
+        """
+        table: U8 = np.zeros(256, dtype=np.uint8)
+        if self.classes == (AUTO,):
+            table[: len(taxonomy)] = taxonomy.hazards() >= hazard_threshold
+            return table
+        for name in filter(None, self.classes):
+            if name not in taxonomy.names:
+                raise ConfigError(
+                    f"ground.protruding_classes names {name!r}, but the model's classes are "
+                    f"{list(taxonomy.names)}"
+                )
+            table[taxonomy.names.index(name)] = 1
+        return table
+
+
+def hide_shadows(
+    view: GroundView,
+    protruding: U8,
+    *,
+    camera_m: F64,
+    depth_ratio: float | None,
+    cell_m: float,
+) -> GroundView:
+    """Return the view with what things hide turned HIDDEN, and their feet where they stand.
+
+    Things are pixels of protruding classes side by side in direction whose feet are at about one
+    distance, so that a rock and another behind it are two, although the mask shows one region.
+    Pixels of a thing beyond its depth are HIDDEN. So are, whatever the ground is:
+
+    * the pixels around a thing, which may show it in part. Those in front and beside show it too
+      (fill points), because its foot may lie between two pixels;
+    * pixels of ground in cells into which pixels of a thing fall: no part of a cell that a thing
+      stands on or hides speaks for the whole.
+
+    Args:
+        view: where the pixels lie; its reasons are those of ground and image.
+        protruding: (h, w), 1 where something stands out of the ground, else 0.
+        camera_m: (3,) the camera's position in the grid's frame.
+        depth_ratio: depth of a thing, as a share of its width in view; None where the ground was
+            measured, so that every pixel lies where it is.
+        cell_m: side of a cell of the grid.
+    """
+    pixel = np.flatnonzero(protruding.view(np.bool_))
+    pixel = pixel[np.isfinite(view.range_m.reshape(-1).take(pixel))]
+    if not pixel.size:
+        return view
+    seen = look_from_foot(view, pixel, view.grid_R_plane.T @ (camera_m - view.anchor_m))
+    far = np.flatnonzero(~seen.steep)
+    shown, speckle = np.ones(pixel.size, dtype=np.bool_), np.zeros(pixel.size, dtype=np.bool_)
+    if far.size:
+        things = find_things(seen, far)
+        speckle[things.pixel] = things.pixel_count < MIN_PIXELS
+        if depth_ratio is not None:
+            shown[things.pixel] = things.within(depth_ratio)
+    standing = protruding.copy()
+    standing.reshape(-1)[pixel[speckle]] = 0
+    rim = (cv2.dilate(standing, _SQUARE) - standing).view(np.bool_)
+    reason = view.reason.copy()
+    flat = reason.reshape(-1)
+    hidden = pixel[~(shown | speckle)]
+    for some in (hidden[flat[hidden] == Reason.OBSERVED], _observed(flat, rim)):
+        flat[some] = Reason.HIDDEN
+    narrowest_m = float(seen.width_m.min())
+    view = _clear_cells(replace(view, reason=reason), standing, rim, cell_m, narrowest_m)
+    feet = pixel[shown & ~speckle]
+    return _with_rim(view, feet[flat[feet] == Reason.OBSERVED], rim, cell_m, seen.foot_m)
+
+
+def _observed(reason: U8, some: Flags) -> Index:
+    return np.flatnonzero(some.reshape(-1) & (reason.reshape(-1) == Reason.OBSERVED))
+
+
+def _clear_cells(
+    view: GroundView, standing: U8, rim: Flags, cell_m: float, narrowest_m: float
+) -> GroundView:
+    """Return the view without ground in the cells that things and what is beside them touch.
+
+    Only pixels as near to a thing in the image as a cell is wide are looked at. Their reason is
+    written into the view's array, which must be its own; fill points get no place (NaN).
+    """
+    reach_px = min(math.ceil(cell_m / narrowest_m), MAX_REACH_PX)
+    box = np.ones((2 * reach_px + 1, 2 * reach_px + 1), dtype=np.uint8)
+    around = cv2.dilate(standing, box).view(np.bool_).reshape(-1)
+    touches = standing.view(np.bool_) | rim
+    for nowhere in (Reason.TOO_FAR, Reason.OUTSIDE_VIEW, Reason.NO_DEPTH):
+        touches &= view.reason != nowhere
+    flat, touches = view.reason.reshape(-1), touches.reshape(-1)
+    fill = np.flatnonzero(around.take(view.fill_pixel))
+    pixel = np.flatnonzero(around & ((flat == Reason.OBSERVED) | touches))
+    cell = _cells(
+        view,
+        np.concatenate([view.local_x_m.reshape(-1).take(pixel), view.fill_x_m.take(fill)]),
+        np.concatenate([view.local_y_m.reshape(-1).take(pixel), view.fill_y_m.take(fill)]),
+        cell_m,
+    )
+    taken = touches.take(np.concatenate([pixel, view.fill_pixel.take(fill)]))
+    shared = np.flatnonzero(_among(cell, cell[taken]) & ~taken)
+    split = int(np.searchsorted(shared, pixel.size))
+    flat[pixel[shared[:split]]] = Reason.HIDDEN
+    fill_x_m = view.fill_x_m.copy()
+    fill_x_m[fill[shared[split:] - pixel.size]] = np.nan
+    return replace(view, fill_x_m=fill_x_m)
+
+
+def _cells(view: GroundView, x_m: F32, y_m: F32, cell_m: float) -> Index:
+    """Return a number for the grid's cell of each point, from 0."""
+    rows, cols = (
+        np.floor(local_m * np.float32(1.0 / cell_m) + np.float32(anchor_m / cell_m % 1.0))
+        for local_m, anchor_m in ((y_m, view.anchor_m[1]), (x_m, view.anchor_m[0]))
+    )
+    rows -= rows.min(initial=np.inf)
+    cols -= cols.min(initial=np.inf)
+    side = int(cols.max(initial=0.0)) + 1
+    exact = rows.max(initial=0.0) * side < EXACT_BELOW
+    numbers = rows * np.float32(side) + cols if exact else rows.astype(np.float64) * side + cols
+    return np.asarray(numbers.astype(np.intp))
+
+
+def _among(asked: Index, given: Index) -> Flags:
+    """Return which cells are among those given, all of which are asked for too."""
+    count = int(asked.max(initial=0)) + 1
+    if count > MAX_BOX_CELLS:
+        return np.isin(asked, given)
+    table = np.zeros(count, dtype=np.bool_)
+    table[given] = True
+    return table.take(asked)
+
+
+def _with_rim(view: GroundView, feet: Index, rim: Flags, cell_m: float, foot_m: F64) -> GroundView:
+    """Return the view with fill points that show things also on the ground before and beside them.
+
+    The ground of a pixel beside a thing, no farther than the pixel that shows it, may be where
+    its foot is. Pixels coarser than a cell need none: their own fill reaches half way.
+
+    Args:
+        view: where the pixels lie.
+        feet: (N,) pixels that show a thing and are observed.
+        rim: (h, w) pixels around things.
+        cell_m: side of a cell.
+        foot_m: (2,) the camera's foot in the plane's frame.
+    """
+    height, width = rim.shape
+    framed = np.zeros((height + 2, width + 2), dtype=np.bool_)
+    framed[1:-1, 1:-1] = rim
+    place = feet + 2 * (feet // width) + width + 3
+    owners, others = [], []
+    for step, framed_step in ((width, width + 2), (-width, -width - 2), (1, 1), (-1, -1)):
+        found = np.flatnonzero(framed.reshape(-1).take(place + framed_step))
+        owners.append(feet[found])
+        others.append(feet[found] + step)
+    owner, other = np.concatenate(owners), np.concatenate(others)
+    fine = view.ground_sample_m.reshape(-1).take(other) <= cell_m
+    owner, other = owner[fine], other[fine]
+    sample_m = view.ground_sample_m.reshape(-1).take(owner)
+    (x_m, y_m), (other_x_m, other_y_m) = (
+        [part.reshape(-1).take(some) for part in (view.plane_x_m, view.plane_y_m)]
+        for some in (owner, other)
+    )
+    beyond_m = np.hypot(other_x_m - foot_m[0], other_y_m - foot_m[1])
+    beyond_m -= np.hypot(x_m - foot_m[0], y_m - foot_m[1])
+    good = np.hypot(other_x_m - x_m, other_y_m - y_m) <= 2.0 * sample_m
+    good &= beyond_m <= 0.5 * sample_m
+    owner, other = owner[good], other[good]
+    return replace(
+        view,
+        fill_pixel=np.concatenate([view.fill_pixel, owner]),
+        fill_x_m=np.concatenate([view.fill_x_m, view.local_x_m.reshape(-1).take(other)]),
+        fill_y_m=np.concatenate([view.fill_y_m, view.local_y_m.reshape(-1).take(other)]),
+    )
