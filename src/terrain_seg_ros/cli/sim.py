@@ -119,6 +119,9 @@ def _add_camera_arguments(parser: argparse.ArgumentParser) -> None:
         "--encoding", choices=ENCODINGS, default=ENCODINGS[0], help="(default: %(default)s)"
     )
     camera.add_argument(
+        "--jpeg", action="store_true", help="publish image/compressed instead of image"
+    )
+    camera.add_argument(
         "--rate",
         type=float,
         default=5.0,
@@ -139,7 +142,7 @@ def run(arguments: argparse.Namespace) -> int:
         GeometryError: the world is too small for the path.
     """
     settings = _settings(arguments)
-    specs = chosen_topics(arguments.leave_out)
+    specs = chosen_topics(arguments.leave_out, jpeg=arguments.jpeg)
     load_mujoco()
     with ExitStack() as stack:
         interrupt = stack.enter_context(Interrupt())
@@ -160,7 +163,7 @@ def run(arguments: argparse.Namespace) -> int:
         simulator = stack.enter_context(Simulator(settings, _parameters(arguments)))
         if isinstance(outlet, BusOutlet):
             _meet(outlet, arguments.wait_for)
-        done, wall_s = _play(simulator, outlet, arguments.realtime, lambda: interrupt.asked)
+        done, wall_s = _play(simulator, outlet, arguments, lambda: interrupt.asked)
         if isinstance(outlet, BusOutlet):
             time.sleep(LINGER_S)
     _summarise(simulator, done, wall_s, arguments)
@@ -213,7 +216,10 @@ def _meet(outlet: BusOutlet, listeners: int) -> None:
 
 
 def _play(
-    simulator: Simulator, outlet: Outlet, realtime: bool, stop: Callable[[], bool]
+    simulator: Simulator,
+    outlet: Outlet,
+    arguments: argparse.Namespace,
+    stop: Callable[[], bool],
 ) -> tuple[int, float]:
     """Send everything; return how many frames there were and the seconds they took."""
     first_ns = simulator.path[0].stamp_ns
@@ -221,10 +227,10 @@ def _play(
         outlet.send(name, message, first_ns)
     start_s, done = time.monotonic(), 0
     for frame in simulator.run(outlet.wants):
-        if realtime:
+        if arguments.realtime:
             due_s = start_s + (frame.stamp_ns - first_ns) / 1e9
             time.sleep(max(0.0, due_s - time.monotonic()))
-        for name, message in frame_messages(simulator, frame):
+        for name, message in frame_messages(simulator, frame, jpeg=arguments.jpeg):
             outlet.send(name, message, frame.stamp_ns)
         done += 1
         if done % PROGRESS_EVERY == 0 or done == len(simulator.path):

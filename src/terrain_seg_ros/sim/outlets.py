@@ -104,6 +104,14 @@ class BusOutlet:
         if name in self._writers:
             self._writers[name].write(message)
 
+    def send_payload(self, name: str, payload: bytes) -> None:
+        """Publish the CDR bytes of a message.
+
+        Raises:
+            MessageError: the network refuses them.
+        """
+        self._writers[name].write_payload(payload)
+
     def wait_for_listeners(self, count: int, *, timeout_s: float) -> None:
         """Wait until /tf has so many listeners.
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from terrain_seg_ros.core.ground_measurement import DepthImage
-from terrain_seg_ros.core.types import F32, Transform
+from terrain_seg_ros.core.types import F32, U8, Transform
 from terrain_seg_ros.messages.camera_info_message import encode_camera_info
 from terrain_seg_ros.messages.cdr import message_class
 from terrain_seg_ros.messages.depth_message import encode_depth
 from terrain_seg_ros.messages.grid_message import encode_grid_values
 from terrain_seg_ros.messages.header_message import make_header
-from terrain_seg_ros.messages.image_message import encode_image
+from terrain_seg_ros.messages.image_message import encode_compressed, encode_image
 from terrain_seg_ros.messages.odometry_message import encode_clock, encode_odometry
 from terrain_seg_ros.messages.transform_message import StampedTransform, encode_transforms
 from terrain_seg_ros.sim.simulator import CAMERA_FRAME, SimFrame, Simulator
@@ -35,7 +35,9 @@ def first_messages(simulator: Simulator) -> Iterator[Message]:
     yield "truth/hazard_map", encode_grid_values(message_class, simulator.hazard_map())
 
 
-def frame_messages(simulator: Simulator, frame: SimFrame) -> Iterator[Message]:
+def frame_messages(
+    simulator: Simulator, frame: SimFrame, *, jpeg: bool = False
+) -> Iterator[Message]:
     """Yield the messages of a frame, in an order in which a listener can use each at once."""
     header = make_header(message_class, frame.stamp_ns, CAMERA_FRAME)
     odom, base = simulator.frames
@@ -52,14 +54,19 @@ def frame_messages(simulator: Simulator, frame: SimFrame) -> Iterator[Message]:
         yield "depth", _depth(frame.truth.depth_m, frame.stamp_ns, header)
         yield "truth/mask", encode_image(message_class, frame.truth.mask, "mono8", header)
     if frame.image is not None:
-        encoding = simulator.settings.encoding
-        yield "image", encode_image(message_class, frame.image, encoding, header)
+        yield _image(frame.image, simulator.settings.encoding, header, jpeg=jpeg)
     if frame.coded is not None and frame.coded_mask is not None:
         camera_info = encode_camera_info(message_class, simulator.coded_camera, header)
         coded = encode_image(message_class, coded_image(frame.coded_mask), "mono8", header)
         yield "truth/camera_info", camera_info
         yield "truth/depth", _depth(frame.coded.depth_m, frame.stamp_ns, header)
         yield "truth/coded_image", coded
+
+
+def _image(pixels: U8, encoding: str, header: Any, *, jpeg: bool) -> Message:
+    if jpeg:
+        return "image/compressed", encode_compressed(message_class, pixels, "jpeg", header)
+    return "image", encode_image(message_class, pixels, encoding, header)
 
 
 def _transforms(parent: str, child: str, stamp_ns: int, transform: Transform) -> Any:

@@ -32,6 +32,7 @@ def _out(name: str, message_type: str, text: str, *, latched: bool = False) -> T
 
 SIM_TOPICS: tuple[TopicSpec, ...] = (
     topic("image"),
+    topic("image/compressed"),
     topic("camera_info"),
     topic("depth"),
     topic("/tf"),
@@ -59,17 +60,18 @@ SIM_TOPICS: tuple[TopicSpec, ...] = (
     ),
 )
 CODED = ("truth/coded_image", "truth/camera_info", "truth/depth")
-PICTURE = ("image", "depth", "truth/mask")
+IMAGES = ("image", "image/compressed")
+PICTURE = (*IMAGES, "depth", "truth/mask")
 
 
-def chosen_topics(leave_out: Iterable[str]) -> tuple[TopicSpec, ...]:
-    """Return the topics without some.
+def chosen_topics(leave_out: Iterable[str], *, jpeg: bool = False) -> tuple[TopicSpec, ...]:
+    """Return the topics without some; the image is raw or a JPEG.
 
     Raises:
         ConfigError: one of those is none.
     """
     names = {spec.name for spec in SIM_TOPICS}
-    left = set(leave_out)
+    left = {*leave_out, IMAGES[0] if jpeg else IMAGES[1]}
     if not left <= names:
         raise ConfigError(
             f"--leave-out names {sorted(left - names)[0]!r}, expected some of {sorted(names)}"

@@ -25,7 +25,7 @@ from terrain_seg_ros.sim.paths import (
     drive,
 )
 from terrain_seg_ros.sim.scenarios import MIN_HAZARD_M, MODES, perfect_mask
-from terrain_seg_ros.sim.sim_topics import CODED, PICTURE
+from terrain_seg_ros.sim.sim_topics import CODED, IMAGES, PICTURE
 from terrain_seg_ros.sim.truth_field import TruthField
 from terrain_seg_ros.worlds.cast_rays import RayCast
 from terrain_seg_ros.worlds.coded_image import CODED_SIDE_PX
@@ -177,7 +177,7 @@ class Simulator:
         world_T_camera = pose.world_T_base @ self.base_T_camera
         wanted = {name for name in (*PICTURE, *CODED) if wants(name)}
         image = truth = coded = coded_mask = None
-        if "image" in wanted:
+        if wanted & set(IMAGES):
             image = self._scene.image(self.camera, world_T_camera)
             if self.settings.encoding == "mono8":
                 image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
