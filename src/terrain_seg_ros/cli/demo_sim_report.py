@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
@@ -25,7 +27,7 @@ from terrain_seg_ros.report.map_pictures import (
     truth_colors,
 )
 from terrain_seg_ros.report.page import Row, Section
-from terrain_seg_ros.report.pictures import grid_colors
+from terrain_seg_ros.report.pictures import grid_colors, sheet
 from terrain_seg_ros.worlds.world import WORLD_TAXONOMY
 
 MAP_SIDE_PX = 384
@@ -50,6 +52,37 @@ class _Bag:
             for stamp in sorted(self.by_stamp)
             if stamp in self.path and all(name in self.by_stamp[stamp] for name in NEEDED)
         ]
+
+
+@dataclass(frozen=True)
+class MadeScenes:
+    """Hold the page's sections, and the pictures that were written."""
+
+    sections: list[Section]
+    paths: dict[str, Path]
+
+
+def write_scenes(played: Sequence[PlayedScene], *, out: Path) -> MadeScenes:
+    """Write a picture of truth, grid and path per scene; return the page's sections.
+
+    Args:
+        played: scenes.
+        out: folder.
+
+    Raises:
+        ConfigError: a bag lacks what is shown, or a picture cannot be written.
+    """
+    sections, paths = [], {}
+    for item in played:
+        section = scene_section(item)
+        path = out / f"{item.scene.name}.png"
+        last = section.rows[-1].pictures.values()
+        picture = cv2.cvtColor(sheet(list(last), columns=len(last)), cv2.COLOR_RGB2BGR)
+        if not cv2.imwrite(str(path), picture):
+            raise ConfigError(f"{path} cannot be written; check the folder")
+        sections.append(section)
+        paths[item.scene.name] = path
+    return MadeScenes(sections, paths)
 
 
 def scene_section(played: PlayedScene) -> Section:
@@ -84,7 +117,7 @@ def _read(path: Path) -> _Bag:
             name = connection.topic.removeprefix("/terrain/")
             if name not in {*BY_STAMP, "truth/hazard_map", "/tf"}:
                 continue
-            message = reader.deserialize(data, connection.msgtype)
+            message: Any = reader.deserialize(data, connection.msgtype)
             if name == "/tf":
                 for item in decode_transforms(message):
                     bag.path[item.stamp_ns] = item.transform.translation_m
@@ -127,10 +160,12 @@ def _truth_row(bag: _Bag, truth: GridValues, stamp: int) -> Row:
         f"{int(called_free.sum())} called free {false_free} touch a true hazard"
     )
     compared = comparison_colors(grid.values, hazard)
+    reason = decode_grid(bag.by_stamp[stamp]["hazard_reason"]).values.astype(np.uint8)
     return Row(
         caption,
         {
             "truth and path": _map(bag, grid, truth_colors(hazard), stamp),
+            "grid at the end": _map(bag, grid, grid_colors(grid.values, reason), stamp),
             "grid against truth": _map(bag, grid, compared, stamp),
         },
     )
