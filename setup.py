@@ -25,6 +25,7 @@ REQUIREMENTS = [
 ]
 
 EXTRAS = {
+    "dem": ["tifffile>=2024.8,<2027"],
     "sim": ["mujoco>=3.2,<5"],
     "tensorrt": ["tensorrt>=8.5,<12", "cuda-python>=12,<14"],
     "wrap": ["onnx>=1.23,<2"],
@@ -43,6 +44,7 @@ EXTRAS = {
         "pytest-cov>=5,<8",
         "ruff>=0.14,<1",
         "setuptools>=70.1,<90",
+        "tifffile>=2024.8,<2027",
         "types-PyYAML>=6,<7",
     ],
 }

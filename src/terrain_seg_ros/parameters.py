@@ -73,10 +73,13 @@ class Parameters:
         """Return a list of texts."""
         return cast("tuple[str, ...]", self._get(name, "texts"))
 
+    def numbers(self, name: str) -> tuple[float, ...]:
+        """Return a list of numbers."""
+        return cast("tuple[float, ...]", self._get(name, "floats"))
+
     def per_camera(self, name: str) -> dict[str, float]:
         """Return a list of numbers by camera; a single number holds for all."""
-        values = cast("tuple[float, ...]", self._get(name, "floats"))
-        cameras = self.texts("cameras")
+        values, cameras = self.numbers(name), self.texts("cameras")
         return dict(zip(cameras, values if len(values) > 1 else values * len(cameras)))
 
     def number(self, name: str) -> float:
@@ -246,8 +249,8 @@ def _readchecked_value(path: Path | str) -> dict[str, Value]:
 
 def _check_together(parameters: Parameters) -> None:
     cameras = parameters.texts("cameras")
-    for name in ("camera_max_rates_hz", "camera_weights"):
-        count = len(cast("tuple[float, ...]", parameters.values[name]))
+    for name in ("camera_max_rates_hz", "camera_weights", "own_body.masks"):
+        count = len(cast("tuple[Value, ...]", parameters.values[name]))
         if count not in {1, len(cameras)}:
             raise ConfigError(
                 f"parameter {name!r} has {count} values for {len(cameras)} cameras; give one for "
@@ -265,9 +268,29 @@ def _check_together(parameters: Parameters) -> None:
     for name in ("model", "grid_frame", "base_frame"):
         if not parameters.text(name).strip():
             raise ConfigError(f"parameter {name!r} is empty; set it")
+    _check_ground(parameters)
     low_m, high_m = (parameters.number(f"hazard_points.{e}_height_m") for e in ("min", "max"))
     if low_m > high_m:
         raise ConfigError(
             f"hazard_points.min_height_m {low_m} is above hazard_points.max_height_m {high_m}"
         )
     pipeline_settings(parameters)
+
+
+def _check_ground(parameters: Parameters) -> None:
+    """Check the vehicle's outline, and that what the ground is taken from is measured."""
+    corners = len(parameters.numbers("own_body.polygon"))
+    if corners >= 6 and corners % 2:
+        raise ConfigError(
+            f"parameter 'own_body.polygon' has {corners} numbers, expected u and v of each corner"
+        )
+    source, plane = parameters.text("ground.source"), parameters.text("ground.plane")
+    given = parameters.text("depth.source")
+    if source == "depth" and given not in {"image", "cloud"}:
+        raise ConfigError(
+            f"ground.source is depth but depth.source is {given!r}; set it to image or cloud"
+        )
+    if source == "plane" and plane == "range_plane" and given != "range":
+        raise ConfigError(
+            f"ground.plane is range_plane but depth.source is {given!r}; set it to range"
+        )

@@ -9,6 +9,7 @@ CONTRACT = {
     "image/compressed": ("sensor_msgs/msg/CompressedImage", "in", "best effort", "volatile", 1),
     "camera_info": ("sensor_msgs/msg/CameraInfo", "in", "best effort", "volatile", 1),
     "depth": ("sensor_msgs/msg/Image", "in", "best effort", "volatile", 1),
+    "cloud": ("sensor_msgs/msg/PointCloud2", "in", "best effort", "volatile", 1),
     "range": ("sensor_msgs/msg/Range", "in", "best effort", "volatile", 1),
     "/tf": ("tf2_msgs/msg/TFMessage", "in", "reliable", "volatile", 100),
     "/tf_static": ("tf2_msgs/msg/TFMessage", "in", "reliable", "transient local", 100),

@@ -61,7 +61,7 @@ def test_true_masks_find_all_rocks_and_call_nothing_safe_that_is_not(session):
     assert result["false_safe_share"] == 0.0
     assert result["safe_found_share"] > 0.9
     assert result["called_safe_area_m2"] > 20.0
-    assert result["observed_share"] > 0.99
+    assert result["observed_share"] > 0.95
     assert loop.tally.rocks_seen.sum() >= 6
 
 

@@ -293,16 +293,11 @@ def test_impossible_worlds_are_refused(changes, message):
 
 
 def test_too_many_rocks_or_craters_are_refused():
+    rng = np.random.Generator(np.random.PCG64(0))
     with pytest.raises(ConfigError, match=r"rocks.*raise min_rock_m"):
-        generate_world(
-            Body.MARS,
-            1,
-            side_m=400.0,
-            spacing_m=0.5,
-            settings=replace(MARS, min_rock_m=0.02),
-        )
+        draw_rocks(rng, 400.0, replace(MARS, min_rock_m=0.02), craters=NO_CRATERS, is_sand=nowhere)
     with pytest.raises(ConfigError, match=r"craters.*raise min_crater_m"):
-        generate_world(Body.MOON, 1, side_m=1500.0, spacing_m=0.4)
+        draw_craters(rng, 1500.0, MOON, spacing_m=0.1)
 
 
 @pytest.mark.parametrize(

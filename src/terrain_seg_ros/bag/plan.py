@@ -89,7 +89,10 @@ def find_inputs(
 def _depth_input(
     item: Connection, cameras: Sequence[BagCamera], parameters: Parameters
 ) -> Input | None:
-    """Return a connection that measures the ground: beside a camera's image, or a range."""
+    """Return a connection that measures the ground: beside a camera's image, or a range.
+
+    A cloud that lies beside no image, as a lidar's, serves all cameras.
+    """
     row = DEPTH_ROWS.get(parameters.text("depth.source"))
     if row is None or item.msgtype != topic(row).type:
         return None
@@ -97,6 +100,8 @@ def _depth_input(
     if row == "range":
         return Input(item, Role.DEPTH, ("",)) if item.topic.endswith(f"/{name}") else None
     names = tuple(c.name for c in cameras if item.topic == f"{_folder(c.image_topic)}/{name}")
+    if row == "cloud" and not names and item.topic.endswith(f"/{name}"):
+        names = tuple(c.name for c in cameras)
     return Input(item, Role.DEPTH, names) if names else None
 
 

@@ -24,7 +24,7 @@ COMMANDS = {
     "replay": "read bags, write them again with all our topics added, and score them",
     "segment": "segment image files: mask, overlay and JSON for each",
     "evaluate": "score a model on labelled images",
-    "score": "drive and descend through worlds of known truth and count what is called safe wrongly",
+    "score": "drive and descend through worlds of known truth; count what is wrongly called safe",
     "bench": "measure the bare runtime call against the whole path, per backend",
     "models": "list the models with their cards; add, wrap, pin or remove your own",
     "prepare": "build engines ahead of the drive, or check that they are there",

@@ -18,7 +18,7 @@ from terrain_seg_ros.sim.score import ScoreRequest, score_worlds
 from terrain_seg_ros.sim.tally import Tally, figures, missed_floors
 
 NAME = "score"
-HELP = "drive and descend through worlds of known truth and count what is called safe wrongly"
+HELP = "drive and descend through worlds of known truth; count what is wrongly called safe"
 EXIT_FLOOR = 1
 MAX_WORLDS = 1000
 

@@ -25,6 +25,7 @@ from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.interfaces import Durability
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 from terrain_seg_ros.runtime.health import Health, HealthSnapshot, Refusal
+from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS
 from terrain_seg_ros.runtime.outbox import Bus, Outgoing, outgoing_topics
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.transform_intake import TransformIntake
@@ -38,6 +39,7 @@ _MALFORMED = {
     "image/compressed": Refusal.BAD_IMAGE,
     "camera_info": Refusal.BAD_CAMERA_INFO,
     "depth": Refusal.BAD_DEPTH,
+    "cloud": Refusal.BAD_DEPTH,
     "range": Refusal.BAD_DEPTH,
     "/tf": Refusal.BAD_TRANSFORM,
     "/tf_static": Refusal.BAD_TRANSFORM,
@@ -165,7 +167,7 @@ class LiveNode:
     def _callback(self, item: Input) -> Callable[[Any], None]:
         if item.row == "camera_info":
             return partial(self._processor.camera_info, item.camera)
-        if item.row in {"depth", "range"}:
+        if item.row in DEPTH_ROWS.values():
             return partial(self._processor.depth, item.camera)
         if item.row in {"/tf", "/tf_static"}:
             return partial(self._intake.add, static=item.row == "/tf_static")

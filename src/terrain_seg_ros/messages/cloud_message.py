@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.core.types import F32, U8
+from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import flat_bytes
 from terrain_seg_ros.messages.message_types import Types, sequence_of
 
 HAZARD_POINT_LIMIT = 24_000
 """Nav2's obstacle layer stays quick up to about this many points."""
+INPUT_POINT_LIMIT = 8_000_000
+"""Larger clouds are refused: no sensor sends them, and they would take a gigabyte."""
 
 _POINT_BYTES = 16
 _POINT_BYTES_LIMIT = 65535
@@ -26,6 +29,7 @@ _FIELDS = (
     ("confidence", 13, _UINT8),
 )
 """Name, offset and datatype (sensor_msgs/PointField); two bytes of padding align the points."""
+_PLACES = _FIELDS[:3]
 
 
 class Cloud(NamedTuple):
@@ -34,6 +38,14 @@ class Cloud(NamedTuple):
     points_m: F32
     labels: U8
     confidence: U8
+
+
+class SensedPoints(NamedTuple):
+    """Hold what a sensor measured: points (N, 3) float32 in its frame, NaN where nothing was."""
+
+    points_m: F32
+    stamp_ns: int
+    frame_id: str
 
 
 def encode_points(
@@ -109,26 +121,56 @@ def decode_cloud(message: Any) -> Cloud:
     Raises:
         MessageError: a field is missing or of another type, the bytes are big-endian or too few.
     """
+    if message.is_bigendian:
+        raise MessageError("cloud is big-endian, expected little-endian; change the publisher")
+    points = _stored(message, _FIELDS)
+    points_m = np.stack([points["x"], points["y"], points["z"]], axis=-1)
+    return Cloud(points_m, points["label"].copy(), points["confidence"].copy())
+
+
+def decode_sensed_points(message: Any) -> SensedPoints:
+    """Return what a stereo camera or a lidar measured: float32 x, y, z at any offset, either order.
+
+    Raises:
+        MessageError: a field is missing or of another type, there are too many points or too few
+            bytes, or the frame is empty.
+    """
+    frame_id = str(message.header.frame_id)
+    if not frame_id:
+        raise MessageError("cloud has an empty frame_id; name the sensor's frame")
+    points = _stored(message, _PLACES)
+    points_m = np.empty((points.size, 3), dtype=np.float32)
+    for index, (name, _, _) in enumerate(_PLACES):
+        points_m[:, index] = points[name].reshape(-1)
+    return SensedPoints(points_m, stamp_ns(message.header), frame_id)
+
+
+def _stored(message: Any, fields: tuple[tuple[str, int, int], ...]) -> NDArray[Any]:
+    """Return the points (rows, cols) of a message as they lie in its bytes."""
     rows, cols = int(message.height), int(message.width)
     point_step, row_step = int(message.point_step), int(message.row_step)
     if not 0 < point_step <= _POINT_BYTES_LIMIT:
         raise MessageError(
             f"cloud has point_step {point_step}, expected 1 to {_POINT_BYTES_LIMIT} bytes"
         )
-    dtype = _point_dtype(message.fields, point_step)
+    if rows < 0 or cols < 0 or rows * cols > INPUT_POINT_LIMIT:
+        raise MessageError(
+            f"cloud is {cols}x{rows} points, expected 0 to {INPUT_POINT_LIMIT}; send fewer"
+        )
+    order = ">" if message.is_bigendian else "<"
+    dtype = _point_dtype(message.fields, point_step, fields, order)
     data = flat_bytes(message.data)
-    if message.is_bigendian:
-        raise MessageError("cloud is big-endian, expected little-endian; change the publisher")
     if row_step < cols * point_step or data.size < rows * row_step:
         raise MessageError(
             f"cloud of {cols}x{rows} points has row_step {row_step} and {data.size} bytes, "
             f"expected {cols * point_step} and {rows * row_step} or more; check the publisher"
         )
+    if rows * cols == 0:
+        return np.empty((rows, cols), dtype=dtype)
     points: NDArray[Any] = np.ndarray(
         (rows, cols), dtype=dtype, buffer=data.data, strides=(row_step, point_step)
     )
-    points_m = np.stack([points["x"], points["y"], points["z"]], axis=-1)
-    return Cloud(points_m, points["label"].copy(), points["confidence"].copy())
+    return points
 
 
 def _encode(types: Types, cloud: Cloud, header: Any, *, is_dense: bool) -> Any:
@@ -155,22 +197,25 @@ def _encode(types: Types, cloud: Cloud, header: Any, *, is_dense: bool) -> Any:
     )
 
 
-def _point_dtype(fields: Any, point_step: int) -> np.dtype[Any]:
-    found = {str(field.name): field for field in fields}
+def _point_dtype(
+    present: Any, point_step: int, wanted: tuple[tuple[str, int, int], ...], order: str
+) -> np.dtype[Any]:
+    found = {str(field.name): field for field in present}
     offsets, formats = [], []
-    for name, _, datatype in _FIELDS:
+    for name, _, datatype in wanted:
         field = found.get(name)
         size = 4 if datatype == _FLOAT32 else 1
         if field is None or field.datatype != datatype or field.offset + size > point_step:
+            names = " and uint8 label, confidence" if len(wanted) > len(_PLACES) else ""
             raise MessageError(
                 f"cloud has no usable field {name!r} (fields {sorted(found)}, point_step "
-                f"{point_step}); expected float32 x, y, z and uint8 label, confidence"
+                f"{point_step}); expected float32 x, y, z{names}"
             )
         offsets.append(int(field.offset))
-        formats.append("<f4" if datatype == _FLOAT32 else "u1")
+        formats.append(f"{order}f4" if datatype == _FLOAT32 else "u1")
     return np.dtype(
         {
-            "names": [name for name, _, _ in _FIELDS],
+            "names": [name for name, _, _ in wanted],
             "formats": formats,
             "offsets": offsets,
             "itemsize": point_step,

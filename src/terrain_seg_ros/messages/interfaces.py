@@ -124,6 +124,12 @@ INTERFACES: tuple[TopicSpec, ...] = (
         "With depth.source image: depth of the image's pixels, 32FC1 in metres or 16UC1 in "
         "millimetres.",
     ),
+    _sensor(
+        "cloud",
+        "sensor_msgs/msg/PointCloud2",
+        "With depth.source cloud: points of a stereo camera or a lidar, float32 x, y, z in any "
+        "frame that TF knows.",
+    ),
     replace(
         _sensor(
             "range",

@@ -12,14 +12,14 @@ from terrain_seg_ros.messages.interfaces import resolve
 from terrain_seg_ros.parameters import Parameters
 from terrain_seg_ros.ros.message_classes import message_class
 from terrain_seg_ros.ros.quality import quality_of
-from terrain_seg_ros.runtime.input_topics import sensor_topics
+from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS, sensor_topics
 
 Take = Callable[[str, Any], None]
 """What to do with a camera's message."""
 
 
 class Inputs:
-    """Hold the subscriptions: image, camera_info and depth of each camera, or the range.
+    """Hold the subscriptions: image, camera_info and depth or cloud of each camera, or the range.
 
     An inactive node has none, so that it costs nothing.
     """
@@ -35,7 +35,7 @@ class Inputs:
     ) -> None:
         """Subscribe."""
         self._node = node
-        takes = {"camera_info": camera_info, "depth": depth, "range": depth}
+        takes = {"camera_info": camera_info, **dict.fromkeys(DEPTH_ROWS.values(), depth)}
         self._subscriptions = [
             node.create_subscription(
                 message_class(item.spec.type),

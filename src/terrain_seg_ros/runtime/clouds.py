@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from terrain_seg_ros.core.ground_measurement import GroundMeasurement
 from terrain_seg_ros.core.pipeline import FuseStep, Pipeline
 from terrain_seg_ros.runtime.frame import Frame, View, hazard_cloud
 from terrain_seg_ros.runtime.outbox import Outbox, Outgoing
@@ -16,6 +17,7 @@ def cloud_messages(
     view: View,
     pose: VehiclePose,
     fused: FuseStep,
+    measured: GroundMeasurement | None,
 ) -> list[Outgoing]:
     """Return `hazard_points` and `points` of an image that reached the grid, where wanted.
 
@@ -42,6 +44,7 @@ def cloud_messages(
             width_px=view.image.width_px,
             grid_T_camera=pose.grid_T_camera,
             grid_T_base=pose.grid_T_base,
+            measured=measured,
         )
         result += outbox.points(frame.camera, points, view.step, header=frame.message.header)
     return result

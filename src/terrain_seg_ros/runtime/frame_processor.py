@@ -99,7 +99,10 @@ class FrameProcessor:
             self._refuse(error, Refusal.BAD_CAMERA_INFO)
 
     def depth(self, camera: str, message: Any) -> None:
-        """Keep a depth image of a camera, or a range (camera ""), for images of about its stamp."""
+        """Keep what measures the ground, for images of about its stamp.
+
+        That is a depth image or a cloud of a camera, or a range (camera "").
+        """
         self._ground.put(camera, message)
 
     def image(self, camera: str, message: Any) -> list[Outgoing]:
@@ -136,6 +139,7 @@ class FrameProcessor:
             self._stamps.set_limits(parameters)
             self._outbox.set_parameters(parameters)
             self._ground.set_parameters(parameters)
+            self._poses.set_parameters(parameters)
             self._watchdog.set_limit(parameters.number("watchdog.stale_after_s"))
             if "observability.min_confidence" not in changes:
                 return []
@@ -231,8 +235,13 @@ class FrameProcessor:
         pipeline = self._session.pipeline
         if pose.restart:
             pipeline.reset_grid()
+        if pose.jumped:
+            self.health.note(Note.POSE_JUMP)
         measured = frame.timed(
-            "measured_ground", lambda item: self._ground.at(item.camera, item.stamp_ns)
+            "measured_ground",
+            lambda item: self._ground.at(
+                item.camera, item.stamp_ns, optical_frame=view.image.frame_id, pose=pose
+            ),
         )
         frame.refusal = Refusal.GEOMETRY
         fused = pipeline.fuse(
@@ -242,8 +251,9 @@ class FrameProcessor:
             grid_T_base=pose.grid_T_base,
             stamp_ns=frame.stamp_ns,
             measured=measured,
+            own_body=self._session.own_bodies.of(frame.camera),
         )
-        self._ground.judge(fused.residual)
+        self._ground.judge(fused)
         frame.stage_ms.update(fused.stage_ms)
         frame.refusal = Refusal.OUTPUT
         frame.outgoing += frame.timed(
@@ -252,7 +262,13 @@ class FrameProcessor:
         frame.outgoing += frame.timed(
             "encode_clouds",
             lambda item: cloud_messages(
-                self._outbox, pipeline, item, view=view, pose=pose, fused=fused
+                self._outbox,
+                pipeline,
+                item,
+                view=view,
+                pose=pose,
+                fused=fused,
+                measured=measured,
             ),
         )
         frame.fused = True

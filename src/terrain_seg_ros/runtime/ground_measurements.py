@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from terrain_seg_ros.core.errors import GeometryError, TerrainSegError
-from terrain_seg_ros.core.ground_measurement import GroundMeasurement, GroundPoint, GroundResidual
+from terrain_seg_ros.core.ground_measurement import DepthCloud, GroundMeasurement, GroundPoint
+from terrain_seg_ros.core.pipeline import FuseStep
+from terrain_seg_ros.core.types import Transform
+from terrain_seg_ros.messages.cloud_message import decode_sensed_points
 from terrain_seg_ros.messages.depth_message import decode_depth, decode_range
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.parameters import Parameters
 from terrain_seg_ros.runtime.health import Health, Note, Refusal
-from terrain_seg_ros.runtime.vehicle_pose import Transforms
+from terrain_seg_ros.runtime.vehicle_pose import Transforms, VehiclePose
 
 KEPT = 32
 KEPT_BYTES = 64 * 1024 * 1024
 """Measurements of a camera that wait for their image; a replay reads half a second ahead."""
 RESIDUAL = "ground_residual_m"
 """The name of the plane's error in the diagnostics."""
+SMALLEST_HAZARD = "smallest_hazard_m"
+"""The name of the size of the smallest hazard that the last view resolves."""
 
 
 class GroundMeasurements:
-    """Hold the newest depth images of each camera, or the newest ranges.
+    """Hold the newest depth images or clouds of each camera, or the newest ranges.
 
     `put` may come from another thread and does not decode what it keeps.
     """
@@ -48,7 +53,7 @@ class GroundMeasurements:
         self._max_residual_m = parameters.number("depth.max_residual_m")
 
     def put(self, camera: str, message: Any) -> None:
-        """Keep a depth image of a camera, or a range, which belongs to none ("")."""
+        """Keep a depth image or cloud of a camera, or a range, which belongs to none ("")."""
         waiting = self._waiting.get(camera)
         if waiting is None or self._source == "none":
             return
@@ -57,8 +62,17 @@ class GroundMeasurements:
             while len(waiting) > KEPT or (len(waiting) > 1 and _bytes(waiting) > KEPT_BYTES):
                 waiting.popleft()
 
-    def at(self, camera: str, stamp: int) -> GroundMeasurement | None:
-        """Return what was measured nearest to a stamp; None if that is too far, or unusable."""
+    def at(
+        self, camera: str, stamp: int, *, optical_frame: str, pose: VehiclePose
+    ) -> GroundMeasurement | None:
+        """Return what was measured nearest to a stamp; None if that is too far, or unusable.
+
+        Args:
+            camera: whose image it goes with.
+            stamp: of the image.
+            optical_frame: of the image; a cloud in this frame needs no TF.
+            pose: at the image's stamp.
+        """
         if self._source == "none":
             return None
         with self._lock:
@@ -66,36 +80,50 @@ class GroundMeasurements:
         apart = [abs(stamp_ns(message.header) - stamp) for message in waiting]
         measured = None
         if apart and min(apart) <= self._max_offset_ns:
-            measured = self._usable(waiting[apart.index(min(apart))])
+            nearest = waiting[apart.index(min(apart))]
+            measured = self._usable(nearest, {optical_frame: pose.grid_T_camera})
         if measured is None:
             self._health.note(Note.NO_DEPTH)
         return measured
 
-    def judge(self, residual: GroundResidual | None) -> None:
-        """Tell how far the plane is off, and warn where that is too much."""
-        if residual is None:
+    def judge(self, fused: FuseStep) -> None:
+        """Tell what the view resolves and how far the plane is off; warn where that is too much."""
+        smallest_m = fused.patch.smallest_hazard_m
+        if smallest_m is not None:
+            self._health.set_gauge(SMALLEST_HAZARD, smallest_m)
+        if fused.residual is None:
             return
-        self._health.set_gauge(RESIDUAL, residual.median_m)
-        if abs(residual.median_m) > self._max_residual_m:
+        self._health.set_gauge(RESIDUAL, fused.residual.median_m)
+        if abs(fused.residual.median_m) > self._max_residual_m:
             self._health.note(Note.OFF_PLANE)
 
-    def _usable(self, message: Any) -> GroundMeasurement | None:
+    def _usable(self, message: Any, known: Mapping[str, Transform]) -> GroundMeasurement | None:
         try:
-            return decode_depth(message) if self._source == "image" else self._echo(message)
+            if self._source == "image":
+                return decode_depth(message)
+            return self._cloud(message, known) if self._source == "cloud" else self._echo(message)
         except TerrainSegError as error:
             self._health.count_refused(Refusal.BAD_DEPTH, str(error))
             return None
+
+    def _cloud(self, message: Any, known: Mapping[str, Transform]) -> DepthCloud:
+        sensed = decode_sensed_points(message)
+        place = known.get(sensed.frame_id) or self._place("cloud", sensed.frame_id, sensed.stamp_ns)
+        return DepthCloud(sensed.points_m, place, sensed.stamp_ns)
 
     def _echo(self, message: Any) -> GroundPoint | None:
         reading = decode_range(message)
         if reading.range_m is None:
             return None
-        try:
-            sensor = self._transforms.lookup(self._grid_frame, reading.frame_id, reading.stamp_ns)
-        except GeometryError as error:
-            raise GeometryError(f"the range cannot be placed: {error}") from error
+        sensor = self._place("range", reading.frame_id, reading.stamp_ns)
         along_x_m = np.array([reading.range_m, 0.0, 0.0])
         return GroundPoint(sensor.rotation @ along_x_m + sensor.translation_m)
+
+    def _place(self, what: str, frame_id: str, stamp: int) -> Transform:
+        try:
+            return self._transforms.lookup(self._grid_frame, frame_id, stamp)
+        except GeometryError as error:
+            raise GeometryError(f"the {what} cannot be placed: {error}") from error
 
 
 def _bytes(messages: Iterable[Any]) -> int:

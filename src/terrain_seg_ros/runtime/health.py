@@ -51,8 +51,9 @@ class Note(str, Enum):
     FIELD_OF_VIEW = "no camera_info: intrinsics come from horizontal_fov_rad"
     FIXED_POSE = "no transform from base_frame to grid_frame: the vehicle is taken to stand still"
     NO_STAMP = "images have a zero stamp: they cannot be checked for age or order"
-    NO_DEPTH = "no depth or range with the image: the plane is not checked"
+    NO_DEPTH = "no depth, cloud or range with the image: the ground is not measured"
     OFF_PLANE = "the measured ground is not the plane: check ground.plane, mounting and pose"
+    POSE_JUMP = "the vehicle moved faster than grid.max_speed_mps: the grid was cleared"
     TIME_JUMP = "stamps jumped backwards: the grid was cleared"
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from terrain_seg_ros.messages.interfaces import Reliability, TopicSpec, topic
 from terrain_seg_ros.parameters import Parameters
 
-DEPTH_ROWS = {"image": "depth", "range": "range"}
+DEPTH_ROWS = {"image": "depth", "cloud": "cloud", "range": "range"}
 """The row of the table of topics, by the parameter `depth.source`."""
 
 

@@ -15,6 +15,8 @@ from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.registry import BackendName, self_test
 from terrain_seg_ros.parameters import Parameters, backend_options, pipeline_settings
 from terrain_seg_ros.runtime.cpu_affinity import apply_cpu_affinity
+from terrain_seg_ros.runtime.height_map_file import read_height_map
+from terrain_seg_ros.runtime.own_bodies import OwnBodies
 from terrain_seg_ros.runtime.serving import engine_digest, serve
 
 
@@ -35,7 +37,8 @@ class Session:
         Raises:
             ModelError: the model is missing, corrupt or fails the self-test.
             InferenceError: the backend is not installed or cannot run the model.
-            ConfigError: a hazard or a speed names no class of the model, or `cpu_affinity` names
+            ConfigError: a hazard, a speed or a protruding class names no class of the model, a
+                mask of the own body or the height map cannot be read, or `cpu_affinity` names
                 processors that cannot be used.
         """
         self._parameters = parameters
@@ -45,11 +48,13 @@ class Session:
         self.model = load_model(parameters.text("model"))
         self.model.card.taxonomy.with_hazards(settings.hazards)
         settings.speed.per_class(self.model.card.taxonomy)
+        self.own_bodies = OwnBodies(parameters)
+        heights = read_height_map(parameters)
         name, self._options = _backend_choice(parameters)
         served = serve(name, self.model, self._options, parameters, live=live)
         self.backend: Backend = served.backend
         self._build = served.build
-        self.pipeline = Pipeline(self.model.card, self.backend, settings)
+        self.pipeline = Pipeline(self.model.card, self.backend, settings, heights=heights)
 
     def __enter__(self) -> Session:
         """Return the session."""

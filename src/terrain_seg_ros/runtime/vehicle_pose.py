@@ -10,7 +10,7 @@ import numpy as np
 
 from terrain_seg_ros.core.errors import GeometryError, TransformTimeError
 from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
-from terrain_seg_ros.core.types import Transform
+from terrain_seg_ros.core.types import F64, Transform
 from terrain_seg_ros.parameters import Parameters
 
 BODY_R_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
@@ -18,6 +18,8 @@ BODY_R_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 POLL_S = 0.002
 PAUSE_FACTOR = 10.0
 PAIR_LIMIT = 1000
+JUMP_SLACK_M = 0.5
+"""What poses may differ by besides speed: noise of a localisation, images of one moment."""
 
 
 class Transforms(Protocol):
@@ -36,13 +38,15 @@ class VehiclePose(NamedTuple):
     """Hold both poses at one stamp.
 
     `assumed`: the vehicle is taken to stand at the grid's origin, as no TF was ever seen.
-    `restart`: TF came after such assumed poses; what they put into the grid is wrong.
+    `restart`: what is in the grid no longer lies where it says, as TF came after such assumed
+    poses, or the vehicle `jumped`: it moved faster than it can.
     """
 
     grid_T_camera: Transform  # noqa: N815
     grid_T_base: Transform  # noqa: N815
     assumed: bool = False
     restart: bool = False
+    jumped: bool = False
 
 
 class PoseSource:
@@ -58,6 +62,12 @@ class PoseSource:
             self._base_T_camera = static_mounting(parameters)
         self._seen = False
         self._assumed = False
+        self._last: tuple[int, F64] | None = None
+        self.set_parameters(parameters)
+
+    def set_parameters(self, parameters: Parameters) -> None:
+        """Take what may change while running."""
+        self._max_speed_mps = parameters.number("grid.max_speed_mps")
 
     def pose(self, optical_frame: str, stamp_ns: int) -> VehiclePose:
         """Return the poses at a stamp.
@@ -65,6 +75,18 @@ class PoseSource:
         Raises:
             GeometryError: TF does not know them.
         """
+        pose = self._pose(optical_frame, stamp_ns)
+        place_m = pose.grid_T_base.translation_m
+        last, self._last = self._last, (stamp_ns, place_m)
+        if last is None or pose.restart or self._max_speed_mps <= 0.0:
+            return pose
+        elapsed_s = abs(stamp_ns - last[0]) * 1e-9
+        moved_m = float(np.linalg.norm(place_m - last[1]))
+        if moved_m <= self._max_speed_mps * elapsed_s + JUMP_SLACK_M:
+            return pose
+        return pose._replace(restart=True, jumped=True)
+
+    def _pose(self, optical_frame: str, stamp_ns: int) -> VehiclePose:
         if self._base_T_camera is not None:
             return self._mounted(self._base_T_camera, stamp_ns)
         if not optical_frame:
@@ -79,6 +101,7 @@ class PoseSource:
     def forget(self) -> None:
         """Start anew after a jump in time."""
         self._seen = self._assumed = False
+        self._last = None
 
     def _mounted(self, base_T_camera: Transform, stamp_ns: int) -> VehiclePose:
         grid_T_base = self._vehicle(stamp_ns)

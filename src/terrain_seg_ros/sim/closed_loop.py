@@ -19,7 +19,7 @@ from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.types import CameraImage, GridSnapshot, Transform
 from terrain_seg_ros.sim.paths import PathPose
 from terrain_seg_ros.sim.tally import SIZE_CLASSES_M, Tally, range_band, size_class
-from terrain_seg_ros.sim.truth_field import TruthField, Window, ground_sample_m, visible_cells
+from terrain_seg_ros.sim.truth_field import TruthField, Window, visible_cells
 from terrain_seg_ros.worlds.cast_rays import RayCast
 
 MIN_ROCK_PIXELS = 8
@@ -119,11 +119,9 @@ class ClosedLoop:
             field,
             window,
             camera=self._camera,
-            depth_m=shot.cast.depth_m,
-            world_T_camera=shot.world_T_camera,
+            cast=shot.cast,
             max_range_m=settings.ground.max_range_m,
             max_sample_m=settings.ground.max_ground_sample_m,
-            height_m=shot.height_m,
         )
         self._mark(self._seen, window, visible)
         inside = field.cut(np.ones_like(self._seen), window, outside=False)
@@ -176,10 +174,7 @@ class ClosedLoop:
         smallest_m = max(SIZE_CLASSES_M[0], MIN_ROCK_CELLS * field.cell_m)
         for index, distance_m in rocks_in_view(shot.cast).items():
             diameter_m = float(rocks.diameter_m[index])
-            sample_m = ground_sample_m(distance_m, self._camera, height_m=shot.height_m)
-            trusted = distance_m <= settings.max_range_m and (
-                sample_m <= settings.max_ground_sample_m
-            )
+            trusted = distance_m <= settings.max_range_m
             if diameter_m < smallest_m or not trusted:
                 continue
             cells = self._foot(index, window)

@@ -29,6 +29,7 @@ from terrain_seg_ros.sim.truth_field import TruthField
 from terrain_seg_ros.worlds.cast_rays import RayCast, cast_rays
 from terrain_seg_ros.worlds.coded_image import coded_image
 from terrain_seg_ros.worlds.generate import generate_world
+from terrain_seg_ros.worlds.render import render_view
 from terrain_seg_ros.worlds.settings import default_settings
 from terrain_seg_ros.worlds.world import World
 
@@ -174,7 +175,7 @@ class Shooter:
         """Return the picture at a pose, with its truth."""
         world_T_camera = pose.world_T_base @ self._base_T_camera
         cast = cast_rays(self._world, self._camera, world_T_camera)
-        pixels = self._pixels(cast, pose.stamp_ns)
+        pixels = self._pixels(cast, seed=pose.stamp_ns // 1_000_000)
         return Shot(
             stamp_ns=pose.stamp_ns,
             image=CameraImage(pixels, pose.stamp_ns, "camera"),
@@ -184,14 +185,14 @@ class Shooter:
             height_m=self._height_m(pose.world_T_base, world_T_camera),
         )
 
-    def _pixels(self, cast: RayCast, seed: int) -> U8:
+    def _pixels(self, cast: RayCast, *, seed: int) -> U8:
         if self._masks == "truth":
             mask = perfect_mask(self._world, cast, min_hazard_m=MIN_HAZARD_M)
             return coded_image(mask)
-        return render(self._world, cast, seed=seed)
+        return render_view(self._world, self._camera, cast.world_T_camera, seed=seed)
 
     def _height_m(self, world_T_base: Transform, world_T_camera: Transform) -> float:
-        x_m, y_m, z_m = world_T_base.translation_m.tolist()
+        x_m, y_m, _ = world_T_base.translation_m.tolist()
         if self._scenario.mode == "lander":
             ground_m = float(self._world.ground_height_m(x_m, y_m))
             return float(world_T_camera.translation_m[2]) - ground_m

@@ -7,16 +7,19 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.types import F32, F64, GridSnapshot, Transform
+from terrain_seg_ros.core.types import F32, F64, GridSnapshot
+from terrain_seg_ros.worlds.cast_rays import RayCast
 from terrain_seg_ros.worlds.world import World
 
 FINE_PER_CELL = 4
 """Truth is known at so many points along a cell's side."""
 MAX_FINE = 8192
+SLOPE_WINDOW_M = 0.5
+"""The slope that draws a pixel out is that of the ground over so much."""
 OCCLUSION_SLACK = 0.02
 """A cell whose depth exceeds the seen one by a larger share is hidden."""
 OCCLUSION_SLACK_M = 0.05
@@ -66,6 +69,12 @@ class TruthField:
         step_m = cell_m / FINE_PER_CELL
         points_m = (np.arange(fine) + 0.5) * step_m - self.half_cells * cell_m
         rocks = world.rock_cover(points_m, points_m, min_diameter_m=min_hazard_m) > 0
+        slopes = np.gradient(world.ground_m, world.spacing_m)
+        centres_m = (np.arange(2 * self.half_cells) + 0.5 - self.half_cells) * cell_m
+        self.gradient = tuple(
+            _nearest(world, _smooth(part, SLOPE_WINDOW_M / world.spacing_m), centres_m)
+            for part in slopes
+        )  # along y and x, (2 half, 2 half)
         steep = _nearest(world, world.slope_rad(baseline_m), points_m) > max_slope_rad
         self.hazard = _any_in_cell(rocks | steep)  # (2 half, 2 half)
         self.rock = _any_in_cell(rocks)
@@ -119,11 +128,9 @@ def visible_cells(
     window: Window,
     *,
     camera: CameraModel,
-    depth_m: F32,
-    world_T_camera: Transform,
+    cast: RayCast,
     max_range_m: float,
     max_sample_m: float,
-    height_m: float,
 ) -> Flags:
     """Return which cells (side, side) a camera sees: in view, not hidden, near enough to trust.
 
@@ -133,18 +140,16 @@ def visible_cells(
     Args:
         field: of the world.
         window: the cells.
-        camera: whose image has the size of the depth.
-        depth_m: (H, W) true depth along the optical axis, NaN for sky.
-        world_T_camera: of the optical frame.
+        camera: whose image was cast.
+        cast: what its pixels see.
         max_range_m: from the camera.
-        max_sample_m: between neighbouring pixels on the ground at large.
-        height_m: of the camera above the ground at large.
+        max_sample_m: between what neighbouring pixels see on the ground.
     """
     x_m, y_m = field.centres_m(window)
     grid_x, grid_y = np.meshgrid(x_m, y_m)
     z_m = field.world.ground_height_m(grid_x, grid_y)
     points = np.stack([grid_x, grid_y, z_m], axis=-1).reshape(-1, 3)
-    camera_T_world = world_T_camera.inverse()
+    camera_T_world = cast.world_T_camera.inverse()
     points_camera = points @ camera_T_world.rotation.T + camera_T_world.translation_m
     pixels = camera.project(points_camera)
     finite = np.isfinite(pixels).all(axis=1) & np.isfinite(points_camera).all(axis=1)
@@ -152,27 +157,56 @@ def visible_cells(
     finite &= (col >= 0) & (col < camera.width_px) & (row >= 0) & (row < camera.height_px)
     range_m = np.linalg.norm(points_camera, axis=1)
     finite &= range_m <= max_range_m
-    finite &= ground_sample_m(range_m, camera, height_m=height_m) <= max_sample_m
-    farthest = cv2.dilate(np.nan_to_num(depth_m, nan=np.inf), np.ones((3, 3), np.uint8))
+    rays_m = points - cast.world_T_camera.translation_m
+    spacing_rad = np.zeros(finite.shape)
+    spacing_rad[finite] = _spacing_rad(cast)[row[finite], col[finite]]
+    finite &= _ground_sample_m(field, window, rays_m, spacing_rad) <= max_sample_m
+    farthest = cv2.dilate(np.nan_to_num(cast.depth_m, nan=np.inf), np.ones((3, 3), np.uint8))
     seen_m = np.zeros(finite.shape)
     seen_m[finite] = farthest[row[finite], col[finite]]
     finite &= points_camera[:, 2] <= seen_m * (1.0 + OCCLUSION_SLACK) + OCCLUSION_SLACK_M
     return np.asarray(finite.reshape(window.side, window.side))
 
 
-def ground_sample_m(range_m: ArrayLike, camera: CameraModel, *, height_m: float) -> F64:
-    """Return how far neighbouring pixels lie apart on level ground at distances from a camera.
+def _ground_sample_m(field: TruthField, window: Window, rays_m: F64, spacing_rad: F64) -> F64:
+    """Return how far neighbouring pixels see the ground apart (side * side,), infinite if hidden.
 
-    The angle between them, 1 / f, times the range, drawn out by the grazing angle.
+    The angle between them times the distance, drawn out by the angle at which the ray
+    meets the local slope.
+
+    Args:
+        field: of the world.
+        window: the cells.
+        rays_m: (side * side, 3) from the camera to the cells' middles, in the world's frame.
+        spacing_rad: (side * side,) between the rays of neighbouring pixels there.
     """
-    focal_px = min(camera.fx_px, camera.fy_px)
-    return np.asarray(range_m, np.float64) ** 2 / (max(height_m, 1e-6) * focal_px)
+    range_m = np.linalg.norm(rays_m, axis=1)
+    slope_y, slope_x = (
+        field.cut(part, window, outside=0.0).ravel().astype(np.float64) for part in field.gradient
+    )
+    into = -(rays_m[:, 2] - slope_x * rays_m[:, 0] - slope_y * rays_m[:, 1])
+    into /= np.sqrt(1.0 + slope_x**2 + slope_y**2)
+    sample_m = np.full(range_m.shape, np.inf)
+    np.divide(range_m**2 * spacing_rad, into, out=sample_m, where=into > 0.0)
+    return sample_m
+
+
+def _spacing_rad(cast: RayCast) -> F64:
+    """Return the larger angle (H, W) between the rays of a pixel and its neighbours."""
+    unit = cast.rays / np.linalg.norm(cast.rays, axis=-1, keepdims=True)
+    steps = [np.linalg.norm(np.gradient(unit, axis=axis), axis=-1) for axis in (0, 1)]
+    return np.asarray(np.maximum(*steps))
 
 
 def _nearest(world: World, layer: F32, points_m: F64) -> F32:
     index = np.rint((points_m + world.half_side_m) / world.spacing_m).astype(np.intp)
     index = np.clip(index, 0, layer.shape[0] - 1)
     return layer[np.ix_(index, index)]
+
+
+def _smooth(layer: NDArray[np.generic], window: float) -> F32:
+    posts = max(1, 2 * round(0.5 * window) + 1)
+    return np.asarray(cv2.blur(np.asarray(layer, np.float32), (posts, posts)), dtype=np.float32)
 
 
 def _any_in_cell(fine: Flags) -> Flags:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
@@ -26,6 +27,8 @@ MAX_SIDE_M = 2000.0
 ALBEDO_OF_CLASS = {SOIL: 1.0, BEDROCK: 1.35, SAND: 0.75}
 """Relative to soil: bedrock plates look brighter and wind-blown sand darker to Mars rovers."""
 PLATE_M = 0.7
+SAND_SMOOTH_M = 0.4
+"""Sand fills what is narrower."""
 
 
 def generate_world(
@@ -150,6 +153,10 @@ def _lay_sand(
     classes[patches <= limit] = SAND
     fade = _fade(limit - patches)
     albedo *= 1.0 + fade * (ALBEDO_OF_CLASS[SAND] - 1.0)
+    fade = _fade(0.25 * (limit - patches))
+    if settings.rms_slope_rad > 0.0:
+        smooth = cv2.GaussianBlur(ground_m, (0, 0), max(SAND_SMOOTH_M / spacing_m, 0.1))
+        ground_m += fade * (smooth - ground_m)
     if settings.ripple_m > 0.0 and settings.rms_slope_rad > 0.0:
         count = ground_m.shape[0]
         ground_m += fade * sand_ripples(rng, count, spacing_m, ripple_m=settings.ripple_m)

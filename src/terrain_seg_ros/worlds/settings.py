@@ -97,9 +97,9 @@ class WorldSettings:
 
 
 MOON = WorldSettings(
-    rms_slope_rad=math.radians(2.5),
+    rms_slope_rad=math.radians(2.0),
     hurst=0.7,
-    smooth_below_m=0.15,
+    smooth_below_m=0.4,
     tilt_rad=0.0,
     tilt_azimuth_rad=0.0,
     crater_saturation=0.03,
@@ -124,7 +124,7 @@ MOON = WorldSettings(
 MARS = WorldSettings(
     rms_slope_rad=math.radians(3.5),
     hurst=0.65,
-    smooth_below_m=0.15,
+    smooth_below_m=0.4,
     tilt_rad=0.0,
     tilt_azimuth_rad=0.0,
     crater_saturation=0.002,

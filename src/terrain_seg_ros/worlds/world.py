@@ -157,6 +157,24 @@ class World:
         high = values[row0 + 1, col0] * (1 - u) + values[row0 + 1, col0 + 1] * u
         return np.where(inside, low * (1 - v) + high * v, np.nan)
 
+    def ground_normals(self, x_m: ArrayLike, y_m: ArrayLike) -> F64:
+        """Return the ground's outward normals (..., 3), smooth over posts; up outside the world."""
+        along_x, along_y = (
+            np.nan_to_num(self.at_posts(part, x_m, y_m)) for part in self._gradients
+        )
+        normals = np.stack([-along_x, -along_y, np.ones_like(along_x)], axis=-1)
+        unit: F64 = normals / np.linalg.norm(normals, axis=-1, keepdims=True)
+        return unit
+
+    @cached_property
+    def _gradients(self) -> tuple[F32, F32]:
+        """Return the slopes along x and y at the posts."""
+        along_y, along_x = (
+            np.asarray(part, dtype=np.float32)
+            for part in np.gradient(self.ground_m, self.spacing_m)
+        )
+        return along_x, along_y
+
     def class_at(self, x_m: ArrayLike, y_m: ArrayLike) -> U8:
         """Return the class of the ground at points; beyond the world that of its border."""
         x, y = np.broadcast_arrays(np.asarray(x_m, np.float64), np.asarray(y_m, np.float64))
