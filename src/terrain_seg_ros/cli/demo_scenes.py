@@ -38,7 +38,11 @@ SCENES = (
         "A rover drives on Mars",
         "A drive of 12 m through a simulated Mars. Depth is the simulator's, classes are the true "
         "ones: what you see is the geometry, the fusion and the limits of view.",
-        (*"--mode rover --seed 4 --rate 1 --speed-mps 0.5 --pictures 24".split(), *_CAMERA),
+        (
+            *("--mode", "rover", "--seed", "4", "--rate", "1"),
+            *("--speed-mps", "0.5", "--pictures", "24"),
+            *_CAMERA,
+        ),
     ),
     DemoScene(
         "lunar_descent",
@@ -46,7 +50,8 @@ SCENES = (
         "A descent from 50 m to 15 m over a simulated Moon, the camera looking down. No model for "
         "the Moon is shipped: the node runs on true masks.",
         (
-            *"--mode lander --seed 2 --rate 2 --start-m 50 --end-m 15 --pictures 14".split(),
+            *("--mode", "lander", "--seed", "2", "--rate", "2"),
+            *("--start-m", "50", "--end-m", "15", "--pictures", "14"),
             *_CAMERA,
         ),
     ),

@@ -18,6 +18,8 @@ LISTENERS = 2
 """The node and the recorder."""
 SCENE_LIMIT_S = 75.0
 RECORDED_PERIOD_S = 0.2
+PROGRESS = ("making", "waiting", "played")
+"""How the lines begin that tell how far a player is."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,16 @@ def play_scene(
         started("node", node, folder=folder) as running,
         started("player", _player(scene, missing, domain), folder=folder) as playing,
     ):
-        follow(playing, [recording, running], limit_s=SCENE_LIMIT_S, show=show)
+        follow(playing, [recording, running], limit_s=SCENE_LIMIT_S, show=only_progress(show))
         running.interrupt()
         recording.interrupt()
     source = f"a recording, because {missing}" if missing else "drawn by MuJoCo while it ran"
     return PlayedScene(scene, bag, json.loads(report.read_text(encoding="utf-8")), source)
+
+
+def only_progress(show: Callable[[str], None]) -> Callable[[str], None]:
+    """Return what shows a player's lines of progress, and not the table at its end."""
+    return lambda line: show(line) if line.startswith(PROGRESS) else None
 
 
 def _player(scene: DemoScene, missing: str, domain: int) -> list[str]:

@@ -18,7 +18,7 @@ EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 
 COMMANDS = {
-    "demo": "play real images and simulated worlds through the live node, and show what comes out",
+    "demo": "play real images and simulated worlds through the live node and show what it makes",
     "run": "run the live node on the DDS bus until interrupted",
     "sim": "drive or descend through a world of known truth, on the DDS bus or into a bag",
     "replay": "read bags, write them again with all our topics added, and score them",

@@ -78,7 +78,8 @@ def map_picture(
 
     def pixels(row_col: F64) -> NDArray[np.int32]:
         across_down = np.column_stack([row_col[:, 1], rows - row_col[:, 0]])
-        return np.rint(across_down * scale).astype(np.int32)
+        rounded: NDArray[np.int32] = np.rint(across_down * scale).astype(np.int32)
+        return rounded
 
     places = pixels(path_row_col)
     cv2.polylines(picture, [places], isClosed=False, color=PATH_RGB, thickness=2)

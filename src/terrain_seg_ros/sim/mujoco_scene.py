@@ -252,7 +252,7 @@ def view_planes(camera: CameraModel, world_T_camera: Transform) -> F64:
 
 
 def _metres(stored: F32) -> F32:
-    """Return the distance along the optical axis of depths as MuJoCo stores them, 0 the farthest."""
+    """Return metres along the optical axis of depths as MuJoCo stores them, 0 the farthest."""
     near, far = np.float32(NEAR_M), np.float32(FAR_M)
     metres: F32 = near * far / (near + stored * (far - near))
     return metres

@@ -121,7 +121,7 @@ def _grain(shape: tuple[int, int], seed: int) -> F32:
 
 
 def _ground_grain(seed: int, col: F32, row: F32) -> F32:
-    """Return the grain at places given in posts; it is the same for all tiles that share a place."""
+    """Return the grain at places given in posts, the same for all tiles that share a place."""
     noise = _grain((TEXTURE_PX, TEXTURE_PX), seed)
     u, v = (part * np.float32(GRAIN_PX_PER_POST) for part in (col, row))
     sampled = cv2.remap(noise, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)

@@ -14,9 +14,9 @@ from terrain_seg_ros.sim.opengl import load_mujoco
 from terrain_seg_ros.sim.scene_look import (
     TEXTURE_PX,
     look_of,
+    patch_texture,
     rock_texture,
     sun_strength,
-    patch_texture,
 )
 from terrain_seg_ros.worlds.world import World
 
