@@ -125,7 +125,7 @@ def _read(path: Path) -> _Bag:
             elif name == "truth/hazard_map":
                 bag.truth = decode_grid(message)
             else:
-                bag.by_stamp.setdefault(stamp_ns(message.header), {})[name] = message
+                bag.by_stamp.setdefault(stamp_ns(message.header), {}).setdefault(name, message)
     return bag
 
 
