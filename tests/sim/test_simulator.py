@@ -15,7 +15,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "dds"))
 from buses import free_domain, wait_until
 
 from terrain_seg_ros.bag.writer import BagWriter
-from terrain_seg_ros.cli.sim import LANDER_MOUNTING
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Reader
@@ -51,8 +50,7 @@ def send_all(simulator, outlet):
 def recorded(request, tmp_path_factory):
     """Simulate into a bag; return the simulator and the messages by topic."""
     path = tmp_path_factory.mktemp("bag") / "sim"
-    mounting = LANDER_MOUNTING if request.param == "lander" else {}
-    drawing = Simulator(settings(request.param), load_parameters(overrides=mounting))
+    drawing = Simulator(settings(request.param), load_parameters(shipped=request.param))
     with drawing as simulator, BagWriter(path) as writer:
         send_all(simulator, BagOutlet(writer, SPECS, "/terrain"))
     messages = {}

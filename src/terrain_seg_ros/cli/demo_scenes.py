@@ -16,6 +16,7 @@ class DemoScene:
     """Hold one scene; `sim` are arguments of `terrain-seg sim`, as of the recording."""
 
     name: str
+    mode: str
     title: str
     text: str
     sim: tuple[str, ...]
@@ -35,6 +36,7 @@ _CAMERA = ("--size", "256x256", "--encoding", "mono8", "--jpeg", "--leave-out", 
 SCENES = (
     DemoScene(
         "rover_drive",
+        "rover",
         "A rover drives on Mars",
         "A drive of 12 m through a simulated Mars. Depth is the simulator's, classes are the true "
         "ones: what you see is the geometry, the fusion and the limits of view.",
@@ -46,12 +48,16 @@ SCENES = (
     ),
     DemoScene(
         "lunar_descent",
+        "lander",
         "A lander comes down on the Moon",
-        "A descent from 50 m to 15 m over a simulated Moon, the camera looking down. No model for "
-        "the Moon is shipped: the node runs on true masks.",
+        "A descent from 45 m to 12 m over a simulated Moon, the camera looking down, depth from "
+        "the simulator. No model for the Moon is shipped: the node runs on true masks. From high "
+        "up the smallest hazard that counts cannot be told, so nothing is observed; lower down a "
+        "site is chosen (blue), judged by rocks, slope and roughness. The grid's cells hold "
+        "classes alone: a slope is no hazard in it, but the truth counts slopes too.",
         (
             *("--mode", "lander", "--seed", "2", "--rate", "2"),
-            *("--start-m", "50", "--end-m", "15", "--pictures", "14"),
+            *("--start-m", "45", "--end-m", "12", "--pictures", "16"),
             *_CAMERA,
         ),
     ),

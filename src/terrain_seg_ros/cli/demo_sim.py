@@ -75,7 +75,7 @@ def play_scene(
     report = folder / "node.json"
     report.unlink(missing_ok=True)
     node = module_command("main", "run", "--domain", domain, "--discovery", "host")
-    node += ["--params", str(scene.parameters), "--backend", backend]
+    node += ["--mode", scene.mode, "--params", str(scene.parameters), "--backend", backend]
     node += ["--duration", str(SCENE_LIMIT_S + 2 * END_LIMIT_S), "--json", str(report)]
     recorder = module_command("demo_recorder", "--domain", domain, "--bag", bag, "--sim")
     with (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terrain_seg_ros.cli.interrupt import Interrupt
-from terrain_seg_ros.cli.model_arguments import add_model_arguments
+from terrain_seg_ros.cli.model_arguments import add_mode_argument, add_model_arguments
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import Discovery, choose_domain
 from terrain_seg_ros.parameters import Parameters, load_parameters
@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--duration", type=float, metavar="S", help="end after S seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary to a file")
+    add_mode_argument(parser)
     add_model_arguments(parser)
 
 
@@ -92,7 +93,7 @@ def _parameters(arguments: argparse.Namespace) -> Parameters:
         for name in _PARAMETER_OPTIONS
         if getattr(arguments, name) is not None
     }
-    return load_parameters(*arguments.params, overrides=given)
+    return load_parameters(*arguments.params, overrides=given, shipped=arguments.mode)
 
 
 def _node(arguments: argparse.Namespace, session: Session, domain: int) -> LiveNode:

@@ -14,7 +14,7 @@ from terrain_seg_ros.bag.writer import BagWriter
 from terrain_seg_ros.cli.interrupt import Interrupt
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import Discovery, choose_domain
-from terrain_seg_ros.parameters import Parameters, load_parameters
+from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.sim.opengl import load_mujoco
 from terrain_seg_ros.sim.outlets import BagOutlet, BusOutlet, Outlet
@@ -37,13 +37,16 @@ BODIES = {"rover": Body.MARS, "lander": Body.MOON}
 SIDES_M = {"rover": 60.0, "lander": 100.0}
 FOV_DEG = {"rover": 66.0, "lander": 50.0}
 COUNTS = {"rover": 60, "lander": 25}
-LANDER_MOUNTING = {"mounting.z_m": 0.0, "mounting.pitch_rad": 0.5 * math.pi}
-"""A lander's camera looks straight down."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
-    parser.add_argument("--mode", choices=MODES, default="rover", help="(default: %(default)s)")
+    parser.add_argument(
+        "--mode",
+        choices=MODES,
+        default="rover",
+        help="vehicle, whose shipped parameters are loaded first (default: %(default)s)",
+    )
     _add_world_arguments(parser)
     _add_camera_arguments(parser)
     where = parser.add_argument_group("where it goes")
@@ -160,7 +163,8 @@ def run(arguments: argparse.Namespace) -> int:
                 )
             )
         print("making the world", flush=True)
-        simulator = stack.enter_context(Simulator(settings, _parameters(arguments)))
+        parameters = load_parameters(*arguments.params, shipped=settings.mode)
+        simulator = stack.enter_context(Simulator(settings, parameters))
         if isinstance(outlet, BusOutlet):
             _meet(outlet, arguments.wait_for)
         done, wall_s = _play(simulator, outlet, arguments, lambda: interrupt.asked)
@@ -200,12 +204,6 @@ def _size(text: str) -> tuple[int, int]:
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
         raise ConfigError(f"--size is {text!r}, expected WIDTHxHEIGHT such as 640x480")
     return int(parts[0]), int(parts[1])
-
-
-def _parameters(arguments: argparse.Namespace) -> Parameters:
-    if arguments.params or arguments.mode == "rover":
-        return load_parameters(*arguments.params)
-    return load_parameters(overrides=LANDER_MOUNTING)
 
 
 def _meet(outlet: BusOutlet, listeners: int) -> None:

@@ -185,7 +185,7 @@ class GroundProjector:
             return GroundResidual(ground.height_of(measured.point_m, poses), 1)
         pixels = self._pixels(camera, geometry)
         every = (slice(None, None, SAMPLED_PX), slice(None, None, SAMPLED_PX))
-        depth_m = measurement_to_depth(measured, pixels, self._rays.of(pixels), poses=poses)
+        depth_m = measurement_to_depth(measured, pixels, self._rays, poses=poses).depth_m
         return depth_residual(
             depth_m[every],
             ground.depth_m(pixels, poses)[every],

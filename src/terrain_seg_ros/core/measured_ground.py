@@ -46,9 +46,8 @@ class DepthGround:
         Raises:
             GeometryError: a depth image is not of the camera image's size.
         """
-        rays = self._rays.of(pixels)
-        depth_m = measurement_to_depth(measured, pixels, rays, poses=poses)
-        return depth_to_ground(depth_m, rays, pixels.reach, poses)
+        sensed = measurement_to_depth(measured, pixels, self._rays, poses=poses)
+        return depth_to_ground(sensed.depth_m, sensed.rays, pixels.reach, poses)
 
     def depth_m(
         self, pixels: Pixels, poses: Poses, measured: GroundMeasurement | None = None
@@ -58,7 +57,9 @@ class DepthGround:
         Raises:
             GeometryError: a depth image is not of the camera image's size.
         """
-        return _trusted_depth_m(self.view(pixels, poses, measured), self._rays, pixels)
+        sensed = measurement_to_depth(measured, pixels, self._rays, poses=poses)
+        view = depth_to_ground(sensed.depth_m, sensed.rays, pixels.reach, poses)
+        return np.where(view.reason == Reason.OBSERVED, sensed.depth_m, np.float32(np.nan))
 
 
 class HeightMapGround:
@@ -92,10 +93,7 @@ class HeightMapGround:
         Raises:
             GeometryError: the camera is below the ground of the map.
         """
-        return _trusted_depth_m(self.view(pixels, poses, measured), self._rays, pixels)
-
-
-def _trusted_depth_m(view: GroundView, rays: RayStore, pixels: Pixels) -> F32:
-    depth_m: F32 = view.range_m / rays.of(pixels).length
-    depth_m[view.reason != Reason.OBSERVED] = np.nan
-    return depth_m
+        view = self.view(pixels, poses, measured)
+        depth_m: F32 = view.range_m / self._rays.of(pixels).length
+        depth_m[view.reason != Reason.OBSERVED] = np.nan
+        return depth_m

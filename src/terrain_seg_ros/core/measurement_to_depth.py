@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +12,7 @@ from terrain_seg_ros.core.errors import GeometryError
 from terrain_seg_ros.core.ground_measurement import DepthCloud, DepthImage, GroundMeasurement
 from terrain_seg_ros.core.ground_view import Poses
 from terrain_seg_ros.core.image_to_tensor import TensorGeometry
-from terrain_seg_ros.core.pixel_rays import PixelRays, Pixels
+from terrain_seg_ros.core.pixel_rays import PixelRays, Pixels, RayStore
 from terrain_seg_ros.core.types import F32, Transform
 
 CLOSE_SCALE = 2.0
@@ -20,27 +23,36 @@ it than level ground would."""
 MIN_DEPTH_M = 1e-3
 
 
+class SensedDepth(NamedTuple):
+    """Hold one depth (h, w) per tensor pixel along the optical axis, NaN where none is known.
+
+    The rays are those along which it was measured: anywhere within the pixels.
+    """
+
+    depth_m: F32
+    rays: PixelRays
+
+
 def measurement_to_depth(
-    measured: GroundMeasurement | None, pixels: Pixels, rays: PixelRays, *, poses: Poses
-) -> F32:
-    """Return the depth (h, w) of tensor pixels along the optical axis, NaN where none is known.
+    measured: GroundMeasurement | None, pixels: Pixels, traced: RayStore, *, poses: Poses
+) -> SensedDepth:
+    """Return the depth of tensor pixels.
 
     Args:
         measured: with the image; an echo, being a single point, gives no depth.
         pixels: of the tensor.
-        rays: of these pixels.
+        traced: gives their rays.
         poses: at the image's stamp.
 
     Raises:
         GeometryError: a depth image is not of the camera image's size.
     """
     if isinstance(measured, DepthImage):
-        return _sample(measured, pixels.geometry)
+        return SensedDepth(_sample(measured, pixels.geometry), traced.of(pixels, snapped=True))
+    rays = traced.of(pixels)
     if isinstance(measured, DepthCloud):
-        rise = rays.rise(poses.grid_T_camera.rotation[2].astype(np.float32))
-        allowed = 1.0 + np.float32(SEEN_THROUGH) * rays.level_step(rise)
-        return _splat(measured, _placed(measured, poses), pixels, allowed)
-    return np.full(pixels.shape, np.nan, dtype=np.float32)
+        return _splat(measured, pixels, rays, poses)
+    return SensedDepth(np.full(pixels.shape, np.nan, dtype=np.float32), rays)
 
 
 def _sample(depth: DepthImage, geometry: TensorGeometry) -> F32:
@@ -87,28 +99,38 @@ def _placed(cloud: DepthCloud, poses: Poses) -> Transform:
     )
 
 
-def _splat(cloud: DepthCloud, camera_T_points: Transform, pixels: Pixels, allowed: F32) -> F32:
-    """Return the depth of the nearest point in each tensor pixel.
+def _splat(cloud: DepthCloud, pixels: Pixels, rays: PixelRays, poses: Poses) -> SensedDepth:
+    """Return the depth of the nearest point in each tensor pixel, along that point's own ray.
 
     Points that show through between nearer ones, as where the sensor stands elsewhere than the
     camera, are taken out; a pixel without a point between two that have one on the same surface
-    gets the depth of the plane through them. `allowed` (h, w) is the ratio of the depths of
-    neighbours on one surface.
+    gets the depth of the plane through them.
     """
-    depth_m, pixel = _seen(cloud.points_m, camera_T_points, pixels)
+    # The ratio of the depths of neighbours on one surface.
+    rise = rays.rise(poses.grid_T_camera.rotation[2].astype(np.float32))
+    allowed = 1.0 + np.float32(SEEN_THROUGH) * rays.level_step(rise)
+    points, pixel = _seen(cloud.points_m, _placed(cloud, poses), pixels)
     flat = np.full(allowed.size, np.inf, dtype=np.float32)
-    np.minimum.at(flat, pixel, depth_m)
-    result = flat.reshape(pixels.shape)
-    result[result > _nearest_around(result) * allowed] = np.inf
-    result[np.isinf(result)] = np.nan
-    _close_gaps(result, allowed)
-    return result
+    np.minimum.at(flat, pixel, points[:, 2])
+    own = [axis.copy() for axis in (rays.x, rays.y)]
+    nearest = np.flatnonzero(points[:, 2] == flat[pixel])
+    for axis, part in zip(own, (points[:, 0], points[:, 1])):
+        axis.reshape(-1)[pixel[nearest]] = part[nearest] / points[nearest, 2]
+    depth_m = flat.reshape(pixels.shape)
+    depth_m[depth_m > _nearest_around(depth_m) * allowed] = np.inf
+    depth_m[np.isinf(depth_m)] = np.nan
+    lacking = np.isnan(depth_m)
+    _close_gaps(depth_m, allowed)
+    for axis, middle in zip(own, (rays.x, rays.y)):
+        np.copyto(axis, middle, where=lacking)
+    length = np.sqrt(np.square(own[0]) + np.square(own[1]) + np.float32(1.0))
+    return SensedDepth(depth_m, replace(rays, x=own[0], y=own[1], length=length))
 
 
 def _seen(
     points_m: F32, camera_T_points: Transform, pixels: Pixels
 ) -> tuple[F32, NDArray[np.intp]]:
-    """Return the depth and the flat tensor pixel of the points that fall into the tensor."""
+    """Return the points that fall into the tensor, in the optical frame, and their flat pixels."""
     geometry = pixels.geometry
     points = points_m @ camera_T_points.rotation.T.astype(np.float32)
     points += camera_T_points.translation_m.astype(np.float32)
@@ -121,7 +143,7 @@ def _seen(
     inside &= (uv[:, 0] >= -0.5) & (uv[:, 0] < geometry.image_width_px - 0.5)
     inside &= (uv[:, 1] >= -0.5) & (uv[:, 1] < geometry.image_height_px - 0.5)
     pixel = row[inside].astype(np.intp) * geometry.width_px + col[inside].astype(np.intp)
-    return points[inside, 2], pixel
+    return points[inside], pixel
 
 
 def _nearest_around(depth_m: F32) -> F32:

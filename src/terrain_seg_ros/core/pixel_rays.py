@@ -77,16 +77,17 @@ class RayStore:
 
     def __init__(self) -> None:
         """Keep nothing yet."""
-        self._kept: OrderedDict[tuple[CameraModel, TensorGeometry], PixelRays] = OrderedDict()
+        self._kept: OrderedDict[tuple[CameraModel, TensorGeometry, bool], PixelRays]
+        self._kept = OrderedDict()
 
     def __len__(self) -> int:
         """Return how many are kept."""
         return len(self._kept)
 
-    def of(self, pixels: Pixels) -> PixelRays:
-        """Return the rays of pixels."""
-        key = (pixels.camera, pixels.geometry)
-        rays = self._kept.get(key) or trace_rays(*key)
+    def of(self, pixels: Pixels, *, snapped: bool = False) -> PixelRays:
+        """Return the rays of pixels; `snapped` as for `trace_rays`."""
+        key = (pixels.camera, pixels.geometry, snapped)
+        rays = self._kept.get(key) or trace_rays(key[0], key[1], snapped=snapped)
         keep(self._kept, key, rays)
         return rays
 
@@ -99,13 +100,22 @@ def keep(store: OrderedDict[Key, Kept], key: Key, value: Kept) -> None:
         store.popitem(last=False)
 
 
-def trace_rays(camera: CameraModel, geometry: TensorGeometry) -> PixelRays:
-    """Return the rays of the pixels; those that lie outside the image have NaN."""
+def trace_rays(
+    camera: CameraModel, geometry: TensorGeometry, *, snapped: bool = False
+) -> PixelRays:
+    """Return the rays of the pixels; those that lie outside the image have NaN.
+
+    Args:
+        camera: its intrinsics.
+        geometry: where the tensor's pixels lie in the image.
+        snapped: take the ray of the image pixel next to a tensor pixel's middle, to which a
+            depth belongs that was sampled there.
+    """
     u = (np.arange(geometry.width_px) + 0.5) * geometry.scale_x + geometry.offset_x_px - 0.5
     v = (np.arange(geometry.height_px) + 0.5) * geometry.scale_y + geometry.offset_y_px - 0.5
     u = np.where((u > -0.5) & (u < geometry.image_width_px - 0.5), u, np.nan)
     v = np.where((v > -0.5) & (v < geometry.image_height_px - 0.5), v, np.nan)
-    grid_u, grid_v = np.meshgrid(u, v)
+    grid_u, grid_v = np.meshgrid(np.rint(u), np.rint(v)) if snapped else np.meshgrid(u, v)
     rays = camera.rays(grid_u, grid_v).reshape(*grid_u.shape, 3)
     rays[np.isnan(rays).any(axis=-1)] = np.nan
     length = np.linalg.norm(rays, axis=-1)

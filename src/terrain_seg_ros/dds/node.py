@@ -41,6 +41,7 @@ _MALFORMED = {
     "depth": Refusal.BAD_DEPTH,
     "cloud": Refusal.BAD_DEPTH,
     "range": Refusal.BAD_DEPTH,
+    "select_site": Refusal.SELECTION,
     "/tf": Refusal.BAD_TRANSFORM,
     "/tf_static": Refusal.BAD_TRANSFORM,
 }
@@ -169,6 +170,8 @@ class LiveNode:
             return partial(self._processor.camera_info, item.camera)
         if item.row in DEPTH_ROWS.values():
             return partial(self._processor.depth, item.camera)
+        if item.row == "select_site":
+            return self._processor.select_site
         if item.row in {"/tf", "/tf_static"}:
             return partial(self._intake.add, static=item.row == "/tf_static")
         return partial(self._worker.offer, item.camera)

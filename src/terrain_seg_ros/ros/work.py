@@ -83,6 +83,7 @@ class Work:
             image=self._offer,
             camera_info=self.processor.camera_info,
             depth=self.processor.depth,
+            select_site=lambda _, message: self.processor.select_site(message),
         )
 
     def close_inputs(self) -> None:
@@ -117,6 +118,17 @@ class Work:
     def reset_map(self) -> None:
         """Forget the grid and say so."""
         self.outputs.publish(self.processor.forget_map())
+
+    def select_best_site(self, *, keep: bool) -> str:
+        """Keep the chosen landing site, or let scores decide again; return what was done.
+
+        Raises:
+            ConfigError: landing sites are switched off.
+            GeometryError: there is none to select.
+        """
+        text, outgoing = self.processor.select_best_site(keep=keep)
+        self.outputs.publish(outgoing)
+        return text
 
     def diagnose(self) -> None:
         """Send the state; raises where the worker ended by a defect.

@@ -22,6 +22,7 @@ from terrain_seg_ros.runtime.grid_outbox import GridOutbox
 from terrain_seg_ros.runtime.ground_measurements import GroundMeasurements
 from terrain_seg_ros.runtime.health import Drop, Health, Note, Refusal
 from terrain_seg_ros.runtime.health_report import health_status
+from terrain_seg_ros.runtime.landing_outbox import LandingOutbox
 from terrain_seg_ros.runtime.outbox import Bus, Outbox, Outgoing
 from terrain_seg_ros.runtime.refused import RefusedError
 from terrain_seg_ros.runtime.session import Session
@@ -71,6 +72,7 @@ class FrameProcessor:
         self._cameras = parameters.texts("cameras")
         self._outbox = Outbox(types, parameters, bus)
         self._grids = GridOutbox(types, parameters, bus)
+        self._landing = LandingOutbox(types, parameters, bus, transforms)
         self._decode = decode
         self._infos = CameraInfos(parameters.number("horizontal_fov_rad"))
         self._poses = PoseSource(transforms, parameters)
@@ -105,6 +107,23 @@ class FrameProcessor:
         """
         self._ground.put(camera, message)
 
+    def select_site(self, message: Any) -> None:
+        """Keep a point that selects a landing site; the next image or tick answers it."""
+        self._landing.request(message)
+
+    def select_best_site(self, *, keep: bool) -> tuple[str, list[Outgoing]]:
+        """Keep the chosen landing site until it is unsafe, or let scores decide again.
+
+        Returns:
+            What was done, in a sentence, and what must be published for it.
+
+        Raises:
+            ConfigError: landing sites are switched off.
+            GeometryError: there is none to select.
+        """
+        with self._lock:
+            return self._landing.select_best(self._session.pipeline, keep=keep)
+
     def image(self, camera: str, message: Any) -> list[Outgoing]:
         """Return what a sensor_msgs/Image or CompressedImage gives; nothing if it is refused."""
         frame = Frame(camera, message, started_s=perf_counter())
@@ -114,13 +133,18 @@ class FrameProcessor:
                 self._process(frame)
             except TerrainSegError as error:
                 self._refuse(error, frame.refusal)
-            return self._finish(frame)
+            return self._finish(frame) + self._answer()
 
     def tick(self) -> list[Outgoing]:
-        """Return an unknown grid once when no image has reached it for too long."""
+        """Return what is due without an image.
+
+        That is an unknown grid, once, when no image has reached it for too long, and the answer
+        to who selects a landing site.
+        """
         now_s = self._clock_s()
         if not self._watchdog.turned_stale(now_s):
-            return []
+            with self._lock:
+                return self._answer()
         with self._lock:
             reason = Reason.NO_TRANSFORM if self._no_pose else Reason.STALE
             stamp = self._now_ns()
@@ -140,6 +164,7 @@ class FrameProcessor:
             self._outbox.set_parameters(parameters)
             self._ground.set_parameters(parameters)
             self._poses.set_parameters(parameters)
+            self._landing.set_parameters(parameters)
             self._watchdog.set_limit(parameters.number("watchdog.stale_after_s"))
             if "observability.min_confidence" not in changes:
                 return []
@@ -156,7 +181,8 @@ class FrameProcessor:
             pipeline = self._session.pipeline
             stamp = self._now_ns() or self._last_stamp_ns
             self._grids.expect_whole()
-            return self._grids.grids(pipeline.mark_unobserved(Reason.OUTSIDE_VIEW, stamp), pipeline)
+            snapshot = pipeline.mark_unobserved(Reason.OUTSIDE_VIEW, stamp)
+            return self._grids.grids(snapshot, pipeline) + self._landing.lost(stamp)
 
     def diagnostics(self, *, idle: str = "") -> list[Outgoing]:
         """Return the node's state as a diagnostic_msgs/DiagnosticArray.
@@ -168,7 +194,7 @@ class FrameProcessor:
             self.health.snapshot(),
             age_s=self._watchdog.age_s(self._clock_s()),
             stale=self._watchdog.stale,
-            about=self._session.about(),
+            about={**self._session.about(), **self._landing.values()},
             idle=idle,
         )
         return self._outbox.diagnostics([status], self._now_ns())
@@ -260,6 +286,12 @@ class FrameProcessor:
             "encode_grids", lambda _: self._grids.grids(fused.grid, pipeline)
         )
         frame.outgoing += frame.timed(
+            "landing_sites",
+            lambda _: self._landing.sites(fused.grid, pipeline, fused.patch, pose),
+        )
+        if self._landing.is_selection_lost:
+            self.health.note(Note.SITE_LOST)
+        frame.outgoing += frame.timed(
             "encode_clouds",
             lambda item: cloud_messages(
                 self._outbox,
@@ -275,7 +307,15 @@ class FrameProcessor:
 
     def _lost(self, reason: Reason, stamp_ns: int) -> list[Outgoing]:
         pipeline = self._session.pipeline
-        return self._grids.lost(pipeline.mark_unobserved(reason, stamp_ns), pipeline)
+        snapshot = pipeline.mark_unobserved(reason, stamp_ns)
+        return self._grids.lost(snapshot, pipeline) + self._landing.lost(stamp_ns)
+
+    def _answer(self) -> list[Outgoing]:
+        try:
+            return self._landing.answer(self._session.pipeline)
+        except TerrainSegError as error:
+            self.health.count_refused(Refusal.SELECTION, str(error))
+            return []
 
     def _finish(self, frame: Frame) -> list[Outgoing]:
         if frame.segmented:

@@ -20,9 +20,8 @@ FINE_PER_CELL = 4
 MAX_FINE = 8192
 SLOPE_WINDOW_M = 0.5
 """The slope that draws a pixel out is that of the ground over so much."""
-OCCLUSION_SLACK = 0.02
-"""A cell whose depth exceeds the seen one by a larger share is hidden."""
-OCCLUSION_SLACK_M = 0.05
+OCCLUSION_SLACK_M = 0.03
+"""A cell is hidden where it lies farther than its pixel sees, by this and a ground sample more."""
 
 Flags = NDArray[np.bool_]
 
@@ -134,8 +133,8 @@ def visible_cells(
 ) -> Flags:
     """Return which cells (side, side) a camera sees: in view, not hidden, near enough to trust.
 
-    The middle of the cell, on the ground, counts. It is hidden where what the camera sees at its
-    pixel and the eight around is all nearer.
+    The middle of the cell, on the ground, counts. It is hidden where its pixel sees
+    something nearer than the ground that the pixel covers can be.
 
     Args:
         field: of the world.
@@ -160,11 +159,12 @@ def visible_cells(
     rays_m = points - cast.world_T_camera.translation_m
     spacing_rad = np.zeros(finite.shape)
     spacing_rad[finite] = _spacing_rad(cast)[row[finite], col[finite]]
-    finite &= _ground_sample_m(field, window, rays_m, spacing_rad) <= max_sample_m
-    farthest = cv2.dilate(np.nan_to_num(cast.depth_m, nan=np.inf), np.ones((3, 3), np.uint8))
+    sample_m = _ground_sample_m(field, window, rays_m, spacing_rad)
+    finite &= sample_m <= max_sample_m
+    at = (row[finite], col[finite])
     seen_m = np.zeros(finite.shape)
-    seen_m[finite] = farthest[row[finite], col[finite]]
-    finite &= points_camera[:, 2] <= seen_m * (1.0 + OCCLUSION_SLACK) + OCCLUSION_SLACK_M
+    seen_m[finite] = np.nan_to_num(cast.depth_m, nan=np.inf)[at] + sample_m[finite]
+    finite &= points_camera[:, 2] <= seen_m + OCCLUSION_SLACK_M
     return np.asarray(finite.reshape(window.side, window.side))
 
 

@@ -69,12 +69,12 @@ MARS_CAMERA = RenderSettings(
     samples=2,
     blur_px=0.4,
     exposure=0.24,
-    noise=0.008,
+    noise=0.01,
     haze_m=1500.0,
     sky_share=0.3,
     fill_share=0.05,
     pebbles_per_m2=90.0,
-    relief_slope=0.2,
+    relief_slope=0.12,
 )
 
 

@@ -1,0 +1,171 @@
+"""Test measured ground: agreement with a plane, edges, gaps, trust."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.core.scenes import (
+    CELL_M,
+    FISHEYE,
+    LENS,
+    PINHOLE,
+    STRETCH,
+    cells,
+    level_depth,
+    mounting,
+    pose,
+    project,
+    projector,
+)
+
+from terrain_seg_ros.core.ground_measurement import DepthImage
+from terrain_seg_ros.core.image_to_tensor import TensorGeometry
+from terrain_seg_ros.core.types import Reason
+
+tilt = st.floats(-math.radians(10), math.radians(10))
+yaw = st.floats(-math.pi, math.pi)
+far = st.floats(-1e6, 1e6)
+WALL_M = 3.0
+
+
+def seen_with(depth_m, grid_T_base=None, **options):
+    measured = DepthImage(np.asarray(depth_m, dtype=np.float32), 0)
+    return project(projector("depth"), grid_T_base or pose(), measured=measured, **options)
+
+
+def step_scene():
+    """Return the depth of level ground with a wall 0.5 m high across the view at `WALL_M`."""
+    camera = mounting()
+    depth = level_depth(PINHOLE, camera)
+    v, u = np.indices(depth.shape)
+    rays = PINHOLE.rays(u, v).reshape(*depth.shape, 3) @ camera.rotation.T
+    t = (WALL_M - camera.translation_m[0]) / rays[..., 0]
+    height = camera.translation_m[2] + t * rays[..., 2]
+    wall = (t > 0.0) & (height > 0.0) & (height < 0.5)
+    return np.where(wall & (t < np.nan_to_num(depth, nan=np.inf)), t, depth).astype(np.float32)
+
+
+@given(
+    camera=st.sampled_from([PINHOLE, LENS, FISHEYE]),
+    angles=st.tuples(tilt, tilt, yaw),
+    at=st.tuples(far, far),
+)
+@settings(max_examples=30, deadline=None)
+def test_on_flat_ground_depth_and_plane_agree_within_a_cell(camera, angles, at):
+    base = pose(*angles, *at)
+    depth = level_depth(camera, base @ mounting())
+    measured = seen_with(depth, base, camera=camera)
+    plane = project(projector(), base, camera=camera)
+    both = (measured.reason == Reason.OBSERVED) & (plane.reason == Reason.OBSERVED)
+    assert both.sum() > 0.9 * (plane.reason == Reason.OBSERVED).sum()
+    # Depth is that of the image pixel next to the tensor pixel's middle, at most half a pixel off.
+    off_px = 0.5 * max(1.0 / STRETCH.scale_x, 1.0 / STRETCH.scale_y)
+    allowed_m = CELL_M + off_px * plane.ground_sample_m[both].astype(float)
+    for axis, measured_m in enumerate((measured.local_x_m, measured.local_y_m)):
+        turn = plane.grid_R_plane[axis]
+        there_m = turn[0] * plane.plane_x_m[both] + turn[1] * plane.plane_y_m[both]
+        assert (np.abs(measured_m[both] - there_m) <= allowed_m).all()
+    assert np.abs(measured.local_z_m[both]).max() < 2e-3
+    np.testing.assert_allclose(
+        measured.ground_sample_m[both], plane.ground_sample_m[both], rtol=0.6
+    )
+
+
+@given(turn=yaw, at=st.tuples(far, far, st.floats(-100.0, 100.0)))
+@settings(max_examples=25, deadline=None)
+def test_moving_and_turning_the_whole_scene_moves_and_turns_the_points(turn, at):
+    depth = step_scene()
+    here = seen_with(depth)
+    there = seen_with(depth, pose(yaw=turn, x=at[0], y=at[1], z=at[2]))
+    np.testing.assert_array_equal(here.reason, there.reason)
+    np.testing.assert_allclose(here.range_m, there.range_m, rtol=1e-6)
+    cos, sin = math.cos(turn), math.sin(turn)
+    turned_x = cos * here.local_x_m - sin * here.local_y_m
+    turned_y = sin * here.local_x_m + cos * here.local_y_m
+    np.testing.assert_allclose(there.local_x_m, turned_x, atol=1e-4)
+    np.testing.assert_allclose(there.local_y_m, turned_y, atol=1e-4)
+    np.testing.assert_allclose(there.local_z_m, here.local_z_m, atol=1e-4)
+    assert there.fill_pixel.size == here.fill_pixel.size
+
+
+def test_what_a_step_hides_is_never_filled():
+    view = seen_with(step_scene())
+    distance_m = 1.5 * (WALL_M - 0.3) / (1.5 - 0.5) + 0.3
+    hidden = {
+        col for col, row in cells(view) if row == 0 and WALL_M + 0.1 < col * CELL_M < distance_m
+    }
+    assert not {col for col in hidden if (col + 1) * CELL_M < distance_m - 0.05}
+    ahead = {col for col, row in cells(view) if row == 0}
+    assert set(range(16, 30)) <= ahead
+    assert set(range(math.ceil(distance_m / CELL_M) + 1, 80)) <= ahead
+    on_wall = np.abs(view.plane_x_m - WALL_M) < 0.02
+    assert view.local_z_m[on_wall].max() == pytest.approx(0.5, abs=0.03)
+
+
+def test_level_ground_is_filled_without_a_gap_as_far_as_it_is_trusted():
+    view = seen_with(level_depth(PINHOLE, mounting()))
+    ahead = sorted(col for col, row in cells(view) if row == 0)
+    assert [col for col in ahead if col < 75] == list(range(16, 75))
+    assert view.fill_pixel.size > 1000
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1.0])
+def test_without_depth_nothing_is_observed(value):
+    view = seen_with(np.full((240, 320), value))
+    assert set(np.unique(view.reason)) <= {Reason.NO_DEPTH, Reason.OUTSIDE_VIEW}
+    assert (view.reason == Reason.NO_DEPTH).mean() > 0.5
+    assert np.isnan(view.local_x_m).all()
+    assert view.fill_pixel.size == 0
+    none = project(projector("depth"), pose())
+    assert (none.reason == Reason.NO_DEPTH).mean() == pytest.approx(
+        (view.reason == Reason.NO_DEPTH).mean(), abs=0.02
+    )
+
+
+def test_a_hole_in_the_depth_stays_a_hole():
+    depth = level_depth(PINHOLE, mounting())
+    depth[150:180, 140:180] = np.nan
+    view = seen_with(depth)
+    inside = view.reason[82:94, 58:70]
+    assert (inside == Reason.NO_DEPTH).all()
+    beside = view.reason[82:94, 20:50]
+    assert (beside == Reason.OBSERVED).all()
+
+
+def test_a_pixel_of_two_surfaces_at_once_is_none():
+    depth = np.full((240, 320), 2.0)
+    depth[:, 160:] = 4.0
+    depth[:, 157:162] = 3.0
+    view = seen_with(depth, mount=mounting(pitch_down=math.pi / 2))
+    mixed = np.abs(view.range_m - 3.0) < 0.3
+    assert not mixed[40:90, 62:66].any() or mixed[40:90, 62:66].sum() > 80
+    thin = np.full((240, 320), 2.0)
+    thin[:, 160:] = 4.0
+    thin[:, 159:162] = 3.0
+    view = seen_with(thin, mount=mounting(pitch_down=math.pi / 2))
+    assert (view.reason[40:90, 64] == Reason.NO_DEPTH).all()
+    assert (view.reason[40:90, 60] == Reason.OBSERVED).all()
+
+
+def test_far_and_coarse_ground_is_not_trusted():
+    depth = level_depth(PINHOLE, mounting(0.2))
+    measured = DepthImage(depth, 0)
+    near = project(
+        projector("depth", max_range_m=4.0), pose(), measured=measured, mount=mounting(0.2)
+    )
+    assert (near.reason[near.range_m > 4.0] == Reason.TOO_FAR).all()
+    fine = project(
+        projector("depth", max_ground_sample_m=0.1), pose(), measured=measured, mount=mounting(0.2)
+    )
+    assert (fine.reason[fine.ground_sample_m > 0.1] == Reason.TOO_FAR).all()
+    assert (fine.reason == Reason.OBSERVED).any()
+
+
+def test_padding_around_the_image_is_outside_the_view():
+    letterbox = TensorGeometry(2.5, 2.5, 0.0, -40.0, 128, 128, 320, 240)
+    view = seen_with(level_depth(PINHOLE, mounting(0.9)), geometry=letterbox, mount=mounting(0.9))
+    assert (view.reason[:16] == Reason.OUTSIDE_VIEW).all()
+    assert (view.reason[112:] == Reason.OUTSIDE_VIEW).all()
+    assert (view.reason[60:110] == Reason.OBSERVED).all()
