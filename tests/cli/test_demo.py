@@ -33,7 +33,7 @@ def shown(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     (folder / "mine.txt").write_text("kept")
     (folder / "node.json").write_text("left over from an earlier run")
-    demo = Demo(folder, "--backend", "onnxruntime", "--pictures", str(PICTURES))
+    demo = Demo(folder, "--backend", "onnxruntime", "--pictures", str(PICTURES), "--no-sim")
     demo.code, demo.output, demo.errors = demo.end()
     assert demo.code == 0, demo.errors
     demo.left = running(demo.domain)
