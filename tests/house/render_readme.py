@@ -132,9 +132,50 @@ def _reasons() -> Iterable[str]:
 
 
 def _models() -> Iterable[str]:
-    for index, name in enumerate(shipped_models()):
-        yield from [""] * (index > 0)
-        yield from _model(load_card(name))
+    cards = [load_card(name) for name in shipped_models()]
+    exact = {card.sha256: card for card in cards}
+    for place, card in enumerate(cards):
+        if place:
+            yield ""
+        source = exact.get(card.lowered_from_sha256)
+        yield from _model(card) if source is None else _lowered(card, source)
+
+
+def _lowered(card: ModelCard, source: ModelCard) -> Iterable[str]:
+    """Say what a file of lower precision loses against the float32 one, class by class."""
+    yield f"**{card.name}** {card.version}: `{source.name}` in {card.precision}, a file of its own."
+    yield f"Against float32, on the same {card.metrics['images']} images:"
+    yield ""
+    own, before = card.metrics, card.metrics["reference"]
+    rows = [
+        (
+            name,
+            *(_score(side[key].get(name)) for key in ("iou", "recall") for side in (own, before)),
+        )
+        for name in card.taxonomy.names
+    ]
+    mean = ("**mean IoU**", f"**{_score(own['mean_iou'])}**", _score(before["mean_iou"]), "", "")
+    header = (
+        "class",
+        f"IoU in {card.precision}",
+        "in fp32",
+        f"recall in {card.precision}",
+        "in fp32",
+    )
+    yield from _table(header, [*rows, mean])
+    yield ""
+    yield from _table(
+        ("runtime", "mean IoU lost", "dangerous recall lost", "clear pixels changed"),
+        (
+            (
+                f"{row['backend']} {row['precision']}",
+                f"{row['mean_iou_loss']:.4f}",
+                f"{row['dangerous_recall_loss']:.4f}",
+                f"{row['clear_margin_changed']:.5f}",
+            )
+            for row in own["parity"]
+        ),
+    )
 
 
 def _model(card: ModelCard) -> Iterable[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Lock
 from time import perf_counter
 from typing import Any
 
-from terrain_seg_ros.core.errors import TerrainSegError
+from terrain_seg_ros.core.errors import InferenceError, TerrainSegError
 from terrain_seg_ros.core.pipeline import SegmentStep
 from terrain_seg_ros.core.types import CameraImage, Reason
 from terrain_seg_ros.messages.camera_info_message import camera_model
@@ -84,6 +84,7 @@ class FrameProcessor:
         self._watchdog = Watchdog(parameters.number("watchdog.stale_after_s"), now_s=clock_s())
         self._last_stamp_ns = 0
         self._no_pose = False
+        self._together = True
         self._lock = Lock()
 
     def start(self) -> list[Outgoing]:
@@ -126,14 +127,32 @@ class FrameProcessor:
 
     def image(self, camera: str, message: Any) -> list[Outgoing]:
         """Return what a sensor_msgs/Image or CompressedImage gives; nothing if it is refused."""
-        frame = Frame(camera, message, started_s=perf_counter())
-        self.health.count_in()
+        (outgoing,) = self.images([(camera, message)])
+        return outgoing
+
+    def images(self, items: Sequence[tuple[str, Any]]) -> Iterator[list[Outgoing]]:
+        """Yield what each of several cameras' images gives, in their order.
+
+        The network runs once for all of them. Each is refused for itself: what one lacks does
+        not touch the others.
+
+        Args:
+            items: camera and message, as `image` takes them.
+        """
+        frames = [Frame(camera, message, perf_counter()) for camera, message in items]
         with self._lock:
-            try:
-                self._process(frame)
-            except TerrainSegError as error:
-                self._refuse(error, frame.refusal)
-            return self._finish(frame) + self._answer()
+            for frame in frames:
+                self.health.count_in()
+                self._guarded(frame, self._accept)
+            self._segment_together([frame for frame in frames if frame.image is not None])
+        for frame in frames:
+            with self._lock:
+                if frame.jumped:
+                    self._restart()
+                if frame.image is not None:
+                    self._guarded(frame, self._process)
+                outgoing = self._finish(frame) + self._answer()
+            yield outgoing
 
     def tick(self) -> list[Outgoing]:
         """Return what is due without an image.
@@ -204,38 +223,65 @@ class FrameProcessor:
         with self._lock:
             self._session.pipeline.reset_grid()
 
-    def _process(self, frame: Frame) -> None:
-        """Run all stages; what was finished before an error stays in `frame.outgoing`."""
+    def _guarded(self, frame: Frame, work: Callable[[Frame], None]) -> None:
+        try:
+            work(frame)
+        except TerrainSegError as error:
+            frame.image = None
+            self._refuse(error, frame.refusal)
+
+    def _accept(self, frame: Frame) -> None:
+        """Decode an image whose turn it is."""
         self._check_camera(frame.camera)
         frame.stamp_ns = stamp_ns(frame.message.header)
-        if not self._take(frame):
+        now_ns = None if self._clock_ns is None else self._clock_ns() or None
+        verdict = self._stamps.judge(frame.camera, frame.stamp_ns, now_ns=now_ns)
+        if verdict is StampVerdict.TOO_SOON:
+            self.health.count_dropped(Drop.RATE_LIMIT)
             return
-        image = frame.timed("decode", lambda item: self._decode(item.message))
+        if frame.stamp_ns == 0:
+            self.health.note(Note.NO_STAMP)
+        frame.jumped = verdict is StampVerdict.TAKE_AFTER_JUMP
+        self._last_stamp_ns = frame.stamp_ns
+        frame.image = frame.timed("decode", lambda item: self._decode(item.message))
+
+    def _restart(self) -> None:
+        """Forget what came before a jump backwards in time."""
+        self.health.note(Note.TIME_JUMP)
+        self._session.pipeline.reset_grid()
+        self._poses.forget()
+        self._on_time_jump()
+
+    def _segment_together(self, frames: list[Frame]) -> None:
+        """Run the network once for several images; where that fails, each is run alone later."""
+        if len(frames) < 2 or not self._together:
+            return
+        try:
+            images = [frame.image for frame in frames if frame.image is not None]
+            steps = self._session.pipeline.segment_all(images)
+        except InferenceError:
+            self._together = False
+            self.health.note(Note.ONE_BY_ONE)
+            return
+        except TerrainSegError:
+            return
+        for frame, step in zip(frames, steps):
+            frame.step = step
+
+    def _process(self, frame: Frame) -> None:
+        """Run all stages after decoding; what was finished before an error is in the frame."""
+        image = frame.image
+        if image is None:
+            return
         step = self._segment(frame, image)
         intrinsics = self._infos.intrinsics(frame.camera, image)
         if intrinsics.assumed:
             self.health.note(Note.FIELD_OF_VIEW)
         self._fuse(frame, View(image, step, intrinsics.camera))
 
-    def _take(self, frame: Frame) -> bool:
-        now_ns = None if self._clock_ns is None else self._clock_ns() or None
-        verdict = self._stamps.judge(frame.camera, frame.stamp_ns, now_ns=now_ns)
-        if verdict is StampVerdict.TOO_SOON:
-            self.health.count_dropped(Drop.RATE_LIMIT)
-            return False
-        if frame.stamp_ns == 0:
-            self.health.note(Note.NO_STAMP)
-        if verdict is StampVerdict.TAKE_AFTER_JUMP:
-            self.health.note(Note.TIME_JUMP)
-            self._session.pipeline.reset_grid()
-            self._poses.forget()
-            self._on_time_jump()
-        self._last_stamp_ns = frame.stamp_ns
-        return True
-
     def _segment(self, frame: Frame, image: CameraImage) -> SegmentStep:
         frame.refusal = Refusal.INFERENCE
-        step = self._session.pipeline.segment(image)
+        step = frame.step or self._session.pipeline.segment(image)
         frame.stage_ms.update(step.stage_ms)
         frame.refusal = Refusal.OUTPUT
         frame.outgoing += frame.timed(

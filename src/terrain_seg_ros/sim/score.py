@@ -101,7 +101,7 @@ def score_world(task: ScoreTask) -> Tally:
     """Return the counts of one world."""
     scenario = task.scenario
     parameters = scenario_parameters(scenario, masks=task.masks, model=task.model)
-    world = scenario_world(scenario, task.seed)
+    world = scenario_world(scenario, task.seed, masks=task.masks)
     slope = parameters.number("slope.max_slope_deg")
     field = TruthField(
         world,
@@ -116,9 +116,13 @@ def score_world(task: ScoreTask) -> Tally:
         poses = scenario_path(scenario, world, task.seed)
         shooter = Shooter(scenario, world, parameters, masks=task.masks)
         for pose in poses:
-            loop.show(shooter.shoot(pose), with_depth=scenario.with_depth)
+            shot = shooter.shoot(pose)
+            grid = loop.show(shot, with_depth=scenario.with_depth)
+        site = loop.land(grid, shot) if scenario.mode == "lander" else None
     if task.pictures is not None:
-        picture = run_picture(**loop.layers(), path_cells=loop.cells_of(poses))
+        picture = run_picture(
+            loop.layers(), path_cells=loop.cells_of(poses), site=loop.disc_of(site)
+        )
         write_picture(task.pictures / f"{scenario.name}_{task.seed}.png", picture)
     return loop.finish()
 
@@ -137,9 +141,9 @@ def scenario_parameters(scenario: Scenario, *, masks: str, model: str | None) ->
     return load_parameters(overrides=overrides, shipped=scenario.mode)
 
 
-def scenario_world(scenario: Scenario, seed: int) -> World:
-    """Return the world of a seed for a scenario."""
-    body = body_of(scenario, seed)
+def scenario_world(scenario: Scenario, seed: int, *, masks: str) -> World:
+    """Return the world of a seed for a scenario: of Mars, where a model for Mars is to see it."""
+    body = body_of(scenario, seed, masks=masks)
     settings = replace(
         default_settings(body),
         tilt_azimuth_rad=GOLDEN_ANGLE_RAD * seed,
