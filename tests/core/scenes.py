@@ -61,13 +61,15 @@ def level_depth(camera, grid_T_camera, *, height_m=0.0):
     return depth.reshape(u.shape).astype(np.float32)
 
 
-def cells(view, *, reason=0, cell_m=CELL_M):
-    """Return the set of grid cells (column, row) of pixels with a reason, and of their fill."""
-    chosen = view.reason.ravel() == reason
+def cells(view, *, where=None, cell_m=CELL_M):
+    """Return the grid's cells (column, row) of pixels, by default the observed ones, and fill."""
+    chosen = (view.reason == 0 if where is None else where).ravel()
     fill = chosen[view.fill_pixel] & np.isfinite(view.fill_x_m)
-    x = np.concatenate([view.local_x_m.ravel()[chosen], view.fill_x_m[fill]]) + view.anchor_m[0]
-    y = np.concatenate([view.local_y_m.ravel()[chosen], view.fill_y_m[fill]]) + view.anchor_m[1]
-    return set(zip(np.floor(x / cell_m).astype(int), np.floor(y / cell_m).astype(int)))
+    x = np.concatenate([view.local_x_m.ravel()[chosen], view.fill_x_m[fill]]).astype(float)
+    y = np.concatenate([view.local_y_m.ravel()[chosen], view.fill_y_m[fill]]).astype(float)
+    cols = np.floor((x + view.anchor_m[0]) / cell_m).astype(int)
+    rows = np.floor((y + view.anchor_m[1]) / cell_m).astype(int)
+    return set(zip(cols.tolist(), rows.tolist()))
 
 
 def slope_pose(slope_rad, towards_rad, yaw_rad):

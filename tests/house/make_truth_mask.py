@@ -16,11 +16,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from terrain_seg_ros.core.model_card import ModelCard, card_content
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.worlds.coded_image import CODE_FIRST, CODE_STEP, coded_image
+from terrain_seg_ros.worlds.coded_image import CODE_FIRST, CODE_STEP, CODED_SIDE_PX, coded_image
 from terrain_seg_ros.worlds.world import WORLD_TAXONOMY
 
 FOLDER = Path(__file__).resolve().parents[2] / "src/terrain_seg_ros/models/truth_mask"
-SIDE_PX = 256
+SIDE_PX = CODED_SIDE_PX
 SHARPNESS = 1.0 / 64.0
 """Scores are minus this times the squared distance to a class's code: 25 from code to code."""
 LIMITS = (

@@ -24,6 +24,7 @@ LANDER = {
     "mounting.z_m": ALTITUDE_M,
     "landing.enable": True,
     "ground.plane": "grid_plane",
+    "ground.max_ground_sample_m": 0.5,
     "grid.resolution_m": 0.2,
     "grid.size_m": 20.0,
     "landing.min_separation_m": 2.0,

@@ -43,6 +43,18 @@ def test_a_seed_gives_one_world(body):
     assert first.half_side_m == pytest.approx(10.0)
 
 
+@pytest.mark.parametrize(
+    ("body", "rocks", "craters", "relief_m", "largest_m"),
+    [(Body.MOON, 523, 147, 1.48417, 0.541386), (Body.MARS, 1032, 4, 0.640736, 0.769591)],
+)
+def test_worlds_stay_what_they_were(body, rocks, craters, relief_m, largest_m):
+    """A change here makes every score of a seed a score of another world."""
+    world = generate_world(body, 42, side_m=30.0, spacing_m=0.1)
+    assert (len(world.rocks), world.craters.x_m.size) == (rocks, craters)
+    assert np.ptp(world.ground_m) == pytest.approx(relief_m, rel=1e-3)
+    assert world.rocks.diameter_m[0] == pytest.approx(largest_m, rel=1e-4)
+
+
 def test_other_rocks_leave_the_ground_as_it_is():
     few, many = (
         generate_world(

@@ -14,7 +14,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.worlds.cast_rays import cast_rays
 from terrain_seg_ros.worlds.generate import generate_world
 from terrain_seg_ros.worlds.photometry import lunar_reflectance, martian_reflectance
-from terrain_seg_ros.worlds.render import render_view
+from terrain_seg_ros.worlds.render import render, render_view
 from terrain_seg_ros.worlds.render_settings import MARS_CAMERA, MOON_CAMERA, default_camera
 from terrain_seg_ros.worlds.sun_shadow import in_shadow
 from terrain_seg_ros.worlds.texture import SIDE_PX, build_tile, relief_tile
@@ -111,6 +111,25 @@ def test_a_picture_repeats_and_its_noise_does_not(body):
     expected = 255.0 * default_camera(body).exposure
     assert first[ground].mean() == pytest.approx(expected, rel=0.25)
     assert 5.0 < first[ground].std() < 80.0
+
+
+def test_a_cast_gives_the_picture_of_its_rays():
+    target = generate_world(Body.MARS, 2, side_m=30.0, spacing_m=0.1)
+    pose = look(-9.0, 0.0, float(target.ground_m.max()) + 2.0, pitch_rad=0.4)
+    cast = cast_rays(target, CAMERA, pose)
+    single = replace(MARS_CAMERA, samples=1)
+    np.testing.assert_array_equal(
+        render(target, cast, settings=single, seed=3),
+        render_view(target, CAMERA, pose, settings=single, seed=3),
+    )
+    smooth = render_view(target, CAMERA, pose, seed=3)
+    assert np.corrcoef(render(target, cast).ravel(), smooth.ravel())[0, 1] > 0.7
+
+
+def test_a_negative_seed_is_refused():
+    target = flat(10.0, 1.0)
+    with pytest.raises(ConfigError, match="expected 0 or more"):
+        render_view(target, CAMERA, look(0.0, 0.0, 2.0, pitch_rad=1.0), seed=-1)
 
 
 def test_colour_is_rgb():

@@ -105,6 +105,18 @@ def test_a_buried_rock_is_no_hazard_and_a_sunk_one_is_smaller():
     assert not cells[distance > 0.3 + 0.036].any()
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_every_cell_with_rock_above_rough_ground_counts(seed):
+    target = rough(seed, rock_count=60)
+    parts = 8
+    grid = CellGrid(rows=60, cols=60, resolution_m=0.1, origin_x_m=-3.0, origin_y_m=-3.0)
+    cover = any_in_cell(target.rock_cover(*fine(grid, parts)), grid, parts)
+    stands = truth_layers(target, grid, RULE).rock >= 0
+    assert cover.mean() > 0.05
+    assert np.mean(stands[cover]) > 0.995
+    assert stands.mean() < 1.35 * cover.mean()  # an outline also holds what the ground hides
+
+
 def test_steep_ground_is_a_hazard():
     places = np.arange(-4.0, 4.05, 0.1)
     ground = np.where(places > 0.0, math.tan(math.radians(25.0)) * places, 0.0)

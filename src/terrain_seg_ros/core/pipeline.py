@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -159,19 +159,38 @@ class Pipeline:
         Raises:
             InferenceError: the backend failed.
         """
+        return self.segment_all([image])[0]
+
+    def segment_all(self, images: Sequence[CameraImage]) -> list[SegmentStep]:
+        """Return what the network says of each image, run once for all of them.
+
+        Every image waits for the whole run: it is in each one's `stage_ms`.
+
+        Raises:
+            InferenceError: the backend failed.
+            MessageError: one of them is no image.
+        """
+        tensors, resize_ms = [], []
+        for image in images:
+            start = perf_counter()
+            tensors.append(image_to_tensor(image.pixels, self._card))
+            resize_ms.append((perf_counter() - start) * 1e3)
         start = perf_counter()
-        tensor = image_to_tensor(image.pixels, self._card)
-        geometry = tensor_geometry(self._card, image.width_px, image.height_px)
-        resized = perf_counter()
-        output = self._backend(tensor)
-        inferred = perf_counter()
-        segmentation = probabilities_to_mask(output, geometry)
-        stage_ms = {
-            "resize": (resized - start) * 1e3,
-            "inference": (inferred - resized) * 1e3,
-            "upsample": (perf_counter() - inferred) * 1e3,
-        }
-        return SegmentStep(tensor, geometry, segmentation, stage_ms)
+        output = self._backend(tensors[0] if len(tensors) == 1 else np.concatenate(tensors))
+        inference_ms = (perf_counter() - start) * 1e3
+        steps = []
+        for place, (image, tensor) in enumerate(zip(images, tensors)):
+            start = perf_counter()
+            geometry = tensor_geometry(self._card, image.width_px, image.height_px)
+            segmentation = probabilities_to_mask(output, geometry, index=place)
+            upsample_ms = (perf_counter() - start) * 1e3
+            stage_ms = {
+                "resize": resize_ms[place],
+                "inference": inference_ms,
+                "upsample": upsample_ms,
+            }
+            steps.append(SegmentStep(tensor, geometry, segmentation, stage_ms))
+        return steps
 
     def fuse(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
@@ -18,7 +18,7 @@ from terrain_seg_ros.runtime.health import Drop, Health
 from terrain_seg_ros.runtime.outbox import Bus
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import WaitingTransforms
-from terrain_seg_ros.runtime.worker import Worker
+from terrain_seg_ros.runtime.worker import Worker, images_at_once
 
 
 class Work:
@@ -69,10 +69,11 @@ class Work:
         self.session.self_test()
         self.enabled, self.once = True, False
         self._worker = Worker(
-            self._image,
+            self._images,
             self.health,
             idle=self._tick,
             weights=self.session.parameters.per_camera("camera_weights"),
+            batch=images_at_once(self.session.parameters),
         )
         self._worker.start()
         self._worker.gate.open()
@@ -154,8 +155,9 @@ class Work:
         self.health.count_in()
         self.health.count_dropped(Drop.INACTIVE)
 
-    def _image(self, camera: str, message: Any) -> None:
-        self.outputs.publish(self.processor.image(camera, message), stage="publish")
+    def _images(self, items: Sequence[tuple[str, Any]]) -> None:
+        for outgoing in self.processor.images(items):
+            self.outputs.publish(outgoing, stage="publish")
 
     def _tick(self) -> None:
         self.outputs.publish(self.processor.tick())

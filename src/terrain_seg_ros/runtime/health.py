@@ -54,6 +54,7 @@ class Note(str, Enum):
     NO_STAMP = "images have a zero stamp: they cannot be checked for age or order"
     NO_DEPTH = "no depth, cloud or range with the image: the ground is not measured"
     OFF_PLANE = "the measured ground is not the plane: check ground.plane, mounting and pose"
+    ONE_BY_ONE = "several images at once failed: cameras are taken one by one, see batch_cameras"
     POSE_JUMP = "the vehicle moved faster than grid.max_speed_mps: the grid was cleared"
     SITE_LOST = "the selected landing site is no longer safe: the best one was chosen"
     TIME_JUMP = "stamps jumped backwards: the grid was cleared"

@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.camera import CameraModel
+from terrain_seg_ros.core.cost_to_landing_sites import LandingSite
 from terrain_seg_ros.core.cost_to_safe_map import cost_to_safe_map
 from terrain_seg_ros.core.grid import COST_FREE, COST_LETHAL, COST_UNKNOWN
 from terrain_seg_ros.core.ground_measurement import DepthImage
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.types import CameraImage, GridSnapshot, Transform
 from terrain_seg_ros.sim.paths import PathPose
+from terrain_seg_ros.sim.score_picture import MapLayers
 from terrain_seg_ros.sim.tally import SIZE_CLASSES_M, Tally, range_band, size_class
 from terrain_seg_ros.sim.truth_field import TruthField, Window, visible_cells
 from terrain_seg_ros.worlds.cast_rays import RayCast
@@ -66,6 +68,7 @@ class ClosedLoop:
         self._seen, self._called, self._false, self._findable, self._found = (
             np.zeros(shape, dtype=np.bool_) for _ in range(5)
         )
+        self._last_findable: Flags = np.zeros((0, 0), dtype=np.bool_)
 
     def show(self, shot: Shot, *, with_depth: bool) -> GridSnapshot:
         """Give one picture to the pipeline, count, and return the grid."""
@@ -83,6 +86,34 @@ class ClosedLoop:
         self._compare(fused.grid, shot)
         return fused.grid
 
+    def land(self, grid: GridSnapshot, shot: Shot) -> LandingSite | None:
+        """Let the pipeline choose a landing site of the last grid, count, and return it."""
+        field, tally = self._field, self.tally
+        x_m, y_m, _ = shot.world_T_base.translation_m.tolist()
+        sites = self._pipeline.landing_sites(grid, (x_m, y_m)).sites
+        site = sites[0] if sites else None
+        window = field.window(grid)
+        cols_m, rows_m = field.centres_m(window)
+        findable = self._last_findable
+        tally.landing_possible = bool(findable.any())
+        tally.landing_offered = site is not None
+        if site is None:
+            return None
+        distance_m = field.cut(field.distance_m, window, outside=0.0)
+        row, col = (
+            int(np.argmin(np.abs(places - place)))
+            for places, place in ((rows_m, site.y_m), (cols_m, site.x_m))
+        )
+        clearance_m = self._pipeline.settings.footprint.clearance_m
+        tally.landing_safe = bool(distance_m[row, col] >= clearance_m)
+        if findable.any():
+            best = np.argmax(np.where(findable, distance_m, -1.0))
+            best_row, best_col = np.unravel_index(int(best), distance_m.shape)
+            tally.landing_to_best_m = math.hypot(
+                float(cols_m[best_col]) - site.x_m, float(rows_m[best_row]) - site.y_m
+            )
+        return site
+
     def cells_of(self, poses: Sequence[PathPose]) -> list[tuple[float, float]]:
         """Return row and column of the vehicle along a path."""
         field = self._field
@@ -94,14 +125,17 @@ class ClosedLoop:
             for x_m, y_m, _ in (pose.world_T_base.translation_m for pose in poses)
         ]
 
-    def layers(self) -> dict[str, Flags]:
-        """Return what a map of the run shows, (n, n) each, row 0 the lowest y."""
-        return {
-            "hazard": self._field.hazard,
-            "seen": self._seen,
-            "called": self._called,
-            "false": self._false,
-        }
+    def disc_of(self, site: LandingSite | None) -> tuple[float, float, float] | None:
+        """Return row, column and clear radius in cells of a landing site."""
+        if site is None:
+            return None
+        field = self._field
+        row, col = (place / field.cell_m + field.half_cells for place in (site.y_m, site.x_m))
+        return row, col, site.clear_radius_m / field.cell_m
+
+    def layers(self) -> MapLayers:
+        """Return what a map of the run shows."""
+        return MapLayers(self._field.hazard, self._seen, self._called, self._false)
 
     def finish(self) -> Tally:
         """Return the counts with the areas of all pictures."""
@@ -146,6 +180,7 @@ class ClosedLoop:
         self._mark(self._called, window, called)
         self._mark(self._false, window, called & ~truly_safe)
         self._mark(self._findable, window, best == COST_FREE)
+        self._last_findable = best == COST_FREE
         self._mark(self._found, window, called & (best == COST_FREE))
 
     def _compare_lethal(
@@ -184,8 +219,8 @@ class ClosedLoop:
             self.tally.rocks_seen[row, col] += 1
             around = np.zeros(grid.cost.shape, np.uint8)
             around[cells] = 1
-            around = cv2.dilate(around, np.ones((3, 3), np.uint8))
-            shows = bool((grid.cost[around > 0] == COST_LETHAL).any())
+            near = cv2.dilate(around, np.ones((3, 3), np.uint8)) > 0
+            shows = bool((grid.cost[near] == COST_LETHAL).any())
             self.tally.rocks_found[row, col] += shows
             cost = grid.cost[cells]
             self.tally.rock_cells += int(cost.size)

@@ -11,28 +11,44 @@ from terrain_seg_ros.core.types import F32, F64
 from terrain_seg_ros.worlds.world import World
 
 TILE_CELLS = 64
-MAX_TILES_PER_SIDE = 20
+MAX_TILES_PER_SIDE = 16
+"""So that textures stay within the thousand that MuJoCo draws."""
 LEVEL_STEPS = (1, 2, 4)
 """Posts of the world from one post to the next, per level."""
+SUNK_M = 0.001
+"""Tiles overlap by a post, which lies so much lower: no gap, no edge, and normals that go on."""
 LEVEL_RANGES_M = (25.0, 60.0)
 """The finest level is drawn up to the first distance from the camera, and so on."""
 
 
 @dataclass(frozen=True)
-class Tile:
-    """Hold one rectangle of ground: its middle, half sides, lowest and highest ground.
-
-    `levels` are heights (rows, cols), row 0 the lowest y, the finest first; the outermost posts
-    lie on the border.
-    """
+class Patch:
+    """Hold heights (rows, cols) of a rectangle, row 0 the lowest y, the outermost on its border."""
 
     x_m: float
     y_m: float
     half_x_m: float
     half_y_m: float
-    low_m: float
-    high_m: float
-    levels: tuple[F32, ...]
+    height_m: F32
+
+    @property
+    def low_m(self) -> float:
+        """Return the least height."""
+        return float(self.height_m.min())
+
+    @property
+    def rise_m(self) -> float:
+        """Return from the least to the largest height, at least a millimetre."""
+        return max(float(self.height_m.max()) - self.low_m, 1e-3)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Hold one square of ground in all levels, the finest first, and the box around them."""
+
+    levels: tuple[Patch, ...]
+    middle_m: F64
+    half_m: F64
 
 
 def ground_tiles(world: World) -> tuple[Tile, ...]:
@@ -59,8 +75,8 @@ def levels_to_draw(
         planes: (N, 4) inward normals and offsets: a point is in view where n . p + d >= 0.
         end_m: what is farther is not drawn.
     """
-    centres = np.array([[t.x_m, t.y_m, 0.5 * (t.low_m + t.high_m)] for t in tiles])
-    halves = np.array([[t.half_x_m, t.half_y_m, 0.5 * (t.high_m - t.low_m)] for t in tiles])
+    centres = np.stack([tile.middle_m for tile in tiles])
+    halves = np.stack([tile.half_m for tile in tiles])
     reach = halves @ np.abs(planes[:, :3]).T
     inside = (centres @ planes[:, :3].T + planes[:, 3] + reach >= 0.0).all(axis=1)
     gap = np.maximum(np.abs(centres - eye_m) - halves, 0.0)
@@ -71,27 +87,40 @@ def levels_to_draw(
 
 
 def _tile(world: World, rows: tuple[int, int], cols: tuple[int, int]) -> Tile:
-    def place(post: float) -> float:
-        return post * world.spacing_m - world.half_side_m
-
-    levels = []
-    for step in LEVEL_STEPS:
-        y_m, x_m = (
-            place(np.linspace(low, high, math.ceil((high - low) / step) + 1))  # type: ignore[arg-type]
-            for low, high in (rows, cols)
-        )
-        # At the border, rounding must not leave the world.
-        x_m, y_m = (np.clip(p, -world.half_side_m, world.half_side_m) for p in (x_m, y_m))
-        height = world.ground_height_m(x_m[np.newaxis, :], y_m[:, np.newaxis])
-        levels.append(height.astype(np.float32))
-    low_m = min(float(level.min()) for level in levels)
-    high_m = max(float(level.max()) for level in levels)
+    levels = tuple(_patch(world, rows, cols, step) for step in LEVEL_STEPS)
+    widest = levels[-1]
+    low_m = min(level.low_m for level in levels)
+    high_m = max(level.low_m + level.rise_m for level in levels)
     return Tile(
-        x_m=place(0.5 * sum(cols)),
-        y_m=place(0.5 * sum(rows)),
-        half_x_m=0.5 * (cols[1] - cols[0]) * world.spacing_m,
-        half_y_m=0.5 * (rows[1] - rows[0]) * world.spacing_m,
-        low_m=low_m,
-        high_m=high_m,
-        levels=tuple(levels),
+        levels,
+        middle_m=np.array([widest.x_m, widest.y_m, 0.5 * (low_m + high_m)]),
+        half_m=np.array([widest.half_x_m, widest.half_y_m, 0.5 * (high_m - low_m)]),
     )
+
+
+def _patch(world: World, rows: tuple[int, int], cols: tuple[int, int], step: int) -> Patch:
+    """Return the heights of a tile, and of one more post on each side inside the world."""
+    y_post, x_post = (_posts(world, span, step) for span in (rows, cols))
+    edge_m = world.half_side_m
+    # At the world's border, rounding must not leave it.
+    y_m, x_m = (
+        np.clip(posts * world.spacing_m - edge_m, -edge_m, edge_m) for posts in (y_post, x_post)
+    )
+    height = world.ground_height_m(x_m[np.newaxis, :], y_m[:, np.newaxis])
+    over_y = (y_post < rows[0]) | (y_post > rows[1])
+    over_x = (x_post < cols[0]) | (x_post > cols[1])
+    height[over_y[:, np.newaxis] | over_x[np.newaxis, :]] -= step * SUNK_M
+    return Patch(
+        x_m=0.5 * float(x_m[0] + x_m[-1]),
+        y_m=0.5 * float(y_m[0] + y_m[-1]),
+        half_x_m=0.5 * float(x_m[-1] - x_m[0]),
+        half_y_m=0.5 * float(y_m[-1] - y_m[0]),
+        height_m=height.astype(np.float32),
+    )
+
+
+def _posts(world: World, span: tuple[int, int], step: int) -> F64:
+    """Return the places of a level's posts, in posts of the world, at even distances."""
+    low = max(span[0] - step, 0)
+    high = min(span[1] + step, world.ground_m.shape[0] - 1)
+    return np.linspace(low, high, math.ceil((high - low) / step) + 1)

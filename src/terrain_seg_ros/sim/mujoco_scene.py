@@ -19,8 +19,10 @@ from terrain_seg_ros.worlds.world import ROCK, SKY, World
 
 HIDDEN_GROUP = 5
 """MuJoCo's options do not show it."""
-MIN_ROCK_PX = 1.0
-"""Rocks that are smaller in the picture are not drawn."""
+MIN_ROCK_PX = {"image": 2.0, "truth": 1.0}
+"""Rocks that are smaller are not drawn; a picture is drawn in three passes, truth in one."""
+MAX_POSTS = 2001
+"""Along a side of the world: about a gigabyte of memory."""
 MAX_SHADOW_LENGTH = 4.0
 """Of what stands outside the view, in heights; longer shadows may miss at its edge."""
 
@@ -36,10 +38,16 @@ class MujocoScene:
             cameras: all that will be asked for.
 
         Raises:
-            ConfigError: there is no OpenGL, or a camera cannot be drawn.
+            ConfigError: there is no OpenGL, a camera cannot be drawn, or the world is too large.
         """
         for camera in cameras:
             check_camera(camera)
+        posts = world.ground_m.shape[0]
+        if posts > MAX_POSTS:
+            raise ConfigError(
+                f"world has {posts} posts along a side, the simulator draws at most {MAX_POSTS}; "
+                "make it smaller or raise its spacing"
+            )
         self._mujoco = load_mujoco()
         self.world = world
         width_px, height_px = (
@@ -92,7 +100,7 @@ class MujocoScene:
             camera: one of those given.
             world_T_camera: of the optical frame.
         """
-        self._look(camera, world_T_camera)
+        self._look(camera, world_T_camera, min_rock_px=MIN_ROCK_PX["image"])
         flags, kinds = self._scene.flags, self._mujoco.mjtRndFlag
         flags[kinds.mjRND_SHADOW] = flags[kinds.mjRND_SKYBOX] = 1
         flags[kinds.mjRND_FOG] = look_of(self.world.body).haze_m > 0.0
@@ -107,7 +115,7 @@ class MujocoScene:
             camera: one of those given.
             world_T_camera: of the optical frame.
         """
-        self._look(camera, world_T_camera)
+        self._look(camera, world_T_camera, min_rock_px=MIN_ROCK_PX["truth"])
         flags, kinds = self._scene.flags, self._mujoco.mjtRndFlag
         flags[kinds.mjRND_SHADOW] = flags[kinds.mjRND_SKYBOX] = flags[kinds.mjRND_FOG] = 0
         flags[kinds.mjRND_SEGMENT] = flags[kinds.mjRND_IDCOLOR] = 1
@@ -124,10 +132,10 @@ class MujocoScene:
         mask[rock >= 0] = ROCK
         return RayCast(mask, depth_m, rock, pixel_rays(camera, None), world_T_camera)
 
-    def _look(self, camera: CameraModel, world_T_camera: Transform) -> None:
+    def _look(self, camera: CameraModel, world_T_camera: Transform, *, min_rock_px: float) -> None:
         """Choose what is in view and point the camera."""
         eye_m, rotation = world_T_camera.translation_m, world_T_camera.rotation
-        self._choose_geoms(camera, world_T_camera)
+        self._choose_geoms(camera, world_T_camera, min_rock_px)
         self._place_sun(camera, world_T_camera)
         self._mujoco.mjv_updateScene(
             self._scene_model.model,
@@ -157,7 +165,9 @@ class MujocoScene:
         self._context.shadowClip = reach_m
         self._data.light_xpos[0] = middle_m + self.world.sun.direction() * 2.0 * reach_m
 
-    def _choose_geoms(self, camera: CameraModel, world_T_camera: Transform) -> None:
+    def _choose_geoms(
+        self, camera: CameraModel, world_T_camera: Transform, min_rock_px: float
+    ) -> None:
         built, eye_m = self._scene_model, world_T_camera.translation_m
         planes = view_planes(camera, world_T_camera)
         group = built.model.geom_group
@@ -172,7 +182,7 @@ class MujocoScene:
         reach_m = np.maximum(np.maximum(rocks.a_m, rocks.b_m), rocks.c_m)
         shaded_m = reach_m * (1.0 + self._shadow_length)
         distance_m = np.maximum(np.linalg.norm(places - eye_m, axis=1), 1e-6)
-        drawn = 2.0 * reach_m * camera.fx_px >= MIN_ROCK_PX * distance_m
+        drawn = 2.0 * reach_m * camera.fx_px >= min_rock_px * distance_m
         side = places @ planes[:, :3].T + planes[:, 3]
         drawn &= (side >= -shaded_m[:, np.newaxis]).all(axis=1)
         group[built.first_rock + np.flatnonzero(drawn)] = 0
@@ -250,7 +260,7 @@ def view_planes(camera: CameraModel, world_T_camera: Transform) -> F64:
 
 
 def _metres(stored: F32) -> F32:
-    """Return the distance along the optical axis of depths as MuJoCo stores them, 0 the farthest."""
+    """Return metres along the optical axis of depths as MuJoCo stores them, 0 the farthest."""
     near, far = np.float32(NEAR_M), np.float32(FAR_M)
     metres: F32 = near * far / (near + stored * (far - near))
     return metres

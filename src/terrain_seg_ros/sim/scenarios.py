@@ -47,6 +47,8 @@ class Scenario:
     descent: DescentSettings = field(default_factory=DescentSettings)
 
 
+LANDING_GROUND = {"rock_abundance": 0.01}
+"""Landing areas are chosen for few rocks."""
 FLAT = {"rms_slope_rad": 0.0, "crater_saturation": 0.0}
 SCENARIOS = (
     Scenario(
@@ -79,6 +81,21 @@ SCENARIOS = (
         FLAT,
         {"ground.plane": "gravity_plane"},
         lens=WIDE_LENS,
+    ),
+    Scenario(
+        "descent",
+        "lander",
+        "level ground with rocks, from a camera that looks down, altitude from TF",
+        {**FLAT, **LANDING_GROUND},
+        {"ground.plane": "grid_plane"},
+    ),
+    Scenario(
+        "descent_depth",
+        "lander",
+        "rough ground with craters and rocks, aligned depth",
+        LANDING_GROUND,
+        {"ground.source": "depth", "depth.source": "image"},
+        with_depth=True,
     ),
 )
 
@@ -121,8 +138,13 @@ def perfect_mask(world: World, cast: RayCast, *, min_hazard_m: float) -> U8:
     return mask
 
 
-def body_of(scenario: Scenario, seed: int) -> Body:
-    """Return the body of a world: Moon and Mars in turn, the Moon alone for landers."""
+def body_of(scenario: Scenario, seed: int, *, masks: str) -> Body:
+    """Return the body of a world: Moon and Mars in turn, the Moon alone for landers.
+
+    The shipped network has only seen Mars, so that its worlds are of Mars.
+    """
+    if masks == "model":
+        return Body.MARS
     if scenario.mode == "lander":
         return Body.MOON
     return (Body.MOON, Body.MARS)[seed % 2]

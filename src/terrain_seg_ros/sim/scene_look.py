@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from terrain_seg_ros.core.types import F32, U8
-from terrain_seg_ros.sim.ground_tiles import Tile
+from terrain_seg_ros.sim.ground_tiles import Patch
 from terrain_seg_ros.worlds.world import BEDROCK, SAND, SOIL, Body, World
 
 TEXTURE_PX = 256
@@ -18,6 +18,7 @@ TEXTURE_PX = 256
 LEVEL_GROUND = 0.62
 """Brightness of sunlit level ground before its texture: slopes towards the sun have room above."""
 GRAIN_SCALES_PX = (1, 3)
+GRAIN_PX_PER_POST = 4
 
 Rgb = tuple[float, float, float]
 
@@ -73,13 +74,13 @@ def sun_strength(world: World) -> float:
     return (LEVEL_GROUND - look.ambient) / max(0.1, math.sin(world.sun.elevation_rad))
 
 
-def tile_texture(world: World, tile: Tile) -> U8:
-    """Return the texture (px, px, 3) RGB of a tile; row 0 is the highest y, as MuJoCo wants it."""
+def patch_texture(world: World, patch: Patch, *, side_px: int = TEXTURE_PX) -> U8:
+    """Return the texture (px, px, 3) RGB of ground; row 0 is the highest y, as MuJoCo wants it."""
     look = look_of(world.body)
-    steps = (np.arange(TEXTURE_PX) + 0.5) / TEXTURE_PX * 2.0 - 1.0
+    steps = (np.arange(side_px) + 0.5) / side_px * 2.0 - 1.0
     cols, rows = (
         (middle + half * steps + world.half_side_m) / world.spacing_m
-        for middle, half in ((tile.x_m, tile.half_x_m), (tile.y_m, tile.half_y_m))
+        for middle, half in ((patch.x_m, patch.half_x_m), (patch.y_m, patch.half_y_m))
     )
     map_col, map_row = (part.astype(np.float32) for part in np.meshgrid(cols, rows[::-1]))
     # Tints blend over a post, albedo is bilinear as the ground is.
@@ -91,7 +92,7 @@ def tile_texture(world: World, tile: Tile) -> U8:
         world.albedo, map_col, map_row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     share = albedo / max(1e-6, float(world.albedo.mean()))
-    light = np.sqrt(share) * (1.0 + look.grain * _grain((TEXTURE_PX, TEXTURE_PX), world.seed))
+    light = np.sqrt(share) * (1.0 + look.grain * _ground_grain(world.seed, map_col, map_row))
     return _bytes(colour * light[..., np.newaxis])
 
 
@@ -116,7 +117,15 @@ def _grain(shape: tuple[int, int], seed: int) -> F32:
             noise = np.asarray(wrapped[edge:-edge, edge:-edge], dtype=np.float32)
             noise /= float(noise.std())
         total += noise
-    return total / np.float32(math.sqrt(len(GRAIN_SCALES_PX)))
+    return np.asarray(total / math.sqrt(len(GRAIN_SCALES_PX)), dtype=np.float32)
+
+
+def _ground_grain(seed: int, col: F32, row: F32) -> F32:
+    """Return the grain at places given in posts, the same for all tiles that share a place."""
+    noise = _grain((TEXTURE_PX, TEXTURE_PX), seed)
+    u, v = (part * np.float32(GRAIN_PX_PER_POST) for part in (col, row))
+    sampled = cv2.remap(noise, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return np.asarray(sampled, dtype=np.float32)
 
 
 def _bytes(colour: F32) -> U8:

@@ -14,9 +14,9 @@ from terrain_seg_ros.sim.opengl import load_mujoco
 from terrain_seg_ros.sim.scene_look import (
     TEXTURE_PX,
     look_of,
+    patch_texture,
     rock_texture,
     sun_strength,
-    tile_texture,
 )
 from terrain_seg_ros.worlds.world import World
 
@@ -25,7 +25,7 @@ SHADOW_MAP_PX = 2048
 MIN_SHADOW_REACH_M = 12.0
 """Least half side of the square around the view in which shadows are drawn."""
 SKIRT_M = 0.5
-"""How far a tile reaches down at its border, so that no gap opens between resolutions."""
+"""How far a tile reaches down at its border."""
 ROCK_SLICES, ROCK_STACKS = 16, 10
 ROCK_BRIGHTNESS = (0.75, 1.0)
 
@@ -61,15 +61,15 @@ def _mjcf(world: World, tiles: tuple[Tile, ...], *, width_px: int, height_px: in
     ambient = [look.ambient * part for part in look.sun_rgb]
     assets, geoms = [_texture("rock", kind="cube"), _material("rock"), _sky(world)], []
     for index, tile in enumerate(tiles):
-        assets += [_texture(f"tile{index}", kind="2d"), _material(f"tile{index}")]
-        for level, heights in enumerate(tile.levels):
+        for level, patch in enumerate(tile.levels):
             name = f"tile{index}_{level}"
-            rows, cols = heights.shape
-            size = f"{tile.half_x_m:.9g} {tile.half_y_m:.9g} {_rise_m(tile):.9g} {SKIRT_M}"
+            rows, cols = patch.height_m.shape
+            size = f"{patch.half_x_m:.9g} {patch.half_y_m:.9g} {patch.rise_m:.9g} {SKIRT_M}"
+            assets += [_texture(name, kind="2d", side_px=_side_px(level)), _material(name)]
             assets.append(f'<hfield name="{name}" nrow="{rows}" ncol="{cols}" size="{size}"/>')
             geoms.append(
-                f'<geom type="hfield" hfield="{name}" material="tile{index}" '
-                f'pos="{tile.x_m:.9g} {tile.y_m:.9g} {tile.low_m:.9g}"/>'
+                f'<geom type="hfield" hfield="{name}" material="{name}" '
+                f'pos="{patch.x_m:.9g} {patch.y_m:.9g} {patch.low_m:.9g}"/>'
             )
     geoms += _rocks(world)
     return f"""<mujoco>
@@ -89,9 +89,8 @@ def _mjcf(world: World, tiles: tuple[Tile, ...], *, width_px: int, height_px: in
 </mujoco>"""
 
 
-def _texture(name: str, *, kind: str) -> str:
-    height = 6 * TEXTURE_PX if kind == "cube" else TEXTURE_PX
-    size = f'width="{TEXTURE_PX}"' + (f' height="{height}"' if kind == "2d" else "")
+def _texture(name: str, *, kind: str, side_px: int = TEXTURE_PX) -> str:
+    size = f'width="{side_px}"' + (f' height="{side_px}"' if kind == "2d" else "")
     return f'<texture name="{name}" type="{kind}" builtin="flat" rgb1="1 1 1" {size}/>'
 
 
@@ -130,24 +129,25 @@ def _rocks(world: World) -> list[str]:
 
 
 def _fill_heights(model: Any, tiles: tuple[Tile, ...]) -> None:
-    levels = [(tile, heights) for tile in tiles for heights in tile.levels]
-    for index, (tile, heights) in enumerate(levels):
+    patches = [patch for tile in tiles for patch in tile.levels]
+    for index, patch in enumerate(patches):
         start = int(model.hfield_adr[index])
-        share: F32 = (heights - tile.low_m) / _rise_m(tile)
-        model.hfield_data[start : start + heights.size] = share.ravel()
+        share: F32 = (patch.height_m - np.float32(patch.low_m)) / np.float32(patch.rise_m)
+        model.hfield_data[start : start + share.size] = share.ravel()
 
 
 def _fill_textures(model: Any, world: World, tiles: tuple[Tile, ...]) -> None:
     pictures = {"rock": rock_texture(world)}
     for index, tile in enumerate(tiles):
-        pictures[f"tile{index}"] = tile_texture(world, tile)
+        for level, patch in enumerate(tile.levels):
+            pictures[f"tile{index}_{level}"] = patch_texture(world, patch, side_px=_side_px(level))
     for name, picture in pictures.items():
         start = int(model.texture(name).adr[0])
         model.tex_data[start : start + picture.size] = picture.ravel()
 
 
-def _rise_m(tile: Tile) -> float:
-    return max(tile.high_m - tile.low_m, 1e-3)
+def _side_px(level: int) -> int:
+    return TEXTURE_PX // LEVEL_STEPS[level]
 
 
 def _numbers(values: Any) -> str:

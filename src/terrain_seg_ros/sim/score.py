@@ -52,6 +52,7 @@ class ScoreRequest:
     scenarios: tuple[str, ...]
     jobs: int
     pictures: Path | None
+    views: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class ScoreTask:
     model: str | None
     threads: int
     pictures: Path | None
+    views: int | None
 
 
 def score_worlds(request: ScoreRequest) -> Iterator[Tally]:
@@ -84,6 +86,7 @@ def score_worlds(request: ScoreRequest) -> Iterator[Tally]:
             request.model,
             threads=1,
             pictures=request.pictures,
+            views=request.views,
         )
         for index in range(request.worlds)
     ]
@@ -101,7 +104,7 @@ def score_world(task: ScoreTask) -> Tally:
     """Return the counts of one world."""
     scenario = task.scenario
     parameters = scenario_parameters(scenario, masks=task.masks, model=task.model)
-    world = scenario_world(scenario, task.seed)
+    world = scenario_world(scenario, task.seed, masks=task.masks)
     slope = parameters.number("slope.max_slope_deg")
     field = TruthField(
         world,
@@ -113,12 +116,16 @@ def score_world(task: ScoreTask) -> Tally:
     tally = Tally(scenario=scenario.name, body=world.body.value, seed=task.seed)
     with Session(parameters.with_values({"threads": task.threads})) as session:
         loop = ClosedLoop(session.pipeline, field, camera_of(scenario), tally)
-        poses = scenario_path(scenario, world, task.seed)
+        poses = scenario_path(scenario, world, task.seed, views=task.views)
         shooter = Shooter(scenario, world, parameters, masks=task.masks)
         for pose in poses:
-            loop.show(shooter.shoot(pose), with_depth=scenario.with_depth)
+            shot = shooter.shoot(pose)
+            grid = loop.show(shot, with_depth=scenario.with_depth)
+        site = loop.land(grid, shot) if scenario.mode == "lander" else None
     if task.pictures is not None:
-        picture = run_picture(**loop.layers(), path_cells=loop.cells_of(poses))
+        picture = run_picture(
+            loop.layers(), path_cells=loop.cells_of(poses), site=loop.disc_of(site)
+        )
         write_picture(task.pictures / f"{scenario.name}_{task.seed}.png", picture)
     return loop.finish()
 
@@ -137,9 +144,9 @@ def scenario_parameters(scenario: Scenario, *, masks: str, model: str | None) ->
     return load_parameters(overrides=overrides, shipped=scenario.mode)
 
 
-def scenario_world(scenario: Scenario, seed: int) -> World:
-    """Return the world of a seed for a scenario."""
-    body = body_of(scenario, seed)
+def scenario_world(scenario: Scenario, seed: int, *, masks: str) -> World:
+    """Return the world of a seed for a scenario: of Mars, where a model for Mars is to see it."""
+    body = body_of(scenario, seed, masks=masks)
     settings = replace(
         default_settings(body),
         tilt_azimuth_rad=GOLDEN_ANGLE_RAD * seed,
@@ -151,11 +158,14 @@ def scenario_world(scenario: Scenario, seed: int) -> World:
     )
 
 
-def scenario_path(scenario: Scenario, world: World, seed: int) -> tuple[PathPose, ...]:
-    """Return the drive or the descent of a seed."""
+def scenario_path(
+    scenario: Scenario, world: World, seed: int, *, views: int | None = None
+) -> tuple[PathPose, ...]:
+    """Return the drive or the descent of a seed, of as many poses as the scenario's or as asked."""
     if scenario.mode == "lander":
-        return descend(world, scenario.descent, seed=seed)
-    return drive(world, scenario.drive, seed=seed)
+        descent = replace(scenario.descent, count=views or scenario.descent.count)
+        return descend(world, descent, seed=seed)
+    return drive(world, replace(scenario.drive, count=views or scenario.drive.count), seed=seed)
 
 
 class Shooter:

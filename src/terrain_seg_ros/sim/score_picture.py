@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -31,39 +32,51 @@ MIN_SIDE_PX = 600
 Flags = NDArray[np.bool_]
 
 
+class MapLayers(NamedTuple):
+    """Hold what a map shows, (n, n) each, row 0 the lowest y.
+
+    Where there truly is a hazard; where the camera ever looked; where the vehicle's middle was
+    ever called safe; and where that was not true.
+    """
+
+    hazard: Flags
+    seen: Flags
+    called: Flags
+    false: Flags
+
+
 def run_picture(
+    layers: MapLayers,
     *,
-    hazard: Flags,
-    seen: Flags,
-    called: Flags,
-    false: Flags,
     path_cells: Sequence[tuple[float, float]],
     site: tuple[float, float, float] | None = None,
 ) -> U8:
     """Return a map (rows, cols, 3) RGB, north (y) up, with its legend below.
 
     Args:
-        hazard: (n, n) where there truly is a hazard, row 0 the lowest y.
-        seen: likewise, where the camera ever looked.
-        called: likewise, where the vehicle's middle was ever called safe.
-        false: likewise, where that is not true.
+        layers: of the run.
         path_cells: row and column of the vehicle over time.
         site: row, column and clear radius in cells of a landing site.
     """
-    colors = np.empty((*hazard.shape, 3), dtype=np.uint8)
+    rows = layers.hazard.shape[0]
+    colors = np.empty((*layers.hazard.shape, 3), dtype=np.uint8)
     colors[:] = UNSEEN_RGB
-    for flags, rgb in ((seen, SEEN_RGB), (called, FREE_RGB), (hazard, LETHAL_RGB)):
+    for flags, rgb in (
+        (layers.seen, SEEN_RGB),
+        (layers.called, FREE_RGB),
+        (layers.hazard, LETHAL_RGB),
+        (layers.false, FALSE_RGB),
+    ):
         colors[flags] = rgb
-    colors[false] = FALSE_RGB
-    zoom = max(1, -(-MIN_SIDE_PX // hazard.shape[0]))
+    zoom = max(1, -(-MIN_SIDE_PX // rows))
     picture = np.ascontiguousarray(
         np.flipud(colors).repeat(zoom, axis=0).repeat(zoom, axis=1), dtype=np.uint8
     )
-    places = [(col * zoom, (hazard.shape[0] - row) * zoom) for row, col in path_cells]
+    places = [(col * zoom, (rows - row) * zoom) for row, col in path_cells]
     line = np.rint(np.array(places)).astype(np.int32).reshape(-1, 1, 2)
     cv2.polylines(picture, [line], isClosed=False, color=PATH_RGB, thickness=2)
     if site is not None:
-        middle = (round(site[1] * zoom), round((hazard.shape[0] - site[0]) * zoom))
+        middle = (round(site[1] * zoom), round((rows - site[0]) * zoom))
         cv2.circle(picture, middle, round(site[2] * zoom), PATH_RGB, 2)
     return np.vstack([picture, legend_strip(LEGEND, width_px=picture.shape[1])])
 

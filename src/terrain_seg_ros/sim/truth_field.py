@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import F32, F64, GridSnapshot
 from terrain_seg_ros.worlds.cast_rays import RayCast
+from terrain_seg_ros.worlds.truth import CellGrid, HazardRule, truth_layers
 from terrain_seg_ros.worlds.world import World
 
 FINE_PER_CELL = 4
@@ -24,6 +25,7 @@ OCCLUSION_SLACK_M = 0.03
 """A cell is hidden where it lies farther than its pixel sees, by this and a ground sample more."""
 
 Flags = NDArray[np.bool_]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class Window(NamedTuple):
@@ -66,21 +68,22 @@ class TruthField:
                 f"m a side, expected 1 to {MAX_FINE // FINE_PER_CELL}"
             )
         step_m = cell_m / FINE_PER_CELL
-        points_m = (np.arange(fine) + 0.5) * step_m - self.half_cells * cell_m
+        points_m = _middles(fine, step_m)
         rocks = world.rock_cover(points_m, points_m, min_diameter_m=min_hazard_m) > 0
-        slopes = np.gradient(world.ground_m, world.spacing_m)
-        centres_m = (np.arange(2 * self.half_cells) + 0.5 - self.half_cells) * cell_m
-        self.gradient = tuple(
-            _nearest(world, _smooth(part, SLOPE_WINDOW_M / world.spacing_m), centres_m)
-            for part in slopes
-        )  # along y and x, (2 half, 2 half)
+        centres_m = _middles(2 * self.half_cells, cell_m)
+        self.gradient = [
+            _nearest(world, _smooth(np.asarray(part), SLOPE_WINDOW_M / world.spacing_m), centres_m)
+            for part in np.gradient(world.ground_m, world.spacing_m)
+        ]  # along y and x, (2 half, 2 half)
         steep = _nearest(world, world.slope_rad(baseline_m), points_m) > max_slope_rad
-        self.hazard = _any_in_cell(rocks | steep)  # (2 half, 2 half)
-        self.rock = _any_in_cell(rocks)
+        corner_m = -self.half_cells * cell_m
+        cells = CellGrid(self.side, self.side, cell_m, corner_m, corner_m)
+        rule = HazardRule(min_hazard_m, max_slope_rad, baseline_m)
+        self.hazard = truth_layers(world, cells, rule).hazard  # (side, side)
         distance = cv2.distanceTransform(
             np.logical_not(rocks | steep).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
         )
-        self.distance_m = _at_centres(distance) * np.float32(step_m)
+        self.distance_m: F32 = _at_centres(np.asarray(distance)) * np.float32(step_m)
 
     @property
     def side(self) -> int:
@@ -101,13 +104,14 @@ class TruthField:
 
     def centres_m(self, window: Window) -> tuple[F64, F64]:
         """Return x of the window's columns and y of its rows, at the middles of the cells."""
-        index = np.arange(window.side) + 0.5
+        places_m = _middles(window.side, self.cell_m)
+        middle = window.side // 2 - self.half_cells
         return (
-            (index + window.col - self.half_cells) * self.cell_m,
-            (index + window.row - self.half_cells) * self.cell_m,
+            places_m + (middle + window.col) * self.cell_m,
+            places_m + (middle + window.row) * self.cell_m,
         )
 
-    def cut(self, layer: NDArray[np.generic], window: Window, *, outside: object) -> NDArray:  # type: ignore[type-arg]
+    def cut(self, layer: NDArray[Scalar], window: Window, *, outside: object) -> NDArray[Scalar]:
         """Return a window of a layer of this field; cells beyond the world get `outside`."""
         found = np.full((window.side, window.side), outside, dtype=layer.dtype)
         rows, cols = (
@@ -191,6 +195,12 @@ def _ground_sample_m(field: TruthField, window: Window, rays_m: F64, spacing_rad
     return sample_m
 
 
+def _middles(count: int, step_m: float) -> F64:
+    """Return the middles of an even count of steps around 0."""
+    middles: F64 = (np.arange(count, dtype=np.float64) + 0.5 - count // 2) * step_m
+    return middles
+
+
 def _spacing_rad(cast: RayCast) -> F64:
     """Return the larger angle (H, W) between the rays of a pixel and its neighbours."""
     unit = cast.rays / np.linalg.norm(cast.rays, axis=-1, keepdims=True)
@@ -207,12 +217,6 @@ def _nearest(world: World, layer: F32, points_m: F64) -> F32:
 def _smooth(layer: NDArray[np.generic], window: float) -> F32:
     posts = max(1, 2 * round(0.5 * window) + 1)
     return np.asarray(cv2.blur(np.asarray(layer, np.float32), (posts, posts)), dtype=np.float32)
-
-
-def _any_in_cell(fine: Flags) -> Flags:
-    cells = fine.shape[0] // FINE_PER_CELL
-    blocks = fine.reshape(cells, FINE_PER_CELL, cells, FINE_PER_CELL)
-    return np.asarray(blocks.any(axis=(1, 3)))
 
 
 def _at_centres(fine: NDArray[np.generic]) -> F32:

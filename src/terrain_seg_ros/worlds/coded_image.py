@@ -7,6 +7,8 @@ import numpy as np
 from terrain_seg_ros.core.types import U8, UNLABELLED
 from terrain_seg_ros.worlds.world import WORLD_TAXONOMY
 
+CODED_SIDE_PX = 256
+"""Of the model's input: an image of this size is not interpolated."""
 CODE_FIRST = 40
 CODE_STEP = 40
 """Grey value of class 0, and from one class to the next: none is too dark or too bright."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.camera import CameraModel
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.types import F32, F64, U8, UNLABELLED, Transform
 from terrain_seg_ros.worlds.cast_rays import RayCast, cast_rays
@@ -25,6 +26,8 @@ FACET_SHARE = 0.9
 """How much of a rock's normal is that of its facet; the rest is the ellipsoid's."""
 FINE_TEXEL_M, COARSE_TEXEL_M, COARSE_TURN_RAD = 0.004, 0.0171, 0.6
 PEBBLE_M, STONE_M = (0.015, 0.06), (0.04, 0.1)
+LEAST_TEXTURE_SUN_RAD = 0.2
+"""Under a lower sun fine relief would be black and white alone."""
 SKY_HORIZON, SKY_ZENITH, SKY_GLOW, GLOW_RAD = 1.5, 0.9, 0.6, 0.4
 """Brightness of the dusty sky over that of level ground in the sun."""
 TINTS = {
@@ -54,6 +57,26 @@ class _Hits:
     rock: NDArray[np.int32]
 
 
+def render(
+    world: World, cast: RayCast, *, settings: RenderSettings | None = None, seed: int = 0
+) -> U8:
+    """Return the picture of a cast: (H, W) grey, or (H, W, 3) RGB where `colour` is set.
+
+    One ray makes a pixel, so edges are not smoothed; `render_view` casts its own and smooths.
+
+    Args:
+        world: that the rays were cast in.
+        cast: what each pixel sees.
+        settings: what the picture is like; None means the body's own camera.
+        seed: of the noise, another one for each frame.
+
+    Raises:
+        ConfigError: the seed is negative.
+    """
+    settings = default_camera(world.body) if settings is None else settings
+    return _expose(_shade(world, cast, settings), (world.seed, seed), settings)
+
+
 def render_view(
     world: World,
     camera: CameraModel,
@@ -65,7 +88,8 @@ def render_view(
     """Return what a camera would see: (H, W) grey, or (H, W, 3) RGB where `colour` is set.
 
     The picture shows the same ground and rocks as `cast_rays`, with cast shadows, and texture
-    that is fixed to the ground so that it stays where it is from frame to frame.
+    that is fixed to the ground so that it stays where it is from frame to frame. Some rays, as
+    many as `samples` says, make a pixel.
 
     Args:
         world: what to look at.
@@ -75,6 +99,7 @@ def render_view(
         seed: of the noise, another one for each frame.
 
     Raises:
+        ConfigError: the seed is negative.
         GeometryError: the camera is in a rock or under the ground.
     """
     settings = default_camera(world.body) if settings is None else settings
@@ -228,7 +253,8 @@ def _albedo(world: World, hits: _Hits) -> F64:
 def _texture(world: World, hits: _Hits, settings: RenderSettings) -> F64:
     """Return the factor (N,) by which fine relief, pebbles and grain change the light."""
     factor: F64 = np.ones(hits.mask.size)
-    azimuth, elevation = world.sun.azimuth_rad, world.sun.elevation_rad
+    azimuth = world.sun.azimuth_rad
+    elevation = max(world.sun.elevation_rad, LEAST_TEXTURE_SUN_RAD)
     roughness = {SOIL: (1.0, 1.0), SAND: (0.35, 0.02), BEDROCK: (1.3, 0.1)}
     for index, (relief, stones) in roughness.items():
         part = np.flatnonzero(hits.mask == index)
@@ -281,6 +307,8 @@ def _expose(picture: F32, seeds: tuple[int, int], settings: RenderSettings) -> U
     """Return the picture as the sensor gives it: blurred, noisy, in whole numbers."""
     if settings.blur_px > 0.0:
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), settings.blur_px), dtype=np.float32)
+    if min(seeds) < 0:
+        raise ConfigError(f"seeds of world and noise are {seeds}, expected 0 or more")
     rng = np.random.Generator(np.random.PCG64(seeds))
     # Half of the variance at half brightness is of counting light, which grows with brightness.
     deviation = settings.noise * np.sqrt(0.5 + np.clip(picture, 0.0, 1.0))

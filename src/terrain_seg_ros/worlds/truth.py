@@ -158,12 +158,11 @@ def rock_cells(world: World, grid: CellGrid) -> tuple[Ints, Ints]:
     """Return pairs of a rock and the flat index of a cell on any part of which it stands.
 
     A rock stands on what its outline covers, seen from above: an ellipse, its widest part or, if
-    that is under the ground, the part at the height of the ground at its middle. An ellipse and
+    that is under the ground, the part at the height of the lowest ground around. An ellipse and
     a square are tested exactly: a corner that is only touched counts.
     """
     rocks = world.rocks
-    ground_m = world.ground_height_m(rocks.x_m, rocks.y_m)
-    sunk = np.maximum(ground_m - rocks.z_m, 0.0) / rocks.c_m
+    sunk = np.maximum(_lowest_ground_m(world) - rocks.z_m, 0.0) / rocks.c_m
     shrink = np.sqrt(np.maximum(1.0 - sunk * sunk, 0.0))
     a, b = rocks.a_m * shrink, rocks.b_m * shrink
     cos, sin = np.cos(rocks.yaw_rad), np.sin(rocks.yaw_rad)
@@ -188,6 +187,21 @@ def rock_cells(world: World, grid: CellGrid) -> tuple[Ints, Ints]:
     v = (turn_cos * dy - turn_sin * dx) / b[rock, np.newaxis]
     touches = _meets_unit_disc(u, v)
     return rock[touches], (row * grid.cols + col)[touches]
+
+
+def _lowest_ground_m(world: World) -> F64:
+    """Return the least height of the ground (N,) at rocks' middles and the ends of their axes."""
+    rocks = world.rocks
+    cos, sin = np.cos(rocks.yaw_rad), np.sin(rocks.yaw_rad)
+    heights = [
+        world.ground_height_m(
+            rocks.x_m + cos * along * rocks.a_m - sin * across * rocks.b_m,
+            rocks.y_m + sin * along * rocks.a_m + cos * across * rocks.b_m,
+        )
+        for along, across in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
+    ]
+    lowest: F64 = np.fmin.reduce(heights)
+    return lowest
 
 
 SQUARE_X, SQUARE_Y = np.array([0.0, 1.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0, 1.0])
