@@ -130,7 +130,8 @@ class RollingGrid:
     @property
     def sample_m(self) -> F32:
         """Return a copy of how far pixels lay apart when a cell was last seen, NaN if never."""
-        return self._layers.window("sample_m").copy()
+        found: F32 = self._layers.window("sample_m").copy()
+        return found
 
     def age_s(self, stamp_ns: int) -> F32:
         """Return the time (rows, cols) since a cell was last seen, NaN where it never was."""
@@ -331,9 +332,7 @@ class RollingGrid:
         terms *= weight
         return terms
 
-    def _weigh_older(
-        self, slots: Slots, stored: F32, total: F32, hazardous: Flags | None
-    ) -> None:
+    def _weigh_older(self, slots: Slots, stored: F32, total: F32, hazardous: Flags | None) -> None:
         """Raise what remembered hazards hold, and cut what speaks against fresh ones."""
         sure = np.float32(min(SURE_VIEW, self.settings.max_evidence) / self.scale)
         kept = self.is_kept(slots)
@@ -380,7 +379,9 @@ class RollingGrid:
             whole("height_weight")[...] *= np.float32(self.scale)
         if "written" in self._layers:
             written = whole("written")
-            np.minimum(written / np.maximum(factor, np.float32(TINY)), np.float32(1e30), out=written)
+            np.minimum(
+                written / np.maximum(factor, np.float32(TINY)), np.float32(1e30), out=written
+            )
         gone = total < TINY
         total[gone] = 0.0
         for plane in whole("evidence"):

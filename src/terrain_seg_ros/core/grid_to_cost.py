@@ -85,7 +85,7 @@ def grid_to_cost(
         hazard = _hazard(evidence_km, total, hazards)
         steepness = grid.steepness_of(slots)
         if steepness is not None:
-            hazard = 1.0 - (1.0 - hazard) * (1.0 - steepness)
+            hazard += (np.float32(1.0) - hazard) * steepness
         vague = total * np.float32(grid.scale) < settings.min_evidence
         remembered = grid.is_kept(slots) & (hazard >= settings.hazard_threshold - ROUNDING)
         hazard[vague & ~remembered] = np.nan
@@ -109,9 +109,7 @@ def grid_to_cost(
     )
 
 
-def _judge_slopes(
-    grid: RollingGrid, heights_m: F32, slots: Slots, slope: SlopeSettings
-) -> Slots:
+def _judge_slopes(grid: RollingGrid, heights_m: F32, slots: Slots, slope: SlopeSettings) -> Slots:
     """Judge slope and roughness around what changed; return all slots that this concerns.
 
     A height counts in its neighbours' patches, and by these in what is taken for ground, so that
@@ -121,6 +119,8 @@ def _judge_slopes(
     reach = 2 * max(1, round(slope.baseline_m / (2.0 * resolution_m)))
     cells = grid.cells(slots)
     inner = [(max(0, at.min() - reach), min(side, at.max() + 1 + reach)) for at in cells]
+    if any(high <= low for low, high in inner):
+        return slots
     outer = [(max(0, low - reach), min(side, high + reach)) for low, high in inner]
     rows, cols = (slice(*ends) for ends in outer)
     found = elevation_to_slope(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import GeometryError
-from terrain_seg_ros.core.grid import RollingGrid
+from terrain_seg_ros.core.grid import CellView, RollingGrid
 from terrain_seg_ros.core.ground_view import GroundView
 from terrain_seg_ros.core.types import F32, F64, U8, Reason, Segmentation
 
@@ -340,5 +340,5 @@ def _bincount(
     for lane, channel in enumerate(channels[-2::-1], start=1):
         packed += np.multiply(channel, base**lane, dtype=np.float64)
     points.spread(weights)
-    total: F64 = np.bincount(bins.of_point, weights, bins.size + 1)
-    return total[: bins.size]
+    total = np.bincount(bins.of_point, weights, bins.size + 1)
+    return total[: bins.size].astype(np.float64, copy=False)
