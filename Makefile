@@ -81,7 +81,7 @@ clean:  ## remove what the other targets made
 	@touch $@
 
 .venv/.dev: .venv/.runtime
-	.venv/bin/python $(PIP_INSTALL) -c constraints.txt -e '.[dev]'
+	.venv/bin/python $(PIP_INSTALL) -c constraints.txt -e '.[dev,sim]'
 	@touch $@
 
 .venv-training/.training: setup.py constraints.txt training/pyproject.toml

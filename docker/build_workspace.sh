@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Build the workspace around src/terrain_seg_ros as the README says, in an environment with ROS's own packages.
+# Arguments are further packages for pip.
 set -eo pipefail
 python3 -m venv --system-site-packages .venv-ros
 source .venv-ros/bin/activate
 pip install --no-cache-dir 'numpy>=1.26,<2' 'setuptools<80' colcon-common-extensions onnxruntime openvino rosbags
+if [[ $# -gt 0 ]]; then pip install --no-cache-dir "$@"; fi
 source "/opt/ros/${ROS_DISTRO}/setup.bash"
 python -m colcon build

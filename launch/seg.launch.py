@@ -1,6 +1,7 @@
 """Start the node and bring it to active; `--show-args` lists the arguments.
 
-No value of an algorithm stands here: they are in config/rover.param.yaml and in `params_file`.
+No value of an algorithm stands here: they are in config/rover.param.yaml, or with mode:=lander in
+config/lander.param.yaml, and in `params_file`.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ from lifecycle_msgs.msg import Transition
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.parameter_file import NODE_NAME, read_parameter_file
+from terrain_seg_ros.parameters import MODES, shipped_parameter_file
 from terrain_seg_ros.ros.bag_storage import bag_storage
 
 PACKAGE = "terrain_seg_ros"
 RVIZ_FILE = Path(get_package_share_directory(PACKAGE)) / "config" / "terrain_seg.rviz"
 ARGUMENTS = (
+    ("mode", MODES[0], f"vehicle whose shipped parameters are loaded first: {' or '.join(MODES)}"),
     ("params_file", "", "parameter file on top of the shipped one, keyed to /** or terrain_seg"),
     ("namespace", "terrain", "namespace of the node and of its topics"),
     ("image_topic", "", "camera images; empty takes `image` in the namespace"),
@@ -85,7 +88,7 @@ def _start(context: LaunchContext) -> list[Any]:
 
 
 def _parameters(given: dict[str, str]) -> list[Any]:
-    """Return the user's file, and once more its values that are meant for this node.
+    """Return the mode's file, the user's, and once more its values that are meant for this node.
 
     ROS ignores in silence what is keyed to `terrain_seg` where the node has a namespace.
     """
@@ -93,13 +96,17 @@ def _parameters(given: dict[str, str]) -> list[Any]:
     if given["use_sim_time"]:
         overrides["use_sim_time"] = _is_true(given["use_sim_time"])
     chosen = [overrides] if overrides else []
+    if given["mode"] not in MODES:
+        raise RuntimeError(f"argument mode is {given['mode']!r}, expected one of {MODES}")
+    # The node loads the rover's by itself.
+    shipped = [] if given["mode"] == MODES[0] else [str(shipped_parameter_file(given["mode"]))]
     if not given["params_file"]:
-        return chosen
+        return [*shipped, *chosen]
     try:
         values = read_parameter_file(given["params_file"])
     except ConfigError as error:
         raise RuntimeError(f"argument params_file: {error}") from error
-    return [given["params_file"], *([values] if values else []), *chosen]
+    return [*shipped, given["params_file"], *([values] if values else []), *chosen]
 
 
 def _remappings(given: dict[str, str]) -> list[tuple[str, str]]:

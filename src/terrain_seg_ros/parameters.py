@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.resources
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
+from terrain_seg_ros.core.cost_to_landing_sites import LandingSettings
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings
+from terrain_seg_ros.core.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings
@@ -29,6 +31,7 @@ from terrain_seg_ros.parameter_row import ParameterSpec, Value
 __all__ = [
     "DECLARATION",
     "HAZARD",
+    "MODES",
     "SPEED",
     "ParameterSpec",
     "Parameters",
@@ -39,6 +42,8 @@ __all__ = [
     "shipped_parameter_file",
 ]
 
+MODES = ("rover", "lander")
+"""The vehicles that a shipped file holds the values of."""
 _TOPIC_PARAMETERS = ("image_topic", "camera_info_topic", "depth.topic")
 _TOPIC = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$")
 
@@ -200,6 +205,7 @@ def pipeline_settings(parameters: Parameters) -> PipelineSettings:
         min_confidence=number("observability.min_confidence"),
         shadow_level=integer("observability.shadow_level"),
         saturation_level=integer("observability.saturation_level"),
+        not_ground_classes=parameters.texts("observability.not_ground_classes"),
     )
     footprint = FootprintSettings(
         radius_m=number("footprint.radius_m"),
@@ -215,7 +221,9 @@ def pipeline_settings(parameters: Parameters) -> PipelineSettings:
         grid=grid,
         cost=cost,
         observability=observability,
+        slope=_slope_settings(parameters),
         footprint=footprint,
+        landing=_landing_settings(parameters),
         speed=SpeedSettings(
             parameters.per_class(SPEED), number("filter_masks.unobserved_speed_percent")
         ),
@@ -234,6 +242,19 @@ def backend_options(parameters: Parameters) -> BackendOptions:
         cache_dir=Path(folder).expanduser() if folder else None,
         engine_build=parameters.text("engine_build"),
         provider=parameters.text("onnxruntime_provider"),
+    )
+
+
+def _slope_settings(parameters: Parameters) -> SlopeSettings:
+    names = ("max_slope_deg", "max_roughness_m", "baseline_m", "height_sigma_m")
+    return SlopeSettings(**{name: parameters.number(f"slope.{name}") for name in names})
+
+
+def _landing_settings(parameters: Parameters) -> LandingSettings:
+    names = (item.name for item in fields(LandingSettings) if item.name != "max_sites")
+    return LandingSettings(
+        max_sites=parameters.integer("landing.max_sites"),
+        **{name: parameters.number(f"landing.{name}") for name in names},
     )
 
 

@@ -30,6 +30,7 @@ def words(model):
         "--rounds",
         "4",
         "--no-starts",
+        "--no-peers",
     ]
 
 

@@ -124,3 +124,13 @@ def test_gpu_and_power_mode_are_named_where_the_tools_are(tmp_path, monkeypatch)
         "jetson": "R36 (release)",
         "power_mode": "NV Power Mode: MAXN 0",
     }
+
+
+def test_gpu_memory_is_that_of_the_process(tmp_path, monkeypatch):
+    answer = "12, 300\\n4711, 512\\n4711, 256\\n99, [N/A]\\nno, line, of it"
+    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\nprintf '{answer}'\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert bench_machine.vram_mib(4711) == pytest.approx(768.0)
+    assert bench_machine.vram_mib(99) is None
+    assert bench_machine.vram_mib(471) is None

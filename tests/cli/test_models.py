@@ -35,7 +35,7 @@ def test_the_list(folder, capsys):
     write_tiny_model(folder.parent / "other")
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("other 1.0.0: soil, bedrock, sand, big_rock; 64x64 grey; no score")
+    assert lines[0] == "other 1.0.0: soil, bedrock, sand, big_rock; 64x64 grey; fp32; no score"
     assert lines[1].endswith("mean IoU 0.812")
 
 

@@ -66,7 +66,7 @@ def test_a_wrapped_network_is_listed_and_segments(network, models, tmp_path, cap
     assert "100.000% of the pixels" in said
     assert "Never scored here" in said
     assert main(["models"]) == 0
-    assert "own 1.0.0: soil, rock, sand; 48x32 rgb; no score" in capsys.readouterr().out
+    assert "own 1.0.0: soil, rock, sand; 48x32 rgb; fp32; no score" in capsys.readouterr().out
     masks = []
     for backend in ("onnxruntime", "openvino"):
         out = tmp_path / backend

@@ -132,7 +132,8 @@ def truth_of(mask):
 
 def look(scene):
     """Return what one view of a scene says, against the truth, and the cast of its pixels."""
-    overrides = {"model": "synthetic", "slope.max_slope_deg": 90.0, **scene.ground}
+    trust = {"ground.max_ground_sample_m": 0.5, "slope.max_slope_deg": 90.0}
+    overrides = {"model": "synthetic", **trust, **scene.ground}
     pipeline = Pipeline(CARD, NoNetwork(), pipeline_settings(load_parameters(overrides=overrides)))
     geometry = tensor_geometry(CARD, 640, 480)
     grid_T_camera = scene.grid_T_base @ mounting()

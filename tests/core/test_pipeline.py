@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from landing_grids import SLOPE, landing_settings
 
 from terrain_seg_ros.core.camera import camera_from_field_of_view
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings
@@ -84,7 +85,9 @@ def settings(*, cost=None, grid=None, ground=None, hazards=None, speeds=None):
         grid=GridSettings(**{**grid_values, **(grid or {})}),
         cost=CostSettings(**{**cost_values, **(cost or {})}),
         observability=ObservabilitySettings(0.3, 5, 250),
+        slope=SLOPE,
         footprint=FootprintSettings(0.5, 0.1, 2.0),
+        landing=landing_settings(),
         speed=SpeedSettings(speeds or {}, 50.0),
         hazards=hazards or {},
     )

@@ -18,7 +18,17 @@ from terrain_seg_ros.parameters import (
     ParameterSpec,
     load_parameters,
 )
+from terrain_seg_ros.sim.sim_topics import SIM_TOPICS
 
+SIM_TEXTS = {
+    "image": "What the camera sees, rgb8 or mono8.",
+    "image/compressed": "The same as JPEG, instead of `image`, with `--jpeg`.",
+    "camera_info": "Intrinsics of the image.",
+    "depth": "32FC1 of the image's pixels along the optical axis, rounded to a millimetre; NaN in "
+    "the sky.",
+    "/tf": "`grid_frame` to `base_frame`, with every picture.",
+    "/tf_static": "`base_frame` to the camera.",
+}
 README = Path(__file__).resolve().parents[2] / "README.md"
 
 REASONS = {
@@ -72,6 +82,18 @@ def _topics() -> Iterable[str]:
     return _table(("", "topic", "type", "quality of service", "content"), rows)
 
 
+def _simulation() -> Iterable[str]:
+    rows = (
+        (
+            f"`{spec.name}`",
+            spec.type.replace("/msg/", "/"),
+            SIM_TEXTS.get(spec.name, spec.text),
+        )
+        for spec in SIM_TOPICS
+    )
+    return _table(("topic", "type", "content"), rows)
+
+
 def _parameters() -> Iterable[str]:
     shipped = load_parameters()
     rows = (
@@ -110,13 +132,69 @@ def _reasons() -> Iterable[str]:
 
 
 def _models() -> Iterable[str]:
-    for name in shipped_models():
-        yield from _model(load_card(name))
+    cards = [load_card(name) for name in shipped_models()]
+    exact = {card.sha256: card for card in cards}
+    for place, card in enumerate(cards):
+        if place:
+            yield ""
+        source = exact.get(card.lowered_from_sha256)
+        yield from _model(card) if source is None else _lowered(card, source)
+
+
+def _lowered(card: ModelCard, source: ModelCard) -> Iterable[str]:
+    """Say what a file of lower precision loses against the float32 one, class by class."""
+    yield f"**{card.name}** {card.version}: `{source.name}` in {card.precision}, a file of its own."
+    yield f"Against float32, on the same {card.metrics['images']} images:"
+    yield ""
+    own, before = card.metrics, card.metrics["reference"]
+    rows = [
+        (
+            name,
+            *(_score(side[key].get(name)) for key in ("iou", "recall") for side in (own, before)),
+        )
+        for name in card.taxonomy.names
+    ]
+    mean = ("**mean IoU**", f"**{_score(own['mean_iou'])}**", _score(before["mean_iou"]), "", "")
+    header = (
+        "class",
+        f"IoU in {card.precision}",
+        "in fp32",
+        f"recall in {card.precision}",
+        "in fp32",
+    )
+    yield from _table(header, [*rows, mean])
+    yield ""
+    yield from _table(
+        ("runtime", "mean IoU lost", "dangerous recall lost", "clear pixels changed"),
+        (
+            (
+                f"{row['backend']} {row['precision']}",
+                f"{row['mean_iou_loss']:.4f}",
+                f"{row['dangerous_recall_loss']:.4f}",
+                f"{row['clear_margin_changed']:.5f}",
+            )
+            for row in own["parity"]
+        ),
+    )
 
 
 def _model(card: ModelCard) -> Iterable[str]:
-    metrics = card.metrics
     yield f"**{card.name}** {card.version}: {card.width_px}x{card.height_px} {card.channels}."
+    if card.metrics:
+        yield from _scores(card)
+    else:
+        yield "No scores: see its limits."
+        yield ""
+        rows = [(str(item.id), item.name, f"{item.hazard:g}") for item in card.taxonomy]
+        yield from _table(("id", "class", "hazard"), rows)
+    yield ""
+    yield "Limits:"
+    yield ""
+    yield from (f"* {limit}" for limit in card.limits)
+
+
+def _scores(card: ModelCard) -> Iterable[str]:
+    metrics = card.metrics
     yield f"Scores on {metrics['images']} images of {metrics['data']}:"
     yield ""
     rows = [
@@ -132,10 +210,6 @@ def _model(card: ModelCard) -> Iterable[str]:
     pixels = ("", "pixel accuracy", "", _score(metrics["pixel_accuracy"]), "", "")
     header = ("id", "class", "hazard", "IoU", "precision", "recall")
     yield from _table(header, [*rows, mean, pixels])
-    yield ""
-    yield "Limits:"
-    yield ""
-    yield from (f"* {limit}" for limit in card.limits)
 
 
 def _score(value: float | None) -> str:
@@ -153,6 +227,7 @@ def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterable[str
 TABLES: dict[str, Callable[[], Iterable[str]]] = {
     "commands": _commands,
     "topics": _topics,
+    "simulation": _simulation,
     "parameters": _parameters,
     "reasons": _reasons,
     "models": _models,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import stat
 import subprocess
@@ -19,6 +20,17 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SCRIPTS = sorted(DOCKER.glob("*.sh"))
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
 STAGES = re.findall(r"^FROM (\S+) AS (\S+)$", DOCKERFILE, flags=re.MULTILINE)
+
+
+def declared_extras():
+    """Return the extras that setup.py declares."""
+    tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
+    (extras,) = (
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "EXTRAS"
+    )
+    return ast.literal_eval(extras)
 
 
 def instructions():
@@ -41,7 +53,7 @@ def test_the_stages_of_the_documents_are_there_and_each_base_is_pinned():
     document = (DOCKER / "README.md").read_text(encoding="utf-8")
     table = re.findall(r"^\| `([a-z-]+)` \| (\S+) \|", document, flags=re.MULTILINE)
     assert [name for name, _ in table] == ["core-test", "ros", "tensorrt", "jetson"]
-    defaults = dict(re.findall(r"^ARG (\w+)=(\S+)$", DOCKERFILE, flags=re.MULTILINE))
+    defaults = dict(re.findall(r"^ARG (\w+_IMAGE)=(\S+)$", DOCKERFILE, flags=re.MULTILINE))
     assert {base for _, base in table} == set(defaults.values())
     for image in defaults.values():
         assert re.search(r":[\w.-]*\d[\w.-]*$|:jazzy-", image), image
@@ -75,6 +87,21 @@ def test_steps_are_those_that_were_tried():
     rosdep = "rosdep install --from-paths src --ignore-src -y"
     assert rosdep in README
     assert rosdep in (DOCKER / "install_dependencies.sh").read_text(encoding="utf-8")
+
+
+def test_stages_with_tensorrt_bring_the_bindings_that_it_needs():
+    text = DOCKERFILE.replace("\\\n", " ")
+    (wanted,) = re.findall(r'^ARG CUDA_PYTHON="(.+)"$', text, flags=re.MULTILINE)
+    extra = next(item for item in declared_extras()["tensorrt"] if item.startswith("cuda-python"))
+    low, high = (re.search(rf"{sign}(\d+)", extra).group(1) for sign in (">=", "<"))
+    assert int(low) <= int(re.search(r">=(\d+)", wanted).group(1)) < int(high)
+    stages = dict(zip((name for _, name in STAGES), re.split(r"^FROM ", text, flags=re.M)[1:]))
+    built = 'build_workspace.sh "${CUDA_PYTHON}"\n'
+    for name in ("tensorrt", "jetson"):
+        assert stages[name].index("ARG CUDA_PYTHON\n") < stages[name].index(built)
+    assert "CUDA_PYTHON" not in stages["ros"]
+    script = (DOCKER / "build_workspace.sh").read_text(encoding="utf-8")
+    assert script.index("activate") < script.index('pip install --no-cache-dir "$@"')
 
 
 def test_compose_starts_stages_and_commands_that_exist():

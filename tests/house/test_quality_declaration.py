@@ -14,7 +14,15 @@ ROOT = Path(__file__).resolve().parents[2]
 DECLARATION = (ROOT / "QUALITY_DECLARATION.md").read_text(encoding="utf-8")
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 MANIFEST = ElementTree.parse(ROOT / "package.xml").getroot()
-OPTIONAL = ("bondpy", "cv_bridge", "diagnostic_msgs", "map_msgs", "nav2_msgs", "vision_msgs")
+OPTIONAL = (
+    "bondpy",
+    "cv_bridge",
+    "diagnostic_msgs",
+    "map_msgs",
+    "nav2_msgs",
+    "vision_msgs",
+    "visualization_msgs",
+)
 
 
 def test_linked_files_and_named_commands_exist():

@@ -27,7 +27,7 @@ TYPES = {
     "rviz_default_plugins/PointCloud2": "sensor_msgs/msg/PointCloud2",
     "rviz_default_plugins/MarkerArray": "visualization_msgs/msg/MarkerArray",
 }
-PLANNED = {"/terrain/landing_sites_markers": "visualization_msgs/msg/MarkerArray"}
+PLANNED: dict[str, str] = {}
 """Topics that may stand in a view before anything publishes them: switched off until then."""
 PANELS = FOXGLOVE["configById"]
 SCENE = PANELS["3D!terrain"]["topics"]

@@ -12,7 +12,11 @@ from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.inference.openvino_backend import OpenVinoBackend
-from terrain_seg_ros.inference.switching_backend import SwitchingBackend
+from terrain_seg_ros.inference.switching_backend import (
+    TIMED_ROUNDS,
+    WARM_UP_ROUNDS,
+    SwitchingBackend,
+)
 from tiny_model import write_tiny_model
 
 FP32 = BackendOptions(precision="fp32")
@@ -119,3 +123,115 @@ def test_no_image_is_lost_while_another_thread_offers(switching, model, image):
     assert all(answers)
     assert switching.serving is offers[-1]
     assert all(is_closed(backend, image) for backend in offers[:-1])
+
+
+ROUNDS = WARM_UP_ROUNDS + TIMED_ROUNDS
+
+
+class Clock:
+    """Tell the time that the backends say they took."""
+
+    def __init__(self):
+        self.now_s = 0.0
+
+    def __call__(self):
+        return self.now_s
+
+
+class Lasting:
+    """Run a backend whose calls take the given milliseconds, in turn, and break it if asked."""
+
+    def __init__(self, backend, clock, *took_ms, calls=10**6):
+        self._backend, self._clock, self._took_ms, self._calls = backend, clock, took_ms, calls
+        self.name, self.precision = backend.name, backend.precision
+        self.called = 0
+
+    def __call__(self, tensor):
+        if self.called >= self._calls:
+            raise InferenceError("out of memory")
+        self._clock.now_s += self._took_ms[self.called % len(self._took_ms)] * 1e-3
+        self.called += 1
+        return self._backend(tensor)
+
+    def close(self):
+        self._backend.close()
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def old(model, clock):
+    return Lasting(OnnxRuntimeBackend(model, FP32), clock, 10.0)
+
+
+@pytest.fixture
+def contest(old, clock, reports):
+    backend = SwitchingBackend(old, only_if_faster=True, report=reports.append, clock_s=clock)
+    yield backend
+    backend.close()
+
+
+def new(model, clock, *took_ms, **given):
+    return Lasting(OpenVinoBackend(model, FP32), clock, *took_ms, **given)
+
+
+def test_a_faster_one_serves_once_it_has_shown_it(contest, old, model, image, clock, reports):
+    rival = new(model, clock, 500.0, *[9.0] * (ROUNDS - 1))
+    contest.offer(rival)
+    for _ in range(ROUNDS):
+        assert np.array_equal(contest(image).mask[0], model.golden.mask)
+        assert contest.serving is old
+    assert np.array_equal(contest(image).mask[0], model.golden.mask)
+    assert contest.serving is rival
+    assert rival.called == ROUNDS + 1
+    assert old.called == ROUNDS
+    assert is_closed(old, image)
+    assert reports == ["backend openvino (fp32) serves now, not onnxruntime"]
+
+
+def test_a_slower_one_does_not(contest, old, model, image, clock, reports):
+    rival = new(model, clock, 11.0)
+    contest.offer(rival)
+    for _ in range(ROUNDS + 3):
+        contest(image)
+    assert contest.serving is old
+    assert rival.called == ROUNDS
+    assert is_closed(rival, image)
+    assert len(reports) == 1
+    assert "takes 11.0 ms where onnxruntime (fp32) takes 10.0 ms" in reports[0]
+
+
+@pytest.mark.parametrize("calls", [0, 4, ROUNDS])
+def test_one_that_fails_while_it_competes_does_not_serve(
+    contest, old, model, image, clock, reports, calls
+):
+    rival = new(model, clock, 1.0, calls=calls)
+    contest.offer(rival)
+    for _ in range(ROUNDS + 3):
+        assert np.array_equal(contest(image).mask[0], model.golden.mask)
+    assert contest.serving is old
+    assert is_closed(rival._backend, image)
+    assert reports == ["backend openvino fails, onnxruntime goes on serving: out of memory"]
+
+
+def test_a_later_offer_ends_the_contest_of_the_first(contest, model, image, clock):
+    first, second = new(model, clock, 1.0), new(model, clock, 2.0)
+    contest.offer(first)
+    contest(image)
+    contest.offer(second)
+    for _ in range(ROUNDS + 1):
+        contest(image)
+    assert contest.serving is second
+    assert is_closed(first, image)
+
+
+def test_closing_ends_a_contest(contest, old, model, image, clock):
+    rival = new(model, clock, 1.0)
+    contest.offer(rival)
+    contest(image)
+    contest.close()
+    assert is_closed(rival, image)
+    assert is_closed(old, image)

@@ -52,6 +52,9 @@ def test_type_hashes_are_those_of_ros():
     assert cdr.type_hash("vision_msgs/msg/LabelInfo") == (
         "RIHS01_3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783"
     )
+    assert cdr.type_hash("vision_msgs/msg/Detection3DArray") == (
+        "RIHS01_793f5eab9595ac1c0da07873cc859db42eae51f0ee76056db8562515d830e018"
+    )
     assert cdr.type_hash("builtin_interfaces/msg/Time").startswith("RIHS01_b106235e25a4c5ed")
 
 

@@ -11,6 +11,7 @@ CONTRACT = {
     "depth": ("sensor_msgs/msg/Image", "in", "best effort", "volatile", 1),
     "cloud": ("sensor_msgs/msg/PointCloud2", "in", "best effort", "volatile", 1),
     "range": ("sensor_msgs/msg/Range", "in", "best effort", "volatile", 1),
+    "select_site": ("geometry_msgs/msg/PointStamped", "in", "reliable", "volatile", 1),
     "/tf": ("tf2_msgs/msg/TFMessage", "in", "reliable", "volatile", 100),
     "/tf_static": ("tf2_msgs/msg/TFMessage", "in", "reliable", "transient local", 100),
     "mask": ("sensor_msgs/msg/Image", "out", "reliable", "volatile", 1),
@@ -41,6 +42,15 @@ CONTRACT = {
             ("speed_filter_info", "nav2_msgs/msg/CostmapFilterInfo"),
         )
     },
+    "landing_sites": ("vision_msgs/msg/Detection3DArray", "out", "reliable", "volatile", 1),
+    "landing_sites_markers": (
+        "visualization_msgs/msg/MarkerArray",
+        "out",
+        "reliable",
+        "volatile",
+        1,
+    ),
+    "best_landing_site": ("geometry_msgs/msg/PoseStamped", "out", "reliable", "volatile", 1),
     "/diagnostics": ("diagnostic_msgs/msg/DiagnosticArray", "out", "reliable", "volatile", 1),
 }
 
@@ -54,8 +64,9 @@ def test_table_is_the_contract():
     assert len(INTERFACES) == len(CONTRACT)
 
 
-def test_pictures_and_clouds_are_lazy():
+def test_pictures_clouds_and_markers_are_lazy():
     lazy = {"color_mask", "overlay", "points", "points_mask", "points_confidence"}
+    lazy.add("landing_sites_markers")
     assert {s.name for s in INTERFACES if s.lazy} == lazy
 
 
@@ -63,7 +74,9 @@ def test_the_grid_and_shared_topics_are_not_per_camera():
     single = {s.name for s in INTERFACES if not s.per_camera}
     of_the_grid = {"hazard_grid", "hazard_grid_updates", "hazard_reason", "safe_map"}
     of_filters = {"keepout_mask", "keepout_filter_info", "speed_mask", "speed_filter_info"}
-    assert single == {"/tf", "/tf_static", "/diagnostics", "range"} | of_the_grid | of_filters
+    of_landing = {"select_site", "landing_sites", "landing_sites_markers", "best_landing_site"}
+    of_all = {"/tf", "/tf_static", "/diagnostics", "range"}
+    assert single == of_all | of_the_grid | of_filters | of_landing
 
 
 def test_every_row_has_a_sentence():

@@ -207,6 +207,9 @@ class RosPeer:
     def enable(self, on):
         return self.call(SetBool, "enable", SetBool.Request(data=on))
 
+    def select_site(self, on):
+        return self.call(SetBool, "select_site", SetBool.Request(data=on))
+
     def call(self, kind, name, request):
         if name not in self._clients:
             self._clients[name] = self.node.create_client(kind, f"{NODE}/{name}")

@@ -28,6 +28,8 @@ EVERYTHING = {
     "grid.whole_period_s": 0.5,
     "filter_masks.max_rate_hz": 10.0,
     "grid.size_m": 20.0,
+    "landing.enable": True,
+    "footprint.radius_m": 0.3,
 }
 """Parameters with which every topic of the table is published."""
 

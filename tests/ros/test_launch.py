@@ -72,6 +72,34 @@ def test_launch_brings_the_node_to_active_and_remaps(active_node):
         peer.close()
 
 
+@launch_pytest.fixture
+def active_lander(tmp_path):
+    os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    (tmp_path / "own.yaml").write_text(PARAMETERS)
+    arguments = {
+        "mode": "lander",
+        "params_file": str(tmp_path / "own.yaml"),
+        "model": "synthetic",
+        "backend": "constant",
+    }
+    return LaunchDescription([seg(**arguments), launch_pytest.actions.ReadyToTest()])
+
+
+@pytest.mark.launch(fixture=active_lander)
+def test_mode_lander_takes_the_lander_s_values_below_the_user_s(active_lander):
+    peer = RosPeer(DOMAIN)
+    try:
+        wait_until(peer.image.get_subscription_count, "the subscription", seconds=40.0)
+        enabled, slope, fov = peer.get(
+            "landing.enable", "slope.max_slope_deg", "horizontal_fov_rad"
+        )
+        assert (enabled.bool_value, slope.double_value) == (True, 10.0)
+        assert fov.double_value == 1.0
+    finally:
+        peer.close()
+
+
 def ros2(*words, **environment):
     return subprocess.run(
         ["ros2", *words],
@@ -89,8 +117,8 @@ def ros2(*words, **environment):
         (
             "seg.launch.py",
             (
-                "params_file namespace image_topic camera_info_topic model backend use_sim_time "
-                "log_level rviz record autostart"
+                "mode params_file namespace image_topic camera_info_topic model backend "
+                "use_sim_time log_level rviz record autostart"
             ),
         ),
         ("replay.launch.py", "bag limits truth scored_bag rviz foxglove record rate"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,11 @@ from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.inference.openvino_backend import OpenVinoBackend
 from terrain_seg_ros.inference.prepare import cached_engine
 from terrain_seg_ros.inference.registry import BackendName, create_backend
-from terrain_seg_ros.inference.switching_backend import SwitchingBackend
+from terrain_seg_ros.inference.switching_backend import (
+    TIMED_ROUNDS,
+    WARM_UP_ROUNDS,
+    SwitchingBackend,
+)
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.runtime import serving
 from terrain_seg_ros.runtime.background_build import BackgroundBuild, BuildState, prepare_command
@@ -225,9 +230,36 @@ def test_closing_ends_the_build(openvino_for_tensorrt, folder, tmp_path, monkeyp
     assert build.state is BuildState.STOPPED
 
 
-def test_auto_builds_for_what_it_might_choose(openvino_for_tensorrt, folder, tmp_path):
+@pytest.mark.parametrize(("rival_ms", "serves_then"), [(0.0, True), (1e6, False)])
+def test_auto_takes_what_it_built_only_if_that_is_faster(
+    openvino_for_tensorrt, folder, model, tmp_path, monkeypatch, caplog, rival_ms, serves_then
+):
+    waits = {OpenVinoBackend: rival_ms, OnnxRuntimeBackend: 1e3}
+    now_s = [0.0]
+
+    def timed(kind):
+        call = kind.__call__
+
+        def run(backend, tensor):
+            now_s[0] += waits[kind] * 1e-3
+            return call(backend, tensor)
+
+        return run
+
+    kept = [item for item in serving.installed_backends() if item is not BackendName.OPENVINO]
+    monkeypatch.setattr(serving, "installed_backends", lambda: kept)
+    switching = partial(SwitchingBackend, clock_s=lambda: now_s[0])
+    monkeypatch.setattr(serving, "SwitchingBackend", switching)
+    for kind in waits:
+        monkeypatch.setattr(kind, "__call__", timed(kind))
     with session(folder, tmp_path, backend="auto") as live:
+        assert live.backend.name == "onnxruntime"
         assert live._build.wait(DEADLINE_S) is BuildState.READY
+        for _ in range(TIMED_ROUNDS + WARM_UP_ROUNDS + 1):
+            assert serves(live.backend, model)
+        assert (live.backend.name == "openvino") is serves_then
+    text = "openvino (fp32) serves now" if serves_then else "which goes on serving"
+    assert text in caplog.text
 
 
 def test_auto_builds_nothing_that_it_would_not_choose(openvino_for_tensorrt, folder, tmp_path):

@@ -70,9 +70,9 @@ def test_a_slow_model_keeps_one_image_waiting(tmp_path):
     node = rover(tmp_path)
     published, most_waiting, gone_on = 0, 0, Event()
 
-    def handle(camera, message):
+    def handle(items):
         nonlocal published
-        published += bool(node.node.image(camera, message))
+        published += sum(map(bool, node.node.images(items)))
         gone_on.set()
 
     worker = Worker(handle, node.health, idle=node.node.tick)

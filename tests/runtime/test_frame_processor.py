@@ -53,7 +53,12 @@ def half_rocky():
 
 def test_every_output_has_the_topic_and_type_of_the_table():
     node = rover(
-        {"points_decimation": 2, "filter_masks.max_rate_hz": 1.0, "grid.whole_period_s": 9.0}
+        {
+            "points_decimation": 2,
+            "filter_masks.max_rate_hz": 1.0,
+            "grid.whole_period_s": 9.0,
+            "landing.enable": True,
+        }
     )
     given = node.send(image_message())
     given.update(node.send(image_message(START_NS + PERIOD_NS)))

@@ -33,6 +33,17 @@ def test_turns_go_by_weight():
     assert taken.count("front") == 30
 
 
+def test_what_waits_is_taken_in_the_order_of_turns():
+    slot = LatestSlot({"front": 4.0})
+    for key in ("front", "rear", "left"):
+        slot.put(key, 1)
+    assert slot.take(0.0) == ("front", 1)
+    slot.put("front", 2)
+    assert slot.take_waiting(2) == [("rear", 1), ("left", 1)]
+    assert slot.take_waiting(2) == [("front", 2)]
+    assert slot.take_waiting(2) == []
+
+
 def test_a_camera_that_paused_gets_no_turns_for_it():
     slot = LatestSlot()
     for index in range(10):

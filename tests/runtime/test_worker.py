@@ -1,10 +1,12 @@
+import time
 from threading import Event
 
 import pytest
 
 from terrain_seg_ros.core.errors import InferenceError
+from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Drop, Health
-from terrain_seg_ros.runtime.worker import Worker
+from terrain_seg_ros.runtime.worker import Worker, images_at_once
 
 WAIT_S = 20.0
 
@@ -17,8 +19,8 @@ class Busy:
         self.started = Event()
         self.release = Event()
 
-    def __call__(self, camera, item):
-        self.seen.append((camera, item))
+    def __call__(self, items):
+        self.seen.append(items)
         self.started.set()
         assert self.release.wait(WAIT_S)
 
@@ -37,14 +39,42 @@ def test_a_flood_keeps_one_waiting_and_counts_the_rest():
     busy.release.set()
     assert busy.started.wait(WAIT_S)
     worker.stop()
-    assert busy.seen == [("cam", 0), ("cam", 1000)]
+    assert busy.seen == [[("cam", 0)], [("cam", 1000)]]
     assert health.snapshot().dropped == {Drop.REPLACED: 999}
     assert health.snapshot().images_in == 999
 
 
+@pytest.mark.parametrize(("batch", "groups"), [(1, [1, 1, 1, 1]), (2, [1, 2, 1]), (9, [1, 3])])
+def test_of_each_camera_that_waits_the_newest_is_taken_with_the_others(batch, groups):
+    busy, health = Busy(), Health()
+    worker = Worker(busy, health, batch=batch)
+    worker.start()
+    worker.gate.open()
+    worker.offer("first", 0)
+    assert busy.started.wait(WAIT_S)
+    for item in (1, 2):
+        for camera in ("left", "middle", "right"):
+            worker.offer(camera, item)
+    busy.release.set()
+    end_s = time.monotonic() + WAIT_S
+    while sum(map(len, busy.seen)) < 4 and time.monotonic() < end_s:
+        time.sleep(0.001)
+    worker.stop()
+    assert [len(items) for items in busy.seen] == groups
+    taken = [pair for items in busy.seen for pair in items]
+    assert taken == [("first", 0), ("left", 2), ("middle", 2), ("right", 2)]
+    assert health.snapshot().dropped == {Drop.REPLACED: 3}
+
+
+def test_parameters_say_how_many_are_taken():
+    two = {"cameras": ["left", "right"]}
+    assert images_at_once(load_parameters(overrides=two)) == 1
+    assert images_at_once(load_parameters(overrides={**two, "batch_cameras": True})) == 2
+
+
 def test_nothing_passes_a_closed_gate():
     seen, health = [], Health()
-    worker = Worker(lambda *item: seen.append(item), health)
+    worker = Worker(seen.append, health)
     worker.start()
     worker.offer("cam", 1)
     worker.stop()
@@ -54,7 +84,7 @@ def test_nothing_passes_a_closed_gate():
 
 def test_pausing_throws_away_what_waits():
     health = Health()
-    worker = Worker(lambda *item: None, health)
+    worker = Worker(lambda items: None, health)
     worker.gate.open()
     worker.offer("cam", 1)
     worker.pause()
@@ -64,7 +94,7 @@ def test_pausing_throws_away_what_waits():
 
 def test_idle_is_called_without_images():
     called = Event()
-    worker = Worker(lambda *item: None, Health(), idle=called.set, idle_s=0.001)
+    worker = Worker(lambda items: None, Health(), idle=called.set, idle_s=0.001)
     worker.start()
     assert called.wait(WAIT_S)
     worker.stop()
@@ -86,7 +116,7 @@ def test_a_worker_that_cannot_end_says_so():
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_defect_in_the_thread_is_noticed():
-    worker = Worker(lambda camera, item: item.absent, Health())
+    worker = Worker(lambda items: items.absent, Health())
     worker.start()
     worker.check()
     worker.gate.open()
@@ -98,7 +128,7 @@ def test_a_defect_in_the_thread_is_noticed():
 
 
 def test_a_worker_starts_once():
-    worker = Worker(lambda *item: None, Health())
+    worker = Worker(lambda items: None, Health())
     worker.start()
     with pytest.raises(InferenceError, match="before"):
         worker.start()

@@ -180,7 +180,7 @@ def test_throughput_counts_both(recipe_file, data, tmp_path, capsys):
     assert "images/s" in capsys.readouterr().out
 
 
-def test_peers_give_the_mask_that_we_give(trained, data, tmp_path, capsys):
+def test_peers_give_the_mask_that_we_give(trained, recipe_file, data, tmp_path, capsys):
     out = tmp_path / "model"
     assert main(["export", str(trained), "--data", str(data), "--out", str(out)]) == 0
     folder = RunFolder(trained)
@@ -203,3 +203,7 @@ def test_peers_give_the_mask_that_we_give(trained, data, tmp_path, capsys):
     assert all(item["median_ms"] > 0 for item in ways)
     assert "times ours" in capsys.readouterr().out
     assert main([*words, "--size", "9"]) == 2
+    words[1] = str(recipe_file)
+    assert main([*words, "--size", "80x60", "--no-compile", "--json", str(file)]) == 0
+    again = json.loads(file.read_text())["ways"]
+    assert [item["name"] for item in again[-2:]] == [item["name"] for item in ways[-2:]]

@@ -106,10 +106,10 @@ def constants(model):
 
 
 def pairs(model):
-    """Return quantising nodes by what they give, and the tensor each dequantised one is of."""
+    """Return, by what a dequantising node gives, the node whose output it takes, or itself."""
     makers = {name: node for node in model.graph.node for name in node.output}
     return {
-        node.output[0]: makers[node.input[0]]
+        node.output[0]: makers.get(node.input[0], node)
         for node in model.graph.node
         if node.op_type == "DequantizeLinear"
     }
@@ -123,6 +123,8 @@ def test_weights_are_quantised_per_channel_and_symmetric(int8):
     assert len(quantised) == card_of(int8)["metrics"]["lowering"]["int8_nodes"] > 10
     for node in quantised:
         weight = found[node.input[1]]
+        assert weight.op_type == "DequantizeLinear"
+        assert values[weight.input[0]].dtype == np.int8
         scale, zero = values[weight.input[1]], values[weight.input[2]]
         assert scale.shape == (values[weight.input[0]].shape[0],)
         assert zero.dtype == np.int8
@@ -280,7 +282,7 @@ def test_as_many_nodes_as_the_rule_allows_are_chosen(model, ranges, ranked, limi
     sensitivity = Sensitivity(model, ranges, Activations.INT8)
 
     def judge(candidate):
-        count = sum(node.op_type == "QuantizeLinear" for node in candidate.graph.node) / 2
+        count = sum(node.op_type == "QuantizeLinear" for node in candidate.graph.node)
         return [row(0.0), row(0.0 if count <= limit else 0.5)]
 
     choice = choose_nodes(sensitivity, ranked, judge)

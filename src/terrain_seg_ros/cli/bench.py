@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from terrain_seg_ros.cli.bench_machine import accelerators, machine
+from terrain_seg_ros.cli.bench_peers import read_peers, time_peers
 from terrain_seg_ros.cli.bench_print import print_result
 from terrain_seg_ros.cli.bench_report import markdown, plot_svg
 from terrain_seg_ros.cli.bench_start import measure_starts
@@ -26,12 +27,12 @@ from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.registry import (
     installed_backends,
+    model_precisions,
     try_backends,
-    usable_precisions,
 )
 from terrain_seg_ros.inference.self_test import parity_refusal, probe_image
 from terrain_seg_ros.parameters import load_parameters
-from terrain_seg_ros.runtime.path_timing import PathTiming, time_path
+from terrain_seg_ros.runtime.path_timing import PathTiming, rgb_image, time_path
 from terrain_seg_ros.runtime.session import Session
 
 NAME = "bench"
@@ -65,6 +66,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave out fresh processes: start, memory, energy, two images at once",
     )
     parser.add_argument(
+        "--no-peers", action="store_true", help="leave out the usual ways of running the network"
+    )
+    parser.add_argument(
+        "--peers",
+        type=Path,
+        metavar="JSON",
+        help="what `terrain-train peers --json` wrote, to show PyTorch beside them",
+    )
+    parser.add_argument(
         "--against",
         type=Path,
         metavar="LOG",
@@ -84,10 +94,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not 1 <= arguments.rounds <= MAX_ROUNDS:
         raise ConfigError(f"--rounds is {arguments.rounds}, expected 1 to {MAX_ROUNDS}")
     options = BackendOptions(threads=arguments.threads)
-    candidates = _candidates(arguments.backend)
     model = load_model(arguments.model)
+    candidates = _candidates(model, arguments.backend)
     for path in (arguments.json, arguments.markdown, arguments.plot):
         _try_file(path)
+    torch_peers = None if arguments.peers is None else read_peers(arguments.peers)
     against = None if arguments.against is None else read_trtexec(arguments.against)
     pixels = [probe_image(model)[0].squeeze()]
     auto, trials = try_backends(model, options)
@@ -99,7 +110,9 @@ def run(arguments: argparse.Namespace) -> int:
         for size in sizes:
             print(f"{backend} {precision} {_size_text(size)} ...", file=sys.stderr)
             row = _row(arguments, backend, precision, size, pixels)
-            row["passes_parity"] = not parity_refusal(model.card, backend, precision)
+            row["passes_parity"] = not parity_refusal(
+                model.file(precision).card, backend, precision
+            )
             row["auto"] = (backend, precision) == chosen
             (failed if "error" in row else rows).append(row)
     result = {
@@ -113,6 +126,8 @@ def run(arguments: argparse.Namespace) -> int:
         },
         "rows": rows,
         "starts": [] if arguments.no_starts else _starts(arguments, candidates),
+        "peers": None if arguments.no_peers else _peers(arguments, model, pixels[0], sizes[0]),
+        "torch_peers": torch_peers,
         "trtexec": None if against is None else asdict(against),
         "failed": failed,
     }
@@ -149,6 +164,19 @@ def _starts(
     return rows
 
 
+def _peers(
+    arguments: argparse.Namespace, model: LoadedModel, pixels: U8, size: tuple[int, int]
+) -> dict[str, Any]:
+    """Return the usual ways' figures, on an image of one size."""
+    print(f"peers {_size_text(size)} ...", file=sys.stderr)
+    image = rgb_image(pixels, *size)
+    given = {"rounds": arguments.rounds, "threads": arguments.threads}
+    return {
+        "size": _size_text(size),
+        "ways": time_peers(arguments.model, model, image, **given),
+    }
+
+
 def _about(model: LoadedModel) -> dict[str, Any]:
     return {
         "model": f"{model.card.name} {model.card.version}",
@@ -169,7 +197,7 @@ def _try_file(path: Path | None) -> None:
             return
 
 
-def _candidates(only: Sequence[str] | None) -> list[tuple[str, str]]:
+def _candidates(model: LoadedModel, only: Sequence[str] | None) -> list[tuple[str, str]]:
     """Return the backends and precisions to measure.
 
     Raises:
@@ -185,7 +213,7 @@ def _candidates(only: Sequence[str] | None) -> list[tuple[str, str]]:
     return [
         (name, precision)
         for name in dict.fromkeys(only or installed)
-        for precision in usable_precisions(installed[name])
+        for precision in model_precisions(installed[name], model)
     ]
 
 

@@ -73,6 +73,14 @@ class EnergyMeter:
         return total_uj / 1e6 if known else None
 
 
+def vram_mib(pid: int) -> float | None:
+    """Return the GPU memory that a process holds, as nvidia-smi tells it; None if untold."""
+    query = ("nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits")
+    held = [line.split(",") for line in _run(*query).splitlines() if line.count(",") == 1]
+    own = [float(used) for owner, used in held if owner.strip() == str(pid) and _is_number(used)]
+    return sum(own) if own else None
+
+
 def power_w() -> float | None:
     """Return what the board (tegrastats) or the GPU (nvidia-smi) draws now; None if untold."""
     text = _run("nvidia-smi", "--query-gpu=power.draw", "--format=csv,noheader,nounits")
@@ -111,6 +119,10 @@ def _first_line(*command: str) -> str | None:
         line = process.stdout.readline() if process.stdout else ""
         process.terminate()
     return line
+
+
+def _is_number(text: str) -> bool:
+    return text.strip().replace(".", "", 1).isdigit()
 
 
 def _number(path: Path) -> int | None:

@@ -15,6 +15,9 @@ def print_result(result: dict[str, Any]) -> None:
     lines = [_cells(row) for row in result["rows"]]
     print(text_table([*head, "of it grid", "ratio", "note"], lines))
     _print_starts(result["starts"])
+    for key in ("peers", "torch_peers"):
+        if result[key] is not None:
+            _print_peers(result[key])
     if result["trtexec"] is not None:
         _print_trtexec(result)
     for row in result["failed"]:
@@ -39,7 +42,16 @@ def _cells(row: dict[str, Any]) -> list[str]:
 def _print_starts(starts: Sequence[dict[str, Any]]) -> None:
     good = [row for row in starts if "error" not in row]
     if good:
-        head = ["backend", "precision", "start s", "cached s", "memory MiB", "1 image", "2 images"]
+        head = [
+            "backend",
+            "precision",
+            "start s",
+            "cached s",
+            "memory MiB",
+            "VRAM",
+            "1 image",
+            "2 images",
+        ]
         print(text_table([*head, "mJ/image"], [_start_cells(row) for row in good]))
     for row in starts:
         if "error" in row:
@@ -54,10 +66,28 @@ def _start_cells(row: dict[str, Any]) -> list[str]:
         f"{row['start_s']:.2f}",
         "-" if cached is None else f"{cached:.2f}",
         f"{row['rss_mib']:.0f}",
+        "-" if row["vram_mib"] is None else f"{row['vram_mib']:.0f}",
         f"{row['batch_ms']['1']:.2f}",
         f"{row['batch_ms']['2']:.2f}",
         "-" if energy is None else f"{energy:.0f}",
     ]
+
+
+def peer_cells(ways: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Return name, milliseconds and how many times ours, the first way's, those are."""
+    ours, rows = ways[0]["median_ms"], []
+    for way in ways:
+        value = way["median_ms"]
+        if value is None:
+            rows.append([way["name"], "-", way["error"] or "-"])
+        else:
+            rows.append([way["name"], f"{value:.1f}", f"{value / ours:.2f}" if ours else "-"])
+    return rows
+
+
+def _print_peers(peers: dict[str, Any]) -> None:
+    print(f"the same network, from {peers['size']} pixels to a mask")
+    print(text_table(["way", "median ms", "times ours"], peer_cells(peers["ways"])))
 
 
 def _print_trtexec(result: dict[str, Any]) -> None:

@@ -6,9 +6,12 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from terrain_seg_ros.cli.bench_print import peer_cells
+
 Rows = Sequence[Mapping[str, Any]]
 
 BAR_PX, GAP_PX, LABEL_PX, CHART_PX = 16, 14, 230, 520
+_PEERS = {"peers": "terrain-seg bench", "torch_peers": "terrain-train peers"}
 _COLOURS = {"bare_ms": "#6fa8c9", "end_to_end_ms": "#e08b4a"}
 
 
@@ -38,7 +41,21 @@ def markdown(result: Mapping[str, Any]) -> str:
             f"{row['ratio']:.2f} | {note} |"
         )
     lines += ["", *_stages(result["rows"]), "", *_starts(result["starts"])]
+    for key, made_by in _PEERS.items():
+        if result[key] is not None:
+            lines += ["", *_peers(result[key], made_by)]
     return "\n".join(lines) + "\n"
+
+
+def _peers(peers: Mapping[str, Any], made_by: str) -> list[str]:
+    return [
+        f"The same network in the usual ways, from {peers['size']} pixels to a mask, in turns "
+        f"(`{made_by}`):",
+        "",
+        "| way | median ms | times ours |",
+        "|---|---|---|",
+        *(f"| {' | '.join(cells)} |" for cells in peer_cells(peers["ways"])),
+    ]
 
 
 def _stages(rows: Rows) -> list[str]:
@@ -53,17 +70,18 @@ def _stages(rows: Rows) -> list[str]:
 
 def _starts(starts: Rows) -> list[str]:
     lines = [
-        "| backend | precision | start s | cached start s | memory MiB | 1 image ms | 2 images ms "
-        "| mJ per image |",
-        "|---|---|---|---|---|---|---|---|",
+        "| backend | precision | start s | cached start s | memory MiB | VRAM MiB | 1 image ms "
+        "| 2 images ms | mJ per image |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in starts:
         if "error" in row:
             continue
         cached, energy = row["cached_start_s"], row["millijoules_per_call"]
+        vram = "-" if row["vram_mib"] is None else f"{row['vram_mib']:.0f}"
         lines.append(
             f"| {row['backend']} | {row['precision']} | {row['start_s']:.2f} | "
-            f"{'-' if cached is None else f'{cached:.2f}'} | {row['rss_mib']:.0f} | "
+            f"{'-' if cached is None else f'{cached:.2f}'} | {row['rss_mib']:.0f} | {vram} | "
             f"{row['batch_ms']['1']:.1f} | {row['batch_ms']['2']:.1f} | "
             f"{'-' if energy is None else f'{energy:.0f}'} |"
         )

@@ -6,6 +6,7 @@ Run as `python -m terrain_seg_ros.cli.bench_start JSON`, it prints its figures a
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from terrain_seg_ros.cli.bench_machine import EnergyMeter, power_w
+from terrain_seg_ros.cli.bench_machine import EnergyMeter, power_w, vram_mib
 from terrain_seg_ros.core.errors import InferenceError, TerrainSegError
 from terrain_seg_ros.core.tensor_to_probabilities import Backend
 from terrain_seg_ros.core.types import U8
@@ -115,6 +116,7 @@ def main(request: str) -> int:
             "ready_at_s": ready_at_s,
             "batch_ms": batches,
             "rss_mib": peak_memory_mib(),
+            "vram_mib": vram_mib(os.getpid()),
             "millijoules_per_call": None if joules is None else 1e3 * joules / rounds,
             "power_w": power_w(),
         }

@@ -1,4 +1,4 @@
-"""`terrain-seg demo`: real rover images through the live node, recorded and shown."""
+"""`terrain-seg demo`: real rover images, then simulated worlds, through the live node."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ from terrain_seg_ros.cli.demo_processes import (
     started,
 )
 from terrain_seg_ros.cli.demo_report import latency_rows, share_rows, write_report
+from terrain_seg_ros.cli.demo_scenes import SCENES
+from terrain_seg_ros.cli.demo_sim import PlayedScene, play_scene, simulator_is_missing
+from terrain_seg_ros.cli.demo_sim_report import write_scenes
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import choose_domain
 from terrain_seg_ros.inference.model_store import load_card
@@ -29,9 +32,9 @@ from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.report.table import text_table
 
 NAME = "demo"
-HELP = "play real rover images through the live node and show what it makes of them"
+HELP = "play real images and simulated worlds through the live node and show what it makes"
 PLAY_LIMIT_S = 95.0
-"""For the processes to meet and for all pictures; with the rest it stays below two minutes."""
+"""For the processes to meet and for all pictures."""
 NODE_LIMIT_S = PLAY_LIMIT_S + 2 * END_LIMIT_S
 """After this the node ends by itself, should the demo have been killed."""
 
@@ -61,6 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pictures", type=int, metavar="N", help="play only the first N (default: all)"
     )
+    parser.add_argument(
+        "--no-sim", action="store_true", help="leave out the drive and the descent in simulation"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -81,12 +87,18 @@ def run(arguments: argparse.Namespace) -> int:
     _say(f"starting player, node and recorder on DDS domain {domain}, on this machine only")
     with ending_signals_interrupt():
         summary = _play(arguments, len(frames), domain=domain, bag=bag)
+        played = [] if arguments.no_sim else _play_scenes(arguments, domain)
         _say("drawing the report")
-        made = write_report(bag, summary, frames, model=arguments.model, out=out)
+        scenes = write_scenes(played, out=out)
+        made = write_report(
+            bag, summary, frames, model=arguments.model, out=out, scenes=scenes.sections
+        )
     _print_summary(summary, frames, made.shares)
+    for scene in played:
+        print(f"\n{scene.scene.title}: {scene.source}")
     print("\nmade:")
-    for name, path in {"bag": bag, **made.paths}.items():
-        print(f"  {name:<10}{path}")
+    for name, path in {"bag": bag, **made.paths, **scenes.paths}.items():
+        print(f"  {name:<14}{path}")
     return 0
 
 
@@ -127,6 +139,22 @@ def _play(
     show("")
     summary: dict[str, Any] = json.loads((out / "node.json").read_text(encoding="utf-8"))
     return summary
+
+
+def _play_scenes(arguments: argparse.Namespace, domain: int) -> list[PlayedScene]:
+    missing = simulator_is_missing()
+    if missing:
+        _say(f"playing recordings of the simulated worlds: {missing}")
+    played = []
+    for scene in SCENES:
+        _say(f"{scene.title}, simulated")
+        show = _progress()
+        backend, out = arguments.backend, arguments.out
+        played.append(
+            play_scene(scene, missing=missing, backend=backend, out=out, domain=domain, show=show)
+        )
+        show("")
+    return played
 
 
 def _progress() -> Callable[[str], None]:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from terrain_seg_ros.dds.endpoints import Reader
 from terrain_seg_ros.dds.idl_types import dds_topic_name
 from terrain_seg_ros.dds.node_topics import NAMESPACE
 from terrain_seg_ros.dds.participant import Participant
-from terrain_seg_ros.messages.interfaces import INTERFACES
+from terrain_seg_ros.messages.interfaces import INTERFACES, TopicSpec
+from terrain_seg_ros.sim.sim_topics import SIM_TOPICS
 
 SKIPPED = (
     "points",
@@ -28,11 +30,25 @@ SKIPPED = (
     "/tf_static",
 )
 """Too large for a small bag, or not played."""
+SKIPPED_OF_SIM = ("image", "depth", "truth/mask", "confidence")
+"""The image comes as JPEG, the others are not shown."""
 QUEUE = 100
 POLL_S = 0.005
 
 
-def record(participant: Participant, bag: Path, stop: list[int]) -> int:
+def recorded_topics(*, sim: bool) -> list[TopicSpec]:
+    """Return what is recorded of a camera's topics and ours, or of the simulator's and ours."""
+    ours = [spec for spec in INTERFACES if spec.name not in SKIPPED]
+    if not sim:
+        return ours
+    simulated = {spec.name: spec for spec in SIM_TOPICS if spec.name not in SKIPPED_OF_SIM}
+    others = [spec for spec in ours if spec.name not in (*simulated, *SKIPPED_OF_SIM)]
+    return [*simulated.values(), *others]
+
+
+def record(
+    participant: Participant, bag: Path, stop: list[int], *, topics: Sequence[TopicSpec]
+) -> int:
     """Record until a signal was noted in `stop` or the starting process is gone.
 
     Returns:
@@ -45,9 +61,7 @@ def record(participant: Participant, bag: Path, stop: list[int]) -> int:
     readers = []
     parent = os.getppid()
     with BagWriter(bag) as writer:
-        for spec in INTERFACES:
-            if spec.name in SKIPPED:
-                continue
+        for spec in topics:
             name = dds_topic_name(spec.name, NAMESPACE)
             reader = Reader(participant, replace(spec, depth=QUEUE), dds_name=name)
             topic_name = name.removeprefix("rt")
@@ -65,6 +79,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--domain", type=int, required=True)
     parser.add_argument("--bag", type=Path, required=True)
+    parser.add_argument("--sim", action="store_true", help="the simulator's topics too")
     arguments = parser.parse_args()
     stop: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -72,7 +87,8 @@ def main() -> int:
     try:
         participant = Participant(arguments.domain, Discovery.HOST)
         try:
-            record(participant, arguments.bag, stop)
+            topics = recorded_topics(sim=arguments.sim)
+            record(participant, arguments.bag, stop, topics=topics)
         finally:
             participant.close()
     except (TerrainSegError, OSError) as error:

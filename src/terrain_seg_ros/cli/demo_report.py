@@ -21,6 +21,7 @@ from terrain_seg_ros.inference.model_store import load_card
 from terrain_seg_ros.messages.grid_message import GridValues, decode_grid
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import decode_image
+from terrain_seg_ros.report.map_pictures import COMPARISON_LEGEND
 from terrain_seg_ros.report.page import Page, Row, Section, render_page
 from terrain_seg_ros.report.pictures import (
     Legend,
@@ -31,6 +32,7 @@ from terrain_seg_ros.report.pictures import (
     legend_strip,
     sheet,
 )
+from terrain_seg_ros.worlds.world import WORLD_TAXONOMY
 
 PICTURE_TOPICS = ("mask", "confidence", "hazard_grid", "hazard_reason")
 GRID_SIDE_PX = 384
@@ -45,6 +47,14 @@ NOTES = (
     "Big rocks are rare in the training data and often missed. Do not steer by this model alone.",
     "Images: NASA/JPL-Caltech. Labels: AI4Mars (Swan et al., 2021).",
 )
+
+SIM_NOTES = (
+    "The simulated worlds are generated; every rock, crater and slope in them is known. Their "
+    "masks are the true ones, read by the model truth_mask, which is no network: those pictures "
+    "show the quality of geometry and fusion, not of recognition. No model for the Moon is "
+    "shipped.",
+)
+WORLD_LEGEND: Legend = [(entry.name, entry.color_rgb) for entry in WORLD_TAXONOMY]
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,7 @@ def write_report(
     *,
     model: str,
     out: Path,
+    scenes: Sequence[Section] = (),
 ) -> Made:
     """Write overlays, the grids' picture and the page.
 
@@ -81,6 +92,7 @@ def write_report(
         frames: what was played.
         model: its name or path, for the classes.
         out: folder.
+        scenes: sections about simulated worlds, shown after the pictures.
 
     Raises:
         ConfigError: the bag lacks the node's answers.
@@ -102,7 +114,7 @@ def write_report(
     legend = _grid_legend(shown)
     _write(out / "grids.png", _grid_sheet(grids, [f"{f.index:02d}" for f in frames], legend))
     shares = _shares(shown, card)
-    page = _page(card, summary, rows=rows, shares=shares, grid_legend=legend)
+    page = _page(card, summary, rows=rows, shares=shares, grid_legend=legend, scenes=scenes)
     (out / "index.html").write_text(render_page(page), encoding="utf-8")
     paths = {"page": out / "index.html", "overlays": folder, "grids": out / "grids.png"}
     return Made(paths, shares)
@@ -211,7 +223,9 @@ def _page(
     rows: dict[str, list[Row]],
     shares: dict[str, float],
     grid_legend: Legend,
+    scenes: Sequence[Section],
 ) -> Page:
+    simulated = {"simulated terrain": WORLD_LEGEND, "grid against truth": COMPARISON_LEGEND}
     return Page(
         title="Mars through terrain_seg_ros",
         lead=(
@@ -222,15 +236,19 @@ def _page(
         legends={
             "terrain": [(entry.name, entry.color_rgb) for entry in card.taxonomy],
             "grid": grid_legend,
+            **(simulated if scenes else {}),
         },
         tables={
             "Latency per stage": (["stage", "p50 ms", "p90 ms", "p99 ms"], latency_rows(summary)),
             "Share of all pixels": (["class", "share"], share_rows(shares)),
         },
-        notes=NOTES,
+        notes=(*NOTES, *(SIM_NOTES if scenes else ())),
         sections=[
-            Section(scene, f"Pictures of one drive, by rover clock: {len(items)}", items)
-            for scene, items in rows.items()
+            *(
+                Section(scene, f"Pictures of one drive, by rover clock: {len(items)}", items)
+                for scene, items in rows.items()
+            ),
+            *scenes,
         ],
     )
 

@@ -24,7 +24,8 @@ OPTIONAL = {
     "map_msgs": "no hazard_grid_updates",
     "nav2_msgs": "no filter_info for keepout and speed masks",
     "tf2_ros": "transforms come from this package's own buffer",
-    "vision_msgs": "no label_info",
+    "vision_msgs": "no label_info and no landing_sites",
+    "visualization_msgs": "no landing_sites_markers",
 }
 """Python packages by what the node goes without where they are absent."""
 

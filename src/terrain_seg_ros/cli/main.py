@@ -18,11 +18,13 @@ EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 
 COMMANDS = {
-    "demo": "play real rover images through the live node and show what it makes of them",
+    "demo": "play real images and simulated worlds through the live node and show what it makes",
     "run": "run the live node on the DDS bus until interrupted",
+    "sim": "drive or descend through a world of known truth, on the DDS bus or into a bag",
     "replay": "read bags, write them again with all our topics added, and score them",
     "segment": "segment image files: mask, overlay and JSON for each",
     "evaluate": "score a model on labelled images",
+    "score": "drive and descend through worlds of known truth; count what is wrongly called safe",
     "bench": "measure the bare runtime call against the whole path, per backend",
     "models": "list the models with their cards; add, wrap, pin or remove your own",
     "prepare": "build engines ahead of the drive, or check that they are there",

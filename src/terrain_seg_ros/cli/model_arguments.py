@@ -7,7 +7,7 @@ import argparse
 from terrain_seg_ros.core.model_card import PRECISIONS
 from terrain_seg_ros.inference.backend_options import AUTO
 from terrain_seg_ros.inference.registry import BackendName
-from terrain_seg_ros.parameters import backend_options, load_parameters
+from terrain_seg_ros.parameters import MODES, backend_options, load_parameters
 from terrain_seg_ros.segmenter import Segmenter
 
 
@@ -23,6 +23,16 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--precision", choices=[AUTO, *PRECISIONS], help="of the computation")
     parser.add_argument("--threads", type=int, metavar="N", help="0: as the runtime likes")
+
+
+def add_mode_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --mode, which names the shipped file of parameters below all others."""
+    parser.add_argument(
+        "--mode",
+        choices=MODES,
+        default=MODES[0],
+        help="vehicle whose shipped parameters are loaded first (default: %(default)s)",
+    )
 
 
 def open_segmenter(arguments: argparse.Namespace) -> Segmenter:

@@ -130,13 +130,15 @@ def _summary(name: str, card: ModelCard) -> str:
     known = f"mean IoU {score:.3f}" if isinstance(score, (int, float)) else "no score"
     return (
         f"{name} {card.version}: {', '.join(card.taxonomy.names)}; "
-        f"{card.width_px}x{card.height_px} {card.channels}; {known}"
+        f"{card.width_px}x{card.height_px} {card.channels}; {card.precision}; {known}"
     )
 
 
 def _card_lines(card: ModelCard) -> Iterator[str]:
     yield f"{card.name} {card.version}"
     yield f"  input: {card.width_px}x{card.height_px} {card.channels}, {card.resize}"
+    made = f", made from {card.lowered_from_sha256[:16]}..." if card.lowered_from_sha256 else ""
+    yield f"  precision: {card.precision}{made}"
     yield f"  temperature: {card.temperature:g}, opset: {card.opset}, sha256: {card.sha256[:16]}..."
     yield "classes"
     for item in card.taxonomy:

@@ -16,7 +16,7 @@ from typing import Any
 from terrain_seg_ros.bag.limits import check_limits, read_limits
 from terrain_seg_ros.bag.plan import LAZY_TOPICS, NAMESPACE, ReplayOptions
 from terrain_seg_ros.bag.replay import Progress, replay
-from terrain_seg_ros.cli.model_arguments import add_model_arguments
+from terrain_seg_ros.cli.model_arguments import add_mode_argument, add_model_arguments
 from terrain_seg_ros.cli.replay_many import run_many
 from terrain_seg_ros.cli.replay_score import ScorePlan, plan_score
 from terrain_seg_ros.cli.replay_tables import bag_table, print_report
@@ -78,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave out a large topic; may be given again",
     )
     _add_score_arguments(parser)
+    add_mode_argument(parser)
     add_model_arguments(parser)
 
 
@@ -211,4 +212,4 @@ def _parameters(arguments: argparse.Namespace) -> Parameters:
         for name in _PARAMETER_OPTIONS
         if getattr(arguments, name) is not None
     }
-    return load_parameters(*arguments.params, overrides=given)
+    return load_parameters(*arguments.params, overrides=given, shipped=arguments.mode)

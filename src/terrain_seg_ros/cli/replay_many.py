@@ -16,7 +16,7 @@ from terrain_seg_ros.core.errors import ConfigError
 
 Results = dict[str, dict[str, Any] | None]
 _REPEATED = ("params", "image_topic", "skip", "truth")
-_SINGLE = ("namespace", "ignore", "map", "model", "backend", "precision", "threads")
+_SINGLE = ("mode", "namespace", "ignore", "map", "model", "backend", "precision", "threads")
 _END_WAIT_S = 10.0
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from terrain_seg_ros.cli.model_arguments import add_model_arguments
+from terrain_seg_ros.cli.interrupt import Interrupt
+from terrain_seg_ros.cli.model_arguments import add_mode_argument, add_model_arguments
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import Discovery, choose_domain
 from terrain_seg_ros.parameters import Parameters, load_parameters
@@ -29,28 +28,6 @@ READY = "terrain-seg: ready"
 STATUS_PERIOD_S = 5.0
 POLL_S = 0.05
 _PARAMETER_OPTIONS = ("model", "backend", "precision", "threads")
-
-
-class _Interrupt:
-    """Note SIGINT and SIGTERM instead of dying of them, while in the `with` statement.
-
-    A plain flag, not an Event: an Event's lock may be held by the thread that the handler stops.
-    """
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __enter__(self) -> _Interrupt:
-        signals = (signal.SIGINT, signal.SIGTERM)
-        self._before = {number: signal.signal(number, self._note) for number in signals}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--duration", type=float, metavar="S", help="end after S seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary to a file")
+    add_mode_argument(parser)
     add_model_arguments(parser)
 
 
@@ -97,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"--duration is {arguments.duration}, expected more than 0 s")
     domain = choose_domain(arguments.domain)
     parameters = _parameters(arguments)
-    with _Interrupt() as interrupt:
+    with Interrupt() as interrupt:
         print(f"terrain-seg: loading model {parameters.text('model')!r} ...", file=sys.stderr)
         sys.stderr.flush()
         with Session(parameters, live=True) as session:
@@ -115,7 +93,7 @@ def _parameters(arguments: argparse.Namespace) -> Parameters:
         for name in _PARAMETER_OPTIONS
         if getattr(arguments, name) is not None
     }
-    return load_parameters(*arguments.params, overrides=given)
+    return load_parameters(*arguments.params, overrides=given, shipped=arguments.mode)
 
 
 def _node(arguments: argparse.Namespace, session: Session, domain: int) -> LiveNode:
@@ -145,7 +123,7 @@ def _announce(node: LiveNode, about: dict[str, str]) -> None:
     )
 
 
-def _wait(node: LiveNode, interrupt: _Interrupt, duration_s: float | None) -> None:
+def _wait(node: LiveNode, interrupt: Interrupt, duration_s: float | None) -> None:
     """Return when interrupted or when the time is over; tell the state now and then.
 
     Raises:

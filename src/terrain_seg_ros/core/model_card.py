@@ -24,8 +24,9 @@ class ModelCard:
     The network takes `image` uint8 [N, height_px, width_px, C] with C = 1 (grey: ITU-R BT.601 luma
     of RGB) or 3 (RGB), and gives `mask`, `confidence` [N, h, w] and `probabilities` [N, K, h, w],
     all uint8. `precision` is what the numbers inside the file are, before a runtime lowers them
-    further; a card that does not say is of a float32 file. `metrics`, `training` and `limits` are
-    free text and numbers for people; `sha256` is of the ONNX file.
+    further; a card that does not say is of a float32 file. `lowered_from_sha256` is of the float32
+    file that one of lower precision was made from, empty where there is none. `metrics`, `training`
+    and `limits` are free text and numbers for people; `sha256` is of the ONNX file.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ModelCard:
     training: Mapping[str, Any] = field(repr=False)
     limits: tuple[str, ...] = field(repr=False)
     precision: Precision = "fp32"
+    lowered_from_sha256: str = ""
 
     @property
     def channel_count(self) -> int:
@@ -80,6 +82,7 @@ def parse_model_card(content: Mapping[str, Any], *, source: str) -> ModelCard:
         training=reader.mapping("training"),
         limits=tuple(str(item) for item in reader.sequence("limits")),
         precision=cast(Precision, reader.choice("precision", PRECISIONS, absent="fp32")),
+        lowered_from_sha256=reader.text("lowered_from_sha256", absent=""),
     )
     stored = content.get("taxonomy_fingerprint")
     if stored != card.taxonomy.fingerprint():
@@ -106,6 +109,7 @@ def card_content(card: ModelCard) -> dict[str, Any]:
         "temperature": card.temperature,
         "opset": card.opset,
         "precision": card.precision,
+        **({"lowered_from_sha256": card.lowered_from_sha256} if card.lowered_from_sha256 else {}),
         "metrics": dict(card.metrics),
         "training": dict(card.training),
         "limits": list(card.limits),
@@ -140,7 +144,9 @@ class _Reader:
             f"{self._source}: {key} is {self._content.get(key)!r}, expected {expected}"
         )
 
-    def text(self, key: str) -> str:
+    def text(self, key: str, *, absent: str | None = None) -> str:
+        if absent is not None and key not in self._content:
+            return absent
         value = self._content.get(key)
         if not isinstance(value, str) or not value:
             raise self._fail(key, "text")

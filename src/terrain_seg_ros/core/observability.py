@@ -17,12 +17,14 @@ class ObservabilitySettings:
     """Hold the limits of trust.
 
     `min_confidence` is 0 to 1; `shadow_level` and `saturation_level` are luma 0 to 255, both
-    inclusive: at or below is shadow, at or above is saturation.
+    inclusive: at or below is shadow, at or above is saturation. Pixels of `not_ground_classes`
+    (such as sky) are no ground, whatever lies behind them; names that a model lacks do no harm.
     """
 
     min_confidence: float
     shadow_level: int
     saturation_level: int
+    not_ground_classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -36,21 +38,28 @@ class ObservabilitySettings:
 
 
 def unobserved_reasons(
-    tensor_hwc_u8: U8, segmentation: Segmentation, settings: ObservabilitySettings
+    tensor_hwc_u8: U8,
+    segmentation: Segmentation,
+    settings: ObservabilitySettings,
+    *,
+    class_names: tuple[str, ...],
 ) -> U8:
     """Return why each tensor pixel is not observed.
 
     Where several reasons hold, the first of unlabelled, saturation, shadow and low confidence
-    is given: what the camera lacked explains what the network did not know.
+    is given: what the camera lacked explains what the network did not know. A class that is no
+    ground counts as unlabelled.
 
     Args:
         tensor_hwc_u8: (h, w, C), the network's input.
         segmentation: of that input.
         settings: the limits.
+        class_names: of the model, in the order of the ids.
 
     Returns:
         (h, w) of `Reason`.
     """
+    excluded = settings.not_ground_classes
     grey = tensor_hwc_u8.shape[2] == 1
     luma = tensor_hwc_u8[:, :, 0] if grey else cv2.cvtColor(tensor_hwc_u8, cv2.COLOR_RGB2GRAY)
     table = np.full(256, Reason.OBSERVED, dtype=np.uint8)
@@ -61,6 +70,9 @@ def unobserved_reasons(
     doubtful = segmentation.tensor_confidence < enough
     doubtful &= reasons == Reason.OBSERVED
     np.copyto(reasons, np.uint8(Reason.LOW_CONFIDENCE), where=doubtful)
-    unlabelled = segmentation.tensor_mask == UNLABELLED
-    np.copyto(reasons, np.uint8(Reason.UNLABELLED), where=unlabelled)
+    no_ground = [UNLABELLED]
+    no_ground += [index for index, name in enumerate(class_names) if name in excluded]
+    for index in no_ground:
+        unlabelled = segmentation.tensor_mask == index
+        np.copyto(reasons, np.uint8(Reason.UNLABELLED), where=unlabelled)
     return reasons

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 
 from terrain_seg_ros.core.camera import CameraModel
+from terrain_seg_ros.core.cost_to_landing_sites import LandingSettings, Position
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
+from terrain_seg_ros.core.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid import I8, GridSettings, RollingGrid
 from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost
@@ -20,6 +22,7 @@ from terrain_seg_ros.core.ground_to_grid import ground_to_grid
 from terrain_seg_ros.core.ground_view import GroundView
 from terrain_seg_ros.core.height_map import HeightMap
 from terrain_seg_ros.core.image_to_tensor import TensorGeometry, image_to_tensor, tensor_geometry
+from terrain_seg_ros.core.landing_site_selector import LandingChoice, LandingSiteSelector
 from terrain_seg_ros.core.mask_to_ground import GroundProjector, GroundSettings
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.observability import ObservabilitySettings, unobserved_reasons
@@ -48,7 +51,9 @@ class PipelineSettings:
     grid: GridSettings
     cost: CostSettings
     observability: ObservabilitySettings
+    slope: SlopeSettings
     footprint: FootprintSettings
+    landing: LandingSettings
     speed: SpeedSettings
     hazards: Mapping[str, float]
 
@@ -115,6 +120,8 @@ class Pipeline:
         self._percents = settings.speed.per_class(card.taxonomy)
         self._protruding = _protruding(settings, self._taxonomy)
         self._grid = RollingGrid(settings.grid, len(card.taxonomy))
+        self.site_selector = LandingSiteSelector()
+        """What chooses among landing sites, and takes a person's word for one."""
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -140,6 +147,7 @@ class Pipeline:
         shape = (new.frame_id, new.resolution_m, new.size_m)
         if shape != (old.frame_id, old.resolution_m, old.size_m):
             self._grid = RollingGrid(new, len(taxonomy))
+            self.site_selector.forget()
         self._grid.settings = new
         self._projector.apply_settings(settings.ground, cell_m=new.resolution_m)
         self._taxonomy, self._percents, self._protruding = taxonomy, percents, protruding
@@ -151,19 +159,38 @@ class Pipeline:
         Raises:
             InferenceError: the backend failed.
         """
+        return self.segment_all([image])[0]
+
+    def segment_all(self, images: Sequence[CameraImage]) -> list[SegmentStep]:
+        """Return what the network says of each image, run once for all of them.
+
+        Every image waits for the whole run: it is in each one's `stage_ms`.
+
+        Raises:
+            InferenceError: the backend failed.
+            MessageError: one of them is no image.
+        """
+        tensors, resize_ms = [], []
+        for image in images:
+            start = perf_counter()
+            tensors.append(image_to_tensor(image.pixels, self._card))
+            resize_ms.append((perf_counter() - start) * 1e3)
         start = perf_counter()
-        tensor = image_to_tensor(image.pixels, self._card)
-        geometry = tensor_geometry(self._card, image.width_px, image.height_px)
-        resized = perf_counter()
-        output = self._backend(tensor)
-        inferred = perf_counter()
-        segmentation = probabilities_to_mask(output, geometry)
-        stage_ms = {
-            "resize": (resized - start) * 1e3,
-            "inference": (inferred - resized) * 1e3,
-            "upsample": (perf_counter() - inferred) * 1e3,
-        }
-        return SegmentStep(tensor, geometry, segmentation, stage_ms)
+        output = self._backend(tensors[0] if len(tensors) == 1 else np.concatenate(tensors))
+        inference_ms = (perf_counter() - start) * 1e3
+        steps = []
+        for place, (image, tensor) in enumerate(zip(images, tensors)):
+            start = perf_counter()
+            geometry = tensor_geometry(self._card, image.width_px, image.height_px)
+            segmentation = probabilities_to_mask(output, geometry, index=place)
+            upsample_ms = (perf_counter() - start) * 1e3
+            stage_ms = {
+                "resize": resize_ms[place],
+                "inference": inference_ms,
+                "upsample": upsample_ms,
+            }
+            steps.append(SegmentStep(tensor, geometry, segmentation, stage_ms))
+        return steps
 
     def fuse(
         self,
@@ -211,7 +238,10 @@ class Pipeline:
             )
         projected = perf_counter()
         reasons = unobserved_reasons(
-            step.tensor[0], step.segmentation, self._settings.observability
+            step.tensor[0],
+            step.segmentation,
+            self._settings.observability,
+            class_names=self._taxonomy.names,
         )
         np.copyto(reasons, patch.reason, where=patch.reason != Reason.OBSERVED)
         patch = self._hide(replace(patch, reason=reasons), step, grid_T_camera, own_body)
@@ -268,6 +298,21 @@ class Pipeline:
             snapshot.cost, self._settings.footprint, resolution_m=snapshot.resolution_m
         )
 
+    def landing_sites(self, snapshot: GridSnapshot, vehicle: Position) -> LandingChoice:
+        """Return where the vehicle may land, seen from x and y of it; the snapshot is the newest.
+
+        Raises:
+            GeometryError: the position is not finite.
+        """
+        settings = self._settings
+        return self.site_selector.select(
+            snapshot,
+            settings.landing,
+            clearance_m=settings.footprint.clearance_m,
+            slope=settings.slope,
+            vehicle=vehicle,
+        )
+
     def speed_limits(self, snapshot: GridSnapshot) -> I8:
         """Return speed limits in per cent, 0 where there is none; the snapshot is the newest."""
         unobserved = self._settings.speed.unobserved_percent
@@ -276,10 +321,12 @@ class Pipeline:
     def reset_grid(self) -> None:
         """Forget all evidence, as after a jump in time."""
         self._grid.clear(Reason.OUTSIDE_VIEW)
+        self.site_selector.forget()
 
     def mark_unobserved(self, reason: Reason, stamp_ns: int) -> GridSnapshot:
         """Forget all evidence for a reason (staleness, no transform) and return the grid."""
         self._grid.clear(reason)
+        self.site_selector.forget()
         return self._snapshot(stamp_ns)
 
     def _hide(

@@ -115,6 +115,8 @@ class TransformBuffer:
                 down.pop()
             what = f"no transform from {source!r} to {target!r}"
             ancestor_T_source = self._pose(up, stamp_ns, what)
+            if not down:
+                return ancestor_T_source
             ancestor_T_target = self._pose(down, stamp_ns, what)
         return ancestor_T_target.inverse() @ ancestor_T_source
 

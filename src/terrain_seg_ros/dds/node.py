@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from threading import Event, Thread
 from typing import Any
@@ -30,7 +30,7 @@ from terrain_seg_ros.runtime.outbox import Bus, Outgoing, outgoing_topics
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.transform_intake import TransformIntake
 from terrain_seg_ros.runtime.vehicle_pose import WaitingTransforms
-from terrain_seg_ros.runtime.worker import Worker
+from terrain_seg_ros.runtime.worker import Worker, images_at_once
 
 DIAGNOSTICS_PERIOD_S = 1.0
 
@@ -41,6 +41,7 @@ _MALFORMED = {
     "depth": Refusal.BAD_DEPTH,
     "cloud": Refusal.BAD_DEPTH,
     "range": Refusal.BAD_DEPTH,
+    "select_site": Refusal.SELECTION,
     "/tf": Refusal.BAD_TRANSFORM,
     "/tf_static": Refusal.BAD_TRANSFORM,
 }
@@ -85,10 +86,11 @@ class LiveNode:
             on_time_jump=self._intake.forget_moving,
         )
         self._worker: Worker[Any] = Worker(
-            self._image,
+            self._images,
             self.health,
             idle=self._tick,
             weights=parameters.per_camera("camera_weights"),
+            batch=images_at_once(parameters),
         )
         self._dispatcher = Dispatcher(self._participant)
         self._graph = GraphEntry(
@@ -169,6 +171,8 @@ class LiveNode:
             return partial(self._processor.camera_info, item.camera)
         if item.row in DEPTH_ROWS.values():
             return partial(self._processor.depth, item.camera)
+        if item.row == "select_site":
+            return self._processor.select_site
         if item.row in {"/tf", "/tf_static"}:
             return partial(self._intake.add, static=item.row == "/tf_static")
         return partial(self._worker.offer, item.camera)
@@ -179,8 +183,9 @@ class LiveNode:
             self.health.count_in()
         self.health.count_refused(reason, text)
 
-    def _image(self, camera: str, message: Any) -> None:
-        self._publish(self._processor.image(camera, message), stage="publish")
+    def _images(self, items: Sequence[tuple[str, Any]]) -> None:
+        for outgoing in self._processor.images(items):
+            self._publish(outgoing, stage="publish")
 
     def _tick(self) -> None:
         self._publish(self._processor.tick())

@@ -26,12 +26,15 @@ class LoadedModel:
 
     The backends read `onnx_bytes`, the very bytes whose hash was checked; both it and
     `onnx_path` are None for a model that has only a card, which the constant backend serves.
+    `lowered` are files of lower precision that were made from this one: the same model, with the
+    same input, classes and golden image.
     """
 
     card: ModelCard
     onnx_path: Path | None
     onnx_bytes: bytes | None = field(repr=False)
     golden: Golden | None = field(repr=False)
+    lowered: tuple[LoadedModel, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the golden image against the card."""
@@ -53,6 +56,10 @@ class LoadedModel:
                 f"golden mask of {card.name!r} holds class id {highest}, but the card lists only "
                 f"{len(card.taxonomy)} classes; export the model again"
             )
+
+    def file(self, precision: str) -> LoadedModel:
+        """Return the file that runs in a precision: one lowered to it, else this one."""
+        return next((file for file in self.lowered if file.card.precision == precision), self)
 
     def graph(self) -> bytes:
         """Return the ONNX file's bytes.

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import zipfile
 import zlib
+from collections.abc import Iterator
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -30,6 +33,10 @@ MAX_MODEL_BYTES = 512 * 2**20
 MAX_CARD_BYTES = 2**20
 MAX_GOLDEN_BYTES = 128 * 2**20
 """Of the unpacked arrays; the largest input (4096 x 4096 RGB and its mask) takes 64 MiB."""
+_SAME = ("height_px", "width_px", "channels", "resize", "taxonomy")
+"""What the cards of two files of one model must agree on."""
+
+log = logging.getLogger(__name__)
 
 
 def shipped_models() -> list[str]:
@@ -61,6 +68,10 @@ def user_models_folder() -> Path:
 def load_model(name_or_path: str | Path) -> LoadedModel:
     """Return a model whose parts have been checked against each other.
 
+    A shipped or added float32 model brings the files of lower precision that are shipped or added
+    too and whose cards say that they were made from it. One of them that cannot be used is left
+    out with a warning.
+
     Args:
         name_or_path: the name of a shipped model or else of one of the user's own, a folder with
             model.onnx, card.json and perhaps golden.npz, the path of an .onnx file with the others
@@ -73,18 +84,8 @@ def load_model(name_or_path: str | Path) -> LoadedModel:
     if str(name_or_path) == SYNTHETIC:
         return synthetic_model()
     onnx_path = _find(name_or_path)
-    card = read_card(onnx_path.parent / CARD_FILE)
-    data = _read_bounded(onnx_path, MAX_MODEL_BYTES)
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != card.sha256.lower():
-        raise ModelError(
-            f"{onnx_path}: sha256 is {digest[:16]}..., but the card says {card.sha256[:16]}...; "
-            "the file was changed or damaged: fetch or export the model again"
-        )
-    _check_pins(name_or_path, onnx_path, digest)
-    check_onnx(data, card, source=str(onnx_path))
-    golden = _read_golden(onnx_path.parent / GOLDEN_FILE)
-    return LoadedModel(card=card, onnx_path=onnx_path, onnx_bytes=data, golden=golden)
+    model = _load(name_or_path, onnx_path)
+    return replace(model, lowered=tuple(_lowered(model.card, onnx_path)))
 
 
 def load_card(name_or_path: str | Path) -> ModelCard:
@@ -114,6 +115,53 @@ def read_card(path: Path) -> ModelCard:
     return parse_model_card(content, source=str(path))
 
 
+def _load(name_or_path: str | Path, onnx_path: Path) -> LoadedModel:
+    card = read_card(onnx_path.parent / CARD_FILE)
+    data = _read_bounded(onnx_path, MAX_MODEL_BYTES)
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != card.sha256.lower():
+        raise ModelError(
+            f"{onnx_path}: sha256 is {digest[:16]}..., but the card says {card.sha256[:16]}...; "
+            "the file was changed or damaged: fetch or export the model again"
+        )
+    _check_pins(name_or_path, onnx_path, digest)
+    check_onnx(data, card, source=str(onnx_path))
+    golden = _read_golden(onnx_path.parent / GOLDEN_FILE)
+    return LoadedModel(card=card, onnx_path=onnx_path, onnx_bytes=data, golden=golden)
+
+
+def _lowered(card: ModelCard, onnx_path: Path) -> Iterator[LoadedModel]:
+    """Give the files that were made from a float32 one, each precision once.
+
+    Only folders that the user or this package fills are searched: what lies beside a model
+    elsewhere may be anybody's.
+    """
+    found: set[str] = set()
+    homes = _homes()
+    if onnx_path.resolve().parent.parent not in [home.resolve() for home in homes]:
+        return
+    for folder in (home / name for home in homes for name in _names(home)):
+        try:
+            other = read_card(folder / CARD_FILE)
+            if other.lowered_from_sha256 != card.sha256 or other.precision in found:
+                continue
+            _check_same(other, card)
+            yield _load(folder.name, folder / ONNX_FILE)
+            found.add(other.precision)
+        except ModelError as error:
+            log.warning("%s is not used: %s", folder, error)
+
+
+def _check_same(lowered: ModelCard, card: ModelCard) -> None:
+    for key in _SAME:
+        given, wanted = getattr(lowered, key), getattr(card, key)
+        if given != wanted:
+            raise ModelError(
+                f"its card says {key} is {given!r}, but {card.name!r}, which it was made from, has "
+                f"{wanted!r}; make it again with `terrain-train export`"
+            )
+
+
 def _shipped_folder() -> Path:
     return Path(str(files("terrain_seg_ros"))) / "models"
 
@@ -131,6 +179,11 @@ def _user_folder() -> Path | None:
     return share / "terrain_seg_ros" / "models"
 
 
+def _homes() -> list[Path]:
+    own = _user_folder()
+    return [_shipped_folder()] if own is None else [_shipped_folder(), own]
+
+
 def _names(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
@@ -145,9 +198,7 @@ def _find(name_or_path: str | Path) -> Path:
     given = Path(name_or_path)
     candidates = [given]
     if len(given.parts) == 1:
-        own = _user_folder()
-        homes = [_shipped_folder()] if own is None else [_shipped_folder(), own]
-        candidates[:0] = [home / given for home in homes]
+        candidates[:0] = [home / given for home in _homes()]
     for path in candidates:
         if path.is_dir():
             return path / ONNX_FILE
@@ -166,7 +217,7 @@ def _check_pins(name_or_path: str | Path, onnx_path: Path, digest: str) -> None:
     if own is None:
         return
     folder = onnx_path.resolve().parent
-    homes = [home.resolve() for home in (_shipped_folder(), own)]
+    homes = [home.resolve() for home in _homes()]
     names = {folder.name} if folder.parent in homes else set()
     if len(Path(name_or_path).parts) == 1:
         names.add(str(name_or_path))

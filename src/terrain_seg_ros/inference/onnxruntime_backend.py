@@ -22,6 +22,7 @@ from terrain_seg_ros.inference.onnx_contract import INPUT, OUTPUTS
 from terrain_seg_ros.inference.onnxruntime_errors import ONNXRUNTIME_ERRORS
 
 NAME = "onnxruntime"
+_MAX_BATCH = 8
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -67,6 +68,9 @@ class OnnxRuntimeBackend:
                 f"onnxruntime cannot load model {model.card.name!r} ({error}); "
                 "run `terrain-seg doctor` or choose another backend"
             ) from error
+        # A free dimension has a name instead of a number.
+        free = isinstance(self._session.get_inputs()[0].shape[0], str)
+        self._max_batch = _MAX_BATCH if free else 1
         in_use = self._session.get_providers()[0]
         if in_use != _PROVIDERS[options.provider]:
             self.close()
@@ -81,7 +85,7 @@ class OnnxRuntimeBackend:
         Raises:
             InferenceError: the tensor does not fit the model, or the runtime failed.
         """
-        return run_each(tensor_nhwc_u8, self._card, self._run)
+        return run_each(tensor_nhwc_u8, self._card, self._run, max_batch=self._max_batch)
 
     def close(self) -> None:
         """Free the session; calling again does nothing."""

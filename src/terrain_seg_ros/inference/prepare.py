@@ -17,7 +17,7 @@ from terrain_seg_ros.inference.registry import (
     BackendName,
     backend_module,
     create_backend,
-    usable_precisions,
+    model_precisions,
 )
 from terrain_seg_ros.inference.self_test import parity_refusal
 
@@ -58,11 +58,11 @@ def wanted_engines(
     """
     module = _module(name)
     if options.precision != AUTO:
-        module.engine_key(model, options)
+        module.engine_key(model.file(options.precision), options)
         return [options]
     found, reasons = [], []
-    for precision in usable_precisions(name):
-        refusal = parity_refusal(model.card, name.value, precision)
+    for precision in model_precisions(name, model):
+        refusal = parity_refusal(model.file(precision).card, name.value, precision)
         exact = replace(options, precision=precision)
         if not refusal:
             refusal = _refusal(name, model, exact)
@@ -85,7 +85,7 @@ def cached_engine(name: BackendName, model: LoadedModel, options: BackendOptions
         InferenceError: the backend is absent or cannot run the model.
         ConfigError: the accelerator cannot run it, or there is no folder for engines.
     """
-    key: EngineKey = _module(name).engine_key(model, options)
+    key: EngineKey = _module(name).engine_key(model.file(options.precision), options)
     cache = _cache(options, warn)
     return CachedEngine(key, cache.path(key), cache.refusal(key))
 
@@ -125,14 +125,14 @@ def prepare_engine(
         ConfigError: the engine cannot be kept, or the accelerator cannot run the model.
         ModelError: the engine fails the self-test; it is removed.
     """
-    module = _module(name)
-    key: EngineKey = module.engine_key(model, options)
+    module, file = _module(name), model.file(options.precision)
+    key: EngineKey = module.engine_key(file, options)
     cache = _cache(options, report)
     built: list[float] = []
 
     def build() -> bytes:
         start_s = time.monotonic()
-        data: bytes = module.build(model, options, progress)
+        data: bytes = module.build(file, options, progress)
         built.append(time.monotonic() - start_s)
         return data
 
@@ -147,7 +147,7 @@ def prepare_engine(
 
 def _refusal(name: BackendName, model: LoadedModel, options: BackendOptions) -> str:
     try:
-        _module(name).engine_key(model, options)
+        _module(name).engine_key(model.file(options.precision), options)
     except TerrainSegError as error:
         return str(error)
     return ""

@@ -81,6 +81,18 @@ def usable_precisions(name: BackendName) -> tuple[str, ...]:
     return tuple(backend_module(name).usable_precisions())
 
 
+def model_precisions(name: BackendName, model: LoadedModel) -> tuple[str, ...]:
+    """Return the precisions that a backend can run a model in on this machine.
+
+    They are those that it computes in, and those of the files that were made from the model.
+
+    Raises:
+        InferenceError: the backend cannot be used here.
+    """
+    files = (file.card.precision for file in model.lowered if name in _NETWORK_BACKENDS)
+    return tuple(dict.fromkeys([*usable_precisions(name), *files]))
+
+
 def create_backend(
     name: BackendName | str, model: LoadedModel, options: BackendOptions | None = None
 ) -> Backend:
@@ -90,7 +102,7 @@ def create_backend(
         name: `auto` times what is installed and takes the fastest that passes. A precision of
             `auto` does the same among the backend's own; one that is named must only pass the
             golden self-test.
-        model: what to run.
+        model: what to run; where a file of it was lowered to the precision, that one runs.
         options: threads and precision; the runtime's own choice where absent.
 
     Raises:
@@ -103,7 +115,7 @@ def create_backend(
     if wanted is BackendName.AUTO:
         return try_backends(model, chosen)[0]
     if chosen.precision == AUTO:
-        precisions = usable_precisions(wanted)
+        precisions = model_precisions(wanted, model)
         if len(precisions) > 1:
             return try_backends(model, chosen, names=[wanted])[0]
         chosen = replace(chosen, precision=precisions[0])
@@ -152,7 +164,7 @@ def try_backends(
     model.graph()
     candidates = []
     for name in installed_backends() if names is None else names:
-        for precision in _precisions(name):
+        for precision in _precisions(name, model):
             if chosen.precision not in {AUTO, precision, model_precision(model.card, precision)}:
                 continue
             exact = replace(chosen, precision=precision)
@@ -174,8 +186,8 @@ def backend_name(name: BackendName | str) -> BackendName:
 
 
 def _make(name: BackendName, model: LoadedModel, options: BackendOptions) -> Backend:
-    module = backend_module(name)
-    return cast(Backend, getattr(module, _ENTRIES[name].kind)(model, options))
+    kind = getattr(backend_module(name), _ENTRIES[name].kind)
+    return cast(Backend, kind(model.file(options.precision), options))
 
 
 def _reference(model: LoadedModel, options: BackendOptions) -> Backend:
@@ -183,9 +195,9 @@ def _reference(model: LoadedModel, options: BackendOptions) -> Backend:
     return _make(BackendName.ONNXRUNTIME, model, exact)
 
 
-def _precisions(name: BackendName) -> tuple[str, ...]:
+def _precisions(name: BackendName, model: LoadedModel) -> tuple[str, ...]:
     try:
-        return usable_precisions(name)
+        return model_precisions(name, model)
     except InferenceError:
         return (FULL_PRECISION,)
 

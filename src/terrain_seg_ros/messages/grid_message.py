@@ -172,7 +172,12 @@ def _encode(types: Types, snapshot: GridSnapshot, values: NDArray[np.int8]) -> A
         frame_id=snapshot.frame_id,
         stamp_ns=snapshot.stamp_ns,
     )
-    rows, cols = values.shape
+    return encode_grid_values(types, grid)
+
+
+def encode_grid_values(types: Types, grid: GridValues) -> Any:
+    """Return values as an OccupancyGrid; `decode_grid` reads it back."""
+    rows, cols = grid.values.shape
     point = types("geometry_msgs/msg/Point")
     quaternion = types("geometry_msgs/msg/Quaternion")
     origin = types("geometry_msgs/msg/Pose")(
@@ -189,5 +194,5 @@ def _encode(types: Types, snapshot: GridSnapshot, values: NDArray[np.int8]) -> A
     return types("nav_msgs/msg/OccupancyGrid")(
         header=make_header(types, grid.stamp_ns, grid.frame_id),
         info=info,
-        data=sequence_of(types, values),
+        data=sequence_of(types, grid.values),
     )

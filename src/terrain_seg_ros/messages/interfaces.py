@@ -138,6 +138,18 @@ INTERFACES: tuple[TopicSpec, ...] = (
         ),
         per_camera=False,
     ),
+    TopicSpec(
+        "select_site",
+        "geometry_msgs/msg/PointStamped",
+        Direction.IN,
+        Reliability.RELIABLE,
+        Durability.VOLATILE,
+        1,
+        per_camera=False,
+        lazy=False,
+        text="With landing.enable: the landing site at this point, such as RViz's Publish Point "
+        "gives, is the chosen one until it is unsafe; x that is NaN ends that.",
+    ),
     _transforms("/tf", Durability.VOLATILE, "Moving transforms, used at the image's stamp."),
     _transforms("/tf_static", Durability.TRANSIENT_LOCAL, "Fixed transforms."),
     _out(
@@ -247,6 +259,26 @@ INTERFACES: tuple[TopicSpec, ...] = (
         "nav2_msgs/msg/CostmapFilterInfo",
         "How Nav2 reads `speed_mask`.",
         latched=True,
+        per_camera=False,
+    ),
+    _out(
+        "landing_sites",
+        "vision_msgs/msg/Detection3DArray",
+        "With landing.enable: places to land, the chosen one first, the others best first; the "
+        "score is P(safe), the box measures twice the clear radius, ids stay.",
+        per_camera=False,
+    ),
+    _out(
+        "landing_sites_markers",
+        "visualization_msgs/msg/MarkerArray",
+        "The landing sites as cylinders of the clear radius, with rank and P(safe) as text.",
+        per_camera=False,
+        lazy=True,
+    ),
+    _out(
+        "best_landing_site",
+        "geometry_msgs/msg/PoseStamped",
+        "The chosen landing site, while there is one.",
         per_camera=False,
     ),
     _out(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terrain_seg_ros.parameter_row import choice, flag, integer, number
+from terrain_seg_ros.parameter_row import ParameterSpec, choice, flag, integer, number
 
 GRID = (
     number("grid.resolution_m", "Side of a cell.", unit="m", low=0.001, high=100.0),
@@ -101,6 +101,12 @@ GRID = (
         low=1,
         high=255,
         dynamic=True,
+    ),
+    ParameterSpec(
+        "observability.not_ground_classes",
+        "texts",
+        "Classes that are no ground, such as sky: their pixels are not observed. Names that the "
+        "model lacks do no harm.",
     ),
     number(
         "hazard.<class>",

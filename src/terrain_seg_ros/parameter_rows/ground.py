@@ -54,6 +54,7 @@ GEOMETRY = (
         unit="m",
         low=-1000.0,
         high=1000.0,
+        dynamic=True,
     ),
     number(
         "ground.max_range_m",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terrain_seg_ros.parameter_row import ParameterSpec, choice, integer, number, text
+from terrain_seg_ros.parameter_row import ParameterSpec, choice, flag, integer, number, text
 
 INPUT = (
     ParameterSpec("cameras", "texts", "Names of the cameras; topics get them as prefix if > 1."),
@@ -33,6 +33,10 @@ INPUT = (
         "Shares of the cameras where images wait, one for all or one per camera.",
         low=0.01,
         high=100.0,
+    ),
+    flag(
+        "batch_cameras",
+        "Run the network once for all cameras whose images wait; for GPUs, a CPU gains nothing.",
     ),
     number(
         "time.max_future_s",

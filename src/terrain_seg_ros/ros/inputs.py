@@ -19,7 +19,7 @@ Take = Callable[[str, Any], None]
 
 
 class Inputs:
-    """Hold the subscriptions: image, camera_info and depth or cloud of each camera, or the range.
+    """Hold the subscriptions: what the cameras give, what measures the ground, what selects a site.
 
     An inactive node has none, so that it costs nothing.
     """
@@ -32,10 +32,15 @@ class Inputs:
         image: Take,
         camera_info: Take,
         depth: Take,
+        select_site: Take,
     ) -> None:
         """Subscribe."""
         self._node = node
-        takes = {"camera_info": camera_info, **dict.fromkeys(DEPTH_ROWS.values(), depth)}
+        takes = {
+            "camera_info": camera_info,
+            **dict.fromkeys(DEPTH_ROWS.values(), depth),
+            "select_site": select_site,
+        }
         self._subscriptions = [
             node.create_subscription(
                 message_class(item.spec.type),

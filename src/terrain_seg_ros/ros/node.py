@@ -43,6 +43,7 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
         self.create_service(SetBool, "~/enable", self._enable)
         self.create_service(Trigger, "~/segment_once", self._segment_once)
         self.create_service(Trigger, "~/reset_map", self._reset_map)
+        self.create_service(SetBool, "~/select_site", self._select_site)
         # A clock of its own: a bag that is paused must not stop the diagnostics too.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._diagnose, clock=steady)
@@ -153,6 +154,11 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
         with _Answer(response):
             self._configured().reset_map()
             response.message = "the grid is forgotten"
+        return response
+
+    def _select_site(self, request: Any, response: Any) -> Any:
+        with _Answer(response):
+            response.message = self._active().select_best_site(keep=bool(request.data))
         return response
 
     def _active(self) -> Work:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
@@ -18,7 +18,7 @@ from terrain_seg_ros.runtime.health import Drop, Health
 from terrain_seg_ros.runtime.outbox import Bus
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import WaitingTransforms
-from terrain_seg_ros.runtime.worker import Worker
+from terrain_seg_ros.runtime.worker import Worker, images_at_once
 
 
 class Work:
@@ -69,10 +69,11 @@ class Work:
         self.session.self_test()
         self.enabled, self.once = True, False
         self._worker = Worker(
-            self._image,
+            self._images,
             self.health,
             idle=self._tick,
             weights=self.session.parameters.per_camera("camera_weights"),
+            batch=images_at_once(self.session.parameters),
         )
         self._worker.start()
         self._worker.gate.open()
@@ -83,6 +84,7 @@ class Work:
             image=self._offer,
             camera_info=self.processor.camera_info,
             depth=self.processor.depth,
+            select_site=lambda _, message: self.processor.select_site(message),
         )
 
     def close_inputs(self) -> None:
@@ -118,6 +120,17 @@ class Work:
         """Forget the grid and say so."""
         self.outputs.publish(self.processor.forget_map())
 
+    def select_best_site(self, *, keep: bool) -> str:
+        """Keep the chosen landing site, or let scores decide again; return what was done.
+
+        Raises:
+            ConfigError: landing sites are switched off.
+            GeometryError: there is none to select.
+        """
+        text, outgoing = self.processor.select_best_site(keep=keep)
+        self.outputs.publish(outgoing)
+        return text
+
     def diagnose(self) -> None:
         """Send the state; raises where the worker ended by a defect.
 
@@ -142,8 +155,9 @@ class Work:
         self.health.count_in()
         self.health.count_dropped(Drop.INACTIVE)
 
-    def _image(self, camera: str, message: Any) -> None:
-        self.outputs.publish(self.processor.image(camera, message), stage="publish")
+    def _images(self, items: Sequence[tuple[str, Any]]) -> None:
+        for outgoing in self.processor.images(items):
+            self.outputs.publish(outgoing, stage="publish")
 
     def _tick(self) -> None:
         self.outputs.publish(self.processor.tick())

@@ -29,13 +29,20 @@ class View(NamedTuple):
 
 @dataclass
 class Frame:
-    """Hold what is known so far; `refusal` is the reason to give if the present stage fails."""
+    """Hold what is known so far; `refusal` is the reason to give if the present stage fails.
+
+    `jumped` says that its stamp is the first after a jump backwards; `image` is there once the
+    message is taken and decoded, `step` once the network has run.
+    """
 
     camera: str
     message: Any
     started_s: float
     refusal: Refusal = Refusal.BAD_IMAGE
     stamp_ns: int = 0
+    jumped: bool = False
+    image: CameraImage | None = None
+    step: SegmentStep | None = None
     stage_ms: dict[str, float] = field(default_factory=dict)
     outgoing: list[Outgoing] = field(default_factory=list)
     segmented: bool = False

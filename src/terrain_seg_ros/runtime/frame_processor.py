@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Lock
 from time import perf_counter
 from typing import Any
 
-from terrain_seg_ros.core.errors import TerrainSegError
+from terrain_seg_ros.core.errors import InferenceError, TerrainSegError
 from terrain_seg_ros.core.pipeline import SegmentStep
 from terrain_seg_ros.core.types import CameraImage, Reason
 from terrain_seg_ros.messages.camera_info_message import camera_model
-from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import decode_camera_image
 from terrain_seg_ros.messages.message_types import Types
 from terrain_seg_ros.runtime.camera_infos import CameraInfos
 from terrain_seg_ros.runtime.clouds import cloud_messages
 from terrain_seg_ros.runtime.frame import Frame, View
+from terrain_seg_ros.runtime.frame_intake import FrameIntake
 from terrain_seg_ros.runtime.grid_outbox import GridOutbox
 from terrain_seg_ros.runtime.ground_measurements import GroundMeasurements
-from terrain_seg_ros.runtime.health import Drop, Health, Note, Refusal
+from terrain_seg_ros.runtime.health import Health, Note, Refusal
 from terrain_seg_ros.runtime.health_report import health_status
+from terrain_seg_ros.runtime.landing_outbox import LandingOutbox
 from terrain_seg_ros.runtime.outbox import Bus, Outbox, Outgoing
 from terrain_seg_ros.runtime.refused import RefusedError
 from terrain_seg_ros.runtime.session import Session
-from terrain_seg_ros.runtime.stamp_check import StampCheck, StampVerdict
 from terrain_seg_ros.runtime.vehicle_pose import PoseSource, Transforms
 from terrain_seg_ros.runtime.watchdog import Watchdog
 
@@ -68,31 +68,29 @@ class FrameProcessor:
         parameters = session.parameters
         self.health = health or Health()
         self._session = session
-        self._cameras = parameters.texts("cameras")
         self._outbox = Outbox(types, parameters, bus)
         self._grids = GridOutbox(types, parameters, bus)
-        self._decode = decode
+        self._landing = LandingOutbox(types, parameters, bus, transforms)
         self._infos = CameraInfos(parameters.number("horizontal_fov_rad"))
         self._poses = PoseSource(transforms, parameters)
         self._ground = GroundMeasurements(parameters, transforms, self.health)
-        self._stamps = StampCheck(parameters)
-        self._clock_ns = clock_ns
+        self._intake = FrameIntake(parameters, self.health, clock_ns=clock_ns, decode=decode)
         self._clock_s = clock_s
         self._on_time_jump = on_time_jump
         self._watchdog = Watchdog(parameters.number("watchdog.stale_after_s"), now_s=clock_s())
-        self._last_stamp_ns = 0
         self._no_pose = False
+        self._together = True
         self._lock = Lock()
 
     def start(self) -> list[Outgoing]:
         """Return what must be there before the first mask: class names, what filters need."""
-        now_ns = self._now_ns()
+        now_ns = self._intake.now_ns()
         return self._outbox.label_info(self._session.taxonomy, now_ns) + self._grids.start(now_ns)
 
     def camera_info(self, camera: str, message: Any) -> None:
         """Keep the newest intrinsics of a camera; unusable ones are counted and forgotten."""
         try:
-            self._check_camera(camera)
+            self._intake.check_camera(camera)
             self._infos.put(camera, camera_model(message))
         except TerrainSegError as error:
             self._infos.refuse(camera, str(error))
@@ -105,27 +103,67 @@ class FrameProcessor:
         """
         self._ground.put(camera, message)
 
+    def select_site(self, message: Any) -> None:
+        """Keep a point that selects a landing site; the next image or tick answers it."""
+        self._landing.request(message)
+
+    def select_best_site(self, *, keep: bool) -> tuple[str, list[Outgoing]]:
+        """Keep the chosen landing site until it is unsafe, or let scores decide again.
+
+        Returns:
+            What was done, in a sentence, and what must be published for it.
+
+        Raises:
+            ConfigError: landing sites are switched off.
+            GeometryError: there is none to select.
+        """
+        with self._lock:
+            return self._landing.select_best(self._session.pipeline, keep=keep)
+
     def image(self, camera: str, message: Any) -> list[Outgoing]:
         """Return what a sensor_msgs/Image or CompressedImage gives; nothing if it is refused."""
-        frame = Frame(camera, message, started_s=perf_counter())
-        self.health.count_in()
+        (outgoing,) = self.images([(camera, message)])
+        return outgoing
+
+    def images(self, items: Sequence[tuple[str, Any]]) -> Iterator[list[Outgoing]]:
+        """Yield what each of several cameras' images gives, in their order.
+
+        The network runs once for all of them. Each is refused for itself: what one lacks does
+        not touch the others.
+
+        Args:
+            items: camera and message, as `image` takes them.
+        """
+        frames = [Frame(camera, message, perf_counter()) for camera, message in items]
         with self._lock:
-            try:
-                self._process(frame)
-            except TerrainSegError as error:
-                self._refuse(error, frame.refusal)
-            return self._finish(frame)
+            for frame in frames:
+                self.health.count_in()
+                self._guarded(frame, self._intake.accept)
+            self._segment_together([frame for frame in frames if frame.image is not None])
+        for frame in frames:
+            with self._lock:
+                if frame.jumped:
+                    self._restart()
+                if frame.image is not None:
+                    self._guarded(frame, self._process)
+                outgoing = self._finish(frame) + self._answer()
+            yield outgoing
 
     def tick(self) -> list[Outgoing]:
-        """Return an unknown grid once when no image has reached it for too long."""
+        """Return what is due without an image.
+
+        That is an unknown grid, once, when no image has reached it for too long, and the answer
+        to who selects a landing site.
+        """
         now_s = self._clock_s()
         if not self._watchdog.turned_stale(now_s):
-            return []
+            with self._lock:
+                return self._answer()
         with self._lock:
             reason = Reason.NO_TRANSFORM if self._no_pose else Reason.STALE
-            stamp = self._now_ns()
-            if self._clock_ns is None:
-                stamp = self._last_stamp_ns + round(self._watchdog.age_s(now_s) * 1e9)
+            stamp = self._intake.now_ns()
+            if not self._intake.has_clock:
+                stamp = self._intake.last_stamp_ns + round(self._watchdog.age_s(now_s) * 1e9)
             return self._lost(reason, stamp)
 
     def change(self, changes: Mapping[str, Any]) -> list[Outgoing]:
@@ -136,27 +174,29 @@ class FrameProcessor:
         """
         with self._lock:
             parameters = self._session.change(changes)
-            self._stamps.set_limits(parameters)
+            self._intake.set_limits(parameters)
             self._outbox.set_parameters(parameters)
             self._ground.set_parameters(parameters)
             self._poses.set_parameters(parameters)
+            self._landing.set_parameters(parameters)
             self._watchdog.set_limit(parameters.number("watchdog.stale_after_s"))
             if "observability.min_confidence" not in changes:
                 return []
-            return self._outbox.label_info(self._session.taxonomy, self._now_ns())
+            return self._outbox.label_info(self._session.taxonomy, self._intake.now_ns())
 
     def retire(self) -> list[Outgoing]:
         """Return an unknown grid, for a node that will not look any more."""
         with self._lock:
-            return self._lost(Reason.STALE, self._now_ns() or self._last_stamp_ns)
+            return self._lost(Reason.STALE, self._intake.now_ns() or self._intake.last_stamp_ns)
 
     def forget_map(self) -> list[Outgoing]:
         """Forget all evidence on a person's word, hazards too; return the empty grid."""
         with self._lock:
             pipeline = self._session.pipeline
-            stamp = self._now_ns() or self._last_stamp_ns
+            stamp = self._intake.now_ns() or self._intake.last_stamp_ns
             self._grids.expect_whole()
-            return self._grids.grids(pipeline.mark_unobserved(Reason.OUTSIDE_VIEW, stamp), pipeline)
+            snapshot = pipeline.mark_unobserved(Reason.OUTSIDE_VIEW, stamp)
+            return self._grids.grids(snapshot, pipeline) + self._landing.lost(stamp)
 
     def diagnostics(self, *, idle: str = "") -> list[Outgoing]:
         """Return the node's state as a diagnostic_msgs/DiagnosticArray.
@@ -168,48 +208,60 @@ class FrameProcessor:
             self.health.snapshot(),
             age_s=self._watchdog.age_s(self._clock_s()),
             stale=self._watchdog.stale,
-            about=self._session.about(),
+            about={**self._session.about(), **self._landing.values()},
             idle=idle,
         )
-        return self._outbox.diagnostics([status], self._now_ns())
+        return self._outbox.diagnostics([status], self._intake.now_ns())
 
     def reset_grid(self) -> None:
         """Forget the evidence, as between scenes that have nothing to do with each other."""
         with self._lock:
             self._session.pipeline.reset_grid()
 
-    def _process(self, frame: Frame) -> None:
-        """Run all stages; what was finished before an error stays in `frame.outgoing`."""
-        self._check_camera(frame.camera)
-        frame.stamp_ns = stamp_ns(frame.message.header)
-        if not self._take(frame):
+    def _guarded(self, frame: Frame, work: Callable[[Frame], None]) -> None:
+        try:
+            work(frame)
+        except TerrainSegError as error:
+            frame.image = None
+            self._refuse(error, frame.refusal)
+
+    def _restart(self) -> None:
+        """Forget what came before a jump backwards in time."""
+        self.health.note(Note.TIME_JUMP)
+        self._session.pipeline.reset_grid()
+        self._poses.forget()
+        self._on_time_jump()
+
+    def _segment_together(self, frames: list[Frame]) -> None:
+        """Run the network once for several images; where that fails, each is run alone later."""
+        if len(frames) < 2 or not self._together:
             return
-        image = frame.timed("decode", lambda item: self._decode(item.message))
+        try:
+            images = [frame.image for frame in frames if frame.image is not None]
+            steps = self._session.pipeline.segment_all(images)
+        except InferenceError:
+            self._together = False
+            self.health.note(Note.ONE_BY_ONE)
+            return
+        except TerrainSegError:
+            return
+        for frame, step in zip(frames, steps):
+            frame.step = step
+
+    def _process(self, frame: Frame) -> None:
+        """Run all stages after decoding; what was finished before an error is in the frame."""
+        image = frame.image
+        if image is None:
+            return
         step = self._segment(frame, image)
         intrinsics = self._infos.intrinsics(frame.camera, image)
         if intrinsics.assumed:
             self.health.note(Note.FIELD_OF_VIEW)
         self._fuse(frame, View(image, step, intrinsics.camera))
 
-    def _take(self, frame: Frame) -> bool:
-        now_ns = None if self._clock_ns is None else self._clock_ns() or None
-        verdict = self._stamps.judge(frame.camera, frame.stamp_ns, now_ns=now_ns)
-        if verdict is StampVerdict.TOO_SOON:
-            self.health.count_dropped(Drop.RATE_LIMIT)
-            return False
-        if frame.stamp_ns == 0:
-            self.health.note(Note.NO_STAMP)
-        if verdict is StampVerdict.TAKE_AFTER_JUMP:
-            self.health.note(Note.TIME_JUMP)
-            self._session.pipeline.reset_grid()
-            self._poses.forget()
-            self._on_time_jump()
-        self._last_stamp_ns = frame.stamp_ns
-        return True
-
     def _segment(self, frame: Frame, image: CameraImage) -> SegmentStep:
         frame.refusal = Refusal.INFERENCE
-        step = self._session.pipeline.segment(image)
+        step = frame.step or self._session.pipeline.segment(image)
         frame.stage_ms.update(step.stage_ms)
         frame.refusal = Refusal.OUTPUT
         frame.outgoing += frame.timed(
@@ -260,6 +312,12 @@ class FrameProcessor:
             "encode_grids", lambda _: self._grids.grids(fused.grid, pipeline)
         )
         frame.outgoing += frame.timed(
+            "landing_sites",
+            lambda _: self._landing.sites(fused.grid, pipeline, fused.patch, pose),
+        )
+        if self._landing.is_selection_lost:
+            self.health.note(Note.SITE_LOST)
+        frame.outgoing += frame.timed(
             "encode_clouds",
             lambda item: cloud_messages(
                 self._outbox,
@@ -275,7 +333,15 @@ class FrameProcessor:
 
     def _lost(self, reason: Reason, stamp_ns: int) -> list[Outgoing]:
         pipeline = self._session.pipeline
-        return self._grids.lost(pipeline.mark_unobserved(reason, stamp_ns), pipeline)
+        snapshot = pipeline.mark_unobserved(reason, stamp_ns)
+        return self._grids.lost(snapshot, pipeline) + self._landing.lost(stamp_ns)
+
+    def _answer(self) -> list[Outgoing]:
+        try:
+            return self._landing.answer(self._session.pipeline)
+        except TerrainSegError as error:
+            self.health.count_refused(Refusal.SELECTION, str(error))
+            return []
 
     def _finish(self, frame: Frame) -> list[Outgoing]:
         if frame.segmented:
@@ -291,14 +357,3 @@ class FrameProcessor:
         reason = error.reason if isinstance(error, RefusedError) else refusal
         self._no_pose = reason is Refusal.NO_TRANSFORM
         self.health.count_refused(reason, str(error))
-
-    def _check_camera(self, camera: str) -> None:
-        if camera not in self._cameras:
-            raise RefusedError(
-                Refusal.UNKNOWN_CAMERA,
-                f"camera {camera!r} is not configured, expected one of {list(self._cameras)}; "
-                "add it to the parameter `cameras`",
-            )
-
-    def _now_ns(self) -> int:
-        return self._last_stamp_ns if self._clock_ns is None else self._clock_ns()

@@ -33,6 +33,7 @@ class Refusal(str, Enum):
     BAD_CAMERA_INFO = "bad camera_info"
     BAD_TRANSFORM = "bad transform"
     BAD_DEPTH = "bad depth"
+    SELECTION = "landing site not selected"
     NO_CAMERA_INFO = "no camera_info"
     SIZE_MISMATCH = "image contradicts camera_info"
     NO_TRANSFORM = "no transform"
@@ -53,7 +54,9 @@ class Note(str, Enum):
     NO_STAMP = "images have a zero stamp: they cannot be checked for age or order"
     NO_DEPTH = "no depth, cloud or range with the image: the ground is not measured"
     OFF_PLANE = "the measured ground is not the plane: check ground.plane, mounting and pose"
+    ONE_BY_ONE = "several images at once failed: cameras are taken one by one, see batch_cameras"
     POSE_JUMP = "the vehicle moved faster than grid.max_speed_mps: the grid was cleared"
+    SITE_LOST = "the selected landing site is no longer safe: the best one was chosen"
     TIME_JUMP = "stamps jumped backwards: the grid was cleared"
 
 

@@ -27,7 +27,7 @@ class SensorTopic(NamedTuple):
 def sensor_topics(
     parameters: Parameters, *, image_topic: str | None = None, camera_info_topic: str | None = None
 ) -> list[SensorTopic]:
-    """Return image and intrinsics of each camera, and what measures the ground.
+    """Return image and intrinsics of each camera, what measures the ground, what selects a site.
 
     Args:
         parameters: cameras, topics, quality of service.
@@ -43,6 +43,8 @@ def sensor_topics(
     if depth_row is not None:
         rows[depth_row] = parameters.text("depth.topic")
     specs = {row: _as_set(topic(row), name, parameters) for row, name in rows.items()}
+    if parameters.flag("landing.enable"):
+        specs["select_site"] = topic("select_site")
     return [
         SensorTopic(row, camera, spec)
         for camera in (*parameters.texts("cameras"), "")

@@ -48,10 +48,12 @@ class LatestSlot(Generic[Item]):
             self._changed.wait_for(lambda: self._waiting or self._closed, timeout_s)
             if self._closed or not self._waiting:
                 return None
-            key = min(self._waiting, key=lambda item: self._begins[item])
-            self._now = self._begins[key]
-            self._ends[key] = self._now + 1.0 / self._weights.get(key, 1.0)
-            return key, self._waiting.pop(key)
+            return self._pop()
+
+    def take_waiting(self, limit: int) -> list[tuple[str, Item]]:
+        """Return at most so many keys and items that wait now, those with the next turn first."""
+        with self._changed:
+            return [self._pop() for _ in range(min(limit, len(self._waiting)))]
 
     def clear(self) -> int:
         """Throw away what waits; return how many items that were."""
@@ -75,3 +77,9 @@ class LatestSlot(Generic[Item]):
     def __len__(self) -> int:
         """Return the number of items that wait."""
         return len(self._waiting)
+
+    def _pop(self) -> tuple[str, Item]:
+        key = min(self._waiting, key=lambda item: self._begins[item])
+        self._now = self._begins[key]
+        self._ends[key] = self._now + 1.0 / self._weights.get(key, 1.0)
+        return key, self._waiting.pop(key)

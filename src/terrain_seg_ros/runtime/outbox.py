@@ -21,6 +21,7 @@ from terrain_seg_ros.messages.message_types import Types, has_type
 from terrain_seg_ros.parameters import Parameters
 
 _MASK_TOPICS = ("mask", "filter_info")
+_LANDING_TOPICS = ("landing_sites", "landing_sites_markers", "best_landing_site")
 
 
 class Outgoing(NamedTuple):
@@ -156,4 +157,6 @@ def _switched_off(parameters: Parameters) -> set[str]:
         off |= {f"{kind}_{what}" for kind in ("keepout", "speed") for what in _MASK_TOPICS}
     if parameters.number("grid.whole_period_s") == 0.0:
         off.add("hazard_grid_updates")
+    if not parameters.flag("landing.enable"):
+        off.update(_LANDING_TOPICS)
     return off

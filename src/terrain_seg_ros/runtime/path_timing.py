@@ -98,7 +98,7 @@ class _Bench:
         self._backend = session.backend
         self._camera = parameters.texts("cameras")[0]
         self._base, self._grid = parameters.text("base_frame"), parameters.text("grid_frame")
-        self._images = [_rgb(item, width_px, height_px) for item in pixels]
+        self._images = [rgb_image(item, width_px, height_px) for item in pixels]
         self._tensors = [image_to_tensor(item, session.model.card) for item in self._images]
         self._transforms = TransformBuffer(cache_s=10.0)
         self._transforms.set(self._base, _CAMERA_FRAME, 0, _mounting(), static=True)
@@ -145,7 +145,8 @@ class _Bench:
         return took_ms
 
 
-def _rgb(pixels: U8, width_px: int, height_px: int) -> U8:
+def rgb_image(pixels: U8, width_px: int, height_px: int) -> U8:
+    """Return a picture, (H, W) or (H, W, 3), as RGB of another size."""
     resized = cv2.resize(pixels, (width_px, height_px), interpolation=cv2.INTER_LINEAR)
     if resized.ndim == 2:
         resized = cv2.cvtColor(resized, cv2.COLOR_GRAY2RGB)

@@ -57,7 +57,10 @@ def serve(
     open_choice = name is BackendName.AUTO and options.precision == AUTO
     # While one of another precision is made ready, full precision serves.
     meanwhile = options if open_choice else replace(options, precision=FULL_PRECISION)
-    switching = SwitchingBackend(try_backends(model, meanwhile, names=others)[0])
+    switching = SwitchingBackend(
+        try_backends(model, meanwhile, names=others)[0],
+        only_if_faster=name is BackendName.AUTO,
+    )
     build = BackgroundBuild(
         prepare_command(_prepare_arguments(parameters, options)),
         lambda: create_backend(
@@ -90,7 +93,7 @@ def _builds_in_background(
         return not is_prepared(name, model, options)
     # What nobody asked for by name is built only if `auto` might choose it.
     asked = options.precision
-    if asked != AUTO and parity_refusal(model.card, BackendName.TENSORRT.value, asked):
+    if asked != AUTO and parity_refusal(model.file(asked).card, BackendName.TENSORRT.value, asked):
         return False
     try:
         return not is_prepared(BackendName.TENSORRT, model, options)

@@ -102,7 +102,7 @@ class Session:
 
     def about(self) -> dict[str, str]:
         """Return what runs here, for diagnostics and summaries."""
-        card = self.model.card
+        card = self.model.file(self.backend.precision).card
         about = {
             "model": f"{card.name} {card.version}",
             "model_sha256": card.sha256[:16],

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event, Thread
 from typing import Generic
 
 from terrain_seg_ros.core.errors import InferenceError
+from terrain_seg_ros.parameters import Parameters
 from terrain_seg_ros.runtime.gate import Gate
 from terrain_seg_ros.runtime.health import Drop, Health
 from terrain_seg_ros.runtime.latest_slot import Item, LatestSlot
 
 
 class Worker(Generic[Item]):
-    """Take the newest item per camera and hand it to `handle`, one at a time.
+    """Take the newest item per camera and hand it to `handle`, one or a few at a time.
 
+    `handle` gets (camera, item) pairs of different cameras: one, or all that wait up to `batch`.
     `idle` is called in the same thread after every item and at least every `idle_s`: the place
     for the staleness watchdog. Both must not raise; should one do so all the same, the thread
     ends and `check` says so.
@@ -22,19 +24,30 @@ class Worker(Generic[Item]):
 
     def __init__(
         self,
-        handle: Callable[[str, Item], None],
+        handle: Callable[[Sequence[tuple[str, Item]]], None],
         health: Health,
         *,
         idle: Callable[[], None] | None = None,
         idle_s: float = 0.1,
         weights: Mapping[str, float] | None = None,
+        batch: int = 1,
     ) -> None:
-        """Make a worker that stands still, its gate closed; `weights` are the cameras' shares."""
+        """Make a worker that stands still, its gate closed.
+
+        Args:
+            handle: called with what is taken.
+            health: counts what is dropped.
+            idle: called after every item and at least every `idle_s`.
+            idle_s: seconds.
+            weights: the cameras' shares where not all that wait are taken.
+            batch: how many items are taken at once, if so many wait.
+        """
         self.gate = Gate()
         self._handle = handle
         self._health = health
         self._idle = idle
         self._idle_s = idle_s
+        self._batch = batch
         self._slot: LatestSlot[Item] = LatestSlot(weights)
         self._done = Event()
         self._thread: Thread | None = None
@@ -103,9 +116,14 @@ class Worker(Generic[Item]):
             while not self._slot.closed:
                 taken = self._slot.take(self._idle_s)
                 if taken is not None:
-                    self._handle(*taken)
+                    self._handle([taken, *self._slot.take_waiting(self._batch - 1)])
                     del taken
                 if self._idle is not None:
                     self._idle()
         finally:
             self._done.set()
+
+
+def images_at_once(parameters: Parameters) -> int:
+    """Return how many images of different cameras the network may take in one run."""
+    return len(parameters.texts("cameras")) if parameters.flag("batch_cameras") else 1

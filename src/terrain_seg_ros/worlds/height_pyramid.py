@@ -16,6 +16,9 @@ TINY = 1e-12
 COMPACT_BELOW = 0.75
 """Rays that are done are dropped once less than this share is still under way."""
 
+AT_ONCE = 32_768
+"""So many rays are under way together: what they need stays in the processor's cache."""
+
 
 @dataclass(frozen=True)
 class HeightPyramid:
@@ -103,18 +106,25 @@ def first_hits(pyramid: HeightPyramid, origins: F64, directions: F64, end: F64) 
         (N,): t, infinite where nothing is met before the end.
     """
     hits = np.full(len(directions), np.inf)
-    rays = _enter(pyramid, origins, directions, end)
+    origins = np.broadcast_to(np.asarray(origins, dtype=np.float64), directions.shape)
+    for first in range(0, len(directions), AT_ONCE):
+        part = slice(first, first + AT_ONCE)
+        _trace(pyramid, _enter(pyramid, origins[part], directions[part], end[part]), hits[part])
+    return hits
+
+
+def _trace(pyramid: HeightPyramid, rays: _Rays, hits: F64) -> None:
+    """Write how far rays go into the places of `hits` that they are numbered by."""
     while rays.number.size:
         alive = np.ones(rays.number.size, dtype=bool)
         while np.count_nonzero(alive) > COMPACT_BELOW * alive.size:
             _step(pyramid, rays, alive, hits)
         rays = rays.keep(alive)
-    return hits
 
 
 def _enter(pyramid: HeightPyramid, origins: F64, directions: F64, end: F64) -> _Rays:
     """Return the rays that reach the box around the field, where they enter it."""
-    start = np.broadcast_to(np.asarray(origins, dtype=np.float64), directions.shape).T
+    start = origins.T
     along = np.array(directions.T)
     small = np.abs(along[:2]) < TINY
     along[:2][small] = TINY

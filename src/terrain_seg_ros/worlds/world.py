@@ -142,17 +142,38 @@ class World:
 
     def ground_height_m(self, x_m: ArrayLike, y_m: ArrayLike) -> F64:
         """Return the ground's height without rocks, NaN outside the world; of the inputs' shape."""
+        return self.at_posts(self.ground_m, x_m, y_m)
+
+    def at_posts(self, values: F32, x_m: ArrayLike, y_m: ArrayLike) -> F64:
+        """Return values (n, n) at the posts between these, bilinear; NaN outside the world."""
         x, y = np.broadcast_arrays(np.asarray(x_m, np.float64), np.asarray(y_m, np.float64))
-        n = self.ground_m.shape[0]
+        n = values.shape[0]
         col, row = ((part + self.half_side_m) / self.spacing_m for part in (x, y))
         inside = (col >= 0) & (col <= n - 1) & (row >= 0) & (row <= n - 1)
         col0 = np.clip(np.floor(np.nan_to_num(col)), 0, n - 2).astype(np.intp)
         row0 = np.clip(np.floor(np.nan_to_num(row)), 0, n - 2).astype(np.intp)
         u, v = col - col0, row - row0
-        z = self.ground_m
-        low = z[row0, col0] * (1 - u) + z[row0, col0 + 1] * u
-        high = z[row0 + 1, col0] * (1 - u) + z[row0 + 1, col0 + 1] * u
+        low = values[row0, col0] * (1 - u) + values[row0, col0 + 1] * u
+        high = values[row0 + 1, col0] * (1 - u) + values[row0 + 1, col0 + 1] * u
         return np.where(inside, low * (1 - v) + high * v, np.nan)
+
+    def ground_normals(self, x_m: ArrayLike, y_m: ArrayLike) -> F64:
+        """Return the ground's outward normals (..., 3), smooth over posts; up outside the world."""
+        along_x, along_y = (
+            np.nan_to_num(self.at_posts(part, x_m, y_m)) for part in self._gradients
+        )
+        normals = np.stack([-along_x, -along_y, np.ones_like(along_x)], axis=-1)
+        unit: F64 = normals / np.linalg.norm(normals, axis=-1, keepdims=True)
+        return unit
+
+    @cached_property
+    def _gradients(self) -> tuple[F32, F32]:
+        """Return the slopes along x and y at the posts."""
+        along_y, along_x = (
+            np.asarray(part, dtype=np.float32)
+            for part in np.gradient(self.ground_m, self.spacing_m)
+        )
+        return along_x, along_y
 
     def class_at(self, x_m: ArrayLike, y_m: ArrayLike) -> U8:
         """Return the class of the ground at points; beyond the world that of its border."""
@@ -197,13 +218,16 @@ class World:
     def slope_rad(self, baseline_m: float) -> F32:
         """Return the steepness (n, n) of the ground without rocks at the posts.
 
-        It is that of the least-squares plane over a square of about the baseline: the mean of the
-        slopes inside it.
+        It is that of the plane fitted by least squares to the posts of a square of about the
+        baseline, at least three posts wide. At the border the outermost heights go on.
         """
-        cells = max(1, 2 * round(0.5 * baseline_m / self.spacing_m) + 1)
-        gradient = np.gradient(self.ground_m, self.spacing_m)
-        along_y, along_x = (
-            cv2.blur(np.asarray(part, dtype=np.float32), (cells, cells)) for part in gradient
+        reach = max(1, round(0.5 * baseline_m / self.spacing_m))
+        steps = np.arange(-reach, reach + 1, dtype=np.float64)
+        tilt = steps / (np.sum(steps * steps) * self.spacing_m)
+        mean: F64 = np.full(steps.size, 1.0 / steps.size)
+        along_x, along_y = (
+            cv2.sepFilter2D(self.ground_m, cv2.CV_32F, x, y, borderType=cv2.BORDER_REPLICATE)
+            for x, y in ((tilt, mean), (mean, tilt))
         )
         return np.asarray(np.arctan(np.hypot(along_x, along_y)), dtype=np.float32)
 

@@ -21,9 +21,14 @@ MAX_SIDE_PX = 8192
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("run", type=Path, help="folder of a run")
     parser.add_argument(
-        "--model", type=Path, required=True, metavar="MODEL", help="exported from that run"
+        "source",
+        type=Path,
+        metavar="RUN|RECIPE",
+        help="folder of a run, or a recipe, whose network gets random weights",
+    )
+    parser.add_argument(
+        "--model", type=Path, required=True, metavar="MODEL", help="exported from it, or its name"
     )
     parser.add_argument("--size", default="640x480", metavar="WxH", help="of the image")
     parser.add_argument("--rounds", type=positive, default=50, metavar="N", help="of each")
@@ -35,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     """Time and print all, ours first.
 
     Raises:
-        ConfigError: the run or an argument is wrong.
+        ConfigError: the run, the recipe or an argument is wrong.
         ModelError: the model cannot be used.
         InferenceError: no backend can run it.
     """
@@ -45,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     shape = (int(found[2]), int(found[1]), 3)
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     times = time_peers(
-        options.run,
+        options.source,
         options.model,
         image,
         rounds=options.rounds,

@@ -45,7 +45,13 @@ def unscored_card(
 def lowered_card(card: ModelCard, model: Path, *, precision: Precision) -> ModelCard:
     """Return the card of a file of lower precision, from that of the float32 file."""
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
-    return dataclasses.replace(card, sha256=digest, precision=precision)
+    return dataclasses.replace(
+        card,
+        name=f"{card.name}_{precision}",
+        sha256=digest,
+        precision=precision,
+        lowered_from_sha256=card.sha256,
+    )
 
 
 def reference_figures(scored: ModelScores, sha256: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.model_card import ModelCard
 from terrain_training.data.removal_list import read_removal_list
 from terrain_training.recipe.checks import check_recipe
 from terrain_training.recipe.settings import Recipe
@@ -55,6 +56,20 @@ def recipe_from(content: object, *, source: str) -> Recipe:
         raise ConfigError(f"{source} keeps no recipe that can be used ({error})") from error
     check_recipe(recipe)
     return recipe
+
+
+def recipe_of(card: ModelCard, file: Path | None) -> Recipe:
+    """Return the recipe in a file; without one, that which the card of a model keeps.
+
+    Raises:
+        ConfigError: the file cannot be used, or the card keeps none that can.
+    """
+    if file is not None:
+        return load_recipe(file)
+    try:
+        return recipe_from(card.training.get("recipe"), source=f"the card of {card.name}")
+    except ConfigError as error:
+        raise ConfigError(f"{error}; give one with --recipe") from error
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:

@@ -7,7 +7,9 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.inference.backend_options import BackendOptions
+from terrain_seg_ros.inference.backend_options import AUTO, FULL_PRECISION, BackendOptions
+from terrain_seg_ros.inference.model_store import load_card
 from terrain_seg_ros.segmenter import Segmenter
 from terrain_training.learning.checkpoint import load_network
 from terrain_training.learning.run_folder import RunFolder
+from terrain_training.networks.registry import build_network
+from terrain_training.recipe.load import load_recipe
 from terrain_training.recipe.settings import Recipe
 
 WARM_UP_CALLS = 3
+COMPILED = "PyTorch compiled"
 OPSET = 17
 
 Way = Callable[[U8], U8]
@@ -43,14 +49,16 @@ class PeerTime:
 
 
 def time_peers(
-    run: Path, model: Path, image: U8, *, rounds: int, threads: int, compiled: bool
+    source: Path, model: Path, image: U8, *, rounds: int, threads: int, compiled: bool
 ) -> tuple[PeerTime, ...]:
-    """Time our way with an exported model and the usual ways with the network it came from.
+    """Time our way with an exported model and the usual ways with its network in PyTorch.
 
-    All take turns on the same image, in one process.
+    All take turns on the same image, in one process. Ours is what `auto` takes, and
+    float32 besides, if that is something else.
 
     Args:
-        run: folder of the run.
+        source: folder of the run, or its recipe: then the network's weights are random, which
+            changes nothing in how long it takes.
         model: exported from it.
         image: (H, W) or (H, W, 3).
         rounds: timed calls of each.
@@ -58,27 +66,28 @@ def time_peers(
         compiled: time `torch.compile` too, which takes a minute.
 
     Raises:
-        ConfigError: run or weights cannot be used.
+        ConfigError: run, weights or recipe cannot be used.
         ModelError: the exported model cannot be used.
         InferenceError: no backend can run it.
     """
-    folder = RunFolder(run)
-    recipe, taxonomy = folder.recipe(), folder.taxonomy()
-    network = load_network(folder.weights, recipe, classes=len(taxonomy))
+    recipe, network = _network(source, model)
     if threads > 0:
         torch.set_num_threads(threads)
-    with Segmenter(model, options=BackendOptions(threads=threads)) as segmenter:
-        ways: dict[str, Way] = {
-            f"terrain_seg_ros, {segmenter.backend} {segmenter.precision}": (
-                lambda pixels: segmenter(pixels).mask
-            ),
-            "PyTorch eager": TorchWay(network, recipe),
-            "numpy around ONNX Runtime": NumpyWay(network, recipe, threads=threads),
-        }
-        found = [_timed(name, way, image, rounds) for name, way in ways.items()]
-    if compiled:
-        found.append(_compiled(network, recipe, image, rounds))
-    return tuple(found)
+    with ExitStack() as stack:
+        ways: dict[str, Way] = {}
+        for precision in (AUTO, FULL_PRECISION):
+            ours = stack.enter_context(
+                Segmenter(model, options=BackendOptions(threads=threads, precision=precision))
+            )
+            ways[f"terrain_seg_ros, {ours.backend} {ours.precision}"] = partial(_mask, ours)
+            if ours.precision == FULL_PRECISION:
+                break
+        ways["PyTorch eager"] = TorchWay(network, recipe)
+        ways["numpy around ONNX Runtime"] = NumpyWay(network, recipe, threads=threads)
+        failed = []
+        if compiled:
+            failed = _add_compiled(ways, network, recipe, image)
+        return (*_in_turns(ways, image, rounds), *failed)
 
 
 class TorchWay:
@@ -145,24 +154,46 @@ def _scaled(pixels: U8, recipe: Recipe) -> np.ndarray[Any, np.dtype[np.float32]]
     return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
 
 
-def _compiled(network: nn.Module, recipe: Recipe, image: U8, rounds: int) -> PeerTime:
-    name = "PyTorch compiled"
-    try:
-        return _timed(name, TorchWay(torch.compile(network), recipe), image, rounds)
-    except (RuntimeError, ImportError, OSError) as error:  # no compiler, or one it cannot use
-        return PeerTime(name, None, str(error).strip().splitlines()[0][:200])
+def _network(source: Path, model: Path) -> tuple[Recipe, nn.Module]:
+    """Return recipe and network, of a run or, with random weights, of a recipe."""
+    folder = RunFolder(source)
+    if folder.snapshot.is_file():
+        recipe, classes = folder.recipe(), len(folder.taxonomy())
+        return recipe, load_network(folder.weights, recipe, classes=classes)
+    recipe = load_recipe(source)
+    network = build_network(
+        recipe.network,
+        in_channels=recipe.data.channel_count,
+        classes=len(load_card(model).taxonomy),
+    )
+    return recipe, network.eval()
 
 
-def _timed(name: str, way: Way, image: U8, rounds: int) -> PeerTime:
-    times_ms = []
+def _mask(segmenter: Segmenter, pixels: U8) -> U8:
+    return segmenter(pixels).mask
+
+
+def _add_compiled(
+    ways: dict[str, Way], network: nn.Module, recipe: Recipe, image: U8
+) -> list[PeerTime]:
+    """Add the compiled network; return why not where there is no compiler that can be used."""
+    way = TorchWay(torch.compile(network), recipe)
     try:
-        for turn in range(WARM_UP_CALLS + rounds):
+        way(image)
+    except (RuntimeError, ImportError, OSError) as error:
+        return [PeerTime(COMPILED, None, str(error).strip().splitlines()[0][:200])]
+    ways[COMPILED] = way
+    return []
+
+
+def _in_turns(ways: dict[str, Way], image: U8, rounds: int) -> list[PeerTime]:
+    times_ms: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(WARM_UP_CALLS + rounds):
+        for name, way in ways.items():
             start_s = time.perf_counter()
             mask = way(image)
             if turn >= WARM_UP_CALLS:
-                times_ms.append((time.perf_counter() - start_s) * 1e3)
-    except TerrainSegError as error:
-        return PeerTime(name, None, str(error))
-    if mask.shape != image.shape[:2]:
-        raise ConfigError(f"{name} gave a mask of {mask.shape} for an image of {image.shape[:2]}")
-    return PeerTime(name, statistics.median(times_ms), None)
+                times_ms[name].append((time.perf_counter() - start_s) * 1e3)
+            if mask.shape != image.shape[:2]:
+                raise ConfigError(f"{name} gave {mask.shape} for an image of {image.shape[:2]}")
+    return [PeerTime(name, statistics.median(values), None) for name, values in times_ms.items()]

@@ -25,7 +25,7 @@ from terrain_training.export.runtimes import TorchFloat32
 from terrain_training.learning.checkpoint import load_network
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.learning.weights_hdf5 import HDF5_SUFFIXES
-from terrain_training.recipe.load import load_recipe, recipe_from
+from terrain_training.recipe.load import load_recipe, recipe_of
 from terrain_training.recipe.settings import Recipe
 
 WEIGHT_SUFFIXES = (".safetensors", *HDF5_SUFFIXES)
@@ -84,7 +84,6 @@ def open_subject(
         return _checkpoint(RunFolder(model.parent), model, recipe)
     loaded = load_model(model)
     running = create_backend(backend, loaded, BackendOptions(threads, precision))
-    kept = loaded.card.training.get("recipe")
     return Subject(
         name=f"{loaded.card.name} {loaded.card.version}",
         fitted=loaded.card,
@@ -92,16 +91,9 @@ def open_subject(
         run=running,
         backend=running.name,
         precision=running.precision,
-        recipe=load_recipe(recipe) if recipe else _kept_recipe(kept, loaded.card.name),
+        recipe=recipe_of(loaded.card, recipe),
         palette_folder=loaded.onnx_path.parent,
     )
-
-
-def _kept_recipe(content: object, name: str) -> Recipe:
-    try:
-        return recipe_from(content, source=f"the card of {name}")
-    except ConfigError as error:
-        raise ConfigError(f"{error}; give one with --recipe") from error
 
 
 def _checkpoint(folder: RunFolder, weights: Path, recipe_file: Path | None) -> Subject:

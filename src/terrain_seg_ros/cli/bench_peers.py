@@ -1,0 +1,163 @@
+"""The usual ways of running the same network, timed beside ours: from pixels to a mask."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import statistics
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime
+
+from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
+from terrain_seg_ros.core.image_to_tensor import image_to_tensor
+from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.inference.backend_options import AUTO, FULL_PRECISION, BackendOptions
+from terrain_seg_ros.inference.loaded_model import LoadedModel
+from terrain_seg_ros.inference.onnx_contract import INPUT, OUTPUTS
+from terrain_seg_ros.segmenter import Segmenter
+
+WARM_UP_ROUNDS = 3
+PEERS_LIMIT_BYTES = 2**20
+NUMPY = "numpy around ONNX Runtime, as in the Nav2 tutorial"
+BARE = "ONNX Runtime alone, without image work"
+
+Way = Callable[[U8], object]
+"""Takes an image (H, W, 3)."""
+
+
+def time_peers(
+    name: str, model: LoadedModel, image: U8, *, rounds: int, threads: int
+) -> list[dict[str, Any]]:
+    """Return the median milliseconds of each way, ours first; all take turns.
+
+    Args:
+        name: of the model, or its path.
+        model: the same, loaded.
+        image: (H, W, 3).
+        rounds: timed calls of each.
+        threads: 0 leaves it to the runtimes.
+
+    Raises:
+        ModelError: the model cannot be used.
+        InferenceError: no backend can run it.
+    """
+    missing: list[dict[str, Any]] = []
+    ways: dict[str, Way] = {}
+    with ExitStack() as stack:
+        for precision in (AUTO, FULL_PRECISION):
+            ours = stack.enter_context(
+                Segmenter(name, options=BackendOptions(threads=threads, precision=precision))
+            )
+            ways[f"terrain_seg_ros, {ours.backend} {ours.precision}"] = ours
+            if ours.precision == FULL_PRECISION:
+                break
+        try:
+            ways[NUMPY] = NumpyWay(model, threads)
+        except TerrainSegError as error:
+            missing.append({"name": NUMPY, "median_ms": None, "error": str(error)})
+        ways[BARE] = _bare(model, image, threads)
+        found = _in_turns(ways, image, rounds)
+    rows = [{"name": way, "median_ms": value, "error": None} for way, value in found.items()]
+    return rows + missing
+
+
+class NumpyWay:
+    """Do what tutorial nodes do: float planes by numpy, ONNX Runtime, softmax by numpy.
+
+    Re-implemented from the description of the Nav2 tutorial's segmentation node, with the image
+    fitted to the network, which that node leaves out.
+    """
+
+    def __init__(self, model: LoadedModel, threads: int) -> None:
+        """Cut the network out of the model and load it as tutorials do.
+
+        Raises:
+            ConfigError: the package onnx is not installed.
+            ModelError: the graph has another form.
+            InferenceError: the model has only a card.
+        """
+        try:
+            wrap = importlib.import_module("terrain_seg_ros.inference.wrap.logits_graph")
+        except ImportError as error:
+            raise ConfigError(f"needs the package onnx ({error}): pip install onnx") from error
+        self._card = model.card
+        self._session = _session(wrap.logits_graph(model), threads)
+        self._name = self._session.get_inputs()[0].name
+
+    def __call__(self, pixels: U8) -> tuple[U8, U8]:
+        """Return mask and confidence (H, W)."""
+        card = self._card
+        seen = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if card.channels == "grey" else pixels
+        small = np.atleast_3d(cv2.resize(seen, (card.width_px, card.height_px)))
+        planes = np.ascontiguousarray(small.transpose(2, 0, 1)[None], dtype=np.float32)
+        logits = self._session.run(None, {self._name: planes})[0][0]
+        shifted = np.exp(logits - logits.max(axis=0))
+        probabilities = shifted / shifted.sum(axis=0)
+        mask = probabilities.argmax(axis=0).astype(np.uint8)
+        confidence = (probabilities.max(axis=0) * 255.0).astype(np.uint8)
+        size = (pixels.shape[1], pixels.shape[0])
+        return _enlarged(mask, size), _enlarged(confidence, size)
+
+
+def read_peers(path: Path) -> dict[str, Any]:
+    """Return what `terrain-train peers --json` wrote.
+
+    Raises:
+        ConfigError: the file is missing, too large, or something else.
+    """
+    try:
+        if path.stat().st_size > PEERS_LIMIT_BYTES:
+            raise ConfigError(f"{path} is larger than {PEERS_LIMIT_BYTES} bytes")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        ways = [_way(item) for item in content["ways"]]
+        if not ways:
+            raise ValueError("no way was timed")
+        return {"size": str(content["size"]), "ways": ways}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path} is not what `terrain-train peers --json` writes ({error})"
+        ) from error
+
+
+def _way(item: dict[str, Any]) -> dict[str, Any]:
+    median_ms = item["median_ms"]
+    return {
+        "name": str(item["name"]),
+        "median_ms": None if median_ms is None else float(median_ms),
+        "error": item["error"] and str(item["error"]),
+    }
+
+
+def _bare(model: LoadedModel, image: U8, threads: int) -> Way:
+    session = _session(model.graph(), threads)
+    feed = {INPUT: image_to_tensor(image, model.card)}
+    return lambda _: session.run(OUTPUTS, feed)
+
+
+def _session(data: bytes, threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def _enlarged(values: U8, size: tuple[int, int]) -> U8:
+    resized = cv2.resize(values, size, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def _in_turns(ways: dict[str, Way], image: U8, rounds: int) -> dict[str, float]:
+    times_ms: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(WARM_UP_ROUNDS + rounds):
+        for name, way in ways.items():
+            start_s = perf_counter()
+            way(image)
+            if turn >= WARM_UP_ROUNDS:
+                times_ms[name].append((perf_counter() - start_s) * 1e3)
+    return {name: statistics.median(values) for name, values in times_ms.items()}

@@ -1,0 +1,260 @@
+"""`terrain-seg sim`: a rover or a lander in a world of known truth, on the bus or into a bag."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from terrain_seg_ros.bag.writer import BagWriter
+from terrain_seg_ros.cli.interrupt import Interrupt
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.dds.discovery import Discovery, choose_domain
+from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.report.table import text_table
+from terrain_seg_ros.sim.opengl import load_mujoco
+from terrain_seg_ros.sim.outlets import BagOutlet, BusOutlet, Outlet
+from terrain_seg_ros.sim.scenarios import MODES
+from terrain_seg_ros.sim.sim_messages import first_messages, frame_messages
+from terrain_seg_ros.sim.sim_topics import chosen_topics
+from terrain_seg_ros.sim.simulator import ENCODINGS, SimSettings, Simulator
+from terrain_seg_ros.worlds.world import Body
+
+NAME = "sim"
+HELP = "drive or descend through a world of known truth, on the DDS bus or into a bag"
+NAMESPACE = "/terrain"
+WAIT_S = 60.0
+SETTLE_S = 0.5
+"""After the listeners of /tf are there, for those of the other topics."""
+LINGER_S = 1.0
+"""After the last picture, for listeners to finish it."""
+PROGRESS_EVERY = 10
+BODIES = {"rover": Body.MARS, "lander": Body.MOON}
+SIDES_M = {"rover": 60.0, "lander": 100.0}
+FOV_DEG = {"rover": 66.0, "lander": 50.0}
+COUNTS = {"rover": 60, "lander": 25}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line."""
+    parser.add_argument(
+        "--mode",
+        choices=MODES,
+        default="rover",
+        help="vehicle, whose shipped parameters are loaded first (default: %(default)s)",
+    )
+    _add_world_arguments(parser)
+    _add_camera_arguments(parser)
+    where = parser.add_argument_group("where it goes")
+    where.add_argument(
+        "--bag", type=Path, metavar="PATH", help="write a bag instead of publishing on the bus"
+    )
+    where.add_argument(
+        "--leave-out",
+        nargs="+",
+        default=[],
+        metavar="TOPIC",
+        help="topics that are not published, such as depth or truth/mask",
+    )
+    where.add_argument("--domain", type=int, metavar="N", help="DDS domain (else ROS_DOMAIN_ID)")
+    where.add_argument(
+        "--discovery",
+        choices=[item.value for item in Discovery],
+        default=Discovery.ANY.value,
+        help="as of `terrain-seg run` (default: %(default)s)",
+    )
+    where.add_argument(
+        "--namespace", default=NAMESPACE, metavar="NAME", help="(default: %(default)s)"
+    )
+    where.add_argument(
+        "--wait-for",
+        type=int,
+        default=0,
+        metavar="N",
+        help=f"begin when /tf has N listeners, at most {WAIT_S:.0f} s later",
+    )
+    where.add_argument("--json", type=Path, metavar="FILE", help="write the summary to a file")
+
+
+def _add_world_arguments(parser: argparse.ArgumentParser) -> None:
+    world = parser.add_argument_group("world and path")
+    world.add_argument(
+        "--body",
+        choices=[item.value for item in Body],
+        help="(default: mars for a rover, moon for a lander)",
+    )
+    world.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
+    world.add_argument("--side-m", type=float, metavar="M", help="(default: 60, lander 100)")
+    world.add_argument(
+        "--spacing-m", type=float, default=0.1, metavar="M", help="(default: %(default)s)"
+    )
+    world.add_argument("--sun-elevation-deg", type=float, metavar="DEG", help="(default: as body)")
+    world.add_argument(
+        "--speed-mps", type=float, default=0.5, metavar="V", help="rover (default: %(default)s)"
+    )
+    world.add_argument(
+        "--start-m", type=float, default=50.0, metavar="M", help="lander (default: %(default)s)"
+    )
+    world.add_argument(
+        "--end-m", type=float, default=20.0, metavar="M", help="lander (default: %(default)s)"
+    )
+    world.add_argument(
+        "--params",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="parameter file on top of the shipped one, for mounting.*, frames and grid.*",
+    )
+
+
+def _add_camera_arguments(parser: argparse.ArgumentParser) -> None:
+    camera = parser.add_argument_group("camera")
+    camera.add_argument(
+        "--size", default="640x480", metavar="WxH", help="pixels (default: %(default)s)"
+    )
+    camera.add_argument("--fov-deg", type=float, metavar="DEG", help="(default: 66, lander 50)")
+    camera.add_argument(
+        "--encoding", choices=ENCODINGS, default=ENCODINGS[0], help="(default: %(default)s)"
+    )
+    camera.add_argument(
+        "--jpeg", action="store_true", help="publish image/compressed instead of image"
+    )
+    camera.add_argument(
+        "--rate",
+        type=float,
+        default=5.0,
+        metavar="HZ",
+        help="pictures per second of simulated time (default: %(default)s)",
+    )
+    camera.add_argument("--pictures", type=int, metavar="N", help="(default: 60, lander 25)")
+    camera.add_argument(
+        "--realtime", action="store_true", help="keep to the wall clock, else as fast as it can"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Simulate and publish; print what was done.
+
+    Raises:
+        ConfigError: an argument cannot be used, or MuJoCo, OpenGL or Cyclone DDS is missing.
+        GeometryError: the world is too small for the path.
+    """
+    settings = _settings(arguments)
+    specs = chosen_topics(arguments.leave_out, jpeg=arguments.jpeg)
+    load_mujoco()
+    with ExitStack() as stack:
+        interrupt = stack.enter_context(Interrupt())
+        outlet: BagOutlet | BusOutlet
+        if arguments.bag is not None:
+            writer = stack.enter_context(BagWriter(arguments.bag))
+            outlet = BagOutlet(writer, specs, arguments.namespace)
+        else:
+            outlet = stack.enter_context(
+                BusOutlet(
+                    specs,
+                    domain_id=choose_domain(arguments.domain),
+                    discovery=arguments.discovery,
+                    namespace=arguments.namespace,
+                )
+            )
+        print("making the world", flush=True)
+        parameters = load_parameters(*arguments.params, shipped=settings.mode)
+        simulator = stack.enter_context(Simulator(settings, parameters))
+        if isinstance(outlet, BusOutlet):
+            _meet(outlet, arguments.wait_for)
+        done, wall_s = _play(simulator, outlet, arguments, lambda: interrupt.asked)
+        if isinstance(outlet, BusOutlet):
+            time.sleep(LINGER_S)
+    _summarise(simulator, done, wall_s, arguments)
+    return 0
+
+
+def _settings(arguments: argparse.Namespace) -> SimSettings:
+    width_px, height_px = _size(arguments.size)
+    mode = arguments.mode
+    sun_deg = arguments.sun_elevation_deg
+    return SimSettings(
+        mode=mode,
+        body=BODIES[mode] if arguments.body is None else Body(arguments.body),
+        seed=arguments.seed,
+        side_m=SIDES_M[mode] if arguments.side_m is None else arguments.side_m,
+        spacing_m=arguments.spacing_m,
+        width_px=width_px,
+        height_px=height_px,
+        horizontal_fov_rad=math.radians(
+            FOV_DEG[mode] if arguments.fov_deg is None else arguments.fov_deg
+        ),
+        encoding=arguments.encoding,
+        rate_hz=arguments.rate,
+        pictures=COUNTS[mode] if arguments.pictures is None else arguments.pictures,
+        speed_mps=arguments.speed_mps,
+        start_m=arguments.start_m,
+        end_m=arguments.end_m,
+        sun_elevation_rad=None if sun_deg is None else math.radians(sun_deg),
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise ConfigError(f"--size is {text!r}, expected WIDTHxHEIGHT such as 640x480")
+    return int(parts[0]), int(parts[1])
+
+
+def _meet(outlet: BusOutlet, listeners: int) -> None:
+    if listeners > 0:
+        print(f"waiting until {listeners} listen", flush=True)
+        outlet.wait_for_listeners(listeners, timeout_s=WAIT_S)
+    time.sleep(SETTLE_S)
+
+
+def _play(
+    simulator: Simulator,
+    outlet: Outlet,
+    arguments: argparse.Namespace,
+    stop: Callable[[], bool],
+) -> tuple[int, float]:
+    """Send everything; return how many frames there were and the seconds they took."""
+    first_ns = simulator.path[0].stamp_ns
+    for name, message in first_messages(simulator):
+        outlet.send(name, message, first_ns)
+    start_s, done = time.monotonic(), 0
+    for frame in simulator.run(outlet.wants):
+        if arguments.realtime:
+            due_s = start_s + (frame.stamp_ns - first_ns) / 1e9
+            time.sleep(max(0.0, due_s - time.monotonic()))
+        for name, message in frame_messages(simulator, frame, jpeg=arguments.jpeg):
+            outlet.send(name, message, frame.stamp_ns)
+        done += 1
+        if done % PROGRESS_EVERY == 0 or done == len(simulator.path):
+            print(f"played {done} of {len(simulator.path)} pictures", flush=True)
+        if stop():
+            break
+    return done, time.monotonic() - start_s
+
+
+def _summarise(
+    simulator: Simulator, done: int, wall_s: float, arguments: argparse.Namespace
+) -> None:
+    settings = simulator.settings
+    simulated_s = (simulator.path[done - 1].stamp_ns - simulator.path[0].stamp_ns) / 1e9
+    facts = {
+        "mode": settings.mode,
+        "body": settings.body.value,
+        "seed": settings.seed,
+        "rocks": len(simulator.world.rocks),
+        "pictures": done,
+        "simulated_s": round(simulated_s, 3),
+        "wall_s": round(wall_s, 3),
+        "pictures_per_s": round(done / max(wall_s, 1e-9), 2),
+    }
+    print(text_table(("what", "value"), [(key, str(value)) for key, value in facts.items()]))
+    if arguments.bag is not None:
+        print(f"bag: {arguments.bag}")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

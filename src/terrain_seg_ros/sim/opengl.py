@@ -1,0 +1,99 @@
+"""Choose how OpenGL draws without a window; MuJoCo wants to know before it is imported."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+from functools import lru_cache
+from typing import Any
+
+from terrain_seg_ros.core.errors import ConfigError
+
+VARIABLE = "MUJOCO_GL"
+LIBRARIES = {
+    "egl": (("libEGL.so.1",), "libegl1 libgl1"),
+    "osmesa": (("libOSMesa.so.8", "libOSMesa.so.6"), "libosmesa6"),
+}
+"""Per platform, in the order in which they are tried: libraries of which one is needed, and the
+Debian packages that bring them."""
+REMEDY = (
+    "install the Debian packages libegl1 and libgl1 (EGL), or libosmesa6 (OSMesa, slower), with "
+    "`apt-get install libegl1 libgl1`"
+)
+PROBE_LIMIT_S = 60.0
+_PROBE = "import mujoco; context = mujoco.GLContext(16, 16); context.make_current(); context.free()"
+
+
+def mujoco_is_installed() -> bool:
+    """Return whether the package of the extra `sim` is there, without importing it."""
+    return importlib.util.find_spec("mujoco") is not None
+
+
+@lru_cache(maxsize=1)
+def load_mujoco() -> Any:
+    """Import MuJoCo with a platform that draws here, and return its module.
+
+    Raises:
+        ConfigError: MuJoCo is not installed, or no OpenGL library works.
+    """
+    if not mujoco_is_installed():
+        raise ConfigError(
+            "the simulator needs MuJoCo, which is not installed; install the extra `sim`: "
+            "`pip install 'terrain_seg_ros[sim]'` or, in a checkout, `pip install -e '.[sim]'`"
+        )
+    os.environ[VARIABLE] = choose_platform()
+    return importlib.import_module("mujoco")
+
+
+def choose_platform() -> str:
+    """Return the first platform that makes a context: the user's own MUJOCO_GL, EGL, OSMesa.
+
+    Each is tried in a process of its own, because a failed import of MuJoCo cannot be undone.
+
+    Raises:
+        ConfigError: none works; the message names the packages that are missing.
+    """
+    own = os.environ.get(VARIABLE, "").strip().lower()
+    failures = []
+    for name in [own] if own else list(LIBRARIES):
+        failure = _missing_library(name) or _probe(name)
+        if not failure:
+            return name
+        failures.append(f"{name}: {failure}")
+    raise ConfigError(f"no OpenGL library can draw here ({'; '.join(failures)}); {REMEDY}")
+
+
+def _missing_library(platform: str) -> str:
+    """Return what is missing; empty where a library is there, or none is known to be needed."""
+    names, packages = LIBRARIES.get(platform, ((), ""))
+    for name in names:
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            continue
+        return ""
+    return f"{names[0]} is missing, Debian has it in {packages}" if names else ""
+
+
+def _probe(platform: str) -> str:
+    """Return why a platform makes no context; empty if it does."""
+    environment = {**os.environ, VARIABLE: platform}
+    environment.pop("PYOPENGL_PLATFORM", None)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROBE],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PROBE_LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no context within {PROBE_LIMIT_S:.0f} s"
+    if done.returncode == 0:
+        return ""
+    return (done.stderr.strip().splitlines() or [f"ended with code {done.returncode}"])[-1]

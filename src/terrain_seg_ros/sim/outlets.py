@@ -1,0 +1,133 @@
+"""Where the simulator's messages go: the DDS bus or a bag."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Protocol
+
+from terrain_seg_ros.bag.writer import BagWriter
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.messages.interfaces import TopicSpec
+
+POLL_S = 0.05
+
+
+class Outlet(Protocol):
+    """Be a place for messages, open inside a `with` statement."""
+
+    def wants(self, name: str) -> bool:
+        """Return whether anybody wants a topic now."""
+        ...
+
+    def send(self, name: str, message: Any, stamp_ns: int) -> None:
+        """Take a message of a topic; one that is not wanted is dropped."""
+        ...
+
+
+class BagOutlet:
+    """Write every topic into a bag, at the time of its stamp."""
+
+    def __init__(self, writer: BagWriter, specs: Sequence[TopicSpec], namespace: str) -> None:
+        """Add the topics to an open bag."""
+        self._writer = writer
+        self._connections = {
+            spec.name: writer.add_connection(full_name(spec.name, namespace), spec)
+            for spec in specs
+        }
+
+    def wants(self, name: str) -> bool:
+        """Return whether the topic is not left out."""
+        return name in self._connections
+
+    def send(self, name: str, message: Any, stamp_ns: int) -> None:
+        """Write a message.
+
+        Raises:
+            MessageError: a field holds what its type cannot.
+        """
+        if name in self._connections:
+            self._writer.write_message(self._connections[name], stamp_ns, message)
+
+
+class BusOutlet:
+    """Publish on the DDS bus; use it in a `with` statement."""
+
+    def __init__(
+        self, specs: Sequence[TopicSpec], *, domain_id: int, discovery: str, namespace: str
+    ) -> None:
+        """Join the domain and make the writers.
+
+        Raises:
+            ConfigError: Cyclone DDS is missing, or the domain cannot be joined.
+        """
+        # Cyclone DDS has no wheel everywhere, and a bag needs none.
+        from terrain_seg_ros.dds.discovery import Discovery  # noqa: PLC0415
+        from terrain_seg_ros.dds.endpoints import Writer  # noqa: PLC0415
+        from terrain_seg_ros.dds.idl_types import dds_topic_name  # noqa: PLC0415
+        from terrain_seg_ros.dds.participant import Participant  # noqa: PLC0415
+
+        self._participant = Participant(domain_id, Discovery(discovery))
+        self._writers = {
+            spec.name: Writer(
+                self._participant, spec, dds_name=dds_topic_name(spec.name, namespace)
+            )
+            for spec in specs
+        }
+
+    def __enter__(self) -> BusOutlet:
+        """Return the outlet."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the domain."""
+        for writer in self._writers.values():
+            writer.close()
+        self._participant.close()
+
+    def wants(self, name: str) -> bool:
+        """Return whether somebody subscribes."""
+        return name in self._writers and self._writers[name].subscriber_count > 0
+
+    def send(self, name: str, message: Any, stamp_ns: int) -> None:  # noqa: ARG002
+        """Publish a message.
+
+        Raises:
+            MessageError: a field holds what its type cannot, or the network refuses it.
+        """
+        if name in self._writers:
+            self._writers[name].write(message)
+
+    def send_payload(self, name: str, payload: bytes) -> None:
+        """Publish the CDR bytes of a message.
+
+        Raises:
+            MessageError: the network refuses them.
+        """
+        self._writers[name].write_payload(payload)
+
+    def wait_for_listeners(self, count: int, *, timeout_s: float) -> None:
+        """Wait until /tf has so many listeners.
+
+        Raises:
+            ConfigError: they did not come in time.
+        """
+        end_s = time.monotonic() + timeout_s
+        while self._writers["/tf"].subscriber_count < count:
+            if time.monotonic() > end_s:
+                raise ConfigError(
+                    f"{count} listeners of /tf did not come within {timeout_s:.0f} s; start the "
+                    "node on the same domain, or wait for fewer"
+                )
+            time.sleep(POLL_S)
+
+
+def full_name(name: str, namespace: str) -> str:
+    """Return a topic's name with its namespace; one that begins with a slash is full already."""
+    return name if name.startswith("/") else f"/{namespace.strip('/')}/{name}".replace("//", "/")

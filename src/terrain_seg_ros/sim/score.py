@@ -1,0 +1,210 @@
+"""Score many worlds: make each, close the loop in it, count."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from terrain_seg_ros.core.types import U8, CameraImage, Transform
+from terrain_seg_ros.parameters import Parameters, load_parameters
+from terrain_seg_ros.runtime.session import Session
+from terrain_seg_ros.runtime.vehicle_pose import static_mounting
+from terrain_seg_ros.sim.closed_loop import ClosedLoop, Shot
+from terrain_seg_ros.sim.paths import PathPose, descend, drive, pose_on_ground
+from terrain_seg_ros.sim.scenarios import (
+    MIN_HAZARD_M,
+    Scenario,
+    body_of,
+    camera_of,
+    perfect_mask,
+    scenarios_of,
+)
+from terrain_seg_ros.sim.score_picture import run_picture, write_picture
+from terrain_seg_ros.sim.tally import Tally
+from terrain_seg_ros.sim.truth_field import TruthField
+from terrain_seg_ros.worlds.cast_rays import RayCast, cast_rays
+from terrain_seg_ros.worlds.coded_image import coded_image
+from terrain_seg_ros.worlds.generate import generate_world
+from terrain_seg_ros.worlds.render import render_view
+from terrain_seg_ros.worlds.settings import default_settings
+from terrain_seg_ros.worlds.world import World
+
+SIDE_M = {"rover": 60.0, "lander": 80.0}
+SPACING_M = 0.1
+GOLDEN_ANGLE_RAD = math.pi * (3.0 - math.sqrt(5.0))
+"""Slopes and the sun of successive seeds point everywhere."""
+TRUTH_MODEL = "truth_mask"
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """Hold what is to be scored; `scenarios` empty means all of the mode, in turn."""
+
+    worlds: int
+    seed: int
+    masks: str
+    mode: str
+    model: str | None
+    scenarios: tuple[str, ...]
+    jobs: int
+    pictures: Path | None
+    views: int | None = None
+
+
+@dataclass(frozen=True)
+class ScoreTask:
+    """Hold one world to score."""
+
+    scenario: Scenario
+    seed: int
+    masks: str
+    model: str | None
+    threads: int
+    pictures: Path | None
+    views: int | None
+
+
+def score_worlds(request: ScoreRequest) -> Iterator[Tally]:
+    """Yield the counts of each world as it is done, in any order.
+
+    Raises:
+        ConfigError: a scenario is none of the mode's, or a model lacks what parameters name.
+        ModelError: the model cannot be used.
+    """
+    scenarios = scenarios_of(request.mode, request.scenarios)
+    if request.pictures is not None:
+        request.pictures.mkdir(exist_ok=True)
+    tasks = [
+        ScoreTask(
+            scenarios[index % len(scenarios)],
+            request.seed + index,
+            request.masks,
+            request.model,
+            threads=1,
+            pictures=request.pictures,
+            views=request.views,
+        )
+        for index in range(request.worlds)
+    ]
+    if request.jobs == 1:
+        yield from map(score_world, tasks)
+        return
+    # Spawned: runtimes with threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(request.jobs, mp_context=context) as pool:
+        for future in as_completed([pool.submit(score_world, task) for task in tasks]):
+            yield future.result()
+
+
+def score_world(task: ScoreTask) -> Tally:
+    """Return the counts of one world."""
+    scenario = task.scenario
+    parameters = scenario_parameters(scenario, masks=task.masks, model=task.model)
+    world = scenario_world(scenario, task.seed, masks=task.masks)
+    slope = parameters.number("slope.max_slope_deg")
+    field = TruthField(
+        world,
+        cell_m=parameters.number("grid.resolution_m"),
+        min_hazard_m=MIN_HAZARD_M,
+        max_slope_rad=math.radians(slope),
+        baseline_m=parameters.number("slope.baseline_m"),
+    )
+    tally = Tally(scenario=scenario.name, body=world.body.value, seed=task.seed)
+    with Session(parameters.with_values({"threads": task.threads})) as session:
+        loop = ClosedLoop(session.pipeline, field, camera_of(scenario), tally)
+        poses = scenario_path(scenario, world, task.seed, views=task.views)
+        shooter = Shooter(scenario, world, parameters, masks=task.masks)
+        for pose in poses:
+            shot = shooter.shoot(pose)
+            grid = loop.show(shot, with_depth=scenario.with_depth)
+        site = loop.land(grid, shot) if scenario.mode == "lander" else None
+    if task.pictures is not None:
+        picture = run_picture(
+            loop.layers(), path_cells=loop.cells_of(poses), site=loop.disc_of(site)
+        )
+        write_picture(task.pictures / f"{scenario.name}_{task.seed}.png", picture)
+    return loop.finish()
+
+
+def scenario_parameters(scenario: Scenario, *, masks: str, model: str | None) -> Parameters:
+    """Return the shipped parameters of a mode with those of a scenario on top.
+
+    Raises:
+        ConfigError: they contradict each other.
+    """
+    overrides = dict(scenario.overrides)
+    if masks == "truth":
+        overrides["model"] = TRUTH_MODEL
+    elif model is not None:
+        overrides["model"] = model
+    return load_parameters(overrides=overrides, shipped=scenario.mode)
+
+
+def scenario_world(scenario: Scenario, seed: int, *, masks: str) -> World:
+    """Return the world of a seed for a scenario: of Mars, where a model for Mars is to see it."""
+    body = body_of(scenario, seed, masks=masks)
+    settings = replace(
+        default_settings(body),
+        tilt_azimuth_rad=GOLDEN_ANGLE_RAD * seed,
+        sun_azimuth_rad=2.0 * GOLDEN_ANGLE_RAD * seed,
+        **scenario.ground,
+    )
+    return generate_world(
+        body, seed, side_m=SIDE_M[scenario.mode], spacing_m=SPACING_M, settings=settings
+    )
+
+
+def scenario_path(
+    scenario: Scenario, world: World, seed: int, *, views: int | None = None
+) -> tuple[PathPose, ...]:
+    """Return the drive or the descent of a seed, of as many poses as the scenario's or as asked."""
+    if scenario.mode == "lander":
+        descent = replace(scenario.descent, count=views or scenario.descent.count)
+        return descend(world, descent, seed=seed)
+    return drive(world, replace(scenario.drive, count=views or scenario.drive.count), seed=seed)
+
+
+class Shooter:
+    """Take pictures of a world: of true masks, coded, or as a camera would."""
+
+    def __init__(
+        self, scenario: Scenario, world: World, parameters: Parameters, *, masks: str
+    ) -> None:
+        """Mount the camera as the parameters say."""
+        self._scenario = scenario
+        self._world = world
+        self._camera = camera_of(scenario)
+        self._base_T_camera = static_mounting(parameters)
+        self._masks = masks
+
+    def shoot(self, pose: PathPose) -> Shot:
+        """Return the picture at a pose, with its truth."""
+        world_T_camera = pose.world_T_base @ self._base_T_camera
+        cast = cast_rays(self._world, self._camera, world_T_camera)
+        pixels = self._pixels(cast, seed=pose.stamp_ns // 1_000_000)
+        return Shot(
+            stamp_ns=pose.stamp_ns,
+            image=CameraImage(pixels, pose.stamp_ns, "camera"),
+            cast=cast,
+            world_T_base=pose.world_T_base,
+            world_T_camera=world_T_camera,
+            height_m=self._height_m(pose.world_T_base, world_T_camera),
+        )
+
+    def _pixels(self, cast: RayCast, *, seed: int) -> U8:
+        if self._masks == "truth":
+            mask = perfect_mask(self._world, cast, min_hazard_m=MIN_HAZARD_M)
+            return coded_image(mask)
+        return render_view(self._world, self._camera, cast.world_T_camera, seed=seed)
+
+    def _height_m(self, world_T_base: Transform, world_T_camera: Transform) -> float:
+        x_m, y_m, _ = world_T_base.translation_m.tolist()
+        if self._scenario.mode == "lander":
+            ground_m = float(self._world.ground_height_m(x_m, y_m))
+            return float(world_T_camera.translation_m[2]) - ground_m
+        up = pose_on_ground(self._world, x_m, y_m, 0.0).rotation[:, 2]
+        return float(up @ (world_T_camera.translation_m - world_T_base.translation_m))

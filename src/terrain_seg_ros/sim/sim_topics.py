@@ -1,0 +1,79 @@
+"""What the simulator publishes: names, types and quality of service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.messages.interfaces import (
+    Direction,
+    Durability,
+    Reliability,
+    TopicSpec,
+    topic,
+)
+
+DEPTH = 10
+
+
+def _out(name: str, message_type: str, text: str, *, latched: bool = False) -> TopicSpec:
+    return TopicSpec(
+        name,
+        message_type,
+        Direction.OUT,
+        Reliability.RELIABLE,
+        Durability.TRANSIENT_LOCAL if latched else Durability.VOLATILE,
+        1 if latched else DEPTH,
+        per_camera=False,
+        lazy=False,
+        text=text,
+    )
+
+
+SIM_TOPICS: tuple[TopicSpec, ...] = (
+    topic("image"),
+    topic("image/compressed"),
+    topic("camera_info"),
+    topic("depth"),
+    topic("/tf"),
+    topic("/tf_static"),
+    _out("/clock", "rosgraph_msgs/msg/Clock", "Simulated time, with every picture."),
+    _out("odom", "nav_msgs/msg/Odometry", "True pose and velocity of the vehicle."),
+    _out(
+        "truth/mask",
+        "sensor_msgs/msg/Image",
+        "mono8 of the image's size: true class ids, rocks of every size.",
+    ),
+    _out(
+        "truth/coded_image",
+        "sensor_msgs/msg/Image",
+        "mono8 of 256x256: what a perfect network would say, for the model `truth_mask`; rocks "
+        "that are no hazard are ground.",
+    ),
+    _out("truth/camera_info", "sensor_msgs/msg/CameraInfo", "Intrinsics of truth/coded_image."),
+    _out("truth/depth", "sensor_msgs/msg/Image", "32FC1 of the pixels of truth/coded_image."),
+    _out(
+        "truth/hazard_map",
+        "nav_msgs/msg/OccupancyGrid",
+        "Of the whole world in the grid's frame: 100 hazard (rock or slope), 0 elsewhere.",
+        latched=True,
+    ),
+)
+CODED = ("truth/coded_image", "truth/camera_info", "truth/depth")
+IMAGES = ("image", "image/compressed")
+PICTURE = (*IMAGES, "depth", "truth/mask")
+
+
+def chosen_topics(leave_out: Iterable[str], *, jpeg: bool = False) -> tuple[TopicSpec, ...]:
+    """Return the topics without some; the image is raw or a JPEG.
+
+    Raises:
+        ConfigError: one of those is none.
+    """
+    names = {spec.name for spec in SIM_TOPICS}
+    left = {*leave_out, IMAGES[0] if jpeg else IMAGES[1]}
+    if not left <= names:
+        raise ConfigError(
+            f"--leave-out names {sorted(left - names)[0]!r}, expected some of {sorted(names)}"
+        )
+    return tuple(spec for spec in SIM_TOPICS if spec.name not in left)

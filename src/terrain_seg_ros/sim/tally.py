@@ -1,0 +1,196 @@
+"""What a run through a world is worth, in counts that add up over runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from terrain_seg_ros.core.types import F64
+
+SIZE_CLASSES_M = (0.2, 0.5, 1.0)
+"""Rocks are counted by mean diameter: from each to the next, and beyond the last."""
+RANGE_BANDS_M = (0.0, 5.0, 10.0)
+"""Likewise by their distance from the camera."""
+RESAMPLES = 2000
+PERCENTILES = (2.5, 97.5)
+
+Interval = tuple[float, float]
+
+
+def _table() -> F64:
+    return np.zeros((len(SIZE_CLASSES_M), len(RANGE_BANDS_M)))
+
+
+def _row() -> F64:
+    return np.zeros(len(RANGE_BANDS_M))
+
+
+@dataclass
+class Tally:
+    """Hold the counts of one run.
+
+    Areas are of cells that were called safe, or truly are, in any picture of the run, each
+    counted once. Rocks and lethal cells count once in every picture, by size and range. A
+    landing figure is None where there was no descent.
+    """
+
+    scenario: str
+    body: str
+    seed: int
+    called_safe_m2: float = 0.0
+    false_safe_m2: float = 0.0
+    findable_m2: float = 0.0
+    found_m2: float = 0.0
+    visible_cells: int = 0
+    observed_cells: int = 0
+    rocks_seen: F64 = field(default_factory=_table)
+    rocks_found: F64 = field(default_factory=_table)
+    rock_cells: int = 0
+    rock_cells_free: int = 0
+    lethal_cells: F64 = field(default_factory=_row)
+    lethal_cells_true: F64 = field(default_factory=_row)
+    latency_ms: list[float] = field(default_factory=list)
+    landing_possible: bool | None = None
+    landing_offered: bool | None = None
+    landing_safe: bool | None = None
+    landing_to_best_m: float | None = None
+
+
+Figure = Callable[[Sequence[Tally]], float | None]
+
+
+def _ratio(part: str, whole: str) -> Figure:
+    def figure(tallies: Sequence[Tally]) -> float | None:
+        total = sum(float(np.sum(getattr(tally, whole))) for tally in tallies)
+        if total == 0.0:
+            return None
+        return sum(float(np.sum(getattr(tally, part))) for tally in tallies) / total
+
+    return figure
+
+
+def _safe_landings(tallies: Sequence[Tally]) -> float | None:
+    chosen = [tally.landing_safe for tally in tallies if tally.landing_safe is not None]
+    return sum(chosen) / len(chosen) if chosen else None
+
+
+def _offered(tallies: Sequence[Tally]) -> float | None:
+    possible = [bool(tally.landing_offered) for tally in tallies if tally.landing_possible]
+    return sum(possible) / len(possible) if possible else None
+
+
+FIGURES: Mapping[str, Figure] = {
+    "false_safe_share": _ratio("false_safe_m2", "called_safe_m2"),
+    "safe_found_share": _ratio("found_m2", "findable_m2"),
+    "hazard_recall": _ratio("rocks_found", "rocks_seen"),
+    "hazard_precision": _ratio("lethal_cells_true", "lethal_cells"),
+    "observed_share": _ratio("observed_cells", "visible_cells"),
+    "rock_cells_called_free_share": _ratio("rock_cells_free", "rock_cells"),
+    "safe_landing_share": _safe_landings,
+    "landing_offered_share": _offered,
+}
+"""The figures that are shares, by the key of their JSON."""
+FLOORS = {"safe_found_share": 0.85, "landing_offered_share": 0.90}
+"""A run below one of these has failed whatever else it shows: calling nothing safe is easy."""
+
+
+def figures(tallies: Sequence[Tally], *, seed: int = 0) -> dict[str, Any]:
+    """Return what JSON holds of some runs: shares with intervals, areas, tables, latency.
+
+    Intervals are the 2.5 and 97.5 percentile over resamples of the worlds (bootstrap, Efron
+    1979), None where a figure needs what no run had. An interval of a share that was 0 or 1 in
+    every world has no width, which does not mean that it is exact: see `upper_bound_of_none`.
+    """
+    random = np.random.default_rng(seed)
+    drawn = [
+        [tallies[int(index)] for index in random.integers(0, len(tallies), len(tallies))]
+        for _ in range(RESAMPLES if len(tallies) > 1 else 0)
+    ]
+    result: dict[str, Any] = {"worlds": len(tallies)}
+    for name, figure in FIGURES.items():
+        result[name] = figure(tallies)
+        result[f"{name}_interval"] = _interval(figure, drawn)
+    result["false_safe_area_m2"] = sum(tally.false_safe_m2 for tally in tallies)
+    result["called_safe_area_m2"] = sum(tally.called_safe_m2 for tally in tallies)
+    result["hazard_recall_by_size_and_range"] = _recalls(tallies)
+    result["hazard_precision_by_range"] = _precisions(tallies)
+    distances = [
+        tally.landing_to_best_m for tally in tallies if tally.landing_to_best_m is not None
+    ]
+    result["landing_to_best_m"] = float(np.median(distances)) if distances else None
+    latency_ms = [value for tally in tallies for value in tally.latency_ms]
+    result["latency_ms"] = {
+        name: round(float(np.percentile(latency_ms, percent)), 2) if latency_ms else None
+        for name, percent in (("median", 50), ("p99", 99))
+    }
+    return result
+
+
+def missed_floors(result: Mapping[str, Any]) -> list[str]:
+    """Return a line for each floor that figures miss."""
+    return [
+        f"{name} is {result[name]:.3f}, expected at least {floor:.2f}"
+        for name, floor in FLOORS.items()
+        if result[name] is not None and result[name] < floor
+    ]
+
+
+def upper_bound_of_none(count: int) -> float:
+    """Return the share that is exceeded with 5 % chance at most where 0 of `count` failed.
+
+    The rule of three (Hanley and Lippman-Hand, JAMA 1983), exactly: 1 - 0.05^(1 / count).
+    """
+    return 1.0 - math.pow(0.05, 1.0 / count)
+
+
+def size_class(diameter_m: float) -> int:
+    """Return the row of `rocks_seen` of a diameter of at least the smallest."""
+    return int(np.searchsorted(SIZE_CLASSES_M, diameter_m, side="right")) - 1
+
+
+def range_band(range_m: float) -> int:
+    """Return the column of `rocks_seen` of a distance."""
+    return int(np.searchsorted(RANGE_BANDS_M, range_m, side="right")) - 1
+
+
+def band_names(edges_m: Sequence[float]) -> list[str]:
+    """Return what size classes or range bands are called: '5-10 m', and '10+ m' for the last."""
+    names = [f"{low:g}-{high:g} m" for low, high in pairwise(edges_m)]
+    return [*names, f"{edges_m[-1]:g}+ m"]
+
+
+def _interval(figure: Figure, drawn: Sequence[Sequence[Tally]]) -> Interval | None:
+    values = [value for value in map(figure, drawn) if value is not None]
+    if not values:
+        return None
+    low, high = np.percentile(values, PERCENTILES)
+    return float(low), float(high)
+
+
+def _recalls(tallies: Sequence[Tally]) -> dict[str, dict[str, Any]]:
+    seen = sum((tally.rocks_seen for tally in tallies), start=_table())
+    found = sum((tally.rocks_found for tally in tallies), start=_table())
+    return {
+        size: {
+            band: {
+                "rocks": int(seen[row, col]),
+                "recall": float(found[row, col] / seen[row, col]) if seen[row, col] else None,
+            }
+            for col, band in enumerate(band_names(RANGE_BANDS_M))
+        }
+        for row, size in enumerate(band_names(SIZE_CLASSES_M))
+    }
+
+
+def _precisions(tallies: Sequence[Tally]) -> dict[str, float | None]:
+    lethal = sum((tally.lethal_cells for tally in tallies), start=_row())
+    true = sum((tally.lethal_cells_true for tally in tallies), start=_row())
+    return {
+        band: float(true[col] / lethal[col]) if lethal[col] else None
+        for col, band in enumerate(band_names(RANGE_BANDS_M))
+    }
