@@ -14,6 +14,7 @@ from terrain_seg_ros.core.cost_to_landing_sites import LandingSettings
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings
 from terrain_seg_ros.core.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.footprint_outline import corners_of
 from terrain_seg_ros.core.grid import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings
 from terrain_seg_ros.core.grid_to_speed import SpeedSettings
@@ -211,6 +212,7 @@ def pipeline_settings(parameters: Parameters) -> PipelineSettings:
         radius_m=number("footprint.radius_m"),
         position_sigma_m=number("footprint.position_sigma_m"),
         sigmas=number("footprint.sigmas"),
+        polygon_m=corners_of(parameters.numbers("footprint.polygon_m")),
     )
     shadow = ShadowSettings(
         parameters.texts("ground.protruding_classes"), number("ground.rock_depth_ratio")

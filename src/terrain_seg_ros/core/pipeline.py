@@ -14,6 +14,7 @@ from terrain_seg_ros.core.cost_to_landing_sites import LandingSettings, Position
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 from terrain_seg_ros.core.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.footprint_outline import heading_rad
 from terrain_seg_ros.core.grid import I8, GridSettings, RollingGrid
 from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost
 from terrain_seg_ros.core.grid_to_speed import SpeedSettings, grid_to_speed
@@ -120,6 +121,7 @@ class Pipeline:
         self._percents = settings.speed.per_class(card.taxonomy)
         self._protruding = _protruding(settings, self._taxonomy)
         self._grid = RollingGrid(settings.grid, len(card.taxonomy))
+        self._yaw_rad: float | None = None
         self.site_selector = LandingSiteSelector()
         """What chooses among landing sites, and takes a person's word for one."""
 
@@ -246,6 +248,7 @@ class Pipeline:
         np.copyto(reasons, patch.reason, where=patch.reason != Reason.OBSERVED)
         patch = self._hide(replace(patch, reason=reasons), step, grid_T_camera, own_body)
         self._grid.move_to(float(grid_T_base.translation_m[0]), float(grid_T_base.translation_m[1]))
+        self._yaw_rad = heading_rad(grid_T_base)
         self._grid.decay_to(stamp_ns)
         ground_to_grid(
             self._grid,
@@ -293,9 +296,15 @@ class Pipeline:
         )
 
     def safe_map(self, snapshot: GridSnapshot) -> I8:
-        """Return where the vehicle's middle may stand: 0 safe, 100 unsafe, -1 indefinite."""
+        """Return where the vehicle's middle may stand: 0 safe, 100 unsafe, -1 indefinite.
+
+        An outline has the heading of the newest view.
+        """
         return cost_to_safe_map(
-            snapshot.cost, self._settings.footprint, resolution_m=snapshot.resolution_m
+            snapshot.cost,
+            self._settings.footprint,
+            resolution_m=snapshot.resolution_m,
+            yaw_rad=self._yaw_rad,
         )
 
     def landing_sites(self, snapshot: GridSnapshot, vehicle: Position) -> LandingChoice:
