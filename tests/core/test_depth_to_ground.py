@@ -169,3 +169,18 @@ def test_padding_around_the_image_is_outside_the_view():
     assert (view.reason[:16] == Reason.OUTSIDE_VIEW).all()
     assert (view.reason[112:] == Reason.OUTSIDE_VIEW).all()
     assert (view.reason[60:110] == Reason.OBSERVED).all()
+
+
+def test_ground_that_is_coarse_both_ways_is_filled_without_holes():
+    down = mounting(pitch_down=math.pi / 2, height=12.0)
+    depth = np.full((240, 320), 12.0, dtype=np.float32)
+    coarse = TensorGeometry(10.0, 10.0, 0.0, 0.0, 32, 24, 320, 240)
+    of = projector("depth", max_range_m=30.0)
+    view = project(of, pose(yaw=0.6), measured=DepthImage(depth, 0), geometry=coarse, mount=down)
+    assert np.median(view.ground_sample_m) > 4.0 * CELL_M
+    covered = cells(view)
+    middle = {(col, row) for col in range(-20, 20) for row in range(-20, 20)}
+    assert middle <= covered
+    owners = np.stack([view.local_x_m.ravel(), view.local_y_m.ravel()])[:, view.fill_pixel]
+    apart = np.hypot(view.fill_x_m - owners[0], view.fill_y_m - owners[1])
+    assert apart.max() < 0.75 * float(np.nanmax(view.ground_sample_m))

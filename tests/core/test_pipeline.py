@@ -7,7 +7,7 @@ from landing_grids import SLOPE, landing_settings
 from terrain_seg_ros.core.camera import camera_from_field_of_view
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
-from terrain_seg_ros.core.grid import GridSettings
+from terrain_seg_ros.core.grid_settings import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings
 from terrain_seg_ros.core.grid_to_speed import SpeedSettings
 from terrain_seg_ros.core.mask_to_ground import GroundSettings
@@ -66,7 +66,10 @@ def settings(*, cost=None, grid=None, ground=None, hazards=None, speeds=None, ou
         "resolution_m": 0.2,
         "size_m": 20.0,
         "decay_s": 0.0,
+        "decay_m": 0.0,
         "max_evidence": 10.0,
+        "fusion": "dirichlet",
+        "keep_hazards": False,
         "min_hazard_share": 0.3,
         "half_weight_range_m": 20.0,
     }

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.sim.paths import DescentSettings, DriveSettings
 from terrain_seg_ros.sim.scenarios import MODES, SCENARIOS
 from terrain_seg_ros.sim.score import ScoreRequest, score_worlds
 from terrain_seg_ros.sim.tally import Tally, figures, missed_floors
@@ -21,6 +22,7 @@ NAME = "score"
 HELP = "drive and descend through worlds of known truth; count what is wrongly called safe"
 EXIT_FLOOR = 1
 MAX_WORLDS = 1000
+MIN_VIEWS, MAX_VIEWS = 2, 10_000
 
 _SHOWN = (
     ("false_safe_share", "false safe"),
@@ -54,6 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="only this one (repeat for more); default: all of the mode in turn: "
         + ", ".join(scenario.name for scenario in SCENARIOS),
+    )
+    parser.add_argument(
+        "--views",
+        type=int,
+        metavar="N",
+        help=f"pictures in each world (default: {DriveSettings().count} of a drive, "
+        f"{DescentSettings().count} of a descent)",
     )
     parser.add_argument(
         "--jobs", type=int, default=0, help="worlds at a time (default: one per processor)"
@@ -91,6 +100,8 @@ def _request(arguments: argparse.Namespace) -> ScoreRequest:
         raise ConfigError(f"--worlds is {arguments.worlds}, expected 1 to {MAX_WORLDS}")
     if arguments.seed < 0:
         raise ConfigError(f"--seed is {arguments.seed}, expected 0 or more")
+    if arguments.views is not None and not MIN_VIEWS <= arguments.views <= MAX_VIEWS:
+        raise ConfigError(f"--views is {arguments.views}, expected {MIN_VIEWS} to {MAX_VIEWS}")
     if arguments.jobs < 0:
         raise ConfigError(f"--jobs is {arguments.jobs}, expected 1 or more, or 0")
     if arguments.model is not None and arguments.masks != "model":
@@ -108,6 +119,7 @@ def _request(arguments: argparse.Namespace) -> ScoreRequest:
         scenarios=tuple(arguments.scenario),
         jobs=arguments.jobs or min(os.cpu_count() or 1, arguments.worlds),
         pictures=arguments.pictures,
+        views=arguments.views,
     )
 
 

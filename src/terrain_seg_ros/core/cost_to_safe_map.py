@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.footprint_outline import Corner, check_outline, touched_cells
+from terrain_seg_ros.core.footprint_cells import MIN_CORNERS, Polygon, footprint_cells
 from terrain_seg_ros.core.grid import COST_FREE, COST_LETHAL, COST_UNKNOWN, I8
 from terrain_seg_ros.core.types import F32
 
@@ -22,99 +23,106 @@ CELL_DIAGONAL = math.sqrt(2.0)
 class FootprintSettings:
     """Hold the vehicle's size, and how well it knows where it is.
 
-    Around a safe centre the ground is observed and free of hazards within `margin_m` of the
-    vehicle: of a circle, or of the outline `polygon_m`, x and y of each corner in the base frame,
-    where there is one.
+    Around a safe centre the ground is observed and free of hazards within
+    `sigmas * position_sigma_m` of the vehicle. That is a disc of `radius_m`, or the polygon whose
+    corners (x, y) in the vehicle's frame are `polygon_m`, in order; fewer than three are none.
     """
 
     radius_m: float
     position_sigma_m: float
     sigmas: float
-    polygon_m: tuple[Corner, ...] = ()
+    polygon_m: Polygon = ()
 
     def __post_init__(self) -> None:
-        """Check the ranges and the outline."""
+        """Check the ranges."""
         for name in ("radius_m", "position_sigma_m", "sigmas"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0.0):
                 raise ConfigError(f"footprint {name} is {value}, expected 0 or more")
-        if self.polygon_m:
-            check_outline(self.polygon_m)
+        if not all(math.isfinite(value) for corner in self.polygon_m for value in corner):
+            raise ConfigError(f"footprint polygon_m is {self.polygon_m}, expected finite metres")
+
+    @property
+    def has_polygon(self) -> bool:
+        """Return whether the polygon is used, not the radius."""
+        return len(self.polygon_m) >= MIN_CORNERS
 
     @property
     def margin_m(self) -> float:
-        """Return how far off its position the vehicle may be."""
+        """Return how far hazards must be from the vehicle."""
         return self.sigmas * self.position_sigma_m
 
     @property
     def clearance_m(self) -> float:
-        """Return how far hazards must be from the vehicle's middle, whatever its heading."""
-        radius_m = max((math.hypot(*corner) for corner in self.polygon_m), default=self.radius_m)
-        return radius_m + self.margin_m
+        """Return how far hazards must be from the vehicle's middle, whichever way it is turned."""
+        reach_m = self.radius_m
+        if self.has_polygon:
+            reach_m = max(math.hypot(*corner) for corner in self.polygon_m)
+        return reach_m + self.margin_m
+
+
+def corners_of(values: Sequence[float]) -> Polygon:
+    """Return corners from their x and y in turn; fewer than three are none.
+
+    Raises:
+        ConfigError: a corner lacks its y.
+    """
+    if len(values) < 2 * MIN_CORNERS - 1:
+        return ()
+    if len(values) % 2:
+        raise ConfigError(
+            f"footprint polygon_m has {len(values)} numbers, expected x and y of each corner"
+        )
+    return tuple(zip(map(float, values[0::2]), map(float, values[1::2])))
 
 
 def cost_to_safe_map(
-    cost: I8, settings: FootprintSettings, *, resolution_m: float, yaw_rad: float | None = None
+    cost: I8, settings: FootprintSettings, *, resolution_m: float, heading_rad: float = 0.0
 ) -> I8:
     """Return 0 for safe centres, 100 for unsafe ones, -1 where that cannot be judged.
 
-    A cell is unsafe if from any of its points the vehicle, or what lies nearer to it than the
-    margin, can touch a lethal cell. It is safe if that is not so, and everything it can touch is
-    observed. What lies outside the grid is not.
+    A cell is unsafe if a vehicle whose middle is anywhere in it could be nearer than the margin to
+    any point of a lethal cell. It is safe if none is, and everything that near is observed. What
+    lies outside the grid is not.
 
     Args:
         cost: (rows, cols) of a `GridSnapshot`.
         settings: the vehicle.
         resolution_m: side of a cell.
-        yaw_rad: heading of the vehicle's x axis from that of the grid; None judges for all
-            headings. Only an outline asks for it.
+        heading_rad: how the vehicle is turned in the grid's frame, which matters to polygons.
     """
-    if settings.polygon_m and yaw_rad is not None:
-        return _outline_map(cost, settings, resolution_m=resolution_m, yaw_rad=yaw_rad)
-    reach_cells = settings.clearance_m / resolution_m + CELL_DIAGONAL
     lethal = cost == COST_LETHAL
-    blocked = np.pad(lethal | (cost == COST_UNKNOWN), 1, constant_values=True)
-    result: I8 = np.full(cost.shape, COST_UNKNOWN, dtype=np.int8)
-    result[_distance_cells(blocked)[1:-1, 1:-1] >= reach_cells] = COST_FREE
-    if lethal.any():
-        result[_distance_cells(lethal) < reach_cells] = COST_LETHAL
-    return result
-
-
-def _outline_map(
-    cost: I8, settings: FootprintSettings, *, resolution_m: float, yaw_rad: float
-) -> I8:
-    """Return the safe map of an outline at a heading."""
-    cos, sin = math.cos(yaw_rad), math.sin(yaw_rad)
-    turned_m = np.array(settings.polygon_m) @ np.array([[cos, sin], [-sin, cos]])
-    reach = math.ceil(settings.clearance_m / resolution_m + CELL_DIAGONAL)
-    touched = touched_cells(
-        turned_m / resolution_m,
-        margin_cells=settings.margin_m / resolution_m,
-        reach_cells=min(reach, max(cost.shape)),
-    )
-    lethal = cost == COST_LETHAL
-    result: I8 = np.full(cost.shape, COST_UNKNOWN, dtype=np.int8)
-    if not touched.any():  # The vehicle lies so far from its origin that it is never on the grid.
-        return result
     blocked = lethal | (cost == COST_UNKNOWN)
-    result[~_any_touched(blocked, touched, outside=True)] = COST_FREE
-    if lethal.any():
-        result[_any_touched(lethal, touched, outside=False)] = COST_LETHAL
+    if settings.has_polygon:
+        under = footprint_cells(
+            settings.polygon_m,
+            heading_rad=heading_rad,
+            margin_m=settings.margin_m,
+            resolution_m=resolution_m,
+            most=max(cost.shape),
+        )
+        touches, unsafe = _touched(blocked, under, beyond=1), _touched(lethal, under, beyond=0)
+    else:
+        reach_cells = settings.clearance_m / resolution_m + CELL_DIAGONAL
+        around = np.pad(blocked, 1, constant_values=True)
+        touches = _distance_cells(around)[1:-1, 1:-1] < reach_cells
+        unsafe = np.zeros_like(lethal)
+        if lethal.any():
+            unsafe = _distance_cells(lethal) < reach_cells
+    result: I8 = np.full(cost.shape, COST_FREE, dtype=np.int8)
+    result[touches] = COST_UNKNOWN
+    result[unsafe] = COST_LETHAL
     return result
 
 
-def _any_touched(
-    targets: NDArray[np.bool_], touched: NDArray[np.bool_], *, outside: bool
+def _touched(
+    targets: NDArray[np.bool_], under: NDArray[np.uint8], *, beyond: int
 ) -> NDArray[np.bool_]:
-    """Return for every cell whether one that is touched from it is a target."""
+    """Return around which cells a target lies under the footprint."""
     found = cv2.dilate(
-        targets.view(np.uint8),
-        touched.view(np.uint8),
-        borderType=cv2.BORDER_CONSTANT,
-        borderValue=(float(outside),),
+        targets.view(np.uint8), under, borderType=cv2.BORDER_CONSTANT, borderValue=beyond
     )
-    return np.asarray(found, dtype=np.bool_)
+    return np.asarray(found, dtype=np.uint8).view(np.bool_)
 
 
 def _distance_cells(targets: NDArray[np.bool_]) -> F32:

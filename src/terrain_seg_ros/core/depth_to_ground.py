@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from terrain_seg_ros.core.ground_plane import FILL_SHARE, MAX_FILL, MIN_SLOPE, FillPoints
+from terrain_seg_ros.core.ground_plane import MAX_FILL, MIN_SLOPE, FillPoints
 from terrain_seg_ros.core.ground_view import GroundView, Poses
 from terrain_seg_ros.core.pixel_rays import PixelRays, Reach
 from terrain_seg_ros.core.types import F32, F64, U8, Reason
@@ -15,7 +15,14 @@ from terrain_seg_ros.core.types import F32, F64, U8, Reason
 CONTINUOUS = 2.0
 """Neighbours on one surface lie at most so many times farther apart than on level ground."""
 
+FILL_SHARE = 0.7
+"""Points lie at most this share of a cell apart: a square net that close, however it is turned,
+leaves no cell empty (1 / sqrt 2, less rounding)."""
+MAX_FILL_WITHIN = 16
+"""Between four pixels each side is cut into at most so many parts."""
+
 Flags = NDArray[np.bool_]
+Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -140,20 +147,67 @@ def _spacing(frontal_m: F32, level_m: F32, steps: list[_Steps]) -> F32:
 def _fill(
     local_m: tuple[F32, F32, F32], near: Flags, steps: list[_Steps], cell_m: float
 ) -> FillPoints:
-    """Return points less than a cell apart between neighbours on one surface, half from each."""
+    """Return points less than a cell apart between neighbours on one surface, half from each.
+
+    They lie between two neighbours, and where these are wide apart both ways also within four.
+    """
     apart_m = np.float32(FILL_SHARE * cell_m)
-    flat = np.arange(near.size).reshape(near.shape)
-    owners, xs_m, ys_m = [flat[:0, 0]], [local_m[0][:0, 0]], [local_m[1][:0, 0]]
+    parts = []
     for pairs in steps:
-        wide = pairs.joined & (pairs.gap_m > apart_m) & near[pairs.before] & near[pairs.after]
-        first, last = flat[pairs.before][wide], flat[pairs.after][wide]
-        parts = np.minimum(np.ceil(pairs.gap_m[wide] / apart_m), MAX_FILL).astype(np.intp)
-        inner = parts - 1
-        pair = np.repeat(np.arange(first.size), inner)
-        index = np.arange(pair.size) - np.repeat(np.cumsum(inner) - inner, inner) + 1
-        share = (index / parts[pair]).astype(np.float32)
-        owners.append(np.where(share <= 0.5, first[pair], last[pair]))
-        for found_m, axis_m in ((xs_m, local_m[0]), (ys_m, local_m[1])):
-            start_m, end_m = axis_m.ravel()[first], axis_m.ravel()[last]
-            found_m.append(start_m[pair] + share * (end_m - start_m)[pair])
-    return FillPoints(np.concatenate(owners), np.concatenate(xs_m), np.concatenate(ys_m))
+        joined = pairs.joined & near[pairs.before] & near[pairs.after]
+        count = np.zeros(near.shape, dtype=np.intp)
+        gap_m = np.where(joined, pairs.gap_m, np.float32(0.0))
+        count[pairs.before] = np.clip(np.ceil(gap_m / apart_m), joined, MAX_FILL)
+        parts.append(count)
+    down, right = parts
+    within = np.zeros(near.shape, dtype=np.bool_)
+    within[:-1, :-1] = (down[:-1, :-1] > 0) & (down[:-1, 1:] > 0)
+    within[:-1, :-1] &= (right[:-1, :-1] > 0) & (right[1:, :-1] > 0)
+    one = np.ones(near.shape, dtype=np.intp)
+    found = [
+        _parts(local_m, np.flatnonzero(wide), rows, cols)
+        for wide, rows, cols in (
+            (down > 1, down, one),
+            (right > 1, one, right),
+            (
+                within & (down > 1) & (right > 1),
+                np.minimum(down, MAX_FILL_WITHIN),
+                np.minimum(right, MAX_FILL_WITHIN),
+            ),
+        )
+    ]
+    return FillPoints(*(np.concatenate(axis) for axis in zip(*found)))
+
+
+def _parts(
+    local_m: tuple[F32, F32, F32], corner: Index, row_parts: Index, col_parts: Index
+) -> tuple[Index, F32, F32]:
+    """Return owners, x and y of the points that cut patches from pixel to pixel into parts.
+
+    Args:
+        local_m: of the pixels (h, w).
+        corner: (P,) the first pixel of each patch.
+        row_parts: (h, w) parts down to the next pixel of the first, 1 for a patch that is but the
+            line to the right.
+        col_parts: (h, w) the same to the right.
+    """
+    width = row_parts.shape[1]
+    rows, cols = row_parts.reshape(-1)[corner], col_parts.reshape(-1)[corner]
+    across = np.maximum(cols - 1, 1)
+    count = np.maximum(rows - 1, 1) * across
+    patch = np.repeat(np.arange(corner.size), count)
+    row, col = np.divmod(
+        np.arange(patch.size) - np.repeat(np.cumsum(count) - count, count), across[patch]
+    )
+    down = ((row + (rows > 1)[patch]) / rows[patch]).astype(np.float32)
+    right = ((col + (cols > 1)[patch]) / cols[patch]).astype(np.float32)
+    first = corner[patch]
+    below, beside = np.where(rows > 1, width, 0)[patch], (cols > 1)[patch].astype(np.intp)
+    points_m = []
+    for axis_m in local_m[:2]:
+        flat = axis_m.reshape(-1)
+        upper_m = flat[first] + right * (flat[first + beside] - flat[first])
+        lower_m = flat[first + below] + right * (flat[first + below + beside] - flat[first + below])
+        points_m.append(upper_m + down * (lower_m - upper_m))
+    owner = first + np.where(down > 0.5, below, 0) + np.where(right > 0.5, beside, 0)
+    return owner, points_m[0], points_m[1]

@@ -52,6 +52,7 @@ class ScoreRequest:
     scenarios: tuple[str, ...]
     jobs: int
     pictures: Path | None
+    views: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class ScoreTask:
     model: str | None
     threads: int
     pictures: Path | None
+    views: int | None
 
 
 def score_worlds(request: ScoreRequest) -> Iterator[Tally]:
@@ -84,6 +86,7 @@ def score_worlds(request: ScoreRequest) -> Iterator[Tally]:
             request.model,
             threads=1,
             pictures=request.pictures,
+            views=request.views,
         )
         for index in range(request.worlds)
     ]
@@ -113,7 +116,7 @@ def score_world(task: ScoreTask) -> Tally:
     tally = Tally(scenario=scenario.name, body=world.body.value, seed=task.seed)
     with Session(parameters.with_values({"threads": task.threads})) as session:
         loop = ClosedLoop(session.pipeline, field, camera_of(scenario), tally)
-        poses = scenario_path(scenario, world, task.seed)
+        poses = scenario_path(scenario, world, task.seed, views=task.views)
         shooter = Shooter(scenario, world, parameters, masks=task.masks)
         for pose in poses:
             shot = shooter.shoot(pose)
@@ -155,11 +158,14 @@ def scenario_world(scenario: Scenario, seed: int, *, masks: str) -> World:
     )
 
 
-def scenario_path(scenario: Scenario, world: World, seed: int) -> tuple[PathPose, ...]:
-    """Return the drive or the descent of a seed."""
+def scenario_path(
+    scenario: Scenario, world: World, seed: int, *, views: int | None = None
+) -> tuple[PathPose, ...]:
+    """Return the drive or the descent of a seed, of as many poses as the scenario's or as asked."""
     if scenario.mode == "lander":
-        return descend(world, scenario.descent, seed=seed)
-    return drive(world, scenario.drive, seed=seed)
+        descent = replace(scenario.descent, count=views or scenario.descent.count)
+        return descend(world, descent, seed=seed)
+    return drive(world, replace(scenario.drive, count=views or scenario.drive.count), seed=seed)
 
 
 class Shooter:
