@@ -235,12 +235,14 @@ LONG = ((0.9, 0.3), (-0.9, 0.3), (-0.9, -0.3), (0.9, -0.3))
 def test_an_outline_has_the_heading_of_the_newest_view():
     target = pipeline(outline=LONG)
     footprint = target.settings.footprint
-    for yaw_rad in (0.4, -2.0):
-        grid = fuse(target, rotation=rotation_from_rpy(0.05, -0.1, yaw_rad)).grid
-        expected = cost_to_safe_map(grid.cost, footprint, resolution_m=0.2, yaw_rad=yaw_rad)
+    for heading_rad in (0.4, -2.0):
+        grid = fuse(target, rotation=rotation_from_rpy(0.05, -0.1, heading_rad)).grid
+        expected = cost_to_safe_map(grid.cost, footprint, resolution_m=0.2, heading_rad=heading_rad)
         np.testing.assert_array_equal(target.safe_map(grid), expected)
         assert (expected == 0).any()
-        other = cost_to_safe_map(grid.cost, footprint, resolution_m=0.2, yaw_rad=yaw_rad + 1.0)
+        other = cost_to_safe_map(
+            grid.cost, footprint, resolution_m=0.2, heading_rad=heading_rad + 1.0
+        )
         assert (target.safe_map(grid) != other).any()
 
 
