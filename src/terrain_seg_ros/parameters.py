@@ -14,7 +14,8 @@ from terrain_seg_ros.core.cost_to_landing_sites import LandingSettings
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings
 from terrain_seg_ros.core.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.grid import GridSettings
+from terrain_seg_ros.core.footprint_outline import corners_of
+from terrain_seg_ros.core.grid_settings import Fusion, GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings
 from terrain_seg_ros.core.grid_to_speed import SpeedSettings
 from terrain_seg_ros.core.mask_to_ground import GroundSettings, Source
@@ -192,7 +193,10 @@ def pipeline_settings(parameters: Parameters) -> PipelineSettings:
         resolution_m=number("grid.resolution_m"),
         size_m=number("grid.size_m"),
         decay_s=number("grid.decay_s"),
+        decay_m=number("grid.decay_m"),
         max_evidence=number("grid.max_evidence"),
+        fusion=cast(Fusion, parameters.text("grid.fusion")),
+        keep_hazards=parameters.flag("grid.keep_hazards"),
         min_hazard_share=number("grid.min_hazard_share"),
         half_weight_range_m=number("grid.half_weight_range_m"),
     )
@@ -209,6 +213,7 @@ def pipeline_settings(parameters: Parameters) -> PipelineSettings:
     )
     footprint = FootprintSettings(
         radius_m=number("footprint.radius_m"),
+        polygon_m=corners_of(parameters.numbers("footprint.polygon_m")),
         position_sigma_m=number("footprint.position_sigma_m"),
         sigmas=number("footprint.sigmas"),
     )

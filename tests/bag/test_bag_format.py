@@ -32,6 +32,7 @@ CONTRACT = {
     "hazard_points": ("sensor_msgs/msg/PointCloud2", VOLATILE),
     "hazard_grid": ("nav_msgs/msg/OccupancyGrid", TRANSIENT_LOCAL),
     "hazard_reason": ("nav_msgs/msg/OccupancyGrid", TRANSIENT_LOCAL),
+    "grid_map": ("grid_map_msgs/msg/GridMap", VOLATILE),
     "safe_map": ("nav_msgs/msg/OccupancyGrid", TRANSIENT_LOCAL),
 }
 """Types and durability after the contract, in the numbers of rmw; all are reliable, depth 1."""
@@ -200,3 +201,26 @@ def test_a_topic_called_like_one_that_is_left_out_is_kept(tmp_path):
     options = ReplayOptions(skip=["overlay"])
     replay(write_bag(tmp_path / "in", entries), tmp_path / "out", PARAMETERS, options=options)
     assert [row[0] for row in rows_of(tmp_path / "out", "/terrain/overlay")] == [TEXT]
+
+
+def test_landing_sites_are_in_the_bag_where_they_are_switched_on(tmp_path):
+    lander = PARAMETERS.with_values(
+        {"landing.enable": True, "footprint.radius_m": 0.1, "footprint.position_sigma_m": 0.0}
+    )
+    replay(write_bag(tmp_path / "in", drive(2)), tmp_path / "out", lander)
+    summary = read_summary(tmp_path / "out" / "out.mcap")
+    kinds = {topic: kind for topic, _, kind, _ in summary.channels}
+    assert kinds["/terrain/landing_sites"] == "vision_msgs/msg/Detection3DArray"
+    assert kinds["/terrain/landing_sites_markers"] == "visualization_msgs/msg/MarkerArray"
+    assert kinds["/terrain/best_landing_site"] == "geometry_msgs/msg/PoseStamped"
+    texts = {name: text for name, _, text in summary.schemas.values()}
+    assert "vision_msgs/BoundingBox3D bbox" in texts["vision_msgs/msg/Detection3DArray"]
+    replay(
+        tmp_path / "in",
+        tmp_path / "few",
+        lander,
+        options=ReplayOptions(skip=["landing_sites_markers"]),
+    )
+    kinds = {topic for topic, *_ in read_summary(tmp_path / "few" / "few.mcap").channels}
+    assert "/terrain/landing_sites" in kinds
+    assert "/terrain/landing_sites_markers" not in kinds

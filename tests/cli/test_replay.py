@@ -112,6 +112,14 @@ def test_parameters_and_topics_can_be_given(tmp_path, capsys):
     assert "horizontal_fov_rad" in capsys.readouterr().out
 
 
+def test_a_mode_names_the_parameters_that_are_loaded_first(tmp_path):
+    source = write_bag(tmp_path / "in", drive(2))
+    assert main(["replay", str(source), str(tmp_path / "out"), *QUICK, "--mode", "lander"]) == 0
+    assert len(read_bag(tmp_path / "out")["/terrain/landing_sites"]) == 2
+    assert main(["replay", str(source), str(tmp_path / "rover"), *QUICK]) == 0
+    assert "/terrain/landing_sites" not in read_bag(tmp_path / "rover")
+
+
 def write_bad_bags(folder):
     write_bag(folder / "bag", drive(2))
     write_bag(folder / "notes", [text(0)])
@@ -137,6 +145,7 @@ def write_bad_bags(folder):
         (["bag", "out", "--backend", "none"], "none"),
         (["bag", "out", "--model", "none"], "none"),
         (["bag", "out", "--namespace", "two words"], "not a ROS name"),
+        (["bag", "out", "--mode", "submarine"], "submarine"),
         (["bag/bag.mcap", "bag/bag.mcap"], "exists already"),
         (["bag", "file/out"], "'file'"),
         (["broken.mcap", "out"], "cannot be opened"),

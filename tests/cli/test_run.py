@@ -152,6 +152,14 @@ def test_signal_while_loading_ends_with_code_0(opened):
     assert run.end(signal.SIGTERM)[0] == 0, run.lines
 
 
+def test_mode_lander_listens_to_who_selects_a_site(opened):
+    run = Run("--domain", free_domain(), "--mode", "lander")
+    opened.append(run)
+    run.ready()
+    assert any("/terrain/select_site" in line for line in run.lines)
+    assert run.end(signal.SIGINT)[0] == 0
+
+
 def test_duration_ends_the_run(opened):
     run = Run("--domain", free_domain(), "--duration", "0.1")
     opened.append(run)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
-from terrain_seg_ros.core.grid import GridSettings, RollingGrid
+from terrain_seg_ros.core.grid import CellView, RollingGrid
+from terrain_seg_ros.core.grid_settings import GridSettings
 from terrain_seg_ros.core.types import Reason
 
 SECOND = 1_000_000_000
@@ -17,7 +18,10 @@ VALUES = {
     "resolution_m": 0.25,
     "size_m": 5.0,
     "decay_s": 0.0,
+    "decay_m": 0.0,
     "max_evidence": 8.0,
+    "fusion": "dirichlet",
+    "keep_hazards": False,
     "min_hazard_share": 0.2,
     "half_weight_range_m": 5.0,
 }
@@ -34,7 +38,7 @@ def add(target, x_m, y_m, evidence):
     row = math.floor(y_m / res) - round(target.origin_y_m / res)
     if 0 <= row < target.side and 0 <= col < target.side:
         values = np.array(evidence, dtype=np.float32)[:, np.newaxis]
-        target.add(np.array([row]), np.array([col]), values)
+        target.add(CellView(np.array([row]), np.array([col]), values))
 
 
 inside = st.floats(-2.2, 2.2)
@@ -75,7 +79,7 @@ def test_moving_never_shows_what_was_forgotten(path):
         entered = total == 0.0
         assert (excuse[entered] == Reason.OUTSIDE_VIEW).all()
         ones = np.ones((2, rows.size), dtype=np.float32)
-        moving.add(rows, cols, ones)
+        moving.add(CellView(rows, cols, ones))
         moving.excuse(rows, cols, Reason.SHADOW)
         assert (moving.layers[0] > 0.0).all()
     moving.move_to(1e6, 1e6)
@@ -181,6 +185,8 @@ def test_changed_cells_are_named_once_and_survive_a_recentring():
         {"size_m": 2500.0},
         {"decay_s": -1.0},
         {"decay_s": math.inf},
+        {"decay_m": -1.0},
+        {"fusion": "sum"},
         {"max_evidence": 0.0},
         {"min_hazard_share": 0.0},
         {"min_hazard_share": 1.5},

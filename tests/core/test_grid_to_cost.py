@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.grid import GridSettings, RollingGrid
+from terrain_seg_ros.core.grid import CellView, RollingGrid
+from terrain_seg_ros.core.grid_settings import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings, cost_of_hazard, grid_to_cost
 from terrain_seg_ros.core.types import Reason
 
@@ -15,22 +16,26 @@ HAZARDS = np.array([0.0, 0.5, 1.0], dtype=np.float32)
 RULE = CostSettings(hazard_threshold=0.5, min_evidence=1.0, graded=True)
 
 
-def grid(decay_s=0.0):
-    shape = GridSettings(
-        frame_id="odom",
-        resolution_m=0.5,
-        size_m=5.0,
-        decay_s=decay_s,
-        max_evidence=10.0,
-        min_hazard_share=0.2,
-        half_weight_range_m=5.0,
-    )
-    return RollingGrid(shape, 3)
+def grid(decay_s=0.0, *, keep_hazards=False, **changes):
+    values = {
+        "frame_id": "odom",
+        "resolution_m": 0.5,
+        "size_m": 5.0,
+        "decay_s": decay_s,
+        "decay_m": 0.0,
+        "max_evidence": 10.0,
+        "fusion": "dirichlet",
+        "keep_hazards": keep_hazards,
+        "min_hazard_share": 0.2,
+        "half_weight_range_m": 5.0,
+    }
+    return RollingGrid(GridSettings(**{**values, **changes}), 3)
 
 
 def add(target, row, col, evidence):
     values = np.array(evidence, dtype=np.float32)[:, np.newaxis]
-    target.add(np.array([row]), np.array([col]), values)
+    hazardous = HAZARDS @ values >= 0.5 * values.sum(axis=0)
+    target.add(CellView(np.array([row]), np.array([col]), values, hazardous))
 
 
 def rated(target, rule=RULE, hazards=HAZARDS):

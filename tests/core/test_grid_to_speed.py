@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.grid import GridSettings, RollingGrid
+from terrain_seg_ros.core.grid import CellView, RollingGrid
+from terrain_seg_ros.core.grid_settings import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost
 from terrain_seg_ros.core.grid_to_speed import NO_LIMIT, SpeedSettings, grid_to_speed
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
@@ -24,13 +25,17 @@ def limits(evidence, percents, unobserved=50.0):
         resolution_m=1.0,
         size_m=float(side),
         decay_s=0.0,
+        decay_m=0.0,
         max_evidence=10.0,
+        fusion="dirichlet",
+        keep_hazards=False,
         min_hazard_share=0.5,
         half_weight_range_m=10.0,
     )
     grid = RollingGrid(shape, len(TAXONOMY))
     cols = np.arange(side)
-    grid.add(np.zeros_like(cols), cols, np.array(evidence, dtype=np.float32).T.copy())
+    evidence_km = np.array(evidence, dtype=np.float32).T.copy()
+    grid.add(CellView(np.zeros_like(cols), cols, evidence_km))
     snapshot = grid_to_cost(grid, COST, hazards=TAXONOMY.hazards(), stamp_ns=0)
     per_class = SpeedSettings(percents, unobserved).per_class(TAXONOMY)
     return grid_to_speed(grid, snapshot, per_class, unobserved_percent=unobserved)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from terrain_seg_ros.core import ground_to_grid as stage
 from terrain_seg_ros.core.errors import GeometryError
-from terrain_seg_ros.core.grid import GridSettings, RollingGrid
+from terrain_seg_ros.core.grid import RollingGrid
+from terrain_seg_ros.core.grid_settings import GridSettings
 from terrain_seg_ros.core.ground_to_grid import REASON_PRIORITY, ground_to_grid
 from terrain_seg_ros.core.ground_view import GroundView
 from terrain_seg_ros.core.types import Reason, Segmentation
@@ -22,7 +23,10 @@ def grid(min_hazard_share=0.2, **changes):
         "resolution_m": 1.0,
         "size_m": 8.0,
         "decay_s": 0.0,
+        "decay_m": 0.0,
         "max_evidence": 1000.0,
+        "fusion": "dirichlet",
+        "keep_hazards": False,
         "min_hazard_share": min_hazard_share,
         "half_weight_range_m": 1e6,
     }
@@ -163,9 +167,13 @@ pixels = st.lists(
 )
 
 
-@given(pixels=pixels, share=st.sampled_from([0.01, 0.3, 1.0]), packs=st.booleans())
+@given(
+    pixels=pixels,
+    share=st.sampled_from([0.01, 0.3, 1.0]),
+    lanes=st.sampled_from([(3, 2, 1), (2, 1), (1,)]),
+)
 @settings(max_examples=100, deadline=None)
-def test_the_fast_way_equals_the_slow_one(pixels, share, packs):
+def test_the_fast_way_equals_the_slow_one(pixels, share, lanes):
     x_m, y_m, probabilities, confidence, dark = (list(part) for part in zip(*pixels))
     reasons = [Reason.SHADOW if item else Reason.OBSERVED for item in dark]
     expected = np.zeros((8, 8, 3))
@@ -181,7 +189,7 @@ def test_the_fast_way_equals_the_slow_one(pixels, share, packs):
         weight = sum(item[1] for item in chosen) / len(chosen) / 255.0
         expected[cell] = weight * total / total.sum()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "PACK", 2.0**26 if packs else 0.0)
+        patch.setattr(stage, "LANES", lanes)
         seen = view(x_m, y_m, reason=reasons)
         found = fuse(grid(share), seen, says(probabilities, confidence=confidence))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)

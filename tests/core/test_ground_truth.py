@@ -218,16 +218,16 @@ def missed_rocks(scene, found, cast, fused):
 
 
 SCENES = [
-    pytest.param(level_scene, PINHOLE, 0.0, id="level ground, body rolls and pitches"),
-    pytest.param(level_scene, LENS, 0.0, id="level ground, distorted"),
+    pytest.param(level_scene, PINHOLE, 5e-5, id="level ground, body rolls and pitches"),
+    pytest.param(level_scene, LENS, 5e-5, id="level ground, distorted"),
     pytest.param(slope_scene, PINHOLE, 2e-4, id="slope of 15 degrees"),
     pytest.param(rough_scene, PINHOLE, 2e-4, id="rough ground with depth"),
     pytest.param(rough_scene, LENS, 2e-4, id="rough ground with depth, distorted"),
 ]
 """Scene, camera, and the share of the free cells that a rock may touch.
 
-It is not zero where rocks stand askew on the plane or overhang: seen from above they cover corners
-of cells that they do not touch.
+It is not zero, because rocks overhang, and on slopes stand askew on the plane: seen from above they
+cover corners of cells that no pixel shows them in.
 """
 
 

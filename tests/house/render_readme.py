@@ -18,7 +18,17 @@ from terrain_seg_ros.parameters import (
     ParameterSpec,
     load_parameters,
 )
+from terrain_seg_ros.sim.sim_topics import SIM_TOPICS
 
+SIM_TEXTS = {
+    "image": "What the camera sees, rgb8 or mono8.",
+    "image/compressed": "The same as JPEG, instead of `image`, with `--jpeg`.",
+    "camera_info": "Intrinsics of the image.",
+    "depth": "32FC1 of the image's pixels along the optical axis, rounded to a millimetre; NaN in "
+    "the sky.",
+    "/tf": "`grid_frame` to `base_frame`, with every picture.",
+    "/tf_static": "`base_frame` to the camera.",
+}
 README = Path(__file__).resolve().parents[2] / "README.md"
 
 REASONS = {
@@ -70,6 +80,18 @@ def _topics() -> Iterable[str]:
         for spec in INTERFACES
     )
     return _table(("", "topic", "type", "quality of service", "content"), rows)
+
+
+def _simulation() -> Iterable[str]:
+    rows = (
+        (
+            f"`{spec.name}`",
+            spec.type.replace("/msg/", "/"),
+            SIM_TEXTS.get(spec.name, spec.text),
+        )
+        for spec in SIM_TOPICS
+    )
+    return _table(("topic", "type", "content"), rows)
 
 
 def _parameters() -> Iterable[str]:
@@ -205,6 +227,7 @@ def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterable[str
 TABLES: dict[str, Callable[[], Iterable[str]]] = {
     "commands": _commands,
     "topics": _topics,
+    "simulation": _simulation,
     "parameters": _parameters,
     "reasons": _reasons,
     "models": _models,

@@ -11,6 +11,7 @@ from terrain_seg_ros.messages.cloud_message import (
     HAZARD_POINT_LIMIT,
     Cloud,
     decode_cloud,
+    decode_sensed_points,
     encode_hazard_points,
     encode_points,
 )
@@ -156,3 +157,78 @@ def test_bad_cloud_is_refused(change, text):
     change(message)
     with pytest.raises(MessageError, match=text):
         decode_cloud(message)
+
+
+def _sensed(points, *, order="<", offsets=(0, 4, 8), step=12, frame="lidar", **changes):
+    """Return a message of points (rows, cols, 3) as a sensor sends it."""
+    rows, cols = points.shape[:2]
+    dtype = np.dtype(
+        {
+            "names": ["x", "y", "z"],
+            "formats": [f"{order}f4"] * 3,
+            "offsets": list(offsets),
+            "itemsize": step,
+        }
+    )
+    stored = np.zeros((rows, cols), dtype=dtype)
+    for index, name in enumerate("xyz"):
+        stored[name] = points[..., index]
+    field = cdr.message_class("sensor_msgs/msg/PointField")
+    values = {
+        "header": make_header(cdr.message_class, 7, frame),
+        "height": rows,
+        "width": cols,
+        "fields": [
+            field(name=name, offset=offset, datatype=7, count=1)
+            for name, offset in zip("xyz", offsets)
+        ],
+        "is_bigendian": order == ">",
+        "point_step": step,
+        "row_step": cols * step,
+        "data": np.frombuffer(stored.tobytes(), dtype=np.uint8),
+        "is_dense": False,
+    }
+    return cdr.message_class(CLOUD)(**{**values, **changes})
+
+
+@given(
+    order=st.sampled_from("<>"),
+    gaps=st.tuples(*[st.integers(0, 5)] * 4),
+    shape=st.tuples(st.integers(1, 4), st.integers(0, 5)),
+    names=st.permutations("xyz"),
+)
+@settings(max_examples=60, deadline=None)
+def test_points_of_any_sensor_are_read(order, gaps, shape, names):
+    points = np.random.default_rng(sum(gaps)).normal(size=(*shape, 3)).astype(np.float32)
+    if points.size:
+        points[0, 0] = np.nan
+    places, at = {}, 0
+    for name, gap in zip(names, gaps):
+        places[name] = at + gap
+        at += gap + 4
+    message = _sensed(
+        points, order=order, offsets=[places[name] for name in "xyz"], step=at + gaps[3]
+    )
+    wire = cdr.deserialize(bytes(cdr.serialize(message, CLOUD)), CLOUD)
+    found = decode_sensed_points(wire)
+    np.testing.assert_array_equal(found.points_m, points.reshape(-1, 3))
+    assert found.points_m.dtype == np.float32
+    assert (found.stamp_ns, found.frame_id) == (7, "lidar")
+
+
+def test_clouds_that_cannot_be_are_refused():
+    points = np.zeros((1, 4, 3), dtype=np.float32)
+    field = cdr.message_class("sensor_msgs/msg/PointField")
+    double = [field(name=n, offset=8 * i, datatype=8, count=1) for i, n in enumerate("xyz")]
+    for message, said in (
+        (_sensed(points, frame=""), "frame_id"),
+        (_sensed(points, fields=double), "usable field 'x'"),
+        (_sensed(points, fields=[]), "usable field 'x'"),
+        (_sensed(points, width=5), "row_step"),
+        (_sensed(points, data=np.zeros(40, dtype=np.uint8)), "40 bytes"),
+        (_sensed(points, point_step=0), "point_step"),
+        (_sensed(points, point_step=10), "usable field 'z'"),
+        (_sensed(points, height=2**31, width=2**31), "send fewer"),
+    ):
+        with pytest.raises(MessageError, match=said):
+            decode_sensed_points(message)

@@ -15,12 +15,15 @@ from rover import (
     transform_message,
 )
 
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.ground_measurement import DepthImage
 from terrain_seg_ros.messages.cdr import message_class
+from terrain_seg_ros.messages.cloud_message import decode_cloud, encode_points
 from terrain_seg_ros.messages.depth_message import encode_depth
 from terrain_seg_ros.messages.grid_message import decode_grid
 from terrain_seg_ros.messages.header_message import make_header
-from terrain_seg_ros.runtime.ground_measurements import KEPT, RESIDUAL
+from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.runtime.ground_measurements import KEPT, RESIDUAL, SMALLEST_HAZARD
 from terrain_seg_ros.runtime.health import Note, Refusal
 
 PITCH_RAD, HEIGHT_M, FOV_RAD = 0.35, 2.0, 1.0
@@ -177,3 +180,131 @@ def test_what_waits_is_bounded():
     node.send(image_message(first))
     assert state(node) == (None, {Note.NO_DEPTH})
     node.node.depth("nobody", depth_message())
+
+
+def cloud_message(stamp_ns=START_NS, *, frame=OPTICAL, points=None):
+    """Return a cloud of level ground, one point per pixel, in the optical frame."""
+    if points is None:
+        depth = plane_depth()
+        focal = WIDTH_PX / 2.0 / np.tan(FOV_RAD / 2.0)
+        v, u = np.indices(depth.shape)
+        x, y = ((axis - (size - 1) / 2.0) / focal for axis, size in ((u, WIDTH_PX), (v, HEIGHT_PX)))
+        points = np.stack([x * depth, y * depth, depth], axis=-1)
+    empty = np.zeros(points.shape[:2], dtype=np.uint8)
+    header = make_header(message_class, stamp_ns, frame)
+    message = encode_points(
+        message_class, points.astype(np.float32), empty, confidence=empty, header=header
+    )
+    return through_cdr(message, "sensor_msgs/msg/PointCloud2")
+
+
+def observed(given):
+    return int((decode_grid(given["hazard_grid"]).values >= 0).sum())
+
+
+def test_a_cloud_tells_how_far_the_plane_is_off():
+    node = rover("cloud")
+    node.node.depth("navcam", cloud_message())
+    assert "hazard_grid" in node.send(image_message())
+    value, found = state(node)
+    assert value == pytest.approx(0.0, abs=0.06)
+    assert found == set()
+
+
+def test_a_cloud_is_placed_by_tf_and_refused_without():
+    node = rover("cloud")
+    node.node.depth("navcam", cloud_message(frame="lidar"))
+    assert "hazard_grid" in node.send(image_message())
+    assert node.refused == {Refusal.BAD_DEPTH: 1}
+    assert "cloud cannot be placed" in node.text
+    node.intake.add(transform_message("odom", "base_link", START_NS), static=True)
+    down = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+    node.intake.add(
+        transform_message("base_link", "lidar", 0, translation_m=(2.0, 0.0, 3.0), rotation=down),
+        static=True,
+    )
+    later = START_NS + SECOND_NS
+    x, y = np.meshgrid(np.linspace(-2.0, 10.0, 200), np.linspace(-5.0, 5.0, 200))
+    # 3.2 m along the sensor's x axis, which points down: 0.2 m below the plane.
+    points = np.stack([np.full(x.shape, 3.2), y, x], axis=-1)
+    node.node.depth("navcam", cloud_message(later, frame="lidar", points=points))
+    node.send(image_message(later))
+    assert state(node)[0] == pytest.approx(-0.2, abs=0.06)
+
+
+@pytest.mark.parametrize("source", ["image", "cloud"])
+def test_the_ground_is_what_was_measured(source):
+    on_plane = rover("none")
+    plane_cells = observed(on_plane.send(image_message()))
+    node = rover(source, **{"ground.source": "depth"})
+    message = depth_message() if source == "image" else cloud_message()
+    node.node.depth("navcam", message)
+    # Trust ends where the pixels of this small image are too coarse, before the tensor's are.
+    assert observed(node.send(image_message())) > 0.2 * plane_cells
+    assert state(node)[0] is None
+    later = START_NS + SECOND_NS
+    given = node.send(image_message(later))
+    assert "hazard_grid" in given
+    assert state(node)[1] == {Note.NO_DEPTH}
+
+
+def test_points_are_the_measured_ones():
+    node = rover("image", **{"ground.source": "depth"})
+    depth = plane_depth(0.5)
+    node.node.depth("navcam", depth_message(depth=depth))
+    points = decode_cloud(node.send(image_message())["points"]).points_m
+    seen = np.isfinite(points[..., 2])
+    assert seen.mean() > 0.2
+    np.testing.assert_allclose(points[..., 2][seen], depth[seen], rtol=1e-5)
+
+
+def test_depth_that_is_nan_everywhere_leaves_the_grid_unobserved():
+    node = rover("image", **{"ground.source": "depth"})
+    nothing = np.full((HEIGHT_PX, WIDTH_PX), np.nan, dtype=np.float32)
+    node.node.depth("navcam", depth_message(depth=nothing))
+    given = node.send(image_message())
+    assert observed(given) == 0
+    assert not node.refused
+    assert not np.isfinite(decode_cloud(given["points"]).points_m).any()
+
+
+def test_the_ground_is_as_low_as_the_echo_says():
+    node = rover("range", **{"ground.plane": "range_plane", "ground.plane_height_m": 50.0})
+    identity_down = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+    node.intake.add(transform_message("odom", "base_link", START_NS), static=True)
+    node.intake.add(
+        transform_message("base_link", "altimeter", 0, rotation=identity_down), static=True
+    )
+    assert observed(node.send(image_message())) == 0
+    assert state(node)[1] == {Note.NO_DEPTH}
+    smallest = []
+    for index, low_m in enumerate((0.2, 3.0)):
+        stamp = START_NS + (index + 1) * SECOND_NS
+        node.node.depth("", range_message(low_m, stamp))
+        assert observed(node.send(image_message(stamp))) > 0
+        smallest.append(node.health.snapshot().gauges[SMALLEST_HAZARD])
+    assert smallest[1] > smallest[0]
+
+
+def test_a_jump_of_the_vehicle_clears_the_grid_and_is_noted():
+    node = rover("none", **{"grid.max_speed_mps": 5.0})
+    node.intake.add(transform_message("odom", "base_link", START_NS), static=False)
+    first = observed(node.send(image_message()))
+    later = START_NS + SECOND_NS
+    moved = transform_message("odom", "base_link", later, translation_m=(6.0, 2.0, 0.0))
+    node.intake.add(moved, static=False)
+    assert observed(node.send(image_message(later))) == first
+    assert Note.POSE_JUMP in node.health.snapshot().recent_notes
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"ground.source": "depth"}, "depth.source is 'none'"),
+        ({"ground.source": "depth", "depth.source": "range"}, "set it to image or cloud"),
+        ({"ground.plane": "range_plane", "depth.source": "image"}, "set it to range"),
+    ],
+)
+def test_ground_that_nothing_measures_is_refused(changes, said):
+    with pytest.raises(ConfigError, match=said):
+        load_parameters(overrides=changes)

@@ -142,3 +142,44 @@ def test_frames_that_nobody_publishes_are_not_waited_for():
     with pytest.raises(GeometryError, match="not connected"):
         waiting(buffer, clock).lookup("odom", "base_link", 5)
     assert clock.slept == 0
+
+
+def moving(*places, **changes):
+    """Return the poses of a vehicle that stands at x metres at so many seconds."""
+    buffer = TransformBuffer(1e4)
+    poses = source(buffer, **changes)
+    found = []
+    for seconds, x_m in places:
+        stamp = 1_000_000_000 + round(seconds * 1e9)
+        buffer.set("odom", "base_link", stamp, at(x_m), False)
+        found.append(poses.pose("", stamp))
+    return found
+
+
+def test_a_vehicle_that_is_faster_than_it_can_be_has_jumped():
+    found = moving((0.0, 0.0), (1.0, 9.0), (2.0, 40.0), (3.0, 41.0))
+    assert [pose.jumped for pose in found] == [False, False, True, False]
+    assert [pose.restart for pose in found] == [False, False, True, False]
+
+
+def test_noise_between_two_images_of_one_moment_is_no_jump():
+    found = moving((0.0, 0.0), (0.0005, 0.4), (0.001, 1.2))
+    assert [pose.jumped for pose in found] == [False, False, True]
+
+
+def test_jumps_are_looked_for_only_where_a_speed_is_given():
+    found = moving((0.0, 0.0), (1.0, 1e6), **{"grid.max_speed_mps": 0.0})
+    assert not any(pose.jumped for pose in found)
+
+
+def test_the_speed_changes_while_running_and_time_may_begin_anew():
+    buffer = TransformBuffer(1e4)
+    poses = source(buffer)
+    buffer.set("odom", "base_link", 1, at(0.0), False)
+    poses.pose("", 1)
+    poses.set_parameters(load_parameters(overrides={**MOUNTED, "grid.max_speed_mps": 1e5}))
+    buffer.set("odom", "base_link", 1_000_000_001, at(1000.0), False)
+    assert not poses.pose("", 1_000_000_001).jumped
+    poses.set_parameters(load_parameters(overrides=MOUNTED))
+    poses.forget()
+    assert not poses.pose("", 1).jumped

@@ -129,6 +129,12 @@ def test_a_camera_off_its_middle_row_sees_what_rays_meet():
     assert np.mean(truth.mask == cast_rays(world, camera, pose).mask) >= 0.99
 
 
+def test_a_world_with_too_many_posts_is_refused():
+    world = generate_world(Body.MOON, 0, side_m=20.5, spacing_m=0.01)
+    with pytest.raises(ConfigError, match="2051 posts along a side"):
+        MujocoScene(world, (CAMERA,))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

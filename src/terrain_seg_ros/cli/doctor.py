@@ -16,6 +16,7 @@ from dataclasses import asdict
 
 from terrain_seg_ros.cli.doctor_findings import Finding, State, import_error, version_of
 from terrain_seg_ros.cli.doctor_ros import ros_findings
+from terrain_seg_ros.cli.doctor_sim import simulator_finding
 from terrain_seg_ros.core.errors import TerrainSegError
 
 NAME = "doctor"
@@ -55,6 +56,7 @@ def examine() -> list[Finding]:
         lambda: _package("bags", "rosbags"),
         _dds,
         _models,
+        simulator_finding,
     )
     return [*(check() for check in checks), *ros_findings()]
 

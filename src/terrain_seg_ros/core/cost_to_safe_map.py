@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.footprint_cells import Polygon, footprint_cells
+from terrain_seg_ros.core.footprint_outline import check_outline
 from terrain_seg_ros.core.grid import COST_FREE, COST_LETHAL, COST_UNKNOWN, I8
 from terrain_seg_ros.core.types import F32
 
@@ -21,48 +24,89 @@ class FootprintSettings:
     """Hold the vehicle's size, and how well it knows where it is.
 
     Around a safe centre the ground is observed and free of hazards within
-    `radius_m + sigmas * position_sigma_m`.
+    `sigmas * position_sigma_m` of the vehicle. That is a disc of `radius_m`, or the polygon whose
+    corners (x, y) in the vehicle's frame are `polygon_m`, in order, where there is one.
     """
 
     radius_m: float
     position_sigma_m: float
     sigmas: float
+    polygon_m: Polygon = ()
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check the ranges and the polygon."""
         for name in ("radius_m", "position_sigma_m", "sigmas"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0.0):
                 raise ConfigError(f"footprint {name} is {value}, expected 0 or more")
+        if self.polygon_m:
+            check_outline(self.polygon_m)
+
+    @property
+    def margin_m(self) -> float:
+        """Return how far hazards must be from the vehicle."""
+        return self.sigmas * self.position_sigma_m
 
     @property
     def clearance_m(self) -> float:
-        """Return how far hazards must be from the vehicle's middle."""
-        return self.radius_m + self.sigmas * self.position_sigma_m
+        """Return how far hazards must be from the vehicle's middle, whichever way it is turned."""
+        reach_m = max((math.hypot(*corner) for corner in self.polygon_m), default=self.radius_m)
+        return reach_m + self.margin_m
 
 
-def cost_to_safe_map(cost: I8, settings: FootprintSettings, *, resolution_m: float) -> I8:
+def cost_to_safe_map(
+    cost: I8, settings: FootprintSettings, *, resolution_m: float, heading_rad: float | None = None
+) -> I8:
     """Return 0 for safe centres, 100 for unsafe ones, -1 where that cannot be judged.
 
-    A cell is unsafe if a lethal one is nearer than the clearance to any of its points. It is
-    safe if none is, and everything that near is observed. What lies outside the grid is not.
+    A cell is unsafe if a vehicle whose middle is anywhere in it could be nearer than the margin to
+    any point of a lethal cell. It is safe if none is, and everything that near is observed. What
+    lies outside the grid is not.
 
     Args:
         cost: (rows, cols) of a `GridSnapshot`.
         settings: the vehicle.
         resolution_m: side of a cell.
+        heading_rad: how the vehicle is turned in the grid's frame, which matters to polygons; None
+            judges for all headings.
     """
-    reach_cells = settings.clearance_m / resolution_m + CELL_DIAGONAL
     lethal = cost == COST_LETHAL
-    blocked = np.pad(lethal | (cost == COST_UNKNOWN), 1, constant_values=True)
-    result: I8 = np.full(cost.shape, COST_UNKNOWN, dtype=np.int8)
-    result[_distance_cells(blocked)[1:-1, 1:-1] >= reach_cells] = COST_FREE
-    if lethal.any():
-        result[_distance_cells(lethal) < reach_cells] = COST_LETHAL
+    blocked = lethal | (cost == COST_UNKNOWN)
+    if settings.polygon_m and heading_rad is not None:
+        under = footprint_cells(
+            settings.polygon_m,
+            heading_rad=heading_rad,
+            margin_m=settings.margin_m,
+            resolution_m=resolution_m,
+            most=max(cost.shape),
+        )
+        touches, unsafe = _touched(blocked, under, beyond=1), _touched(lethal, under, beyond=0)
+    else:
+        reach_cells = settings.clearance_m / resolution_m + CELL_DIAGONAL
+        around = np.pad(blocked, 1, constant_values=True)
+        touches = _distance_cells(around)[1:-1, 1:-1] < reach_cells
+        unsafe = np.zeros_like(lethal)
+        if lethal.any():
+            unsafe = _distance_cells(lethal) < reach_cells
+    result: I8 = np.full(cost.shape, COST_FREE, dtype=np.int8)
+    result[touches] = COST_UNKNOWN
+    result[unsafe] = COST_LETHAL
     return result
 
 
-def _distance_cells(targets: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> F32:
+def _touched(
+    targets: NDArray[np.bool_], under: NDArray[np.uint8], *, beyond: int
+) -> NDArray[np.bool_]:
+    """Return around which cells a target lies under the footprint."""
+    if not under.any():  # A vehicle so far from its own frame is never on the grid.
+        return np.full_like(targets, beyond)
+    found = cv2.dilate(
+        targets.view(np.uint8), under, borderType=cv2.BORDER_CONSTANT, borderValue=beyond
+    )
+    return np.asarray(found, dtype=np.uint8).view(np.bool_)
+
+
+def _distance_cells(targets: NDArray[np.bool_]) -> F32:
     """Return the distance of every cell to the nearest target, between centres."""
     free = np.logical_not(targets).view(np.uint8)
     found = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from terrain_seg_ros.core.ground_plane import FILL_SHARE, MAX_FILL, MIN_SLOPE, FillPoints
+from terrain_seg_ros.core.ground_plane import MAX_FILL, MIN_SLOPE, FillPoints
 from terrain_seg_ros.core.ground_view import GroundView, Poses
 from terrain_seg_ros.core.pixel_rays import PixelRays, Reach
 from terrain_seg_ros.core.types import F32, F64, U8, Reason
@@ -15,7 +15,14 @@ from terrain_seg_ros.core.types import F32, F64, U8, Reason
 CONTINUOUS = 2.0
 """Neighbours on one surface lie at most so many times farther apart than on level ground."""
 
+FILL_SHARE = 0.7
+"""Points lie at most this share of a cell apart: a square net that close, however it is turned,
+leaves no cell empty (1 / sqrt 2, less rounding)."""
+MAX_FILL_WITHIN = 16
+"""Between four pixels each side is cut into at most so many parts."""
+
 Flags = NDArray[np.bool_]
+Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -140,20 +147,73 @@ def _spacing(frontal_m: F32, level_m: F32, steps: list[_Steps]) -> F32:
 def _fill(
     local_m: tuple[F32, F32, F32], near: Flags, steps: list[_Steps], cell_m: float
 ) -> FillPoints:
-    """Return points less than a cell apart between neighbours on one surface, half from each."""
-    apart_m = np.float32(FILL_SHARE * cell_m)
-    flat = np.arange(near.size).reshape(near.shape)
-    owners, xs_m, ys_m = [flat[:0, 0]], [local_m[0][:0, 0]], [local_m[1][:0, 0]]
-    for pairs in steps:
-        wide = pairs.joined & (pairs.gap_m > apart_m) & near[pairs.before] & near[pairs.after]
-        first, last = flat[pairs.before][wide], flat[pairs.after][wide]
-        parts = np.minimum(np.ceil(pairs.gap_m[wide] / apart_m), MAX_FILL).astype(np.intp)
-        inner = parts - 1
-        pair = np.repeat(np.arange(first.size), inner)
-        index = np.arange(pair.size) - np.repeat(np.cumsum(inner) - inner, inner) + 1
-        share = (index / parts[pair]).astype(np.float32)
-        owners.append(np.where(share <= 0.5, first[pair], last[pair]))
-        for found_m, axis_m in ((xs_m, local_m[0]), (ys_m, local_m[1])):
-            start_m, end_m = axis_m.ravel()[first], axis_m.ravel()[last]
-            found_m.append(start_m[pair] + share * (end_m - start_m)[pair])
-    return FillPoints(np.concatenate(owners), np.concatenate(xs_m), np.concatenate(ys_m))
+    """Return points less than a cell apart between neighbours on one surface, half from each.
+
+    They lie between two neighbours, and where these are wide apart both ways also within four.
+    """
+    width = near.shape[1]
+    parts = 1.0 / np.float32(FILL_SHARE * cell_m)
+    joined = np.zeros((2, *near.shape), dtype=np.bool_)
+    counts = np.zeros((2, *near.shape), dtype=np.float32)
+    for pairs, some, count in zip(steps, joined, counts):
+        np.logical_and(pairs.joined, near[pairs.before], out=some[pairs.before])
+        some[pairs.before] &= near[pairs.after]
+        np.multiply(pairs.gap_m, parts, out=count[pairs.before], where=some[pairs.before])
+    wide = counts > 1.0
+    found = [
+        _on_line(local_m, np.flatnonzero(some), count, step)
+        for some, count, step in zip(wide, counts, (width, 1))
+    ]
+    corners = np.flatnonzero(wide[0] & wide[1])
+    corners = corners[(corners + width < near.size) & (corners % width < width - 1)]
+    down, right = joined.reshape(2, -1)
+    corners = corners[down[corners + 1] & right[corners + width]]
+    found.append(_within(local_m, corners, counts, width))
+    return FillPoints(*(np.concatenate(axis) for axis in zip(*found)))
+
+
+def _on_line(
+    local_m: tuple[F32, F32, F32], first: Index, count: F32, step: int
+) -> tuple[Index, F32, F32]:
+    """Return owners, x and y of the points between pixels and those a step after them."""
+    parts = np.minimum(np.ceil(count.reshape(-1).take(first)), MAX_FILL).astype(np.intp)
+    pair, index = _repeated(parts - 1)
+    share = (index + 1) / parts.astype(np.float32).take(pair)
+    points_m = []
+    for axis_m in local_m[:2]:
+        start_m = axis_m.reshape(-1).take(first)
+        length_m = axis_m.reshape(-1).take(first + step) - start_m
+        points_m.append(start_m.take(pair) + share.astype(np.float32) * length_m.take(pair))
+    owner = first.take(pair) + step * (share > 0.5)
+    return owner, points_m[0], points_m[1]
+
+
+def _within(
+    local_m: tuple[F32, F32, F32], first: Index, counts: F32, width: int
+) -> tuple[Index, F32, F32]:
+    """Return owners, x and y of the points within four pixels, of which the first is given."""
+    rows, cols = (
+        np.minimum(np.ceil(count.reshape(-1).take(first)), MAX_FILL_WITHIN).astype(np.intp)
+        for count in counts
+    )
+    patch, index = _repeated((rows - 1) * (cols - 1))
+    row, col = np.divmod(index, (cols - 1).take(patch))
+    down = ((row + 1) / rows.take(patch)).astype(np.float32)
+    right = ((col + 1) / cols.take(patch)).astype(np.float32)
+    corner = first.take(patch)
+    points_m = []
+    for axis_m in local_m[:2]:
+        upper_m, upper_end_m, lower_m, lower_end_m = (
+            axis_m.reshape(-1).take(corner + step) for step in (0, 1, width, width + 1)
+        )
+        upper_m += right * (upper_end_m - upper_m)
+        lower_m += right * (lower_end_m - lower_m)
+        points_m.append(upper_m + down * (lower_m - upper_m))
+    owner = corner + width * (down > 0.5) + (right > 0.5)
+    return owner, points_m[0], points_m[1]
+
+
+def _repeated(count: Index) -> tuple[Index, Index]:
+    """Return the indices of items, each as often as its count says, and 0, 1, ... within each."""
+    item = np.repeat(np.arange(count.size), count)
+    return item, np.arange(item.size) - np.repeat(np.cumsum(count) - count, count)

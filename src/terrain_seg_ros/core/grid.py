@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
+from terrain_seg_ros.core.grid_settings import GridSettings
+from terrain_seg_ros.core.scrolling_layers import Cells, ScrollingLayers, Slots
 from terrain_seg_ros.core.types import F32, U8, Reason
 
 COST_UNKNOWN = -1
@@ -18,74 +19,60 @@ COST_FREE = 0
 COST_GRADED_MAX = 98
 COST_LETHAL = 100
 
-MAX_CELLS_PER_SIDE = 2000
-"""Keeps the evidence of eight classes within 150 MB."""
-MARGIN_CELLS = 64
-"""How far the grid moves inside its buffers before they are copied."""
 SCALE_MIN = 1e-6
 """Below this the decay factor is multiplied into the evidence, far from float32's limits."""
+SURE_VIEW = 1.0
+"""The evidence of one view from nearby with full confidence: the most that one view gives."""
+LOG_FLOOR = 0.02
+"""A view never rules a class out: its probabilities count as at least this (log-odds)."""
+HEIGHT_EVIDENCE_MAX = 3.0
+"""Heights are the mean of the latest few views, so that what has changed shows."""
+TINY = 1e-12
+MAX_WRITTEN = 1e18
+"""Keeps what is divided by TINY within float32."""
+NEVER_NS = -(2**62)
+"""Stands for the stamp of a cell that was never seen."""
 
-Cells = NDArray[np.int32] | NDArray[np.intp]
 I8 = NDArray[np.int8]
-Scalar = TypeVar("Scalar", bound=np.generic)
+Flags = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class GridSettings:
-    """Hold the shape of the grid and the rules of fusing.
+class CellView(NamedTuple):
+    """Hold what one view says of M cells, none of them named twice.
 
-    The evidence of one view of a cell is at most 1: its confidence, halved at
-    `half_weight_range_m` from the camera. Evidence decays with the time constant `decay_s`
-    (0: never) and its sum is capped at `max_evidence`. `min_hazard_share` is the share of a
-    cell's pixels that must be hazardous for the view to speak of these alone (see
-    `ground_to_grid`).
+    `evidence_km` (K, M) is the view's class probabilities times its weight, 0 to 1. `hazardous`
+    says which cells the view calls a hazard. `sample_m` is how far its pixels lie apart there;
+    `height_m` the ground's above the grid's `level_m`, None where it was not measured.
     """
 
-    frame_id: str
-    resolution_m: float
-    size_m: float
-    decay_s: float
-    max_evidence: float
-    min_hazard_share: float
-    half_weight_range_m: float
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if not self.frame_id:
-            raise ConfigError("grid frame_id is empty, expected a fixed frame such as 'odom'")
-        for name, low in (("resolution_m", 1e-3), ("size_m", 1e-3), ("decay_s", 0.0)):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= low):
-                raise ConfigError(f"grid {name} is {value}, expected {low} or more")
-        for name in ("max_evidence", "half_weight_range_m"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0.0):
-                raise ConfigError(f"grid {name} is {value}, expected more than 0")
-        if not 0.0 < self.min_hazard_share <= 1.0:
-            raise ConfigError(
-                f"grid min_hazard_share is {self.min_hazard_share}, expected more than 0, at most 1"
-            )
-        cells = self.size_m / self.resolution_m
-        if abs(cells - round(cells)) > 1e-6 * cells or not 1 <= round(cells) <= MAX_CELLS_PER_SIDE:
-            raise ConfigError(
-                f"grid size_m {self.size_m} over resolution_m {self.resolution_m} is {cells} "
-                f"cells, expected a whole number from 1 to {MAX_CELLS_PER_SIDE}"
-            )
-
-    @property
-    def cells_per_side(self) -> int:
-        """Return the number of rows, which is that of columns."""
-        return round(self.size_m / self.resolution_m)
+    rows: Cells
+    cols: Cells
+    evidence_km: F32
+    hazardous: Flags | None = None
+    sample_m: F32 | None = None
+    height_m: F32 | None = None
 
 
 class RollingGrid:
     """Hold the layers of a square grid whose origin is a whole number of cells.
 
-    Row 0 is the lowest y, column 0 the lowest x. The layers are windows of larger buffers: to
-    move, the window slides and the cells that enter are blanked, so no value is ever resampled.
-    Decay is one common factor, so a frame touches only the cells it saw. Besides the evidence
-    the grid carries, for `grid_to_cost`, the cost and hazard last computed, and which cells
-    changed since.
+    Row 0 is the lowest y, column 0 the lowest x. Decay is one common factor, so a frame touches
+    only the cells it saw. Besides the evidence the grid carries, for `grid_to_cost`, the cost and
+    hazard last computed, and which cells changed since.
+
+    *Fusion.* With `dirichlet` a cell holds the sums of the views' class probabilities, each times
+    the view's weight; P(class) is the class's share. With `log_odds` it holds the sums of their
+    logarithms, times the same weights, and P(class) is the softmax of those as of the last view:
+    many views that agree make it bolder. Neither depends on the order of the views until the cap
+    is reached, as long as hazards are not kept.
+
+    *Hazards that are kept.* A cell that was rated lethal stays so, however little evidence is left,
+    until it leaves the grid or views of it say otherwise. Against such views what it holds counts
+    as at least one sure view (`SURE_VIEW`), against which evidence of more than
+    1 / threshold - 1 sure views is needed; with the cap, evidence of ln(1 / threshold) x
+    (max_evidence + 1) always is enough. The other way round a view that calls a cell hazardous cuts
+    what spoke for the cell to one sure view, so that stale safe evidence cannot outvote a fresh
+    hazard: evidence of one sure view in all makes a cell lethal at a threshold of 0.5.
     """
 
     def __init__(self, settings: GridSettings, class_count: int) -> None:
@@ -96,19 +83,24 @@ class RollingGrid:
         self.class_count = class_count
         self.side = settings.cells_per_side
         self.scale = 1.0
+        self.level_m: float | None = None
         self.rated_by: Hashable = None
-        self._buffer_side = self.side + 2 * MARGIN_CELLS
-        shape = (self._buffer_side, self._buffer_side)
-        self._evidence: F32 = np.zeros((class_count, *shape), dtype=np.float32)
-        self._total: F32 = np.zeros(shape, dtype=np.float32)
-        self._cost: I8 = np.empty(shape, dtype=np.int8)
-        self._hazard: F32 = np.empty(shape, dtype=np.float32)
-        self._excuse: U8 = np.empty(shape, dtype=np.uint8)
-        self._row0 = self._col0 = MARGIN_CELLS
+        layers = ScrollingLayers(self.side)
+        layers.add_layer("evidence", np.float32, 0.0, planes=class_count)
+        layers.add_layer("total", np.float32, 0.0)
+        layers.add_layer("cost", np.int8, COST_UNKNOWN)
+        layers.add_layer("hazard", np.float32, np.nan)
+        layers.add_layer("excuse", np.uint8, Reason.OUTSIDE_VIEW)
+        layers.add_layer("kept", np.bool_, False)
+        layers.add_layer("seen_ns", np.int64, NEVER_NS)
+        layers.add_layer("sample_m", np.float32, np.nan)
+        if settings.fusion == "log_odds":
+            layers.add_layer("written", np.float32, 1.0)
+        self._layers = layers
         self._origin_row = self._origin_col = -(self.side // 2)
         self._stamp_ns: int | None = None
-        self._changed: list[NDArray[np.intp]] | None = []
-        self.clear(Reason.OUTSIDE_VIEW)
+        self._place_m: tuple[float, float] | None = None
+        self._changed: list[Slots] | None = []
 
     @property
     def origin_x_m(self) -> float:
@@ -122,9 +114,9 @@ class RollingGrid:
 
     @property
     def evidence(self) -> F32:
-        """Return a copy of the decayed evidence per class (rows, cols, K)."""
-        planes = [self._window(plane) for plane in self._evidence]
-        stacked: F32 = np.stack(planes, axis=-1)
+        """Return the decayed evidence (rows, cols, K): its sum, shared out by P(class)."""
+        evidence_km, _ = self.read(self._every_slot())
+        stacked: F32 = np.ascontiguousarray(evidence_km.T).reshape(self.side, self.side, -1)
         stacked *= np.float32(self.scale)
         return stacked
 
@@ -134,21 +126,52 @@ class RollingGrid:
 
         The excuse says why a cell would be called not observed, if its evidence is not enough.
         """
-        return (
-            self._window(self._total),
-            self._window(self._cost),
-            self._window(self._hazard),
-            self._window(self._excuse),
-        )
+        window = self._layers.window
+        return window("total"), window("cost"), window("hazard"), window("excuse")
+
+    @property
+    def sample_m(self) -> F32:
+        """Return a copy of how far pixels lay apart when a cell was last seen, NaN if never."""
+        found: F32 = self._layers.window("sample_m").copy()
+        return found
+
+    def age_s(self, stamp_ns: int) -> F32:
+        """Return the time (rows, cols) since a cell was last seen, NaN where it never was."""
+        seen_ns = self._layers.window("seen_ns")
+        age_s: F32 = np.subtract(stamp_ns, seen_ns, dtype=np.int64).astype(np.float32)
+        age_s *= np.float32(1e-9)
+        age_s[seen_ns == NEVER_NS] = np.nan
+        return age_s
+
+    @property
+    def heights_m(self) -> F32 | None:
+        """Return heights (rows, cols) above `level_m`, NaN where none were measured.
+
+        A view of them, None where no view has measured any.
+        """
+        return self._layers.window("height_m") if "height_m" in self._layers else None
+
+    @property
+    def steepness(self) -> F32:
+        """Return a view (rows, cols) of P(hazard) by slope and roughness, 0 where unknown."""
+        if "steep" not in self._layers:
+            self._layers.add_layer("steep", np.float32, 0.0)
+        return self._layers.window("steep")
 
     def move_to(self, x_m: float, y_m: float) -> None:
         """Centre the grid on the cell that holds a point; cells that leave are forgotten.
+
+        Evidence fades with the distance from the point before.
 
         Raises:
             GeometryError: the point is not finite.
         """
         if not (math.isfinite(x_m) and math.isfinite(y_m)):
             raise GeometryError(f"grid cannot move to ({x_m}, {y_m}); check the vehicle's pose")
+        if self._place_m is not None and self.settings.decay_m > 0.0:
+            travelled_m = math.hypot(x_m - self._place_m[0], y_m - self._place_m[1])
+            self._fade(travelled_m / self.settings.decay_m)
+        self._place_m = (x_m, y_m)
         resolution_m, half = self.settings.resolution_m, self.side // 2
         rows = math.floor(y_m / resolution_m) - half - self._origin_row
         cols = math.floor(x_m / resolution_m) - half - self._origin_col
@@ -156,17 +179,8 @@ class RollingGrid:
             return
         self._origin_row += rows
         self._origin_col += cols
-        if max(abs(rows), abs(cols)) >= self.side:
-            self._row0 = self._col0 = MARGIN_CELLS
-            self._blank(slice(None), slice(None), Reason.OUTSIDE_VIEW)
-            self._changed = []
-            return
-        while rows or cols:
-            step_rows = max(-MARGIN_CELLS, min(MARGIN_CELLS, rows))
-            step_cols = max(-MARGIN_CELLS, min(MARGIN_CELLS, cols))
-            self._step(step_rows, step_cols)
-            rows -= step_rows
-            cols -= step_cols
+        if not self._layers.move(rows, cols) and self._changed:
+            self._changed = None
 
     def decay_to(self, stamp_ns: int) -> None:
         """Let the evidence fade until a stamp; an earlier stamp than the last changes nothing."""
@@ -177,111 +191,200 @@ class RollingGrid:
             return
         self._stamp_ns = stamp_ns
         if self.settings.decay_s > 0.0:
-            self.scale *= math.exp(-elapsed_s / self.settings.decay_s)
-        if self.scale < SCALE_MIN:
-            self._evidence *= np.float32(self.scale)
-            self._total *= np.float32(self.scale)
-            self.scale = 1.0
+            self._fade(elapsed_s / self.settings.decay_s)
 
-    def add(self, rows: Cells, cols: Cells, evidence_km: F32) -> None:
-        """Add one view's evidence (K, M) to M cells, none of them named twice."""
-        slots = self._slots(rows, cols)
-        stored, total = self.read(slots)
-        added = evidence_km * np.float32(1.0 / self.scale)
-        stored += added
-        total += np.add.reduce(added, axis=0)
+    def add(self, view: CellView) -> None:
+        """Add what one view says of some cells, at the stamp of the last decay."""
+        slots = self._layers.slots(view.rows, view.cols)
+        stored, total = self._stored(slots)
+        if self.settings.keep_hazards:
+            self._weigh_older(slots, stored, total, view.hazardous)
+        gain = np.float32(1.0 / self.scale)
+        weight: F32 = np.add.reduce(view.evidence_km, axis=0)
+        stored += self._terms(view.evidence_km, weight) * gain
+        weight *= gain
+        total += weight
         limit = np.float32(self.settings.max_evidence / self.scale)
         if total.size and total.max() > limit:
             stored *= limit / np.maximum(total, limit)
             np.minimum(total, limit, out=total)
-        for buffer, plane in zip(self._evidence, stored):
-            buffer.reshape(-1)[slots] = plane
-        self._total.reshape(-1)[slots] = total
+        for buffer, plane in zip(self._layers.flat("evidence"), stored):
+            buffer[slots] = plane
+        self._put("total", slots, total)
+        self._put("seen_ns", slots, 0 if self._stamp_ns is None else self._stamp_ns)
+        if view.sample_m is not None:
+            self._put("sample_m", slots, view.sample_m)
+        if "written" in self._layers:
+            self._put("written", slots, self.scale)
+        if view.height_m is not None:
+            self._add_heights(slots, view.height_m, weight)
         if self._changed is not None:
             self._changed.append(slots)
 
     def excuse(self, rows: Cells, cols: Cells, reason: Reason) -> None:
         """Say why cells are not observed, wherever their evidence is not enough."""
-        self._excuse.reshape(-1)[self._slots(rows, cols)] = reason
+        self._put("excuse", self._layers.slots(rows, cols), reason)
 
     def clear(self, reason: Reason) -> None:
-        """Forget everything and give every cell the reason."""
-        self._blank(slice(None), slice(None), reason)
+        """Forget everything, hazards too, and give every cell the reason."""
+        self._layers.blank()
+        self._layers.whole("excuse")[...] = reason
         self._changed = []
-        self._stamp_ns = None
+        self._stamp_ns = self._place_m = self.level_m = None
         self.scale = 1.0
 
-    def take_changed(self, rated_by: Hashable) -> NDArray[np.intp]:
+    def forget(self, reason: Reason) -> None:
+        """Forget all but the hazards that are kept, and give every other cell the reason."""
+        if not self.settings.keep_hazards:
+            self.clear(reason)
+            return
+        gone = ~self._layers.whole("kept")
+        for name, blank in (("total", 0.0), ("cost", COST_UNKNOWN), ("hazard", np.nan)):
+            self._layers.whole(name)[gone] = blank
+        for plane in self._layers.whole("evidence"):
+            plane[gone] = 0.0
+        if "height_weight" in self._layers:
+            self._layers.whole("height_weight")[gone] = 0.0
+        self._layers.whole("seen_ns")[gone] = NEVER_NS
+        self._layers.whole("excuse")[gone] = reason
+
+    def take_changed(self, rated_by: Hashable) -> Slots:
         """Return the slots to rate again: all where the rule is new, else those added to."""
         changed = self._changed
         if changed is None or rated_by != self.rated_by:
-            index = np.arange(self.side, dtype=np.intp)
-            changed = [self._slots(index[:, np.newaxis], index).ravel()]
+            changed = [self._every_slot()]
         self.rated_by, self._changed = rated_by, []
         if len(changed) == 1:
             return changed[0]
         return np.unique(np.concatenate(changed)) if changed else np.empty(0, dtype=np.intp)
 
-    def read(self, slots: NDArray[np.intp]) -> tuple[F32, F32]:
-        """Return copies of the evidence (K, M) and its sum (M,), both before decay, of slots."""
-        evidence: F32 = np.empty((self.class_count, slots.size), dtype=np.float32)
-        for plane, found in zip(self._evidence, evidence):
-            np.take(plane.reshape(-1), slots, out=found, mode="clip")
-        return evidence, self._total.reshape(-1).take(slots)
+    def slots(self, rows: Cells, cols: Cells) -> Slots:
+        """Return the slots of cells, good until the grid moves."""
+        return self._layers.slots(rows, cols)
 
-    def rate(self, slots: NDArray[np.intp], cost: I8, hazard: F32) -> None:
-        """Store what the evidence of slots means."""
-        self._cost.reshape(-1)[slots] = cost
-        self._hazard.reshape(-1)[slots] = hazard
+    def cells(self, slots: Slots) -> tuple[Slots, Slots]:
+        """Return rows and columns of slots."""
+        return self._layers.cells(slots)
 
-    def _slots(self, rows: Cells, cols: Cells) -> NDArray[np.intp]:
-        first = self._row0 * self._buffer_side + self._col0
-        return np.asarray(rows, dtype=np.intp) * self._buffer_side + (cols + first)
+    def read(self, slots: Slots) -> tuple[F32, F32]:
+        """Return the evidence (K, M) and its sum (M,), both before decay, of slots."""
+        stored, total = self._stored(slots)
+        if "written" in self._layers:
+            stored *= self._take("written", slots)
+            stored -= stored.max(axis=0)
+            np.exp(stored, out=stored)
+            stored *= total / stored.sum(axis=0)
+        return stored, total
 
-    def _window(self, buffer: NDArray[Scalar]) -> NDArray[Scalar]:
-        rows = slice(self._row0, self._row0 + self.side)
-        return buffer[rows, self._col0 : self._col0 + self.side]
+    def steepness_of(self, slots: Slots) -> F32 | None:
+        """Return P(hazard) by slope and roughness of slots, None where none was ever judged."""
+        return self._take("steep", slots) if "steep" in self._layers else None
 
-    def _blank(self, rows: slice, cols: slice, reason: Reason) -> None:
-        self._evidence[:, rows, cols] = 0.0
-        self._total[rows, cols] = 0.0
-        self._cost[rows, cols] = COST_UNKNOWN
-        self._hazard[rows, cols] = np.nan
-        self._excuse[rows, cols] = reason
+    def is_kept(self, slots: Slots) -> Flags:
+        """Return which slots are remembered as hazards."""
+        if not self.settings.keep_hazards:
+            return np.zeros(slots.shape, dtype=np.bool_)
+        return self._layers.flat("kept").take(slots)
 
-    def _step(self, rows: int, cols: int) -> None:
-        """Move by at most the margin, which a centred window always has room for."""
-        row0, col0 = self._row0 + rows, self._col0 + cols
-        last = self._buffer_side - self.side
-        if not (0 <= row0 <= last and 0 <= col0 <= last):
-            self._recentre()
-            row0, col0 = self._row0 + rows, self._col0 + cols
-        self._slide(row0, col0, rows, cols)
+    def rate(self, slots: Slots, cost: I8, hazard: F32) -> None:
+        """Store what the evidence of slots means, and remember which are hazards.
 
-    def _slide(self, row0: int, col0: int, rows: int, cols: int) -> None:
-        self._row0, self._col0 = row0, col0
-        window_rows = slice(row0, row0 + self.side)
-        window_cols = slice(col0, col0 + self.side)
-        if rows:
-            start = row0 + self.side - rows if rows > 0 else row0
-            entering = slice(start, start + abs(rows))
-            self._blank(entering, window_cols, Reason.OUTSIDE_VIEW)
-        if cols:
-            start = col0 + self.side - cols if cols > 0 else col0
-            entering = slice(start, start + abs(cols))
-            self._blank(window_rows, entering, Reason.OUTSIDE_VIEW)
+        What is not observed stays remembered: only evidence takes a hazard back.
+        """
+        self._put("cost", slots, cost)
+        self._put("hazard", slots, hazard)
+        kept = self._layers.flat("kept").take(slots)
+        self._put("kept", slots, np.where(cost == COST_UNKNOWN, kept, cost == COST_LETHAL))
 
-    def _recentre(self) -> None:
-        for plane in self._evidence:
-            self._centre(plane)
-        self._centre(self._total)
-        self._centre(self._cost)
-        self._centre(self._hazard)
-        self._centre(self._excuse)
-        self._row0 = self._col0 = MARGIN_CELLS
-        if self._changed:
-            self._changed = None
+    def expire(self, min_evidence: float) -> None:
+        """Call cells stale whose evidence has decayed below a minimum; kept hazards stay."""
+        total, cost, hazard, excuse = self.layers
+        expired = (total < min_evidence / self.scale) & (cost != COST_UNKNOWN)
+        if self.settings.keep_hazards:
+            expired &= cost != COST_LETHAL
+        if expired.any():
+            cost[expired] = COST_UNKNOWN
+            hazard[expired] = np.nan
+            excuse[expired] = Reason.STALE
 
-    def _centre(self, buffer: NDArray[Scalar]) -> None:
-        inner = slice(MARGIN_CELLS, MARGIN_CELLS + self.side)
-        buffer[inner, inner] = self._window(buffer).copy()
+    def _every_slot(self) -> Slots:
+        index = np.arange(self.side, dtype=np.intp)
+        return self._layers.slots(index[:, np.newaxis], index).ravel()
+
+    def _take(self, name: str, slots: Slots) -> F32:
+        found: F32 = self._layers.flat(name).take(slots)
+        return found
+
+    def _put(self, name: str, slots: Slots, values: object) -> None:
+        self._layers.flat(name)[slots] = values
+
+    def _stored(self, slots: Slots) -> tuple[F32, F32]:
+        """Return copies of the sums (K, M) and of the evidence (M,) of slots, before decay."""
+        stored: F32 = np.empty((self.class_count, slots.size), dtype=np.float32)
+        for plane, found in zip(self._layers.flat("evidence"), stored):
+            np.take(plane, slots, out=found, mode="clip")
+        return stored, self._take("total", slots)
+
+    def _terms(self, evidence_km: F32, weight: F32) -> F32:
+        """Return what is summed up (K, M): evidence, or its logarithm times the weight."""
+        if self.settings.fusion == "dirichlet":
+            return evidence_km
+        terms: F32 = evidence_km / np.maximum(weight, np.float32(TINY))
+        np.log(np.maximum(terms, np.float32(LOG_FLOOR), out=terms), out=terms)
+        terms *= weight
+        return terms
+
+    def _weigh_older(self, slots: Slots, stored: F32, total: F32, hazardous: Flags | None) -> None:
+        """Raise what remembered hazards hold, and cut what speaks against fresh ones."""
+        sure = np.float32(min(SURE_VIEW, self.settings.max_evidence) / self.scale)
+        kept = self.is_kept(slots)
+        change = kept & (total < sure) & (total > 0.0)
+        if hazardous is not None:
+            change |= hazardous & ~kept & (total > sure)
+        some = np.flatnonzero(change)
+        if some.size:
+            stored[:, some] *= sure / total[some]
+            total[some] = sure
+
+    def _add_heights(self, slots: Slots, height_m: F32, weight: F32) -> None:
+        """Take new heights into the running mean of each slot; weights are before decay."""
+        if "height_m" not in self._layers:
+            self._layers.add_layer("height_m", np.float32, np.nan)
+            self._layers.add_layer("height_weight", np.float32, 0.0)
+        known = np.isfinite(height_m)
+        slots, height_m, weight = slots[known], height_m[known], weight[known]
+        older_m, older = self._take("height_m", slots), self._take("height_weight", slots)
+        older_m = np.where(older > 0.0, older_m, height_m)
+        together = older + np.maximum(weight, np.float32(TINY))
+        older_m += (height_m - older_m) * (1.0 - older / together)
+        self._put("height_m", slots, older_m)
+        limit = np.float32(HEIGHT_EVIDENCE_MAX / self.scale)
+        self._put("height_weight", slots, np.minimum(together, limit))
+
+    def _fade(self, time_constants: float) -> None:
+        self.scale *= math.exp(-time_constants)
+        if self.scale < SCALE_MIN:
+            self._fold_scale()
+
+    def _fold_scale(self) -> None:
+        """Multiply the common factor into the evidence; of remembered hazards a trace stays."""
+        whole = self._layers.whole
+        total, kept = whole("total"), whole("kept")
+        factor: F32 = np.full(total.shape, np.float32(self.scale))
+        if self.settings.keep_hazards:
+            faded = kept & (total > 0.0)
+            factor[faded] = np.maximum(
+                factor[faded], np.minimum(np.float32(SCALE_MIN) / total[faded], np.float32(1.0))
+            )
+        whole("evidence")[...] *= factor
+        total *= factor
+        if "height_weight" in self._layers:
+            whole("height_weight")[...] *= np.float32(self.scale)
+        if "written" in self._layers:
+            written = np.minimum(whole("written"), np.float32(MAX_WRITTEN))
+            whole("written")[...] = written / np.maximum(factor, np.float32(TINY))
+        gone = total < TINY
+        total[gone] = 0.0
+        for plane in whole("evidence"):
+            plane[gone] = 0.0
+        self.scale = 1.0

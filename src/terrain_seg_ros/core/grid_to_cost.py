@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from terrain_seg_ros.core.elevation_to_slope import SlopeSettings, elevation_to_slope
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid import (
     COST_FREE,
@@ -15,7 +16,8 @@ from terrain_seg_ros.core.grid import (
     I8,
     RollingGrid,
 )
-from terrain_seg_ros.core.types import F32, GridSnapshot, Reason
+from terrain_seg_ros.core.scrolling_layers import Slots
+from terrain_seg_ros.core.types import F32, GridSnapshot
 
 ROUNDING = 1e-6
 """Float32 rounding must not turn a hazard of exactly the threshold into a safe cell."""
@@ -48,33 +50,52 @@ class CostSettings:
 
 
 def grid_to_cost(
-    grid: RollingGrid, settings: CostSettings, *, hazards: F32, stamp_ns: int
+    grid: RollingGrid,
+    settings: CostSettings,
+    *,
+    hazards: F32,
+    stamp_ns: int,
+    slope: SlopeSettings | None = None,
 ) -> GridSnapshot:
-    """Return the grid's cost, hazard and reason layers as copies.
+    """Return the grid's cost, hazard, reason and elevation layers as copies.
 
-    P(hazard) = sum of P(class) x hazard(class), P(class) being the class's share of the cell's
-    evidence. Only cells that changed since the last call are computed, unless hazards or
-    settings changed. Evidence that has decayed below the minimum turns a cell not observed,
-    with the reason STALE.
+    P(hazard) of the class is the sum of P(class) x hazard(class), P(class) being the class's share
+    of the cell's evidence. Where heights were measured, ground is a hazard too if it is too steep
+    or too rough: P(hazard) = 1 - (1 - P(hazard) of the class) x P(safe) of slope and roughness; a
+    cell around which too little was measured is judged by its class.
+
+    Only cells that changed since the last call are computed, unless hazards or settings changed.
+    Evidence that has decayed below the minimum turns a cell not observed, with the reason STALE,
+    unless the cell is a hazard and hazards are kept: then it stays lethal as long as what it held
+    is lethal by the rule in force.
 
     Args:
         grid: decayed to now.
         settings: the rule.
         hazards: (K,) 0 to 1.
         stamp_ns: given to the snapshot.
+        slope: what slope and roughness are hazards; None ignores heights.
     """
-    slots = grid.take_changed((settings, hazards.tobytes()))
+    slots = grid.take_changed((settings, hazards.tobytes(), slope))
+    heights_m = grid.heights_m
+    if slots.size and slope is not None and heights_m is not None:
+        slots = _judge_slopes(grid, heights_m, slots, slope)
     if slots.size:
         evidence_km, total = grid.read(slots)
         hazard = _hazard(evidence_km, total, hazards)
-        hazard[total * np.float32(grid.scale) < settings.min_evidence] = np.nan
+        steepness = grid.steepness_of(slots)
+        if steepness is not None:
+            hazard += (np.float32(1.0) - hazard) * steepness
+        vague = total * np.float32(grid.scale) < settings.min_evidence
+        remembered = grid.is_kept(slots) & (hazard >= settings.hazard_threshold - ROUNDING)
+        hazard[vague & ~remembered] = np.nan
         grid.rate(slots, cost_of_hazard(hazard, settings), hazard)
-    total, cost, hazard, excuse = grid.layers
-    expired = (total < settings.min_evidence / grid.scale) & (cost != COST_UNKNOWN)
-    if expired.any():
-        cost[expired] = COST_UNKNOWN
-        hazard[expired] = np.nan
-        excuse[expired] = Reason.STALE
+    grid.expire(settings.min_evidence)
+    _, cost, hazard, excuse = grid.layers
+    elevation_m = None
+    if heights_m is not None and grid.level_m is not None:
+        elevation_m = (heights_m + grid.level_m).astype(np.float32)
+        elevation_m[cost == COST_UNKNOWN] = np.nan
     return GridSnapshot(
         cost=cost.copy(),
         hazard=hazard.copy(),
@@ -84,7 +105,34 @@ def grid_to_cost(
         origin_y_m=grid.origin_y_m,
         frame_id=grid.settings.frame_id,
         stamp_ns=stamp_ns,
+        elevation_m=elevation_m,
     )
+
+
+def _judge_slopes(grid: RollingGrid, heights_m: F32, slots: Slots, slope: SlopeSettings) -> Slots:
+    """Judge slope and roughness around what changed; return all slots that this concerns.
+
+    A height counts in its neighbours' patches, and by these in what is taken for ground, so that
+    it reaches a whole baseline far.
+    """
+    resolution_m, side = grid.settings.resolution_m, grid.side
+    reach = 2 * max(1, round(slope.baseline_m / (2.0 * resolution_m)))
+    cells = grid.cells(slots)
+    inner = [(max(0, at.min() - reach), min(side, at.max() + 1 + reach)) for at in cells]
+    if any(high <= low for low, high in inner):
+        return slots
+    outer = [(max(0, low - reach), min(side, high + reach)) for low, high in inner]
+    rows, cols = (slice(*ends) for ends in outer)
+    found = elevation_to_slope(
+        np.ascontiguousarray(heights_m[rows, cols]), slope, resolution_m=resolution_m
+    )
+    steepness = np.float32(1.0) - np.where(np.isnan(found.p_safe), np.float32(1.0), found.p_safe)
+    (row0, row1), (col0, col1) = inner
+    at_row, at_col = row0 - outer[0][0], col0 - outer[1][0]
+    grid.steepness[row0:row1, col0:col1] = steepness[
+        at_row : at_row + row1 - row0, at_col : at_col + col1 - col0
+    ]
+    return grid.slots(np.arange(row0, row1)[:, np.newaxis], np.arange(col0, col1)).ravel()
 
 
 def cost_of_hazard(hazard: F32, settings: CostSettings) -> I8:

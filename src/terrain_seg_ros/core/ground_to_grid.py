@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import GeometryError
-from terrain_seg_ros.core.grid import RollingGrid
+from terrain_seg_ros.core.grid import CellView, RollingGrid
 from terrain_seg_ros.core.ground_view import GroundView
 from terrain_seg_ros.core.types import F32, F64, U8, Reason, Segmentation
 
@@ -26,10 +27,12 @@ REASON_PRIORITY = (
 )
 """Where pixels of one cell disagree, the last of these wins: from the vaguest to the plainest."""
 
-PACK = 2.0**26
-"""Two sums of bytes share one float64: each below 2^26, both exact within its 53 bits."""
+LANES = (3, 2, 1)
+"""So many sums of bytes share one float64, whose 53 bits keep them apart as long as they fit."""
 HAZARD_ROUNDING = 1e-3
 """In units of 1/255: rounding must not make a pixel of exactly the threshold safe."""
+HEIGHT_ROUNDING_M = 1e-9
+"""Rounding must not leave a cell whose pixels are all of one height without any."""
 
 
 Index = NDArray[np.intp]
@@ -97,12 +100,32 @@ def ground_to_grid(
         )
     points = _locate(grid, view)
     seen = points.inside & (points.reason == Reason.OBSERVED)
-    excuses = _excuses(points, np.flatnonzero(points.inside ^ seen))
-    if seen.any():
+    unseen = np.flatnonzero(~seen)
+    excuses = _excuses(points, unseen[points.inside.take(unseen)])
+    if unseen.size < seen.size:
         flat = probabilities.reshape(grid.class_count, -1)
-        bins = _bins(points, seen, hazardous=_hazardous(flat, hazards, hazard_threshold))
+        hazardous = _hazardous(flat, hazards, hazard_threshold)
+        bins = _bins(points, unseen, some=int(np.argmax(seen)), hazardous=hazardous)
         weight = _weight(view, segmentation, grid.settings.half_weight_range_m)
-        _add(grid, _Sums([1.0, weight, *flat], points, bins), bins)
+        sums = _sum_up([1.0, weight, *flat], points, bins)
+        cells = np.flatnonzero(sums.totals[0][0::2] + sums.totals[0][1::2])
+        row, col = np.divmod(cells, bins.col_count)
+        row += bins.row0
+        col += bins.col0
+        evidence_km = _evidence(sums.take_pairs(cells), grid.settings.min_hazard_share)
+        limit = np.float32(hazard_threshold - HAZARD_ROUNDING / 255.0)
+        told = limit * np.add.reduce(evidence_km, axis=0)
+        grid.add(
+            CellView(
+                row,
+                col,
+                evidence_km,
+                hazardous=(hazards @ evidence_km >= told) & (told > 0.0),
+                sample_m=_sample(view, points, bins, cells),
+                height_m=_heights(grid, view, points, bins, cells),
+            )
+        )
+        grid.excuse(row, col, Reason.LOW_CONFIDENCE)
     for code, rows, cols in excuses:
         grid.excuse(rows, cols, code)
 
@@ -124,11 +147,12 @@ def _locate(grid: RollingGrid, view: GroundView) -> _Points:
 
 def _cell_of(whole_m: F32, fill_m: F32, offset_m: float, resolution_m: float) -> F32:
     """Return the cell along one axis, first of pixels, then of fill points."""
-    cell = np.concatenate([whole_m.ravel(), fill_m])
-    cell *= np.float32(1.0 / resolution_m)
+    cell: F32 = np.empty(whole_m.size + fill_m.size, dtype=np.float32)
+    cells_per_m = np.float32(1.0 / resolution_m)
+    np.multiply(whole_m.reshape(-1), cells_per_m, out=cell[: whole_m.size])
+    np.multiply(fill_m, cells_per_m, out=cell[whole_m.size :])
     cell += np.float32(offset_m / resolution_m)
-    np.floor(cell, out=cell)
-    return cell
+    return np.floor(cell, out=cell)
 
 
 class _Bins(NamedTuple):
@@ -150,12 +174,17 @@ class _Bins(NamedTuple):
         return 2 * self.row_count * self.col_count
 
 
-def _bins(points: _Points, seen: Flags, *, hazardous: Flags) -> _Bins:
-    """Return the bins; the rows and columns of the points are used up."""
-    rows, cols, unseen = points.rows, points.cols, ~seen
-    some = int(np.argmax(seen))
-    np.copyto(rows, rows[some], where=unseen)
-    np.copyto(cols, cols[some], where=unseen)
+def _bins(points: _Points, unseen: Index, *, some: int, hazardous: Flags) -> _Bins:
+    """Return the bins; the rows and columns of the points are used up.
+
+    Args:
+        points: where they lie.
+        unseen: (M,) those that are not observed in the grid.
+        some: one that is.
+        hazardous: (N,) by pixel.
+    """
+    rows, cols = points.rows, points.cols
+    rows[unseen], cols[unseen] = rows[some], cols[some]
     row0, col0 = int(rows.min()), int(cols.min())
     row_count, col_count = int(rows.max()) - row0 + 1, int(cols.max()) - col0 + 1
     # Whole numbers below 2^24, so float32 is exact.
@@ -164,11 +193,11 @@ def _bins(points: _Points, seen: Flags, *, hazardous: Flags) -> _Bins:
     cols -= np.float32(col0)
     cols *= np.float32(2.0)
     rows += cols
-    dangerous = np.empty(seen.shape, dtype=np.bool_)
+    dangerous = np.empty(rows.shape, dtype=np.bool_)
     dangerous[: hazardous.size] = hazardous
     points.spread(dangerous)
     rows += dangerous
-    np.copyto(rows, np.float32(2 * row_count * col_count), where=unseen)
+    rows[unseen] = np.float32(2 * row_count * col_count)
     return _Bins(rows.astype(np.intp), row0, col0, row_count, col_count)
 
 
@@ -181,22 +210,61 @@ def _weight(view: GroundView, segmentation: Segmentation, half_weight_m: float) 
     return np.rint(weight, out=weight)
 
 
-def _add(grid: RollingGrid, sums: _Sums, bins: _Bins) -> None:
-    cells = sums.occupied_pairs()
-    rest, hazardous = sums.take(2 * cells), sums.take(2 * cells + 1)
-    share = grid.settings.min_hazard_share
-    alone = (hazardous[0] > 0.0) & (hazardous[0] >= share * (rest[0] + hazardous[0]))
+def _evidence(pairs: Sequence[F64], min_hazard_share: float) -> F32:
+    """Return the view's evidence (K, M) from the sums (M, 2) of each channel.
+
+    The channels are the count, the weight and the classes; the second column is of hazardous
+    pixels, the first of the others.
+    """
+    count = pairs[0]
+    alone = (count[:, 1] > 0.0) & (count[:, 1] >= min_hazard_share * (count[:, 0] + count[:, 1]))
     keep = np.where(alone, 0.0, 1.0)
-    count, weights, *classes = (some + keep * other for some, other in zip(hazardous, rest))
-    gain = weights / (255.0 * count * np.maximum(sum(classes), 1.0))
-    evidence_km: F32 = np.empty((len(classes), cells.size), dtype=np.float32)
+    counts, weights, *classes = (pair[:, 1] + keep * pair[:, 0] for pair in pairs)
+    gain = weights / (255.0 * counts * np.maximum(sum(classes), 1.0))
+    evidence_km: F32 = np.empty((len(classes), keep.size), dtype=np.float32)
     for plane, part in zip(evidence_km, classes):
         np.multiply(part, gain, out=plane, casting="same_kind")
-    row, col = np.divmod(cells, bins.col_count)
-    row += bins.row0
-    col += bins.col0
-    grid.add(row, col, evidence_km)
-    grid.excuse(row, col, Reason.LOW_CONFIDENCE)
+    return evidence_km
+
+
+def _sample(view: GroundView, points: _Points, bins: _Bins, cells: Index) -> F32:
+    """Return how far pixels lie apart in each cell: what one of its pixels says."""
+    of_cell: F32 = np.empty(bins.row_count * bins.col_count + 1, dtype=np.float32)
+    sample_m: F32 = np.empty(bins.of_point.size, dtype=np.float32)
+    sample_m[: points.pixel_count] = view.ground_sample_m.reshape(-1)
+    points.spread(sample_m)
+    of_cell[bins.of_point >> 1] = sample_m
+    return of_cell.take(cells)
+
+
+def _heights(
+    grid: RollingGrid, view: GroundView, points: _Points, bins: _Bins, cells: Index
+) -> F32 | None:
+    """Return the height of each cell above the grid's level, None where a plane serves.
+
+    It is the mean of those pixels that are as high as the mean of all or higher: a rock that
+    takes but a part of a cell shows, and one outlier does not decide. Noise so lifts every cell by
+    about 0.8 standard deviations alike, which changes neither slope nor roughness.
+    """
+    if view.local_z_m is None:
+        return None
+    if grid.level_m is None:
+        grid.level_m = float(view.anchor_m[2])
+    z_m: F64 = np.empty(bins.of_point.size, dtype=np.float64)
+    z_m[: points.pixel_count] = view.local_z_m.reshape(-1)
+    points.spread(z_m)
+    known = np.isfinite(z_m)
+    z_m[~known] = 0.0
+    of_point, count = bins.of_point >> 1, bins.row_count * bins.col_count + 1
+    weight = np.bincount(of_point, known, count)
+    mean_m = np.bincount(of_point, z_m, count) / np.maximum(weight, 1.0)
+    known &= z_m >= mean_m.take(of_point) - HEIGHT_ROUNDING_M
+    z_m *= known
+    weight = np.bincount(of_point, known, count)
+    mean_m = np.bincount(of_point, z_m, count) / np.maximum(weight, 1.0)
+    height_m = mean_m.take(cells) + (float(view.anchor_m[2]) - grid.level_m)
+    height_m[weight.take(cells) == 0.0] = np.nan
+    return height_m.astype(np.float32)
 
 
 def _excuses(points: _Points, unseen: Index) -> list[tuple[Reason, Index, Index]]:
@@ -221,48 +289,56 @@ def _hazardous(probabilities: U8, hazards: F32, threshold: float) -> Flags:
     return hazard >= 255.0 * threshold - HAZARD_ROUNDING
 
 
-class _Sums:
-    """Hold each channel's sum per bin; channels are whole numbers 0 to 255.
+class _Sums(NamedTuple):
+    """Hold each channel's sum per bin, `lanes` channels in one float64, the first uppermost."""
 
-    Two channels go through one bincount where their sums cannot meet.
-    """
+    totals: list[F64]
+    lanes: int
+    channel_count: int
 
-    def __init__(self, channels: Sequence[U8 | F32 | float], points: _Points, bins: _Bins) -> None:
-        """Sum up; the first channel is the count. Channels are of pixels (N,)."""
-        self._channel_count = len(channels)
-        self._packs = bins.of_point.size * 255 < PACK
-        self._totals: list[F64] = []
-        stride = 2 if self._packs else 1
-        for first in range(0, len(channels), stride):
-            weights: F64 = np.empty(bins.of_point.shape, dtype=np.float64)
-            _pack(channels[first : first + stride], out=weights[: points.pixel_count])
-            points.spread(weights)
-            total: F64 = np.bincount(bins.of_point, weights, bins.size + 1).astype(
-                np.float64, copy=False
-            )
-            self._totals.append(total[: bins.size])
-
-    def occupied_pairs(self) -> Index:
-        """Return the pairs of bins (2 i, 2 i + 1) into which anything fell."""
-        return np.flatnonzero(self._totals[0][0::2] + self._totals[0][1::2])
-
-    def take(self, bins: Index) -> list[F64]:
-        """Return each channel's sum in some bins."""
+    def take_pairs(self, pairs: Index) -> list[F64]:
+        """Return each channel's sum (M, 2) in the pairs of bins 2 i and 2 i + 1."""
         found: list[F64] = []
-        for total in self._totals:
-            taken = total.take(bins)
-            if self._packs:
-                upper = np.floor(taken * (1.0 / PACK))
-                found += [taken - upper * PACK, upper]
-            else:
-                found.append(taken)
-        return found[: self._channel_count]
+        base = _lane_base(self.lanes)
+        for total in self.totals:
+            rest = total.reshape(-1, 2).take(pairs, axis=0)
+            lanes = min(self.lanes, self.channel_count - len(found))
+            for lane in range(lanes - 1, 0, -1):
+                upper = np.floor(rest * base**-lane)
+                rest -= upper * base**lane
+                found.append(upper)
+            found.append(rest)
+        return found
 
 
-def _pack(channels: Sequence[U8 | F32 | float], *, out: F64) -> None:
-    """Write one channel, or two with the second above the first."""
-    if len(channels) == 1:
-        out[:] = channels[0]
-    else:
-        np.multiply(channels[1], PACK, out=out, dtype=np.float64)
-        out += channels[0]
+def _lane_base(lanes: int) -> float:
+    return float(2.0 ** (53 // lanes))
+
+
+def _sum_up(channels: Sequence[U8 | F32 | float], points: _Points, bins: _Bins) -> _Sums:
+    """Sum up channels (N,) of whole numbers 0 to 255 per bin; the first is the count.
+
+    As many go through one bincount as fit. Whether they fit can be seen in the sum of the count,
+    which lies above the others: it is too high if one of those runs over.
+    """
+    for lanes in LANES:
+        first = _bincount(channels[:lanes], lanes, points, bins)
+        base = _lane_base(lanes)
+        if lanes == 1 or first.max() < math.floor((base - 1.0) / 255.0) * base ** (lanes - 1):
+            break
+    rest = range(lanes, len(channels), lanes)
+    totals = [first] + [_bincount(channels[at : at + lanes], lanes, points, bins) for at in rest]
+    return _Sums(totals, lanes, len(channels))
+
+
+def _bincount(
+    channels: Sequence[U8 | F32 | float], lanes: int, points: _Points, bins: _Bins
+) -> F64:
+    weights: F64 = np.empty(bins.of_point.shape, dtype=np.float64)
+    packed, base = weights[: points.pixel_count], _lane_base(lanes)
+    packed[:] = channels[-1]
+    for lane, channel in enumerate(channels[-2::-1], start=1):
+        packed += np.multiply(channel, base**lane, dtype=np.float64)
+    points.spread(weights)
+    total = np.bincount(bins.of_point, weights, bins.size + 1)
+    return total[: bins.size].astype(np.float64, copy=False)

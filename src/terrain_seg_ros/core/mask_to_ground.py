@@ -12,6 +12,7 @@ import numpy as np
 from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.ground_measurement import (
+    DepthImage,
     GroundMeasurement,
     GroundPoint,
     GroundResidual,
@@ -184,7 +185,9 @@ class GroundProjector:
         if isinstance(measured, GroundPoint):
             return GroundResidual(ground.height_of(measured.point_m, poses), 1)
         pixels = self._pixels(camera, geometry)
-        every = (slice(None, None, SAMPLED_PX), slice(None, None, SAMPLED_PX))
+        # A cloud is sparse: all of it counts.
+        step = SAMPLED_PX if isinstance(measured, DepthImage) else 1
+        every = (slice(None, None, step), slice(None, None, step))
         depth_m = measurement_to_depth(measured, pixels, self._rays, poses=poses).depth_m
         return depth_residual(
             depth_m[every],
@@ -197,15 +200,16 @@ class GroundProjector:
         self._ground = self._make_ground(settings)
 
     def _make_ground(self, settings: GroundSettings) -> Ground:
-        if settings.source == "depth":
-            return DepthGround(self._rays)
+        plane = PlaneGround(self._rays, plane=settings.plane, height_m=settings.plane_height_m)
         if settings.source == "plane":
-            return PlaneGround(self._rays, plane=settings.plane, height_m=settings.plane_height_m)
+            return plane
+        if settings.source == "depth":
+            return DepthGround(self._rays, plane)
         if self._heights is None:
             raise ConfigError(
                 "ground.source is height_map but ground.height_map is empty; name a file"
             )
-        return HeightMapGround(self._rays, self._heights)
+        return HeightMapGround(self._rays, plane, self._heights)
 
     def _pixels(self, camera: CameraModel, geometry: TensorGeometry) -> Pixels:
         return Pixels(camera, geometry, self._reach(1.0, self._cell_m))

@@ -14,8 +14,11 @@ from terrain_seg_ros.core.cost_to_landing_sites import LandingSettings, Position
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 from terrain_seg_ros.core.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.grid import I8, GridSettings, RollingGrid
+from terrain_seg_ros.core.footprint_outline import heading_rad
+from terrain_seg_ros.core.grid import I8, RollingGrid
+from terrain_seg_ros.core.grid_settings import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost
+from terrain_seg_ros.core.grid_to_layers import grid_to_layers
 from terrain_seg_ros.core.grid_to_speed import SpeedSettings, grid_to_speed
 from terrain_seg_ros.core.ground_measurement import GroundMeasurement, GroundResidual
 from terrain_seg_ros.core.ground_to_grid import ground_to_grid
@@ -120,6 +123,7 @@ class Pipeline:
         self._percents = settings.speed.per_class(card.taxonomy)
         self._protruding = _protruding(settings, self._taxonomy)
         self._grid = RollingGrid(settings.grid, len(card.taxonomy))
+        self._heading_rad: float | None = None
         self.site_selector = LandingSiteSelector()
         """What chooses among landing sites, and takes a person's word for one."""
 
@@ -144,8 +148,8 @@ class Pipeline:
         percents = settings.speed.per_class(taxonomy)
         protruding = _protruding(settings, taxonomy)
         old, new = self._settings.grid, settings.grid
-        shape = (new.frame_id, new.resolution_m, new.size_m)
-        if shape != (old.frame_id, old.resolution_m, old.size_m):
+        shape = (new.frame_id, new.resolution_m, new.size_m, new.fusion)
+        if shape != (old.frame_id, old.resolution_m, old.size_m, old.fusion):
             self._grid = RollingGrid(new, len(taxonomy))
             self.site_selector.forget()
         self._grid.settings = new
@@ -245,6 +249,7 @@ class Pipeline:
         )
         np.copyto(reasons, patch.reason, where=patch.reason != Reason.OBSERVED)
         patch = self._hide(replace(patch, reason=reasons), step, grid_T_camera, own_body)
+        self._heading_rad = heading_rad(grid_T_base)
         self._grid.move_to(float(grid_T_base.translation_m[0]), float(grid_T_base.translation_m[1]))
         self._grid.decay_to(stamp_ns)
         ground_to_grid(
@@ -293,10 +298,20 @@ class Pipeline:
         )
 
     def safe_map(self, snapshot: GridSnapshot) -> I8:
-        """Return where the vehicle's middle may stand: 0 safe, 100 unsafe, -1 indefinite."""
+        """Return where the vehicle's middle may stand: 0 safe, 100 unsafe, -1 indefinite.
+
+        A footprint that is no circle is turned as the vehicle was at the newest view.
+        """
         return cost_to_safe_map(
-            snapshot.cost, self._settings.footprint, resolution_m=snapshot.resolution_m
+            snapshot.cost,
+            self._settings.footprint,
+            resolution_m=snapshot.resolution_m,
+            heading_rad=self._heading_rad,
         )
+
+    def grid_layers(self, snapshot: GridSnapshot) -> dict[str, F32]:
+        """Return all that the grid knows, by name; the snapshot is the newest."""
+        return grid_to_layers(self._grid, snapshot)
 
     def landing_sites(self, snapshot: GridSnapshot, vehicle: Position) -> LandingChoice:
         """Return where the vehicle may land, seen from x and y of it; the snapshot is the newest.
@@ -306,7 +321,7 @@ class Pipeline:
         """
         settings = self._settings
         return self.site_selector.select(
-            snapshot,
+            replace(snapshot, age_s=self._grid.age_s(snapshot.stamp_ns)),
             settings.landing,
             clearance_m=settings.footprint.clearance_m,
             slope=settings.slope,
@@ -324,8 +339,14 @@ class Pipeline:
         self.site_selector.forget()
 
     def mark_unobserved(self, reason: Reason, stamp_ns: int) -> GridSnapshot:
-        """Forget all evidence for a reason (staleness, no transform) and return the grid."""
-        self._grid.clear(reason)
+        """Forget all evidence for a reason (staleness, no transform) and return the grid.
+
+        Hazards that are kept stay, unless the reason is OUTSIDE_VIEW: all is forgotten then.
+        """
+        if reason is Reason.OUTSIDE_VIEW:
+            self._grid.clear(reason)
+        else:
+            self._grid.forget(reason)
         self.site_selector.forget()
         return self._snapshot(stamp_ns)
 
@@ -357,7 +378,11 @@ class Pipeline:
 
     def _snapshot(self, stamp_ns: int) -> GridSnapshot:
         return grid_to_cost(
-            self._grid, self._settings.cost, hazards=self._taxonomy.hazards(), stamp_ns=stamp_ns
+            self._grid,
+            self._settings.cost,
+            hazards=self._taxonomy.hazards(),
+            stamp_ns=stamp_ns,
+            slope=self._settings.slope,
         )
 
 

@@ -12,21 +12,20 @@ from terrain_seg_ros.core.errors import InferenceError, TerrainSegError
 from terrain_seg_ros.core.pipeline import SegmentStep
 from terrain_seg_ros.core.types import CameraImage, Reason
 from terrain_seg_ros.messages.camera_info_message import camera_model
-from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import decode_camera_image
 from terrain_seg_ros.messages.message_types import Types
 from terrain_seg_ros.runtime.camera_infos import CameraInfos
 from terrain_seg_ros.runtime.clouds import cloud_messages
 from terrain_seg_ros.runtime.frame import Frame, View
+from terrain_seg_ros.runtime.frame_intake import FrameIntake
 from terrain_seg_ros.runtime.grid_outbox import GridOutbox
 from terrain_seg_ros.runtime.ground_measurements import GroundMeasurements
-from terrain_seg_ros.runtime.health import Drop, Health, Note, Refusal
+from terrain_seg_ros.runtime.health import Health, Note, Refusal
 from terrain_seg_ros.runtime.health_report import health_status
 from terrain_seg_ros.runtime.landing_outbox import LandingOutbox
 from terrain_seg_ros.runtime.outbox import Bus, Outbox, Outgoing
 from terrain_seg_ros.runtime.refused import RefusedError
 from terrain_seg_ros.runtime.session import Session
-from terrain_seg_ros.runtime.stamp_check import StampCheck, StampVerdict
 from terrain_seg_ros.runtime.vehicle_pose import PoseSource, Transforms
 from terrain_seg_ros.runtime.watchdog import Watchdog
 
@@ -69,33 +68,29 @@ class FrameProcessor:
         parameters = session.parameters
         self.health = health or Health()
         self._session = session
-        self._cameras = parameters.texts("cameras")
         self._outbox = Outbox(types, parameters, bus)
         self._grids = GridOutbox(types, parameters, bus)
         self._landing = LandingOutbox(types, parameters, bus, transforms)
-        self._decode = decode
         self._infos = CameraInfos(parameters.number("horizontal_fov_rad"))
         self._poses = PoseSource(transforms, parameters)
         self._ground = GroundMeasurements(parameters, transforms, self.health)
-        self._stamps = StampCheck(parameters)
-        self._clock_ns = clock_ns
+        self._intake = FrameIntake(parameters, self.health, clock_ns=clock_ns, decode=decode)
         self._clock_s = clock_s
         self._on_time_jump = on_time_jump
         self._watchdog = Watchdog(parameters.number("watchdog.stale_after_s"), now_s=clock_s())
-        self._last_stamp_ns = 0
         self._no_pose = False
         self._together = True
         self._lock = Lock()
 
     def start(self) -> list[Outgoing]:
         """Return what must be there before the first mask: class names, what filters need."""
-        now_ns = self._now_ns()
+        now_ns = self._intake.now_ns()
         return self._outbox.label_info(self._session.taxonomy, now_ns) + self._grids.start(now_ns)
 
     def camera_info(self, camera: str, message: Any) -> None:
         """Keep the newest intrinsics of a camera; unusable ones are counted and forgotten."""
         try:
-            self._check_camera(camera)
+            self._intake.check_camera(camera)
             self._infos.put(camera, camera_model(message))
         except TerrainSegError as error:
             self._infos.refuse(camera, str(error))
@@ -143,7 +138,7 @@ class FrameProcessor:
         with self._lock:
             for frame in frames:
                 self.health.count_in()
-                self._guarded(frame, self._accept)
+                self._guarded(frame, self._intake.accept)
             self._segment_together([frame for frame in frames if frame.image is not None])
         for frame in frames:
             with self._lock:
@@ -166,9 +161,9 @@ class FrameProcessor:
                 return self._answer()
         with self._lock:
             reason = Reason.NO_TRANSFORM if self._no_pose else Reason.STALE
-            stamp = self._now_ns()
-            if self._clock_ns is None:
-                stamp = self._last_stamp_ns + round(self._watchdog.age_s(now_s) * 1e9)
+            stamp = self._intake.now_ns()
+            if not self._intake.has_clock:
+                stamp = self._intake.last_stamp_ns + round(self._watchdog.age_s(now_s) * 1e9)
             return self._lost(reason, stamp)
 
     def change(self, changes: Mapping[str, Any]) -> list[Outgoing]:
@@ -179,7 +174,7 @@ class FrameProcessor:
         """
         with self._lock:
             parameters = self._session.change(changes)
-            self._stamps.set_limits(parameters)
+            self._intake.set_limits(parameters)
             self._outbox.set_parameters(parameters)
             self._ground.set_parameters(parameters)
             self._poses.set_parameters(parameters)
@@ -187,18 +182,18 @@ class FrameProcessor:
             self._watchdog.set_limit(parameters.number("watchdog.stale_after_s"))
             if "observability.min_confidence" not in changes:
                 return []
-            return self._outbox.label_info(self._session.taxonomy, self._now_ns())
+            return self._outbox.label_info(self._session.taxonomy, self._intake.now_ns())
 
     def retire(self) -> list[Outgoing]:
         """Return an unknown grid, for a node that will not look any more."""
         with self._lock:
-            return self._lost(Reason.STALE, self._now_ns() or self._last_stamp_ns)
+            return self._lost(Reason.STALE, self._intake.now_ns() or self._intake.last_stamp_ns)
 
     def forget_map(self) -> list[Outgoing]:
         """Forget all evidence on a person's word, hazards too; return the empty grid."""
         with self._lock:
             pipeline = self._session.pipeline
-            stamp = self._now_ns() or self._last_stamp_ns
+            stamp = self._intake.now_ns() or self._intake.last_stamp_ns
             self._grids.expect_whole()
             snapshot = pipeline.mark_unobserved(Reason.OUTSIDE_VIEW, stamp)
             return self._grids.grids(snapshot, pipeline) + self._landing.lost(stamp)
@@ -216,7 +211,7 @@ class FrameProcessor:
             about={**self._session.about(), **self._landing.values()},
             idle=idle,
         )
-        return self._outbox.diagnostics([status], self._now_ns())
+        return self._outbox.diagnostics([status], self._intake.now_ns())
 
     def reset_grid(self) -> None:
         """Forget the evidence, as between scenes that have nothing to do with each other."""
@@ -229,21 +224,6 @@ class FrameProcessor:
         except TerrainSegError as error:
             frame.image = None
             self._refuse(error, frame.refusal)
-
-    def _accept(self, frame: Frame) -> None:
-        """Decode an image whose turn it is."""
-        self._check_camera(frame.camera)
-        frame.stamp_ns = stamp_ns(frame.message.header)
-        now_ns = None if self._clock_ns is None else self._clock_ns() or None
-        verdict = self._stamps.judge(frame.camera, frame.stamp_ns, now_ns=now_ns)
-        if verdict is StampVerdict.TOO_SOON:
-            self.health.count_dropped(Drop.RATE_LIMIT)
-            return
-        if frame.stamp_ns == 0:
-            self.health.note(Note.NO_STAMP)
-        frame.jumped = verdict is StampVerdict.TAKE_AFTER_JUMP
-        self._last_stamp_ns = frame.stamp_ns
-        frame.image = frame.timed("decode", lambda item: self._decode(item.message))
 
     def _restart(self) -> None:
         """Forget what came before a jump backwards in time."""
@@ -377,14 +357,3 @@ class FrameProcessor:
         reason = error.reason if isinstance(error, RefusedError) else refusal
         self._no_pose = reason is Refusal.NO_TRANSFORM
         self.health.count_refused(reason, str(error))
-
-    def _check_camera(self, camera: str) -> None:
-        if camera not in self._cameras:
-            raise RefusedError(
-                Refusal.UNKNOWN_CAMERA,
-                f"camera {camera!r} is not configured, expected one of {list(self._cameras)}; "
-                "add it to the parameter `cameras`",
-            )
-
-    def _now_ns(self) -> int:
-        return self._last_stamp_ns if self._clock_ns is None else self._clock_ns()

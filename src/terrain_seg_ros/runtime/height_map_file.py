@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ SCALE_TAG, TIE_POINT_TAG, TRANSFORM_TAG = 33550, 33922, 34264
 KEYS_TAG, NODATA_TAG = 34735, 42113
 """Tags of GeoTIFF (OGC 19-008r4) and, for nodata, of GDAL."""
 RASTER_TYPE_KEY, PIXEL_IS_POINT = 1025, 2
+DAMAGED = (ValueError, LookupError, OSError, RuntimeError, struct.error, zlib.error)
+"""What a TIFF that is cut off or corrupt raises on the way through tifffile."""
 META = ("origin_x_m", "origin_y_m", "resolution_m")
 
 
@@ -109,7 +113,7 @@ def _read_geotiff(path: Path) -> HeightMap:
             }
             _check(tuple(page.shape), np.dtype(page.dtype), path)
             stored = page.asarray()
-    except (tifffile.TiffFileError, ValueError, OSError, RuntimeError) as error:
+    except (tifffile.TiffFileError, *DAMAGED) as error:
         raise ConfigError(
             f"{path}: is no readable GeoTIFF ({error}); write it uncompressed or with deflate"
         ) from error

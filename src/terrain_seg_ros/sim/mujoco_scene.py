@@ -21,6 +21,8 @@ HIDDEN_GROUP = 5
 """MuJoCo's options do not show it."""
 MIN_ROCK_PX = {"image": 2.0, "truth": 1.0}
 """Rocks that are smaller are not drawn; a picture is drawn in three passes, truth in one."""
+MAX_POSTS = 2001
+"""Along a side of the world: about a gigabyte of memory."""
 MAX_SHADOW_LENGTH = 4.0
 """Of what stands outside the view, in heights; longer shadows may miss at its edge."""
 
@@ -36,10 +38,16 @@ class MujocoScene:
             cameras: all that will be asked for.
 
         Raises:
-            ConfigError: there is no OpenGL, or a camera cannot be drawn.
+            ConfigError: there is no OpenGL, a camera cannot be drawn, or the world is too large.
         """
         for camera in cameras:
             check_camera(camera)
+        posts = world.ground_m.shape[0]
+        if posts > MAX_POSTS:
+            raise ConfigError(
+                f"world has {posts} posts along a side, the simulator draws at most {MAX_POSTS}; "
+                "make it smaller or raise its spacing"
+            )
         self._mujoco = load_mujoco()
         self.world = world
         width_px, height_px = (

@@ -1,0 +1,93 @@
+"""The first steps of an image: whose it is, whether it is its turn, and what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from terrain_seg_ros.core.types import CameraImage
+from terrain_seg_ros.messages.header_message import stamp_ns
+from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.runtime.frame import Frame
+from terrain_seg_ros.runtime.health import Drop, Health, Note, Refusal
+from terrain_seg_ros.runtime.refused import RefusedError
+from terrain_seg_ros.runtime.stamp_check import StampCheck, StampVerdict
+
+
+class FrameIntake:
+    """Take images of known cameras in the order of their stamps, and decode them."""
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        health: Health,
+        *,
+        clock_ns: Callable[[], int] | None,
+        decode: Callable[[Any], CameraImage],
+    ) -> None:
+        """Make an intake that has seen no image.
+
+        Args:
+            parameters: cameras and limits.
+            health: counts what is dropped.
+            clock_ns: the clock that images are stamped with, None where there is none; 0 as long
+                as it does not run.
+            decode: reads an image message.
+        """
+        self._cameras = parameters.texts("cameras")
+        self._health = health
+        self._clock_ns = clock_ns
+        self._decode = decode
+        self._stamps = StampCheck(parameters)
+        self._last_stamp_ns = 0
+
+    @property
+    def last_stamp_ns(self) -> int:
+        """Return the stamp of the image that was taken last, 0 before the first."""
+        return self._last_stamp_ns
+
+    @property
+    def has_clock(self) -> bool:
+        """Return whether there is a clock, running or not."""
+        return self._clock_ns is not None
+
+    def now_ns(self) -> int:
+        """Return the clock's time; where there is none, the last image's stamp."""
+        return self._last_stamp_ns if self._clock_ns is None else self._clock_ns()
+
+    def set_limits(self, parameters: Parameters) -> None:
+        """Take the limits from the parameters."""
+        self._stamps.set_limits(parameters)
+
+    def check_camera(self, camera: str) -> None:
+        """Check that a camera is known.
+
+        Raises:
+            RefusedError: it is not.
+        """
+        if camera not in self._cameras:
+            raise RefusedError(
+                Refusal.UNKNOWN_CAMERA,
+                f"camera {camera!r} is not configured, expected one of {list(self._cameras)}; "
+                "add it to the parameter `cameras`",
+            )
+
+    def accept(self, frame: Frame) -> None:
+        """Give a frame its stamp and, if its turn has come, its image.
+
+        Raises:
+            RefusedError: the camera is unknown, or the stamp is refused.
+            MessageError: the message cannot be decoded.
+        """
+        self.check_camera(frame.camera)
+        frame.stamp_ns = stamp_ns(frame.message.header)
+        now_ns = None if self._clock_ns is None else self._clock_ns() or None
+        verdict = self._stamps.judge(frame.camera, frame.stamp_ns, now_ns=now_ns)
+        if verdict is StampVerdict.TOO_SOON:
+            self._health.count_dropped(Drop.RATE_LIMIT)
+            return
+        if frame.stamp_ns == 0:
+            self._health.note(Note.NO_STAMP)
+        frame.jumped = verdict is StampVerdict.TAKE_AFTER_JUMP
+        self._last_stamp_ns = frame.stamp_ns
+        frame.image = frame.timed("decode", lambda item: self._decode(item.message))
