@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from terrain_seg_ros.core import cost_to_safe_map as stage
 from terrain_seg_ros.core.cost_to_safe_map import (
     FootprintSettings,
     corners_of,
@@ -150,6 +151,17 @@ def test_heading_matters_to_a_long_vehicle():
 def test_a_footprint_larger_than_the_grid_is_nowhere_safe():
     big = tuple((10.0 * x, 10.0 * y) for x, y in BOX)
     assert (safe_map(np.zeros((9, 9), np.int8), big) == INDEFINITE).all()
+
+
+@given(heading_rad=st.floats(-4.0, 4.0), seed=st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_large_footprints_give_the_same(heading_rad, seed):
+    cost = np.random.default_rng(seed).choice([0, 100, -1], (SIDE, SIDE), p=[0.99, 0.005, 0.005])
+    cost = cost.astype(np.int8)
+    expected = safe_map(cost, ARROW, heading_rad, 0.05)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "MAX_DILATED", 0)
+        np.testing.assert_array_equal(safe_map(cost, ARROW, heading_rad, 0.05), expected)
 
 
 def test_numbers_become_corners():

@@ -216,8 +216,8 @@ def _evidence(pairs: Sequence[F64], min_hazard_share: float) -> F32:
     The channels are the count, the weight and the classes; the second column is of hazardous
     pixels, the first of the others.
     """
-    count = pairs[0]
-    alone = (count[:, 1] > 0.0) & (count[:, 1] >= min_hazard_share * (count[:, 0] + count[:, 1]))
+    total, risky = pairs[0].sum(axis=1), pairs[0][:, 1]
+    alone = (risky > 0.0) & (risky >= min_hazard_share * total)
     keep = np.where(alone, 0.0, 1.0)
     counts, weights, *classes = (pair[:, 1] + keep * pair[:, 0] for pair in pairs)
     gain = weights / (255.0 * counts * np.maximum(sum(classes), 1.0))

@@ -16,8 +16,8 @@ NAVIGATION = (
     ParameterSpec(
         "footprint.polygon_m",
         "floats",
-        "Outline of the vehicle in base_frame, x and y of each corner, used instead of the radius; "
-        "fewer than three corners are none.",
+        "Outline of the vehicle in base_frame, x and y of each corner in order, used instead of "
+        "the radius and turned with the vehicle; fewer than three corners are none.",
         unit="m",
         low=-100.0,
         high=100.0,
