@@ -38,6 +38,14 @@ EXACT_BELOW = 2.0**24
 BESIDE_SAMPLES = 2.0
 """Pixels side by side lie side by side in space where they are no more ground samples apart."""
 _AROUND = tuple((rows, cols) for rows in (-1, 0, 1) for cols in (-1, 0, 1) if rows or cols)
+_OBSERVED = np.uint8(Reason.OBSERVED)
+_PLACED = np.array(
+    [
+        code not in {Reason.TOO_FAR, Reason.OUTSIDE_VIEW, Reason.NO_DEPTH}
+        for code in range(len(Reason))
+    ]
+)
+"""Whether a pixel with a reason lies on ground that is near enough, by the reason's code."""
 _SQUARE = np.ones((3, 3), dtype=np.uint8)
 
 Index = NDArray[np.intp]
@@ -167,7 +175,7 @@ def _joined_rim(view: GroundView, standing: U8, rim: Flags) -> Flags:
 
 
 def _observed(reason: U8, some: Flags) -> Index:
-    return np.flatnonzero(some.reshape(-1) & (reason.reshape(-1) == Reason.OBSERVED))
+    return np.flatnonzero(some.reshape(-1) & (reason.reshape(-1) == _OBSERVED))
 
 
 class _Cells(NamedTuple):
@@ -191,24 +199,23 @@ def _clear_cells(view: GroundView, standing: U8, rim: Flags, cells: _Cells) -> G
     reach_px = min(math.ceil(CELL_REACH * cells.side_m / cells.narrowest_m), MAX_REACH_PX)
     box = np.ones((2 * reach_px + 1, 2 * reach_px + 1), dtype=np.uint8)
     around = cv2.dilate(standing, box).view(np.bool_).reshape(-1)
-    touches = standing.view(np.bool_) | rim
-    for nowhere in (Reason.TOO_FAR, Reason.OUTSIDE_VIEW, Reason.NO_DEPTH):
-        touches &= view.reason != nowhere
-    flat, touches = view.reason.reshape(-1), touches.reshape(-1)
+    flat = view.reason.reshape(-1)
+    touches = (standing.view(np.bool_) | rim).reshape(-1)
+    touches &= _PLACED.take(flat)
     fill = np.flatnonzero(around.take(view.fill_pixel))
-    pixel = np.flatnonzero(around & ((flat == Reason.OBSERVED) | touches))
+    pixel = np.flatnonzero(around & ((flat == _OBSERVED) | touches))
     x_m = np.concatenate([view.local_x_m.reshape(-1).take(pixel), view.fill_x_m.take(fill)])
     y_m = np.concatenate([view.local_y_m.reshape(-1).take(pixel), view.fill_y_m.take(fill)])
     taken = touches.take(np.concatenate([pixel, view.fill_pixel.take(fill)]))
     given = np.flatnonzero(taken)
     if cells.foot_m is not None:
-        behind_m = _behind(x_m[given], y_m[given], cells)
+        behind_m = _behind(x_m.take(given), y_m.take(given), cells)
         given = np.concatenate([given, np.arange(given.size) + x_m.size])
         x_m, y_m = np.concatenate([x_m, behind_m[0]]), np.concatenate([y_m, behind_m[1]])
     cell = _cells(view, x_m, y_m, cells.side_m)
     shared = np.flatnonzero(_among(cell, given)[: taken.size] & ~taken)
     split = int(np.searchsorted(shared, pixel.size))
-    flat[pixel[shared[:split]]] = Reason.HIDDEN
+    flat[pixel.take(shared[:split])] = Reason.HIDDEN
     fill_x_m = view.fill_x_m.copy()
     fill_x_m[fill[shared[split:] - pixel.size]] = np.nan
     return replace(view, fill_x_m=fill_x_m)
@@ -244,7 +251,7 @@ def _among(cell: Index, given: Index) -> Flags:
     if count > MAX_BOX_CELLS:
         return np.isin(cell, cell[given])
     table = np.zeros(count, dtype=np.bool_)
-    table[cell[given]] = True
+    table[cell.take(given)] = True
     return table.take(cell)
 
 
