@@ -17,6 +17,7 @@ from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages import interfaces
 from terrain_seg_ros.messages.camera_info_message import encode_camera_info
 from terrain_seg_ros.messages.cdr import deserialize, message_class, serialize, type_store
+from terrain_seg_ros.messages.cloud_message import encode_points
 from terrain_seg_ros.messages.depth_message import encode_depth
 from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.image_message import encode_image
@@ -26,6 +27,7 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 INFO = "sensor_msgs/msg/CameraInfo"
 TF = "tf2_msgs/msg/TFMessage"
+CLOUD = "sensor_msgs/msg/PointCloud2"
 RANGE = "sensor_msgs/msg/Range"
 TEXT = "std_msgs/msg/String"
 WIDTH_PX, HEIGHT_PX = 96, 64
@@ -98,6 +100,19 @@ def depth_image(index, *, topic="/navcam/depth", depth_m=4.0):
     depth = DepthImage(np.full((HEIGHT_PX, WIDTH_PX), depth_m, dtype=np.float32), stamp(index))
     message = encode_depth(message_class, depth, header(stamp(index)))
     return Entry(topic, IMAGE, stamp(index), message)
+
+
+def cloud(index, *, topic="/navcam/depth", frame="navcam_optical", depth_m=4.0):
+    """Return a cloud at one depth, a point for each pixel."""
+    points = np.full((HEIGHT_PX, WIDTH_PX, 3), depth_m, dtype=np.float32)
+    points[..., 0], points[..., 1] = np.meshgrid(
+        np.linspace(-2.0, 2.0, WIDTH_PX), np.linspace(-1.5, 1.5, HEIGHT_PX)
+    )
+    empty = np.zeros((HEIGHT_PX, WIDTH_PX), dtype=np.uint8)
+    message = encode_points(
+        message_class, points, empty, confidence=empty, header=header(stamp(index), frame)
+    )
+    return Entry(topic, CLOUD, stamp(index), message)
 
 
 def distance(index, *, topic="/altimeter/depth", range_m=1.5):

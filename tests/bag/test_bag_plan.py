@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bags import depth_image, distance, drive, image, info, text, write_bag
+from bags import cloud, depth_image, distance, drive, image, info, text, write_bag
 
 from terrain_seg_ros.bag.cameras import find_cameras
 from terrain_seg_ros.bag.plan import ReplayOptions, Role, find_inputs, find_outputs, find_replaced
@@ -36,6 +36,7 @@ def test_inputs_are_the_cameras_and_the_transforms_alone(tmp_path):
     [
         ("none", {}),
         ("image", {"/left/depth": ("left",), "/right/depth": ("right",)}),
+        ("cloud", {"/left/depth": ("left",), "/scanner/depth": ("left", "right")}),
         ("range", {"/lidar/depth": ("",)}),
     ],
 )
@@ -43,6 +44,9 @@ def test_what_measures_the_ground_is_read_where_it_is_asked_for(tmp_path, source
     entries = [image(0, topic=f"/{side}/image_raw") for side in ("left", "right")]
     entries += [depth_image(0, topic=f"/{side}/depth") for side in ("left", "right", "chase")]
     entries.append(distance(0, topic="/lidar/depth"))
+    if source == "cloud":
+        entries = [item for item in entries if not item.topic.endswith("/depth")]
+        entries += [cloud(0, topic=f"/{name}/depth") for name in ("left", "scanner")]
     parameters = load_parameters(overrides={"depth.source": source})
     with BagReader(write_bag(tmp_path / "bag", entries)) as reader:
         cameras = find_cameras(

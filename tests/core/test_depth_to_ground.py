@@ -116,8 +116,8 @@ def test_without_depth_nothing_is_observed(value):
     view = seen_with(np.full((240, 320), value))
     assert set(np.unique(view.reason)) <= {Reason.NO_DEPTH, Reason.OUTSIDE_VIEW}
     assert (view.reason == Reason.NO_DEPTH).mean() > 0.5
-    assert np.isnan(view.local_x_m).all()
-    assert view.fill_pixel.size == 0
+    assert np.isnan(view.x_m).all()
+    assert np.isnan(view.z_m).all()
     none = project(projector("depth"), pose())
     assert (none.reason == Reason.NO_DEPTH).mean() == pytest.approx(
         (view.reason == Reason.NO_DEPTH).mean(), abs=0.02
@@ -184,3 +184,15 @@ def test_ground_that_is_coarse_both_ways_is_filled_without_holes():
     owners = np.stack([view.local_x_m.ravel(), view.local_y_m.ravel()])[:, view.fill_pixel]
     apart = np.hypot(view.fill_x_m - owners[0], view.fill_y_m - owners[1])
     assert apart.max() < 0.75 * float(np.nanmax(view.ground_sample_m))
+
+
+def test_the_grid_is_told_where_nothing_was_measured():
+    depth = level_depth(PINHOLE, mounting())
+    depth[:, 160:] = np.nan
+    view = seen_with(depth, pose(x=1e6, y=-1e6))
+    plane = project(projector(plane="vehicle_plane"), pose(x=1e6, y=-1e6))
+    lacking = (view.reason == Reason.NO_DEPTH) & (plane.reason == Reason.OBSERVED)
+    assert lacking[60:, 70:].all()
+    assert cells(view, where=lacking) >= cells(plane, where=lacking & (plane.range_m < 8.0))
+    assert np.isnan(view.local_z_m[lacking]).all()
+    assert np.isnan(view.range_m[lacking]).all()

@@ -19,6 +19,7 @@ from terrain_seg_ros.dds.node import LiveNode
 from terrain_seg_ros.dds.node_topics import NodeOptions, input_topics
 from terrain_seg_ros.inference.constant_backend import ConstantBackend
 from terrain_seg_ros.messages import cdr
+from terrain_seg_ros.messages.cloud_message import encode_points
 from terrain_seg_ros.messages.depth_message import encode_depth
 from terrain_seg_ros.messages.diagnostics_message import Level
 from terrain_seg_ros.messages.header_message import stamp_ns
@@ -271,11 +272,12 @@ def test_reliable_input_and_several_cameras():
     assert inputs[2].spec.reliability.value == "reliable"
     for source, wanted in (
         ("image", ["rt/left/depth", "rt/right/depth"]),
+        ("cloud", ["rt/left/depth", "rt/right/depth"]),
         ("range", ["rt/depth"]),
     ):
         depth = parameters.with_values({"depth.source": source})
         inputs = input_topics(depth, NodeOptions(1, Discovery.HOST, namespace="/"))
-        found = [item.dds_name for item in inputs if item.row in {"depth", "range"}]
+        found = [item.dds_name for item in inputs if item.row in {"depth", "cloud", "range"}]
         assert found == wanted
     with pytest.raises(ConfigError, match="2 cameras"):
         input_topics(parameters, NodeOptions(1, Discovery.HOST, image_topic="/usb_cam/image_raw"))
@@ -289,19 +291,29 @@ def test_full_names_and_compressed_images():
     assert names["camera_info"] == "rt/terrain/info"
 
 
-def test_depth_images_are_read_from_the_bus(start):
-    node, peer = start(overrides={"depth.source": "image"})
-    depth = Writer(peer.member, topic("depth"), dds_name="rt/terrain/depth")
+def depth_of(header):
+    depth = DepthImage(np.full((HEIGHT_PX, WIDTH_PX), 3.0, np.float32), 0)
+    return encode_depth(cdr.message_class, depth, header)
+
+
+def cloud_of(header):
+    rows, cols = np.meshgrid(np.linspace(-1.0, 1.0, 60), np.linspace(-1.0, 1.0, 80))
+    points = np.stack([rows, cols, np.full(rows.shape, 3.0)], axis=-1).astype(np.float32)
+    empty = np.zeros(rows.shape, dtype=np.uint8)
+    return encode_points(cdr.message_class, points, empty, confidence=empty, header=header)
+
+
+@pytest.mark.parametrize(
+    ("source", "row", "make"), [("image", "depth", depth_of), ("cloud", "cloud", cloud_of)]
+)
+def test_what_measures_the_ground_is_read_from_the_bus(start, source, row, make):
+    node, peer = start(overrides={"depth.source": source})
+    depth = Writer(peer.member, topic(row), dds_name="rt/terrain/depth")
     wait_until(lambda: depth.subscriber_count, "the node's subscription")
 
     def measured():
         image = peer.show()
-        size = (HEIGHT_PX, WIDTH_PX)
-        depth.write(
-            encode_depth(
-                cdr.message_class, DepthImage(np.full(size, 3.0, np.float32), 0), image.header
-            )
-        )
+        depth.write(make(image.header))
         return "ground_residual_m" in node.snapshot().gauges
 
     try:

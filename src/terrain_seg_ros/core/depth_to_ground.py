@@ -151,63 +151,69 @@ def _fill(
 
     They lie between two neighbours, and where these are wide apart both ways also within four.
     """
-    apart_m = np.float32(FILL_SHARE * cell_m)
-    parts = []
-    for pairs in steps:
-        joined = pairs.joined & near[pairs.before] & near[pairs.after]
-        count = np.zeros(near.shape, dtype=np.intp)
-        gap_m = np.where(joined, pairs.gap_m, np.float32(0.0))
-        count[pairs.before] = np.clip(np.ceil(gap_m / apart_m), joined, MAX_FILL)
-        parts.append(count)
-    down, right = parts
-    within = np.zeros(near.shape, dtype=np.bool_)
-    within[:-1, :-1] = (down[:-1, :-1] > 0) & (down[:-1, 1:] > 0)
-    within[:-1, :-1] &= (right[:-1, :-1] > 0) & (right[1:, :-1] > 0)
-    one = np.ones(near.shape, dtype=np.intp)
+    width = near.shape[1]
+    parts = 1.0 / np.float32(FILL_SHARE * cell_m)
+    joined = np.zeros((2, *near.shape), dtype=np.bool_)
+    counts = np.zeros((2, *near.shape), dtype=np.float32)
+    for pairs, some, count in zip(steps, joined, counts):
+        np.logical_and(pairs.joined, near[pairs.before], out=some[pairs.before])
+        some[pairs.before] &= near[pairs.after]
+        np.multiply(pairs.gap_m, parts, out=count[pairs.before], where=some[pairs.before])
+    wide = counts > 1.0
     found = [
-        _parts(local_m, np.flatnonzero(wide), rows, cols)
-        for wide, rows, cols in (
-            (down > 1, down, one),
-            (right > 1, one, right),
-            (
-                within & (down > 1) & (right > 1),
-                np.minimum(down, MAX_FILL_WITHIN),
-                np.minimum(right, MAX_FILL_WITHIN),
-            ),
-        )
+        _on_line(local_m, np.flatnonzero(some), count, step)
+        for some, count, step in zip(wide, counts, (width, 1))
     ]
+    corners = np.flatnonzero(wide[0] & wide[1])
+    corners = corners[(corners + width < near.size) & (corners % width < width - 1)]
+    down, right = joined.reshape(2, -1)
+    corners = corners[down[corners + 1] & right[corners + width]]
+    found.append(_within(local_m, corners, counts, width))
     return FillPoints(*(np.concatenate(axis) for axis in zip(*found)))
 
 
-def _parts(
-    local_m: tuple[F32, F32, F32], corner: Index, row_parts: Index, col_parts: Index
+def _on_line(
+    local_m: tuple[F32, F32, F32], first: Index, count: F32, step: int
 ) -> tuple[Index, F32, F32]:
-    """Return owners, x and y of the points that cut patches from pixel to pixel into parts.
-
-    Args:
-        local_m: of the pixels (h, w).
-        corner: (P,) the first pixel of each patch.
-        row_parts: (h, w) parts down to the next pixel of the first, 1 for a patch that is but the
-            line to the right.
-        col_parts: (h, w) the same to the right.
-    """
-    width = row_parts.shape[1]
-    rows, cols = row_parts.reshape(-1)[corner], col_parts.reshape(-1)[corner]
-    across = np.maximum(cols - 1, 1)
-    count = np.maximum(rows - 1, 1) * across
-    patch = np.repeat(np.arange(corner.size), count)
-    row, col = np.divmod(
-        np.arange(patch.size) - np.repeat(np.cumsum(count) - count, count), across[patch]
-    )
-    down = ((row + (rows > 1)[patch]) / rows[patch]).astype(np.float32)
-    right = ((col + (cols > 1)[patch]) / cols[patch]).astype(np.float32)
-    first = corner[patch]
-    below, beside = np.where(rows > 1, width, 0)[patch], (cols > 1)[patch].astype(np.intp)
+    """Return owners, x and y of the points between pixels and those a step after them."""
+    parts = np.minimum(np.ceil(count.reshape(-1).take(first)), MAX_FILL).astype(np.intp)
+    pair, index = _repeated(parts - 1)
+    share = (index + 1) / parts.astype(np.float32).take(pair)
     points_m = []
     for axis_m in local_m[:2]:
-        flat = axis_m.reshape(-1)
-        upper_m = flat[first] + right * (flat[first + beside] - flat[first])
-        lower_m = flat[first + below] + right * (flat[first + below + beside] - flat[first + below])
-        points_m.append(upper_m + down * (lower_m - upper_m))
-    owner = first + np.where(down > 0.5, below, 0) + np.where(right > 0.5, beside, 0)
+        start_m = axis_m.reshape(-1).take(first)
+        length_m = axis_m.reshape(-1).take(first + step) - start_m
+        points_m.append(start_m.take(pair) + share.astype(np.float32) * length_m.take(pair))
+    owner = first.take(pair) + step * (share > 0.5)
     return owner, points_m[0], points_m[1]
+
+
+def _within(
+    local_m: tuple[F32, F32, F32], first: Index, counts: F32, width: int
+) -> tuple[Index, F32, F32]:
+    """Return owners, x and y of the points within four pixels, of which the first is given."""
+    rows, cols = (
+        np.minimum(np.ceil(count.reshape(-1).take(first)), MAX_FILL_WITHIN).astype(np.intp)
+        for count in counts
+    )
+    patch, index = _repeated((rows - 1) * (cols - 1))
+    row, col = np.divmod(index, (cols - 1).take(patch))
+    down = ((row + 1) / rows.take(patch)).astype(np.float32)
+    right = ((col + 1) / cols.take(patch)).astype(np.float32)
+    corner = first.take(patch)
+    points_m = []
+    for axis_m in local_m[:2]:
+        upper_m, upper_end_m, lower_m, lower_end_m = (
+            axis_m.reshape(-1).take(corner + step) for step in (0, 1, width, width + 1)
+        )
+        upper_m += right * (upper_end_m - upper_m)
+        lower_m += right * (lower_end_m - lower_m)
+        points_m.append(upper_m + down * (lower_m - upper_m))
+    owner = corner + width * (down > 0.5) + (right > 0.5)
+    return owner, points_m[0], points_m[1]
+
+
+def _repeated(count: Index) -> tuple[Index, Index]:
+    """Return the indices of items, each as often as its count says, and 0, 1, ... within each."""
+    item = np.repeat(np.arange(count.size), count)
+    return item, np.arange(item.size) - np.repeat(np.cumsum(count) - count, count)

@@ -36,7 +36,8 @@ class GroundView:
     far cells have no holes; `fill_pixel` is the flat index of the pixel whose content each shows.
     `ground_sample_m` (h, w) is how far neighbouring pixels lie apart on the ground, NaN where there
     is none. `local_z_m` (h, w) is z less the anchor's where the ground was measured, NaN where it
-    was not; None where a plane serves.
+    was not; None where a plane serves. Pixels with NO_DEPTH lie for the grid where a plane would
+    have them, so that it can say where nothing was measured.
 
     `plane_x_m` and `plane_y_m` are in a frame at the anchor whose z axis is the direction in which
     things stand up: across the plane, or straight up where the ground was measured.

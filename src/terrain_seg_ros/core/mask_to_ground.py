@@ -200,15 +200,16 @@ class GroundProjector:
         self._ground = self._make_ground(settings)
 
     def _make_ground(self, settings: GroundSettings) -> Ground:
-        if settings.source == "depth":
-            return DepthGround(self._rays)
+        plane = PlaneGround(self._rays, plane=settings.plane, height_m=settings.plane_height_m)
         if settings.source == "plane":
-            return PlaneGround(self._rays, plane=settings.plane, height_m=settings.plane_height_m)
+            return plane
+        if settings.source == "depth":
+            return DepthGround(self._rays, plane)
         if self._heights is None:
             raise ConfigError(
                 "ground.source is height_map but ground.height_map is empty; name a file"
             )
-        return HeightMapGround(self._rays, self._heights)
+        return HeightMapGround(self._rays, plane, self._heights)
 
     def _pixels(self, camera: CameraModel, geometry: TensorGeometry) -> Pixels:
         return Pixels(camera, geometry, self._reach(1.0, self._cell_m))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from terrain_seg_ros.core.ground_view import GroundView, Poses
 from terrain_seg_ros.core.height_map import HeightMap, rays_to_depth
 from terrain_seg_ros.core.measurement_to_depth import measurement_to_depth
 from terrain_seg_ros.core.pixel_rays import Pixels, RayStore
+from terrain_seg_ros.core.plane_ground import PlaneGround
 from terrain_seg_ros.core.types import F32, Reason
 
 
@@ -34,9 +36,10 @@ class Ground(Protocol):
 class DepthGround:
     """Take the ground from what a depth image or a cloud measured of it."""
 
-    def __init__(self, rays: RayStore) -> None:
-        """Use the rays that others use too."""
+    def __init__(self, rays: RayStore, guess: PlaneGround) -> None:
+        """Use the rays that others use too; `guess` says where what was not measured may lie."""
         self._rays = rays
+        self._guess = guess
 
     def view(
         self, pixels: Pixels, poses: Poses, measured: GroundMeasurement | None = None
@@ -47,7 +50,8 @@ class DepthGround:
             GeometryError: a depth image is not of the camera image's size.
         """
         sensed = measurement_to_depth(measured, pixels, self._rays, poses=poses)
-        return depth_to_ground(sensed.depth_m, sensed.rays, pixels.reach, poses)
+        view = depth_to_ground(sensed.depth_m, sensed.rays, pixels.reach, poses)
+        return _with_guesses(view, self._guess, pixels, poses)
 
     def depth_m(
         self, pixels: Pixels, poses: Poses, measured: GroundMeasurement | None = None
@@ -65,9 +69,10 @@ class DepthGround:
 class HeightMapGround:
     """Take the ground from a height map in the grid's frame."""
 
-    def __init__(self, rays: RayStore, heights: HeightMap) -> None:
-        """Use the rays that others use too."""
+    def __init__(self, rays: RayStore, guess: PlaneGround, heights: HeightMap) -> None:
+        """Use the rays that others use too; `guess` says where what is in no map may lie."""
         self._rays = rays
+        self._guess = guess
         self._heights = heights
 
     def view(
@@ -83,7 +88,8 @@ class HeightMapGround:
         depth_m = rays_to_depth(
             self._heights, rays, poses.grid_T_camera, max_range_m=pixels.reach.max_range_m
         )
-        return depth_to_ground(depth_m, rays, pixels.reach, poses)
+        view = depth_to_ground(depth_m, rays, pixels.reach, poses)
+        return _with_guesses(view, self._guess, pixels, poses)
 
     def depth_m(
         self, pixels: Pixels, poses: Poses, measured: GroundMeasurement | None = None
@@ -97,3 +103,32 @@ class HeightMapGround:
         depth_m: F32 = view.range_m / self._rays.of(pixels).length
         depth_m[view.reason != Reason.OBSERVED] = np.nan
         return depth_m
+
+
+def _with_guesses(view: GroundView, guess: PlaneGround, pixels: Pixels, poses: Poses) -> GroundView:
+    """Return the view with the grid told about where no depth is known, and what for.
+
+    Pixels with the reason NO_DEPTH keep no range and no height; for the grid they lie on a plane.
+    """
+    lacking = view.reason == Reason.NO_DEPTH
+    if not lacking.any() or guess.camera_height_m(poses) <= 0.0:
+        return view
+    plane = guess.view(pixels, poses)
+    lacking &= plane.reason == Reason.OBSERVED
+    fill = np.flatnonzero(lacking.reshape(-1).take(plane.fill_pixel))
+    offset_m = (plane.anchor_m - view.anchor_m).astype(np.float32)
+    x_m, y_m = (
+        np.where(lacking, guessed_m + offset, local_m)
+        for local_m, guessed_m, offset in (
+            (view.local_x_m, plane.local_x_m, offset_m[0]),
+            (view.local_y_m, plane.local_y_m, offset_m[1]),
+        )
+    )
+    return replace(
+        view,
+        local_x_m=x_m,
+        local_y_m=y_m,
+        fill_pixel=np.concatenate([view.fill_pixel, plane.fill_pixel[fill]]),
+        fill_x_m=np.concatenate([view.fill_x_m, plane.fill_x_m[fill] + offset_m[0]]),
+        fill_y_m=np.concatenate([view.fill_y_m, plane.fill_y_m[fill] + offset_m[1]]),
+    )

@@ -78,13 +78,12 @@ def _sample(depth: DepthImage, geometry: TensorGeometry) -> F32:
     if not (cols.size and rows.size):
         return result
     u, v = u[cols], v[rows]
-    found = depth.depth_m[np.ix_(v, u)]
+    lines = depth.depth_m.take(v, axis=0)
+    found = lines.take(u, axis=1)
     if geometry.scale_x >= CLOSE_SCALE:
         for step in (-1, 1):
-            lacking = np.flatnonzero(np.isnan(found))
-            row, col = np.divmod(lacking, cols.size)
-            beside = np.clip(u[col] + step, 0, size[1] - 1)
-            found.reshape(-1)[lacking] = depth.depth_m[v[row], beside]
+            beside = lines.take(np.clip(u + step, 0, size[1] - 1), axis=1)
+            np.copyto(found, beside, where=np.isnan(found))
     found[~((found > 0.0) & (found < np.inf))] = np.nan
     result[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1] = found
     return result

@@ -49,7 +49,8 @@ GEOMETRY = (
     ),
     number(
         "ground.plane_height_m",
-        "Height of the ground: along z of base_frame, or for grid_plane of grid_frame.",
+        "Height of the ground: along z from base_frame, for gravity_plane straight up from its "
+        "origin, for grid_plane in grid_frame; range_plane does without.",
         unit="m",
         low=-1000.0,
         high=1000.0,
@@ -82,7 +83,8 @@ GEOMETRY = (
     ),
     number(
         "ground.rock_depth_ratio",
-        "How deep a protruding object is thought to be, as a share of its width in view.",
+        "How deep a protruding object is thought to be, as a share of its width in view; what it "
+        "shows beyond is not observed.",
         low=0.0,
         high=100.0,
         dynamic=True,
@@ -90,8 +92,8 @@ GEOMETRY = (
     ParameterSpec(
         "own_body.masks",
         "texts",
-        "Images of the camera's size, white where the vehicle itself is; one for all cameras or "
-        "one each, empty for none.",
+        "Image files of the camera's size, not black where the vehicle itself is; one for all "
+        "cameras or one each, empty for none.",
     ),
     ParameterSpec(
         "own_body.polygon",
