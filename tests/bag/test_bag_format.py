@@ -34,7 +34,6 @@ CONTRACT = {
     "hazard_reason": ("nav_msgs/msg/OccupancyGrid", TRANSIENT_LOCAL),
     "grid_map": ("grid_map_msgs/msg/GridMap", VOLATILE),
     "safe_map": ("nav_msgs/msg/OccupancyGrid", TRANSIENT_LOCAL),
-    "grid_map": ("grid_map_msgs/msg/GridMap", VOLATILE),
 }
 """Types and durability after the contract, in the numbers of rmw; all are reliable, depth 1."""
 
