@@ -111,7 +111,7 @@ def ground_to_grid(
         bins = _bins(points, unseen, some=int(np.argmax(seen)), hazardous=hazardous)
         weight = _weight(view, segmentation, grid.settings.half_weight_range_m)
         sums = _sum_up([1.0, weight, *flat], points, bins)
-        cells = np.flatnonzero(sums.totals[0][0::2] + sums.totals[0][1::2])
+        cells = np.flatnonzero((sums.totals[0][0::2] + sums.totals[0][1::2]) > 0.0)
         row, col = np.divmod(cells, bins.col_count)
         row += bins.row0
         col += bins.col0

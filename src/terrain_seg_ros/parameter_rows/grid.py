@@ -150,7 +150,8 @@ GRID = (
     ),
     number(
         "watchdog.stale_after_s",
-        "Without a good image for this long the grid turns unknown; 0 switches it off.",
+        "Without a good image for this long the grid turns unknown, but for hazards that are "
+        "kept; 0 switches it off.",
         unit="s",
         low=0.0,
         high=1e6,
