@@ -29,15 +29,24 @@ def judge(elevation_m, limits=ROVER, resolution_m=RESOLUTION_M):
     return elevation_to_slope(elevation_m, limits, resolution_m=resolution_m)
 
 
-def by_hand(elevation_m, row, col, half):
-    """Fit a plane with numpy's solver to the known cells of one patch."""
+def by_hand(elevation_m, row, col):
+    """Fit a plane with numpy's solver to the known cells of one patch of 1.0 m.
+
+    Of the 11 cells across it the outermost lie half inside.
+    """
     rows, cols = np.indices(elevation_m.shape)
-    near = (np.abs(rows - row) <= half) & (np.abs(cols - col) <= half) & np.isfinite(elevation_m)
+    away = np.maximum(np.abs(rows - row), np.abs(cols - col))
+    near = (away <= 5) & np.isfinite(elevation_m)
+    weights = np.where(np.abs(rows - row) == 5, 0.5, 1.0) * np.where(
+        np.abs(cols - col) == 5, 0.5, 1.0
+    )
     columns = np.stack(
         [(cols[near] - col) * RESOLUTION_M, (rows[near] - row) * RESOLUTION_M, np.ones(near.sum())],
         axis=1,
     )
-    gx, gy, height_m = np.linalg.lstsq(columns, elevation_m[near], rcond=None)[0]
+    root = np.sqrt(weights[near])
+    fit = np.linalg.lstsq(columns * root[:, None], elevation_m[near] * root, rcond=None)
+    gx, gy, height_m = fit[0]
     return math.degrees(math.atan(math.hypot(gx, gy))), abs(elevation_m[row, col] - height_m)
 
 
@@ -60,7 +69,7 @@ def test_it_is_the_least_squares_plane_of_the_known_cells(seed, unknown_share):
     elevation_m[10, 10] = 0.8
     elevation_m[10, 10] = np.nanmean(elevation_m[5:16, 5:16])
     found = judge(elevation_m)
-    slope_deg, roughness_m = by_hand(elevation_m, 10, 10, 5)
+    slope_deg, roughness_m = by_hand(elevation_m, 10, 10)
     assert found.slope_deg[10, 10] == pytest.approx(slope_deg, abs=0.02)
     assert found.roughness_m[10, 10] == pytest.approx(roughness_m, abs=1e-3)
 
@@ -85,6 +94,16 @@ def test_a_rock_of_0_2_m_shows_its_whole_height_on_any_slope(
     # On a slope the patch's plane tilts a little where a wide rock hides its ground.
     assert found.roughness_m[rock].min() > 0.95 * height_m
     assert (found.roughness_m[~rock] < 0.1 * height_m + 1e-3).mean() > 0.95
+
+
+@pytest.mark.parametrize("baseline_m", [0.9, 1.0, 1.1, 1.5])
+def test_the_patch_is_as_wide_as_the_baseline(baseline_m):
+    """Over a width of w the plane of x^3 rises by 3 w^2 / 20."""
+    cols = np.tile((np.arange(61) - 30) * RESOLUTION_M, (61, 1))
+    limits = SlopeSettings(20.0, 100.0, baseline_m, 0.0)
+    found = judge((cols**3).astype(np.float32), limits)
+    gradient = math.tan(math.radians(found.slope_deg[30, 30]))
+    assert gradient == pytest.approx(3.0 * baseline_m**2 / 20.0, rel=0.05)
 
 
 def test_a_pit_shows_too():

@@ -18,6 +18,7 @@ OPTIONAL = (
     "bondpy",
     "cv_bridge",
     "diagnostic_msgs",
+    "grid_map_msgs",
     "map_msgs",
     "nav2_msgs",
     "vision_msgs",

@@ -27,21 +27,14 @@ TYPES = {
     "rviz_default_plugins/PointCloud2": "sensor_msgs/msg/PointCloud2",
     "rviz_default_plugins/MarkerArray": "visualization_msgs/msg/MarkerArray",
 }
-PLANNED: dict[str, str] = {}
-"""Topics that may stand in a view before anything publishes them: switched off until then."""
 PANELS = FOXGLOVE["configById"]
 SCENE = PANELS["3D!terrain"]["topics"]
 SCRIPT = FOXGLOVE["userNodes"]["terrain-latency"]["sourceCode"]
 
 
-def spec_of(name: str) -> TopicSpec | None:
-    """Return the row of a full topic name, none where the topic is only planned."""
-    try:
-        return topic(name.removeprefix("/terrain/"))
-    except ConfigError:
-        if name not in PLANNED:
-            raise
-        return None
+def spec_of(name: str) -> TopicSpec:
+    """Return the row of a full topic name."""
+    return topic(name.removeprefix("/terrain/"))
 
 
 def leaves(node):
@@ -52,6 +45,7 @@ def leaves(node):
 def test_rviz_shows_what_the_launch_file_promises():
     shown = {display["Topic"]["Value"] for display in WITH_TOPIC if display["Enabled"]}
     wanted = {"image", "overlay", "hazard_grid", "points", "hazard_points"}
+    wanted.add("landing_sites_markers")
     assert shown == {f"/terrain/{name}" for name in wanted}
     assert RVIZ["Visualization Manager"]["Global Options"]["Fixed Frame"] == "odom"
     assert {DISPLAYS["Grid"]["Class"], DISPLAYS["TF"]["Class"]} == {
@@ -65,14 +59,19 @@ def test_rviz_displays_fit_type_and_quality_of_service(display):
     name = display["Topic"]["Value"]
     spec = spec_of(name)
     assert display["Enabled"] is display["Value"]
-    assert TYPES[display["Class"]] == (spec.type if spec else PLANNED[name])
-    if spec is None:
-        assert display["Enabled"] is False
-        return
+    assert TYPES[display["Class"]] == spec.type
     # An input is asked for as the node asks for it, so that every camera matches.
     assert display["Topic"]["Reliability Policy"].lower() == spec.reliability.value
     assert display["Topic"]["Durability Policy"].lower() == spec.durability.value
     assert display["Topic"]["History Policy"] == "Keep Last"
+
+
+def test_a_click_in_rviz_selects_a_landing_site():
+    tools = {tool["Class"]: tool for tool in RVIZ["Visualization Manager"]["Tools"]}
+    click = tools["rviz_default_plugins/PublishPoint"]["Topic"]
+    spec = spec_of(click["Value"])
+    assert (spec.name, spec.direction) == ("select_site", Direction.IN)
+    assert click["Reliability Policy"].lower() == spec.reliability.value
 
 
 def test_rviz_draws_the_grid_as_costs_and_points_by_class():
@@ -107,8 +106,9 @@ def test_foxglove_shows_topics_of_the_table_in_panels_that_take_them():
     kinds = set(TYPES.values()) - {"sensor_msgs/msg/Image"}
     for name, settings in SCENE.items():
         spec = spec_of(name)
-        assert spec is not None or settings["visible"] is False
-        assert spec is None or (spec.type in kinds and spec.direction is Direction.OUT)
+        assert spec.type in kinds
+        assert spec.direction is Direction.OUT
+        assert isinstance(settings["visible"], bool)
     assert SCENE["/terrain/points"]["colorField"] == "label"
     assert SCENE["/terrain/hazard_grid"]["colorMode"] == "costmap"
 
@@ -117,8 +117,7 @@ def test_every_topic_of_the_foxglove_text_is_known():
     names = set(re.findall(r'"(/[a-z_/]+)["\\.]', json.dumps(FOXGLOVE)))
     assert len(names) > 5
     own = {"/studio_script/terrain_latency"}
-    unknown = [name for name in names - own if spec_of(name) is None and name not in PLANNED]
-    assert unknown == []
+    assert all(spec_of(name) for name in names - own)
 
 
 def test_an_unknown_topic_is_noticed():

@@ -32,6 +32,7 @@ CONTRACT = {
         "volatile",
         1,
     ),
+    "grid_map": ("grid_map_msgs/msg/GridMap", "out", "reliable", "volatile", 1),
     **{
         name: (kind, "out", "reliable", "transient local", 1)
         for name, kind in (
@@ -66,13 +67,13 @@ def test_table_is_the_contract():
 
 def test_pictures_clouds_and_markers_are_lazy():
     lazy = {"color_mask", "overlay", "points", "points_mask", "points_confidence"}
-    lazy.add("landing_sites_markers")
+    lazy |= {"landing_sites_markers", "grid_map"}
     assert {s.name for s in INTERFACES if s.lazy} == lazy
 
 
 def test_the_grid_and_shared_topics_are_not_per_camera():
     single = {s.name for s in INTERFACES if not s.per_camera}
-    of_the_grid = {"hazard_grid", "hazard_grid_updates", "hazard_reason", "safe_map"}
+    of_the_grid = {"hazard_grid", "hazard_grid_updates", "hazard_reason", "safe_map", "grid_map"}
     of_filters = {"keepout_mask", "keepout_filter_info", "speed_mask", "speed_filter_info"}
     of_landing = {"select_site", "landing_sites", "landing_sites_markers", "best_landing_site"}
     of_all = {"/tf", "/tf_static", "/diagnostics", "range"}

@@ -75,7 +75,7 @@ def test_headers_keep_the_stamp_and_the_optical_frame_or_the_grid_s():
     stamp = START_NS + 123_456_789
     given = rover().send(image_message(stamp))
     for name, message in given.items():
-        grid = name in {"hazard_grid", "hazard_reason", "hazard_points", "safe_map"}
+        grid = name in {"hazard_grid", "hazard_reason", "hazard_points", "safe_map", "grid_map"}
         assert message.header.frame_id == ("odom" if grid else OPTICAL)
         assert stamp_ns(message.header) == stamp
 
@@ -110,7 +110,7 @@ def test_lazy_outputs_are_made_only_for_listeners():
     assert set(given) == {"mask", "confidence", "hazard_grid", "hazard_reason", "safe_map"}
     given = node.send(image_message(START_NS + PERIOD_NS))
     assert set(given) == {"mask", "confidence", "hazard_grid"}
-    lazy = {"color_mask", "overlay", "points", "hazard_points"}
+    lazy = {"color_mask", "overlay", "points", "hazard_points", "grid_map"}
     assert set(asked) == lazy | {"hazard_reason", "safe_map"}
 
 

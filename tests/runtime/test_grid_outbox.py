@@ -77,6 +77,30 @@ def test_the_grid_is_whole_again_when(after):
     assert changes.since_whole(after) is None
 
 
+def test_all_layers_go_out_while_somebody_listens():
+    node = rover()
+    message = node.send(image_message())["grid_map"]
+    assert list(message.basic_layers) == ["hazard"]
+    assert set(message.layers) == {
+        "hazard",
+        "class",
+        "confidence",
+        "age",
+        "ground_sample",
+        "reason",
+    }
+    layers = {name: np.asarray(array.data) for name, array in zip(message.layers, message.data)}
+    seen = np.isfinite(layers["hazard"])
+    assert seen.any()
+    assert not seen.all()
+    for name in ("class", "confidence", "age", "ground_sample"):
+        assert np.isfinite(layers[name][seen]).all()
+    assert (layers["age"][seen] == 0.0).all()
+    assert ((layers["reason"] == 0.0) == seen).all()
+    quiet = rover(bus=Bus(wanted=lambda name: name != "grid_map"))
+    assert "grid_map" not in quiet.send(image_message())
+
+
 def test_updates_of_a_driving_session_add_up(tmp_path):
     model = str(write_tiny_model(tmp_path / "tiny"))
     node = rover({"model": model, "backend": "onnxruntime", "grid.whole_period_s": 1.0})
@@ -116,10 +140,22 @@ def test_a_lost_camera_gives_a_whole_grid_and_keeps_what_is_forbidden():
     assert (decode_grid(first["keepout_mask"]).values == 100).any()
     now_s[0] = 10.0
     lost = dict(node.node.tick())
-    assert set(lost) == {"hazard_grid", "hazard_reason", "safe_map", "speed_mask"}
-    assert (decode_grid(lost["safe_map"]).values == -1).all()
+    assert set(lost) == {"hazard_grid", "hazard_reason", "safe_map", "speed_mask", "grid_map"}
+    assert set(np.unique(decode_grid(lost["safe_map"]).values)) == {-1, 100}
+    kept = decode_grid(lost["hazard_grid"]).values
+    np.testing.assert_array_equal(kept == 100, decode_grid(first["hazard_grid"]).values == 100)
+    assert set(np.unique(kept)) == {-1, 100}
     forgotten = dict(node.node.forget_map())
-    assert (decode_grid(forgotten["keepout_mask"]).values == -1).all()
+    for name in ("keepout_mask", "hazard_grid", "safe_map"):
+        assert (decode_grid(forgotten[name]).values == -1).all()
+
+
+def test_without_keeping_hazards_a_lost_camera_leaves_nothing():
+    now_s = [0.0]
+    node = rover({"grid.keep_hazards": False, "hazard.soil": 1.0}, clock_s=lambda: now_s[0])
+    assert (decode_grid(node.send(image_message())["hazard_grid"]).values == 100).any()
+    now_s[0] = 10.0
+    assert (decode_grid(dict(node.node.tick())["hazard_grid"]).values == -1).all()
 
 
 def test_masks_come_at_their_rate_and_not_at_all_without():

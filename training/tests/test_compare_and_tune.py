@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.segmenter import Segmenter
@@ -15,7 +16,7 @@ from terrain_training.comparison.plan import read_items
 from terrain_training.learning.checkpoint import load_network
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.recipe.load import load_recipe
-from terrain_training.scoring.peers import NumpyWay, TorchWay
+from terrain_training.scoring.peers import NumpyWay, TorchWay, _network
 from terrain_training.tuning.space import Choices, Span, load_space
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -178,6 +179,24 @@ def test_throughput_counts_both(recipe_file, data, tmp_path, capsys):
     assert figures["ratio"] == pytest.approx(figures["trainer_per_s"] / figures["bare_per_s"])
     assert figures["batch_size"] == 4
     assert "images/s" in capsys.readouterr().out
+
+
+def test_random_weights_keep_activations_of_usual_size(trained, recipe_file, data, tmp_path):
+    out = tmp_path / "model"
+    assert main(["export", str(trained), "--data", str(data), "--out", str(out)]) == 0
+    recipe, network = _network(recipe_file, out)
+    sizes = []
+
+    def note(_module, _inputs, output):
+        sizes.append(float(output.std()))
+
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.register_forward_hook(note)
+    with torch.inference_mode():
+        network(torch.randn(2, recipe.data.channel_count, 64, 64))
+    assert len(sizes) > 50
+    assert 0.2 < min(sizes) <= max(sizes) < 5.0
 
 
 def test_peers_give_the_mask_that_we_give(trained, recipe_file, data, tmp_path, capsys):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from terrain_seg_ros.cli.bench_geometry import time_geometry
 from terrain_seg_ros.cli.bench_machine import accelerators, machine
 from terrain_seg_ros.cli.bench_peers import read_peers, time_peers
 from terrain_seg_ros.cli.bench_print import print_result
@@ -67,6 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--no-peers", action="store_true", help="leave out the usual ways of running the network"
+    )
+    parser.add_argument(
+        "--no-geometry", action="store_true", help="leave out the stages after the network"
     )
     parser.add_argument(
         "--peers",
@@ -128,6 +132,7 @@ def run(arguments: argparse.Namespace) -> int:
         "starts": [] if arguments.no_starts else _starts(arguments, candidates),
         "peers": None if arguments.no_peers else _peers(arguments, model, pixels[0], sizes[0]),
         "torch_peers": torch_peers,
+        "geometry": [] if arguments.no_geometry else _geometry(arguments),
         "trtexec": None if against is None else asdict(against),
         "failed": failed,
     }
@@ -175,6 +180,11 @@ def _peers(
         "size": _size_text(size),
         "ways": time_peers(arguments.model, model, image, **given),
     }
+
+
+def _geometry(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    print("geometry ...", file=sys.stderr)
+    return time_geometry(arguments.rounds)
 
 
 def _about(model: LoadedModel) -> dict[str, Any]:

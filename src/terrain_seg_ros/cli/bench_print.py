@@ -7,6 +7,8 @@ from typing import Any
 
 from terrain_seg_ros.report.table import text_table
 
+GEOMETRY_HEAD = ("ground", "project ms", "fuse ms", "cost ms", "sum ms", "landing sites ms")
+
 
 def print_result(result: dict[str, Any]) -> None:
     """Print every row, start and failure."""
@@ -18,6 +20,9 @@ def print_result(result: dict[str, Any]) -> None:
     for key in ("peers", "torch_peers"):
         if result[key] is not None:
             _print_peers(result[key])
+    if result["geometry"]:
+        print("from pixels to the grid, 256 x 256 into 400 x 400 cells, on one processor")
+        print(text_table(GEOMETRY_HEAD, geometry_cells(result["geometry"])))
     if result["trtexec"] is not None:
         _print_trtexec(result)
     for row in result["failed"]:
@@ -70,6 +75,19 @@ def _start_cells(row: dict[str, Any]) -> list[str]:
         f"{row['batch_ms']['1']:.2f}",
         f"{row['batch_ms']['2']:.2f}",
         "-" if energy is None else f"{energy:.0f}",
+    ]
+
+
+def geometry_cells(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Return the milliseconds of each way of finding the ground, under `GEOMETRY_HEAD`."""
+    return [
+        [
+            row["way"],
+            *(f"{value:.2f}" for value in row["stage_median_ms"].values()),
+            f"{row['sum_ms']:.2f}",
+            "-" if row["landing_ms"] is None else f"{row['landing_ms']:.2f}",
+        ]
+        for row in rows
     ]
 
 

@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from terrain_seg_ros.cli.bench_print import peer_cells
+from terrain_seg_ros.cli.bench_print import GEOMETRY_HEAD, geometry_cells, peer_cells
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -44,7 +44,20 @@ def markdown(result: Mapping[str, Any]) -> str:
     for key, made_by in _PEERS.items():
         if result[key] is not None:
             lines += ["", *_peers(result[key], made_by)]
+    if result["geometry"]:
+        lines += ["", *_geometry(result["geometry"])]
     return "\n".join(lines) + "\n"
+
+
+def _geometry(rows: Sequence[dict[str, Any]]) -> list[str]:
+    return [
+        "From pixels to the grid: 256 x 256 pixels with their true mask into 400 x 400 cells, seen "
+        "from a vehicle that moves on, medians on one processor.",
+        "",
+        f"| {' | '.join(GEOMETRY_HEAD)} |",
+        f"|{'---|' * len(GEOMETRY_HEAD)}",
+        *(f"| {' | '.join(cells)} |" for cells in geometry_cells(rows)),
+    ]
 
 
 def _peers(peers: Mapping[str, Any], made_by: str) -> list[str]:

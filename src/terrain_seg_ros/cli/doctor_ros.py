@@ -21,6 +21,7 @@ OPTIONAL = {
     "bondpy": "no bond with Nav2's lifecycle manager: give it bond_timeout 0.0",
     "cv_bridge": "only the common image encodings",
     "diagnostic_msgs": "no /diagnostics",
+    "grid_map_msgs": "no grid_map",
     "map_msgs": "no hazard_grid_updates",
     "nav2_msgs": "no filter_info for keepout and speed masks",
     "tf2_ros": "transforms come from this package's own buffer",

@@ -22,6 +22,8 @@ PROTRUDING_SHARE = 0.25
 PROTRUDING_SIGMAS = 2.0
 """And so many standard deviations more, so that noise alone is not taken for rocks."""
 BAND_ROWS = 64
+MIN_SIDE = 3.0
+"""Cells across the smallest patch."""
 MIN_SPREAD = 0.05
 """Share of a full patch's moment below which the known cells lie in a line."""
 
@@ -161,22 +163,35 @@ def _judge(
     the way stays in the processor's cache.
     """
     rows = heights_m.shape[0]
-    half = max(1, round(settings.baseline_m / (2.0 * resolution_m)))
+    flat = _weights(settings.baseline_m / resolution_m)
+    half = flat.size // 2
     height, halo = max(BAND_ROWS, 4 * half), 2 * half
     for first in range(0, rows, height):
         last = min(rows, first + height)
         around = slice(max(0, first - halo), min(rows, last + halo))
         ground, told = _ground(heights_m[around], known[around], half, settings)
         inner = slice(first - around.start, last - around.start)
-        moments = _moments(heights_m[around], ground, half)[:, inner]
+        moments = _moments(heights_m[around], ground, flat)[:, inner]
         cells = np.flatnonzero(told[inner])
-        fit = _fit(moments.reshape(9, -1).take(cells, axis=1), half)
+        fit = _fit(moments.reshape(9, -1).take(cells, axis=1), flat)
         good = np.compress(fit.good, cells)
         values = _judged(fit, heights_m[first:last].take(good), settings, resolution_m=resolution_m)
         band = np.full((3, moments[0].size), np.nan, np.float32)
         for layer, found in zip(band, values):
             layer[good] = found
         into[:, first:last] = band.reshape(3, last - first, -1)
+
+
+def _weights(side: float) -> F32:
+    """Return the weights of the cells across a patch; the outermost count as far as they reach in.
+
+    So the patch has the side that is asked for, in cells, though that is no odd number.
+    """
+    side = max(side, MIN_SIDE)
+    half = math.ceil((side - 1.0) / 2.0)
+    result = np.ones(2 * half + 1, np.float32)
+    result[0] = result[-1] = 0.5 * (side - (2 * half - 1))
+    return result
 
 
 def _judged(
@@ -217,13 +232,12 @@ def _ground(
     return ground.view(np.uint8), known & (count >= MIN_KNOWN_SHARE * side * side)
 
 
-def _moments(height_m: F32, ground: U8, half: int) -> F32:
+def _moments(height_m: F32, ground: U8, flat: F32) -> F32:
     """Return the sums 1, x, y, z, xx, yy, xy, xz, yz over every patch (9, rows, cols)."""
     weights = ground.astype(np.float32)
     weighted = height_m * weights
-    flat = np.ones(2 * half + 1, np.float32)
-    ramp = np.arange(-half, half + 1, dtype=np.float32)
-    square = ramp * ramp
+    ramp = flat * _steps(flat)
+    square = ramp * _steps(flat)
     result = np.empty((9, *height_m.shape), np.float32)
     for found, (layer, along_x, along_y) in zip(
         result,
@@ -243,8 +257,16 @@ def _moments(height_m: F32, ground: U8, half: int) -> F32:
     return result
 
 
-def _fit(moments: F32, half: int) -> _Fit:
-    """Return the least-squares planes of patches, from their moments (9, M)."""
+def _steps(flat: F32) -> F32:
+    half = flat.size // 2
+    return np.arange(-half, half + 1, dtype=np.float32)
+
+
+def _fit(moments: F32, flat: F32) -> _Fit:
+    """Return the least-squares planes of patches, from their moments (9, M).
+
+    Heights are taken to be as sure as the weights say, so that variances are not understated.
+    """
     count = moments[0]
     scale = np.float32(1.0) / np.maximum(count, np.float32(1.0))
     x, y, z, xx, yy, xy, xz, yz = moments[1:] * scale
@@ -253,8 +275,8 @@ def _fit(moments: F32, half: int) -> _Fit:
     xy -= x * y
     xz -= x * z
     yz -= y * z
-    side = 2 * half + 1
-    full = np.float32((side * side - 1) / 12.0)
+    side = float(flat.sum())
+    full = np.float32((flat * np.square(_steps(flat))).sum() / side)
     determinant = xx * yy - xy * xy
     good = (count >= MIN_GROUND_SHARE * side * side) & (determinant > MIN_SPREAD * full * full)
     inverse = np.float32(1.0) / np.where(good, determinant, np.float32(1.0))

@@ -35,6 +35,14 @@ _ADDED = {
     "vision_msgs/msg/Detection3DArray": (
         "std_msgs/Header header\nvision_msgs/Detection3D[] detections\n"
     ),
+    "grid_map_msgs/msg/GridMapInfo": (
+        "float64 resolution\nfloat64 length_x\nfloat64 length_y\ngeometry_msgs/Pose pose\n"
+    ),
+    "grid_map_msgs/msg/GridMap": (
+        "std_msgs/Header header\ngrid_map_msgs/GridMapInfo info\nstring[] layers\n"
+        "string[] basic_layers\nstd_msgs/Float32MultiArray[] data\nuint16 outer_start_index\n"
+        "uint16 inner_start_index\n"
+    ),
     "map_msgs/msg/OccupancyGridUpdate": (
         "std_msgs/Header header\nint32 x\nint32 y\nuint32 width\nuint32 height\nint8[] data\n"
     ),

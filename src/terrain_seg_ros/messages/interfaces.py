@@ -226,6 +226,14 @@ INTERFACES: tuple[TopicSpec, ...] = (
         per_camera=False,
     ),
     _out(
+        "grid_map",
+        "grid_map_msgs/msg/GridMap",
+        "All layers of the grid: hazard, class, confidence, age, ground_sample, reason and, where "
+        "heights are measured, elevation; NaN is unknown.",
+        per_camera=False,
+        lazy=True,
+    ),
+    _out(
         "safe_map",
         "nav_msgs/msg/OccupancyGrid",
         "Where the vehicle's middle may stand: 0 safe, 100 unsafe, -1 indefinite. With every grid "

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from terrain_seg_ros.core.grid import COST_LETHAL, COST_UNKNOWN, I8
+from terrain_seg_ros.core.grid_to_layers import HAZARD_LAYER
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.types import GridSnapshot
 from terrain_seg_ros.messages.filter_info_message import FilterType, encode_filter_info
+from terrain_seg_ros.messages.grid_map_message import encode_grid_map
 from terrain_seg_ros.messages.grid_message import (
     GridPart,
     encode_cost_grid,
@@ -42,6 +44,7 @@ class GridOutbox:
         self._unheard = _Pace(UNHEARD_PERIOD_S)
         period_s = parameters.number("grid.whole_period_s")
         self._has_updates = period_s > 0.0 and has_type(types, topic("hazard_grid_updates").type)
+        self._has_layers = has_type(types, topic("grid_map").type)
         self._changes = GridChanges(period_s)
 
     def start(self, stamp_ns: int) -> list[Outgoing]:
@@ -88,6 +91,10 @@ class GridOutbox:
             result.append(self._layer("hazard_reason", snapshot))
         if due or self._bus.wanted("safe_map"):
             result.append(self._layer("safe_map", snapshot, pipeline.safe_map(snapshot)))
+        if self._has_layers and self._bus.wanted("grid_map"):
+            layers = pipeline.grid_layers(snapshot)
+            message = encode_grid_map(self._types, snapshot, layers, basic=[HAZARD_LAYER])
+            result.append(Outgoing("grid_map", message))
         if self._masks is not None and self._masks.is_due(snapshot.stamp_ns):
             if keepout:
                 result.append(self._layer("keepout_mask", snapshot, keepout_of(snapshot.cost)))

@@ -32,6 +32,7 @@ from terrain_training.recipe.load import load_recipe
 from terrain_training.recipe.settings import Recipe
 
 WARM_UP_CALLS = 3
+SETTLING_IMAGES = 4
 COMPILED = "PyTorch compiled"
 OPSET = 17
 
@@ -166,7 +167,21 @@ def _network(source: Path, model: Path) -> tuple[Recipe, nn.Module]:
         in_channels=recipe.data.channel_count,
         classes=len(load_card(model).taxonomy),
     )
+    _settle_norms(network, recipe)
     return recipe, network.eval()
+
+
+@torch.no_grad()
+def _settle_norms(network: nn.Module, recipe: Recipe) -> None:
+    """Let the norms see noise: else activations fade, and denormal numbers are slow."""
+    data = recipe.data
+    random = torch.Generator().manual_seed(0)
+    shape = (SETTLING_IMAGES, data.channel_count, data.height_px, data.width_px)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    network.train()
+    network(torch.randn(shape, generator=random))
 
 
 def _mask(segmenter: Segmenter, pixels: U8) -> U8:
