@@ -17,6 +17,8 @@ from terrain_seg_ros.core.types import F32
 
 CELL_DIAGONAL = math.sqrt(2.0)
 """Two points of two cells are nearer than their centres by at most so many cells."""
+MAX_DILATED = 1500
+"""A footprint of more cells is not looked at cell by cell."""
 
 
 @dataclass(frozen=True)
