@@ -26,7 +26,7 @@ REQUIREMENTS = [
 
 EXTRAS = {
     "dem": ["tifffile>=2024.8,<2027"],
-    "sim": ["mujoco>=3.2,<5"],
+    "sim": ["mujoco>=3.3,<5"],
     "tensorrt": ["tensorrt>=8.5,<12", "cuda-python>=12,<14"],
     "wrap": ["onnx>=1.23,<2"],
     "ort-gpu": ["onnxruntime-gpu>=1.17,<2"],

@@ -177,6 +177,32 @@ def test_the_pipeline_s_settings_are_the_parameters():
     assert settings.hazards == {"sand": 0.25}
 
 
+def footprint(polygon_m):
+    return pipeline_settings(
+        load_parameters(overrides={"footprint.polygon_m": polygon_m})
+    ).footprint
+
+
+def test_an_outline_is_pairs_of_x_and_y_and_one_number_is_none():
+    assert footprint([0.0]).polygon_m == ()
+    assert footprint([1, 0.5, -1, 0.5, -1, -0.5]).polygon_m == ((1, 0.5), (-1, 0.5), (-1, -0.5))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([1.0, 1.0], "has 2 numbers, expected an even count of at least 6.*radius"),
+        ([1.0, 1.0, 0.0, 1.0], "has 4 numbers"),
+        ([1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 2.0], "has 7 numbers"),
+        ([0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0], "crosses or touches itself"),
+        ([0.0, 0.0, 1.0, 1.0, 101.0, 0.0], "expected -100 to 100 m"),
+    ],
+)
+def test_numbers_that_are_no_outline_are_refused(values, words):
+    with pytest.raises(ConfigError, match=words):
+        footprint(values)
+
+
 def test_missing_values_are_named():
     values = dict(load_parameters().values)
     del values["overlay_alpha"]

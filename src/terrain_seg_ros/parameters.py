@@ -11,9 +11,10 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from terrain_seg_ros.core.cost_to_landing_sites import LandingSettings
-from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, corners_of
+from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings
 from terrain_seg_ros.core.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.footprint_outline import corners_of
 from terrain_seg_ros.core.grid_settings import Fusion, GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings
 from terrain_seg_ros.core.grid_to_speed import SpeedSettings

@@ -32,6 +32,7 @@ CONTRACT = {
     "hazard_points": ("sensor_msgs/msg/PointCloud2", VOLATILE),
     "hazard_grid": ("nav_msgs/msg/OccupancyGrid", TRANSIENT_LOCAL),
     "hazard_reason": ("nav_msgs/msg/OccupancyGrid", TRANSIENT_LOCAL),
+    "grid_map": ("grid_map_msgs/msg/GridMap", VOLATILE),
     "safe_map": ("nav_msgs/msg/OccupancyGrid", TRANSIENT_LOCAL),
 }
 """Types and durability after the contract, in the numbers of rmw; all are reliable, depth 1."""

@@ -62,7 +62,7 @@ def test_everything_is_copied_and_our_topics_are_added(tmp_path, storage):
     copied = [row for row in contents(tmp_path / "out") if row[0] in names]
     assert sorted(copied) == sorted(contents(source))
     ours = {"mask", "confidence", "label_info", "color_mask", "overlay", "points"}
-    ours |= {"hazard_points", "hazard_grid", "hazard_reason", "safe_map"}
+    ours |= {"hazard_points", "hazard_grid", "hazard_reason", "safe_map", "grid_map"}
     assert set(made) == names | {f"/terrain/{name}" for name in ours} | {"/diagnostics"}
     assert (report.health.images_in, report.health.grids_out) == (4, 4)
     assert report.messages_copied == len(copied)

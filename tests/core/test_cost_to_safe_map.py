@@ -1,7 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from outlines import outlines
 
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 from terrain_seg_ros.core.errors import ConfigError
@@ -85,3 +88,161 @@ def test_values_out_of_range_are_named(name, value):
     values = {"radius_m": 0.5, "position_sigma_m": 0.1, "sigmas": 2.0, name: value}
     with pytest.raises(ConfigError, match=name):
         FootprintSettings(**values)
+
+
+HERE = 12
+GRID_SIDE = 2 * HERE + 1
+angles = st.floats(-math.pi, math.pi)
+
+
+def turned(corners, heading_rad):
+    x, y = np.array(corners).T
+    cos, sin = math.cos(heading_rad), math.sin(heading_rad)
+    return np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
+
+
+def points_of(corners, spacing=0.1):
+    """Return points that cover a filled outline: a lattice inside and along the edges."""
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    lattice = [np.arange(a, b + spacing, spacing) for a, b in zip(low, high)]
+    points = np.stack(np.meshgrid(*lattice), axis=-1).reshape(-1, 2)
+    winding = np.zeros(len(points))
+    along = [corners]
+    for a, b in zip(corners, np.roll(corners, -1, axis=0)):
+        to_a, to_b = a - points, b - points
+        cross = to_a[:, 0] * to_b[:, 1] - to_a[:, 1] * to_b[:, 0]
+        winding += np.arctan2(cross, (to_a * to_b).sum(axis=1))
+        share = np.linspace(0.0, 1.0, 2 + int(np.hypot(*(b - a)) / spacing))[:, np.newaxis]
+        along.append(a + share * (b - a))
+    return np.concatenate([points[np.abs(winding) > math.pi], *along])
+
+
+def touched_by_samples(corners, margin):
+    """Return which cells points of the outline touch, the vehicle's origin anywhere in its cell."""
+    offset = np.arange(GRID_SIDE) - HERE
+    points = points_of(corners)
+    gaps = [np.maximum(np.abs(points[:, axis, None] - offset) - 1.0, 0.0) for axis in (0, 1)]
+    squared = gaps[1][:, :, None] ** 2 + gaps[0][:, None, :] ** 2
+    return squared.min(axis=0) <= margin**2
+
+
+def outline_map(cost, corners, heading_rad, margin=0.0):
+    """Judge an outline given in cells."""
+    footprint = FootprintSettings(0.0, margin, 1.0, corners)
+    return cost_to_safe_map(cost, footprint, resolution_m=1.0, heading_rad=heading_rad)
+
+
+def one_cell(value, row=HERE, col=HERE):
+    cost = np.zeros((GRID_SIDE, GRID_SIDE), dtype=np.int8)
+    cost[row, col] = value
+    return cost
+
+
+@given(outlines(), angles, st.floats(0.0, 1.5))
+@settings(max_examples=60, deadline=None)
+def test_an_outline_touches_the_cells_that_its_points_touch(corners, heading_rad, margin):
+    unsafe = outline_map(one_cell(100), corners, heading_rad, margin) == UNSAFE
+    # Seen from a centre the hazard lies the other way.
+    found = unsafe[::-1, ::-1]
+    at_least = touched_by_samples(turned(corners, heading_rad), margin)
+    at_most = touched_by_samples(turned(corners, heading_rad), margin + 0.11)
+    assert found[at_least].all()
+    assert at_most[found].all()
+
+
+@given(outlines(), angles, st.floats(0.0, 1.0), st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None)
+def test_no_point_of_an_outline_on_a_safe_centre_lies_on_a_cell_that_is_not_free(
+    corners, heading_rad, margin, random
+):
+    rng = np.random.default_rng(random.randrange(1 << 30))
+    cost = np.where(rng.random((26, 26)) < 0.004, 100, 0).astype(np.int8)
+    cost[rng.random(cost.shape) < 0.004] = -1
+    found = outline_map(cost, corners, heading_rad, margin)
+    points = points_of(turned(corners, heading_rad))
+    for value, wrong in ((SAFE, (100, -1)), (INDEFINITE, (100,))):
+        for row, col in np.argwhere(found == value):
+            middle = np.array([col, row]) + rng.random(2)
+            off = margin * np.sqrt(rng.random(len(points))) * 0.999
+            angle = rng.uniform(-math.pi, math.pi, len(points))
+            at = middle + points + np.stack([off * np.cos(angle), off * np.sin(angle)], axis=-1)
+            cols, rows = np.floor(at).astype(int).T
+            inside = (rows >= 0) & (rows < 26) & (cols >= 0) & (cols < 26)
+            assert inside.all() or value == INDEFINITE
+            assert not np.isin(cost[rows[inside], cols[inside]], wrong).any()
+
+
+@given(outlines(), angles, st.floats(0.0, 1.0))
+@settings(max_examples=40, deadline=None)
+def test_a_quarter_turn_of_vehicle_and_ground_turns_the_map(corners, heading_rad, margin):
+    rng = np.random.default_rng(len(corners))
+    cost = rng.choice(np.array([0] * 60 + [100, -1], dtype=np.int8), (31, 31))
+    found = outline_map(cost, corners, heading_rad, margin)
+    quarter = outline_map(np.rot90(cost, -1), corners, heading_rad + math.pi / 2.0, margin)
+    # Rows count along y: turning the array clockwise turns the ground counter-clockwise.
+    np.testing.assert_array_equal(quarter, np.rot90(found, -1))
+
+
+@given(st.floats(0.5, 6.0), st.floats(0.0, 1.0), angles)
+@settings(max_examples=40, deadline=None)
+def test_an_outline_like_a_disc_agrees_with_the_radius_within_a_cell(radius, margin, heading_rad):
+    direction = np.arange(64) / 64.0 * 2.0 * math.pi
+    corners = tuple(zip((radius * np.cos(direction)).tolist(), (radius * np.sin(direction))))
+    cost = one_cell(100)
+    disc = outline_map(cost, corners, heading_rad, margin) == UNSAFE
+    larger, smaller = (
+        cost_to_safe_map(cost, FootprintSettings(r, margin, 1.0), resolution_m=1.0) == UNSAFE
+        for r in (radius, max(0.0, radius - 1.0))
+    )
+    assert larger[disc].all()
+    assert disc[smaller].all()
+
+
+@given(outlines(), angles, st.floats(0.0, 1.0))
+@settings(max_examples=40, deadline=None)
+def test_without_a_heading_the_circle_about_the_outline_is_judged(corners, heading_rad, margin):
+    footprint = FootprintSettings(0.0, margin, 1.0, corners)
+    assert footprint.clearance_m == pytest.approx(max(math.hypot(*c) for c in corners) + margin)
+    any_heading = cost_to_safe_map(one_cell(100), footprint, resolution_m=1.0)
+    circle = FootprintSettings(footprint.clearance_m, 0.0, 0.0)
+    np.testing.assert_array_equal(
+        any_heading, cost_to_safe_map(one_cell(100), circle, resolution_m=1.0)
+    )
+    at_heading = outline_map(one_cell(100), corners, heading_rad, margin)
+    assert (any_heading[at_heading == UNSAFE] == UNSAFE).all()
+
+
+def test_a_long_vehicle_passes_where_its_circle_does_not():
+    cost = np.zeros((41, 41), dtype=np.int8)
+    cost[[14, 26], :] = 100
+    long = ((-6.0, -2.0), (6.0, -2.0), (6.0, 2.0), (-6.0, 2.0))
+    assert outline_map(cost, long, 0.0)[20, 20] == SAFE
+    assert outline_map(cost, long, math.pi / 2.0)[20, 20] == UNSAFE
+    wide = FootprintSettings(0.0, 0.0, 0.0, long)
+    assert cost_to_safe_map(cost, wide, resolution_m=1.0)[20, 20] == UNSAFE
+
+
+def test_an_outline_ahead_of_its_base_frame_leaves_the_ground_behind_alone():
+    ahead = ((1.0, -1.0), (5.0, -1.0), (5.0, 1.0), (1.0, 1.0))
+    assert outline_map(one_cell(100, col=HERE + 4), ahead, 0.0)[HERE, HERE] == UNSAFE
+    assert outline_map(one_cell(100, col=HERE - 4), ahead, 0.0)[HERE, HERE] == SAFE
+    assert outline_map(one_cell(100, col=HERE - 4), ahead, math.pi)[HERE, HERE] == UNSAFE
+
+
+@pytest.mark.parametrize("far", [8.0, 30.0, 1000.0])
+def test_an_outline_that_leaves_the_grid_is_never_safe(far):
+    ahead = ((far - 1.0, -1.0), (far + 1.0, -1.0), (far + 1.0, 1.0), (far - 1.0, 1.0))
+    cost = np.zeros((9, 9), dtype=np.int8)
+    cost[4, 4] = 100
+    found = outline_map(cost, ahead, 0.3)
+    assert not (found == SAFE).any()
+    assert (found == INDEFINITE).any()
+
+
+@given(outlines(), angles)
+@settings(max_examples=20, deadline=None)
+def test_the_order_of_the_corners_does_not_matter(corners, heading_rad):
+    cost = one_cell(100)
+    np.testing.assert_array_equal(
+        outline_map(cost, corners, heading_rad), outline_map(cost, corners[::-1], heading_rad)
+    )

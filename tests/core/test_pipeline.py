@@ -5,7 +5,7 @@ import pytest
 from landing_grids import SLOPE, landing_settings
 
 from terrain_seg_ros.core.camera import camera_from_field_of_view
-from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings
+from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.grid_settings import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings
@@ -60,7 +60,7 @@ class Brightness:
         pass
 
 
-def settings(*, cost=None, grid=None, ground=None, hazards=None, speeds=None):
+def settings(*, cost=None, grid=None, ground=None, hazards=None, speeds=None, outline=()):
     grid_values = {
         "frame_id": "odom",
         "resolution_m": 0.2,
@@ -89,7 +89,7 @@ def settings(*, cost=None, grid=None, ground=None, hazards=None, speeds=None):
         cost=CostSettings(**{**cost_values, **(cost or {})}),
         observability=ObservabilitySettings(0.3, 5, 250),
         slope=SLOPE,
-        footprint=FootprintSettings(0.5, 0.1, 2.0),
+        footprint=FootprintSettings(0.5, 0.1, 2.0, outline),
         landing=landing_settings(),
         speed=SpeedSettings(speeds or {}, 50.0),
         hazards=hazards or {},
@@ -108,8 +108,9 @@ def picture():
     return CameraImage(pixels, 0, "camera")
 
 
-def fuse(target, image=None, x_m=0.0, stamp_ns=0, camera=CAMERA):
-    base = Transform(np.eye(3), np.array([x_m, 0.0, 0.0]))
+def fuse(target, image=None, x_m=0.0, stamp_ns=0, camera=CAMERA, rotation=None):
+    rotation = np.eye(3) if rotation is None else rotation
+    base = Transform(rotation, np.array([x_m, 0.0, 0.0]))
     step = target.segment(image or picture())
     return target.fuse(
         step, camera, grid_T_camera=base @ BASE_T_CAMERA, grid_T_base=base, stamp_ns=stamp_ns
@@ -226,6 +227,32 @@ def test_a_contradiction_leaves_the_grid_as_it_was():
     after = target._snapshot(0)
     np.testing.assert_array_equal(before.grid.cost, after.cost)
     assert before.grid.origin_x_m == after.origin_x_m
+
+
+LONG = ((0.9, 0.3), (-0.9, 0.3), (-0.9, -0.3), (0.9, -0.3))
+
+
+def test_an_outline_has_the_heading_of_the_newest_view():
+    target = pipeline(outline=LONG)
+    footprint = target.settings.footprint
+    for heading_rad in (0.4, -2.0):
+        grid = fuse(target, rotation=rotation_from_rpy(0.05, -0.1, heading_rad)).grid
+        expected = cost_to_safe_map(grid.cost, footprint, resolution_m=0.2, heading_rad=heading_rad)
+        np.testing.assert_array_equal(target.safe_map(grid), expected)
+        assert (expected == 0).any()
+        other = cost_to_safe_map(
+            grid.cost, footprint, resolution_m=0.2, heading_rad=heading_rad + 1.0
+        )
+        assert (target.safe_map(grid) != other).any()
+
+
+def test_a_vehicle_that_looks_straight_down_is_judged_at_any_heading():
+    target = pipeline(outline=LONG)
+    grid = fuse(target).grid
+    assert (target.safe_map(grid) == 0).any()
+    fuse(target, rotation=rotation_from_rpy(0.0, 1.5, 0.7))
+    any_heading = cost_to_safe_map(grid.cost, target.settings.footprint, resolution_m=0.2)
+    np.testing.assert_array_equal(target.safe_map(grid), any_heading)
 
 
 def test_optical_points_have_image_size_or_less():

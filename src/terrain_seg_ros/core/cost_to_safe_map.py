@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -11,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.footprint_cells import MIN_CORNERS, Polygon, footprint_cells
+from terrain_seg_ros.core.footprint_cells import Polygon, footprint_cells
+from terrain_seg_ros.core.footprint_outline import check_outline
 from terrain_seg_ros.core.grid import COST_FREE, COST_LETHAL, COST_UNKNOWN, I8
 from terrain_seg_ros.core.types import F32
 
@@ -25,7 +25,7 @@ class FootprintSettings:
 
     Around a safe centre the ground is observed and free of hazards within
     `sigmas * position_sigma_m` of the vehicle. That is a disc of `radius_m`, or the polygon whose
-    corners (x, y) in the vehicle's frame are `polygon_m`, in order; fewer than three are none.
+    corners (x, y) in the vehicle's frame are `polygon_m`, in order, where there is one.
     """
 
     radius_m: float
@@ -34,18 +34,13 @@ class FootprintSettings:
     polygon_m: Polygon = ()
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check the ranges and the polygon."""
         for name in ("radius_m", "position_sigma_m", "sigmas"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0.0):
                 raise ConfigError(f"footprint {name} is {value}, expected 0 or more")
-        if not all(math.isfinite(value) for corner in self.polygon_m for value in corner):
-            raise ConfigError(f"footprint polygon_m is {self.polygon_m}, expected finite metres")
-
-    @property
-    def has_polygon(self) -> bool:
-        """Return whether the polygon is used, not the radius."""
-        return len(self.polygon_m) >= MIN_CORNERS
+        if self.polygon_m:
+            check_outline(self.polygon_m)
 
     @property
     def margin_m(self) -> float:
@@ -55,29 +50,12 @@ class FootprintSettings:
     @property
     def clearance_m(self) -> float:
         """Return how far hazards must be from the vehicle's middle, whichever way it is turned."""
-        reach_m = self.radius_m
-        if self.has_polygon:
-            reach_m = max(math.hypot(*corner) for corner in self.polygon_m)
+        reach_m = max((math.hypot(*corner) for corner in self.polygon_m), default=self.radius_m)
         return reach_m + self.margin_m
 
 
-def corners_of(values: Sequence[float]) -> Polygon:
-    """Return corners from their x and y in turn; fewer than three are none.
-
-    Raises:
-        ConfigError: a corner lacks its y.
-    """
-    if len(values) < 2 * MIN_CORNERS - 1:
-        return ()
-    if len(values) % 2:
-        raise ConfigError(
-            f"footprint polygon_m has {len(values)} numbers, expected x and y of each corner"
-        )
-    return tuple(zip(map(float, values[0::2]), map(float, values[1::2])))
-
-
 def cost_to_safe_map(
-    cost: I8, settings: FootprintSettings, *, resolution_m: float, heading_rad: float = 0.0
+    cost: I8, settings: FootprintSettings, *, resolution_m: float, heading_rad: float | None = None
 ) -> I8:
     """Return 0 for safe centres, 100 for unsafe ones, -1 where that cannot be judged.
 
@@ -89,11 +67,12 @@ def cost_to_safe_map(
         cost: (rows, cols) of a `GridSnapshot`.
         settings: the vehicle.
         resolution_m: side of a cell.
-        heading_rad: how the vehicle is turned in the grid's frame, which matters to polygons.
+        heading_rad: how the vehicle is turned in the grid's frame, which matters to polygons; None
+            judges for all headings.
     """
     lethal = cost == COST_LETHAL
     blocked = lethal | (cost == COST_UNKNOWN)
-    if settings.has_polygon:
+    if settings.polygon_m and heading_rad is not None:
         under = footprint_cells(
             settings.polygon_m,
             heading_rad=heading_rad,
@@ -119,6 +98,8 @@ def _touched(
     targets: NDArray[np.bool_], under: NDArray[np.uint8], *, beyond: int
 ) -> NDArray[np.bool_]:
     """Return around which cells a target lies under the footprint."""
+    if not under.any():  # A vehicle so far from its own frame is never on the grid.
+        return np.full_like(targets, beyond)
     found = cv2.dilate(
         targets.view(np.uint8), under, borderType=cv2.BORDER_CONSTANT, borderValue=beyond
     )

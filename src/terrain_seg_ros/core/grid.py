@@ -28,6 +28,8 @@ LOG_FLOOR = 0.02
 HEIGHT_EVIDENCE_MAX = 3.0
 """Heights are the mean of the latest few views, so that what has changed shows."""
 TINY = 1e-12
+MAX_WRITTEN = 1e18
+"""Keeps what is divided by TINY within float32."""
 NEVER_NS = -(2**62)
 """Stands for the stamp of a cell that was never seen."""
 
@@ -365,23 +367,22 @@ class RollingGrid:
             self._fold_scale()
 
     def _fold_scale(self) -> None:
-        """Multiply the common factor into the evidence; what remembered hazards hold stays."""
+        """Multiply the common factor into the evidence; of remembered hazards a trace stays."""
         whole = self._layers.whole
         total, kept = whole("total"), whole("kept")
         factor: F32 = np.full(total.shape, np.float32(self.scale))
         if self.settings.keep_hazards:
-            least = np.float32(min(SURE_VIEW, self.settings.max_evidence))
             faded = kept & (total > 0.0)
-            factor[faded] = np.maximum(factor[faded], np.minimum(least / total[faded], 1.0))
+            factor[faded] = np.maximum(
+                factor[faded], np.minimum(np.float32(SCALE_MIN) / total[faded], np.float32(1.0))
+            )
         whole("evidence")[...] *= factor
         total *= factor
         if "height_weight" in self._layers:
             whole("height_weight")[...] *= np.float32(self.scale)
         if "written" in self._layers:
-            written = whole("written")
-            np.minimum(
-                written / np.maximum(factor, np.float32(TINY)), np.float32(1e30), out=written
-            )
+            written = np.minimum(whole("written"), np.float32(MAX_WRITTEN))
+            whole("written")[...] = written / np.maximum(factor, np.float32(TINY))
         gone = total < TINY
         total[gone] = 0.0
         for plane in whole("evidence"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -15,6 +14,7 @@ from terrain_seg_ros.core.cost_to_landing_sites import LandingSettings, Position
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 from terrain_seg_ros.core.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.footprint_outline import heading_rad
 from terrain_seg_ros.core.grid import I8, RollingGrid
 from terrain_seg_ros.core.grid_settings import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost
@@ -123,7 +123,7 @@ class Pipeline:
         self._percents = settings.speed.per_class(card.taxonomy)
         self._protruding = _protruding(settings, self._taxonomy)
         self._grid = RollingGrid(settings.grid, len(card.taxonomy))
-        self._heading_rad = 0.0
+        self._heading_rad: float | None = None
         self.site_selector = LandingSiteSelector()
         """What chooses among landing sites, and takes a person's word for one."""
 
@@ -249,7 +249,7 @@ class Pipeline:
         )
         np.copyto(reasons, patch.reason, where=patch.reason != Reason.OBSERVED)
         patch = self._hide(replace(patch, reason=reasons), step, grid_T_camera, own_body)
-        self._heading_rad = _heading_rad(grid_T_base)
+        self._heading_rad = heading_rad(grid_T_base)
         self._grid.move_to(float(grid_T_base.translation_m[0]), float(grid_T_base.translation_m[1]))
         self._grid.decay_to(stamp_ns)
         ground_to_grid(
@@ -384,10 +384,6 @@ class Pipeline:
             stamp_ns=stamp_ns,
             slope=self._settings.slope,
         )
-
-
-def _heading_rad(grid_T_base: Transform) -> float:
-    return math.atan2(grid_T_base.rotation[1, 0], grid_T_base.rotation[0, 0])
 
 
 def _protruding(settings: PipelineSettings, taxonomy: Taxonomy) -> U8:

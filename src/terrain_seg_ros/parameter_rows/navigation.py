@@ -16,8 +16,9 @@ NAVIGATION = (
     ParameterSpec(
         "footprint.polygon_m",
         "floats",
-        "Outline of the vehicle in base_frame, x and y of each corner, used instead of the radius; "
-        "fewer than three corners are none.",
+        "Outline of the vehicle in base_frame, x and y of each corner in turn, at least three; "
+        "`safe_map` then has the vehicle's heading, and landing sites the circle about base_frame "
+        "that holds it. One number: the radius serves.",
         unit="m",
         low=-100.0,
         high=100.0,
