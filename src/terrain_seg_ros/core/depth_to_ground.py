@@ -129,17 +129,22 @@ def _between_edges(range_m: F32, steps: list[_Steps]) -> Flags:
 
 
 def _spacing(frontal_m: F32, level_m: F32, steps: list[_Steps]) -> F32:
-    """Return how far each pixel lies from its neighbours on the same surface, the farthest.
+    """Return how far each pixel lies from its neighbours on the same surface.
 
-    A pixel that has none is taken to lie on level ground.
+    That is the mean of both sides, of the axis along which they lie farther apart: half the way to
+    each is the pixel's own. A pixel that has no such neighbour is taken to lie on level ground.
     """
     spacing_m: F32 = frontal_m.copy()
     alone: Flags = np.ones(frontal_m.shape, dtype=np.bool_)
     for pairs in steps:
         gap_m = np.where(pairs.joined, pairs.gap_m, np.float32(0.0))
+        sum_m, count = np.zeros_like(frontal_m), np.zeros_like(frontal_m)
         for side in (pairs.before, pairs.after):
-            np.maximum(spacing_m[side], gap_m, out=spacing_m[side])
-            alone[side] &= ~pairs.joined
+            sum_m[side] += gap_m
+            count[side] += pairs.joined
+        alone &= count == 0.0
+        sum_m /= np.maximum(count, np.float32(1.0))
+        np.maximum(spacing_m, sum_m, out=spacing_m)
     np.copyto(spacing_m, level_m, where=alone)
     return spacing_m
 
