@@ -29,7 +29,9 @@ def score(tmp_path, *words):
 
 def test_true_masks_on_level_ground(tmp_path, capsys):
     words = ("--worlds", "1", "--views", "6", "--scenario", "flat_tilt")
-    code, result = score(tmp_path, *words, "--pictures", str(tmp_path / "maps"))
+    page = tmp_path / "score.md"
+    words = (*words, "--pictures", str(tmp_path / "maps"), "--markdown", str(page))
+    code, result = score(tmp_path, *words)
     assert code == 0
     assert set(result) >= KEYS
     assert result["false_safe_share"] <= 0.001
@@ -39,6 +41,7 @@ def test_true_masks_on_level_ground(tmp_path, capsys):
     assert result["worlds"] == result["scenarios"]["flat_tilt"]["worlds"] == 1
     assert result["safe_landing_share"] is None
     assert (tmp_path / "maps" / "flat_tilt_0.png").stat().st_size > 1000
+    assert "| flat_tilt | 1 | " in page.read_text(encoding="utf-8")
     printed = capsys.readouterr()
     assert "false-safe area" in printed.out
     assert "1/1 flat_tilt moon seed 0" in printed.err

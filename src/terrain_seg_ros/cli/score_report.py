@@ -1,0 +1,105 @@
+"""The figures of `terrain-seg score` on the terminal and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from terrain_seg_ros.report.table import text_table
+
+Result = Mapping[str, Any]
+
+_SHOWN = (
+    ("false_safe_share", "false safe"),
+    ("safe_found_share", "safe found"),
+    ("hazard_recall", "rocks found"),
+    ("hazard_precision", "precision"),
+    ("observed_share", "observed"),
+    ("safe_landing_share", "safe landings"),
+    ("landing_offered_share", "sites offered"),
+)
+_MASKS = {"truth": "true masks", "model": "masks of {model}"}
+
+
+def result_lines(result: Result) -> list[str]:
+    """Return what is printed: a table, and what does not fit into it."""
+    return [text_table(*_table(result)), *_facts(result), *_recall_lines(result)]
+
+
+def markdown(result: Result) -> str:
+    """Return the figures as a page, with what they mean, the command, machine and date."""
+    head, rows = _table(result)
+    masks = _MASKS[result["masks"]].format(**result)
+    command = (
+        f"terrain-seg score --mode {result['mode']} --masks {result['masks']} "
+        f"--worlds {result['worlds']} --seed {result['seed']}"
+    )
+    lines = [
+        f"# Score: {result['mode']}, {masks}",
+        "",
+        f"`{command}` on {result['machine']}, {result['date']}. In brackets: 95 % intervals over "
+        "resampled worlds. False safe: share of the area called safe, after erosion by the "
+        "vehicle's footprint, that is not. Safe found: share of the truly safe ground in view, not "
+        "hidden and near enough to trust, that is called safe; below 0.85 a run has failed. Rocks "
+        "found: of 0.2 m and more, in view and in observed ground, that show as a hazard within a "
+        "cell. Precision: share of the hazard cells that are within a cell of a true hazard.",
+        "",
+        f"| {' | '.join(head)} |",
+        f"|{'---|' * len(head)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+        *(f"* {line}" for line in (*_facts(result), *_recall_lines(result))),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _table(result: Result) -> tuple[list[str], list[list[str]]]:
+    parts = [("all", result), *result["scenarios"].items()]
+    if len(result["bodies"]) > 1:
+        parts += result["bodies"].items()
+    shown = [(key, title) for key, title in _SHOWN if result[key] is not None]
+    rows = [
+        [name, str(part["worlds"]), *(_share(part, key) for key, _ in shown)]
+        for name, part in parts
+    ]
+    return ["worlds of", "count", *(title for _, title in shown)], rows
+
+
+def _facts(result: Result) -> list[str]:
+    lines = [
+        f"false-safe area {result['false_safe_area_m2']:.2f} m2 of "
+        f"{result['called_safe_area_m2']:.0f} m2 called safe"
+    ]
+    if result["landing_to_best_m"] is not None:
+        lines.append(f"median distance to the best true site {result['landing_to_best_m']:.2f} m")
+    latency = result["latency_ms"]
+    lines.append(f"latency median {latency['median']} ms, p99 {latency['p99']} ms a picture")
+    return lines
+
+
+def _recall_lines(result: Result) -> list[str]:
+    lines = []
+    for size, bands in _filled(result["hazard_recall_by_size_and_range"]):
+        texts = [f"{band} {one['recall']:.3f} of {one['rocks']}" for band, one in bands]
+        lines.append(f"rocks of {size} found: " + ", ".join(texts))
+    return lines
+
+
+def _filled(
+    table: Mapping[str, Mapping[str, Any]],
+) -> Iterable[tuple[str, list[tuple[str, Any]]]]:
+    for size, bands in table.items():
+        filled = [(band, one) for band, one in bands.items() if one["rocks"]]
+        if filled:
+            yield size, filled
+
+
+def _share(part: Result, key: str) -> str:
+    value, interval = part[key], part[f"{key}_interval"]
+    if value is None:
+        return "-"
+    digits = 5 if key == "false_safe_share" else 3
+    text = f"{value:.{digits}f}"
+    if interval is None:
+        return text
+    return f"{text} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]"
