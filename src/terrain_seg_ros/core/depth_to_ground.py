@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +21,9 @@ FILL_SHARE = 0.7
 leaves no cell empty (1 / sqrt 2, less rounding)."""
 MAX_FILL_WITHIN = 16
 """Between four pixels each side is cut into at most so many parts."""
+
+MEDIAN_PX = 5
+"""How far a pixel may be trusted is judged of so many pixels a side."""
 
 Flags = NDArray[np.bool_]
 Index = NDArray[np.intp]
@@ -74,7 +78,10 @@ def depth_to_ground(depth_m: F32, rays: PixelRays, reach: Reach, poses: Poses) -
     reason: U8 = np.full(depth_m.shape, Reason.NO_DEPTH, dtype=np.uint8)
     reason[~(known | (rise < -MIN_SLOPE))] = Reason.OUTSIDE_VIEW
     reason[known] = Reason.TOO_FAR
-    near = (range_m <= reach.max_range_m) & (spacing_m <= reach.max_spacing_m)
+    # The median of the surroundings: the edges of a small thing that stands out lie wide apart, and
+    # if only these were left out, the ground beside it would speak for the whole cell.
+    trusted_m = cv2.medianBlur(np.where(known, spacing_m, np.float32(np.inf)), MEDIAN_PX)
+    near = known & (range_m <= reach.max_range_m) & (trusted_m <= reach.max_spacing_m)
     reason[near] = Reason.OBSERVED
     fill = _fill(local_m, near, steps, reach.cell_m)
     return GroundView(
