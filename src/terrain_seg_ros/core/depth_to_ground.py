@@ -78,10 +78,11 @@ def depth_to_ground(depth_m: F32, rays: PixelRays, reach: Reach, poses: Poses) -
     reason: U8 = np.full(depth_m.shape, Reason.NO_DEPTH, dtype=np.uint8)
     reason[~(known | (rise < -MIN_SLOPE))] = Reason.OUTSIDE_VIEW
     reason[known] = Reason.TOO_FAR
-    # The median of the surroundings: the edges of a small thing that stands out lie wide apart, and
-    # if only these were left out, the ground beside it would speak for the whole cell.
-    trusted_m = cv2.medianBlur(np.where(known, spacing_m, np.float32(np.inf)), MEDIAN_PX)
-    near = known & (range_m <= reach.max_range_m) & (trusted_m <= reach.max_spacing_m)
+    # Or the median of the surroundings: the edges of a small thing that stands out lie wide apart,
+    # and if only these were left out, the ground beside it would speak for the whole cell.
+    around_m = cv2.medianBlur(np.where(known, spacing_m, np.float32(np.inf)), MEDIAN_PX)
+    trusted = (spacing_m <= reach.max_spacing_m) | (around_m <= reach.max_spacing_m)
+    near = known & trusted & (range_m <= reach.max_range_m)
     reason[near] = Reason.OBSERVED
     fill = _fill(local_m, near, steps, reach.cell_m)
     return GroundView(
