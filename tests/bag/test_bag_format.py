@@ -71,6 +71,7 @@ def test_every_type_is_described_in_the_file(tmp_path):
     assert set(texts) == {kind for _, _, kind, _ in summary.channels}
     assert "MSG: std_msgs/Header" in texts["nav_msgs/msg/OccupancyGrid"]
     assert "vision_msgs/VisionClass[] class_map" in texts["vision_msgs/msg/LabelInfo"]
+    assert "grid_map_msgs/GridMapInfo info" in texts["grid_map_msgs/msg/GridMap"]
     assert texts[ODD] == ODD_TEXT
     assert summary.message_count == report.messages_copied + report.messages_added
 

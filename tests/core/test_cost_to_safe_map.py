@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from outlines import outlines
 
+from terrain_seg_ros.core import cost_to_safe_map as stage
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 from terrain_seg_ros.core.errors import ConfigError
 
@@ -55,6 +56,23 @@ def test_no_point_of_a_safe_cell_is_within_the_clearance_of_a_point_of_a_hazard(
     safe = np.argwhere(safe_map(cost, radius_m) == SAFE)
     gap = np.maximum(np.abs(safe - [row, col]) - 1, 0)
     assert (np.hypot(*gap.T) * 0.1 >= radius_m - 1e-6).all()
+
+
+@given(outline=outlines(), heading_rad=st.floats(-4.0, 4.0), seed=st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_footprints_of_many_cells_are_judged_alike(outline, heading_rad, seed):
+    cost = np.random.default_rng(seed).choice([0, 100, -1], (33, 29), p=[0.98, 0.01, 0.01])
+    footprint = FootprintSettings(0.0, 0.3, 1.0, outline)
+    found = []
+    for most in (stage.MAX_DILATED, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(stage, "MAX_DILATED", most)
+            found.append(
+                cost_to_safe_map(
+                    cost.astype(np.int8), footprint, resolution_m=1.0, heading_rad=heading_rad
+                )
+            )
+    np.testing.assert_array_equal(*found)
 
 
 def test_the_position_s_sigma_counts_as_often_as_asked():

@@ -196,3 +196,17 @@ def test_the_grid_is_told_where_nothing_was_measured():
     assert cells(view, where=lacking) >= cells(plane, where=lacking & (plane.range_m < 8.0))
     assert np.isnan(view.local_z_m[lacking]).all()
     assert np.isnan(view.range_m[lacking]).all()
+
+
+def test_a_small_thing_is_trusted_as_the_ground_around_it_is():
+    """Its edges lie far apart; left out they would leave its cell to the ground beside it."""
+    down = mounting(pitch_down=math.pi / 2, height=12.0)
+    depth = np.full((240, 320), 12.0, dtype=np.float32)
+    whole = TensorGeometry(1.0, 1.0, 0.0, 0.0, 320, 240, 320, 240)
+    made = projector("depth", max_range_m=30.0, max_ground_sample_m=0.06)
+    rock = (slice(118, 120), slice(158, 160))
+    for height_m in (0.0, 0.06):
+        depth[rock] = 12.0 - height_m
+        view = project(made, pose(), measured=DepthImage(depth, 0), geometry=whole, mount=down)
+        assert (view.reason[rock] == Reason.OBSERVED).all()
+    assert np.nanmax(view.ground_sample_m[rock]) > 0.06

@@ -1,5 +1,7 @@
 """Test how one view becomes evidence: means, small rocks, weights, reasons."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -210,3 +212,25 @@ def test_views_add_up(pixels, other):
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(GeometryError, match="expected"):
         fuse(grid(), view([0.5, 0.6], [0.5, 0.6]), says([SOIL]))
+
+
+@pytest.mark.parametrize("count", [514, 515, 2000, 263_172, 263_200])
+def test_any_number_of_pixels_in_a_cell_is_summed_up_exactly(count):
+    """More than 514 or 263,172 sums of bytes no longer fit side by side in one float64."""
+    seen = view(np.full(count, 0.5), np.full(count, 0.5))
+    safe = np.broadcast_to(np.uint8([[[255]], [[254]], [[0]]]), (3, 1, count)).copy()
+    sure = np.full((1, count), 255, np.uint8)
+    said = Segmentation(safe, np.zeros_like(sure), sure, np.zeros_like(sure), sure)
+    found = fuse(grid(), seen, said)[4, 4]
+    np.testing.assert_allclose(found, [255 / 509, 254 / 509, 0.0], rtol=1e-6)
+
+
+def test_the_sample_of_a_cell_is_what_its_pixels_say():
+    target = grid()
+    fill = ((1,), (2.5,), (2.5,))
+    seen = view([0.5, 1.5, 3.5], [0.5] * 3, fill=fill, reason=[0, 0, Reason.SHADOW])
+    samples = np.array([[0.25, 0.5, 0.75]], np.float32)
+    fuse(target, replace(seen, ground_sample_m=samples), says([SOIL] * 3))
+    assert target.sample_m[4, 4] == 0.25
+    assert target.sample_m[4, 5] == target.sample_m[6, 6] == 0.5
+    assert np.isnan(target.sample_m).sum() == 61

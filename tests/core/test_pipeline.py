@@ -1,5 +1,7 @@
 """Test the stages in their order, with a backend that tells classes by brightness."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from landing_grids import SLOPE, landing_settings
@@ -160,6 +162,41 @@ def test_a_drive_paints_the_ground_it_saw_and_keeps_it_behind():
     assert at(found.grid, 7.0, 0.7) == (100, Reason.OBSERVED)
     assert at(found.grid, 7.0, -0.7) == (0, Reason.OBSERVED)
     assert found.grid.origin_x_m == pytest.approx(9.4 - 10.0)
+
+
+def test_a_rock_that_vanishes_behind_the_bumper_stays():
+    drive = range(13)
+    for keeps, expected in ((True, 100), (False, -1)):
+        target = pipeline(grid={"decay_s": 1.0, "keep_hazards": keeps})
+        for index in drive:
+            found = fuse(target, x_m=0.5 * index, stamp_ns=index * SECOND)
+        assert at(found.grid, 2.0, 0.7)[0] == expected
+        assert at(found.grid, 2.0, -0.7) == (-1, Reason.STALE)
+
+
+def test_a_lost_camera_leaves_hazards_that_are_kept():
+    target = pipeline(grid={"keep_hazards": True})
+    fuse(target)
+    found = target.mark_unobserved(Reason.STALE, 9)
+    assert at(found, 3.0, 0.7)[0] == 100
+    assert at(found, 3.0, -0.7) == (-1, Reason.STALE)
+    assert (target.mark_unobserved(Reason.OUTSIDE_VIEW, 9).cost == -1).all()
+
+
+def test_the_footprint_turns_with_the_vehicle():
+    long = FootprintSettings(0.0, 0.0, 0.0, ((0.1, 1.0), (-0.1, 1.0), (-0.1, -1.0), (0.1, -1.0)))
+    target = pipeline()
+    target.apply_settings(replace(settings(), footprint=long))
+    found = {}
+    for yaw_rad in (0.0, np.pi / 2.0):
+        turn = Transform(rotation_from_rpy(0.0, 0.0, yaw_rad), np.zeros(3))
+        step = target.segment(picture())
+        seen = target.fuse(
+            step, CAMERA, grid_T_camera=BASE_T_CAMERA, grid_T_base=turn, stamp_ns=0
+        ).grid
+        row, col = (int((value + 10.0) / 0.2) for value in (-0.7, 3.0))
+        found[yaw_rad] = int(target.safe_map(seen)[row, col])
+    assert found == {0.0: 100, np.pi / 2.0: 0}
 
 
 def test_evidence_of_one_look_may_not_be_enough():

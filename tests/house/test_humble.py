@@ -21,6 +21,7 @@ IN_HUMBLE = {
     "ament_index_python.packages": {
         "get_package_prefix",
         "get_package_share_directory",
+        "PackageNotFoundError",
         "get_packages_with_prefixes",
     },
     "launch": {

@@ -55,6 +55,9 @@ def test_type_hashes_are_those_of_ros():
     assert cdr.type_hash("vision_msgs/msg/Detection3DArray") == (
         "RIHS01_793f5eab9595ac1c0da07873cc859db42eae51f0ee76056db8562515d830e018"
     )
+    assert cdr.type_hash("grid_map_msgs/msg/GridMap") == (
+        "RIHS01_343b0e72887541beda6b035cc053f2d6fffaad9d6dcb2773c15a808dfca31fde"
+    )
     assert cdr.type_hash("builtin_interfaces/msg/Time").startswith("RIHS01_b106235e25a4c5ed")
 
 

@@ -18,6 +18,7 @@ from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.cloud_message import Cloud, encode_hazard_points, encode_points
 from terrain_seg_ros.messages.depth_message import encode_depth
 from terrain_seg_ros.messages.diagnostics_message import Level, Status, encode_diagnostics
+from terrain_seg_ros.messages.grid_map_message import encode_grid_map
 from terrain_seg_ros.messages.grid_message import (
     GridPart,
     encode_cost_grid,
@@ -34,6 +35,7 @@ TYPECODES = {
     ("sensor_msgs/msg/PointCloud2", "data"): "B",
     ("nav_msgs/msg/OccupancyGrid", "data"): "b",
     ("map_msgs/msg/OccupancyGridUpdate", "data"): "b",
+    ("std_msgs/msg/Float32MultiArray", "data"): "f",
 }
 """Element types of the sequences, as in the messages' definitions."""
 SHAPE = (4, 6)
@@ -87,6 +89,7 @@ BYTES = np.zeros(SHAPE, dtype=np.uint8)
         lambda t: encode_cost_grid(t, snapshot()),
         lambda t: encode_reason_grid(t, snapshot()),
         lambda t: encode_grid_update(t, snapshot(), GridPart(1, 2, 3, 1)),
+        lambda t: encode_grid_map(t, snapshot(), {"hazard": snapshot().hazard}, basic=["hazard"]),
         lambda t: encode_hazard_points(
             t,
             Cloud(points().reshape(-1, 3), BYTES.ravel(), BYTES.ravel()),

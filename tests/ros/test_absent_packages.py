@@ -29,6 +29,7 @@ importlib.machinery.PathFinder.find_spec = staticmethod(find_spec)
         ({"vision_msgs"}, ["vision_msgs/msg/LabelInfo"]),
         ({"diagnostic_msgs"}, ["diagnostic_msgs/msg/DiagnosticArray"]),
         ({"tf2_ros", "tf2_py"}, ["this package's own buffer"]),
+        ({"grid_map_msgs"}, ["grid_map_msgs/msg/GridMap"]),
         ({"bondpy", "cv_bridge"}, []),
     ],
 )

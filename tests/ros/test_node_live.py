@@ -9,10 +9,12 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these beside one")
 
+import numpy as np
 import rclpy
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from ros_peer import SPECS, intrinsics, message_class, quality_of, stamped, wait_until
 
+from grid_map_reader import GridMap
 from terrain_seg_ros.messages.diagnostics_message import Level
 from terrain_seg_ros.messages.header_message import stamp_ns
 
@@ -49,10 +51,30 @@ def test_every_output_carries_the_inputs_header_and_size(live, peer):
     assert peer.answer("hazard_reason", stamp).info.width == 100
 
 
+def test_the_layers_lie_where_grid_map_looks_for_them(live, peer):
+    live("grid_map")
+    _, grid = peer.good()
+    message = peer.answer("grid_map", stamp_ns(grid.header))
+    assert type(message) is message_class("grid_map_msgs/msg/GridMap")
+    assert message.header == grid.header
+    layers = GridMap(message)
+    assert layers.basic == ["hazard"]
+    assert {"class", "confidence", "age", "ground_sample", "reason"} < set(layers.layers)
+    cost = np.array(grid.data, np.int8).reshape(grid.info.height, grid.info.width)
+    assert (cost >= 0).any()
+    corner, cell_m = grid.info.origin.position, grid.info.resolution
+    for row, col in [*np.argwhere(cost >= 0)[::7], (0, 0), (0, 99), (99, 0)]:
+        x_m, y_m = corner.x + (col + 0.5) * cell_m, corner.y + (row + 0.5) * cell_m
+        seen = np.isfinite(layers.at("hazard", x_m, y_m))
+        assert seen == (cost[row, col] >= 0)
+        assert seen == np.isfinite(layers.at("class", x_m, y_m))
+        assert seen == (layers.at("reason", x_m, y_m) == 0.0)
+
+
 def test_types_and_quality_are_those_of_the_table(live, peer):
     live()
 
-    for name in ("mask", "label_info", "hazard_grid", "points", "/diagnostics"):
+    for name in ("mask", "label_info", "hazard_grid", "points", "grid_map", "/diagnostics"):
         full = name if name.startswith("/") else f"/terrain/{name}"
         (info,) = wait_until(
             lambda topic=full: peer.node.get_publishers_info_by_topic(topic), f"{full}"

@@ -53,8 +53,8 @@ SCENES = (
         "A descent from 45 m to 12 m over a simulated Moon, the camera looking down, depth from "
         "the simulator. No model for the Moon is shipped: the node runs on true masks. From high "
         "up the smallest hazard that counts cannot be told, so nothing is observed; lower down a "
-        "site is chosen (blue), judged by rocks, slope and roughness. The grid's cells hold "
-        "classes alone: a slope is no hazard in it, but the truth counts slopes too.",
+        "site is chosen (blue), judged by rocks, slope and roughness as depth shows them. True "
+        "hazards are counted by cells that they only touch, so small rocks show as errors first.",
         (
             *("--mode", "lander", "--seed", "2", "--rate", "2"),
             *("--start-m", "45", "--end-m", "12", "--pictures", "16"),

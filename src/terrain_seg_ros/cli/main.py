@@ -25,6 +25,7 @@ COMMANDS = {
     "segment": "segment image files: mask, overlay and JSON for each",
     "evaluate": "score a model on labelled images",
     "score": "drive and descend through worlds of known truth; count what is wrongly called safe",
+    "world": "write a Moon or Mars world of known truth for Gazebo Harmonic",
     "bench": "measure the bare runtime call against the whole path, per backend",
     "models": "list the models with their cards; add, wrap, pin or remove your own",
     "prepare": "build engines ahead of the drive, or check that they are there",

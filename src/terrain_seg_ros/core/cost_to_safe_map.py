@@ -17,6 +17,8 @@ from terrain_seg_ros.core.types import F32
 
 CELL_DIAGONAL = math.sqrt(2.0)
 """Two points of two cells are nearer than their centres by at most so many cells."""
+MAX_DILATED = 1500
+"""A footprint of more cells is not looked at cell by cell."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,21 @@ def cost_to_safe_map(
 def _touched(
     targets: NDArray[np.bool_], under: NDArray[np.uint8], *, beyond: int
 ) -> NDArray[np.bool_]:
-    """Return around which cells a target lies under the footprint."""
-    if not under.any():  # A vehicle so far from its own frame is never on the grid.
+    """Return around which cells a target lies under the footprint; `beyond` the grid 0 or 1 does.
+
+    Large footprints are counted by a Fourier transform, whose errors in float64 are far below 1.
+    """
+    size = np.count_nonzero(under)
+    if size == 0:  # A vehicle so far from its own frame is never on the grid.
         return np.full_like(targets, beyond)
+    if size > MAX_DILATED:
+        reach = under.shape[0] // 2
+        padded = np.pad(targets, reach, constant_values=bool(beyond)).astype(np.float64)
+        count = cv2.filter2D(
+            padded, cv2.CV_64F, under.astype(np.float64), borderType=cv2.BORDER_CONSTANT
+        )
+        touched: NDArray[np.bool_] = count[reach:-reach, reach:-reach] > 0.5
+        return touched
     found = cv2.dilate(
         targets.view(np.uint8), under, borderType=cv2.BORDER_CONSTANT, borderValue=beyond
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +21,9 @@ FILL_SHARE = 0.7
 leaves no cell empty (1 / sqrt 2, less rounding)."""
 MAX_FILL_WITHIN = 16
 """Between four pixels each side is cut into at most so many parts."""
+
+MEDIAN_PX = 5
+"""How far a pixel may be trusted is judged of so many pixels a side."""
 
 Flags = NDArray[np.bool_]
 Index = NDArray[np.intp]
@@ -74,7 +78,11 @@ def depth_to_ground(depth_m: F32, rays: PixelRays, reach: Reach, poses: Poses) -
     reason: U8 = np.full(depth_m.shape, Reason.NO_DEPTH, dtype=np.uint8)
     reason[~(known | (rise < -MIN_SLOPE))] = Reason.OUTSIDE_VIEW
     reason[known] = Reason.TOO_FAR
-    near = (range_m <= reach.max_range_m) & (spacing_m <= reach.max_spacing_m)
+    # Or the median of the surroundings: the edges of a small thing that stands out lie wide apart,
+    # and if only these were left out, the ground beside it would speak for the whole cell.
+    around_m = cv2.medianBlur(np.where(known, spacing_m, np.float32(np.inf)), MEDIAN_PX)
+    trusted = (spacing_m <= reach.max_spacing_m) | (around_m <= reach.max_spacing_m)
+    near = known & trusted & (range_m <= reach.max_range_m)
     reason[near] = Reason.OBSERVED
     fill = _fill(local_m, near, steps, reach.cell_m)
     return GroundView(
@@ -129,17 +137,22 @@ def _between_edges(range_m: F32, steps: list[_Steps]) -> Flags:
 
 
 def _spacing(frontal_m: F32, level_m: F32, steps: list[_Steps]) -> F32:
-    """Return how far each pixel lies from its neighbours on the same surface, the farthest.
+    """Return how far each pixel lies from its neighbours on the same surface.
 
-    A pixel that has none is taken to lie on level ground.
+    That is the mean of both sides, of the axis along which they lie farther apart: half the way to
+    each is the pixel's own. A pixel that has no such neighbour is taken to lie on level ground.
     """
     spacing_m: F32 = frontal_m.copy()
     alone: Flags = np.ones(frontal_m.shape, dtype=np.bool_)
     for pairs in steps:
         gap_m = np.where(pairs.joined, pairs.gap_m, np.float32(0.0))
+        sum_m, count = np.zeros_like(frontal_m), np.zeros_like(frontal_m)
         for side in (pairs.before, pairs.after):
-            np.maximum(spacing_m[side], gap_m, out=spacing_m[side])
-            alone[side] &= ~pairs.joined
+            sum_m[side] += gap_m
+            count[side] += pairs.joined
+        alone &= count == 0.0
+        sum_m /= np.maximum(count, np.float32(1.0))
+        np.maximum(spacing_m, sum_m, out=spacing_m)
     np.copyto(spacing_m, level_m, where=alone)
     return spacing_m
 

@@ -23,16 +23,26 @@ def grid_to_layers(grid: RollingGrid, snapshot: GridSnapshot) -> dict[str, F32]:
         grid: the evidence.
         snapshot: what was said of it last.
     """
-    evidence = grid.evidence
-    total = evidence.sum(axis=-1)
-    known = (snapshot.cost != COST_UNKNOWN) & (total > 0.0)
-    layers = {HAZARD_LAYER: snapshot.hazard}
-    layers["class"] = np.where(known, evidence.argmax(axis=-1), np.nan).astype(np.float32)
-    layers["confidence"] = np.full_like(total, np.nan)
-    np.divide(evidence.max(axis=-1), total, out=layers["confidence"], where=known)
+    classes, confidence = _winners(grid)
+    unknown = (snapshot.cost == COST_UNKNOWN) | (confidence == 0.0)
+    classes[unknown] = confidence[unknown] = np.nan
+    layers = {HAZARD_LAYER: snapshot.hazard, "class": classes, "confidence": confidence}
     layers["age"] = grid.age_s(snapshot.stamp_ns)
     layers["ground_sample"] = grid.sample_m
     layers["reason"] = snapshot.reason.astype(np.float32)
     if snapshot.elevation_m is not None:
         layers["elevation"] = snapshot.elevation_m
     return layers
+
+
+def _winners(grid: RollingGrid) -> tuple[F32, F32]:
+    """Return the class with most evidence and its share (rows, cols), 0 where there is none."""
+    index = np.arange(grid.side)
+    evidence_km, total = grid.read(grid.slots(index[:, np.newaxis], index).ravel())
+    classes: F32 = np.zeros_like(total)
+    most: F32 = evidence_km[0].copy()
+    for number, evidence in enumerate(evidence_km[1:], start=1):
+        classes[evidence > most] = number
+        np.maximum(most, evidence, out=most)
+    share: F32 = np.divide(most, total, out=np.zeros_like(most), where=total > 0.0)
+    return classes.reshape(grid.side, grid.side), share.reshape(grid.side, grid.side)

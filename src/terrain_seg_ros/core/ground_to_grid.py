@@ -31,6 +31,9 @@ LANES = (3, 2, 1)
 """So many sums of bytes share one float64, whose 53 bits keep them apart as long as they fit."""
 HAZARD_ROUNDING = 1e-3
 """In units of 1/255: rounding must not make a pixel of exactly the threshold safe."""
+WASTE_BINS = 64
+"""Sums into one bin wait for each other; what is not wanted is spread over so many (a
+power of two)."""
 HEIGHT_ROUNDING_M = 1e-9
 """Rounding must not leave a cell whose pixels are all of one height without any."""
 
@@ -108,7 +111,7 @@ def ground_to_grid(
         bins = _bins(points, unseen, some=int(np.argmax(seen)), hazardous=hazardous)
         weight = _weight(view, segmentation, grid.settings.half_weight_range_m)
         sums = _sum_up([1.0, weight, *flat], points, bins)
-        cells = np.flatnonzero(sums.totals[0][0::2] + sums.totals[0][1::2])
+        cells = np.flatnonzero((sums.totals[0][0::2] + sums.totals[0][1::2]) > 0.0)
         row, col = np.divmod(cells, bins.col_count)
         row += bins.row0
         col += bins.col0
@@ -159,7 +162,7 @@ class _Bins(NamedTuple):
     """Hold the bin of each point: 2 i + 1 if it is hazardous, else 2 i, for cell i of a box.
 
     The box of `row_count` x `col_count` cells begins at `row0`, `col0`. Points that are not
-    observed in the grid share one bin behind all others.
+    observed in the grid share some bins behind all others.
     """
 
     of_point: Index
@@ -197,7 +200,8 @@ def _bins(points: _Points, unseen: Index, *, some: int, hazardous: Flags) -> _Bi
     dangerous[: hazardous.size] = hazardous
     points.spread(dangerous)
     rows += dangerous
-    rows[unseen] = np.float32(2 * row_count * col_count)
+    waste = np.arange(unseen.size, dtype=np.int32) & (WASTE_BINS - 1)
+    rows[unseen] = waste + np.int32(2 * row_count * col_count)
     return _Bins(rows.astype(np.intp), row0, col0, row_count, col_count)
 
 
@@ -216,8 +220,8 @@ def _evidence(pairs: Sequence[F64], min_hazard_share: float) -> F32:
     The channels are the count, the weight and the classes; the second column is of hazardous
     pixels, the first of the others.
     """
-    count = pairs[0]
-    alone = (count[:, 1] > 0.0) & (count[:, 1] >= min_hazard_share * (count[:, 0] + count[:, 1]))
+    total, risky = pairs[0].sum(axis=1), pairs[0][:, 1]
+    alone = (risky > 0.0) & (risky >= min_hazard_share * total)
     keep = np.where(alone, 0.0, 1.0)
     counts, weights, *classes = (pair[:, 1] + keep * pair[:, 0] for pair in pairs)
     gain = weights / (255.0 * counts * np.maximum(sum(classes), 1.0))
@@ -229,7 +233,7 @@ def _evidence(pairs: Sequence[F64], min_hazard_share: float) -> F32:
 
 def _sample(view: GroundView, points: _Points, bins: _Bins, cells: Index) -> F32:
     """Return how far pixels lie apart in each cell: what one of its pixels says."""
-    of_cell: F32 = np.empty(bins.row_count * bins.col_count + 1, dtype=np.float32)
+    of_cell: F32 = np.empty(bins.row_count * bins.col_count + WASTE_BINS, dtype=np.float32)
     sample_m: F32 = np.empty(bins.of_point.size, dtype=np.float32)
     sample_m[: points.pixel_count] = view.ground_sample_m.reshape(-1)
     points.spread(sample_m)
@@ -255,7 +259,7 @@ def _heights(
     points.spread(z_m)
     known = np.isfinite(z_m)
     z_m[~known] = 0.0
-    of_point, count = bins.of_point >> 1, bins.row_count * bins.col_count + 1
+    of_point, count = bins.of_point >> 1, bins.row_count * bins.col_count + WASTE_BINS
     weight = np.bincount(of_point, known, count)
     mean_m = np.bincount(of_point, z_m, count) / np.maximum(weight, 1.0)
     known &= z_m >= mean_m.take(of_point) - HEIGHT_ROUNDING_M
@@ -270,7 +274,7 @@ def _heights(
 def _excuses(points: _Points, unseen: Index) -> list[tuple[Reason, Index, Index]]:
     """Return the cells of points that are not observed, by reason, the strongest last."""
     reason = points.reason.take(unseen)
-    given = set(np.unique(reason).tolist())
+    given = set(np.flatnonzero(np.bincount(reason)).tolist())
     found = []
     for code in (item for item in REASON_PRIORITY if item in given):
         some = unseen[reason == code]
@@ -340,5 +344,5 @@ def _bincount(
     for lane, channel in enumerate(channels[-2::-1], start=1):
         packed += np.multiply(channel, base**lane, dtype=np.float64)
     points.spread(weights)
-    total = np.bincount(bins.of_point, weights, bins.size + 1)
+    total = np.bincount(bins.of_point, weights, bins.size)
     return total[: bins.size].astype(np.float64, copy=False)

@@ -135,7 +135,7 @@ def _joined(direction: F64, feet_m: F32, place: F32, allowed_m: F32) -> Index:
     link = np.arange(key.size)
     best_m = allowed_m.astype(np.float64)
     for place_of_key in (after, after - 1):
-        candidate = np.clip(place_of_key, 0, key.size - 1)
+        candidate = np.minimum(np.maximum(place_of_key, 0), key.size - 1)
         apart_m = np.abs(feet_m[candidate] - feet_m)
         closer = (direction[candidate] == direction - 1.0) & (apart_m <= best_m)
         link[closer], best_m[closer] = candidate[closer], apart_m[closer]

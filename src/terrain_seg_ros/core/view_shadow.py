@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -26,12 +27,25 @@ AUTO = "auto"
 """Stands for the classes whose hazard reaches the threshold."""
 MIN_PIXELS = 3
 """A smaller thing is as likely an error of the network: it counts as ground of its class."""
-MAX_REACH_PX = 32
+CELL_REACH = 1.6
+"""Two pixels of one cell lie at most a diagonal apart, and some pixels are a little narrower."""
+MAX_REACH_PX = 48
 """Farther than this the pixels of a cell are not looked for around a thing."""
 MAX_BOX_CELLS = 4_000_000
 """Cells are looked up in a table of so many, and searched for where there are more."""
 EXACT_BELOW = 2.0**24
 """Whole numbers up to this are exact in float32."""
+BESIDE_SAMPLES = 2.0
+"""Pixels side by side lie side by side in space where they are no more ground samples apart."""
+_AROUND = tuple((rows, cols) for rows in (-1, 0, 1) for cols in (-1, 0, 1) if rows or cols)
+_OBSERVED = np.uint8(Reason.OBSERVED)
+_PLACED = np.array(
+    [
+        code not in {Reason.TOO_FAR, Reason.OUTSIDE_VIEW, Reason.NO_DEPTH}
+        for code in range(len(Reason))
+    ]
+)
+"""Whether a pixel with a reason lies on ground that is near enough, by the reason's code."""
 _SQUARE = np.ones((3, 3), dtype=np.uint8)
 
 Index = NDArray[np.intp]
@@ -91,8 +105,9 @@ def hide_shadows(
     distance, so that a rock and another behind it are two, although the mask shows one region.
     Pixels of a thing beyond its depth are HIDDEN. So are, whatever the ground is:
 
-    * the pixels around a thing, which may show it in part. Those in front and beside show it too
-      (fill points), because its foot may lie between two pixels;
+    * the pixels around a thing, which may show it in part, unless they were measured to lie far
+      behind it. Those in front and beside show it too (fill points), because its foot may lie
+      between two pixels;
     * pixels of ground in cells into which pixels of a thing fall: no part of a cell that a thing
       stands on or hides speaks for the whole.
 
@@ -119,51 +134,101 @@ def hide_shadows(
     standing = protruding.copy()
     standing.reshape(-1)[pixel[speckle]] = 0
     rim = (cv2.dilate(standing, _SQUARE) - standing).view(np.bool_)
+    if depth_ratio is None:
+        rim = _joined_rim(view, standing, rim)
     reason = view.reason.copy()
     flat = reason.reshape(-1)
     hidden = pixel[~(shown | speckle)]
     for some in (hidden[flat[hidden] == Reason.OBSERVED], _observed(flat, rim)):
         flat[some] = Reason.HIDDEN
     narrowest_m = float(seen.width_m.min())
-    view = _clear_cells(replace(view, reason=reason), standing, rim, cell_m, narrowest_m)
+    view = _clear_cells(
+        replace(view, reason=reason),
+        standing,
+        rim,
+        _Cells(cell_m, narrowest_m, None if depth_ratio is not None else seen.foot_m),
+    )
     feet = pixel[shown & ~speckle]
     return _with_rim(view, feet[flat[feet] == Reason.OBSERVED], rim, cell_m, seen.foot_m)
 
 
+def _joined_rim(view: GroundView, standing: U8, rim: Flags) -> Flags:
+    """Return the pixels around things that lie beside them in space too, not far behind them."""
+    height, width = rim.shape
+    pixel = np.flatnonzero(rim)
+    row, col = np.divmod(pixel, width)
+    beside = np.zeros(pixel.size, dtype=np.bool_)
+    for rows, cols in _AROUND:
+        other = np.clip(row + rows, 0, height - 1) * width + np.clip(col + cols, 0, width - 1)
+        apart_m = np.hypot(
+            *(
+                axis_m.reshape(-1).take(other) - axis_m.reshape(-1).take(pixel)
+                for axis_m in (view.plane_x_m, view.plane_y_m)
+            )
+        )
+        sample_m = view.ground_sample_m.reshape(-1)
+        near = apart_m <= BESIDE_SAMPLES * np.fmax(sample_m.take(other), sample_m.take(pixel))
+        beside |= near & (standing.reshape(-1).take(other) != 0)
+    joined = np.zeros(rim.size, dtype=np.bool_)
+    joined[pixel[beside]] = True
+    return joined.reshape(rim.shape)
+
+
 def _observed(reason: U8, some: Flags) -> Index:
-    return np.flatnonzero(some.reshape(-1) & (reason.reshape(-1) == Reason.OBSERVED))
+    return np.flatnonzero(some.reshape(-1) & (reason.reshape(-1) == _OBSERVED))
 
 
-def _clear_cells(
-    view: GroundView, standing: U8, rim: Flags, cell_m: float, narrowest_m: float
-) -> GroundView:
+class _Cells(NamedTuple):
+    """Hold the side of a cell and the width of the narrowest pixel of a thing.
+
+    Where the ground was measured `foot_m` (2,) is the camera's foot: pixels show but the near side
+    of things, which go on behind it for half a cell at least.
+    """
+
+    side_m: float
+    narrowest_m: float
+    foot_m: F64 | None
+
+
+def _clear_cells(view: GroundView, standing: U8, rim: Flags, cells: _Cells) -> GroundView:
     """Return the view without ground in the cells that things and what is beside them touch.
 
     Only pixels as near to a thing in the image as a cell is wide are looked at. Their reason is
     written into the view's array, which must be its own; fill points get no place (NaN).
     """
-    reach_px = min(math.ceil(cell_m / narrowest_m), MAX_REACH_PX)
+    reach_px = min(math.ceil(CELL_REACH * cells.side_m / cells.narrowest_m), MAX_REACH_PX)
     box = np.ones((2 * reach_px + 1, 2 * reach_px + 1), dtype=np.uint8)
     around = cv2.dilate(standing, box).view(np.bool_).reshape(-1)
-    touches = standing.view(np.bool_) | rim
-    for nowhere in (Reason.TOO_FAR, Reason.OUTSIDE_VIEW, Reason.NO_DEPTH):
-        touches &= view.reason != nowhere
-    flat, touches = view.reason.reshape(-1), touches.reshape(-1)
+    flat = view.reason.reshape(-1)
+    touches = (standing.view(np.bool_) | rim).reshape(-1)
+    touches &= _PLACED.take(flat)
     fill = np.flatnonzero(around.take(view.fill_pixel))
-    pixel = np.flatnonzero(around & ((flat == Reason.OBSERVED) | touches))
-    cell = _cells(
-        view,
-        np.concatenate([view.local_x_m.reshape(-1).take(pixel), view.fill_x_m.take(fill)]),
-        np.concatenate([view.local_y_m.reshape(-1).take(pixel), view.fill_y_m.take(fill)]),
-        cell_m,
-    )
+    pixel = np.flatnonzero(around & ((flat == _OBSERVED) | touches))
+    x_m = np.concatenate([view.local_x_m.reshape(-1).take(pixel), view.fill_x_m.take(fill)])
+    y_m = np.concatenate([view.local_y_m.reshape(-1).take(pixel), view.fill_y_m.take(fill)])
     taken = touches.take(np.concatenate([pixel, view.fill_pixel.take(fill)]))
-    shared = np.flatnonzero(_among(cell, cell[taken]) & ~taken)
+    given = np.flatnonzero(taken)
+    if cells.foot_m is not None:
+        behind_m = _behind(x_m.take(given), y_m.take(given), cells)
+        given = np.concatenate([given, np.arange(given.size) + x_m.size])
+        x_m, y_m = np.concatenate([x_m, behind_m[0]]), np.concatenate([y_m, behind_m[1]])
+    cell = _cells(view, x_m, y_m, cells.side_m)
+    shared = np.flatnonzero(_among(cell, given)[: taken.size] & ~taken)
     split = int(np.searchsorted(shared, pixel.size))
-    flat[pixel[shared[:split]]] = Reason.HIDDEN
+    flat[pixel.take(shared[:split])] = Reason.HIDDEN
     fill_x_m = view.fill_x_m.copy()
     fill_x_m[fill[shared[split:] - pixel.size]] = np.nan
     return replace(view, fill_x_m=fill_x_m)
+
+
+def _behind(x_m: F32, y_m: F32, cells: _Cells) -> tuple[F32, F32]:
+    """Return points moved by half a cell away from the camera's foot."""
+    foot_m = np.zeros(2) if cells.foot_m is None else cells.foot_m
+    away_x_m, away_y_m = (
+        axis_m - np.float32(origin_m) for axis_m, origin_m in zip((x_m, y_m), foot_m)
+    )
+    share = 0.5 * cells.side_m / np.maximum(np.hypot(away_x_m, away_y_m), cells.side_m)
+    return x_m + share * away_x_m, y_m + share * away_y_m
 
 
 def _cells(view: GroundView, x_m: F32, y_m: F32, cell_m: float) -> Index:
@@ -180,14 +245,14 @@ def _cells(view: GroundView, x_m: F32, y_m: F32, cell_m: float) -> Index:
     return np.asarray(numbers.astype(np.intp))
 
 
-def _among(asked: Index, given: Index) -> Flags:
-    """Return which cells are among those given, all of which are asked for too."""
-    count = int(asked.max(initial=0)) + 1
+def _among(cell: Index, given: Index) -> Flags:
+    """Return which points lie in the cells of some of them."""
+    count = int(cell.max(initial=0)) + 1
     if count > MAX_BOX_CELLS:
-        return np.isin(asked, given)
+        return np.isin(cell, cell[given])
     table = np.zeros(count, dtype=np.bool_)
-    table[given] = True
-    return table.take(asked)
+    table[cell.take(given)] = True
+    return table.take(cell)
 
 
 def _with_rim(view: GroundView, feet: Index, rim: Flags, cell_m: float, foot_m: F64) -> GroundView:
@@ -222,7 +287,7 @@ def _with_rim(view: GroundView, feet: Index, rim: Flags, cell_m: float, foot_m: 
     )
     beyond_m = np.hypot(other_x_m - foot_m[0], other_y_m - foot_m[1])
     beyond_m -= np.hypot(x_m - foot_m[0], y_m - foot_m[1])
-    good = np.hypot(other_x_m - x_m, other_y_m - y_m) <= 2.0 * sample_m
+    good = np.hypot(other_x_m - x_m, other_y_m - y_m) <= BESIDE_SAMPLES * sample_m
     good &= beyond_m <= 0.5 * sample_m
     owner, other = owner[good], other[good]
     return replace(

@@ -33,13 +33,14 @@ GRID = (
     choice(
         "grid.fusion",
         "How views are fused: sums of probabilities (dirichlet), or of their logarithms "
-        "(log_odds), which is bolder.",
+        "(log_odds), by which views that agree grow bolder.",
         "dirichlet",
         "log_odds",
     ),
     flag(
         "grid.keep_hazards",
-        "A hazard stays, however old, until its ground is seen anew or leaves the grid.",
+        "A hazard stays, however old, until its ground is seen anew well enough or leaves the "
+        "grid; and a view that shows one cuts what older views said for the ground.",
         dynamic=True,
     ),
     number(
@@ -149,7 +150,8 @@ GRID = (
     ),
     number(
         "watchdog.stale_after_s",
-        "Without a good image for this long the grid turns unknown; 0 switches it off.",
+        "Without a good image for this long the grid turns unknown, but for hazards that are "
+        "kept; 0 switches it off.",
         unit="s",
         low=0.0,
         high=1e6,

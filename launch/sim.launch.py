@@ -1,0 +1,120 @@
+"""Drive a rover, or fly a lander, in Gazebo through a generated Moon or Mars with the node.
+
+    ros2 launch terrain_seg_ros sim.launch.py world:=mars rviz:=true
+
+The world is made at the start. ros_gz_sim and ros_gz_bridge are needed when it runs, not to list
+the arguments with `--show-args`.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from terrain_seg_ros.core.errors import TerrainSegError
+from terrain_seg_ros.parameters import MODES
+from terrain_seg_ros.worlds.generate import generate_world
+from terrain_seg_ros.worlds.sdf_vehicle import MOUNTINGS, OPTICAL_FRAME
+from terrain_seg_ros.worlds.settings import default_settings
+from terrain_seg_ros.worlds.world import Body
+from terrain_seg_ros.worlds.world_to_sdf import write_sdf
+
+SHARE = Path(get_package_share_directory("terrain_seg_ros"))
+GAZEBO_PACKAGES = ("ros_gz_sim", "ros_gz_bridge")
+SIDE_M, SPACING_M, MIN_ROCK_M = 40.0, 0.2, 0.2
+ARGUMENTS = (
+    ("world", "moon", "moon or mars"),
+    ("seed", "1", "of the world; each gives another one"),
+    ("mode", MODES[0], f"vehicle and its parameters: {' or '.join(MODES)}"),
+    ("params_file", str(SHARE / "config" / "gazebo.yaml"), "on top of the shipped parameters"),
+    ("model", "", "shipped model, or a path to model.onnx; empty: as in the parameters"),
+    ("headless", "false", "true renders without a window"),
+    ("rviz", "false", "start RViz with image, overlay, grid and points"),
+    ("record", "false", "record the namespace, TF and diagnostics"),
+)
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return the arguments, and what they start once they are known."""
+    arguments = [
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, default, text in ARGUMENTS
+    ]
+    return LaunchDescription([*arguments, OpaqueFunction(function=_start)])
+
+
+def _start(context: LaunchContext) -> list[Any]:
+    given = {
+        name: context.perform_substitution(LaunchConfiguration(name)) for name, *_ in ARGUMENTS
+    }
+    gazebo = _find_gazebo()
+    world = _make_world(given)
+    flags = "-r -s --headless-rendering" if given["headless"].lower() == "true" else "-r"
+    passed = {name: given[name] for name in ("mode", "params_file", "model", "rviz", "record")}
+    bridge = Node(
+        package="ros_gz_bridge",
+        executable="parameter_bridge",
+        parameters=[{"config_file": str(SHARE / "config" / "gz_bridge.yaml")}],
+        output="screen",
+    )
+    return [
+        _include(gazebo / "launch" / "gz_sim.launch.py", {"gz_args": f"{flags} {world}"}),
+        bridge,
+        *_camera_frames(given["mode"]),
+        _include(SHARE / "launch" / "seg.launch.py", {**passed, "use_sim_time": "true"}),
+    ]
+
+
+def _find_gazebo() -> Path:
+    try:
+        found = [Path(get_package_share_directory(name)) for name in GAZEBO_PACKAGES]
+    except PackageNotFoundError as error:
+        raise RuntimeError(
+            f"sim.launch.py needs {' and '.join(GAZEBO_PACKAGES)}, and {error}; "
+            "`sudo apt install ros-$ROS_DISTRO-ros-gz` brings both with Gazebo"
+        ) from error
+    return found[0]
+
+
+def _make_world(given: dict[str, str]) -> Path:
+    try:
+        body, seed = Body(given["world"]), int(given["seed"])
+        settings = replace(default_settings(body), min_rock_m=MIN_ROCK_M)
+        world = generate_world(body, seed, side_m=SIDE_M, spacing_m=SPACING_M, settings=settings)
+        folder = Path(tempfile.mkdtemp(prefix="terrain_seg_"))
+        return write_sdf(world, folder, vehicle=given["mode"])
+    except (ValueError, TerrainSegError) as error:
+        raise RuntimeError(f"arguments world, seed and mode: {error}") from error
+
+
+def _include(path: Path, arguments: dict[str, str]) -> IncludeLaunchDescription:
+    source = PythonLaunchDescriptionSource(str(path))
+    return IncludeLaunchDescription(source, launch_arguments=arguments.items())
+
+
+def _camera_frames(mode: str) -> list[Node]:
+    at, turn = MOUNTINGS[mode], -0.5 * math.pi
+    pairs = (
+        ("base_link", "navcam_link", {"x": at.x_m, "z": at.z_m, "pitch": at.pitch_rad}),
+        ("navcam_link", OPTICAL_FRAME, {"roll": turn, "yaw": turn}),
+    )
+    words = [
+        ["--frame-id", parent, "--child-frame-id", child, *_options(pose)]
+        for parent, child, pose in pairs
+    ]
+    program = "static_transform_publisher"
+    return [Node(package="tf2_ros", executable=program, arguments=part) for part in words]
+
+
+def _options(values: dict[str, float]) -> list[str]:
+    return [word for key, value in values.items() for word in (f"--{key}", str(value))]

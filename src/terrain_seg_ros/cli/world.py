@@ -1,0 +1,60 @@
+"""Write a generated world for Gazebo."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from terrain_seg_ros.worlds.generate import generate_world
+from terrain_seg_ros.worlds.settings import default_settings
+from terrain_seg_ros.worlds.world import Body
+from terrain_seg_ros.worlds.world_to_sdf import VEHICLES, write_sdf
+
+NAME = "world"
+HELP = "write a Moon or Mars world of known truth for Gazebo Harmonic"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument(
+        "--body", choices=[body.value for body in Body], default="moon", help="default %(default)s"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="default %(default)s")
+    parser.add_argument(
+        "--sdf", type=Path, required=True, metavar="DIR", help="write SDF, meshes, textures there"
+    )
+    parser.add_argument(
+        "--vehicle", choices=VEHICLES, default="rover", help="to put in (default %(default)s)"
+    )
+    parser.add_argument(
+        "--side-m", type=float, default=40.0, help="of the square (default %(default)s)"
+    )
+    parser.add_argument(
+        "--spacing-m", type=float, default=0.2, help="of the ground's posts (default %(default)s)"
+    )
+    parser.add_argument(
+        "--min-rock-m",
+        type=float,
+        default=0.2,
+        help="leave smaller rocks out; many slow Gazebo down (default %(default)s)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Generate, write, and print the SDF file's path.
+
+    Raises:
+        ConfigError: an argument cannot be used.
+    """
+    body = Body(arguments.body)
+    settings = replace(default_settings(body), min_rock_m=arguments.min_rock_m)
+    world = generate_world(
+        body,
+        arguments.seed,
+        side_m=arguments.side_m,
+        spacing_m=arguments.spacing_m,
+        settings=settings,
+    )
+    print(write_sdf(world, arguments.sdf, vehicle=arguments.vehicle))
+    return 0
