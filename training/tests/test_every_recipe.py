@@ -12,6 +12,7 @@ import pytest
 import data_sets
 from conftest import CPU, STEMS, stem_at, write_pair
 from terrain_seg_ros.segmenter import Segmenter
+from terrain_seg_ros.worlds.world import WORLD_TAXONOMY
 from terrain_training.export.export_model import ExportRequest, export_model
 from terrain_training.learning.run import TrainingRequest, train
 from terrain_training.learning.run_folder import RunFolder
@@ -52,6 +53,7 @@ CASES = {
     "satellite_land": Case("land"),
     "mars_navcam": Case("ai4mars", (*SMP, "training.precision=fp32")),
     "mars_navcam_small": Case("ai4mars", (*SMP, "training.precision=fp32")),
+    "worlds_small": Case("worlds", (*SMALL, "training.precision=fp32")),
 }
 
 
@@ -62,6 +64,7 @@ def roots(tmp_path_factory) -> dict[str, Path]:
     data_sets.pairs(root / "pairs", PALETTE, count=12)
     data_sets.earth(root / "land", count=24, binary=True)
     data_sets.mars_npz(root / "mars.npz", count=24)
+    data_sets.folder(root / "worlds", WORLD_TAXONOMY, count=30, by_colour=False, channels=1)
     for folder in ("images", "masks"):
         (root / "ai4mars" / folder).mkdir(parents=True)
     stems = [stem_at(400_000_000 + 7200 * index) for index in range(STEMS + 8)]
@@ -75,6 +78,7 @@ def roots(tmp_path_factory) -> dict[str, Path]:
         "land": root / "land",
         "mars": root / "mars.npz",
         "ai4mars": root / "ai4mars",
+        "worlds": root / "worlds",
     }
 
 

@@ -254,6 +254,21 @@ def test_hazard_weighted_is_the_cross_entropy_of_the_expected_hazard():
     )
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_are_finite_in_half_precision_however_sure_the_network_is(name):
+    target = torch.arange(CLASSES).repeat(1, 8, 2)
+    for place in (target, (target + 1) % CLASSES):
+        logits = certain(place).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = LOSSES[name](logits, target, CONTEXT)
+        loss.backward()
+        assert torch.isfinite(loss)
+        assert torch.isfinite(logits.grad).all()
+        assert value(name, logits.detach(), target) == pytest.approx(
+            float(loss), rel=0.02, abs=1e-3
+        )
+
+
 def test_l1_is_the_mean_difference_of_probabilities():
     logits, target = case(14)
     target[:, 0] = 255

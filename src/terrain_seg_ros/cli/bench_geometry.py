@@ -25,6 +25,7 @@ from terrain_seg_ros.sim.score import (
     scenario_path,
     scenario_world,
 )
+from terrain_seg_ros.worlds.world import WORLD_TAXONOMY
 
 SEED = 1
 CELLS_PER_SIDE = 400
@@ -72,7 +73,7 @@ def _time(way: Way, rounds: int) -> dict[str, Any]:
     parameters = scenario_parameters(scenario, masks="truth", model=None)
     size_m = CELLS_PER_SIDE * parameters.number("grid.resolution_m")
     parameters = parameters.with_values({"grid.size_m": size_m, "threads": 1})
-    world = scenario_world(scenario, SEED, masks="truth")
+    world = scenario_world(scenario, SEED, taxonomy=WORLD_TAXONOMY)
     poses = scenario_path(scenario, world, SEED)
     shot = Shooter(scenario, world, parameters, masks="truth").shoot(poses[-1])
     measured = DepthImage(shot.cast.depth_m, 0) if scenario.with_depth else None

@@ -11,10 +11,11 @@ import numpy as np
 
 from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.sim.paths import DescentSettings, DriveSettings
 from terrain_seg_ros.worlds.cast_rays import RayCast
-from terrain_seg_ros.worlds.world import Body, World
+from terrain_seg_ros.worlds.world import WORLD_TAXONOMY, Body, World
 
 MODES = ("rover", "lander")
 IMAGE_PX = 256
@@ -138,12 +139,18 @@ def perfect_mask(world: World, cast: RayCast, *, min_hazard_m: float) -> U8:
     return mask
 
 
-def body_of(scenario: Scenario, seed: int, *, masks: str) -> Body:
+def body_of(scenario: Scenario, seed: int, *, taxonomy: Taxonomy) -> Body:
     """Return the body of a world: Moon and Mars in turn, the Moon alone for landers.
 
-    The shipped network has only seen Mars, so that its worlds are of Mars.
+    A model whose classes are not those of the worlds has only seen Mars, so that its worlds are
+    of Mars.
+
+    Args:
+        scenario: that the world is for.
+        seed: of the world.
+        taxonomy: of the model that is to see it.
     """
-    if masks == "model":
+    if taxonomy.fingerprint() != WORLD_TAXONOMY.fingerprint():
         return Body.MARS
     if scenario.mode == "lander":
         return Body.MOON

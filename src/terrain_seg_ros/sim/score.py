@@ -9,7 +9,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8, CameraImage, Transform
+from terrain_seg_ros.inference.model_store import load_card
 from terrain_seg_ros.parameters import Parameters, load_parameters
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import static_mounting
@@ -104,7 +106,8 @@ def score_world(task: ScoreTask) -> Tally:
     """Return the counts of one world."""
     scenario = task.scenario
     parameters = scenario_parameters(scenario, masks=task.masks, model=task.model)
-    world = scenario_world(scenario, task.seed, masks=task.masks)
+    taxonomy = load_card(parameters.text("model")).taxonomy
+    world = scenario_world(scenario, task.seed, taxonomy=taxonomy)
     slope = parameters.number("slope.max_slope_deg")
     field = TruthField(
         world,
@@ -144,9 +147,9 @@ def scenario_parameters(scenario: Scenario, *, masks: str, model: str | None) ->
     return load_parameters(overrides=overrides, shipped=scenario.mode)
 
 
-def scenario_world(scenario: Scenario, seed: int, *, masks: str) -> World:
-    """Return the world of a seed for a scenario: of Mars, where a model for Mars is to see it."""
-    body = body_of(scenario, seed, masks=masks)
+def scenario_world(scenario: Scenario, seed: int, *, taxonomy: Taxonomy) -> World:
+    """Return the world of a seed for a scenario, of a body that a model's classes are for."""
+    body = body_of(scenario, seed, taxonomy=taxonomy)
     settings = replace(
         default_settings(body),
         tilt_azimuth_rad=GOLDEN_ANGLE_RAD * seed,

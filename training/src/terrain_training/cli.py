@@ -17,13 +17,14 @@ from terrain_training.commands import (
     export,
     inspect,
     peers,
+    render,
     throughput,
     train,
     tune,
 )
 from terrain_training.commands.common import positive
 
-COMMANDS = (inspect, download, train, evaluate, export, tune, compare, throughput, peers)
+COMMANDS = (inspect, download, render, train, evaluate, export, tune, compare, throughput, peers)
 EXIT_WRONG_INPUT = 2
 EXIT_INTERRUPTED = 130
 

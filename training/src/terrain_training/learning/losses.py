@@ -80,7 +80,8 @@ def hazard_weighted(logits: Tensor, target: Tensor, context: LossContext) -> Ten
     labelled = target != IGNORE
     hazards = context.hazards.to(logits)
     wanted = hazards[target.clamp(max=len(hazards) - 1)]
-    given = torch.einsum("nkhw,k->nhw", logits.softmax(dim=1), hazards)
+    # No product of matrices: autocast would make it bfloat16, in which 1 - SMALLEST is 1.
+    given = (logits.softmax(dim=1) * hazards.view(1, -1, 1, 1)).sum(dim=1)
     given = given.clamp(SMALLEST, 1.0 - SMALLEST)
     missed = -wanted * given.log() * context.hazard_miss_weight
     alarmed = -(1.0 - wanted) * (1.0 - given).log()

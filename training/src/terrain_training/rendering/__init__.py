@@ -1,0 +1,1 @@
+"""Labelled pictures of generated worlds, to train on."""
