@@ -48,10 +48,10 @@ def test_a_worker_that_dies_deactivates_the_node(inside, peer):
     node.trigger_activate()
     assert node._work.is_open
 
-    def broken(camera, message):
+    def broken(items):
         raise ZeroDivisionError("a defect")
 
-    node._work.processor.image = broken
+    node._work.processor.images = broken
     wait_until(peer.image.get_subscription_count, "the subscription")
     peer.show()
     spin(lambda: not node._work.is_open)
