@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terrain_seg_ros.core.cost_to_safe_map import CELL_DIAGONAL
+from terrain_seg_ros.core.cost_to_safe_map import CELL_DIAGONAL, distance_cells
 from terrain_seg_ros.core.elevation_to_footpads import elevation_to_footpads
 from terrain_seg_ros.core.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
@@ -192,9 +192,7 @@ def _field(
     blocked = np.pad(
         (grid.cost == COST_LETHAL) | (grid.cost == COST_UNKNOWN), 1, constant_values=True
     )
-    apart = cv2.distanceTransform(
-        np.logical_not(blocked).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
-    )[1:-1, 1:-1]
+    apart = distance_cells(blocked)[1:-1, 1:-1]
     clear_m = np.maximum((apart - np.float32(CELL_DIAGONAL)) * np.float32(resolution_m), 0.0)
     reach = clearance_m / resolution_m
     disc = _disc(reach)

@@ -86,10 +86,10 @@ def cost_to_safe_map(
     else:
         reach_cells = settings.clearance_m / resolution_m + CELL_DIAGONAL
         around = np.pad(blocked, 1, constant_values=True)
-        touches = _distance_cells(around)[1:-1, 1:-1] < reach_cells
+        touches = distance_cells(around)[1:-1, 1:-1] < reach_cells
         unsafe = np.zeros_like(lethal)
         if lethal.any():
-            unsafe = _distance_cells(lethal) < reach_cells
+            unsafe = distance_cells(lethal) < reach_cells
     result: I8 = np.full(cost.shape, COST_FREE, dtype=np.int8)
     result[touches] = COST_UNKNOWN
     result[unsafe] = COST_LETHAL
@@ -120,8 +120,15 @@ def _touched(
     return np.asarray(found, dtype=np.uint8).view(np.bool_)
 
 
-def _distance_cells(targets: NDArray[np.bool_]) -> F32:
-    """Return the distance of every cell to the nearest target, between centres."""
+def distance_cells(targets: NDArray[np.bool_]) -> F32:
+    """Return the distance of every cell to the nearest target, between centres, in cells.
+
+    Its square is a whole number, so that rounding that makes the result the same each time:
+    OpenCV's threads leave the last bit to chance.
+    """
     free = np.logical_not(targets).view(np.uint8)
     found = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.asarray(found, dtype=np.float32)
+    squared = np.asarray(found, dtype=np.float64)
+    squared *= squared
+    exact: F32 = np.sqrt(np.rint(squared, out=squared), out=squared).astype(np.float32)
+    return exact
