@@ -87,8 +87,14 @@ def test_a_point_selects_a_site(lander):
     header = make_header(ROS_TYPES, stamp_ns(message.header), "odom")
     selecting = lander.publisher("/terrain/select_site", "select_site")
     wait_until(selecting.get_subscription_count, "the node's subscription")
-    selecting.publish(message_class("geometry_msgs/msg/PointStamped")(header=header, point=point))
-    wait_until(lambda: place(sites(lander).detections[0]) == place(last), "the selected site")
+    wanted = message_class("geometry_msgs/msg/PointStamped")(header=header, point=point)
+
+    def selected():
+        # Again and again: the node may not have met this publisher yet, although it is met.
+        selecting.publish(wanted)
+        return place(sites(lander).detections[0]) == place(last)
+
+    wait_until(selected, "the selected site")
 
 
 def test_a_node_that_ends_its_work_withdraws_its_sites(lander):

@@ -61,6 +61,7 @@ def test_landings_count_where_a_site_was_chosen_or_could_have_been():
     ]
     result = figures(runs)
     assert result["safe_landing_share"] == 0.5
+    assert result["landings_chosen"] == 2
     assert result["landing_offered_share"] == 0.5
     assert missed_floors(result) == ["landing_offered_share is 0.500, expected at least 0.90"]
 

@@ -128,6 +128,7 @@ def _result(tallies: list[Tally], arguments: argparse.Namespace) -> dict[str, An
         "masks": arguments.masks,
         "model": _model(arguments),
         "seed": arguments.seed,
+        "given": {"model": arguments.model, "views": arguments.views},
         "date": datetime.now(tz=timezone.utc).date().isoformat(),
         "machine": machine(),
         **figures(ordered),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from terrain_seg_ros.report.table import text_table
+from terrain_seg_ros.sim.tally import upper_bound_of_none
 
 Result = Mapping[str, Any]
 
@@ -34,6 +35,9 @@ def markdown(result: Result) -> str:
         f"terrain-seg score --mode {result['mode']} --masks {result['masks']} "
         f"--worlds {result['worlds']} --seed {result['seed']}"
     )
+    for option in ("model", "views"):
+        if result["given"][option] is not None:
+            command += f" --{option} {result['given'][option]}"
     lines = [
         f"# Score: {result['mode']}, {masks}",
         "",
@@ -72,6 +76,12 @@ def _facts(result: Result) -> list[str]:
     ]
     if result["landing_to_best_m"] is not None:
         lines.append(f"median distance to the best true site {result['landing_to_best_m']:.2f} m")
+    chosen = result["landings_chosen"]
+    if chosen and result["safe_landing_share"] == 1.0:
+        lines.append(
+            f"none of {chosen} chosen sites is unsafe, so that at most "
+            f"{100 * upper_bound_of_none(chosen):.1f} % are, with 95 % confidence"
+        )
     latency = result["latency_ms"]
     lines.append(f"latency median {latency['median']} ms, p99 {latency['p99']} ms a picture")
     return lines

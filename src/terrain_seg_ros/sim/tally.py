@@ -122,6 +122,7 @@ def figures(tallies: Sequence[Tally], *, seed: int = 0) -> dict[str, Any]:
     distances = [
         tally.landing_to_best_m for tally in tallies if tally.landing_to_best_m is not None
     ]
+    result["landings_chosen"] = sum(tally.landing_safe is not None for tally in tallies)
     result["landing_to_best_m"] = float(np.median(distances)) if distances else None
     latency_ms = [value for tally in tallies for value in tally.latency_ms]
     result["latency_ms"] = {
