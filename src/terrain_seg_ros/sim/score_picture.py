@@ -17,8 +17,6 @@ UNSEEN_RGB = (24, 26, 32)
 SEEN_RGB = (96, 98, 104)
 FALSE_RGB = (255, 0, 220)
 PATH_RGB = (245, 245, 245)
-SITE_RGB = (90, 200, 255)
-BEST_RGB = (250, 220, 90)
 LEGEND = [
     ("not seen", UNSEEN_RGB),
     ("seen", SEEN_RGB),
