@@ -22,6 +22,7 @@ from terrain_seg_ros.core.mask_to_ground import GroundSettings, Source
 from terrain_seg_ros.core.observability import ObservabilitySettings
 from terrain_seg_ros.core.pipeline import PipelineSettings
 from terrain_seg_ros.core.plane_ground import Plane
+from terrain_seg_ros.core.sample_bits import SampleBits
 from terrain_seg_ros.core.view_shadow import ShadowSettings
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.parameter_checks import HAZARD, SPEED, checked_value, parameter_spec
@@ -293,6 +294,7 @@ def _check_together(parameters: Parameters) -> None:
     for name in ("model", "grid_frame", "base_frame"):
         if not parameters.text(name).strip():
             raise ConfigError(f"parameter {name!r} is empty; set it")
+    SampleBits(parameters.integer("image_bits"))
     _check_ground(parameters)
     low_m, high_m = (parameters.number(f"hazard_points.{e}_height_m") for e in ("min", "max"))
     if low_m > high_m:

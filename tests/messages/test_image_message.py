@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.messages import cdr, image_message, picture_size
+from terrain_seg_ros.messages.encodings import ENCODINGS
 from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.image_message import (
-    ENCODINGS,
     decode_compressed,
     decode_image,
     encode_compressed,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from rosbags.interfaces import Connection
 
-from terrain_seg_ros.bag.cameras import BagCamera, find_cameras
+from terrain_seg_ros.bag.cameras import BagCamera, find_cameras, left_out_images
 from terrain_seg_ros.bag.look_ahead import Held, JumpWatch, LookAhead
 from terrain_seg_ros.bag.plan import (
     Input,
@@ -67,6 +67,7 @@ class ReplayReport:
     messages_copied: int
     messages_added: int
     replaced_topics: Sequence[str]
+    left_out: Mapping[str, str]
 
 
 def replay(
@@ -102,6 +103,7 @@ def replay(
             image_topics=options.image_topics,
             other_topics=options.other_topics,
         )
+        left_out = left_out_images(reader, cameras, options.other_topics)
         parameters = parameters.with_values({"cameras": [item.name for item in cameras]})
         outputs = find_outputs(parameters, options)
         replaced = find_replaced(reader, outputs)
@@ -116,6 +118,7 @@ def replay(
         messages_copied=writer.message_count - at_work.added,
         messages_added=at_work.added,
         replaced_topics=replaced,
+        left_out=left_out,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from terrain_seg_ros.bag.replay import ReplayReport
 from terrain_seg_ros.report.table import text_table
+from terrain_seg_ros.runtime.health import HealthSnapshot, Note
 
 _NO_INFO = "no camera_info"
 _HEAD = (
@@ -58,6 +59,7 @@ def _rows(report: ReplayReport) -> Iterator[tuple[str, str]]:
     health = report.health
     for camera in report.cameras:
         yield f"camera {camera.name}", f"{camera.image_topic}, {camera.info_topic or _NO_INFO}"
+    yield from ((f"left out: {name}", why) for name, why in report.left_out.items())
     yield from report.about.items()
     yield "messages copied", str(report.messages_copied)
     yield "messages added", str(report.messages_added)
@@ -67,8 +69,14 @@ def _rows(report: ReplayReport) -> Iterator[tuple[str, str]]:
     yield "grids out", str(health.grids_out)
     yield from ((f"dropped: {reason.value}", str(n)) for reason, n in health.dropped.items())
     yield from ((f"refused: {reason.value}", str(n)) for reason, n in health.refused.items())
-    yield from (("note", f"{note.value} ({n} times)") for note, n in health.notes.items())
+    yield from (("note", _note(health, note, n)) for note, n in health.notes.items())
+    yield from ((f"assumed of {about}", text) for about, text in health.remarks.items())
     yield from ((name, f"{value:.3f}") for name, value in health.gauges.items())
+
+
+def _note(health: HealthSnapshot, note: Note, count: int) -> str:
+    text = health.note_texts.get(note, "")
+    return f"{note.value} ({count} times){': ' if text else ''}{text}"
 
 
 def _classes(scores: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:

@@ -163,6 +163,7 @@ def _summarise(health: HealthSnapshot, about: dict[str, str], path: Path | None)
     ]
     rows += [(f"dropped: {reason.value}", str(n)) for reason, n in health.dropped.items()]
     rows += [(f"refused: {reason.value}", str(n)) for reason, n in health.refused.items()]
+    rows += [(f"assumed of {about}", text) for about, text in health.remarks.items()]
     print(text_table(("what", "value"), rows))
     if health.latency:
         stages = [
@@ -183,6 +184,7 @@ def _content(health: HealthSnapshot, about: dict[str, str]) -> dict[str, Any]:
         "grids_out": health.grids_out,
         "dropped": {reason.value: count for reason, count in health.dropped.items()},
         "refused": {reason.value: count for reason, count in health.refused.items()},
+        "assumed": dict(health.remarks),
         "latency_ms": {
             stage: {"p50": item.median_ms, "p90": item.p90_ms, "p99": item.p99_ms}
             for stage, item in health.latency.items()

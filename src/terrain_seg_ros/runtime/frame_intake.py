@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from terrain_seg_ros.core.sample_bits import SampleBits
 from terrain_seg_ros.core.types import CameraImage
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.parameters import Parameters
@@ -12,6 +13,9 @@ from terrain_seg_ros.runtime.frame import Frame
 from terrain_seg_ros.runtime.health import Drop, Health, Note, Refusal
 from terrain_seg_ros.runtime.refused import RefusedError
 from terrain_seg_ros.runtime.stamp_check import StampCheck, StampVerdict
+
+Decode = Callable[[Any, SampleBits], CameraImage]
+"""Reads an image message of a camera whose 16-bit samples hold so many bits."""
 
 
 class FrameIntake:
@@ -23,7 +27,7 @@ class FrameIntake:
         health: Health,
         *,
         clock_ns: Callable[[], int] | None,
-        decode: Callable[[Any], CameraImage],
+        decode: Decode,
     ) -> None:
         """Make an intake that has seen no image.
 
@@ -38,6 +42,8 @@ class FrameIntake:
         self._health = health
         self._clock_ns = clock_ns
         self._decode = decode
+        bits = parameters.integer("image_bits")
+        self._bits = {camera: SampleBits(bits) for camera in self._cameras}
         self._stamps = StampCheck(parameters)
         self._last_stamp_ns = 0
 
@@ -90,4 +96,6 @@ class FrameIntake:
             self._health.note(Note.NO_STAMP)
         frame.jumped = verdict is StampVerdict.TAKE_AFTER_JUMP
         self._last_stamp_ns = frame.stamp_ns
-        frame.image = frame.timed("decode", lambda item: self._decode(item.message))
+        bits = self._bits[frame.camera]
+        frame.image = frame.timed("decode", lambda item: self._decode(item.message, bits))
+        self._health.remark(f"images of {frame.camera}", bits.text)

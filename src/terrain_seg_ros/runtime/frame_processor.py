@@ -17,7 +17,7 @@ from terrain_seg_ros.messages.message_types import Types
 from terrain_seg_ros.runtime.camera_infos import CameraInfos
 from terrain_seg_ros.runtime.clouds import cloud_messages
 from terrain_seg_ros.runtime.frame import Frame, View
-from terrain_seg_ros.runtime.frame_intake import FrameIntake
+from terrain_seg_ros.runtime.frame_intake import Decode, FrameIntake
 from terrain_seg_ros.runtime.grid_outbox import GridOutbox
 from terrain_seg_ros.runtime.ground_measurements import GroundMeasurements
 from terrain_seg_ros.runtime.health import Health, Note, Refusal
@@ -49,7 +49,7 @@ class FrameProcessor:
         clock_ns: Callable[[], int] | None = None,
         clock_s: Callable[[], float] = time.monotonic,
         on_time_jump: Callable[[], None] = lambda: None,
-        decode: Callable[[Any], CameraImage] = decode_camera_image,
+        decode: Decode = decode_camera_image,
     ) -> None:
         """Prepare for images.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -16,6 +17,10 @@ WINDOW = 512
 RATE_WINDOW_S = 5.0
 TEXT_LIMIT = 400
 STAGE_LIMIT = 32
+REMARK_LIMIT = 64
+"""Remarks that are kept, and texts that are logged for each."""
+
+log = logging.getLogger(__name__)
 
 
 class Drop(str, Enum):
@@ -74,7 +79,7 @@ class Latency:
 class HealthSnapshot:
     """Hold the counters at one moment; only reasons that occurred are listed.
 
-    `recent_notes` are those of the last image.
+    `recent_notes` are those of the last image. `remarks` is what is assumed, by what it is about.
     """
 
     images_in: int
@@ -86,7 +91,9 @@ class HealthSnapshot:
     last_refusal: str
     refused_since_good: int
     notes: Mapping[Note, int]
+    note_texts: Mapping[Note, str]
     recent_notes: tuple[Note, ...]
+    remarks: Mapping[str, str]
     latency: Mapping[str, Latency]
     gauges: Mapping[str, float]
     rate_in_hz: float
@@ -112,6 +119,9 @@ class Health:
         self._last_refusal = ""
         self._refused_since_good = 0
         self._notes = dict.fromkeys(Note, 0)
+        self._note_texts: dict[Note, str] = {}
+        self._remarks: dict[str, str] = {}
+        self._logged: set[str] = set()
         self._notes_now: set[Note] = set()
         self._notes_of_last: set[Note] = set()
         self._gauges: dict[str, float] = {}
@@ -148,11 +158,36 @@ class Health:
             self._texts[reason] = text[:TEXT_LIMIT]
             self._last_refusal = f"{reason.value}: {text[:TEXT_LIMIT]}"
 
-    def note(self, note: Note) -> None:
-        """Count something that users should know of the present image."""
+    def note(self, note: Note, text: str = "") -> None:
+        """Count something that users should know of the present image, and keep the last text."""
         with self._lock:
             self._notes[note] += 1
             self._notes_now.add(note)
+            if text:
+                self._note_texts[note] = text[:TEXT_LIMIT]
+            first = self._notes[note] == 1
+        if first and text:
+            log.warning("%s: %s", note.value, text)
+
+    def remark(self, about: str, text: str) -> None:
+        """Keep what is assumed of an input, and log it where it is new.
+
+        Args:
+            about: what it concerns, such as the images of a camera.
+            text: empty forgets what was said of it.
+        """
+        with self._lock:
+            known = self._remarks.get(about, "")
+            if text == known or (about not in self._remarks and len(self._remarks) >= REMARK_LIMIT):
+                return
+            self._remarks[about] = text[:TEXT_LIMIT]
+            line = f"{about}: {text}"
+            is_new = bool(text) and line not in self._logged
+            is_new &= len(self._logged) < REMARK_LIMIT
+            if is_new:
+                self._logged.add(line)
+        if is_new:
+            log.warning("%s", line)
 
     def set_gauge(self, name: str, value: float) -> None:
         """Keep the newest value of something measured, by a name with its unit."""
@@ -181,7 +216,9 @@ class Health:
                 last_refusal=self._last_refusal,
                 refused_since_good=self._refused_since_good,
                 notes={note: n for note, n in self._notes.items() if n},
+                note_texts=dict(self._note_texts),
                 recent_notes=tuple(n for n in Note if n in self._notes_of_last),
+                remarks={about: text for about, text in self._remarks.items() if text},
                 latency={stage: _latency(window) for stage, window in self._latency_ms.items()},
                 gauges=dict(self._gauges),
                 rate_in_hz=_rate(self._arrivals_s, now_s),

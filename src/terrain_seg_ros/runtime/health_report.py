@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from terrain_seg_ros.messages.diagnostics_message import Level, Status
-from terrain_seg_ros.runtime.health import HealthSnapshot
+from terrain_seg_ros.runtime.health import HealthSnapshot, Note
 
 STATUS_NAME = "terrain_seg: pipeline"
 
@@ -47,7 +47,7 @@ def _summary(snapshot: HealthSnapshot, *, age_s: float, stale: bool) -> tuple[Le
     if snapshot.images_out == 0:
         return Level.WARN, "waiting for the first image"
     if snapshot.recent_notes:
-        return Level.WARN, "; ".join(note.value for note in snapshot.recent_notes)
+        return Level.WARN, "; ".join(_told(snapshot, note) for note in snapshot.recent_notes)
     return Level.OK, f"{snapshot.rate_out_hz:.1f} images per second"
 
 
@@ -66,9 +66,15 @@ def _values(snapshot: HealthSnapshot) -> dict[str, str]:
         text = snapshot.refusal_texts.get(refusal, "")
         values[f"refused: {refusal.value}"] = f"{count}, last: {text}"
     values.update({f"note: {note.value}": str(count) for note, count in snapshot.notes.items()})
+    values.update({f"assumed: {about}": text for about, text in snapshot.remarks.items()})
     values.update({name: f"{value:.3f}" for name, value in snapshot.gauges.items()})
     for stage, latency in snapshot.latency.items():
         values[f"latency_{stage}_ms"] = (
             f"p50 {latency.median_ms:.2f}, p90 {latency.p90_ms:.2f}, p99 {latency.p99_ms:.2f}"
         )
     return values
+
+
+def _told(snapshot: HealthSnapshot, note: Note) -> str:
+    text = snapshot.note_texts.get(note, "")
+    return f"{note.value}: {text}" if text else note.value
