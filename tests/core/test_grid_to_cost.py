@@ -55,20 +55,20 @@ def test_costs_by_hand():
     target = grid()
     add(target, 0, 0, (2.0, 0.0, 0.0))
     add(target, 0, 1, (0.0, 2.0, 0.0))
-    add(target, 0, 2, (1.0, 1.0, 0.0))
+    add(target, 0, 2, (1.2, 0.8, 0.0))
     add(target, 0, 3, (0.0, 0.0, 2.0))
     add(target, 0, 4, (0.5, 0.0, 0.0))
     target.excuse(np.array([0]), np.array([4]), Reason.SHADOW)
     target.excuse(np.array([0]), np.array([3]), Reason.SHADOW)
     found = rated(target)
-    assert found.cost[0, :5].tolist() == [0, 100, 49, 100, -1]
-    np.testing.assert_allclose(found.hazard[0, :4], [0.0, 0.5, 0.25, 1.0])
+    assert found.cost[0, :5].tolist() == [0, 100, 39, 100, -1]
+    np.testing.assert_allclose(found.hazard[0, :4], [0.0, 0.5, 0.2, 1.0])
     assert found.reason[0, :5].tolist() == [0, 0, 0, 0, Reason.SHADOW]
 
 
 def test_without_grading_a_cell_is_free_lethal_or_unknown():
     target = grid()
-    add(target, 0, 0, (1.0, 1.0, 0.0))
+    add(target, 0, 0, (1.2, 0.8, 0.0))
     add(target, 0, 1, (0.0, 0.0, 1.0))
     found = rated(target, CostSettings(hazard_threshold=0.5, min_evidence=1.0, graded=False))
     assert found.cost[0, :3].tolist() == [0, 100, -1]

@@ -141,7 +141,7 @@ def test_other_rules_rate_kept_hazards_anew():
     target.decay_to(10**5 * SECOND)
     assert rated(target)[ROW, COL] == 100
     higher = CostSettings(hazard_threshold=0.8, min_evidence=0.2, graded=True)
-    assert rated(target, higher)[ROW, COL] == -1
+    assert rated(target, higher, hazards=0.7 * HAZARDS)[ROW, COL] == -1
     assert rated(target)[ROW, COL] == 100
     assert rated(target, hazards=np.zeros(3, np.float32))[ROW, COL] == -1
     assert rated(target)[ROW, COL] == 100

@@ -13,6 +13,7 @@ from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.bag.replay import ReplayReport
 from terrain_seg_ros.bag.scores import bag_scores, score_masks
 from terrain_seg_ros.bag.truth import Truth, find_truth, is_mask_type
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.label_values import parse_label_values
 from terrain_seg_ros.core.segmentation_metrics import ConfusionMatrix
 from terrain_seg_ros.core.taxonomy import Taxonomy
@@ -61,7 +62,7 @@ def plan_score(arguments: argparse.Namespace, parameters: Parameters) -> ScorePl
     taxonomy = card.taxonomy.with_hazards(parameters.per_class(HAZARD))
     table = parse_label_values(arguments.map, taxonomy.names, ignore=arguments.ignore)
     threshold = parameters.number("cost.hazard_threshold")
-    hazardous = tuple(item.hazard >= threshold for item in taxonomy)
+    hazardous = tuple(HazardRule.of(taxonomy, threshold).hazardous_classes().tolist())
     truths = _truths(arguments, parameters) if arguments.truth else ()
     return ScorePlan(truths, table, taxonomy, hazardous)
 

@@ -11,7 +11,11 @@ from typing import Any
 
 import cv2
 
-from terrain_seg_ros.cli.model_arguments import add_model_arguments, open_segmenter
+from terrain_seg_ros.cli.model_arguments import (
+    add_image_arguments,
+    add_model_arguments,
+    open_segmenter,
+)
 from terrain_seg_ros.core.errors import ConfigError, MessageError
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.segmenter import SegmentedImage, Segmenter
@@ -32,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="gets STEM_mask.png (class ids, 255 unlabelled), STEM_overlay.png and STEM.json",
     )
+    add_image_arguments(parser)
     add_model_arguments(parser)
 
 
@@ -101,6 +106,7 @@ def _about(path: Path, result: SegmentedImage, segmenter: Segmenter) -> dict[str
         "shares": {name: round(share, 6) for name, share in result.shares().items()},
         "mean_confidence": round(result.mean_confidence(), 6),
         "ms": round(result.elapsed_ms, 3),
+        "notes": list(result.notes),
     }
 
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from terrain_seg_ros.core.camera import CameraModel
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.pipeline import FuseStep, SegmentStep
-from terrain_seg_ros.core.types import F32, CameraImage, Reason
+from terrain_seg_ros.core.types import CameraImage, Reason
 from terrain_seg_ros.messages.cloud_message import Cloud
 from terrain_seg_ros.runtime.health import Refusal
 from terrain_seg_ros.runtime.outbox import Outgoing
@@ -56,23 +57,19 @@ class Frame:
         return result
 
 
-def hazard_cloud(
-    step: SegmentStep, fused: FuseStep, *, hazards: F32, hazard_threshold: float
-) -> Cloud:
-    """Return the observed ground points, in the grid's frame, whose P(hazard) is at the threshold.
+def hazard_cloud(step: SegmentStep, fused: FuseStep, rule: HazardRule) -> Cloud:
+    """Return the observed ground points, in the grid's frame, that are hazards.
 
     Args:
         step: of the image.
         fused: where its pixels lie.
-        hazards: (K,) 0 to 1.
-        hazard_threshold: 0 to 1.
+        rule: what is a hazard.
     """
     seen = np.flatnonzero(fused.patch.reason == Reason.OBSERVED)
     segmentation, patch = step.segmentation, fused.patch
     classes = segmentation.probabilities_khw.shape[0]
     probabilities = segmentation.probabilities_khw.reshape(classes, -1)[:, seen]
-    weights = hazards.astype(np.float32)
-    chosen = seen[weights @ probabilities >= 255.0 * hazard_threshold]
+    chosen = seen[rule.is_hazard(probabilities)]
     points_m = np.stack(
         [axis.reshape(-1)[chosen] for axis in (patch.x_m, patch.y_m, patch.z_m)], axis=-1
     )

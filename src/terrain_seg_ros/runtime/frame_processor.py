@@ -81,6 +81,7 @@ class FrameProcessor:
         self._no_pose = False
         self._together = True
         self._lock = Lock()
+        self._tell_hazards()
 
     def start(self) -> list[Outgoing]:
         """Return what must be there before the first mask: class names, what filters need."""
@@ -180,6 +181,7 @@ class FrameProcessor:
             self._poses.set_parameters(parameters)
             self._landing.set_parameters(parameters)
             self._watchdog.set_limit(parameters.number("watchdog.stale_after_s"))
+            self._tell_hazards()
             if "observability.min_confidence" not in changes:
                 return []
             return self._outbox.label_info(self._session.taxonomy, self._intake.now_ns())
@@ -217,6 +219,11 @@ class FrameProcessor:
         """Forget the evidence, as between scenes that have nothing to do with each other."""
         with self._lock:
             self._session.pipeline.reset_grid()
+
+    def _tell_hazards(self) -> None:
+        """Say where hazards and threshold do not tell classes apart as users may think."""
+        pipeline = self._session.pipeline
+        self.health.remark("hazards", pipeline.hazard_rule.advice(pipeline.taxonomy.names))
 
     def _guarded(self, frame: Frame, work: Callable[[Frame], None]) -> None:
         try:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.image_file import decode_file
+from terrain_seg_ros.core.exif import TURNS, UPRIGHT, turned_size
+from terrain_seg_ros.core.image_file import decode_file, file_turn
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import BadSampleError
 
@@ -23,9 +24,19 @@ def read_picture(path: Path) -> U8:
     """Return a camera image, (H, W) grey or (H, W, 3) RGB.
 
     Raises:
-        BadSampleError: it is missing, cut off, of 16 bits, or transparent somewhere.
+        BadSampleError: it is missing, cut off, of 16 bits, transparent somewhere, or EXIF wants
+            it turned, so that nobody knows which pixels a mask belongs to.
     """
     values = _read_bytes(path)
+    turn = file_turn(path)
+    if turn != UPRIGHT:
+        height_px, width_px = values.shape[:2]
+        wide_px, high_px = turned_size(width_px, height_px, turn)
+        raise BadSampleError(
+            f"{path}: is {width_px} x {height_px} px as stored, but EXIF orientation {turn} wants "
+            f"it {TURNS[turn]}, {wide_px} x {high_px} px; store the pixels as the masks have them, "
+            "without EXIF"
+        )
     if values.ndim == 2:
         return values
     return np.asarray(cv2.cvtColor(values, cv2.COLOR_BGR2RGB), dtype=np.uint8)

@@ -201,8 +201,10 @@ def _notes(figures: EvaluationFigures) -> tuple[str, ...]:
     hazardous = ", ".join(figures.hazardous_classes) or "none"
     return (
         f"Hazardous classes at the threshold {figures.hazard_threshold:g}: {hazardous}. A pixel "
-        "is called safe if the sum of P(class) x hazard(class) is below the threshold, as the "
-        "vehicle's grid decides it.",
+        "is called safe if the sum of P(class) x hazard(class) is below the threshold and "
+        "hazardous classes have less than half of the probability, as the vehicle's grid decides "
+        "it.",
+        *_no_hazards(figures),
         "False-safe rate: share of the pixels called safe that are hazardous in truth. Missed "
         "share: share of the hazardous pixels that are called safe.",
         "Means are over the classes in the truth. Labelled pixels without a prediction count as "
@@ -213,3 +215,8 @@ def _notes(figures: EvaluationFigures) -> tuple[str, ...]:
         "apart by 0.75 % of the diagonal. Where labels leave the ground between classes open, "
         "there are few, and the figure says little.",
     )
+
+
+def _no_hazards(figures: EvaluationFigures) -> tuple[str, ...]:
+    why = figures.hazard_unavailable
+    return (f"Figures of hazards are not available: {why}.",) if why else ()
