@@ -108,7 +108,7 @@ def replay(
         outputs = find_outputs(parameters, options)
         replaced = find_replaced(reader, outputs)
         with Session(parameters) as session, writer:
-            at_work = _Replay(reader, writer, session, outputs=outputs)
+            at_work = _Replay(reader, writer, session, outputs=outputs, cameras=cameras)
             at_work.run(find_inputs(reader, cameras, parameters), replaced, on_progress=on_progress)
             about = session.about()
     return ReplayReport(
@@ -132,6 +132,7 @@ class _Replay:
         session: Session,
         *,
         outputs: Mapping[str, Output],
+        cameras: Sequence[BagCamera],
     ) -> None:
         cache_s = session.parameters.number("tf_cache_s")
         self.images = self.added = 0
@@ -150,6 +151,7 @@ class _Replay:
             bus=Bus(
                 wanted=lambda name: name in outputs and outputs[name].is_wanted,
                 full_name=lambda name: outputs[name].full_name,
+                image_topics={item.name: item.image_topic for item in cameras},
             ),
             clock_s=self._now_s,
             on_time_jump=self._intake.forget_moving,

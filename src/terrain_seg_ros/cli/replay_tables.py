@@ -70,7 +70,7 @@ def _rows(report: ReplayReport) -> Iterator[tuple[str, str]]:
     yield from ((f"dropped: {reason.value}", str(n)) for reason, n in health.dropped.items())
     yield from ((f"refused: {reason.value}", str(n)) for reason, n in health.refused.items())
     yield from (("note", _note(health, note, n)) for note, n in health.notes.items())
-    yield from ((f"assumed of {about}", text) for about, text in health.remarks.items())
+    yield from ((f"assumed: {about}", text) for about, text in health.remarks.items())
     yield from ((name, f"{value:.3f}") for name, value in health.gauges.items())
 
 

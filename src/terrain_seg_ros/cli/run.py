@@ -163,7 +163,7 @@ def _summarise(health: HealthSnapshot, about: dict[str, str], path: Path | None)
     ]
     rows += [(f"dropped: {reason.value}", str(n)) for reason, n in health.dropped.items()]
     rows += [(f"refused: {reason.value}", str(n)) for reason, n in health.refused.items()]
-    rows += [(f"assumed of {about}", text) for about, text in health.remarks.items()]
+    rows += [(f"assumed: {about}", text) for about, text in health.remarks.items()]
     print(text_table(("what", "value"), rows))
     if health.latency:
         stages = [

@@ -81,6 +81,11 @@ class LiveNode:
             bus=Bus(
                 wanted=lambda name: self._writers[name].subscriber_count > 0,
                 full_name=lambda name: output_name(name, options).removeprefix("rt"),
+                image_topics={
+                    item.camera: item.dds_name
+                    for item in self.inputs
+                    if item.row.startswith("image")
+                },
             ),
             clock_ns=time.time_ns,
             on_time_jump=self._intake.forget_moving,

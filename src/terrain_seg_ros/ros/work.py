@@ -15,6 +15,7 @@ from terrain_seg_ros.ros.outputs import Outputs
 from terrain_seg_ros.ros.transforms import make_transforms
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 from terrain_seg_ros.runtime.health import Drop, Health
+from terrain_seg_ros.runtime.input_topics import image_topics
 from terrain_seg_ros.runtime.outbox import Bus
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import WaitingTransforms
@@ -45,7 +46,14 @@ class Work:
             ROS_TYPES,
             WaitingTransforms(self._transforms, parameters.number("tf_wait_s")),
             health=self.health,
-            bus=Bus(self.outputs.is_wanted, node.resolve_topic_name),
+            bus=Bus(
+                self.outputs.is_wanted,
+                node.resolve_topic_name,
+                image_topics={
+                    camera: node.resolve_topic_name(name)
+                    for camera, name in image_topics(parameters).items()
+                },
+            ),
             clock_ns=lambda: int(node.get_clock().now().nanoseconds),
             on_time_jump=self._transforms.forget_moving,
             decode=decode,

@@ -11,7 +11,7 @@ from typing import Any
 from terrain_seg_ros.core.errors import InferenceError, TerrainSegError
 from terrain_seg_ros.core.pipeline import SegmentStep
 from terrain_seg_ros.core.types import CameraImage, Reason
-from terrain_seg_ros.messages.camera_info_message import camera_model
+from terrain_seg_ros.messages.camera_info_message import camera_calibration
 from terrain_seg_ros.messages.image_message import decode_camera_image
 from terrain_seg_ros.messages.message_types import Types
 from terrain_seg_ros.runtime.camera_infos import CameraInfos
@@ -22,6 +22,7 @@ from terrain_seg_ros.runtime.grid_outbox import GridOutbox
 from terrain_seg_ros.runtime.ground_measurements import GroundMeasurements
 from terrain_seg_ros.runtime.health import Health, Note, Refusal
 from terrain_seg_ros.runtime.health_report import health_status
+from terrain_seg_ros.runtime.input_topics import rectified_cameras
 from terrain_seg_ros.runtime.landing_outbox import LandingOutbox
 from terrain_seg_ros.runtime.outbox import Bus, Outbox, Outgoing
 from terrain_seg_ros.runtime.refused import RefusedError
@@ -72,6 +73,7 @@ class FrameProcessor:
         self._grids = GridOutbox(types, parameters, bus)
         self._landing = LandingOutbox(types, parameters, bus, transforms)
         self._infos = CameraInfos(parameters.number("horizontal_fov_rad"))
+        self._rectified = rectified_cameras(parameters, bus.image_topics)
         self._poses = PoseSource(transforms, parameters)
         self._ground = GroundMeasurements(parameters, transforms, self.health)
         self._intake = FrameIntake(parameters, self.health, clock_ns=clock_ns, decode=decode)
@@ -92,7 +94,9 @@ class FrameProcessor:
         """Keep the newest intrinsics of a camera; unusable ones are counted and forgotten."""
         try:
             self._intake.check_camera(camera)
-            self._infos.put(camera, camera_model(message))
+            found = camera_calibration(message, rectified=camera in self._rectified)
+            self._infos.put(camera, found.camera)
+            self.health.remark(f"camera_info of {camera}", "; ".join(found.notes))
         except TerrainSegError as error:
             self._infos.refuse(camera, str(error))
             self._refuse(error, Refusal.BAD_CAMERA_INFO)
