@@ -48,6 +48,7 @@ class Frame:
     outgoing: list[Outgoing] = field(default_factory=list)
     segmented: bool = False
     fused: bool = False
+    sees_ground: bool = False
 
     def timed(self, stage: str, work: Callable[[Frame], Result]) -> Result:
         """Return what the work gives for this frame, and note how long it took."""

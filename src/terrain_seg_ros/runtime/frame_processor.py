@@ -28,6 +28,7 @@ from terrain_seg_ros.runtime.outbox import Bus, Outbox, Outgoing
 from terrain_seg_ros.runtime.refused import RefusedError
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import PoseSource, Transforms
+from terrain_seg_ros.runtime.view_check import ViewCheck
 from terrain_seg_ros.runtime.watchdog import Watchdog
 
 
@@ -81,6 +82,7 @@ class FrameProcessor:
         self._on_time_jump = on_time_jump
         self._watchdog = Watchdog(parameters.number("watchdog.stale_after_s"), now_s=clock_s())
         self._no_pose = False
+        self._views = ViewCheck(self.health)
         self._together = True
         self._lock = Lock()
         self._tell_hazards()
@@ -317,6 +319,9 @@ class FrameProcessor:
             own_body=self._session.own_bodies.of(frame.camera),
         )
         self._ground.judge(fused)
+        frame.sees_ground = self._views.sees_ground(
+            frame.camera, view.image.frame_id, fused.patch, pose.grid_T_camera
+        )
         frame.stage_ms.update(fused.stage_ms)
         frame.refusal = Refusal.OUTPUT
         frame.outgoing += frame.timed(
@@ -356,7 +361,7 @@ class FrameProcessor:
 
     def _finish(self, frame: Frame) -> list[Outgoing]:
         if frame.segmented:
-            self.health.count_out(with_grid=frame.fused)
+            self.health.count_out(with_grid=frame.fused and frame.sees_ground)
             frame.stage_ms["total"] = (perf_counter() - frame.started_s) * 1e3
             self.health.add_latencies(frame.stage_ms)
         if frame.fused:

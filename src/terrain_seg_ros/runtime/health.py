@@ -57,6 +57,7 @@ class Note(str, Enum):
     FIELD_OF_VIEW = "no camera_info: intrinsics come from horizontal_fov_rad"
     FIXED_POSE = "no transform from base_frame to grid_frame: the vehicle is taken to stand still"
     NO_STAMP = "images have a zero stamp: they cannot be checked for age or order"
+    NO_GROUND = "no pixel meets the ground"
     NO_DEPTH = "no depth, cloud or range with the image: the ground is not measured"
     OFF_PLANE = "the measured ground is not the plane: check ground.plane, mounting and pose"
     ONE_BY_ONE = "several images at once failed: cameras are taken one by one, see batch_cameras"
