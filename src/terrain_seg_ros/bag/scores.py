@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from terrain_seg_ros.runtime.health import HealthSnapshot
 WAITING_LIMIT = 64
 """Masks, and truths, that wait for their counterpart; memory does not grow with the bag."""
 _SHOWN_STAMPS = 3
+_SHOWN_REASONS = 3
 
 
 @dataclass
@@ -98,13 +99,38 @@ def bag_scores(
         "backend": report.about["backend"],
         "backend_precision": report.about["precision"],
     }
-    result: dict[str, Any] = {**about, **_counters(health)}
+    result: dict[str, Any] = {
+        **about,
+        **_counters(health),
+        "defects": {"total": sum(report.defects.values()), **report.defects},
+        "left_out": dict(report.left_out),
+        "bag_notes": list(report.notes),
+    }
     if matrix is None or counts is None:
         return result
     found = asdict(counts)
     del found["stamps"]
     missed = matrix.missed_share(hazardous)
     return {**asdict(matrix.scores()), "missed_hazard_rate": missed, **result, "truth": found}
+
+
+def why_nothing_came(scores: Mapping[str, Any]) -> str:
+    """Return why a replay gave no mask or no grid, empty where it gave both."""
+    missing = [
+        name for name, key in (("masks", "images_out"), ("grids", "grids_out")) if not scores[key]
+    ]
+    if not missing:
+        return ""
+    texts = scores["refusal_texts"]
+    reasons = []
+    for kind in ("refused", "dropped", "defects"):
+        found = {name: count for name, count in scores[kind].items() if name != "total"}
+        for name, count in sorted(found.items(), key=lambda item: -item[1])[:_SHOWN_REASONS]:
+            text = f" ({texts[name]})" if name in texts else ""
+            reasons.append(f"{count} x {name}{text}")
+    reasons += [f"{count} x {name}" for name, count in scores["notes"].items()]
+    why = "; ".join(reasons) or "nothing was refused"
+    return f"no {' and no '.join(missing)} came of {scores['images_in']} images: {why}"
 
 
 def _counters(health: HealthSnapshot) -> dict[str, Any]:
@@ -118,10 +144,14 @@ def _counters(health: HealthSnapshot) -> dict[str, Any]:
     return {
         "images_in": health.images_in,
         "images_out": health.images_out,
+        "grids_out": health.grids_out,
         "grid_availability": share,
         "latency_ms": latency,
         "dropped": {"total": sum(dropped.values()), **dropped},
         "refused": {"total": sum(refused.values()), **refused},
+        "refusal_texts": {r.value: text for r, text in health.refusal_texts.items()},
+        "notes": {note.value: count for note, count in health.notes.items()},
+        "assumed": dict(health.remarks),
     }
 
 

@@ -59,6 +59,7 @@ def _rows(report: ReplayReport) -> Iterator[tuple[str, str]]:
     health = report.health
     for camera in report.cameras:
         yield f"camera {camera.name}", f"{camera.image_topic}, {camera.info_topic or _NO_INFO}"
+    yield from (("note", text) for text in report.notes)
     yield from ((f"left out: {name}", why) for name, why in report.left_out.items())
     yield from report.about.items()
     yield "messages copied", str(report.messages_copied)
@@ -69,6 +70,8 @@ def _rows(report: ReplayReport) -> Iterator[tuple[str, str]]:
     yield "grids out", str(health.grids_out)
     yield from ((f"dropped: {reason.value}", str(n)) for reason, n in health.dropped.items())
     yield from ((f"refused: {reason.value}", str(n)) for reason, n in health.refused.items())
+    for kind, count in report.defects.items():
+        yield f"defect: {kind}", f"{count}, last: {report.defect_texts.get(kind, '')}"
     yield from (("note", _note(health, note, n)) for note, n in health.notes.items())
     yield from ((f"assumed: {about}", text) for about, text in health.remarks.items())
     yield from ((name, f"{value:.3f}") for name, value in health.gauges.items())
