@@ -60,8 +60,13 @@ def test_topics_have_the_types_and_profiles_of_the_contract(tmp_path):
     assert found["/diagnostics"][0] == "diagnostic_msgs/msg/DiagnosticArray"
 
 
-def test_every_type_is_described_in_the_file(tmp_path):
-    source = write_bag(tmp_path / "in", drive(2), raw=odd_rows(), definitions={ODD: ODD_TEXT})
+WHOLE_TEXT = "int32 number\n"
+
+
+@pytest.mark.parametrize(("given", "copied"), [(WHOLE_TEXT, WHOLE_TEXT), (ODD_TEXT, "")])
+def test_every_type_is_described_in_the_file(tmp_path, given, copied):
+    """A definition that lacks one of its types would keep readers from opening the whole bag."""
+    source = write_bag(tmp_path / "in", drive(2), raw=odd_rows(), definitions={ODD: given})
     report = replay(source, tmp_path / "out.mcap", PARAMETERS)
     summary = read_summary(tmp_path / "out.mcap")
     texts = {name: text for name, encoding, text in summary.schemas.values()}
@@ -70,7 +75,7 @@ def test_every_type_is_described_in_the_file(tmp_path):
     assert "MSG: std_msgs/Header" in texts["nav_msgs/msg/OccupancyGrid"]
     assert "vision_msgs/VisionClass[] class_map" in texts["vision_msgs/msg/LabelInfo"]
     assert "grid_map_msgs/GridMapInfo info" in texts["grid_map_msgs/msg/GridMap"]
-    assert texts[ODD] == ODD_TEXT
+    assert texts[ODD] == copied
     assert summary.message_count == report.messages_copied + report.messages_added
 
 

@@ -394,3 +394,31 @@ def test_the_last_of_two_seconds_is_the_end(tmp_path):
     with BagReader(write_bag(tmp_path / "bag", drive(3))) as reader:
         assert reader.end_ns - reader.start_ns == 2 * PERIOD_NS
         assert {item.msgtype for item in reader.connections} >= {IMAGE, TF}
+
+
+IDL = "module odd { module msg { struct Thing { long a; string b; }; }; };"
+LINE = "=" * 80 + "\n"
+DEFINITIONS = [
+    Channel("/idl", "cdr", "odd/msg/Thing", "ros2idl", IDL),
+    Channel("/idls", "cdr", "odd/msg/Thing", "ros2idl", f"{LINE}IDL: odd/msg/Thing\n{IDL}"),
+    Channel("/omg", "cdr", "odd/msg/Thing", "omgidl", IDL),
+    Channel("/empty", "cdr", "odd/msg/Empty", "ros2msg", ""),
+    Channel("/unnamed", "cdr", "odd/msg/Unnamed", "", ""),
+    Channel("/broken", "cdr", "odd/msg/Broken", "ros2msg", "this is ? no definition"),
+    Channel("/broken_idl", "cdr", "odd/msg/Broken", "ros2idl", "module {"),
+    Channel("/lacking", "cdr", "odd/msg/Lacking", "ros2msg", "odd/msg/NotThere field"),
+]
+
+
+@pytest.mark.parametrize("channel", DEFINITIONS, ids=lambda channel: channel.topic)
+def test_whatever_the_definition_the_copy_can_be_opened(tmp_path, channel):
+    channels, messages = rows_of(drive(2))
+    messages.append((len(channels), START_NS + 5, b"\x00\x01\x00\x00" + bytes(12)))
+    path = write_mcap(tmp_path / "in.mcap", [*channels, channel], messages, per_chunk=4)
+    report = replayed(path, tmp_path / "out")
+    assert report.health.grids_out == 2
+    found, _ = contents(tmp_path / "out")
+    assert channel.topic in {row[0] for row in found}
+    for made in (tmp_path / "out", tmp_path / "out" / "out.mcap"):
+        with AnyReader([made]) as reader:
+            assert sum(1 for _ in reader.messages()) == len(found)
