@@ -106,6 +106,12 @@ def test_bad_compressed_image(cut_at):
         ({"d": np.array([np.inf, 0.0, 0.0, 0.0, 0.0])}, ["finite"]),
         ({"width": 0}, ["px"]),
         ({"distortion_model": "magic", "d": np.ones(5)}, ["magic"]),
+        ({"k": np.diag([1e100, 1e100, 1.0]).ravel()}, ["1e+100"]),
+        ({"k": np.array([1e8, 0, 48, 0, 1e8, 32, 0, 0, 1.0])}, ["focal length", "1e+08"]),
+        ({"k": np.eye(3).ravel()}, ["principal point"]),
+        ({"k": np.array([1.0, 0, 48, 0, 1.0, 32, 0, 0, 1.0])}, ["field of view", "identity"]),
+        ({"k": np.array([90.0, 0, 4800, 0, 90, 32, 0, 0, 1.0])}, ["outside the image"]),
+        ({"p": np.full(12, np.inf)}, ["P ", "finite"]),
     ],
 )
 def test_bad_camera_info(changes, words):

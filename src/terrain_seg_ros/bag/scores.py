@@ -12,6 +12,7 @@ from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.bag.replay import ReplayReport
 from terrain_seg_ros.bag.truth import Truth, decode_truth, is_mask_type, read_truth
 from terrain_seg_ros.core.errors import ConfigError, MessageError
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.label_values import resize_labels, truth_from_mask
 from terrain_seg_ros.core.segmentation_metrics import ConfusionMatrix
 from terrain_seg_ros.core.types import U8
@@ -83,7 +84,7 @@ def bag_scores(
     matrix: ConfusionMatrix | None,
     counts: TruthCounts | None,
     *,
-    hazardous: Sequence[bool],
+    rule: HazardRule,
 ) -> dict[str, Any]:
     """Return everything about one replay, ready for JSON.
 
@@ -91,7 +92,7 @@ def bag_scores(
         report: of the replay.
         matrix: masks against truth, None without truth.
         counts: of the truth, None without it.
-        hazardous: per class id, whether the truth's class is a hazard.
+        rule: what is a hazard.
     """
     health = report.health
     about = {
@@ -110,8 +111,15 @@ def bag_scores(
         return result
     found = asdict(counts)
     del found["stamps"]
-    missed = matrix.missed_share(hazardous)
-    return {**asdict(matrix.scores()), "missed_hazard_rate": missed, **result, "truth": found}
+    scores = matrix.scores()
+    return {
+        **asdict(scores),
+        "absent_classes": scores.absent,
+        "missed_hazard_rate": matrix.missed_share(rule.hazardous_classes().tolist()),
+        "hazard_unavailable": rule.undivided() or None,
+        **result,
+        "truth": found,
+    }
 
 
 def why_nothing_came(scores: Mapping[str, Any]) -> str:
@@ -121,14 +129,13 @@ def why_nothing_came(scores: Mapping[str, Any]) -> str:
     ]
     if not missing:
         return ""
-    texts = scores["refusal_texts"]
+    texts = {**scores["refusal_texts"], **scores["note_texts"]}
     reasons = []
-    for kind in ("refused", "dropped", "defects"):
+    for kind in ("refused", "dropped", "defects", "notes"):
         found = {name: count for name, count in scores[kind].items() if name != "total"}
         for name, count in sorted(found.items(), key=lambda item: -item[1])[:_SHOWN_REASONS]:
             text = f" ({texts[name]})" if name in texts else ""
             reasons.append(f"{count} x {name}{text}")
-    reasons += [f"{count} x {name}" for name, count in scores["notes"].items()]
     why = "; ".join(reasons) or "nothing was refused"
     return f"no {' and no '.join(missing)} came of {scores['images_in']} images: {why}"
 
@@ -151,6 +158,7 @@ def _counters(health: HealthSnapshot) -> dict[str, Any]:
         "refused": {"total": sum(refused.values()), **refused},
         "refusal_texts": {r.value: text for r, text in health.refusal_texts.items()},
         "notes": {note.value: count for note, count in health.notes.items()},
+        "note_texts": {note.value: text for note, text in health.note_texts.items()},
         "assumed": dict(health.remarks),
     }
 

@@ -94,6 +94,11 @@ def _summary(scores: Mapping[str, Any]) -> str:
         f"mean IoU {scores['mean_iou']:.4f}, pixel accuracy {scores['pixel_accuracy']:.4f}, "
         f"missed hazard {_cell(scores['missed_hazard_rate'])} over {truth['matched']} masks"
     ]
+    if scores["hazard_unavailable"]:
+        lines.append(f"missed hazard is not available: {scores['hazard_unavailable']}")
+    if scores["absent_classes"]:
+        lines.append(f"never in the truth, without IoU: {', '.join(scores['absent_classes'])}")
+    lines.append(f"{scores['ignored']:.2%} of the truth's pixels did not count")
     alone = [
         (truth["truth_without_mask"], "truths without a mask"),
         (truth["masks_without_truth"], "masks without truth"),

@@ -100,12 +100,14 @@ class ConfusionMatrix:
         """Return the share of hazardous pixels that are called another, safe class.
 
         Pixels without a label are not called safe, and so not missed. None where the truth has no
-        hazard.
+        hazard, or no class is safe.
 
         Args:
             hazardous: per class id.
         """
         danger = np.asarray(hazardous, dtype=bool)
+        if danger.all():
+            return None
         safe = np.append(~danger, False)
         return _ratio(float(self._counts[danger][:, safe].sum()), float(self._counts[danger].sum()))
 

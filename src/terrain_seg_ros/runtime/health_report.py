@@ -65,7 +65,9 @@ def _values(snapshot: HealthSnapshot) -> dict[str, str]:
     for refusal, count in snapshot.refused.items():
         text = snapshot.refusal_texts.get(refusal, "")
         values[f"refused: {refusal.value}"] = f"{count}, last: {text}"
-    values.update({f"note: {note.value}": str(count) for note, count in snapshot.notes.items()})
+    for note, count in snapshot.notes.items():
+        text = snapshot.note_texts.get(note, "")
+        values[f"note: {note.value}"] = f"{count}, last: {text}" if text else str(count)
     values.update({f"assumed: {about}": text for about, text in snapshot.remarks.items()})
     values.update({name: f"{value:.3f}" for name, value in snapshot.gauges.items()})
     for stage, latency in snapshot.latency.items():

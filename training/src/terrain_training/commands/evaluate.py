@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.inference.registry import BackendName
 from terrain_training.commands.common import add_data, cell, positive, print_table, share
 from terrain_training.evaluation.figures import Comparison, EvaluationFigures
@@ -101,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
             figures=evaluation.figures,
             taxonomy=subject.taxonomy,
             worst=evaluation.worst,
-            facts={**about, "data": options.data.name},
+            facts={**about, "data": options.data.name, **_advice(subject, evaluation)},
             comparison=comparison,
         )
         print(f"report {page}")
@@ -114,11 +115,20 @@ def _comparison(evaluation: Evaluation) -> tuple[Comparison, ...]:
     return (sharpening_effect(evaluation.figures, evaluation.sharpened),)
 
 
+def _advice(subject: Subject, evaluation: Evaluation) -> dict[str, str]:
+    """Return what to know of classes at the threshold, or that do not differ in hazard."""
+    rule = HazardRule.of(subject.taxonomy, evaluation.figures.hazard_threshold)
+    text = rule.advice(subject.taxonomy.names)
+    return {"hazards": text} if text else {}
+
+
 def _print(subject: Subject, evaluation: Evaluation, comparison: tuple[Comparison, ...]) -> None:
     figures = evaluation.figures
     for text in evaluation.bad.values():
         print(f"left out: {text}")
     print(f"{subject.name}, {subject.backend} {subject.precision}, {figures.images} images")
+    for text in _advice(subject, evaluation).values():
+        print(f"note: {text}")
     names = list(figures.iou)
     columns = (figures.iou, figures.precision, figures.recall, figures.dice, figures.boundary_f1)
     print_table(
