@@ -184,3 +184,14 @@ def test_settings_out_of_range_are_refused_by_name(changes):
     values = {"hazard_threshold": 0.5, "min_evidence": 1.0, "graded": True, **changes}
     with pytest.raises(ConfigError, match=next(iter(changes))):
         CostSettings(**values)
+
+
+@pytest.mark.parametrize("evidence", [(0.01, 1.99, 0.0), (0.9, 1.0, 0.0), (0.5, 0.3, 0.3)])
+def test_a_class_at_the_threshold_makes_a_cell_lethal_that_it_nearly_fills(evidence):
+    target = grid(keep_hazards=True)
+    add(target, 0, 0, evidence)
+    found = rated(target)
+    assert found.cost[0, 0] == 100
+    assert found.hazard[0, 0] >= 0.5
+    target.decay_to(10**15)
+    assert rated(target).cost[0, 0] == 100

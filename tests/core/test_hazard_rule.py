@@ -106,3 +106,15 @@ def test_classes_at_the_threshold_are_told():
 def test_a_threshold_out_of_range_is_refused(threshold):
     with pytest.raises(ConfigError, match="hazard_threshold is"):
         _rule(0.5, threshold=threshold)
+
+
+@given(
+    parts=st.lists(st.lists(st.integers(0, 255), min_size=4, max_size=4), min_size=1, max_size=30),
+    hazards=st.lists(st.integers(0, 20).map(lambda value: value / 20), min_size=4, max_size=4),
+    threshold=st.integers(1, 20).map(lambda value: value / 20),
+)
+@settings(deadline=None)
+def test_the_fast_way_for_bytes_says_what_the_score_says(parts, hazards, threshold):
+    rule = HazardRule(np.array(hazards, np.float32), threshold)
+    values = np.array(parts, np.uint8).T
+    np.testing.assert_array_equal(rule.is_hazard(values), rule.reaches(rule.score(values)))

@@ -15,8 +15,8 @@ from terrain_seg_ros.cli.model_arguments import (
     open_segmenter,
 )
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.exif import TURNS, UPRIGHT, turned_size
-from terrain_seg_ros.core.image_file import decode_file, file_turn
+from terrain_seg_ros.core.exif import TURNS, UPRIGHT
+from terrain_seg_ros.core.image_file import decode_file, file_turn, read_stored_image
 from terrain_seg_ros.core.label_values import parse_label_values, truth_from_mask
 from terrain_seg_ros.core.segmentation_metrics import (
     IGNORE,
@@ -137,6 +137,7 @@ def _score(
     matrix = ConfusionMatrix(segmenter.card.taxonomy.names)
     for number, (image_path, mask_path) in enumerate(pairs, start=1):
         truth = truth_from_mask(decode_file(mask_path), table, source=str(mask_path))
+        _check_turn(image_path, (mask_path, truth), exif=exif)
         mask = segmenter(image_path).mask
         _check_fit((image_path, mask), (mask_path, truth), exif=exif)
         matrix.add(truth, mask)
@@ -146,28 +147,36 @@ def _score(
     return matrix.scores()
 
 
-def _check_fit(image: tuple[Path, U8], truth: tuple[Path, U8], *, exif: str | None) -> None:
-    """Check that a mask is of an image's size, and that EXIF leaves no doubt of its pixels.
+def _check_turn(image_path: Path, truth: tuple[Path, U8], *, exif: str | None) -> None:
+    """Check that EXIF leaves no doubt to which pixels of an image a mask belongs.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: it does.
     """
-    (image_path, mask), (truth_path, ids) = image, truth
+    truth_path, ids = truth
     if file_turn(truth_path) != UPRIGHT:
         raise ConfigError(
             f"{truth_path}: EXIF wants the mask turned; store its pixels as the image's, without "
             "EXIF"
         )
+    if exif is None and file_turn(image_path) != UPRIGHT:
+        rows, cols = ids.shape
+        raise ConfigError(
+            f"{image_path}: the image is {read_stored_image(image_path).sizes()}, and the mask "
+            f"{truth_path.name} is {cols} x {rows} px; say by --exif stored or --exif upright "
+            "which pixels the masks belong to"
+        )
+
+
+def _check_fit(image: tuple[Path, U8], truth: tuple[Path, U8], *, exif: str | None) -> None:
+    """Check that a mask is of an image's size.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    (image_path, mask), (truth_path, ids) = image, truth
     turn = file_turn(image_path)
     (height_px, width_px), (rows, cols) = mask.shape, ids.shape
-    if turn != UPRIGHT and exif is None:
-        wide_px, high_px = turned_size(width_px, height_px, turn)
-        raise ConfigError(
-            f"{image_path}: EXIF orientation {turn} wants it {TURNS[turn]}, {width_px} x "
-            f"{height_px} px as stored to {wide_px} x {high_px} px, and the mask {truth_path.name} "
-            f"is {cols} x {rows} px; say by --exif stored or --exif upright which pixels the masks "
-            "belong to"
-        )
     if mask.shape != ids.shape:
         turned = "" if turn == UPRIGHT else f" ({exif}, EXIF orientation {turn}: {TURNS[turn]})"
         raise ConfigError(

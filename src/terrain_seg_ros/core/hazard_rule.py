@@ -15,6 +15,7 @@ from terrain_seg_ros.core.types import F32
 
 ROUNDING = 1e-6
 """Rounding must not turn what is exactly at the threshold into safe ground."""
+BYTE_ROUNDING = 255.0 * ROUNDING
 MAJORITY = 0.5
 """Share of the probability from which classes that are hazards by themselves decide."""
 
@@ -91,9 +92,27 @@ class HazardRule:
         """Return which scores are hazards; NaN is none."""
         return np.asarray(score >= self.threshold - ROUNDING)
 
-    def is_hazard(self, parts_k: Iterable[NDArray[Any]]) -> Flags:
-        """Return which opinions are hazards, as `reaches(score(parts_k))`."""
-        return self.reaches(self.score(parts_k))
+    def is_hazard(self, parts_k: NDArray[Any]) -> Flags:
+        """Return which opinions (K, ...) are hazards, as `reaches(score(parts_k))`.
+
+        Bytes are summed up without a division.
+        """
+        if parts_k.dtype != np.uint8:
+            return self.reaches(self.score(parts_k))
+        excess: F32 = np.zeros(parts_k.shape[1:], dtype=np.float32)
+        scaled = np.empty_like(excess)
+        total: NDArray[np.int32] = np.zeros(parts_k.shape[1:], dtype=np.int32)
+        sure = np.zeros_like(total)
+        above = self.hazards.astype(np.float64) - self.threshold
+        for part, weight, flag in zip(parts_k, above, self.hazardous_classes()):
+            excess += np.multiply(part, np.float32(weight), out=scaled)
+            total += part
+            if flag:
+                sure += part
+        found: Flags = excess >= -BYTE_ROUNDING
+        found |= 2 * sure >= total
+        found &= total > 0
+        return found
 
     def undivided(self) -> str:
         """Return why classes do not tell safe ground from hazards, empty where they do."""
