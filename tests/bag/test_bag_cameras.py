@@ -202,3 +202,15 @@ def test_a_bag_of_depth_alone_has_no_camera_and_says_why(tmp_path):
     entries = [depth_as_images(ALIGNED, "16UC1; png compressed ")]
     with pytest.raises(ConfigError, match=r"no camera images.*16UC1 is depth"):
         cameras_of(tmp_path / "bag", entries)
+
+
+@pytest.mark.parametrize(
+    "topic", ["/navcam/truth/image", "/labels/image_raw", "/semantic_segmentation/image"]
+)
+def test_pictures_of_class_ids_beside_a_camera_are_left_out_and_named(tmp_path, topic):
+    with BagReader(write_bag(tmp_path / "bag", [image(0), image(0, topic=topic)])) as reader:
+        cameras = find_cameras(reader, "front")
+        assert [camera.image_topic for camera in cameras] == ["/navcam/image_raw"]
+        assert "truth or labels" in left_out_images(reader, cameras)[topic]
+    (camera,) = cameras_of(tmp_path / "alone", [image(0, topic=topic)])
+    assert camera.image_topic == topic

@@ -337,3 +337,54 @@ def test_whatever_the_definition_the_copy_can_be_opened(tmp_path, channel):
     for made in (tmp_path / "out", tmp_path / "out" / "out.mcap"):
         with AnyReader([made]) as reader:
             assert sum(1 for _ in reader.messages()) == len(found)
+
+
+def test_an_empty_last_file_of_a_split_bag_is_told_and_the_others_are_read(tmp_path):
+    for storage, suffix in ((StoragePlugin.MCAP, ".mcap"), (StoragePlugin.SQLITE3, ".db3")):
+        folder = write_bag(tmp_path / suffix, drive(3), storage=storage)
+        (folder / f"{suffix}_1{suffix}").touch()
+        (folder / "metadata.yaml").unlink()
+        found, notes = contents(folder)
+        assert len(found) == len(drive(3))
+        assert any(f"{suffix}_1{suffix} cannot be opened" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE topics SET offered_qos_profiles='- {depth: 1}'",
+        "UPDATE topics SET offered_qos_profiles='[[['",
+        "UPDATE topics SET offered_qos_profiles='just words'",
+        "UPDATE message_definitions SET encoding='unknown', encoded_message_definition=''",
+        "UPDATE message_definitions SET encoding='jsonschema'",
+    ],
+)
+def test_what_was_edited_in_a_sqlite_file_costs_no_message(tmp_path, statement):
+    folder = write_bag(tmp_path / "bag", drive(3), storage=StoragePlugin.SQLITE3)
+    with sqlite3.connect(folder / "bag.db3") as base:
+        base.execute(statement)
+    base.close()
+    before = (folder / "bag.db3").read_bytes()
+    report = replayed(folder, tmp_path / "out")
+    assert (report.health.grids_out, report.messages_copied) == (3, len(drive(3)))
+    assert any("read without" in note for note in report.notes)
+    assert (folder / "bag.db3").read_bytes() == before
+
+
+def test_types_without_a_definition_and_with_short_names_are_read(tmp_path):
+    channels, messages = rows_of(drive(3))
+    bare = [item._replace(schema_encoding="unknown", text="") for item in channels]
+    short = [item._replace(schema=item.schema.replace("/msg/", "/")) for item in channels]
+    for name, some in (("bare", bare), ("short", short)):
+        path = write_mcap(tmp_path / f"{name}.mcap", some, messages, per_chunk=4)
+        report = replayed(path, tmp_path / name)
+        assert (report.health.grids_out, report.left_out) == (3, {})
+        with AnyReader([tmp_path / name]) as reader:
+            assert sum(1 for _ in reader.messages()) == reader.message_count
+
+
+def test_metadata_that_is_nested_too_deeply_is_one_line(tmp_path):
+    folder = write_bag(tmp_path / "bag", drive(2))
+    (folder / "metadata.yaml").write_text("rosbag2_bagfile_information: " + "[" * 5000)
+    with pytest.raises(ConfigError, match="nested more than 50 deep"), BagReader(folder):
+        pass

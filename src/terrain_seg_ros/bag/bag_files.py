@@ -19,6 +19,8 @@ PACKED = ".zstd"
 METADATA_LIMIT_BYTES = 16 * 2**20
 _STORAGES = {"mcap": ".mcap", "sqlite3": ".db3"}
 _NEWEST_VERSION = 9
+NESTING_LIMIT = 50
+_BRACKET = re.compile(r"[\[\]{}]")
 _NUMBER = re.compile(r"(\d+)")
 
 
@@ -80,13 +82,25 @@ def _content(metadata: Path) -> Any:
     size = metadata.stat().st_size
     if size > METADATA_LIMIT_BYTES:
         raise ReaderError(f"{METADATA} has {size} bytes, more than {METADATA_LIMIT_BYTES}")
+    text = metadata.read_text(encoding="utf-8")
+    if _depth(text) > NESTING_LIMIT:
+        raise ReaderError(f"{METADATA} is nested more than {NESTING_LIMIT} deep")
     try:
-        return yaml.safe_load(metadata.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
+        return yaml.safe_load(text)["rosbag2_bagfile_information"]
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise ReaderError(f"{METADATA} is no YAML: {reason}") from error
     except RecursionError as error:
         raise ReaderError(f"{METADATA} is nested too deeply") from error
+
+
+def _depth(text: str) -> int:
+    """Return how deep brackets are nested, before anything is parsed."""
+    depth = deepest = 0
+    for found in _BRACKET.finditer(text):
+        depth += 1 if found[0] in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _told(folder: Path, content: Any) -> BagFiles:

@@ -22,6 +22,7 @@ INFO_TYPE = topic("camera_info").type
 _COMPRESSED = "/compressed"
 _DEPTH_TRANSPORT = "/compressedDepth"
 _DEPTH_NAMES = ("depth", "disparity")
+_TRUTH_NAMES = ("truth", "label", "segmentation", "semantic")
 _LOOKED_AT = 5
 """Images of a topic, from its first on, that tell what it shows."""
 _OUTPUTS = frozenset(spec.name for spec in topics(Direction.OUT) if spec.type == RAW_TYPE)
@@ -93,6 +94,10 @@ def left_out_images(
         why = _why_no_camera(reader, item)
         if why:
             result[item.topic] = why
+        elif _is_truth(item.topic):
+            result[item.topic] = (
+                "its name says truth or labels; --image-topic takes it all the same"
+            )
         elif _camera_key(item.topic) not in keys:
             result[item.topic] = "not asked for"
     return result
@@ -118,6 +123,7 @@ def _detected(reader: BagReader, filled: Sequence[Connection]) -> list[str]:
     candidates = [item for item in filled if not _is_output(item.topic)]
     reasons = {item.topic: _why_no_camera(reader, item) for item in candidates}
     usable = [item for item in candidates if not reasons[item.topic]]
+    usable = [item for item in usable if not _is_truth(item.topic)] or usable
     if not usable:
         told = "; ".join(f"{name}: {why}" for name, why in list(reasons.items())[:_NAMED_LIMIT])
         raise ConfigError(
@@ -140,6 +146,11 @@ def _is_output(name: str) -> bool:
     """Say whether a topic is called like one of our pictures, in any namespace or transport."""
     parts = name.split("/")
     return bool(_OUTPUTS.intersection(parts[-2:]))
+
+
+def _is_truth(name: str) -> bool:
+    """Say whether a topic is called like pictures of class ids, beside which there are cameras."""
+    return any(word in name.lower() for word in _TRUTH_NAMES)
 
 
 def _why_no_camera(reader: BagReader, connection: Connection) -> str:

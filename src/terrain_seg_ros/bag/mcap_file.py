@@ -28,7 +28,10 @@ _DEFINITIONS = {
     "ros2msg": MessageDefinitionFormat.MSG,
     "ros2idl": MessageDefinitionFormat.IDL,
     "omgidl": MessageDefinitionFormat.IDL,
+    "unknown": MessageDefinitionFormat.NONE,
+    "": MessageDefinitionFormat.NONE,
 }
+"""What rosbag2 writes where a recorder did not find a definition is "unknown"."""
 Found = tuple[int, int, int, bytes | None]
 """Time, order, channel and data; no data says only that a chunk begins."""
 
@@ -233,15 +236,16 @@ class McapFile:
                 self.foreign[channel.topic] = f"encoded as {channel.encoding!r}, not as cdr"
             elif schema is None:
                 self.foreign[channel.topic] = "of no message type"
-            elif schema.encoding and schema.encoding not in _DEFINITIONS:
+            elif schema.encoding not in _DEFINITIONS:
                 self.foreign[channel.topic] = f"defined by {schema.encoding!r}, not by ROS 2"
             else:
-                form = _DEFINITIONS.get(schema.encoding, MessageDefinitionFormat.NONE)
+                form = _DEFINITIONS[schema.encoding]
+                text = "" if form is MessageDefinitionFormat.NONE else schema.text
                 yield Connection(
                     number,
                     channel.topic,
-                    schema.name,
-                    MessageDefinition(form, schema.text),
+                    _full_name(schema.name),
+                    MessageDefinition(form, text),
                     "",
                     self._counts[number],
                     ConnectionExtRosbag2("cdr", self._quality(channel)),
@@ -254,3 +258,9 @@ class McapFile:
         except (ReaderError, TypeError, KeyError, ValueError):
             self.notes.append(f"quality of service of {channel.topic} cannot be read")
             return []
+
+
+def _full_name(name: str) -> str:
+    """Return the name of a message type with its middle part, which some writers leave out."""
+    package, _, kind = name.partition("/")
+    return f"{package}/msg/{kind}" if kind and "/" not in kind else name

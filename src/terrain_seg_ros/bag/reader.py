@@ -148,12 +148,18 @@ class BagReader:
         def scratch() -> Path:
             return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=_SCRATCH)))
 
-        storages = []
+        storages, lost = [], []
         for path in files.paths:
-            storage = _storage(path, scratch)
-            stack.callback(storage.close)
-            storage.open()
-            storages.append(storage)
+            try:
+                storage = _storage(path, scratch)
+                stack.callback(storage.close)
+                storage.open()
+            except _DAMAGE as error:
+                lost.append((path.name, error))
+            else:
+                storages.append(storage)
+        if lost and not storages:
+            raise lost[0][1]
         self._packed = files.packed
         storages.sort(key=lambda item: item.start_ns)
         filled = [item for item in storages if item.message_count]
@@ -161,12 +167,14 @@ class BagReader:
         self.end_ns = max((item.end_ns for item in filled), default=0)
         self.message_count = sum(item.message_count for item in storages)
         self.notes = [*files.notes]
+        for name, error in lost:
+            self.notes.append(f"{name} cannot be opened ({_words(error)}): its messages are lost")
         for storage in storages:
             self.notes += storage.notes
             self.foreign.update(storage.foreign)
         self._join(storages, files)
         told = files.message_count
-        if told is not None and told != self.message_count:
+        if told is not None and told != self.message_count and not lost:
             self.notes.append(
                 f"{METADATA} tells of {told} messages, the files hold {self.message_count}: these "
                 "were read"
@@ -208,8 +216,11 @@ class BagReader:
         try:
             yield
         except _DAMAGE as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise error_type(f"bag '{self.path}' {what}: {reason}; {_REPAIR}") from error
+            raise error_type(f"bag '{self.path}' {what}: {_words(error)}; {_REPAIR}") from error
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _quality(item: Connection) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,11 @@ from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from rosbags.rosbag2 import Reader, ReaderError
 
 _LOGS = ("-wal", "-journal")
+_PLAIN = (
+    "UPDATE topics SET offered_qos_profiles=''",
+    "DELETE FROM message_definitions WHERE encoding NOT IN ('ros2msg', 'ros2idl')",
+)
+"""Removes what keeps a bag from being opened although its messages are sound."""
 
 
 class SqliteFile:
@@ -38,18 +43,18 @@ class SqliteFile:
             ReaderError: it is no bag, or damaged.
             OSError: it cannot be read or copied.
         """
-        self._reader = Reader(self._whole())
-        self._reader.open()
-        for item in self._reader.connections:
+        reader = self._opened()
+        self._reader = reader
+        for item in reader.connections:
             ext = item.ext
             form = ext.serialization_format if isinstance(ext, ConnectionExtRosbag2) else ""
             if form == "cdr":
                 self.connections.append(item)
             else:
                 self.foreign[item.topic] = f"encoded as {form!r}, not as cdr"
-        self.message_count = self._reader.message_count
+        self.message_count = reader.message_count
         if self.message_count:
-            times = (self._reader.start_time, self._reader.end_time)
+            times = (reader.start_time, reader.end_time)
             start, end = (max(value, 0) if isinstance(value, int) else 0 for value in times)
             self.start_ns, self.end_ns = start, max(end - 1, start)
 
@@ -71,25 +76,36 @@ class SqliteFile:
         for connection, time_ns, data in self._reader.messages(chosen):
             yield connection.id, time_ns, data
 
+    def _opened(self) -> Reader:
+        """Return an open reader of the file, or of a copy without what keeps it from opening."""
+        path = self._whole()
+        try:
+            return _open(path)
+        except (ReaderError, LookupError, TypeError, ValueError) as error:
+            if _count(f"{path.resolve().as_uri()}?immutable=1") == 0:
+                raise
+            copy = self._copy([path]) if path == self.path else path
+            with closing(sqlite3.connect(copy)) as database:
+                for statement in _PLAIN:
+                    with suppress(sqlite3.Error):
+                        database.execute(statement)
+                database.commit()
+            reader = _open(copy)
+            self.notes.append(
+                f"{self.path.name}: quality of service or definitions cannot be read ({error}); "
+                "the messages were read without"
+            )
+            return reader
+
     def _whole(self) -> Path:
         """Return the file, or a copy into which the log beside it was written."""
-        logs = [self.path.with_name(self.path.name + end) for end in _LOGS]
+        path = self.path.resolve()
+        logs = [path.with_name(path.name + end) for end in _LOGS]
         logs = [log for log in logs if log.is_file() and log.stat().st_size]
         if not logs:
             return self.path
-        needed = sum(file.stat().st_size for file in (self.path, *logs)) * 2
-        scratch = self._scratch()
-        free = shutil.disk_usage(scratch).free
-        if needed > free:
-            raise ReaderError(
-                f"{self.path.name} was not closed, and to read {logs[0].name} too takes {needed} "
-                f"bytes in {scratch.parent}, where {free} are free; set TMPDIR, or run "
-                "`sqlite3 FILE 'PRAGMA wal_checkpoint(TRUNCATE)'`"
-            )
-        copy = scratch / self.path.name
-        for file in (self.path, *logs):
-            shutil.copyfile(file, scratch / file.name)
-        before = _count(f"{self.path.resolve().as_uri()}?immutable=1")
+        copy = self._copy([path, *logs])
+        before = _count(f"{path.as_uri()}?immutable=1")
         try:
             with closing(sqlite3.connect(copy)) as database:
                 database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -102,6 +118,31 @@ class SqliteFile:
             f"{after} messages instead of {before}"
         )
         return copy
+
+    def _copy(self, files: list[Path]) -> Path:
+        """Copy files into the scratch folder and return the first copy.
+
+        Raises:
+            ReaderError: there is no room.
+        """
+        scratch = self._scratch()
+        needed = sum(file.stat().st_size for file in files) * 2
+        free = shutil.disk_usage(scratch).free
+        if needed > free:
+            raise ReaderError(
+                f"{self.path.name} was not closed or cannot be read as it is, and a copy of it "
+                f"takes {needed} bytes in {scratch.parent}, where {free} are free; set TMPDIR, or "
+                "run `sqlite3 FILE 'PRAGMA wal_checkpoint(TRUNCATE)'`"
+            )
+        for file in files:
+            shutil.copyfile(file, scratch / file.name)
+        return scratch / files[0].name
+
+
+def _open(path: Path) -> Reader:
+    reader = Reader(path)
+    reader.open()
+    return reader
 
 
 def _count(uri: str) -> int:
