@@ -95,9 +95,7 @@ def left_out_images(
         if why:
             result[item.topic] = why
         elif _is_truth(item.topic):
-            result[item.topic] = (
-                "its name says truth or labels; --image-topic takes it all the same"
-            )
+            result[item.topic] = "its name says truth or labels; --image-topic takes it as well"
         elif _camera_key(item.topic) not in keys:
             result[item.topic] = "not asked for"
     return result

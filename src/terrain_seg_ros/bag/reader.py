@@ -148,18 +148,13 @@ class BagReader:
         def scratch() -> Path:
             return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=_SCRATCH)))
 
-        storages, lost = [], []
-        for path in files.paths:
-            try:
-                storage = _storage(path, scratch)
-                stack.callback(storage.close)
-                storage.open()
-            except _DAMAGE as error:
-                lost.append((path.name, error))
-            else:
-                storages.append(storage)
+        tried = [_opened(path, scratch, stack) for path in files.paths]
+        storages = [item for item in tried if not isinstance(item, Exception)]
+        lost = {
+            path.name: item for path, item in zip(files.paths, tried) if isinstance(item, Exception)
+        }
         if lost and not storages:
-            raise lost[0][1]
+            raise next(iter(lost.values()))
         self._packed = files.packed
         storages.sort(key=lambda item: item.start_ns)
         filled = [item for item in storages if item.message_count]
@@ -167,8 +162,8 @@ class BagReader:
         self.end_ns = max((item.end_ns for item in filled), default=0)
         self.message_count = sum(item.message_count for item in storages)
         self.notes = [*files.notes]
-        for name, error in lost:
-            self.notes.append(f"{name} cannot be opened ({_words(error)}): its messages are lost")
+        for name, why in lost.items():
+            self.notes.append(f"{name} cannot be opened ({_words(why)}): its messages are lost")
         for storage in storages:
             self.notes += storage.notes
             self.foreign.update(storage.foreign)
@@ -236,6 +231,19 @@ def _owned(item: Connection, number: int, files: BagFiles) -> Connection:
         digest=item.digest or files.digests.get(key, ""),
         ext=ConnectionExtRosbag2("cdr", quality),
     )
+
+
+def _opened(
+    path: Path, scratch: Callable[[], Path], stack: ExitStack
+) -> McapFile | SqliteFile | Exception:
+    """Return an open file, closed with the stack, or what is wrong with it."""
+    try:
+        storage = _storage(path, scratch)
+        stack.callback(storage.close)
+        storage.open()
+    except _DAMAGE as error:
+        return error
+    return storage
 
 
 def _storage(path: Path, scratch: Callable[[], Path]) -> _Storage:
