@@ -8,7 +8,7 @@ from typing import Any
 
 from terrain_seg_ros.bag.replay import ReplayReport
 from terrain_seg_ros.report.table import text_table
-from terrain_seg_ros.runtime.health import HealthSnapshot, Note
+from terrain_seg_ros.runtime.health_report import note_line
 
 _NO_INFO = "no camera_info"
 _HEAD = (
@@ -72,14 +72,9 @@ def _rows(report: ReplayReport) -> Iterator[tuple[str, str]]:
     yield from ((f"refused: {reason.value}", str(n)) for reason, n in health.refused.items())
     for kind, count in report.defects.items():
         yield f"defect: {kind}", f"{count}, last: {report.defect_texts.get(kind, '')}"
-    yield from (("note", _note(health, note, n)) for note, n in health.notes.items())
+    yield from (("note", note_line(health, note)) for note in health.notes)
     yield from ((f"assumed: {about}", text) for about, text in health.remarks.items())
     yield from ((name, f"{value:.3f}") for name, value in health.gauges.items())
-
-
-def _note(health: HealthSnapshot, note: Note, count: int) -> str:
-    text = health.note_texts.get(note, "")
-    return f"{note.value} ({count} times){': ' if text else ''}{text}"
 
 
 def _classes(scores: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:

@@ -16,6 +16,7 @@ from terrain_seg_ros.dds.discovery import Discovery, choose_domain
 from terrain_seg_ros.parameters import Parameters, load_parameters
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.runtime.health import HealthSnapshot
+from terrain_seg_ros.runtime.health_report import note_line
 from terrain_seg_ros.runtime.session import Session
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ def _summarise(health: HealthSnapshot, about: dict[str, str], path: Path | None)
     ]
     rows += [(f"dropped: {reason.value}", str(n)) for reason, n in health.dropped.items()]
     rows += [(f"refused: {reason.value}", str(n)) for reason, n in health.refused.items()]
+    rows += [("note", note_line(health, note)) for note in health.notes]
     rows += [(f"assumed: {about}", text) for about, text in health.remarks.items()]
     print(text_table(("what", "value"), rows))
     if health.latency:
@@ -184,6 +186,7 @@ def _content(health: HealthSnapshot, about: dict[str, str]) -> dict[str, Any]:
         "grids_out": health.grids_out,
         "dropped": {reason.value: count for reason, count in health.dropped.items()},
         "refused": {reason.value: count for reason, count in health.refused.items()},
+        "notes": {note.value: count for note, count in health.notes.items()},
         "assumed": dict(health.remarks),
         "latency_ms": {
             stage: {"p50": item.median_ms, "p90": item.p90_ms, "p99": item.p99_ms}

@@ -77,6 +77,12 @@ def _values(snapshot: HealthSnapshot) -> dict[str, str]:
     return values
 
 
+def note_line(snapshot: HealthSnapshot, note: Note) -> str:
+    """Return a note with how often it was made and its last text, for summaries."""
+    text = snapshot.note_texts.get(note, "")
+    return f"{note.value} ({snapshot.notes[note]} times){': ' if text else ''}{text}"
+
+
 def _told(snapshot: HealthSnapshot, note: Note) -> str:
     text = snapshot.note_texts.get(note, "")
     return f"{note.value}: {text}" if text else note.value
