@@ -280,6 +280,19 @@ def test_too_large_a_picture_is_refused_before_decoding(monkeypatch, data):
         decode_compressed(_compressed(data))
 
 
+@pytest.mark.parametrize("data", [_bomb_png(5000, 5000), _bomb_jpeg(5000, 5000)])
+def test_more_pixels_than_the_bytes_can_hold_are_refused_before_decoding(monkeypatch, data):
+    monkeypatch.setattr(image_message.cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(MessageError, match="declares 5000x5000 pixels, but has only"):
+        decode_compressed(_compressed(data))
+
+
+@pytest.mark.parametrize("extension", [".png", ".jpg"])
+def test_a_large_blank_picture_is_read(extension):
+    data = _encoded(extension, np.zeros((3000, 4000), np.uint8))
+    assert decode_compressed(_compressed(data)).pixels.shape == (3000, 4000)
+
+
 @pytest.mark.parametrize("data", [_bomb_png(0, 4), _bomb_jpeg(0, 4)])
 def test_zero_size_is_refused(data):
     with pytest.raises(MessageError, match="expected at least 1x1"):

@@ -16,6 +16,9 @@ from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.message_types import Types, sequence_of
 from terrain_seg_ros.messages.picture_size import check_size, picture_size
 
+PIXELS_PER_BYTE = 2100
+"""No picture of a camera is packed more densely: a blank PNG has 1032 bytes per byte."""
+
 
 def decode_camera_image(message: Any, bits: SampleBits | None = None) -> CameraImage:
     """Return the pixels of a sensor_msgs/Image or CompressedImage.
@@ -76,6 +79,11 @@ def decode_stored(message: Any) -> NDArray[Any]:
         raise MessageError("compressed image has no data; check the publisher")
     size = picture_size(data.data)
     check_size(*size)
+    if size[0] * size[1] > data.size * PIXELS_PER_BYTE:
+        raise MessageError(
+            f"compressed image declares {size[0]}x{size[1]} pixels, but has only {data.size} "
+            "bytes; it is damaged, check the publisher"
+        )
     try:
         decoded = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
