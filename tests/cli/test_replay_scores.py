@@ -106,6 +106,22 @@ def test_a_class_at_the_threshold_is_told(tmp_path, model, capsys):
     assert "hazard of sand is exactly" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("shape", [(32, 48), (128, 192), (64, 96)])
+def test_truth_of_another_resolution_is_scored(tmp_path, model, shape):
+    source = bag(tmp_path / "in", values=np.zeros(shape, np.uint8))
+    assert replay(tmp_path, model, source, str(tmp_path / "out"), "--truth", TRUTH)[0] == 0
+
+
+@pytest.mark.parametrize("shape", [(96, 64), (40, 96), (64, 64)])
+def test_truth_of_other_sides_is_refused_with_both_sizes(tmp_path, model, capsys, shape):
+    source = bag(tmp_path / "in", values=np.zeros(shape, np.uint8))
+    words = ["replay", source, str(tmp_path / "out"), "--truth", TRUTH, *model]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert f"the truth is {shape[1]} x {shape[0]} px" in said
+    assert "the mask of its stamp 96 x 64 px" in said
+
+
 def test_limits_decide_the_exit_code_and_name_what_they_miss(tmp_path, model, capsys):
     source = bag(tmp_path / "in")
     limits = tmp_path / "limits.yaml"

@@ -19,6 +19,7 @@ from rover import (
     transform_message,
 )
 
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.messages.cdr import message_class
 from terrain_seg_ros.messages.diagnostics_message import Level, decode_diagnostics
 from terrain_seg_ros.messages.header_message import make_header
@@ -325,3 +326,49 @@ def send_pose(rover, *, since_ns=START_NS, until_ns=NEXT_NS, until_x_m=0.0):
     for stamp_ns, x_m in ((since_ns, 0.0), (until_ns, until_x_m)):
         pose = transform_message("odom", "base_link", stamp_ns, translation_m=(x_m, 0.0, 0.0))
         rover.intake.add(pose, static=False)
+
+
+def depth_message(form, *, stamp_ns=START_NS):
+    """Return depth as some drivers record it: as an image, raw or compressed."""
+    values = np.full((HEIGHT_PX, WIDTH_PX), 1500, dtype=np.uint16)
+    header = make_header(message_class, stamp_ns, OPTICAL)
+    if ";" not in form:
+        return message_class("sensor_msgs/msg/Image")(
+            header=header,
+            height=HEIGHT_PX,
+            width=WIDTH_PX,
+            encoding=form,
+            is_bigendian=0,
+            step=2 * WIDTH_PX,
+            data=values.view(np.uint8).reshape(-1),
+        )
+    data = cv2.imencode(".png", values)[1].reshape(-1)
+    return message_class("sensor_msgs/msg/CompressedImage")(header=header, format=form, data=data)
+
+
+DEPTH = ["16UC1", "16uc1 ", "16UC1; png compressed ", "16UC1; compressedDepth"]
+
+
+@pytest.mark.parametrize("form", DEPTH)
+def test_depth_on_the_topic_of_a_camera_is_refused_and_the_next_image_works(form):
+    rover = Rover(STATIC)
+    rover.send_info()
+    assert rover.send(depth_message(form)) == {}
+    assert_reported(rover, Refusal.BAD_IMAGE, ["depth", "no camera image"])
+    assert_good(rover)
+
+
+@pytest.mark.parametrize("form", ["h264", "rgb8; theora compressed", "webp"])
+def test_a_codec_that_is_not_read_is_refused_by_name(form):
+    rover = Rover(STATIC)
+    rover.send_info()
+    message = depth_message("mono8; png compressed ")
+    message.format = form
+    assert rover.send(message) == {}
+    assert_reported(rover, Refusal.BAD_IMAGE, [form, "JPEG"])
+    assert_good(rover)
+
+
+def test_bits_of_an_image_that_cannot_be_are_refused():
+    with pytest.raises(ConfigError, match="image_bits is 5, expected 8 to 16"):
+        Rover({**STATIC, "image_bits": 5})

@@ -68,6 +68,7 @@ def score_masks(
         pairs = _from_files if truth.topic is None else _from_topics
         for values, mask, source in pairs(bag, truth, mask_topic, counts=counts):
             ids = truth_from_mask(values, table, source=source)
+            _check_aspect(ids, mask, source)
             matrix.add(ids, resize_labels(mask, ids.shape))
             counts.matched += 1
     if counts.matched == 0:
@@ -77,6 +78,21 @@ def score_masks(
             f"damaged{': ' if counts.last_damage else ''}{counts.last_damage}; stamps must be equal"
         )
     return counts
+
+
+def _check_aspect(truth: U8, mask: U8, source: str) -> None:
+    """Check that truth and mask may be of one picture: one may be smaller, but not of other sides.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    (rows, cols), (height_px, width_px) = truth.shape, mask.shape
+    apart = abs(cols / width_px - rows / height_px)
+    if apart * max(height_px, width_px) > 1.0:
+        raise ConfigError(
+            f"{source}: the truth is {cols} x {rows} px, but the mask of its stamp {width_px} x "
+            f"{height_px} px, which cannot be the same picture; give truth of the camera's images"
+        )
 
 
 def bag_scores(
