@@ -194,7 +194,11 @@ def test_no_optical_frame():
 
 @pytest.mark.parametrize(
     ("parent", "child", "quaternion_w", "words"),
-    [("odom", "", 1.0, ["frames"]), ("odom", "odom", 1.0, ["frames"]), ("a", "b", 0.0, ["0.0"])],
+    [
+        ("odom", "", 1.0, ["frames"]),
+        ("odom", "odom", 1.0, ["frames"]),
+        ("a", "b", 0.0, ["'b' in 'a'", "0, 0, 0, 0"]),
+    ],
 )
 def test_bad_transform(parent, child, quaternion_w, words):
     rover = Rover(STATIC)
@@ -251,14 +255,16 @@ def test_stamp_jumping_backwards_clears_the_grid():
     jumps = []
     rover = Rover(on_time_jump=lambda: jumps.append(True))
     rover.send_info()
-    send_pose(rover, until_ns=START_NS + SECOND_NS, until_x_m=8.0)
+    send_pose(rover, since_ns=START_NS - 9, until_ns=START_NS + SECOND_NS, until_x_m=8.0)
     first = rover.send(image_message(START_NS))
     both = rover.send(image_message(START_NS + SECOND_NS))
-    again = rover.send(image_message(START_NS))
     assert cells_seen(both) > cells_seen(first)
-    assert np.array_equal(again["hazard_grid"].data, first["hazard_grid"].data)
+    for stamp_ns in (START_NS - 8, START_NS - 7):
+        assert rover.send(image_message(stamp_ns)) == {}
+    again = rover.send(image_message(START_NS - 6))
+    assert cells_seen(again) == cells_seen(first)
     assert jumps == [True]
-    assert rover.refused == {}
+    assert rover.refused == {Refusal.OUT_OF_ORDER: 2}
     assert_good(rover)
 
 
@@ -269,7 +275,12 @@ def test_a_looping_bag_starts_anew():
     send_pose(rover, since_ns=far_ns, until_ns=far_ns + SECOND_NS, until_x_m=8.0)
     rover.send(image_message(far_ns))
     send_pose(rover)
-    assert_good(rover, START_NS)
+    pose = transform_message("odom", "base_link", NEXT_NS + 1)
+    rover.intake.add(pose, static=False)
+    given = rover.send(image_message(START_NS))
+    assert (given["hazard_grid"].data == 0).any()
+    assert rover.refused == {Refusal.BAD_TRANSFORM: 2}
+    assert_good(rover)
 
 
 def test_zero_stamps_are_taken_as_they_are():

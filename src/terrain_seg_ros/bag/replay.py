@@ -138,7 +138,12 @@ class _Replay:
         self._connections: dict[str, Connection] = {}
         self._early_infos: set[int] = set()
         self._buffer = TransformBuffer(cache_s)
-        self._intake = TransformIntake(self._buffer, self.health, cache_s=cache_s)
+        self._intake = TransformIntake(
+            self._buffer,
+            self.health,
+            cache_s=cache_s,
+            on_jump=self._expect_time_jump,
+        )
         self._processor = FrameProcessor(
             session,
             message_class,
@@ -185,6 +190,9 @@ class _Replay:
         self._clock_ns = max(self._clock_ns, reader.end_ns)
         self._diagnose()
 
+    def _expect_time_jump(self) -> None:
+        self._processor.expect_time_jump()
+
     def _begin(self, inputs: Iterable[Input]) -> None:
         """Send the class names, and learn what need not be recorded before the first image."""
         outgoing = self._processor.start()
@@ -221,10 +229,13 @@ class _Replay:
                 self._processor.depth(camera, decoded)
             return
         is_image, is_moving = source.role is Role.IMAGE, source.role is Role.TRANSFORMS
-        if (is_moving and self._jumps.transforms(decoded)) or (
-            is_image and self._jumps.image(source.cameras[0], decoded)
-        ):
-            self._let_out(self._held.all())
+        since_ns = None
+        if is_moving:
+            since_ns = self._jumps.transforms(decoded, message.log_ns)
+        elif is_image:
+            since_ns = self._jumps.image(source.cameras[0], decoded, message.log_ns)
+        if since_ns is not None:
+            self._let_out(self._held.before(since_ns))
         if is_moving:
             self._intake.add(decoded, static=False)
         else:

@@ -233,8 +233,11 @@ class RollingGrid:
         self._stamp_ns = self._place_m = self.level_m = None
         self.scale = 1.0
 
-    def forget(self, reason: Reason) -> None:
-        """Forget all but the hazards that are kept, and give every other cell the reason."""
+    def forget(self, reason: Reason, *, new_time: bool = False) -> None:
+        """Forget all but the hazards that are kept, and give every other cell the reason.
+
+        With `new_time` the stamps to come belong to another time than those so far.
+        """
         if not self.settings.keep_hazards:
             self.clear(reason)
             return
@@ -247,6 +250,9 @@ class RollingGrid:
             self._layers.whole("height_weight")[gone] = 0.0
         self._layers.whole("seen_ns")[gone] = NEVER_NS
         self._layers.whole("excuse")[gone] = reason
+        if new_time:
+            self._layers.whole("seen_ns")[...] = NEVER_NS
+            self._stamp_ns = None
 
     def take_changed(self, rated_by: Hashable) -> Slots:
         """Return the slots to rate again: all where the rule is new, else those added to."""

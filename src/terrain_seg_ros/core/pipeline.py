@@ -333,9 +333,12 @@ class Pipeline:
         unobserved = self._settings.speed.unobserved_percent
         return grid_to_speed(self._grid, snapshot, self._percents, unobserved_percent=unobserved)
 
-    def reset_grid(self) -> None:
-        """Forget all evidence, as after a jump in time."""
-        self._grid.clear(Reason.OUTSIDE_VIEW)
+    def reset_grid(self, *, keep_hazards: bool = False) -> None:
+        """Forget all evidence, as after a jump in time; hazards stay where they may and shall."""
+        if keep_hazards:
+            self._grid.forget(Reason.OUTSIDE_VIEW, new_time=True)
+        else:
+            self._grid.clear(Reason.OUTSIDE_VIEW)
         self.site_selector.forget()
 
     def mark_unobserved(self, reason: Reason, stamp_ns: int) -> GridSnapshot:

@@ -23,6 +23,7 @@ class FrameIntake:
         health: Health,
         *,
         clock_ns: Callable[[], int] | None,
+        clock_s: Callable[[], float],
         decode: Callable[[Any], CameraImage],
     ) -> None:
         """Make an intake that has seen no image.
@@ -32,11 +33,13 @@ class FrameIntake:
             health: counts what is dropped.
             clock_ns: the clock that images are stamped with, None where there is none; 0 as long
                 as it does not run.
+            clock_s: seconds that never jump, to tell a pause from a wrong stamp.
             decode: reads an image message.
         """
         self._cameras = parameters.texts("cameras")
         self._health = health
         self._clock_ns = clock_ns
+        self._clock_s = clock_s
         self._decode = decode
         self._stamps = StampCheck(parameters)
         self._last_stamp_ns = 0
@@ -58,6 +61,10 @@ class FrameIntake:
     def set_limits(self, parameters: Parameters) -> None:
         """Take the limits from the parameters."""
         self._stamps.set_limits(parameters)
+
+    def expect_jump(self) -> None:
+        """Believe the next image that lies back in time."""
+        self._stamps.expect_jump()
 
     def check_camera(self, camera: str) -> None:
         """Check that a camera is known.
@@ -82,7 +89,10 @@ class FrameIntake:
         self.check_camera(frame.camera)
         frame.stamp_ns = stamp_ns(frame.message.header)
         now_ns = None if self._clock_ns is None else self._clock_ns() or None
-        verdict = self._stamps.judge(frame.camera, frame.stamp_ns, now_ns=now_ns)
+        moment_ns = round(self._clock_s() * 1e9)
+        verdict = self._stamps.judge(
+            frame.camera, frame.stamp_ns, now_ns=now_ns, moment_ns=moment_ns
+        )
         if verdict is StampVerdict.TOO_SOON:
             self._health.count_dropped(Drop.RATE_LIMIT)
             return

@@ -20,21 +20,26 @@ from terrain_seg_ros.runtime.frame import Frame, View
 from terrain_seg_ros.runtime.frame_intake import FrameIntake
 from terrain_seg_ros.runtime.grid_outbox import GridOutbox
 from terrain_seg_ros.runtime.ground_measurements import GroundMeasurements
-from terrain_seg_ros.runtime.health import Health, Note, Refusal
+from terrain_seg_ros.runtime.health import DEFECTS_IN_A_ROW, Health, Note, Refusal
 from terrain_seg_ros.runtime.health_report import health_status
 from terrain_seg_ros.runtime.landing_outbox import LandingOutbox
+from terrain_seg_ros.runtime.last_resort import LastResort
 from terrain_seg_ros.runtime.outbox import Bus, Outbox, Outgoing
 from terrain_seg_ros.runtime.refused import RefusedError
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import PoseSource, Transforms
 from terrain_seg_ros.runtime.watchdog import Watchdog
 
+RETIRE_S = 2.0
+"""So long an image at work is waited for before the grid is taken back without the pipeline."""
+
 
 class FrameProcessor:
     """Turn camera messages into the messages of the contract table.
 
     Bad input is counted with its reason and never raises; the next good image works. What does
-    not need the missing part is still given: without a pose there is a mask but no grid.
+    not need the missing part is still given: without a pose there is a mask but no grid. A defect
+    is counted too; after several in a row the grid turns unknown.
     Every method may be called from any thread; images are processed one at a time.
     """
 
@@ -67,6 +72,7 @@ class FrameProcessor:
         """
         parameters = session.parameters
         self.health = health or Health()
+        self.resort = LastResort(self.health)
         self._session = session
         self._outbox = Outbox(types, parameters, bus)
         self._grids = GridOutbox(types, parameters, bus)
@@ -74,7 +80,9 @@ class FrameProcessor:
         self._infos = CameraInfos(parameters.number("horizontal_fov_rad"))
         self._poses = PoseSource(transforms, parameters)
         self._ground = GroundMeasurements(parameters, transforms, self.health)
-        self._intake = FrameIntake(parameters, self.health, clock_ns=clock_ns, decode=decode)
+        self._intake = FrameIntake(
+            parameters, self.health, clock_ns=clock_ns, clock_s=clock_s, decode=decode
+        )
         self._clock_s = clock_s
         self._on_time_jump = on_time_jump
         self._watchdog = Watchdog(parameters.number("watchdog.stale_after_s"), now_s=clock_s())
@@ -89,12 +97,15 @@ class FrameProcessor:
 
     def camera_info(self, camera: str, message: Any) -> None:
         """Keep the newest intrinsics of a camera; unusable ones are counted and forgotten."""
-        try:
-            self._intake.check_camera(camera)
-            self._infos.put(camera, camera_model(message))
-        except TerrainSegError as error:
-            self._infos.refuse(camera, str(error))
-            self._refuse(error, Refusal.BAD_CAMERA_INFO)
+        with self.resort.around("reading a camera_info") as attempt:
+            try:
+                self._intake.check_camera(camera)
+                self._infos.put(camera, camera_model(message))
+            except TerrainSegError as error:
+                self._infos.refuse(camera, str(error))
+                self._refuse(error, Refusal.BAD_CAMERA_INFO)
+        if attempt.failed:
+            self._infos.refuse(camera, "it could not be read because of a defect")
 
     def depth(self, camera: str, message: Any) -> None:
         """Keep what measures the ground, for images of about its stamp.
@@ -138,14 +149,15 @@ class FrameProcessor:
         with self._lock:
             for frame in frames:
                 self.health.count_in()
-                self._guarded(frame, self._intake.accept)
-            self._segment_together([frame for frame in frames if frame.image is not None])
+                self._guarded(frame, self._intake.accept, "taking an image")
+            with self.resort.around("segmenting several images"):
+                self._segment_together([frame for frame in frames if frame.image is not None])
         for frame in frames:
             with self._lock:
                 if frame.jumped:
                     self._restart()
                 if frame.image is not None:
-                    self._guarded(frame, self._process)
+                    self._guarded(frame, self._process, "processing an image")
                 outgoing = self._finish(frame) + self._answer()
             yield outgoing
 
@@ -176,6 +188,7 @@ class FrameProcessor:
             parameters = self._session.change(changes)
             self._intake.set_limits(parameters)
             self._outbox.set_parameters(parameters)
+            self._grids.set_parameters(parameters)
             self._ground.set_parameters(parameters)
             self._poses.set_parameters(parameters)
             self._landing.set_parameters(parameters)
@@ -184,10 +197,22 @@ class FrameProcessor:
                 return []
             return self._outbox.label_info(self._session.taxonomy, self._intake.now_ns())
 
+    def expect_time_jump(self) -> None:
+        """Believe the next image that lies back in time: the clock or TF jumped back already."""
+        self._intake.expect_jump()
+
     def retire(self) -> list[Outgoing]:
-        """Return an unknown grid, for a node that will not look any more."""
-        with self._lock:
-            return self._lost(Reason.STALE, self._intake.now_ns() or self._intake.last_stamp_ns)
+        """Return an unknown grid, for a node that will not look any more.
+
+        It comes also where an image at work does not end, or the pipeline is broken.
+        """
+        stamp = self._intake.now_ns() or self._intake.last_stamp_ns
+        if not self._lock.acquire(timeout=RETIRE_S):
+            return self._grids.blind(Reason.STALE, stamp)
+        try:
+            return self._lost(Reason.STALE, stamp)
+        finally:
+            self._lock.release()
 
     def forget_map(self) -> list[Outgoing]:
         """Forget all evidence on a person's word, hazards too; return the empty grid."""
@@ -218,19 +243,26 @@ class FrameProcessor:
         with self._lock:
             self._session.pipeline.reset_grid()
 
-    def _guarded(self, frame: Frame, work: Callable[[Frame], None]) -> None:
-        try:
-            work(frame)
-        except TerrainSegError as error:
-            frame.image = None
-            self._refuse(error, frame.refusal)
+    def _guarded(self, frame: Frame, work: Callable[[Frame], None], place: str) -> None:
+        with self.resort.around(place) as attempt:
+            try:
+                work(frame)
+            except TerrainSegError as error:
+                frame.image = None
+                self._refuse(error, frame.refusal)
+        if not attempt.failed:
+            return
+        frame.image = None
+        if self.health.defects_in_a_row(place) == DEFECTS_IN_A_ROW:
+            frame.outgoing += self._lost(Reason.STALE, frame.stamp_ns or self._intake.last_stamp_ns)
 
     def _restart(self) -> None:
-        """Forget what came before a jump backwards in time."""
+        """Forget what came before a jump backwards in time; hazards stay until the next pose."""
         self.health.note(Note.TIME_JUMP)
-        self._session.pipeline.reset_grid()
-        self._poses.forget()
-        self._on_time_jump()
+        with self.resort.around("forgetting the grid"):
+            self._session.pipeline.reset_grid(keep_hazards=True)
+            self._poses.time_jumped()
+            self._on_time_jump()
 
     def _segment_together(self, frames: list[Frame]) -> None:
         """Run the network once for several images; where that fails, each is run alone later."""
@@ -333,15 +365,22 @@ class FrameProcessor:
 
     def _lost(self, reason: Reason, stamp_ns: int) -> list[Outgoing]:
         pipeline = self._session.pipeline
-        snapshot = pipeline.mark_unobserved(reason, stamp_ns)
-        return self._grids.lost(snapshot, pipeline) + self._landing.lost(stamp_ns)
+        outgoing: list[Outgoing] = []
+        with self.resort.around("forgetting the grid") as attempt:
+            outgoing += self._grids.lost(pipeline.mark_unobserved(reason, stamp_ns), pipeline)
+        if attempt.failed:
+            outgoing = self._grids.blind(reason, stamp_ns)
+        with self.resort.around("forgetting landing sites"):
+            outgoing += self._landing.lost(stamp_ns)
+        return outgoing
 
     def _answer(self) -> list[Outgoing]:
-        try:
-            return self._landing.answer(self._session.pipeline)
-        except TerrainSegError as error:
-            self.health.count_refused(Refusal.SELECTION, str(error))
-            return []
+        with self.resort.around("selecting a landing site"):
+            try:
+                return self._landing.answer(self._session.pipeline)
+            except TerrainSegError as error:
+                self.health.count_refused(Refusal.SELECTION, str(error))
+        return []
 
     def _finish(self, frame: Frame) -> list[Outgoing]:
         if frame.segmented:

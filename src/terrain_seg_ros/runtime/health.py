@@ -16,6 +16,8 @@ WINDOW = 512
 RATE_WINDOW_S = 5.0
 TEXT_LIMIT = 400
 STAGE_LIMIT = 32
+DEFECTS_IN_A_ROW = 3
+"""So many defects in a row at one place are no accident: the grid turns unknown."""
 
 
 class Drop(str, Enum):
@@ -44,6 +46,7 @@ class Refusal(str, Enum):
     INFERENCE = "inference failed"
     GEOMETRY = "geometry failed"
     OUTPUT = "output failed"
+    DEFECT = "defect"
 
 
 class Note(str, Enum):
@@ -57,7 +60,11 @@ class Note(str, Enum):
     ONE_BY_ONE = "several images at once failed: cameras are taken one by one, see batch_cameras"
     POSE_JUMP = "the vehicle moved faster than grid.max_speed_mps: the grid was cleared"
     SITE_LOST = "the selected landing site is no longer safe: the best one was chosen"
-    TIME_JUMP = "stamps jumped backwards: the grid was cleared"
+    TIME_JUMP = (
+        "stamps jumped backwards: the grid was cleared, but for hazards where the vehicle is still "
+        "in its place"
+    )
+    FRAME_SLASH = "frame names begin with a slash: it is dropped, as tf2 does"
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,8 @@ class Latency:
 class HealthSnapshot:
     """Hold the counters at one moment; only reasons that occurred are listed.
 
-    `recent_notes` are those of the last image.
+    `recent_notes` are those of the last image, `standing` are warnings that hold until what they
+    are of ends, by what they are of. `defects_in_a_row` is the most at one place.
     """
 
     images_in: int
@@ -89,6 +97,8 @@ class HealthSnapshot:
     recent_notes: tuple[Note, ...]
     latency: Mapping[str, Latency]
     gauges: Mapping[str, float]
+    standing: Mapping[str, str]
+    defects_in_a_row: int
     rate_in_hz: float
     rate_out_hz: float
 
@@ -115,6 +125,8 @@ class Health:
         self._notes_now: set[Note] = set()
         self._notes_of_last: set[Note] = set()
         self._gauges: dict[str, float] = {}
+        self._standing: dict[str, str] = {}
+        self._defects: dict[str, int] = {}
         self._latency_ms: dict[str, deque[float]] = {}
         self._arrivals_s: deque[float] = deque(maxlen=WINDOW)
         self._departures_s: deque[float] = deque(maxlen=WINDOW)
@@ -147,6 +159,29 @@ class Health:
             self._refused_since_good += 1
             self._texts[reason] = text[:TEXT_LIMIT]
             self._last_refusal = f"{reason.value}: {text[:TEXT_LIMIT]}"
+
+    def count_defect(self, place: str, text: str) -> None:
+        """Count an error that nobody expected, and how many came in a row at its place."""
+        self.count_refused(Refusal.DEFECT, text)
+        with self._lock:
+            self._defects[place] = self._defects.get(place, 0) + 1
+
+    def passed(self, place: str) -> None:
+        """Note that a place was passed without a defect."""
+        with self._lock:
+            self._defects.pop(place, None)
+
+    def defects_in_a_row(self, place: str) -> int:
+        """Return how many defects came in a row at a place."""
+        with self._lock:
+            return self._defects.get(place, 0)
+
+    def set_standing(self, what: str, text: str) -> None:
+        """Keep a warning that holds until it is taken back by an empty text."""
+        with self._lock:
+            self._standing.pop(what, None)
+            if text:
+                self._standing[what] = text[:TEXT_LIMIT]
 
     def note(self, note: Note) -> None:
         """Count something that users should know of the present image."""
@@ -184,6 +219,8 @@ class Health:
                 recent_notes=tuple(n for n in Note if n in self._notes_of_last),
                 latency={stage: _latency(window) for stage, window in self._latency_ms.items()},
                 gauges=dict(self._gauges),
+                standing=dict(self._standing),
+                defects_in_a_row=max(self._defects.values(), default=0),
                 rate_in_hz=_rate(self._arrivals_s, now_s),
                 rate_out_hz=_rate(self._departures_s, now_s),
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from terrain_seg_ros.messages.diagnostics_message import Level, Status
-from terrain_seg_ros.runtime.health import HealthSnapshot
+from terrain_seg_ros.runtime.health import DEFECTS_IN_A_ROW, HealthSnapshot, Refusal
 
 STATUS_NAME = "terrain_seg: pipeline"
 
@@ -40,10 +40,18 @@ def health_status(
 
 def _summary(snapshot: HealthSnapshot, *, age_s: float, stale: bool) -> tuple[Level, str]:
     refusal = f"; last refused: {snapshot.last_refusal}" if snapshot.last_refusal else ""
-    if stale:
-        return Level.ERROR, f"no image reached the grid for {age_s:.1f} s{refusal}"
+    failing = snapshot.defects_in_a_row >= DEFECTS_IN_A_ROW
+    if failing or stale:
+        defect = snapshot.refusal_texts.get(Refusal.DEFECT, "")
+        return Level.ERROR, (
+            f"{snapshot.defects_in_a_row} defects in a row, last: {defect}"
+            if failing
+            else f"no image reached the grid for {age_s:.1f} s{refusal}"
+        )
     if snapshot.refused_since_good:
         return Level.WARN, f"{snapshot.refused_since_good} inputs refused in a row{refusal}"
+    if snapshot.standing:
+        return Level.WARN, "; ".join(snapshot.standing.values())
     if snapshot.images_out == 0:
         return Level.WARN, "waiting for the first image"
     if snapshot.recent_notes:
@@ -66,6 +74,7 @@ def _values(snapshot: HealthSnapshot) -> dict[str, str]:
         text = snapshot.refusal_texts.get(refusal, "")
         values[f"refused: {refusal.value}"] = f"{count}, last: {text}"
     values.update({f"note: {note.value}": str(count) for note, count in snapshot.notes.items()})
+    values.update({f"warning: {what}": text for what, text in snapshot.standing.items()})
     values.update({name: f"{value:.3f}" for name, value in snapshot.gauges.items()})
     for stage, latency in snapshot.latency.items():
         values[f"latency_{stage}_ms"] = (
