@@ -66,6 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the node and print what it did.
 
+    However it ends, the grid goes out as unknown and the summary is written.
+
     Raises:
         ConfigError: a parameter, topic or domain cannot be used, or Cyclone DDS is missing.
         ModelError: the model cannot be used.
@@ -80,10 +82,18 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.flush()
         with Session(parameters, live=True) as session:
             node = _node(arguments, session, domain)
-            with node:
+            node.start()
+            ended = "defect"
+            try:
                 _announce(node, session.about())
                 _wait(node, interrupt, arguments.duration)
-            _summarise(node.snapshot(), session.about(), arguments.json)
+                ended = interrupt.by or "duration"
+            finally:
+                try:
+                    node.stop()
+                finally:
+                    about = {**session.about(), "ended_by": ended}
+                    _summarise(node.snapshot(), about, arguments.json)
     return 0
 
 
@@ -131,6 +141,7 @@ def _wait(node: LiveNode, interrupt: Interrupt, duration_s: float | None) -> Non
     """
     start_s = time.monotonic()
     next_status_s = start_s + STATUS_PERIOD_S
+    told: set[str] = set()
     while not interrupt.asked:
         now_s = time.monotonic()
         if duration_s is not None and now_s - start_s >= duration_s:
@@ -138,7 +149,11 @@ def _wait(node: LiveNode, interrupt: Interrupt, duration_s: float | None) -> Non
         node.check()
         if now_s >= next_status_s:
             next_status_s = now_s + STATUS_PERIOD_S
-            print(_status(node.snapshot()), file=sys.stderr, flush=True)
+            snapshot = node.snapshot()
+            print(_status(snapshot), file=sys.stderr, flush=True)
+            for what in sorted(set(snapshot.standing) - told):
+                print(f"terrain-seg: warning: {snapshot.standing[what]}", file=sys.stderr)
+            told |= set(snapshot.standing)
         time.sleep(POLL_S)
 
 
@@ -154,7 +169,9 @@ def _status(health: HealthSnapshot) -> str:
 
 
 def _summarise(health: HealthSnapshot, about: dict[str, str], path: Path | None) -> None:
-    """Print the summary, and write it to a file if asked to."""
+    """Write the summary to a file if asked to, and print it."""
+    if path is not None:
+        path.write_text(json.dumps(_content(health, about), indent=2) + "\n", encoding="utf-8")
     rows = list(about.items())
     rows += [
         ("images in", str(health.images_in)),
@@ -171,8 +188,6 @@ def _summarise(health: HealthSnapshot, about: dict[str, str], path: Path | None)
         ]
         print()
         print(text_table(("stage", "p50 ms", "p90 ms", "p99 ms"), stages))
-    if path is not None:
-        path.write_text(json.dumps(_content(health, about), indent=2) + "\n", encoding="utf-8")
 
 
 def _content(health: HealthSnapshot, about: dict[str, str]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from terrain_seg_ros.runtime.health import DEFECTS_IN_A_ROW, Health, Note, Refus
 from terrain_seg_ros.runtime.health_report import health_status
 from terrain_seg_ros.runtime.landing_outbox import LandingOutbox
 from terrain_seg_ros.runtime.last_resort import LastResort
+from terrain_seg_ros.runtime.lost_grid import LostGrid
 from terrain_seg_ros.runtime.outbox import Bus, Outbox, Outgoing
 from terrain_seg_ros.runtime.refused import RefusedError
 from terrain_seg_ros.runtime.session import Session
@@ -77,6 +78,7 @@ class FrameProcessor:
         self._outbox = Outbox(types, parameters, bus)
         self._grids = GridOutbox(types, parameters, bus)
         self._landing = LandingOutbox(types, parameters, bus, transforms)
+        self._lost_grid = LostGrid(session.pipeline, self._grids, self._landing, self.resort)
         self._infos = CameraInfos(parameters.number("horizontal_fov_rad"))
         self._poses = PoseSource(transforms, parameters)
         self._ground = GroundMeasurements(parameters, transforms, self.health)
@@ -176,7 +178,7 @@ class FrameProcessor:
             stamp = self._intake.now_ns()
             if not self._intake.has_clock:
                 stamp = self._intake.last_stamp_ns + round(self._watchdog.age_s(now_s) * 1e9)
-            return self._lost(reason, stamp)
+            return self._lost_grid.messages(reason, stamp)
 
     def change(self, changes: Mapping[str, Any]) -> list[Outgoing]:
         """Change dynamic parameters; return what must be published for it.
@@ -208,9 +210,9 @@ class FrameProcessor:
         """
         stamp = self._intake.now_ns() or self._intake.last_stamp_ns
         if not self._lock.acquire(timeout=RETIRE_S):
-            return self._grids.blind(Reason.STALE, stamp)
+            return self._lost_grid.blind(Reason.STALE, stamp)
         try:
-            return self._lost(Reason.STALE, stamp)
+            return self._lost_grid.messages(Reason.STALE, stamp)
         finally:
             self._lock.release()
 
@@ -254,7 +256,9 @@ class FrameProcessor:
             return
         frame.image = None
         if self.health.defects_in_a_row(place) == DEFECTS_IN_A_ROW:
-            frame.outgoing += self._lost(Reason.STALE, frame.stamp_ns or self._intake.last_stamp_ns)
+            frame.outgoing += self._lost_grid.messages(
+                Reason.STALE, frame.stamp_ns or self._intake.last_stamp_ns
+            )
 
     def _restart(self) -> None:
         """Forget what came before a jump backwards in time; hazards stay until the next pose."""
@@ -362,17 +366,6 @@ class FrameProcessor:
             ),
         )
         frame.fused = True
-
-    def _lost(self, reason: Reason, stamp_ns: int) -> list[Outgoing]:
-        pipeline = self._session.pipeline
-        outgoing: list[Outgoing] = []
-        with self.resort.around("forgetting the grid") as attempt:
-            outgoing += self._grids.lost(pipeline.mark_unobserved(reason, stamp_ns), pipeline)
-        if attempt.failed:
-            outgoing = self._grids.blind(reason, stamp_ns)
-        with self.resort.around("forgetting landing sites"):
-            outgoing += self._landing.lost(stamp_ns)
-        return outgoing
 
     def _answer(self) -> list[Outgoing]:
         with self.resort.around("selecting a landing site"):

@@ -56,12 +56,12 @@ class Worker(Generic[Item]):
         """Start the thread; the gate stays as it is.
 
         Raises:
-            InferenceError: it was started before.
+            InferenceError: it was started before, or the system gives no thread.
         """
         if self._thread is not None:
             raise InferenceError("the worker was started before; make a new one")
         self._thread = Thread(target=self._run, name="terrain_seg_worker", daemon=True)
-        self._thread.start()
+        start_thread(self._thread)
 
     def offer(self, camera: str, item: Item) -> None:
         """Put an image into the slot, from any thread; count it, or what it replaces, as dropped.
@@ -122,6 +122,21 @@ class Worker(Generic[Item]):
                     self._idle()
         finally:
             self._done.set()
+
+
+def start_thread(thread: Thread) -> None:
+    """Start a thread.
+
+    Raises:
+        InferenceError: the system gives none.
+    """
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise InferenceError(
+            f"thread {thread.name!r} cannot be started ({error}): raise the limit of processes "
+            "(ulimit -u, TasksMax of the service, pids of the container) or lower `threads`"
+        ) from error
 
 
 def images_at_once(parameters: Parameters) -> int:
