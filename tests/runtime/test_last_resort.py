@@ -59,7 +59,7 @@ def test_only_defects_in_a_row_at_one_place_add_up():
         with resort.around("there") as attempt:
             pass
         assert not attempt.failed
-    assert health.defects_in_a_row("here") == health.snapshot().defects_in_a_row == 4
+    assert health.snapshot().defects_in_a_row == 4
     with resort.around("here"):
         pass
     assert health.snapshot().defects_in_a_row == 0

@@ -51,6 +51,16 @@ def test_a_pause_that_the_clock_saw_too_costs_nothing():
     assert line.judge(later_ns + 10**10, moment_ns=later_ns + PERIOD_NS) is Place.ODD_AHEAD
 
 
+def test_an_image_that_was_delivered_late_does_not_make_the_next_one_odd():
+    line = TimeLine(SLACK_NS)
+    for index in range(10):
+        line.judge(index * PERIOD_NS, moment_ns=index * PERIOD_NS)
+    held_up_ns = 10 * PERIOD_NS
+    now_ns = held_up_ns + 2_000_000_000
+    assert line.judge(held_up_ns, moment_ns=now_ns) is Place.NEXT
+    assert line.judge(now_ns, moment_ns=now_ns + 1) is Place.NEXT
+
+
 @pytest.mark.parametrize("back_ns", [700_000_000, 60_000_000_000])
 def test_three_in_a_row_that_agree_are_a_jump(back_ns):
     line, next_ns = line_of(30)

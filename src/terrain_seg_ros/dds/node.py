@@ -215,11 +215,13 @@ class LiveNode:
         self.health.count_refused(reason, text)
 
     def _images(self, items: Sequence[tuple[str, Any]]) -> None:
-        with self._resort.around("working on images"):
+        with self._resort.around("working on images") as attempt:
             for outgoing in self._processor.images(items):
                 if self._retired:
                     return
                 self._publish(outgoing, stage="publish")
+        if attempt.turned_persistent:
+            self._publish(self._processor.retire())
 
     def _tick(self) -> None:
         with self._resort.around("the watchdog"):

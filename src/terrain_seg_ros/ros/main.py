@@ -24,21 +24,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     # ROS's own handlers would take the context away from an image that is being published.
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, note)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, note)
     node = TerrainSegNode()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        while rclpy.ok() and not ending:
-            executor.spin_once(timeout_sec=POLL_S)
-    except ExternalShutdownException:
-        pass
+        while rclpy.ok() and not ending and not _spin(executor, node):
+            pass
     finally:
         node.close()
         executor.remove_node(node)
         node.destroy_node()
         rclpy.try_shutdown()
+
+
+def _spin(executor: SingleThreadedExecutor, node: TerrainSegNode) -> bool:
+    """Serve what is due; return whether ROS was shut down from outside."""
+    with node.resort.around("a callback"):
+        try:
+            executor.spin_once(timeout_sec=POLL_S)
+        except ExternalShutdownException:
+            return True
+    return False
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from terrain_seg_ros.parameter_file import NODE_NAME
 from terrain_seg_ros.ros.bond import break_bond, make_bond
 from terrain_seg_ros.ros.node_parameters import NodeParameters, changes_of
 from terrain_seg_ros.ros.work import Work
+from terrain_seg_ros.runtime.health import Health
+from terrain_seg_ros.runtime.last_resort import LastResort
 
 DIAGNOSTICS_PERIOD_S = 1.0
 _SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -36,6 +38,8 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
         """Make an unconfigured node; options are rclpy's."""
         super().__init__(NODE_NAME, automatically_declare_parameters_from_overrides=True, **options)
         self._work: Work | None = None
+        self._resort = LastResort(Health())
+        self._resort.tell_by(self.get_logger().error)
         self._bond: Any = None
         self._configured_by_us = False
         self._parameters_of_node = NodeParameters(self)
@@ -94,6 +98,11 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
     def on_error(self, _: LifecycleState) -> TransitionCallbackReturn:
         """Free everything, to be configured again."""
         return self._free("recover")
+
+    @property
+    def resort(self) -> LastResort:
+        """Return what takes errors that nobody expected; they count where the images do."""
+        return self._resort if self._work is None else self._work.resort
 
     def close(self) -> None:
         """Free everything, whatever the state."""

@@ -20,7 +20,7 @@ from terrain_seg_ros.runtime.frame import Frame, View
 from terrain_seg_ros.runtime.frame_intake import FrameIntake
 from terrain_seg_ros.runtime.grid_outbox import GridOutbox
 from terrain_seg_ros.runtime.ground_measurements import GroundMeasurements
-from terrain_seg_ros.runtime.health import DEFECTS_IN_A_ROW, Health, Note, Refusal
+from terrain_seg_ros.runtime.health import Health, Note, Refusal
 from terrain_seg_ros.runtime.health_report import health_status
 from terrain_seg_ros.runtime.landing_outbox import LandingOutbox
 from terrain_seg_ros.runtime.last_resort import LastResort
@@ -255,7 +255,7 @@ class FrameProcessor:
         if not attempt.failed:
             return
         frame.image = None
-        if self.health.defects_in_a_row(place) == DEFECTS_IN_A_ROW:
+        if attempt.turned_persistent:
             frame.outgoing += self._lost_grid.messages(
                 Reason.STALE, frame.stamp_ns or self._intake.last_stamp_ns
             )

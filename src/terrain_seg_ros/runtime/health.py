@@ -160,21 +160,17 @@ class Health:
             self._texts[reason] = text[:TEXT_LIMIT]
             self._last_refusal = f"{reason.value}: {text[:TEXT_LIMIT]}"
 
-    def count_defect(self, place: str, text: str) -> None:
-        """Count an error that nobody expected, and how many came in a row at its place."""
+    def count_defect(self, place: str, text: str) -> int:
+        """Count an error that nobody expected; return how many came in a row at its place."""
         self.count_refused(Refusal.DEFECT, text)
         with self._lock:
             self._defects[place] = self._defects.get(place, 0) + 1
+            return self._defects[place]
 
     def passed(self, place: str) -> None:
         """Note that a place was passed without a defect."""
         with self._lock:
             self._defects.pop(place, None)
-
-    def defects_in_a_row(self, place: str) -> int:
-        """Return how many defects came in a row at a place."""
-        with self._lock:
-            return self._defects.get(place, 0)
 
     def set_standing(self, what: str, text: str) -> None:
         """Keep a warning that holds until it is taken back by an empty text."""

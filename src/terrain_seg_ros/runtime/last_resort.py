@@ -8,7 +8,7 @@ from collections.abc import Callable
 from threading import Lock
 from types import TracebackType
 
-from terrain_seg_ros.runtime.health import Health
+from terrain_seg_ros.runtime.health import DEFECTS_IN_A_ROW, Health
 
 KINDS_LIMIT = 100
 """Kinds of defects whose traceback is told; a process with more tells no further ones."""
@@ -44,32 +44,42 @@ class LastResort:
         """Note an attempt without a defect."""
         self._health.passed(place)
 
-    def failed(self, place: str, error: Exception) -> None:
-        """Count a defect, and tell its traceback if it is the first of its kind."""
+    def failed(self, place: str, error: Exception) -> bool:
+        """Count a defect, and tell its traceback if it is the first of its kind.
+
+        Returns:
+            Whether so many in a row have failed now that it is no accident.
+        """
         frame = traceback.extract_tb(error.__traceback__)[-1:]
         where = (frame[0].filename, frame[0].lineno or 0) if frame else ("", 0)
         text = " ".join(str(error).split())
-        self._health.count_defect(place, f"{place}: {type(error).__name__}: {text}")
+        count = self._health.count_defect(place, f"{place}: {type(error).__name__}: {text}")
         kind = (type(error).__name__, *where)
         with self._lock:
-            if kind in self._kinds or len(self._kinds) >= KINDS_LIMIT:
-                return
-            self._kinds.add(kind)
-        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        self._tell(
-            f"defect in {place}; what it hit is left out and the node goes on. Please report it "
-            f"with this traceback, which is shown once:\n{trace}"
-        )
+            is_new = kind not in self._kinds and len(self._kinds) < KINDS_LIMIT
+            if is_new:
+                self._kinds.add(kind)
+        if is_new:
+            trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+            self._tell(
+                f"defect in {place}; what it hit is left out and the node goes on. Please report "
+                f"it with this traceback, which is shown once:\n{trace}"
+            )
+        return count == DEFECTS_IN_A_ROW
 
 
 class Attempt:
-    """Be one passage of a place; afterwards `failed` says whether it ended by a defect."""
+    """Be one passage of a place.
+
+    Afterwards `failed` says whether it ended by a defect, and `turned_persistent` whether that
+    makes so many in a row that the grid must be taken back.
+    """
 
     def __init__(self, resort: LastResort, place: str) -> None:
         """Prepare; nothing is counted before the end."""
         self._resort = resort
         self._place = place
-        self.failed = False
+        self.failed = self.turned_persistent = False
 
     def __enter__(self) -> Attempt:
         """Begin."""
@@ -88,5 +98,5 @@ class Attempt:
         if not isinstance(error, Exception):
             return False
         self.failed = True
-        self._resort.failed(self._place, error)
+        self.turned_persistent = self._resort.failed(self._place, error)
         return True

@@ -46,7 +46,7 @@ class TimeLine:
         self._gaps_ns: deque[int] = deque(maxlen=GAPS)
         self._behind_ns: list[int] = []
         self._ahead_ns: int | None = None
-        self._moment_ns: int | None = None
+        self._delays_ns: deque[int] = deque(maxlen=GAPS)
 
     @property
     def newest_ns(self) -> int | None:
@@ -60,13 +60,16 @@ class TimeLine:
 
         Args:
             stamp_ns: the stamp.
-            moment_ns: when it came, by a clock that never jumps; a pause of that clock makes a
-                stamp far ahead an ordinary one. None where nobody knows.
+            moment_ns: when it came, by a clock that never jumps. A stamp far ahead that came no
+                sooner after its time than the others did is an ordinary one. None where nobody
+                knows.
             expect_jump: something else shows already that time jumped: one stamp is enough.
         """
         newest_ns = self._newest_ns
         if newest_ns is None:
-            return self._begin(stamp_ns, moment_ns)
+            self._newest_ns = stamp_ns
+            self._note_delay(stamp_ns, moment_ns)
+            return Place.NEXT
         if stamp_ns > newest_ns:
             return self._forward(stamp_ns, newest_ns, moment_ns)
         if newest_ns - stamp_ns <= self._slack_ns and not self._agrees(stamp_ns):
@@ -81,7 +84,7 @@ class TimeLine:
         if self._continues_without_newest(stamp_ns, newest_ns):
             if self._gaps_ns:
                 self._gaps_ns.pop()
-            self._newest_ns, self._moment_ns = stamp_ns, moment_ns
+            self._newest_ns = stamp_ns
             self._behind_ns, self._ahead_ns = [], None
             return Place.NEXT
         agrees = self._agrees(stamp_ns)
@@ -90,26 +93,25 @@ class TimeLine:
             return self._jump(stamp_ns, moment_ns)
         return Place.ODD_BEHIND
 
-    def _begin(self, stamp_ns: int, moment_ns: int | None) -> Place:
-        self._newest_ns, self._moment_ns = stamp_ns, moment_ns
-        return Place.NEXT
-
     def _forward(self, stamp_ns: int, newest_ns: int, moment_ns: int | None) -> Place:
         gap_ns = stamp_ns - newest_ns
         ahead_ns, self._ahead_ns = self._ahead_ns, None
         goes_on = ahead_ns is not None and stamp_ns > ahead_ns
-        if self._is_far(gap_ns) and not goes_on and not self._paused(gap_ns, moment_ns):
+        if self._is_far(gap_ns) and not goes_on and self._is_early(stamp_ns, moment_ns):
             self._ahead_ns = stamp_ns
             return Place.ODD_AHEAD
         self._gaps_ns.append(stamp_ns - ahead_ns if goes_on and ahead_ns is not None else gap_ns)
         self._before_ns, self._newest_ns = newest_ns, stamp_ns
-        self._moment_ns, self._behind_ns = moment_ns, []
+        self._behind_ns = []
+        self._note_delay(stamp_ns, moment_ns)
         return Place.NEXT
 
     def _jump(self, stamp_ns: int, moment_ns: int | None) -> Place:
-        self._newest_ns, self._moment_ns, self._before_ns = stamp_ns, moment_ns, None
+        self._newest_ns, self._before_ns = stamp_ns, None
         self._behind_ns, self._ahead_ns = [], None
         self._gaps_ns.clear()
+        self._delays_ns.clear()
+        self._note_delay(stamp_ns, moment_ns)
         return Place.JUMPED
 
     def _continues_without_newest(self, stamp_ns: int, newest_ns: int) -> bool:
@@ -121,10 +123,15 @@ class TimeLine:
             and newest_ns - before_ns > self._slack_ns + (stamp_ns - before_ns)
         )
 
-    def _paused(self, gap_ns: int, moment_ns: int | None) -> bool:
-        if moment_ns is None or self._moment_ns is None:
-            return False
-        return 2 * (moment_ns - self._moment_ns) >= gap_ns
+    def _note_delay(self, stamp_ns: int, moment_ns: int | None) -> None:
+        if moment_ns is not None:
+            self._delays_ns.append(moment_ns - stamp_ns)
+
+    def _is_early(self, stamp_ns: int, moment_ns: int | None) -> bool:
+        """Say whether a stamp came sooner after its time than the others did, or nobody knows."""
+        if moment_ns is None or not self._delays_ns:
+            return True
+        return moment_ns - stamp_ns < min(self._delays_ns) - GAP_SLACK_NS
 
     def _is_far(self, gap_ns: int) -> bool:
         if len(self._gaps_ns) < GAPS_NEEDED:
