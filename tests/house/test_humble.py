@@ -70,6 +70,10 @@ IN_HUMBLE = {
     "rclpy.clock": {
         "Clock",
         "ClockType",
+        "JumpThreshold",
+    },
+    "rclpy.duration": {
+        "Duration",
     },
     "rclpy.executors": {
         "ExternalShutdownException",

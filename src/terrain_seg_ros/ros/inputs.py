@@ -7,11 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.lifecycle import LifecycleNode
 
 from terrain_seg_ros.messages.interfaces import resolve
 from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.ros.lost_messages import subscribe
 from terrain_seg_ros.ros.message_classes import message_class
 from terrain_seg_ros.ros.quality import quality_of
 from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS, SensorTopic, sensor_topics
@@ -77,16 +77,15 @@ class Inputs:
             take(message)
 
     def _subscribe(self, name: str, item: SensorTopic, take: Callable[[Any], None]) -> Any:
-        """Subscribe, and hear of lost messages where the middleware tells of them."""
-        kind, quality = message_class(item.spec.type), quality_of(item.spec)
         full = self._node.resolve_topic_name(name)
-        events = SubscriptionEventCallbacks(
-            message_lost=lambda event: self._lost.update({full: event.total_count_change})
+        return subscribe(
+            self._node,
+            name,
+            take,
+            kind=message_class(item.spec.type),
+            quality=quality_of(item.spec),
+            on_lost=lambda count: self._lost.update({full: count}),
         )
-        try:
-            return self._node.create_subscription(kind, name, take, quality, event_callbacks=events)
-        except UnsupportedEventTypeError:
-            return self._node.create_subscription(kind, name, take, quality)
 
     def close(self) -> None:
         """Unsubscribe."""
