@@ -103,7 +103,7 @@ def _parameters(given: dict[str, str]) -> list[Any]:
     if not given["params_file"]:
         return [*shipped, *chosen]
     try:
-        values = read_parameter_file(given["params_file"])
+        values = read_parameter_file(given["params_file"], f"/{given['namespace'].strip('/')}")
     except ConfigError as error:
         raise RuntimeError(f"argument params_file: {error}") from error
     return [*shipped, given["params_file"], *([values] if values else []), *chosen]

@@ -155,6 +155,7 @@ def load_parameters(
     *paths: Path | str,
     overrides: Mapping[str, Any] | None = None,
     shipped: str = "rover",
+    namespace: str | None = None,
 ) -> Parameters:
     """Return the shipped values with those of the user's files and of overrides on top.
 
@@ -162,6 +163,8 @@ def load_parameters(
         paths: the user's files, the last one wins.
         overrides: values by dotted name, such as those of command line options.
         shipped: the shipped file below them.
+        namespace: of the node, which the blocks of a file are held against; None where there is
+            no node.
 
     Raises:
         ConfigError: a file cannot be read, or a value is unknown, mistyped, out of range or
@@ -169,7 +172,7 @@ def load_parameters(
     """
     values: dict[str, Any] = {}
     for path in (shipped_parameter_file(shipped), *paths):
-        values.update(_readchecked_value(path))
+        values.update(_readchecked_value(path, namespace))
     return Parameters({**values, **(overrides or {})})
 
 
@@ -263,9 +266,9 @@ def _landing_settings(parameters: Parameters) -> LandingSettings:
     )
 
 
-def _readchecked_value(path: Path | str) -> dict[str, Value]:
+def _readchecked_value(path: Path | str, namespace: str | None) -> dict[str, Value]:
     """Return the values of a file; the message of a wrong one names the file."""
-    content = read_parameter_file(path)
+    content = read_parameter_file(path, namespace)
     try:
         return {name: checked_value(name, value) for name, value in content.items()}
     except ConfigError as error:

@@ -13,6 +13,7 @@ from terrain_seg_ros.cli.interrupt import Interrupt
 from terrain_seg_ros.cli.model_arguments import add_mode_argument, add_model_arguments
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import Discovery, choose_domain
+from terrain_seg_ros.parameter_file import NAMESPACE
 from terrain_seg_ros.parameters import Parameters, load_parameters
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.runtime.health import HealthSnapshot
@@ -103,20 +104,27 @@ def _parameters(arguments: argparse.Namespace) -> Parameters:
         for name in _PARAMETER_OPTIONS
         if getattr(arguments, name) is not None
     }
-    return load_parameters(*arguments.params, overrides=given, shipped=arguments.mode)
+    return load_parameters(
+        *arguments.params,
+        overrides=given,
+        shipped=arguments.mode,
+        namespace=_namespace(arguments),
+    )
+
+
+def _namespace(arguments: argparse.Namespace) -> str:
+    return NAMESPACE if arguments.namespace is None else f"/{arguments.namespace.strip('/')}"
 
 
 def _node(arguments: argparse.Namespace, session: Session, domain: int) -> LiveNode:
     """Return the node; only here is Cyclone DDS imported."""
     from terrain_seg_ros.dds.node import LiveNode  # noqa: PLC0415
-    from terrain_seg_ros.dds.node_topics import NAMESPACE, NodeOptions  # noqa: PLC0415
+    from terrain_seg_ros.dds.node_topics import NodeOptions  # noqa: PLC0415
 
     options = NodeOptions(
         domain,
         Discovery(arguments.discovery),
-        namespace=NAMESPACE
-        if arguments.namespace is None
-        else f"/{arguments.namespace.strip('/')}",
+        namespace=_namespace(arguments),
         image_topic=arguments.image_topic,
         camera_info_topic=arguments.camera_info_topic,
     )

@@ -5,7 +5,12 @@ from __future__ import annotations
 from terrain_seg_ros.parameter_row import ParameterSpec, choice, flag, integer, number, text
 
 INPUT = (
-    ParameterSpec("cameras", "texts", "Names of the cameras; topics get them as prefix if > 1."),
+    ParameterSpec(
+        "cameras",
+        "texts",
+        "Names of the cameras, at most 16; topics get them as prefix if > 1.",
+        max_items=16,
+    ),
     choice("image_transport", "How images arrive.", "raw", "compressed"),
     text("image_topic", "Image topic, relative; compressed images add `/compressed`."),
     text("camera_info_topic", "CameraInfo topic, relative."),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
+import sys
 from collections.abc import Sequence
 from types import FrameType
 
@@ -10,9 +12,12 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.parameter_file import NODE_NAME, parameter_sections
 from terrain_seg_ros.ros.node import TerrainSegNode
 
 POLL_S = 0.2
+EXIT_WRONG_INPUT = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -22,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def note(number: int, _: FrameType | None) -> None:
         ending.append(number)
 
+    words = sys.argv if arguments is None else list(arguments)
+    check_parameter_files(words)
     # ROS's own handlers would take the context away from an image that is being published.
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -38,6 +45,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
         executor.remove_node(node)
         node.destroy_node()
         rclpy.try_shutdown()
+
+
+def check_parameter_files(words: Sequence[str]) -> None:
+    """Check the parameter files of a command line before ROS reads them.
+
+    ROS lets the last of two equal keys win in silence, and ignores what is keyed to another node.
+
+    Raises:
+        SystemExit: a file is refused; its reason is on the console.
+    """
+    for option, path in itertools.pairwise(words):
+        if option != "--params-file":
+            continue
+        try:
+            sections = parameter_sections(path)
+        except ConfigError as error:
+            sys.stderr.write(f"terrain_seg_node: error: {error}\n")
+            raise SystemExit(EXIT_WRONG_INPUT) from error
+        names = [item.node for item in sections]
+        if not any(NODE_NAME in name or "*" in name for name in names):
+            sys.stderr.write(
+                f"terrain_seg_node: warning: {path} is keyed to {names}: none of it is for "
+                f"{NODE_NAME!r}\n"
+            )
 
 
 def _spin(executor: SingleThreadedExecutor, node: TerrainSegNode) -> bool:
