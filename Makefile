@@ -26,7 +26,7 @@ else echo "error: no Python 3.10 to 3.12 among: $(CANDIDATES); install one or se
 exit 1
 endef
 
-.PHONY: help demo test test-ros test-training lint bench performance coverage readme clean
+.PHONY: help demo test test-ros test-training lint bench performance fuzz coverage readme clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -67,6 +67,9 @@ performance: .venv/.dev .venv-training/.training  ## measure, and write docs/per
 	@mkdir -p out
 	@.venv-training/bin/terrain-train peers training/configs/mars_navcam.yaml --model mars_navcam --json out/peers.json
 	@.venv/bin/terrain-seg bench --peers out/peers.json --markdown docs/performance.md --plot docs/performance.svg $(ARGS)
+
+fuzz: .venv/.dev  ## change inputs at random for longer; ARGS="--fuzz-seed=7 --fuzz-count=50"
+	@env -u PYTHONPATH .venv/bin/python -m pytest tests/fuzz --fuzz-count=20 $(ARGS)
 
 coverage: .venv/.dev  ## run the tests with branch coverage
 	@env -u PYTHONPATH .venv/bin/python -m pytest --cov=terrain_seg_ros --cov-branch --cov-report=term-missing:skip-covered $(ARGS)
