@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
@@ -22,6 +20,7 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
 
+from terrain_seg_ros.bag.scratch import scratch_folder
 from terrain_seg_ros.core.errors import ConfigError, MessageError
 from terrain_seg_ros.messages.cdr import Payload, serialize, type_hash, type_store
 from terrain_seg_ros.messages.interfaces import Durability, Reliability, TopicSpec
@@ -72,10 +71,9 @@ class BagWriter:
     def __enter__(self) -> BagWriter:
         """Begin the bag beside its final place."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".bag-", dir=self.path.parent))
         name = self.path.stem if self._single else self.path.name
         with ExitStack() as stack:
-            stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+            scratch = stack.enter_context(scratch_folder(self.path.parent))
             self._writer = Writer(
                 scratch / name, version=_VERSION, storage_plugin=StoragePlugin.MCAP
             )
