@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from terrain_seg_ros import __version__
-from terrain_seg_ros.core.errors import TerrainSegError
+from terrain_seg_ros.core.errors import THREADS_REMEDY, TerrainSegError
 
 PROGRAM = "terrain-seg"
 EXIT_WRONG_INPUT = 2
@@ -60,6 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_BROKEN_PIPE
     except OSError as error:
         return _refuse(_describe(error))
+    except RuntimeError as error:
+        if "can't start new thread" not in str(error):
+            raise
+        return _refuse(f"{error}; {THREADS_REMEDY}")
 
 
 def load_command(name: str) -> Command:

@@ -32,9 +32,11 @@ from terrain_seg_ros.runtime.reception import InputFacts, Reception
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.transform_intake import TransformIntake
 from terrain_seg_ros.runtime.vehicle_pose import WaitingTransforms
-from terrain_seg_ros.runtime.worker import Worker, images_at_once, start_thread
+from terrain_seg_ros.runtime.worker import Worker, check_thread_room, images_at_once, start_thread
 
 DIAGNOSTICS_PERIOD_S = 1.0
+BUS_THREADS = 16
+"""What Cyclone DDS and this node start; Cyclone ends the process where it gets none."""
 WORKER_STOP_S = 5.0
 """So long the image at work is waited for; supervisors kill after 10 s."""
 DELIVERY_S = 2.0
@@ -66,11 +68,13 @@ class LiveNode:
 
         Raises:
             ConfigError: the bus cannot be joined, or a topic's name cannot be used.
+            InferenceError: the system does not give enough threads.
         """
         parameters = session.parameters
         self.options = options
         self.health = Health()
         self.inputs = input_topics(parameters, options)
+        check_thread_room(BUS_THREADS)
         self._participant = Participant(options.domain_id, options.discovery)
         self._writers = {
             name: Writer(self._participant, spec, dds_name=output_name(name, options))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Event, Thread
 from typing import Generic
 
-from terrain_seg_ros.core.errors import InferenceError
+from terrain_seg_ros.core.errors import THREADS_REMEDY, InferenceError
 from terrain_seg_ros.parameters import Parameters
 from terrain_seg_ros.runtime.gate import Gate
 from terrain_seg_ros.runtime.health import Drop, Health
@@ -133,10 +133,27 @@ def start_thread(thread: Thread) -> None:
     try:
         thread.start()
     except RuntimeError as error:
-        raise InferenceError(
-            f"thread {thread.name!r} cannot be started ({error}): raise the limit of processes "
-            "(ulimit -u, TasksMax of the service, pids of the container) or lower `threads`"
-        ) from error
+        raise InferenceError(f"{thread.name}: {error}; {THREADS_REMEDY}") from error
+
+
+def check_thread_room(count: int) -> None:
+    """Check that the system gives so many more threads, by starting and ending them.
+
+    A library that cannot get its threads may end the process without a word.
+
+    Raises:
+        InferenceError: it does not.
+    """
+    end, threads = Event(), []
+    try:
+        for index in range(count):
+            threads.append(Thread(target=end.wait, name=f"terrain_seg_room_{index}", daemon=True))
+            start_thread(threads[-1])
+    finally:
+        end.set()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
 
 
 def images_at_once(parameters: Parameters) -> int:
