@@ -13,6 +13,7 @@ from node_process import QUICK
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from ros_peer import wait_until
+from std_srvs.srv import Trigger
 
 from terrain_seg_ros.messages.diagnostics_message import Level, decode_diagnostics
 from terrain_seg_ros.ros.main import _spin
@@ -115,6 +116,22 @@ def test_a_callback_of_ros_that_fails_does_not_end_the_process(inside):
     assert len(called) == 3
     node.destroy_timer(timer)
     executor.remove_node(node)
+
+
+def test_services_and_changes_that_fail_answer(inside):
+    node, _ = inside
+    node.trigger_configure()
+    work = node._work
+
+    def broken(*_, **__):
+        raise ZeroDivisionError("a defect")
+
+    work.reset_map = work.change = broken
+    answer = node._reset_map(None, Trigger.Response())
+    assert (answer.success, "a defect" in answer.message) == (False, True)
+    changed = node.set_parameters([Parameter("cost.hazard_threshold", value=0.25)])
+    assert (changed[0].successful, "a defect" in changed[0].reason) == (False, True)
+    assert refused(work, Refusal.DEFECT) == 2
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -26,7 +26,7 @@ from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.interfaces import Durability
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 from terrain_seg_ros.runtime.health import Health, HealthSnapshot, Refusal
-from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS
+from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS, SHARED_ROWS
 from terrain_seg_ros.runtime.outbox import Bus, Outgoing, outgoing_topics
 from terrain_seg_ros.runtime.reception import InputFacts, Reception
 from terrain_seg_ros.runtime.session import Session
@@ -250,7 +250,7 @@ class LiveNode:
                 is_image=item.row.startswith("image"),
             )
             for item, reader in self._readers
-            if not item.row.startswith("/tf")
+            if item.row not in SHARED_ROWS
         ]
 
     def _publish(self, outgoing: Iterable[Outgoing], *, stage: str | None = None) -> None:

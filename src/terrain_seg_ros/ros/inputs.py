@@ -14,7 +14,7 @@ from terrain_seg_ros.parameters import Parameters
 from terrain_seg_ros.ros.lost_messages import subscribe
 from terrain_seg_ros.ros.message_classes import message_class
 from terrain_seg_ros.ros.quality import quality_of
-from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS, SensorTopic, sensor_topics
+from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS, SHARED_ROWS, SensorTopic, sensor_topics
 from terrain_seg_ros.runtime.last_resort import LastResort
 from terrain_seg_ros.runtime.reception import InputFacts
 
@@ -69,6 +69,7 @@ class Inputs:
                 is_image=item.row.startswith("image"),
             )
             for full, item in self._topics
+            if item.row not in SHARED_ROWS
         ]
 
     def _take(self, full: str, take: Callable[[Any], None], message: Any) -> None:

@@ -22,6 +22,7 @@ from terrain_seg_ros.runtime.health import Health
 from terrain_seg_ros.runtime.last_resort import LastResort
 
 DIAGNOSTICS_PERIOD_S = 1.0
+DEFECT_TEXT = "a defect: its traceback is in the log"
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 _FAILURE = TransitionCallbackReturn.FAILURE
 
@@ -138,35 +139,38 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
         changes = changes_of(parameters)
         if self._configured_by_us or not changes:
             return SetParametersResult(successful=True)
-        try:
-            if self._work is not None:
-                self._work.change(changes)
-        except TerrainSegError as error:
-            return SetParametersResult(successful=False, reason=str(error))
+        with self.resort.around("changing parameters") as attempt:
+            try:
+                if self._work is not None:
+                    self._work.change(changes)
+            except TerrainSegError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+        if attempt.failed:
+            return SetParametersResult(successful=False, reason=DEFECT_TEXT)
         self._parameters_of_node.note(changes)
         return SetParametersResult(successful=True)
 
     def _enable(self, request: Any, response: Any) -> Any:
-        with _Answer(response):
+        with _Answer(response, self.resort):
             work = self._active()
             work.enabled = bool(request.data)
             response.message = "images are taken" if work.enabled else "images are left out"
         return response
 
     def _segment_once(self, _: Any, response: Any) -> Any:
-        with _Answer(response):
+        with _Answer(response, self.resort):
             self._active().once = True
             response.message = "the next image is taken"
         return response
 
     def _reset_map(self, _: Any, response: Any) -> Any:
-        with _Answer(response):
+        with _Answer(response, self.resort):
             self._configured().reset_map()
             response.message = "the grid is forgotten"
         return response
 
     def _select_site(self, request: Any, response: Any) -> Any:
-        with _Answer(response):
+        with _Answer(response, self.resort):
             response.message = self._active().select_best_site(keep=bool(request.data))
         return response
 
@@ -213,16 +217,21 @@ class _Attempt:
 
 
 class _Answer:
-    """Put an expected error into a service's response."""
+    """Put an error into a service's response; one that nobody expected is counted too."""
 
-    def __init__(self, response: Any) -> None:
+    def __init__(self, response: Any, resort: LastResort) -> None:
         self._response = response
+        self._resort = resort
 
     def __enter__(self) -> None:
         self._response.success = True
 
     def __exit__(self, _: Any, error: BaseException | None, __: Any) -> bool:
-        if not isinstance(error, TerrainSegError):
+        if not isinstance(error, Exception):
             return False
-        self._response.success, self._response.message = False, str(error)
+        text = str(error)
+        if not isinstance(error, TerrainSegError):
+            self._resort.failed("a service", error)
+            text = DEFECT_TEXT
+        self._response.success, self._response.message = False, text
         return True

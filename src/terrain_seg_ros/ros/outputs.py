@@ -69,7 +69,8 @@ class Outputs:
         for name, publisher in self._publishers.items():
             if self._specs[name].durability is Durability.TRANSIENT_LOCAL:
                 left_s = max(deadline_s - time.monotonic(), 0.01)
-                publisher.wait_for_all_acked(Duration(seconds=left_s))
+                with self.resort.around("waiting for delivery"):
+                    publisher.wait_for_all_acked(Duration(seconds=left_s))
 
     def other_nodes(self) -> int:
         """Return how many others publish the grid under the same name."""

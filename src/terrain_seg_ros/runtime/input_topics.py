@@ -11,6 +11,9 @@ from terrain_seg_ros.parameters import Parameters
 DEPTH_ROWS = {"image": "depth", "cloud": "cloud", "range": "range"}
 """The row of the table of topics, by the parameter `depth.source`."""
 
+SHARED_ROWS = ("/tf", "/tf_static", "select_site")
+"""Rows that several publishers may share."""
+
 
 class SensorTopic(NamedTuple):
     """Hold one topic to read.

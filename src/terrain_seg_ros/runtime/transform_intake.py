@@ -91,8 +91,9 @@ class TransformIntake:
             self._jumped[item.child] = 0
             self._on_jump()
         self._put(item)
-        if item.child in self._lines or len(self._lines) < MAX_FRAMES:
-            self._lines[item.child] = line
+        if item.child not in self._lines and len(self._lines) >= MAX_FRAMES:
+            self._lines.pop(next(iter(self._lines)))
+        self._lines[item.child] = line
 
     def _age_jump(self, child: str) -> None:
         """Let a frame's jump be forgotten after some samples."""
