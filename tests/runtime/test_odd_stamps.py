@@ -21,7 +21,9 @@ class Drive:
     """Hold a rover that has seen hazards; `moving` gives its x at a stamp."""
 
     def __init__(self, **changes):
-        self.rover = Rover(dict(changes))
+        self.stamp_ns = START_NS
+        # Images come when they are stamped, however long this test takes.
+        self.rover = Rover(dict(changes), clock_s=lambda: self.stamp_ns * 1e-9)
         taxonomy = self.rover.session.taxonomy
         self.rover.node.change({f"hazard.{item.name}": 1.0 for item in taxonomy})
         self.rover.send_info()
@@ -29,7 +31,6 @@ class Drive:
             "base_link", OPTICAL, 0, translation_m=(0.0, 0.0, 2.0), rotation=MOUNTING
         )
         self.rover.intake.add(mounting, static=True)
-        self.stamp_ns = START_NS
         for _ in range(12):
             self.last = self.step()
         self.before = hazards(self.last)
@@ -116,6 +117,23 @@ def test_the_age_of_a_hazard_from_another_time_is_not_known():
     snapshot = pipeline._snapshot(drive.stamp_ns)
     assert isinstance(snapshot, GridSnapshot)
     ages = pipeline._grid.age_s(drive.stamp_ns)
+    assert not (ages < 0.0).any()
+
+
+def test_evidence_fades_as_before_after_a_first_stamp_that_was_wrong():
+    rover = Rover({"mounting.use_tf": False, "grid.decay_s": 1.0, "grid.keep_hazards": False})
+    rover.send_info()
+    rover.send(image_message(START_NS))
+    rover.send(image_message(START_NS + 3600 * SECOND_NS))
+    dark = np.zeros((64, 96), dtype=np.uint8)
+    seen = []
+    for index in range(1, 200):
+        pixels = None if index < 5 else dark
+        given = rover.send(image_message(START_NS + index * STEP_NS, pixels=pixels))
+        seen.append(int((np.asarray(given["hazard_grid"].data) >= 0).sum()))
+    assert seen[3] > 0
+    assert seen[-1] == 0
+    ages = rover.session.pipeline._grid.age_s(START_NS + 200 * STEP_NS)
     assert not (ages < 0.0).any()
 
 

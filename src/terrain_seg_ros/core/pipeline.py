@@ -341,6 +341,10 @@ class Pipeline:
             self._grid.clear(Reason.OUTSIDE_VIEW)
         self.site_selector.forget()
 
+    def rewind(self, stamp_ns: int) -> None:
+        """Count time from an earlier stamp again, as the last one was wrong."""
+        self._grid.rewind(stamp_ns)
+
     def mark_unobserved(self, reason: Reason, stamp_ns: int) -> GridSnapshot:
         """Forget all evidence for a reason (staleness, no transform) and return the grid.
 

@@ -31,8 +31,9 @@ class View(NamedTuple):
 class Frame:
     """Hold what is known so far; `refusal` is the reason to give if the present stage fails.
 
-    `jumped` says that its stamp is the first after a jump backwards; `image` is there once the
-    message is taken and decoded, `step` once the network has run.
+    `jumped` says that its stamp is the first after a jump backwards, `rewound` that the stamp
+    before it was wrong, too late; `image` is there once the message is taken and decoded, `step`
+    once the network has run.
     """
 
     camera: str
@@ -41,6 +42,7 @@ class Frame:
     refusal: Refusal = Refusal.BAD_IMAGE
     stamp_ns: int = 0
     jumped: bool = False
+    rewound: bool = False
     image: CameraImage | None = None
     step: SegmentStep | None = None
     stage_ms: dict[str, float] = field(default_factory=dict)

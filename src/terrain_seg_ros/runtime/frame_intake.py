@@ -99,5 +99,6 @@ class FrameIntake:
         if frame.stamp_ns == 0:
             self._health.note(Note.NO_STAMP)
         frame.jumped = verdict is StampVerdict.TAKE_AFTER_JUMP
+        frame.rewound = verdict is StampVerdict.TAKE_WITHOUT_LAST
         self._last_stamp_ns = frame.stamp_ns
         frame.image = frame.timed("decode", lambda item: self._decode(item.message))

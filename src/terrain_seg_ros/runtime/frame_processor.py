@@ -289,6 +289,8 @@ class FrameProcessor:
         image = frame.image
         if image is None:
             return
+        if frame.rewound:
+            self._session.pipeline.rewind(frame.stamp_ns)
         step = self._segment(frame, image)
         intrinsics = self._infos.intrinsics(frame.camera, image)
         if intrinsics.assumed:

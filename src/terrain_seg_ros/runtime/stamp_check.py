@@ -21,6 +21,7 @@ class StampVerdict(Enum):
     """Say what to do with an image."""
 
     TAKE = "take"
+    TAKE_WITHOUT_LAST = "take, as the last one was stamped wrongly"
     TAKE_AFTER_JUMP = "take, after clearing what came before"
     TOO_SOON = "drop, as the rate is limited"
 
@@ -77,9 +78,10 @@ class StampCheck:
             self._lines = {camera: line}
             self._expected = 0
             return StampVerdict.TAKE_AFTER_JUMP
-        if place is Place.NEXT:
+        if place in {Place.NEXT, Place.NEXT_WITHOUT_LAST}:
             self._expected = max(0, self._expected - 1)
-            return StampVerdict.TAKE
+            wrong = place is Place.NEXT_WITHOUT_LAST
+            return StampVerdict.TAKE_WITHOUT_LAST if wrong else StampVerdict.TAKE
         raise _odd(camera, stamp_ns - (newest_ns or 0), place)
 
     def _check_clock(self, stamp_ns: int, now_ns: int) -> None:

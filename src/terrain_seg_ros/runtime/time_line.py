@@ -23,6 +23,7 @@ class Place(Enum):
     """Say where a stamp lies on the line of those before it."""
 
     NEXT = "after the last one"
+    NEXT_WITHOUT_LAST = "after the one before the last, which was the odd one"
     LATE = "a little before the last one"
     ODD_BEHIND = "far before the last one, and alone with it"
     ODD_AHEAD = "far after the last one, and alone with it"
@@ -56,7 +57,7 @@ class TimeLine:
     def judge(
         self, stamp_ns: int, *, moment_ns: int | None = None, expect_jump: bool = False
     ) -> Place:
-        """Return where a stamp lies; NEXT and JUMPED are on the line from then on.
+        """Return where a stamp lies; what is NEXT or has JUMPED is on the line from then on.
 
         Args:
             stamp_ns: the stamp.
@@ -86,7 +87,7 @@ class TimeLine:
                 self._gaps_ns.pop()
             self._newest_ns = stamp_ns
             self._behind_ns, self._ahead_ns = [], None
-            return Place.NEXT
+            return Place.NEXT_WITHOUT_LAST
         agrees = self._agrees(stamp_ns)
         self._behind_ns = [*self._behind_ns, stamp_ns] if agrees else [stamp_ns]
         if len(self._behind_ns) >= AGREEING:

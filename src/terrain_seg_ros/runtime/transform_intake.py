@@ -71,7 +71,6 @@ class TransformIntake:
         line = self._lines.get(item.child)
         if line is None:
             line = TimeLine(self._slack_ns)
-        newest_ns = line.newest_ns
         place = line.judge(item.stamp_ns)
         if place is Place.ODD_AHEAD:
             self._ahead[item.child] = item
@@ -80,10 +79,10 @@ class TransformIntake:
             late = self._behind.setdefault(item.child, [])
             late.append(item)
             del late[: -(AGREEING - 1)]
-        elif place is Place.NEXT:
+        elif place in {Place.NEXT, Place.NEXT_WITHOUT_LAST}:
             self._behind.pop(item.child, None)
             self._settle_ahead(item)
-            if newest_ns is not None and item.stamp_ns < newest_ns:
+            if place is Place.NEXT_WITHOUT_LAST:
                 self._buffer.drop_after(item.child, item.stamp_ns)
             self._age_jump(item.child)
         elif place is Place.JUMPED:
