@@ -149,6 +149,8 @@ def test_feeding_then_a_signal_ends_with_code_0_and_a_summary(opened, tmp_path, 
     assert content["images_out"] >= content["grids_out"] >= 1
     assert content["backend"] == "constant"
     assert content["ended_by"] == signal.Signals(number).name
+    assert set(content["refusal_texts"]) == set(content["refused"])
+    assert content["warnings"] == []
     assert {"total", "publish"} <= set(content["latency_ms"])
 
 

@@ -188,6 +188,8 @@ def _summarise(health: HealthSnapshot, about: dict[str, str], path: Path | None)
     ]
     rows += [(f"dropped: {reason.value}", str(n)) for reason, n in health.dropped.items()]
     rows += [(f"refused: {reason.value}", str(n)) for reason, n in health.refused.items()]
+    rows += [("note", f"{note.value} ({n} times)") for note, n in health.notes.items()]
+    rows += [("warning", text) for text in health.standing.values()]
     print(text_table(("what", "value"), rows))
     if health.latency:
         stages = [
@@ -206,6 +208,9 @@ def _content(health: HealthSnapshot, about: dict[str, str]) -> dict[str, Any]:
         "grids_out": health.grids_out,
         "dropped": {reason.value: count for reason, count in health.dropped.items()},
         "refused": {reason.value: count for reason, count in health.refused.items()},
+        "refusal_texts": {reason.value: text for reason, text in health.refusal_texts.items()},
+        "notes": {note.value: count for note, count in health.notes.items()},
+        "warnings": list(health.standing.values()),
         "latency_ms": {
             stage: {"p50": item.median_ms, "p90": item.p90_ms, "p99": item.p99_ms}
             for stage, item in health.latency.items()
