@@ -37,7 +37,7 @@ def test_host_stays_on_loopback():
     assert [i.attrib for i in root.iter("NetworkInterface")] == [{"address": "127.0.0.1"}]
     assert root.find(".//AllowMulticast").text == "false"
     assert root.find(".//Peer").attrib == {"Address": "127.0.0.1"}
-    assert root.find(".//SocketReceiveBufferSize").attrib == {"max": "8MB"}
+    assert root.find(".//SocketReceiveBufferSize").attrib == {"max": "64MB"}
 
 
 def test_any_takes_the_network_too():

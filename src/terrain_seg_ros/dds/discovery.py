@@ -16,7 +16,7 @@ _CONFIGURATION = (
     '<CycloneDDS><Domain Id="any"><General>'
     "<Interfaces>{interfaces}</Interfaces><AllowMulticast>{multicast}</AllowMulticast>"
     "<MaxMessageSize>65500B</MaxMessageSize><FragmentSize>65000B</FragmentSize></General>"
-    '<Internal><SocketReceiveBufferSize max="8MB"/></Internal>'
+    '<Internal><SocketReceiveBufferSize max="64MB"/></Internal>'
     '<Discovery><Peers><Peer Address="127.0.0.1"/></Peers>'
     "<ParticipantIndex>auto</ParticipantIndex>"
     "<MaxAutoParticipantIndex>32</MaxAutoParticipantIndex></Discovery></Domain></CycloneDDS>"

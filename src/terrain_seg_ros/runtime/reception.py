@@ -13,6 +13,8 @@ SILENT_AFTER_S = 5.0
 """A publisher of images that is there and gives none for so long is told of."""
 HELD_S = 10.0
 """So long a loss is told of after it happened."""
+PACKETS_LOST = "UDP packets lost"
+PACKETS_EFFECT = ", so that large images by best effort vanish and reliable ones come late"
 REMEDY = (
     "raise net.core.rmem_max (sysctl -w net.core.rmem_max=33554432), publish reliably and set "
     "input_reliability, or send smaller or compressed images"
@@ -63,7 +65,7 @@ class Reception:
             if item.is_image:
                 self._silence(item, now_s)
             self._loss(f"messages of {item.topic} lost", item.lost, now_s)
-        self._loss("UDP packets lost", self._dropped(), now_s)
+        self._loss(PACKETS_LOST, self._dropped(), now_s)
         self._health.set_standing(
             "nodes",
             f"{other_nodes} more of this node in its namespace publish the same topics; consumers "
@@ -103,4 +105,5 @@ class Reception:
         if total:
             self._health.set_gauge(what, float(total))
         recent = total > 0 and now_s - at_s < HELD_S
-        self._health.set_standing(what, f"{total} {what}: {REMEDY}" if recent else "")
+        effect = PACKETS_EFFECT if what == PACKETS_LOST else ""
+        self._health.set_standing(what, f"{total} {what}{effect}: {REMEDY}" if recent else "")
