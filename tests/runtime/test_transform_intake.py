@@ -233,3 +233,13 @@ def test_a_flood_of_names_leaves_the_real_frames():
         intake.add(transform_message("odom", f"invented_{index}", START_NS), static=False)
     last_ns = drive(intake, 40, start_ns=START_NS + 2 * SECOND_NS)
     assert buffer.lookup("odom", "base_link", last_ns).translation_m[0] == 39.0
+
+
+def test_what_is_known_of_invented_names_does_not_grow():
+    _, _, intake = make(cache_s=1.0)
+    for index in range(MAX_FRAMES + 200):
+        start_ns = START_NS + index * 4 * SECOND_NS
+        drive(intake, 5, start_ns=start_ns, child=f"invented_{index}")
+        drive(intake, 3, start_ns=start_ns - 100 * SECOND_NS, child=f"invented_{index}")
+    sizes = [len(intake._lines), len(intake._behind), len(intake._ahead), len(intake._jumped)]
+    assert max(sizes) <= MAX_FRAMES

@@ -83,9 +83,11 @@ class TimeLine:
         if expect_jump:
             return self._jump(stamp_ns, moment_ns)
         if self._continues_without_newest(stamp_ns, newest_ns):
-            if self._gaps_ns:
-                self._gaps_ns.pop()
+            for wrong in (self._gaps_ns, self._delays_ns):
+                if wrong:
+                    wrong.pop()
             self._newest_ns = stamp_ns
+            self._note_delay(stamp_ns, moment_ns)
             self._behind_ns, self._ahead_ns = [], None
             return Place.NEXT_WITHOUT_LAST
         agrees = self._agrees(stamp_ns)

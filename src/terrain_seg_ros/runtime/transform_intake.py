@@ -91,7 +91,9 @@ class TransformIntake:
             self._on_jump()
         self._put(item)
         if item.child not in self._lines and len(self._lines) >= MAX_FRAMES:
-            self._lines.pop(next(iter(self._lines)))
+            oldest = next(iter(self._lines))
+            for known in (self._lines, self._behind, self._ahead, self._jumped):
+                known.pop(oldest, None)
         self._lines[item.child] = line
 
     def _age_jump(self, child: str) -> None:
