@@ -136,6 +136,20 @@ def test_two_publishers_of_images_are_named_in_diagnostics(start, domain):
     member.close()
 
 
+def test_a_publisher_that_offers_too_little_is_told_of(start, domain):
+    node, _ = start({"input_reliability": "reliable"}, namespace="/picky")
+    member = Participant(domain, Discovery.HOST)
+    writer = Writer(member, topic("image"), dds_name="rt/picky/image")
+
+    def told():
+        return node.snapshot().standing.get("quality of /picky/image")
+
+    assert "input_reliability to best_effort" in wait_until(told, "the warning")
+    assert writer.subscriber_count == 0
+    writer.close()
+    member.close()
+
+
 def test_several_publishers_of_transforms_are_usual(start, domain):
     node, _ = start()
     member = Participant(domain, Discovery.HOST)
@@ -198,10 +212,11 @@ def test_large_images_that_get_lost_are_told_of(start, domain, side_px):
     process = python(PUBLISHER, domain, side_px)
     try:
         status = peer.report(
-            lambda s: "net.core.rmem_max" in s.message or "images per" in s.message
+            lambda s: "net.core.rmem_max" in s.message or s.values["images_in"] != "0"
         )
     finally:
         process.kill()
         process.communicate()
-    if node.snapshot().images_in == 0:
-        assert status.level is Level.WARN
+    # How many get through depends on the host; that some are lost in silence must not.
+    assert status.level is Level.WARN
+    assert node.snapshot().images_in > 0 or "net.core.rmem_max" in status.message

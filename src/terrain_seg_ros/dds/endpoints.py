@@ -164,6 +164,14 @@ class Reader:
         return 0 if entity is None else len(entity.get_matched_publications())
 
     @property
+    def incompatible(self) -> int:
+        """Return how many writers offered less than this reader asks for, since the start."""
+        entity = self._entity
+        if entity is None:
+            return 0
+        return int(entity.get_requested_incompatible_qos_status().total_count)
+
+    @property
     def entity(self) -> Any:
         """Return Cyclone's own reader, None after `close`."""
         return self._entity

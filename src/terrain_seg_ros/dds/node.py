@@ -248,6 +248,7 @@ class LiveNode:
                 reader.received,
                 reader.lost,
                 is_image=item.row.startswith("image"),
+                incompatible=reader.incompatible,
             )
             for item, reader in self._readers
             if item.row not in SHARED_ROWS

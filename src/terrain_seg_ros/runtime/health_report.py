@@ -40,6 +40,7 @@ def health_status(
 
 def _summary(snapshot: HealthSnapshot, *, age_s: float, stale: bool) -> tuple[Level, str]:
     refusal = f"; last refused: {snapshot.last_refusal}" if snapshot.last_refusal else ""
+    refusal += "".join(f"; {text}" for text in snapshot.standing.values())
     failing = snapshot.defects_in_a_row >= DEFECTS_IN_A_ROW
     if failing or stale:
         defect = snapshot.refusal_texts.get(Refusal.DEFECT, "")

@@ -24,7 +24,8 @@ REMEDY = (
 class InputFacts(NamedTuple):
     """Hold what a rim knows of one input: its name on the bus, and counts since the start.
 
-    `publishers` are those that are there now, `received` and `lost` messages.
+    `publishers` are those that are there now, `received` and `lost` messages, `incompatible`
+    publishers that offer less than the input asks for, so that nothing comes from them.
     """
 
     topic: str
@@ -32,6 +33,7 @@ class InputFacts(NamedTuple):
     received: int
     lost: int
     is_image: bool
+    incompatible: int = 0
 
 
 class Reception:
@@ -62,6 +64,7 @@ class Reception:
         now_s = self._clock_s()
         for item in inputs:
             self._publishers(item)
+            self._quality(item)
             if item.is_image:
                 self._silence(item, now_s)
             self._loss(f"messages of {item.topic} lost", item.lost, now_s)
@@ -80,6 +83,15 @@ class Reception:
             f"{item.topic} has {item.publishers} publishers, expected one; images and stamps "
             "of several cameras are mixed: stop one, or give each camera its topic"
             if item.publishers > 1
+            else "",
+        )
+
+    def _quality(self, item: InputFacts) -> None:
+        self._health.set_standing(
+            f"quality of {item.topic}",
+            f"a publisher of {item.topic} offers less than this input asks for, so that nothing "
+            "comes from it; set input_reliability to best_effort"
+            if item.incompatible and not item.publishers
             else "",
         )
 
