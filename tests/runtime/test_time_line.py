@@ -61,6 +61,16 @@ def test_an_image_that_was_delivered_late_does_not_make_the_next_one_odd():
     assert line.judge(now_ns, moment_ns=now_ns + 1) is Place.NEXT
 
 
+def test_images_that_were_held_up_for_long_do_not_make_the_next_one_odd():
+    line = TimeLine(SLACK_NS)
+    for index in range(10):
+        line.judge(index * PERIOD_NS, moment_ns=index * PERIOD_NS)
+    for index in range(10, 40):
+        line.judge(index * PERIOD_NS, moment_ns=index * PERIOD_NS + 2_000_000_000)
+    now_ns = 40 * PERIOD_NS + 1_500_000_000
+    assert line.judge(now_ns, moment_ns=now_ns) is Place.NEXT
+
+
 @pytest.mark.parametrize("back_ns", [700_000_000, 60_000_000_000])
 def test_three_in_a_row_that_agree_are_a_jump(back_ns):
     line, next_ns = line_of(30)

@@ -9,6 +9,8 @@ AGREEING = 3
 """So many stamps in a row, off the line and one after the other, are a jump backwards."""
 GAPS = 8
 """Latest distances between stamps that are kept: they say how far the next may lie ahead."""
+DELAYS = 64
+"""Latest delays that are kept: the shortest is that of the transport, the others wait for a turn."""
 GAPS_NEEDED = 3
 """Fewer than this say nothing yet."""
 GAP_FACTOR = 2
@@ -47,7 +49,7 @@ class TimeLine:
         self._gaps_ns: deque[int] = deque(maxlen=GAPS)
         self._behind_ns: list[int] = []
         self._ahead_ns: int | None = None
-        self._delays_ns: deque[int] = deque(maxlen=GAPS)
+        self._delays_ns: deque[int] = deque(maxlen=DELAYS)
 
     @property
     def newest_ns(self) -> int | None:
