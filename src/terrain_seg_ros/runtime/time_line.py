@@ -10,7 +10,7 @@ AGREEING = 3
 GAPS = 8
 """Latest distances between stamps that are kept: they say how far the next may lie ahead."""
 DELAYS = 64
-"""Latest delays that are kept: the shortest is that of the transport, the others wait for a turn."""
+"""Latest delays that are kept: the shortest is the transport's, the others waited for a turn."""
 GAPS_NEEDED = 3
 """Fewer than this say nothing yet."""
 GAP_FACTOR = 2
