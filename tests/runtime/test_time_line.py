@@ -114,6 +114,14 @@ def test_a_first_stamp_ahead_is_left_out_by_those_that_follow():
     assert judge(line, *stamps) == [Place.NEXT_WITHOUT_LAST] + [Place.NEXT] * 4
 
 
+def test_a_first_stamp_of_all_that_is_ahead_is_outvoted_by_two():
+    line = TimeLine(SLACK_NS)
+    stamps = [START_NS + index * PERIOD_NS for index in range(1, 6)]
+    places = judge(line, START_NS + 400_000_000, *stamps)
+    assert places[:3] == [Place.NEXT, Place.ODD_BEHIND, Place.NEXT_WITHOUT_LAST]
+    assert places[3:] == [Place.NEXT] * 3
+
+
 def test_neighbours_that_are_swapped_are_late():
     line, next_ns = line_of()
     assert judge(line, next_ns + PERIOD_NS, next_ns) == [Place.NEXT, Place.LATE]

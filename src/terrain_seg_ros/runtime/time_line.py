@@ -17,6 +17,8 @@ GAP_FACTOR = 2
 GAP_SLACK_NS = 100_000_000
 SHORTEST_AHEAD_NS = 250_000_000
 """A stamp less far ahead of the last one is never odd."""
+FIRST_AHEAD_NS = 1_000_000_000
+"""A first stamp less far ahead of two that agree was wrong; further, time has jumped."""
 AGREEMENT_NS = 2_000_000_000
 """Stamps of one line lie no further apart than this, or than a few of its usual distances."""
 
@@ -120,12 +122,15 @@ class TimeLine:
         return Place.JUMPED
 
     def _continues_without_newest(self, stamp_ns: int, newest_ns: int) -> bool:
-        """Say whether the newest was the odd one: it lies far off both this and the one before."""
+        """Say whether the newest was the odd one.
+
+        It lies far off both this and the one before; or it was the first, and two agree against it.
+        """
         before_ns = self._before_ns
+        if before_ns is None:
+            return self._agrees(stamp_ns) and newest_ns - stamp_ns < FIRST_AHEAD_NS
         return (
-            before_ns is not None
-            and before_ns < stamp_ns
-            and newest_ns - before_ns > self._slack_ns + (stamp_ns - before_ns)
+            before_ns < stamp_ns and newest_ns - before_ns > self._slack_ns + stamp_ns - before_ns
         )
 
     def _note_delay(self, stamp_ns: int, moment_ns: int | None) -> None:
