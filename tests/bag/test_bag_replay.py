@@ -279,3 +279,36 @@ def test_depth_recorded_after_its_image_is_used_and_bad_depth_is_counted(tmp_pat
     assert report.health.notes[Note.NO_DEPTH] == 1
     assert report.health.grids_out == 20
     assert "ground_residual_m" in report.health.gauges
+
+
+@pytest.mark.parametrize("topic", ["/tf", "/tf_static"])
+def test_a_null_quaternion_is_refused_by_name_and_the_other_transforms_count(tmp_path, topic):
+    entries = drive(4)
+    for entry in entries:
+        if entry.topic == topic:
+            crooked = pose(0).message.transforms[0]
+            crooked.child_frame_id = "wheel"
+            crooked.transform.rotation.w = 0.0
+            entry.message.transforms.insert(0, crooked)
+    report, made = run(write_bag(tmp_path / "in", entries), tmp_path / "out")
+    assert report.health.grids_out == len(made["/terrain/hazard_grid"]) == 4
+    assert set(report.health.refused) == {Refusal.BAD_TRANSFORM}
+    assert "'wheel' in 'odom'" in report.health.refusal_texts[Refusal.BAD_TRANSFORM]
+
+
+@pytest.mark.parametrize("offset_ns", [4 * PERIOD_NS, -2 * PERIOD_NS - PERIOD_NS // 5])
+def test_one_odd_stamp_costs_one_image_and_no_hazard(tmp_path, offset_ns):
+    entries = drive(20)
+    images = [entry for entry in entries if entry.topic == "/navcam/image_raw"]
+    odd = images[10].message.header.stamp
+    odd.sec, odd.nanosec = divmod(stamp(10) + offset_ns, 10**9)
+    source = write_bag(tmp_path / "in", entries)
+    report, made = run(source, tmp_path / "out", **{"hazard.soil": 1.0})
+    assert report.health.refused == {Refusal.OUT_OF_ORDER: 1}
+    assert not report.health.notes
+    lethal = [
+        int((decode_grid(entry.message).values == 100).sum())
+        for entry in made["/terrain/hazard_grid"]
+    ]
+    assert len(lethal) == 19
+    assert lethal == sorted(lethal)
