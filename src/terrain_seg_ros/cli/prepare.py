@@ -20,7 +20,12 @@ from terrain_seg_ros.inference.prepare import (
     wanted_engines,
 )
 from terrain_seg_ros.inference.registry import BackendName
-from terrain_seg_ros.parameters import Parameters, backend_options, load_parameters
+from terrain_seg_ros.parameters import (
+    Parameters,
+    backend_options,
+    load_parameters,
+    model_trust,
+)
 
 NAME = "prepare"
 HELP = "build engines ahead of the drive, or check that they are there"
@@ -82,7 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
     """
     parameters = _parameters(arguments)
     name = BackendName(arguments.backend)
-    model = load_model(parameters.text("model"))
+    model = load_model(parameters.text("model"), model_trust(parameters))
+    for file in (model, *model.lowered):
+        print(f"{file.card.name} {file.card.version}: digest {file.digest or 'none'}")
     wanted = wanted_engines(name, model, backend_options(parameters))
     if arguments.check:
         found = [_check(name, model, options) for options in wanted]

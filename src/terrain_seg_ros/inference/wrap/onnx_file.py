@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from onnx import AttributeProto, TensorProto
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.inference.model_store import MAX_MODEL_BYTES
+from terrain_seg_ros.inference.model_files import MAX_MODEL_BYTES
 
 
 def read_onnx(path: Path) -> Any:
