@@ -88,15 +88,16 @@ def run(arguments: argparse.Namespace) -> int:
     parameters = _parameters(arguments)
     name = BackendName(arguments.backend)
     model = load_model(parameters.text("model"), model_trust(parameters))
-    for file in (model, *model.lowered):
-        print(f"{file.card.name} {file.card.version}: digest {file.digest or 'none'}")
     wanted = wanted_engines(name, model, backend_options(parameters))
     if arguments.check:
         found = [_check(name, model, options) for options in wanted]
-        return 0 if all(found) else EXIT_NOT_PREPARED
-    for options in wanted:
-        _prepare(name, model, options, force=arguments.force)
-    return 0
+    else:
+        found = [True] * len(wanted)
+        for options in wanted:
+            _prepare(name, model, options, force=arguments.force)
+    for file in (model, *model.lowered):
+        print(f"{file.card.name} {file.card.version}: digest {file.digest}")
+    return 0 if all(found) else EXIT_NOT_PREPARED
 
 
 def _parameters(arguments: argparse.Namespace) -> Parameters:
