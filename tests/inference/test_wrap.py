@@ -185,7 +185,7 @@ def test_an_output_of_another_layout_is_told(tmp_path):
     assert make_wrapped(wrap_settings(path, output_layout=Layout.NHWC), []).mask.shape == SIZE
 
 
-def test_a_branch_sees_what_is_outside_it(tmp_path):
+def test_a_branch_is_refused_with_the_remedy(tmp_path):
     path = write_own_network(tmp_path / "net.onnx")
     model = onnx.load(str(path))
     add = model.graph.node[-1]
@@ -203,7 +203,8 @@ def test_a_branch_sees_what_is_outside_it(tmp_path):
     )
     model.graph.node.append(branching)
     onnx.save(model, str(path))
-    assert make_wrapped(wrap_settings(path), []).card.metrics["wrap_check"]["mask_agreement"] == 1.0
+    with pytest.raises(ModelError, match=r"operator 'If'.*without loops and branches"):
+        make_wrapped(wrap_settings(path), [])
 
 
 def test_a_local_function_is_put_in_line(tmp_path):

@@ -32,13 +32,16 @@ _Name = tuple[bytes, bytes]
 """Domain and name of an operator or function."""
 
 
-def check_network(data: bytes, *, source: str, may_read_files: bool = False) -> None:
+def check_network(
+    data: bytes, *, source: str, may_read_files: bool = False, remedy: str = "export it again"
+) -> None:
     """Check that a network is one fixed sequence of operators, with all its numbers inside.
 
     Args:
         data: the ONNX file.
         source: its path, for messages.
         may_read_files: whether tensors may be in files beside it; the caller looks after them.
+        remedy: completes the message about what is no ONNX file.
 
     Raises:
         ModelError: it has loops or branches, functions that call themselves or grow beyond
@@ -47,9 +50,7 @@ def check_network(data: bytes, *, source: str, may_read_files: bool = False) -> 
     try:
         _Walk(source, may_read_files).check(memoryview(data))
     except (IndexError, ValueError) as error:
-        raise ModelError(
-            f"{source}: is no ONNX model ({error}); fetch or export it again"
-        ) from None
+        raise ModelError(f"{source}: is no ONNX model; {remedy}") from error
 
 
 class _Walk:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,14 @@ from google.protobuf.message import DecodeError
 from onnx import AttributeProto, TensorProto
 
 from terrain_seg_ros.core.errors import ModelError
+from terrain_seg_ros.core.regular_file import read_regular_file
 from terrain_seg_ros.inference.model_files import MAX_MODEL_BYTES
+from terrain_seg_ros.inference.onnx_safety import check_network
+
+_EXPORT_FIRST = (
+    "export it first (PyTorch: torch.onnx.export, Keras: tf2onnx; see "
+    '"Bring your own model" in the README)'
+)
 
 
 def read_onnx(path: Path) -> Any:
@@ -23,6 +29,7 @@ def read_onnx(path: Path) -> Any:
             be: outside its own folder, behind a link, or beyond the end of a file.
     """
     data = _read(path, MAX_MODEL_BYTES)
+    check_network(data, source=str(path), may_read_files=True, remedy=_EXPORT_FIRST)
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
@@ -52,25 +59,13 @@ def subgraphs(graph: Any) -> Iterator[Any]:
 
 
 def _no_onnx(path: Path) -> ModelError:
-    return ModelError(
-        f"{path}: is no ONNX model; export it first (PyTorch: torch.onnx.export, Keras: tf2onnx; "
-        'see "Bring your own model" in the README)'
-    )
+    return ModelError(f"{path}: is no ONNX model; {_EXPORT_FIRST}")
 
 
 def _read(path: Path, limit_bytes: int) -> bytes:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ModelError(f"{path}: is no file; give the path of the .onnx file")
-        if status.st_size > limit_bytes:
-            raise ModelError(
-                f"{path}: {status.st_size} bytes are more than the limit of {limit_bytes}; "
-                "check that this is the right file"
-            )
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    return read_regular_file(
+        path, limit_bytes, error=ModelError, remedy="give the path of the .onnx file"
+    )
 
 
 def _names(graph: Any) -> Iterator[str | bytes]:
