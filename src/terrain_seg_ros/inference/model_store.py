@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.model_card import ModelCard, parse_model_card
+from terrain_seg_ros.core.strict_json import read_json
 from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.model_files import (
     CARD_FILE,
@@ -136,8 +136,8 @@ def is_shipped(onnx_path: Path) -> bool:
 
 def _parse_card(data: bytes, source: str) -> ModelCard:
     try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        content = read_json(data)
+    except ValueError as error:
         raise ModelError(
             f"{source}: the card is no JSON ({error}); export the model again"
         ) from None
