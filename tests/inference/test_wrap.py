@@ -1,6 +1,7 @@
 """Tests of the wrap: every kind of network against a numpy reference, and every refusal."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -152,13 +153,21 @@ def test_an_example_image_is_the_golden_image(tmp_path):
     assert not any("synthetic" in limit for limit in wrapped.card.limits)
 
 
-def test_a_sigmoid_taken_for_logits_is_warned_of(tmp_path):
-    path = write_own_network(tmp_path / "net.onnx", classes=1, activation="sigmoid")
+@pytest.mark.parametrize(("classes", "ceiling"), [(1, "0.73"), (3, "0.58")])
+def test_a_sigmoid_taken_for_logits_is_refused_unless_insisted_on(tmp_path, classes, ceiling):
+    path = write_own_network(tmp_path / "net.onnx", classes=classes, activation="sigmoid")
+    settings = wrap_settings(path, taxonomy=own_taxonomy(max(2, classes)))
+    with pytest.raises(ModelError, match=rf"no confidence would exceed {ceiling}.*--force") as why:
+        make_wrapped(settings, [])
+    assert ("--activation sigmoid" in str(why.value)) == (classes == 1)
+    wrapped = make_wrapped(replace(settings, force_activation=True), [])
+    assert any(f"no confidence can exceed {ceiling}" in limit for limit in wrapped.card.limits)
+
+
+def test_logits_that_leave_0_to_1_pass(tmp_path):
+    path = write_own_network(tmp_path / "net.onnx", classes=1)
     wrapped = make_wrapped(wrap_settings(path, taxonomy=own_taxonomy(2)), [])
-    assert any("0.5 and 0.73" in limit for limit in wrapped.card.limits)
-    path = write_own_network(tmp_path / "net2.onnx", classes=1)
-    wrapped = make_wrapped(wrap_settings(path, taxonomy=own_taxonomy(2)), [])
-    assert not any("0.5 and 0.73" in limit for limit in wrapped.card.limits)
+    assert not any("can exceed" in limit for limit in wrapped.card.limits)
 
 
 def test_the_output_that_is_named_is_taken(tmp_path):

@@ -28,7 +28,7 @@ def read_onnx(path: Path) -> Any:
         ModelError: the file is missing, too large, no ONNX, or keeps tensors where they may not
             be: outside its own folder, behind a link, or beyond the end of a file.
     """
-    data = _read(path, MAX_MODEL_BYTES)
+    data = read_onnx_bytes(path)
     check_network(data, source=str(path), may_read_files=True, remedy=_EXPORT_FIRST)
     model = onnx.ModelProto()
     try:
@@ -41,8 +41,22 @@ def read_onnx(path: Path) -> Any:
         raise ModelError(
             f"{path}: is a damaged ONNX model, with names that are no text; export it again"
         )
+    if model.ir_version > onnx.IR_VERSION:
+        raise ModelError(
+            f"{path}: has IR version {model.ir_version}, but onnx {onnx.__version__} knows up to "
+            f"{onnx.IR_VERSION}; export it again with opset 17, or update the package onnx"
+        )
     _load_external(model, path, left_bytes=MAX_MODEL_BYTES - len(data))
     return model
+
+
+def read_onnx_bytes(path: Path) -> bytes:
+    """Return the bytes of an ONNX file.
+
+    Raises:
+        ModelError: the file is missing, too large or not a regular one.
+    """
+    return _read(path, MAX_MODEL_BYTES)
 
 
 def subgraphs(graph: Any) -> Iterator[Any]:
