@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import InferenceError, ModelError
 from terrain_seg_ros.inference.onnx_contract import Border, Tensor, unreadable
+from terrain_seg_ros.inference.onnxruntime_errors import runtime_reason
 
 
 class NetworkTrial(NamedTuple):
@@ -62,7 +63,7 @@ def try_network(
         border = Border(
             *([Tensor(*item) for item in answer[side]] for side in ("inputs", "outputs"))
         )
-        trial = NetworkTrial(border, str(answer["error"]))
+        trial = NetworkTrial(border, runtime_reason(str(answer["error"])))
     except (KeyError, TypeError) as error:
         raise _failed(source, f"its first run gave no answer ({error})") from error
     return _known.setdefault(key, trial)

@@ -9,7 +9,7 @@ import onnxruntime
 
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.model_card import ModelCard
-from terrain_seg_ros.inference.onnxruntime_errors import ONNXRUNTIME_ERRORS
+from terrain_seg_ros.inference.onnxruntime_errors import ONNXRUNTIME_ERRORS, runtime_reason
 
 INPUT = "image"
 OUTPUTS = ("mask", "confidence", "probabilities")
@@ -77,7 +77,7 @@ def unreadable(reason: str, source: str) -> ModelError:
     """Return the error of a file that ONNX Runtime refuses to open."""
     return ModelError(
         f"{source}: is no ONNX model that ONNX Runtime {onnxruntime.__version__} can read "
-        f"({reason}); fetch or export it again (opset 17, IR version 8)"
+        f"({runtime_reason(reason)}); fetch or export it again (opset 17, IR version 8)"
     )
 
 
@@ -93,7 +93,7 @@ def _open(data: bytes, source: str) -> Any:
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except ONNXRUNTIME_ERRORS as error:
-        raise unreadable(" ".join(str(error).split())[:300], source) from error
+        raise unreadable(str(error), source) from error
 
 
 def _check(item: Tensor, expected: Sequence[int], source: str) -> None:

@@ -73,7 +73,7 @@ def _run(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return " ".join(str(error).split())[:4000] or type(error).__name__
 
 
 if __name__ == "__main__":
