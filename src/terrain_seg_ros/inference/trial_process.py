@@ -12,14 +12,16 @@ import contextlib
 import importlib
 import json
 import math
+import os
 import resource
 import signal
 import sys
 from pathlib import Path
 from typing import Any
 
-MEMORY_BYTES = 16 * 2**30
-"""Of address space: a network that asks for more fails here and not in the node."""
+RESERVED_BYTES = 4 * 2**30
+"""Of address space that runtimes reserve without using it; half the machine's memory comes on top.
+A network that asks for more fails here and not in the node."""
 _GRACE_S = 5
 _OUT_OF_MEMORY_FIRST = "1000"
 
@@ -32,8 +34,9 @@ def main() -> None:
     """
     request = json.loads(sys.stdin.buffer.readline())
     signal.alarm(math.ceil(request["deadline_s"]) + _GRACE_S)
+    limit = RESERVED_BYTES + os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError):
