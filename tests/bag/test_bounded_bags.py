@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import struct
+from contextlib import closing
 
 import pytest
 from bags import TEXT, drive, stamp, text, write_bag
@@ -93,6 +95,22 @@ def test_chunks_that_overlap_in_time_count_together(tmp_path, monkeypatch):
     read_all(bag)
     monkeypatch.setattr(bounded_bags, "MAX_OPEN_BYTES", 1000)
     with pytest.raises(ConfigError, match="overlap in time unpack to more than 1000 bytes"):
+        read_all(bag)
+
+
+def test_a_row_that_computes_its_own_size_is_refused(tmp_path, monkeypatch):
+    bag = write_bag(tmp_path / "bag", [text(0)], storage=StoragePlugin.SQLITE3)
+    with closing(sqlite3.connect(next(bag.glob("*.db3")))) as database:
+        database.execute("ALTER TABLE messages RENAME TO stored")
+        database.execute(
+            "CREATE TABLE messages(id INTEGER, topic_id INTEGER, timestamp INTEGER, "
+            "data BLOB GENERATED ALWAYS AS (zeroblob(100000000)))"
+        )
+        database.execute("INSERT INTO messages SELECT id, topic_id, timestamp FROM stored")
+        database.commit()
+    assert read_all(bag) == [100_000_000]
+    monkeypatch.setattr(bounded_bags, "MAX_CHUNK_BYTES", 10_000_000)
+    with pytest.raises(MessageError, match="too big"):
         read_all(bag)
 
 

@@ -47,13 +47,14 @@ def install() -> None:
 
 
 def check_chunks(reader: Reader) -> None:
-    """Check the declared sizes of the chunks of an open bag.
+    """Check the declared sizes of the chunks of an open bag, and bound the rows of an sqlite3 one.
 
     Raises:
         ReaderError: a chunk is too large, or too many of them overlap in time.
     """
     storages = getattr(reader.storage, "storages", None) or [reader.storage]
     for storage in storages:
+        _bound_rows(getattr(storage, "dbconn", None))
         chunks = getattr(storage, "chunks", [])
         events: list[tuple[int, int, int]] = []
         for chunk in chunks:
@@ -68,6 +69,13 @@ def check_chunks(reader: Reader) -> None:
                     f"chunks that overlap in time unpack to more than {MAX_OPEN_BYTES} bytes; "
                     "sort the bag with `mcap sort`"
                 )
+
+
+def _bound_rows(connection: Any) -> None:
+    """Bound the values of an sqlite3 file: a column may be computed, and of any size."""
+    if connection is not None:
+        apsw: Any = importlib.import_module("apsw")
+        connection.limit(apsw.SQLITE_LIMIT_LENGTH, MAX_CHUNK_BYTES)
 
 
 class _BoundedZstd:

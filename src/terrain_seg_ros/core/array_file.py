@@ -36,6 +36,19 @@ _DAMAGE = (
 """What zipfile raises of damaged, encrypted and made-up files."""
 
 
+def npz_names(data: bytes) -> list[str]:
+    """Return the names of the arrays in the bytes of a .npz file, without .npy.
+
+    Raises:
+        ConfigError: the file is damaged; the message completes "FILE ...".
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except _DAMAGE as error:
+        raise _unreadable(error) from error
+
+
 def read_npz(data: bytes, names: Sequence[str], *, limit_bytes: int) -> dict[str, NDArray[Any]]:
     """Return arrays of numbers out of the bytes of a .npz file.
 
@@ -55,8 +68,12 @@ def read_npz(data: bytes, names: Sequence[str], *, limit_bytes: int) -> dict[str
                 raise ConfigError(f"unpacks to {unpacked} bytes, the limit is {limit_bytes}")
             return {name: _read(archive, name) for name in names}
     except _DAMAGE as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ConfigError(f"cannot be read ({reason})") from error
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> ConfigError:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return ConfigError(f"cannot be read ({reason})")
 
 
 def _read(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:

@@ -9,13 +9,14 @@ sample names, such as `terrain-train inspect` writes, leaves them out.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
+from terrain_seg_ros.core.array_file import read_npz
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.regular_file import read_regular_file
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import BadSampleError, Sample
@@ -85,15 +86,11 @@ class MarsTerrain:
 def _read(path: Path) -> U8:
     if not path.is_file():
         raise ConfigError(f"{path} does not exist; name the .npz of Mars Terrain Images")
-    if path.stat().st_size > FILE_LIMIT_BYTES:
-        raise ConfigError(f"{path} is larger than {FILE_LIMIT_BYTES} bytes")
+    data = read_regular_file(path, FILE_LIMIT_BYTES)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if ARRAY not in stored.files:
-                raise ConfigError(f"{path} has the arrays {stored.files}, expected {ARRAY!r}")
-            values = stored[ARRAY]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ConfigError(f"{path} cannot be read as .npz: {error}") from error
+        values = read_npz(data, [ARRAY], limit_bytes=FILE_LIMIT_BYTES)[ARRAY]
+    except ConfigError as error:
+        raise ConfigError(f"{path} is no .npz with the array {ARRAY!r}: it {error}") from error
     if values.ndim != 4 or values.shape[1] != 2 or not values.size:
         raise ConfigError(f"{path}: {ARRAY} has shape {values.shape}, expected (N, 2, 64, 128)")
     if values.dtype != np.uint8:
