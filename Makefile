@@ -12,7 +12,7 @@ PIP_INSTALL := -m pip install --disable-pip-version-check
 THIS_TREE := --no-deps --no-build-isolation
 UV ?= uv
 UV_COMPILE = $(UV) pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
-  --no-annotate --constraints constraints.txt --no-emit-package terrain-seg-ros \
+  --no-annotate --no-strip-extras --constraints constraints.txt --no-emit-package terrain-seg-ros \
   --no-emit-package terrain-seg-training
 ROS_SETUP := $(firstword $(wildcard /opt/ros/*/setup.bash))
 
