@@ -7,11 +7,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from test_onnx_safety import endless
 
-from terrain_seg_ros.core.errors import ModelError
+from terrain_seg_ros.core.errors import InferenceError, ModelError
 from terrain_seg_ros.inference import model_store, network_trial
+from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.model_trust import ModelTrust
 from terrain_seg_ros.inference.network_trial import try_network
+from terrain_seg_ros.inference.registry import create_backend, try_backends
 from tiny_model import golden_image, onnx_bytes, write_tiny_model
 
 IMAGE = golden_image(32, 32, 1)[None]
@@ -63,6 +65,21 @@ def test_a_crash_is_a_model_error(tmp_path, monkeypatch):
     monkeypatch.setattr(network_trial, "_known", {})
     with pytest.raises(ModelError, match="its first run ended by SIGSEGV"):
         attempt(onnx_bytes(32, 32, 4, 1))
+
+
+def test_openvino_runs_elsewhere_first_too(tmp_path, monkeypatch):
+    model = load_model(write_tiny_model(tmp_path / "tiny", size=32))
+    create_backend("openvino", model, BackendOptions(precision="fp32")).close()
+    crashing = tmp_path / "crashing.py"
+    crashing.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    monkeypatch.setattr(network_trial, "_SCRIPT", crashing)
+    monkeypatch.setattr(network_trial, "_known", {})
+    with pytest.raises(InferenceError, match=r"in openvino: .*SIGSEGV.*choose another backend"):
+        create_backend("openvino", model, BackendOptions(precision="fp32"))
+    backend, trials = try_backends(model)
+    backend.close()
+    assert backend.name == "onnxruntime"
+    assert "SIGSEGV" in next(item.refusal for item in trials if item.backend == "openvino")
 
 
 def test_the_process_takes_no_module_from_the_working_folder(tmp_path, monkeypatch):

@@ -28,7 +28,8 @@ class LoadedModel:
     `onnx_path` are None for a model that has only a card, which the constant backend serves.
     `lowered` are files of lower precision that were made from this one: the same model, with the
     same input, classes and golden image. `digest` is over all files that were read, empty for a
-    model that was not read from files.
+    model that was not read from files. `test_deadline_s` is how long a first run in a process of
+    its own may take, before another runtime sees the network here; 0 where none is needed.
     """
 
     card: ModelCard
@@ -37,6 +38,7 @@ class LoadedModel:
     golden: Golden | None = field(repr=False)
     lowered: tuple[LoadedModel, ...] = ()
     digest: str = ""
+    test_deadline_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the golden image against the card."""

@@ -27,7 +27,7 @@ from terrain_seg_ros.inference.model_pins import Pin, check_pin, read_pins
 from terrain_seg_ros.inference.model_signature import check_signature
 from terrain_seg_ros.inference.model_trust import ANY_MODEL, ModelTrust
 from terrain_seg_ros.inference.network_trial import try_network
-from terrain_seg_ros.inference.onnx_contract import INPUT, check_border, check_onnx
+from terrain_seg_ros.inference.onnx_contract import check_border, check_onnx
 from terrain_seg_ros.inference.onnx_safety import check_network
 from terrain_seg_ros.inference.self_test import probe_image
 from terrain_seg_ros.inference.synthetic_model import SYNTHETIC, synthetic_model
@@ -130,7 +130,7 @@ def read_card(path: Path) -> ModelCard:
 
 
 def is_shipped(onnx_path: Path) -> bool:
-    """Return whether a network lies in this package."""
+    """Return whether a network is one of this package's."""
     return onnx_path.resolve().parent.parent == _shipped_folder().resolve()
 
 
@@ -159,21 +159,22 @@ def _load(name_or_path: str | Path, onnx_path: Path, trust: ModelTrust) -> Loade
     if trust.public_key is not None:
         check_signature(found, trust.public_key)
     check_network(found.onnx, source=str(onnx_path))
-    model = LoadedModel(card, onnx_path, found.onnx, golden=None, digest=found.digest)
-    _check_graph(model, trust, str(onnx_path), shipped=is_shipped(onnx_path))
+    deadline_s = 0.0 if is_shipped(onnx_path) else trust.test_deadline_s
+    model = LoadedModel(
+        card, onnx_path, found.onnx, None, digest=found.digest, test_deadline_s=deadline_s
+    )
+    _check_graph(model, str(onnx_path))
     golden = parse_golden(found.golden, source=str(onnx_path.parent / GOLDEN_FILE))
     return replace(model, golden=golden)
 
 
-def _check_graph(model: LoadedModel, trust: ModelTrust, source: str, *, shipped: bool) -> None:
+def _check_graph(model: LoadedModel, source: str) -> None:
     """Check the graph against the card; one that is not shipped runs elsewhere first."""
     data = model.graph()
-    if shipped:
+    if not model.test_deadline_s:
         check_onnx(data, model.card, source=source)
         return
-    deadline_s = trust.test_deadline_s
-    image = probe_image(model)
-    trial = try_network(data, image, name=INPUT, deadline_s=deadline_s, source=source)
+    trial = try_network(data, probe_image(model), deadline_s=model.test_deadline_s, source=source)
     check_border(trial.border, model.card, source=source)
     if trial.error:
         raise ModelError(f"{source}: the network does not run ({trial.error}); export it again")
@@ -192,7 +193,8 @@ def _lowered(
     homes = _homes()
     if onnx_path.resolve().parent.parent not in [home.resolve() for home in homes]:
         return
-    pins = _pins()
+    own = _user_folder()
+    pins = {} if own is None else read_pins(own)
     known = [pins[name] for name in _known_names(name_or_path, onnx_path) if name in pins]
     must_be_pinned = any(pin.digest or not trust.renews_pin for pin in known)
     for folder in (home / name for home in homes for name in _names(home)):
@@ -272,11 +274,6 @@ def _find(name_or_path: str | Path) -> Path:
         f"{shipped_models()} nor of those added {added_models()} nor a folder with {ONNX_FILE} "
         f"and {CARD_FILE}"
     )
-
-
-def _pins() -> dict[str, Pin]:
-    own = _user_folder()
-    return {} if own is None else read_pins(own)
 
 
 def _check_pins(name_or_path: str | Path, onnx_path: Path, found: Pin, trust: ModelTrust) -> None:

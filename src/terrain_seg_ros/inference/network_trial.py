@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import InferenceError, ModelError
-from terrain_seg_ros.inference.onnx_contract import Border, Tensor, unreadable
+from terrain_seg_ros.inference.onnx_contract import INPUT, Border, Tensor, unreadable
 from terrain_seg_ros.inference.onnxruntime_errors import runtime_reason
 
 
@@ -24,15 +24,22 @@ class NetworkTrial(NamedTuple):
     error: str
 
 
+ONNXRUNTIME, OPENVINO = "onnxruntime", "openvino"
 _SCRIPT = Path(__file__).with_name("trial_process.py")
 _known: dict[str, NetworkTrial] = {}
 """The answers of this process's lifetime: the same bytes need no second trial."""
 
 
 def try_network(
-    data: bytes, image: NDArray[Any], *, name: str, deadline_s: float, source: str
+    data: bytes,
+    image: NDArray[Any],
+    *,
+    name: str = INPUT,
+    deadline_s: float,
+    source: str,
+    runtime: str = ONNXRUNTIME,
 ) -> NetworkTrial:
-    """Run a network once in ONNX Runtime, in a process of its own.
+    """Run a network once, in a process of its own.
 
     Args:
         data: the ONNX file.
@@ -40,23 +47,25 @@ def try_network(
         name: of the input.
         deadline_s: from the start of the process to its answer.
         source: the network's path, for messages.
+        runtime: onnxruntime, or openvino, which tells no border.
 
     Raises:
-        ModelError: ONNX Runtime refuses it, it crashes or does not end in time.
+        ModelError: ONNX Runtime refuses it, or it crashes or does not end in time.
         InferenceError: no process can be started.
     """
-    key = f"{hashlib.sha256(data).hexdigest()} {image.shape} {image.dtype} {name}"
+    key = f"{hashlib.sha256(data).hexdigest()} {image.shape} {image.dtype} {name} {runtime}"
     if key in _known:
         return _known[key]
     request = {
         "path": [place for place in sys.path if place],
+        "runtime": runtime,
         "input": name,
         "dtype": str(image.dtype),
         "shape": image.shape,
         "deadline_s": deadline_s,
     }
     given = b"".join((json.dumps(request).encode(), b"\n", image.tobytes(), data))
-    answer = _answer(given, deadline_s, source)
+    answer = _answer(given, deadline_s, f"{source} in {runtime}")
     try:
         if answer["unreadable"]:
             raise unreadable(str(answer["unreadable"]), source)
@@ -99,8 +108,8 @@ def _answer(given: bytes, deadline_s: float, source: str) -> dict[str, Any]:
     if process.returncode < 0:
         raise _failed(
             source,
-            f"its first run ended by {signal.Signals(-process.returncode).name}; it makes ONNX "
-            "Runtime crash or needs too much memory: export it again",
+            f"its first run ended by {signal.Signals(-process.returncode).name}; it makes the "
+            "runtime crash or needs too much memory: export it again",
         )
     try:
         answer: dict[str, Any] = json.loads(printed.splitlines()[-1])

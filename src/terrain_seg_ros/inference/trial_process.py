@@ -29,8 +29,9 @@ _OUT_OF_MEMORY_FIRST = "1000"
 def main() -> None:
     """Read the network, run it once and say how that went.
 
-    The line of JSON holds `path` (for imports), `input` (a name), `dtype` (of NumPy), `shape` and
-    `deadline_s`, after which this process ends even where its parent no longer watches it.
+    The line of JSON holds `path` (for imports), `runtime` (onnxruntime or openvino), `input` (a
+    name), `dtype` (of NumPy), `shape` and `deadline_s`, after which this process ends even where
+    its parent no longer watches it.
     """
     request = json.loads(sys.stdin.buffer.readline())
     signal.alarm(math.ceil(request["deadline_s"]) + _GRACE_S)
@@ -49,30 +50,49 @@ def main() -> None:
 def _run(request: dict[str, Any]) -> dict[str, Any]:
     """Open and run the network, and return the answer."""
     numpy = importlib.import_module("numpy")
-    runtime = importlib.import_module("onnxruntime")
     dtype = numpy.dtype(request["dtype"])
     size = math.prod(request["shape"]) * dtype.itemsize
     image = numpy.frombuffer(sys.stdin.buffer.read(size), dtype).reshape(request["shape"])
     data = sys.stdin.buffer.read()
+    run = {"onnxruntime": _onnxruntime, "openvino": _openvino}[request["runtime"]]
+    answer: dict[str, Any] = {"unreadable": "", "inputs": [], "outputs": [], "error": ""}
+    return {**answer, **run(data, request["input"], image)}
+
+
+def _onnxruntime(data: bytes, name: str, image: Any) -> dict[str, Any]:
+    runtime = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.log_severity_level = 4
-    answer: dict[str, Any] = {"unreadable": "", "inputs": [], "outputs": [], "error": ""}
     try:
         session = runtime.InferenceSession(
             data, options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
     except Exception as error:  # noqa: BLE001
         # The runtime's errors share no class of their own, and this process ends here anyway.
-        return {**answer, "unreadable": _line(error)}
-    answer["inputs"], answer["outputs"] = (
+        return {"unreadable": _line(error)}
+    inputs, outputs = (
         [[item.name, item.type, list(item.shape)] for item in items]
         for items in (session.get_inputs(), session.get_outputs())
     )
+    answer = {"inputs": inputs, "outputs": outputs}
     try:
-        session.run(None, {request["input"]: image})
+        session.run(None, {name: image})
     except Exception as error:  # noqa: BLE001
-        answer["error"] = _line(error)
+        return {**answer, "error": _line(error)}
     return answer
+
+
+def _openvino(data: bytes, name: str, image: Any) -> dict[str, Any]:
+    runtime = importlib.import_module("openvino")
+    try:
+        core = runtime.Core()
+        graph = core.read_model(data)
+        graph.reshape({name: list(image.shape)})
+        request = core.compile_model(graph, "CPU").create_infer_request()
+        request.infer({name: image.copy()})
+    except Exception as error:  # noqa: BLE001
+        return {"error": _line(error)}
+    return {}
 
 
 def _line(error: Exception) -> str:
