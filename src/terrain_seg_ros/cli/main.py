@@ -27,7 +27,7 @@ COMMANDS = {
     "score": "drive and descend through worlds of known truth; count what is wrongly called safe",
     "world": "write a Moon or Mars world of known truth for Gazebo Harmonic",
     "bench": "measure the bare runtime call against the whole path, per backend",
-    "models": "list the models with their cards; add, wrap, pin or remove your own",
+    "models": "list the models with their cards; add, wrap, pin, sign or remove your own",
     "prepare": "build engines ahead of the drive, or check that they are there",
     "doctor": "say what is installed and usable, and how to get what is missing",
 }
