@@ -68,7 +68,7 @@ def test_every_pixel_survives_the_round_trip(model):
     u=st.floats(0, 639),
     v=st.floats(0, 479),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_round_trip_with_any_strength_of_distortion(model, scale, u, v):
     lens = camera(model, coefficients=tuple(scale * value for value in LENSES[model]))
     ray = lens.rays([u], [v])
@@ -125,7 +125,7 @@ def test_info_without_roi_and_binning_is_taken_as_it_is():
     binning=st.sampled_from([1, 2, 4]),
     model=st.sampled_from(["plumb_bob", "rational_polynomial", "equidistant"]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_roi_and_binning_keep_the_ray(u, v, binning, model):
     full = info(distortion_model=model, d=LENSES[model])
     part = info(

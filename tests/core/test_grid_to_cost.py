@@ -86,7 +86,7 @@ cells = st.lists(
 
 
 @given(cells=cells, threshold=st.floats(0.01, 1.0), minimum=st.floats(0.01, 5.0))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_no_cell_is_known_without_evidence_and_the_cache_tells_the_truth(cells, threshold, minimum):
     rule = CostSettings(hazard_threshold=threshold, min_evidence=minimum, graded=True)
     target, stamp = grid(decay_s=10.0), 0

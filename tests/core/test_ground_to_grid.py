@@ -174,7 +174,7 @@ pixels = st.lists(
     share=st.sampled_from([0.01, 0.3, 1.0]),
     lanes=st.sampled_from([(3, 2, 1), (2, 1), (1,)]),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_fast_way_equals_the_slow_one(pixels, share, lanes):
     x_m, y_m, probabilities, confidence, dark = (list(part) for part in zip(*pixels))
     reasons = [Reason.SHADOW if item else Reason.OBSERVED for item in dark]
@@ -198,7 +198,7 @@ def test_the_fast_way_equals_the_slow_one(pixels, share, lanes):
 
 
 @given(pixels=pixels, other=pixels)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_views_add_up(pixels, other):
     both, parts = grid(), np.zeros((8, 8, 3))
     for batch in (pixels, other):

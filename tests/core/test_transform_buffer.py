@@ -39,7 +39,7 @@ def same(left, right, atol=1e-9):
 
 
 @given(odom_T_base=poses, base_T_mast=poses, mast_T_camera=poses, base_T_wheel=poses)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_chains_through_a_common_ancestor(odom_T_base, base_T_mast, mast_T_camera, base_T_wheel):
     buffer = TransformBuffer(10.0)
     buffer.set("odom", "base", 5, odom_T_base, False)
@@ -54,7 +54,7 @@ def test_chains_through_a_common_ancestor(odom_T_base, base_T_mast, mast_T_camer
 
 
 @given(start=poses, roll=angles, pitch=angles, yaw=st.floats(-3.0, 3.0), share=st.floats(0, 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_rotation_is_interpolated_at_constant_rate(start, roll, pitch, yaw, share):
     axis = rotation_from_rpy(roll, pitch, 0.0)
 
@@ -175,7 +175,7 @@ def test_clearing_forgets_all_or_only_what_moves():
 
 
 @given(rpy=st.tuples(angles, angles, angles))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_quaternions_and_rotations_agree(rpy):
     rotation = rotation_from_rpy(*rpy)
     x, y, z, w = transform_buffer._quaternion_from_rotation(rotation)

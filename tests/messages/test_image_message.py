@@ -63,7 +63,7 @@ EIGHT_BIT = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     encoding=st.sampled_from(sorted(EIGHT_BIT)),
     height=st.integers(1, 9),
@@ -310,7 +310,7 @@ def test_every_truncation_of_a_picture_is_refused(extension):
             decode_compressed(_compressed(data[:length]))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.binary(max_size=60), magic=st.sampled_from([b"\xff\xd8", b"\x89PNG\r\n\x1a\n"]))
 def test_noise_has_a_size_or_is_refused(data, magic):
     try:

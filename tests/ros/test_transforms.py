@@ -53,7 +53,7 @@ class Both:
         self.own.set(parent, child, stamp_ns, transform, static)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(first=pose, second=pose, fixed=pose, share=st.floats(0.0, 1.0))
 def test_poses_between_samples_agree(first, second, fixed, share):
     both = Both()
