@@ -23,6 +23,7 @@ from terrain_seg_ros.core.segmentation_metrics import (
     SegmentationScores,
 )
 from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.segmenter import Segmenter
 
 NAME = "evaluate"
@@ -70,8 +71,9 @@ def run(arguments: argparse.Namespace) -> int:
         ModelError: the model cannot be used, or a mask holds an id that is no class.
         InferenceError: the backend cannot be used.
     """
-    if arguments.json is not None and not arguments.json.absolute().parent.is_dir():
-        raise ConfigError(f"--json: there is no folder {str(arguments.json.parent)!r}; make it")
+    if arguments.json is not None:
+        own = holds_json("model", "backend", "backend_precision")
+        check_output_file(arguments.json, option="--json", is_own=own)
     pairs = _pairs(arguments.images, arguments.masks)
     with open_segmenter(arguments) as segmenter:
         table = parse_label_values(
@@ -86,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     _print_scores(scores, about)
     if arguments.json is not None:
         text = json.dumps({**asdict(scores), **about}, indent=2) + "\n"
-        arguments.json.write_text(text, encoding="utf-8")
+        write_whole(arguments.json, text)
     return 0
 
 

@@ -15,6 +15,7 @@ from terrain_seg_ros.cli.interrupt import Interrupt
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import Discovery, choose_domain
 from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.sim.opengl import load_mujoco
 from terrain_seg_ros.sim.outlets import BagOutlet, BusOutlet, Outlet
@@ -145,6 +146,9 @@ def run(arguments: argparse.Namespace) -> int:
         GeometryError: the world is too small for the path.
     """
     settings = _settings(arguments)
+    if arguments.json is not None:
+        own = holds_json("mode", "body", "seed", "simulated_s")
+        check_output_file(arguments.json, option="--json", is_own=own)
     specs = chosen_topics(arguments.leave_out, jpeg=arguments.jpeg)
     load_mujoco()
     with ExitStack() as stack:
@@ -257,4 +261,4 @@ def _summarise(
     if arguments.bag is not None:
         print(f"bag: {arguments.bag}")
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        write_whole(arguments.json, json.dumps(facts, indent=2) + "\n")
