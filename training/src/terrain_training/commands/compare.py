@@ -8,6 +8,7 @@ import platform
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.report.output_place import check_output_folder
 from terrain_training.commands.common import (
     add_data,
     add_machine,
@@ -17,7 +18,11 @@ from terrain_training.commands.common import (
 )
 from terrain_training.comparison.compare import CompareRequest, compare
 from terrain_training.comparison.plan import read_items
-from terrain_training.comparison.report import PAGE_FILE, write_comparison_report
+from terrain_training.comparison.report import (
+    PAGE_FILE,
+    is_own_comparison,
+    write_comparison_report,
+)
 
 NAME = "compare"
 HELP = "train, evaluate and export several recipes or runs, and write one table with charts"
@@ -48,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: an item, plan or argument is wrong.
     """
+    check_output_folder(options.out, option="--out", is_own=is_own_comparison)
     items = read_items(
         options.items,
         data=options.data,

@@ -7,11 +7,16 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.inference.registry import BackendName
+from terrain_seg_ros.report.output_place import (
+    check_output_file,
+    check_output_folder,
+    holds_json,
+    write_whole,
+)
 from terrain_training.commands.common import add_data, cell, positive, print_table, share
 from terrain_training.evaluation.figures import Comparison, EvaluationFigures
-from terrain_training.evaluation.report import write_report
+from terrain_training.evaluation.report import OWN_REPORT, write_report
 from terrain_training.evaluation.sharpening import sharpening_effect
 from terrain_training.scoring.run import Evaluation, EvaluationRequest, evaluate
 from terrain_training.scoring.subject import Subject, open_subject
@@ -62,8 +67,11 @@ def run(options: argparse.Namespace) -> int:
         ModelError: the exported model cannot be used.
         InferenceError: the backend cannot be used.
     """
-    if options.json is not None and not options.json.absolute().parent.is_dir():
-        raise ConfigError(f"--json: there is no folder {str(options.json.parent)!r}; make it")
+    if options.json is not None:
+        own = holds_json("model", "split", "mean_iou")
+        check_output_file(options.json, option="--json", is_own=own)
+    if options.report is not None:
+        check_output_folder(options.report, option="--report", is_own=OWN_REPORT)
     subject = open_subject(
         options.model,
         recipe=options.recipe,
@@ -93,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
             "bad_samples": evaluation.bad,
             "comparison": [asdict(item) for item in comparison],
         }
-        options.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_whole(options.json, json.dumps(content, indent=2, allow_nan=False) + "\n")
     if options.report is not None:
         page = write_report(
             options.report,

@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of --precision int8: int8 runs everywhere, uint8 faster in ONNX Runtime and not in "
         "TensorRT",
     )
+    parser.add_argument(
+        "--force", action="store_true", help="replace a model of another name in --out"
+    )
     parser.add_argument("--hdf5", action="store_true", help="write the weights as weights.h5 too")
 
 
@@ -92,6 +95,7 @@ def _export(options: argparse.Namespace) -> ModelCard:
             out=options.out,
             skip_bad=options.skip_bad,
             hdf5=options.hdf5,
+            force=options.force,
             precision=options.precision,
             activations=Activations(options.activations),
         )
@@ -109,6 +113,7 @@ def _lower(options: argparse.Namespace) -> ModelCard:
             to=LoweredTo(options.precision, Activations(options.activations)),
             recipe=options.recipe,
             skip_bad=options.skip_bad,
+            force=options.force,
         )
     )
 

@@ -6,13 +6,14 @@ import argparse
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.report.output_place import check_output_folder, has_own_file, holds_json
 from terrain_training.augmentation.registry import build_augmentation
 from terrain_training.commands.common import add_overrides, positive
 from terrain_training.data.contract import Source
 from terrain_training.data.detect import detect_source
 from terrain_training.data.factory import SOURCES, open_source
 from terrain_training.inspection.augmented import write_augmented
-from terrain_training.inspection.report import PAGE_FILE, inspect
+from terrain_training.inspection.report import PAGE_FILE, SUMMARY_FILE, inspect
 from terrain_training.learning.loaders import TRAIN
 from terrain_training.recipe.load import load_recipe
 from terrain_training.recipe.settings import Recipe
@@ -58,6 +59,8 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: recipe or data cannot be used.
     """
+    own = has_own_file(SUMMARY_FILE, holds_json("samples", "suspects"))
+    check_output_folder(options.out, option="--out", is_own=own)
     recipe = _recipe(options)
     if recipe is None:
         name = detect_source(options.data)

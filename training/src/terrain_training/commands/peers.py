@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_training.commands.common import cell, positive, print_table
 from terrain_training.scoring.peers import time_peers
 
@@ -47,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
     found = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", options.size)
     if found is None or not 16 <= min(int(found[1]), int(found[2])) <= MAX_SIDE_PX:
         raise ConfigError(f"--size is {options.size!r}, expected WIDTHxHEIGHT such as 640x480")
+    if options.json is not None:
+        check_output_file(options.json, option="--json", is_own=holds_json("size", "ways"))
     shape = (int(found[2]), int(found[1]), 3)
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     times = time_peers(
@@ -65,5 +68,5 @@ def run(options: argparse.Namespace) -> int:
     print_table(("way", "median ms", "times ours", ""), rows)
     if options.json is not None:
         content = {"size": options.size, "ways": [asdict(item) for item in times]}
-        options.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_whole(options.json, json.dumps(content, indent=2) + "\n")
     return 0

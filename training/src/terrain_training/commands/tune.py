@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import optuna
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.report.output_place import check_output_folder, write_whole
 from terrain_training.commands.common import (
     add_data,
     add_machine,
@@ -24,6 +26,7 @@ NAME = "tune"
 HELP = "search learning rate, batch size, dropout, loss, encoder or any key of a recipe"
 BEST_FILE = "best.json"
 SHOWN_TRIALS = 10
+_OWN = re.compile(r"study\.db|.*\.journal|trial_[0-9]{4,}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,12 +58,13 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: recipe, space, data or storage cannot be used.
     """
-    options.out.mkdir(parents=True, exist_ok=True)
+    check_output_folder(options.out, option="--out", is_own=_is_own)
+    space = load_space(options.space)
     study = tune(
         TuneRequest(
             recipe=options.recipe,
             overrides=tuple(options.overrides),
-            space=load_space(options.space),
+            space=space,
             data=options.data,
             out=options.out,
             storage=options.storage or f"sqlite:///{options.out / 'study.db'}",
@@ -71,6 +75,11 @@ def run(options: argparse.Namespace) -> int:
         )
     )
     return _report(study, options.out)
+
+
+def _is_own(folder: Path) -> bool:
+    """Return whether an earlier search wrote into a folder."""
+    return any(_OWN.fullmatch(path.name) for path in folder.iterdir())
 
 
 def _report(study: optuna.Study, out: Path) -> int:
@@ -96,6 +105,6 @@ def _report(study: optuna.Study, out: Path) -> int:
         "set": [f"{key}={value}" for key, value in best.params.items()],
     }
     path = out / BEST_FILE
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
     print(f"best values in {path}; train them with --set KEY=VALUE")
     return 0

@@ -11,6 +11,7 @@ from typing import Any
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.report.output_place import has_own_file, holds_json, write_whole
 from terrain_seg_ros.report.page import Page, Rgb, Row, Section, render_page
 from terrain_seg_ros.report.pictures import brightened
 from terrain_training.evaluation import charts
@@ -29,6 +30,8 @@ from terrain_training.evaluation.worst_cases import Case, WorstCases
 
 PAGE_NAME = "index.html"
 FIGURES_NAME = "figures.json"
+OWN_REPORT = has_own_file(FIGURES_NAME, holds_json("title", "confusion", "worst_images"))
+"""Tells whether a folder holds an earlier report."""
 _STYLE = """
 main { display: flex; flex-direction: column; align-items: stretch; }
 main > section:has(> table) { order: -1; }
@@ -83,8 +86,8 @@ def write_report(
     try:
         out.mkdir(parents=True, exist_ok=True)
         text = json.dumps(plain, indent=2, allow_nan=False) + "\n"
-        (out / FIGURES_NAME).write_text(text, encoding="utf-8")
-        (out / PAGE_NAME).write_text(render_page(page), encoding="utf-8")
+        write_whole(out / FIGURES_NAME, text)
+        write_whole(out / PAGE_NAME, render_page(page))
     except OSError as error:
         raise ConfigError(f"{out}: the report cannot be written: {error}") from error
     return out / PAGE_NAME

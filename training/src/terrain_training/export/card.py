@@ -47,11 +47,16 @@ def lowered_card(card: ModelCard, model: Path, *, precision: Precision) -> Model
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
     return dataclasses.replace(
         card,
-        name=f"{card.name}_{precision}",
+        name=lowered_name(card.name, precision),
         sha256=digest,
         precision=precision,
         lowered_from_sha256=card.sha256,
     )
+
+
+def lowered_name(name: str, precision: Precision) -> str:
+    """Return the name of a model's file of some precision."""
+    return name if precision == "fp32" else f"{name}_{precision}"
 
 
 def reference_figures(scored: ModelScores, sha256: str) -> dict[str, Any]:

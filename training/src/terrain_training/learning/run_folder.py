@@ -9,11 +9,13 @@ from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
+from terrain_seg_ros.report.output_place import has_own_file, holds_json
 from terrain_training.recipe.load import load_recipe
 from terrain_training.recipe.settings import Recipe
 
 WEIGHTS = "best.safetensors"
 SNAPSHOT = "recipe.yaml"
+_OWN_SUMMARY = holds_json("classes", "parameters", "training_images")
 JSON_LIMIT_BYTES = 16 * 2**20
 
 
@@ -52,6 +54,10 @@ class RunFolder:
     def examples(self) -> Path:
         """Return the folder of example predictions."""
         return self.path / "examples"
+
+    def is_own(self) -> bool:
+        """Return whether a run was begun here."""
+        return self.snapshot.is_file() and has_own_file(self.summary.name, _OWN_SUMMARY)(self.path)
 
     def recipe(self) -> Recipe:
         """Return the recipe that the run was trained with.

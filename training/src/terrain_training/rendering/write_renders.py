@@ -7,7 +7,7 @@ import math
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -16,6 +16,8 @@ import yaml
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.inference.unpack import new_folder
+from terrain_seg_ros.report.output_place import check_output_folder
 from terrain_seg_ros.worlds.cast_rays import cast_rays
 from terrain_seg_ros.worlds.generate import generate_world
 from terrain_seg_ros.worlds.render import render, render_view
@@ -109,10 +111,16 @@ def write_renders(request: RenderRequest, *, report: Callable[[int], None]) -> d
     Raises:
         ConfigError: the folder has pictures already.
     """
-    for folder in (request.out / "images", request.out / "masks"):
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise ConfigError(f"folder '{folder}' is not empty; give --out another one")
+    check_output_folder(request.out, option="--out", is_own=lambda _: False)
+    if request.out.is_dir():
+        request.out.rmdir()
+    with new_folder(request.out) as folder:
+        for name in ("images", "masks"):
+            (folder / name).mkdir()
+        return _write_all(replace(request, out=folder), report)
+
+
+def _write_all(request: RenderRequest, report: Callable[[int], None]) -> dict[str, int]:
     stems: dict[int, list[str]] = {}
     done = 0
     context = multiprocessing.get_context("spawn")
