@@ -13,8 +13,10 @@ from terrain_training.commands.common import (
     add_data,
     add_machine,
     add_overrides,
+    add_threads,
     machine_of,
     print_table,
+    use_threads,
 )
 from terrain_training.comparison.compare import CompareRequest, compare
 from terrain_training.comparison.plan import read_items
@@ -24,8 +26,8 @@ from terrain_training.comparison.report import (
     write_comparison_report,
 )
 
-NAME = "compare"
-HELP = "train, evaluate and export several recipes or runs, and write one table with charts"
+HELP = "train, evaluate and export several recipes or runs; one table with charts"
+INTERRUPTED = "the same command goes on"
 EXIT_INCOMPLETE = 1
 
 
@@ -45,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_overrides(parser)
     add_machine(parser)
+    add_threads(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -53,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: an item, plan or argument is wrong.
     """
+    threads = use_threads(options)
     check_output_folder(options.out, option="--out", is_own=is_own_comparison)
     items = read_items(
         options.items,
@@ -62,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         out=options.out,
     )
     request = CompareRequest(
-        machine=machine_of(options), skip_bad=options.skip_bad, threads=options.threads or 0
+        machine=machine_of(options), skip_bad=options.skip_bad, threads=threads
     )
     rows = []
     for row in compare(items, request):

@@ -14,15 +14,23 @@ from terrain_seg_ros.report.output_place import (
     holds_json,
     write_whole,
 )
-from terrain_training.commands.common import add_data, cell, positive, print_table, share
+from terrain_training.commands.common import (
+    add_data,
+    add_threads,
+    cell,
+    positive,
+    print_table,
+    share,
+    use_threads,
+)
 from terrain_training.evaluation.figures import Comparison, EvaluationFigures
 from terrain_training.evaluation.report import OWN_REPORT, write_report
 from terrain_training.evaluation.sharpening import sharpening_effect
 from terrain_training.scoring.run import Evaluation, EvaluationRequest, evaluate
 from terrain_training.scoring.subject import Subject, open_subject
 
-NAME = "evaluate"
 HELP = "score a run, a checkpoint or an exported model on labelled images"
+INTERRUPTED = "nothing was written; the same command begins anew"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of an exported model (default %(default)s)",
     )
     parser.add_argument("--precision", default="fp32", help="of that backend (default %(default)s)")
+    add_threads(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -67,6 +76,7 @@ def run(options: argparse.Namespace) -> int:
         ModelError: the exported model cannot be used.
         InferenceError: the backend cannot be used.
     """
+    threads = use_threads(options)
     if options.json is not None:
         own = holds_json("model", "split", "mean_iou")
         check_output_file(options.json, option="--json", is_own=own)
@@ -77,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
         recipe=options.recipe,
         backend=options.backend,
         precision=options.precision,
-        threads=options.threads or 0,
+        threads=threads,
     )
     request = EvaluationRequest(
         data=options.data,

@@ -10,14 +10,19 @@ from typing import Any
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.model_card import PRECISIONS, ModelCard
 from terrain_seg_ros.inference.model_store import CARD_FILE
-from terrain_training.commands.common import add_data, print_table
+from terrain_training.commands.common import (
+    add_data,
+    add_threads,
+    print_table,
+    use_threads,
+)
 from terrain_training.export.export_model import ExportRequest, export_model
 from terrain_training.export.lower_model import LoweredTo, LowerRequest, lower_model
 from terrain_training.export.quantisation import Activations
 from terrain_training.learning.run_folder import RunFolder
 
-NAME = "export"
 HELP = "write model.onnx, card.json, golden.npz and README.md of a run, or of a model in less"
+INTERRUPTED = "nothing was written; the same command begins anew"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--force", action="store_true", help="replace a model of another name in --out"
     )
     parser.add_argument("--hdf5", action="store_true", help="write the weights as weights.h5 too")
+    add_threads(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -59,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
         ConfigError: run, model, recipe or data cannot be used.
         ModelError: the model cannot be used, or the runtimes disagree.
     """
+    use_threads(options)
     card = _export(options) if _is_run(options) else _lower(options)
     print(f"{card.name} {card.version} written to {options.out}")
     print(f"mean IoU {card.metrics['mean_iou']:.4f} on {card.metrics['images']} validation images")

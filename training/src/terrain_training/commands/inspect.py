@@ -18,8 +18,8 @@ from terrain_training.learning.loaders import TRAIN
 from terrain_training.recipe.load import load_recipe
 from terrain_training.recipe.settings import Recipe
 
-NAME = "inspect"
 HELP = "report balance, heat maps, duplicates, foreign images and leakage of a data set"
+INTERRUPTED = "the same command begins anew"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,8 +13,8 @@ from terrain_training.commands.common import positive, share
 from terrain_training.rendering.cast_to_labels import RockRule
 from terrain_training.rendering.write_renders import RenderRequest, write_renders
 
-NAME = "render"
 HELP = "render labelled pictures of generated worlds, to train on"
+INTERRUPTED = "nothing was written; the same command begins anew"
 BODIES = {"mars": (Body.MARS,), "moon": (Body.MOON,), "both": (Body.MOON, Body.MARS)}
 
 

@@ -7,12 +7,18 @@ import json
 from pathlib import Path
 
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
-from terrain_training.commands.common import add_data, add_overrides, positive
+from terrain_training.commands.common import (
+    add_data,
+    add_overrides,
+    add_threads,
+    positive,
+    use_threads,
+)
 from terrain_training.learning.throughput import measure_throughput
 from terrain_training.recipe.load import load_recipe
 
-NAME = "throughput"
 HELP = "compare the trainer's images per second with a bare PyTorch loop's"
+INTERRUPTED = "the same command begins anew"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batches", type=positive, default=30, metavar="N", help="per round")
     parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="of each, in turn")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    add_threads(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: recipe or data cannot be used.
     """
+    use_threads(options)
     if options.json is not None:
         own = holds_json("recipe", "trainer_per_s", "bare_per_s")
         check_output_file(options.json, option="--json", is_own=own)

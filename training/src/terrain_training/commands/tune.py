@@ -15,15 +15,17 @@ from terrain_training.commands.common import (
     add_data,
     add_machine,
     add_overrides,
+    add_threads,
     machine_of,
     positive,
     print_table,
+    use_threads,
 )
 from terrain_training.tuning.space import load_space
 from terrain_training.tuning.study import TuneRequest, tune
 
-NAME = "tune"
 HELP = "search learning rate, batch size, dropout, loss, encoder or any key of a recipe"
+INTERRUPTED = "the same command goes on with a new trial"
 BEST_FILE = "best.json"
 SHOWN_TRIALS = 10
 _OWN = re.compile(r"study\.db|.*\.journal|trial_[0-9]{4,}")
@@ -50,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=42, metavar="N", help="of the search")
     add_overrides(parser)
     add_machine(parser)
+    add_threads(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -58,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: recipe, space, data or storage cannot be used.
     """
+    use_threads(options)
     check_output_folder(options.out, option="--out", is_own=_is_own)
     space = load_space(options.space)
     study = tune(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,8 +117,21 @@ class RunFolder:
             raise ConfigError(f"{self.history} is damaged ({error}); delete it") from error
 
 
+def strict_json(content: Mapping[str, Any], *, indent: int | None = None) -> str:
+    """Return JSON that every reader takes: null where a value is no number."""
+    return json.dumps(_plain(content), indent=indent, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _json_object(text: str) -> dict[str, Any]:
-    content = json.loads(text)
+    content = json.loads(text, parse_constant=lambda _: None)
     if not isinstance(content, dict):
         raise ValueError(f"{text[:40]!r} is no JSON object")
     return content
