@@ -152,21 +152,6 @@ def test_a_folder_takes_colours_or_ids_and_its_own_lists(tmp_path):
         listed.names("holdout")
 
 
-@pytest.mark.parametrize(
-    ("lists", "named"),
-    [
-        ({"train": "000 nothing"}, "nothing"),
-        ({"train": "000 001", "validation": "001"}, "'001' is in train"),
-    ],
-)
-def test_lists_that_are_wrong_are_named(tmp_path, lists, named):
-    root = data_sets.folder(tmp_path, SYNMARS)
-    for split, text in lists.items():
-        (root / f"{split}.txt").write_text(text)
-    with pytest.raises(ConfigError, match=named):
-        LabelledFolder(root, SYNMARS, by_colour=True)
-
-
 def test_ai4mars_as_published_is_split_by_the_rover_s_clock(tmp_path):
     source = Ai4Mars(data_sets.ai4mars_published(tmp_path, sessions=40))
     samples = everything(source)
