@@ -139,4 +139,4 @@ def test_bad_arrays_and_places_are_refused(tmp_path):
 def test_without_tifffile_the_error_says_how_to_get_it(tmp_path, monkeypatch):
     path = geotiff(tmp_path, HEIGHTS, SCALE, tie())
     monkeypatch.setitem(sys.modules, "tifffile", None)
-    assert "terrain_seg_ros[dem]" in refusal(path)
+    assert "pip install 'tifffile>=2024.8,<2027'" in refusal(path)

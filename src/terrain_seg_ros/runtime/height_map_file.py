@@ -132,7 +132,7 @@ def _tifffile() -> Any:
         return importlib.import_module("tifffile")
     except ImportError as error:
         raise ConfigError(
-            "a GeoTIFF needs the package tifffile: pip install 'terrain_seg_ros[dem]'; or give "
+            "a GeoTIFF needs the package tifffile: pip install 'tifffile>=2024.8,<2027'; or give "
             "the heights as .npy with a .yaml"
         ) from error
 

@@ -9,6 +9,7 @@ import yaml
 from terrain_seg_ros.core.errors import ConfigError
 
 LIMIT_BYTES = 256 * 1024
+SHOWN_CHARACTERS = 160
 
 
 def read_yaml(path: Path, *, what: str) -> object:
@@ -31,3 +32,16 @@ def read_yaml(path: Path, *, what: str) -> object:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{what} {path} is no YAML: {reason}") from error
     return content
+
+
+def as_yaml(value: object) -> str:
+    """Return a value as a line of YAML, for messages; long ones are cut."""
+    if isinstance(value, str):
+        text = f"'{value}'"
+    else:
+        try:
+            text = yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False)
+        except yaml.YAMLError:
+            text = str(value)
+        text = " ".join(text.removesuffix("\n").removesuffix("...").split())
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.model_card import PRECISIONS, ModelCard
-from terrain_seg_ros.inference.model_store import CARD_FILE
+from terrain_seg_ros.inference.model_store import load_card
 from terrain_training.commands.common import (
     add_data,
     add_threads,
@@ -19,7 +19,7 @@ from terrain_training.commands.common import (
 from terrain_training.export.export_model import ExportRequest, export_model
 from terrain_training.export.lower_model import LoweredTo, LowerRequest, lower_model
 from terrain_training.export.quantisation import Activations
-from terrain_training.learning.run_folder import RunFolder
+from terrain_training.learning.run_folder import RunFolder, check_is_model
 
 HELP = "write model.onnx, card.json, golden.npz and README.md of a run, or of a model in less"
 INTERRUPTED = "nothing was written; the same command begins anew"
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source",
         type=Path,
         metavar="RUN|MODEL",
-        help="folder of a run; or of an exported float32 model, for a lower --precision of it",
+        help="folder of a run; or folder or name of a float32 model, for a lower --precision of it",
     )
     add_data(parser)
     parser.add_argument("--recipe", type=Path, help="where the model does not keep its own")
@@ -88,8 +88,25 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _is_run(options: argparse.Namespace) -> bool:
-    run = RunFolder(options.source)
-    return run.snapshot.is_file() or not (options.source / CARD_FILE).is_file()
+    """Tell a run from a model's folder or name.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    source: Path = options.source
+    if RunFolder(source).snapshot.is_file():
+        return True
+    if source.is_file() and RunFolder(source.parent).snapshot.is_file():
+        raise ConfigError(f"'{source}' is a file of a run; give the run's folder, {source.parent}")
+    check_is_model(source)
+    try:
+        load_card(source)
+    except ModelError as error:
+        raise ConfigError(
+            f"'{source}' is neither a run's folder nor a model's folder or name ({error}); train "
+            "first, or see `terrain-seg models`"
+        ) from error
+    return False
 
 
 def _export(options: argparse.Namespace) -> ModelCard:

@@ -11,7 +11,8 @@ from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
-from terrain_seg_ros.report.output_place import has_own_file, holds_json
+from terrain_seg_ros.inference.model_store import CARD_FILE
+from terrain_seg_ros.report.output_place import has_own_file, holds_json, some
 from terrain_training.recipe.load import load_recipe
 from terrain_training.recipe.settings import Recipe
 
@@ -115,6 +116,30 @@ class RunFolder:
             return [_json_object(line) for line in lines]
         except ValueError as error:
             raise ConfigError(f"{self.history} is damaged ({error}); delete it") from error
+
+
+def check_is_model(path: Path) -> None:
+    """Check what is neither a run nor a file of weights, before it is taken for a model.
+
+    Raises:
+        ConfigError: it is a folder without a model, or a file of another kind.
+    """
+    if path.is_dir() and not (path / CARD_FILE).is_file():
+        inside = sorted(
+            child.name
+            for child in path.iterdir()
+            if (child / SNAPSHOT).is_file() or (child / CARD_FILE).is_file()
+        )
+        hint = f"; in it are {some(inside)}" if inside else "; train or export first"
+        raise ConfigError(
+            f"'{path}' is neither a run (it has no {SNAPSHOT}) nor an exported model (no "
+            f"{CARD_FILE}){hint}"
+        )
+    if path.is_file() and path.suffix != ".onnx":
+        raise ConfigError(
+            f"'{path}' is no model: give a run's folder, its {WEIGHTS}, an exported folder or a "
+            "model's name"
+        )
 
 
 def strict_json(content: Mapping[str, Any], *, indent: int | None = None) -> str:

@@ -23,7 +23,7 @@ from terrain_training.evaluation.counts import Prediction
 from terrain_training.export.onnx_graph import DeployedNetwork
 from terrain_training.export.runtimes import TorchFloat32
 from terrain_training.learning.checkpoint import load_network
-from terrain_training.learning.run_folder import RunFolder
+from terrain_training.learning.run_folder import RunFolder, check_is_model
 from terrain_training.learning.weights_hdf5 import HDF5_SUFFIXES
 from terrain_training.recipe.load import load_recipe, recipe_of
 from terrain_training.recipe.settings import Recipe
@@ -82,6 +82,7 @@ def open_subject(
         return _checkpoint(RunFolder(model), RunFolder(model).weights, recipe)
     if model.suffix in WEIGHT_SUFFIXES:
         return _checkpoint(RunFolder(model.parent), model, recipe)
+    check_is_model(model)
     loaded = load_model(model)
     running = create_backend(backend, loaded, BackendOptions(threads, precision))
     return Subject(

@@ -7,6 +7,7 @@ Masks are class ids in one channel, or colours that the classes name.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from terrain_training.data.colours import Colour, ColourTable
 from terrain_training.data.contract import Sample
 from terrain_training.data.files import (
     find_pictures,
+    is_jpeg,
     pair_up,
     read_colours,
     read_ids,
@@ -27,6 +29,9 @@ from terrain_training.data.split_lists import read_splits
 from terrain_training.data.splits import part_of
 from terrain_training.data.taxonomy_file import parse_classes
 
+log = logging.getLogger(__name__)
+
+_REMEDY = "add them to data.options.classes, or to data.options.ignored"
 DEFAULT_SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
 
 
@@ -62,7 +67,13 @@ class LabelledFolder:
         self._table = None
         if by_colour:
             ids = {item.color_rgb: item.id for item in taxonomy}
-            self._table = ColourTable({**ids, **dict.fromkeys(ignored, IGNORE)})
+            self._table = ColourTable({**ids, **dict.fromkeys(ignored, IGNORE)}, remedy=_REMEDY)
+            if any(is_jpeg(mask) for _, mask in self._pairs.values() if mask.is_file()):
+                log.warning(
+                    "masks in %s are JPEG: a pixel is of the class of the nearest colour, and one "
+                    "between two colours is ignored; PNG keeps masks as they are",
+                    root / "masks",
+                )
         self._parts = read_splits(root, self._pairs, shares=shares, seed=seed)
 
     @property
@@ -84,9 +95,10 @@ class LabelledFolder:
         image = read_picture(image_path)
         if self._table is None:
             return Sample(name, image, read_ids(mask_path))
-        return Sample(
-            name, image, self._table.decode(read_colours(mask_path), source=str(mask_path))
-        )
+        colours, source = read_colours(mask_path), str(mask_path)
+        if is_jpeg(mask_path):
+            return Sample(name, image, self._table.decode_blurred(colours, source=source))
+        return Sample(name, image, self._table.decode(colours, source=source))
 
 
 def open_labelled_folder(
