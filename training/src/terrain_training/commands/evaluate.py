@@ -30,6 +30,7 @@ from terrain_training.scoring.run import Evaluation, EvaluationRequest, evaluate
 from terrain_training.scoring.subject import Subject, open_subject
 
 HELP = "score a run, a checkpoint or an exported model on labelled images"
+SCORED_AT = "image size (that of the labels)"
 INTERRUPTED = "nothing was written; the same command begins anew"
 
 
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         type=Path,
-        help="folder of a run, .safetensors or .h5 in one, exported folder, or a model's name",
+        help="folder of a run, .safetensors or .h5 in one, exported folder, .h5 in one, or a name",
     )
     add_data(parser)
     parser.add_argument("--recipe", type=Path, help="where the model does not keep its own")
@@ -107,6 +108,7 @@ def run(options: argparse.Namespace) -> int:
         content = {
             **about,
             "split": options.split,
+            "scored_at": SCORED_AT,
             **evaluation.figures.to_json(),
             "bad_samples": evaluation.bad,
             "comparison": [asdict(item) for item in comparison],
@@ -154,7 +156,7 @@ def _print(subject: Subject, evaluation: Evaluation, comparison: tuple[Compariso
 def _lines(figures: EvaluationFigures) -> list[tuple[str, str]]:
     recall, intervals = figures.hazard_recall, figures.intervals
     return [
-        ("mean IoU", f"{figures.mean_iou:.4f}{_interval(intervals.mean_iou)}"),
+        ("mean IoU, image size", f"{figures.mean_iou:.4f}{_interval(intervals.mean_iou)}"),
         ("pixel accuracy", f"{figures.pixel_accuracy:.4f}{_interval(intervals.pixel_accuracy)}"),
         (
             "boundary F1",

@@ -68,7 +68,10 @@ def run(options: argparse.Namespace) -> int:
     use_threads(options)
     card = _export(options) if _is_run(options) else _lower(options)
     print(f"{card.name} {card.version} written to {options.out}")
-    print(f"mean IoU {card.metrics['mean_iou']:.4f} on {card.metrics['images']} validation images")
+    print(
+        f"mean IoU {card.metrics['mean_iou']:.4f} at {card.metrics['scored_at']} on "
+        f"{card.metrics['images']} validation images"
+    )
     print_table(
         ("backend", "precision", "mean IoU lost", "dangerous recall lost", "clear px changed"),
         [

@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         return 0  # the first process speaks for all
     print(f"best weights  {RunFolder(options.out).weights}")
     print(
-        f"mean IoU      {summary['best_mean_iou']:.4f} on {summary['validation_images']} "
-        f"validation images, epoch {summary['best_epoch']}"
+        f"mean IoU      {summary['best_mean_iou']:.4f} at {summary['scored_at']} on "
+        f"{summary['validation_images']} validation images, epoch {summary['best_epoch']}"
     )
     return 0

@@ -95,7 +95,7 @@ def _report(study: optuna.Study, out: Path) -> int:
     done.sort(key=lambda trial: -float(trial.value or 0.0))
     keys = list(done[0].params)
     print_table(
-        ("trial", "mean IoU", *keys),
+        ("trial", "mean IoU (network size)", *keys),
         [
             (str(t.number), f"{t.value:.4f}", *(str(t.params.get(key, "-")) for key in keys))
             for t in done[:SHOWN_TRIALS]

@@ -208,6 +208,8 @@ def _notes(figures: EvaluationFigures) -> tuple[str, ...]:
         "vehicle's grid decides it.",
         "False-safe rate: share of the pixels called safe that are hazardous in truth. Missed "
         "share: share of the hazardous pixels that are called safe.",
+        "Everything is scored at the size of the labels. What a training prints and what a card "
+        "says is scored at the size of the network's input, which is another figure.",
         "Means are over the classes in the truth. Labelled pixels without a prediction count as "
         "wrong, raise no alarm and are not called safe.",
         "The intervals treat images as independent; images of one drive are not, so the true "

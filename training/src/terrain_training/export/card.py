@@ -18,6 +18,7 @@ from terrain_training.evaluation.ood import PERCENTILES, SCORE
 from terrain_training.export.onnx_graph import OPSET
 from terrain_training.export.parity import ModelScores
 from terrain_training.learning.loaders import OpenData
+from terrain_training.learning.scores import network_size
 from terrain_training.recipe.settings import Recipe
 
 
@@ -91,6 +92,7 @@ def card_metrics(
     figures = scored.figures.to_json()
     result = {
         "data": f"{recipe.data.source}, validation split, {_NAMES[precision]}",
+        "scored_at": network_size(recipe),
         "images": scored.figures.images,
         **_rounded({name: figures[name] for name in _FIGURES}),
         "intervals": _rounded(figures["intervals"]),

@@ -16,6 +16,7 @@ from terrain_seg_ros.report.output_place import check_output_folder, write_whole
 from terrain_training.data.factory import keep_palette
 from terrain_training.learning.loaders import OpenData
 from terrain_training.learning.run_folder import RunFolder
+from terrain_training.learning.scores import network_size
 from terrain_training.networks.registry import parameter_count
 from terrain_training.recipe.load import write_recipe
 from terrain_training.recipe.settings import Recipe
@@ -83,6 +84,7 @@ def _write_start(folder: RunFolder, recipe: Recipe, opened: OpenData, network: n
         "training_images": len(opened.train),
         "validation_images": len(opened.validation),
         "bad_samples": opened.bad,
+        "scored_at": network_size(recipe),
         "parameters": parameter_count(network),
     }
     write_whole(folder.summary, json.dumps(content, indent=2, allow_nan=False) + "\n")
