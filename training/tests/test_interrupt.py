@@ -131,3 +131,14 @@ def test_a_command_that_cannot_go_on_says_so(trained, data, tmp_path):
     text = interrupted(words, tmp_path, reading, tmp_path)
     assert text.endswith("interrupted; nothing was written; the same command begins anew\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.txt"]
+
+
+def test_rendering_that_is_interrupted_leaves_nothing(tmp_path):
+    words = ["render", "--count", 200, "--views", 2, "--size", 32, "--jobs", 2]
+
+    def rendering(_out, _pid):
+        return any(tmp_path.glob(".renders.*/images/*.png"))
+
+    text = interrupted([*words, "--out", tmp_path / "renders"], tmp_path, rendering, tmp_path)
+    assert text.endswith("interrupted; nothing was written; the same command begins anew\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.txt"]

@@ -4,9 +4,29 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+OF_TERMINALS = (signal.SIGINT, signal.SIGHUP)
+"""What a terminal sends to every process of a command."""
+
+
+@contextmanager
+def left_to_this_process() -> Iterator[None]:
+    """Start processes in the `with` statement that Ctrl-C does not reach; it is for this one.
+
+    They inherit what is held back, so that one that still imports dies of it neither.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_TERMINALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -39,9 +59,11 @@ class Signals:
     def __enter__(self) -> Signals:
         """Take the signals over; SIGHUP stays ignored where nohup has ignored it."""
         global _current  # noqa: PLW0603  (a process has one set of signal handlers)
+        # Python takes handlers from the main thread alone.
+        main = threading.current_thread() is threading.main_thread()
         self._before = {
-            number: signal.getsignal(number)
-            for number in SIGNALS
+            number: signal.getsignal(number) or signal.SIG_DFL
+            for number in (SIGNALS if main else ())
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
         }
         _current = self

@@ -21,7 +21,7 @@ from terrain_training.export.lower_model import LoweredTo, LowerRequest, lower_m
 from terrain_training.export.quantisation import Activations
 from terrain_training.learning.run_folder import RunFolder, check_is_model
 
-HELP = "write model.onnx, card.json, golden.npz and README.md of a run, or of a model in less"
+HELP = "write model.onnx, card.json, golden.npz and README.md of a run, or a model in less"
 INTERRUPTED = "nothing was written; the same command begins anew"
 
 

@@ -22,6 +22,7 @@ from terrain_seg_ros.worlds.cast_rays import cast_rays
 from terrain_seg_ros.worlds.generate import generate_world
 from terrain_seg_ros.worlds.render import render, render_view
 from terrain_seg_ros.worlds.world import WORLD_TAXONOMY, Body, World
+from terrain_training.interrupt import left_to_this_process
 from terrain_training.rendering.cast_to_labels import RockRule, cast_to_labels
 from terrain_training.rendering.choose_view import (
     SPACING_M,
@@ -125,13 +126,18 @@ def _write_all(request: RenderRequest, report: Callable[[int], None]) -> dict[st
     done = 0
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(request.jobs, mp_context=context) as pool:
-        futures = {
-            pool.submit(render_world, request, index): index for index in range(request.worlds)
-        }
-        for future in as_completed(futures):
-            stems[futures[future]] = future.result()
-            done += len(future.result())
-            report(done)
+        with left_to_this_process():
+            futures = {
+                pool.submit(render_world, request, index): index for index in range(request.worlds)
+            }
+        try:
+            for future in as_completed(futures):
+                stems[futures[future]] = future.result()
+                done += len(future.result())
+                report(done)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     return _write_lists(request, stems)
 
 
