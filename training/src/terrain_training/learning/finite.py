@@ -53,7 +53,8 @@ class FiniteGuard:
         for name, value in losses.items():
             if not bool(torch.isfinite(value)):
                 if not self._scaled:
-                    raise TrainingError(f"{place}: the {name} is {float(value)}; {_REMEDY}")
+                    number = float(value.detach())
+                    raise TrainingError(f"{place}: the {name} is {number}; {_REMEDY}")
                 return False
         return True
 
@@ -82,7 +83,7 @@ def check_validation_loss(value: Tensor, place: Place) -> None:
         TrainingError: it is no number, so that scores would mean nothing.
     """
     if not bool(torch.isfinite(value)):
-        raise TrainingError(f"{place}: the validation loss is {float(value)}; {_REMEDY}")
+        raise TrainingError(f"{place}: the validation loss is {float(value.detach())}; {_REMEDY}")
 
 
 def not_finite(weights: Mapping[str, Tensor]) -> str | None:
