@@ -42,7 +42,7 @@ def load_mujoco() -> Any:
     """
     if not mujoco_is_installed():
         raise ConfigError(
-            "the simulator needs MuJoCo, which is not installed: "
+            "the simulator needs MuJoCo, which is not installed (the extra `sim`): "
             "`pip install 'mujoco>=3.3,<5'` or, in a checkout, `pip install -e '.[sim]'`"
         )
     os.environ[VARIABLE] = choose_platform()
