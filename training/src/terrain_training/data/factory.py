@@ -10,6 +10,7 @@ from typing import Any
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.data.contract import Source
 from terrain_training.data.palette import load_palette
+from terrain_training.data.remaining import REMOVED, RemainingSource, checked_names
 from terrain_training.data.sources.ai4mars import Ai4Mars
 from terrain_training.data.sources.earth_terrain import EarthTerrain
 from terrain_training.data.sources.labelled_folder import open_labelled_folder
@@ -32,7 +33,7 @@ PALETTE_FILE = "palette.json"
 
 
 def open_source(data: DataSettings, root: Path, *, run: Path | None = None) -> Source:
-    """Return the source of a recipe, with its classes mapped.
+    """Return the source of a recipe, without removed samples and with its classes mapped.
 
     Args:
         data: the recipe's settings.
@@ -43,12 +44,17 @@ def open_source(data: DataSettings, root: Path, *, run: Path | None = None) -> S
         ConfigError: the data are not laid out as the source expects, or an option is wrong.
     """
     options = dict(data.options)
+    removed = checked_names(options.pop(REMOVED, []))
     if data.source == "side_by_side" and run is not None and (run / PALETTE_FILE).is_file():
         options = {"palette": load_palette(run / PALETTE_FILE)}
+    if REMOVED in source_options(data.source):
+        options[REMOVED] = removed
     try:
         source = SOURCES[data.source](root, **options)
     except TypeError as error:
         raise ConfigError(f"recipe key data.options is {data.options}: {error}") from error
+    if removed:
+        source = RemainingSource(source, removed)
     if data.taxonomy is None:
         return source
     return MappedSource(source, parse_taxonomy_file(data.taxonomy, source="data.taxonomy"))
@@ -56,7 +62,7 @@ def open_source(data: DataSettings, root: Path, *, run: Path | None = None) -> S
 
 def keep_palette(source: Source, run: Path) -> None:
     """Write the palette of a source that has one into a run's folder."""
-    if isinstance(source, MappedSource):
+    while isinstance(source, (MappedSource, RemainingSource)):
         source = source.source
     if isinstance(source, SideBySide):
         source.palette.save(run / PALETTE_FILE)
@@ -72,7 +78,8 @@ def check_source(data: DataSettings) -> None:
         raise ConfigError(
             f"recipe key data.source is {data.source!r}, expected one of {list(SOURCES)}"
         )
-    known = source_options(data.source)
+    checked_names(data.options.get(REMOVED, []))
+    known = sorted({*source_options(data.source), REMOVED})
     unknown = sorted(set(data.options) - set(known))
     if unknown:
         raise ConfigError(

@@ -12,6 +12,7 @@ import yaml
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.model_card import ModelCard
+from terrain_training.data.remaining import REMOVED
 from terrain_training.data.removal_list import read_removal_list
 from terrain_training.recipe.checks import check_recipe
 from terrain_training.recipe.settings import Recipe
@@ -21,6 +22,8 @@ from terrain_training.yaml_file import read_yaml
 MAX_EXTENDS = 5
 _REPLACED = {"losses", "options", "taxonomy"}
 """Mappings that a recipe gives whole, because their keys belong together."""
+_LIST_SUFFIX = ".txt"
+"""What ends so among removed samples is a file of names."""
 
 
 def load_recipe(path: Path, *, overrides: Sequence[str] = ()) -> Recipe:
@@ -118,10 +121,22 @@ def _inlined(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(data.get("taxonomy"), str):
         data["taxonomy"] = _read(folder / data["taxonomy"])
     options = data.get("options")
-    if isinstance(options, dict) and isinstance(options.get("removed"), str):
-        names = read_removal_list(folder / options["removed"])
-        data["options"] = {**options, "removed": list(names)}
+    if isinstance(options, dict) and REMOVED in options:
+        data["options"] = {**options, REMOVED: _names(options[REMOVED], folder)}
     return {**values, "data": data}
+
+
+def _names(value: object, folder: Path) -> object:
+    """Return what is removed, with the names in the place of the files that hold them."""
+    if isinstance(value, str):
+        return list(read_removal_list(folder / value))
+    if not isinstance(value, list):
+        return value
+    names: list[object] = []
+    for item in value:
+        is_file = isinstance(item, str) and item.endswith(_LIST_SUFFIX)
+        names += read_removal_list(folder / item) if is_file else [item]
+    return names
 
 
 def _merged(base: Mapping[str, Any], new: Mapping[str, Any], *, path: str) -> dict[str, Any]:
