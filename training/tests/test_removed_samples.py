@@ -17,7 +17,14 @@ from terrain_training.recipe.load import load_recipe
 RECIPE = """
 name: least
 data: {{source: {source}, options: {options}, height_px: 32, width_px: 32}}
-network: {{kind: smp, options: {{architecture: Unet, encoder: mobilenet_v2, encoder_weights: null, dropout: 0.0, arguments: {{}}}}}}
+network:
+  kind: unet
+  options:
+    channels: [4, 8]
+    convolutions: [1, 1]
+    dropout: [0.0, 0.0]
+    norm: each
+    upsampling: nearest
 """
 PALETTE = np.array([[0, 0, 200], [200, 200, 0], [0, 160, 0], [220, 0, 0]], dtype=np.uint8)
 CLASSES = [
