@@ -16,6 +16,7 @@ from terrain_training.commands import (
     evaluate,
     export,
     inspect,
+    inspect_check,
     peers,
     render,
     throughput,
@@ -24,7 +25,19 @@ from terrain_training.commands import (
 )
 from terrain_training.commands.common import positive
 
-COMMANDS = (inspect, download, render, train, evaluate, export, tune, compare, throughput, peers)
+COMMANDS = (
+    inspect,
+    inspect_check,
+    download,
+    render,
+    train,
+    evaluate,
+    export,
+    tune,
+    compare,
+    throughput,
+    peers,
+)
 EXIT_WRONG_INPUT = 2
 EXIT_INTERRUPTED = 130
 

@@ -52,7 +52,7 @@ def inspect(
         survey=survey,
         duplicates=tuple(find_duplicates(survey.descriptors)),
         superfluous=tuple(superfluous(survey)),
-        suspects=tuple(find_suspects(survey, like=like)),
+        suspects=tuple(find_suspects(survey, source, like=like)),
         leakage=find_leakage(survey),
     )
     page = inspection_page(summary, source, title)

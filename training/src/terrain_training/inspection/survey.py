@@ -16,6 +16,7 @@ from terrain_training.inspection import encoder
 from terrain_training.inspection.balance import BalanceCounter, ClassBalance
 from terrain_training.inspection.descriptors import LENGTH, describe
 from terrain_training.inspection.encoder import Encoder, Looks
+from terrain_training.inspection.keypoints import Keypoints, find_keypoints, points_per_image
 
 F16 = np.ndarray[tuple[int, ...], np.dtype[np.float16]]
 
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 SAY_EVERY = 500
 BLACK, WHITE = 2, 253
 """Grey levels from which on a pixel counts as black or saturated."""
-SAME_ROW = 1.0
+SAME_ROW = 0.1
 """Mean difference in grey levels up to which a row of pixels repeats the one above it."""
 
 
@@ -33,8 +34,8 @@ class Seen:
     """Hold what is kept of one sample.
 
     `mean` and `std` are grey levels, `black` and `white` shares of the pixels, `labelled` the share
-    that has a class, `repeated` the share of the rows that repeat the one above; `classes` holds
-    the ids in the mask.
+    that has a class, `repeated` the greatest share of the rows, one below the other, that are the
+    same; `classes` holds the ids in the mask.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Survey:
     seen: tuple[Seen, ...]
     descriptors: F32
     rows: F16
+    keypoints: tuple[Keypoints, ...]
     balance: Mapping[str, ClassBalance]
     whole: ClassBalance
     bad: Mapping[str, str]
@@ -94,6 +96,8 @@ def make_survey(source: Source, *, skip_bad: bool) -> Survey:
     seen: list[Seen] = []
     descriptors: list[F32] = []
     network, rows = Encoder(), list[F16]()
+    keypoints: list[Keypoints] = []
+    points = points_per_image(sum(len(source.names(split)) for split in source.splits()))
     bad: dict[str, str] = {}
     whole = BalanceCounter(names)
     parts: dict[str, ClassBalance] = {}
@@ -108,12 +112,22 @@ def make_survey(source: Source, *, skip_bad: bool) -> Survey:
             seen.append(_look_at(sample, split, np.flatnonzero(counts).tolist()))
             descriptors.append(describe(sample.image))
             rows.append(network.look(sample.image))
+            keypoints.append(find_keypoints(sample.image, count=points))
             if len(seen) % SAY_EVERY == 0:
                 log.info("%d samples", len(seen))
         parts[split] = counter.result()
     stacked = np.stack(descriptors) if descriptors else np.zeros((0, LENGTH), np.float32)
     looked = np.stack(rows) if rows else np.zeros((0, encoder.LENGTH), np.float16)
-    return Survey(tuple(source.splits()), tuple(seen), stacked, looked, parts, whole.result(), bad)
+    return Survey(
+        splits=tuple(source.splits()),
+        seen=tuple(seen),
+        descriptors=stacked,
+        rows=looked,
+        keypoints=tuple(keypoints),
+        balance=parts,
+        whole=whole.result(),
+        bad=bad,
+    )
 
 
 def _load(source: Source, name: str, bad: dict[str, str], *, skip_bad: bool) -> Sample | None:
@@ -134,6 +148,7 @@ def _look_at(sample: Sample, split: str, classes: Sequence[int]) -> Seen:
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if colour else image
     height, width = grey.shape
     steps = np.abs(np.diff(grey.astype(np.int16), axis=0)).mean(axis=1)
+    ends = np.flatnonzero(np.concatenate([[True], steps > SAME_ROW, [True]]))
     return Seen(
         name=sample.name,
         split=split,
@@ -144,6 +159,6 @@ def _look_at(sample: Sample, split: str, classes: Sequence[int]) -> Seen:
         black=float((grey <= BLACK).mean()),
         white=float((grey >= WHITE).mean()),
         labelled=float((sample.mask != IGNORE).mean()),
-        repeated=float((steps < SAME_ROW).sum() / height),
+        repeated=float((np.diff(ends).max() - 1) / height),
         classes=tuple(classes),
     )

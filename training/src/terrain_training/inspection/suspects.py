@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.types import F32
+from terrain_seg_ros.core.types import F32, U8
+from terrain_training.data.contract import Source
 from terrain_training.inspection.descriptors import is_constant
+from terrain_training.inspection.keypoints import grey_of
 from terrain_training.inspection.outliers import AT_LEAST, COMPANIONS, find_outliers
+from terrain_training.inspection.recurring import find_recurring
 from terrain_training.inspection.similarity import (
     LIKE_RATIO,
     NEIGHBOURS_AT_LEAST,
@@ -19,8 +23,10 @@ from terrain_training.inspection.similarity import (
 )
 from terrain_training.inspection.survey import Survey
 
-REPEATED_SHARE, REPEATED_SELDOM = 0.3, 0.05
-"""So many rows repeat the one above, in at most such a share of the set: the image is torn."""
+_GREYS = 256
+"""Images that are kept to compare them again."""
+REPEATED_SHARE, REPEATED_SELDOM = 0.15, 0.05
+"""So many rows are the same, in at most such a share of the set: the image is torn."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +38,15 @@ class Suspect:
     score: float
 
 
-def find_suspects(survey: Survey, *, like: Sequence[str] = ()) -> list[Suspect]:
+def find_suspects(survey: Survey, source: Source, *, like: Sequence[str] = ()) -> list[Suspect]:
     """Return the samples that may not belong, the most suspect first.
 
-    They are constant, torn or without any label, unlike the rest (see `outliers`), or similar to
-    samples that the user names.
+    They are constant, torn or without any label, unlike the rest (see `outliers`), share an object
+    that was pasted in (see `recurring`), or are similar to samples that the user names.
 
     Args:
         survey: of the set.
+        source: of the samples, some of which are read again.
         like: names of samples that do not belong.
 
     Raises:
@@ -47,7 +54,13 @@ def find_suspects(survey: Survey, *, like: Sequence[str] = ()) -> list[Suspect]:
     """
     found: dict[int, Suspect] = {}
     look = comparable_look(survey.descriptors)
-    candidates = (*_like(survey, look, like), *_empty(survey), *_torn(survey), *_unlike(survey))
+    candidates = (
+        *_like(survey, look, like),
+        *_empty(survey),
+        *_torn(survey),
+        *_unlike(survey),
+        *_pasted(survey, source),
+    )
     for suspect in candidates:
         found.setdefault(suspect.place, suspect)
     return sorted(found.values(), key=lambda item: (-item.score, item.place))
@@ -68,7 +81,7 @@ def _torn(survey: Survey) -> Iterator[Suspect]:
         return
     for place in np.flatnonzero(torn).tolist():
         share = 100 * repeated[place]
-        yield Suspect(place, f"{share:.0f} % of its rows repeat the one above", 500.0)
+        yield Suspect(place, f"{share:.0f} % of its rows are the same", 500.0)
 
 
 def _unlike(survey: Survey) -> Iterator[Suspect]:
@@ -81,6 +94,15 @@ def _unlike(survey: Survey) -> Iterator[Suspect]:
         if others >= COMPANIONS:
             reason += f", as {others} others"
         yield Suspect(place, reason, score)
+
+
+def _pasted(survey: Survey, source: Source) -> Iterator[Suspect]:
+    @lru_cache(maxsize=_GREYS)
+    def grey(place: int) -> U8:
+        return grey_of(source.load(survey.seen[place].name).image)
+
+    for place, others in find_recurring(survey.keypoints, grey).items():
+        yield Suspect(place, f"shares an object with {others} other images", 100.0 + others)
 
 
 def _like(survey: Survey, look: F32, like: Sequence[str]) -> Iterator[Suspect]:
