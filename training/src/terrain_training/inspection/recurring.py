@@ -2,11 +2,13 @@
 
 Points that agree between two images and keep their arrangement show the same thing twice. A new
 view has other pixels, since light, noise and angle differ. Where pixels are the same and what lies
-around them is not, the object was carried over. Three images must share it.
+around them is not, the object was carried over. Three images must share it. What a great part of
+the set shares, such as the vehicle, belongs to it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,11 +19,13 @@ from numpy.typing import NDArray
 from terrain_seg_ros.core.types import F32, U8
 from terrain_training.inspection.keypoints import Keypoints, unit_rows
 
-GREATEST_DIFFERENCE = 0.18
+GREATEST_DIFFERENCE = 0.12
 """Mean difference of pixels, by their standard deviation, up to which they are the same."""
 GREATEST_SURROUNDING = 0.6
 """Correlation of the surroundings up to which they are others."""
-LEAST_POINTS, LEAST_LINKS = 3, 2
+LEAST_POINTS, LEAST_IMAGES = 3, 3
+COMMON_SHARE = 0.15
+"""Share of the set above which what its images share belongs to it."""
 _COSINE, _CLOSEST, _WIDTH = 0.85, 3, 40
 _SLACK_PX, _SLACK_SHARE, _APART_PX = 5.0, 0.1, 3.0
 _GREATEST_SCALE = 2.0
@@ -43,16 +47,34 @@ class _Link:
 def find_recurring(keypoints: Sequence[Keypoints], grey: Callable[[int], U8]) -> dict[int, int]:
     """Return how many other images share an object with each of those that do, by place.
 
+    An image counts as sharing with those that it is linked to over others, too.
+
     Args:
         keypoints: of every image.
         grey: returns an image by place, as `keypoints.grey_of` does.
     """
-    links: dict[int, int] = {}
-    for link in _links(keypoints):
-        if _carried_over(link, grey):
-            for place in (link.first, link.second):
-                links[place] = links.get(place, 0) + 1
-    return {place: count for place, count in sorted(links.items()) if count >= LEAST_LINKS}
+    shared = [(link.first, link.second) for link in _links(keypoints) if _carried_over(link, grey)]
+    most = COMMON_SHARE * len(keypoints)
+    return {
+        place: size - 1
+        for place, size in sorted(_group_sizes(shared).items())
+        if LEAST_IMAGES <= size <= max(most, LEAST_IMAGES)
+    }
+
+
+def _group_sizes(shared: Sequence[tuple[int, int]]) -> dict[int, int]:
+    """Return how many images are linked with each, over others too."""
+    group = {place: place for pair in shared for place in pair}
+
+    def root(place: int) -> int:
+        while group[place] != place:
+            place = group[place]
+        return place
+
+    for first, second in shared:
+        group[root(second)] = root(first)
+    sizes = Counter(root(place) for place in group)
+    return {place: sizes[root(place)] for place in group}
 
 
 def _links(keypoints: Sequence[Keypoints]) -> Iterator[_Link]:
