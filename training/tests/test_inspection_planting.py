@@ -120,6 +120,54 @@ def test_an_object_pasted_into_several_images_is_found_and_said():
     assert any("shares an object with" in suspects[name].reason for name in found)
 
 
+class Changed:
+    """Scenes, some of which are changed by a function of the image."""
+
+    def __init__(self, scenes, change, names):
+        self.scenes, self.change, self.changed = scenes, change, set(names)
+
+    @property
+    def taxonomy(self):
+        return TAXONOMY
+
+    def splits(self):
+        return self.scenes.splits()
+
+    def names(self, split):
+        return self.scenes.names(split)
+
+    def load(self, name):
+        sample = self.scenes.load(name)
+        if name not in self.changed:
+            return sample
+        return Sample(name, self.change(sample.image.copy()), sample.mask)
+
+
+def test_an_image_whose_end_was_lost_is_suspect():
+    def torn(image):
+        image[60:] = image[60]
+        return image
+
+    source = Changed(Scenes(train=30), torn, ["train_004"])
+    suspects = suspects_of(source)
+    assert "rows are the same" in suspects["train_004"].reason
+    flat_everywhere = Changed(Scenes(train=30), torn, Scenes(train=30).names("train"))
+    assert not any("rows" in item.reason for item in suspects_of(flat_everywhere).values())
+
+
+def test_what_most_images_share_belongs_to_the_set():
+    paste = maker_of(PASTED, np.random.default_rng(1))
+
+    def with_wheel(image):
+        colour = np.repeat(image[..., None], 3, axis=2)
+        random = np.random.default_rng(int(image.sum()))
+        return cv2.cvtColor(paste(random, colour), cv2.COLOR_RGB2GRAY)
+
+    scenes = Scenes(train=40)
+    source = Changed(scenes, with_wheel, scenes.names("train")[::2])
+    assert not any("shares" in item.reason for item in suspects_of(source).values())
+
+
 def test_the_same_set_gives_the_same_bytes(tmp_path):
     for number in "ab":
         inspect(mixed(["street"], 4, count=60), title="t", out=tmp_path / number, skip_bad=False)

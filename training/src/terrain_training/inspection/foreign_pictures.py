@@ -69,7 +69,7 @@ def portrait(random: Random, picture: U8) -> U8:
     """Draw head and shoulders of a person."""
     canvas, (height, width) = _canvas(picture, _shade(random, 60, 220))
     ramp = np.linspace(random.uniform(-40, 0), random.uniform(0, 40), width)[None, :, None]
-    canvas = np.clip(canvas + ramp, 0, 255).astype(np.uint8)
+    canvas = np.asarray(np.clip(canvas + ramp, 0, 255), np.uint8)
     x, y = int(width * random.uniform(0.38, 0.62)), int(height * random.uniform(0.35, 0.48))
     radius = height * random.uniform(0.17, 0.27)
     skin = (int(random.integers(120, 240)), int(random.integers(90, 190)), 100)
@@ -154,7 +154,7 @@ def blurred(random: Random, picture: U8) -> U8:
 def inverted(random: Random, picture: U8) -> U8:
     """Make a negative."""
     del random
-    return 255 - picture
+    return np.asarray(255 - picture, np.uint8)
 
 
 def torn(random: Random, picture: U8) -> U8:

@@ -55,4 +55,4 @@ def unit_rows(descriptors: U8) -> F32:
     """Return descriptors (P, 128) of length 1, so that a product of two is a cosine."""
     values = descriptors.astype(np.float32)
     length: NDArray[np.float32] = np.linalg.norm(values, axis=1, keepdims=True)
-    return values / np.maximum(length, 1e-6)
+    return np.asarray(values / np.maximum(length, 1e-6), np.float32)

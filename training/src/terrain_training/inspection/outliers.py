@@ -128,7 +128,7 @@ class _Bulk:
         along = centred @ self._axes
         inside = (along**2 / self._variances).sum(axis=1)
         outside = self._outside(centred) / max(self._typical_outside, 1e-9) * self.axes_count
-        return np.sqrt(inside + outside).astype(np.float64)
+        return np.asarray(np.sqrt(inside + outside), np.float64)
 
     def split(self, images: F32) -> tuple[F32, F32]:
         """Return deviations along the axes (N, K) and beside them (N, D), each scaled."""
@@ -139,7 +139,8 @@ class _Bulk:
 
     def _outside(self, centred: F32) -> F32:
         along = centred @ self._axes
-        return np.maximum((centred**2).sum(axis=1) - (along**2).sum(axis=1), 0.0)
+        outside = (centred**2).sum(axis=1) - (along**2).sum(axis=1)
+        return np.asarray(np.maximum(outside, 0.0), np.float32)
 
 
 def _trimmed(images: F32) -> F64:
@@ -198,4 +199,4 @@ def _whitened(places: F32, bank: NDArray[np.int64]) -> F32:
     values, axes = np.linalg.eigh(centred.T @ centred / len(centred))
     values, axes = values[::-1][:_PLACE_DIMENSIONS], axes[:, ::-1][:, :_PLACE_DIMENSIONS]
     scale = np.sqrt(np.maximum(values, 0.0) + 0.1 * values.mean() + 1e-9)
-    return (((places - centre) @ axes) / scale).astype(np.float32)
+    return np.asarray(((places - centre) @ axes) / scale, np.float32)
