@@ -20,8 +20,9 @@ AT_LEAST = 24
 """Images that a set must have to tell what belongs."""
 ALONE = 6.0
 """Score from which on an image is suspect by itself."""
-TOGETHER, COMPANIONS, ALIKE = 3.0, 3, 0.35
-"""Score from which on it is suspect with so many others that deviate alike (cosine)."""
+TOGETHER, COMPANIONS, COMPANION_SHARE, ALIKE = 3.0, 3, 0.0075, 0.35
+"""Score from which on it is suspect with others that deviate alike (cosine): so many, or so large a
+share of the set where that is more."""
 _BULK = 4.0
 _DIMENSIONS = 48
 _LEAST_SHARE = 3e-3
@@ -46,7 +47,8 @@ class Outliers:
 
     def suspect(self) -> list[int]:
         """Return the places of those that may not belong."""
-        together = (self.score > TOGETHER) & (self.companions >= COMPANIONS)
+        enough = max(COMPANIONS, round(COMPANION_SHARE * len(self.score)))
+        together = (self.score > TOGETHER) & (self.companions >= enough)
         return [int(place) for place in np.flatnonzero(together | (self.score > ALONE))]
 
 
