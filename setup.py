@@ -94,6 +94,7 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
         (f"share/{NAME}/config", files("config/*.yaml", "config/*.rviz", "config/*.json")),
+        (f"share/{NAME}/config/sros2", files("config/sros2/*.xml")),
         (f"share/{NAME}/launch", files("launch/*.launch.*")),
     ],
     install_requires=REQUIREMENTS,

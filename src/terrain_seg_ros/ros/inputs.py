@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -41,15 +42,18 @@ class Inputs:
             **dict.fromkeys(DEPTH_ROWS.values(), depth),
             "select_site": select_site,
         }
-        self._subscriptions = [
-            node.create_subscription(
-                message_class(item.spec.type),
-                resolve(item.spec, item.camera, len(parameters.texts("cameras"))),
-                partial(takes.get(item.row, image), item.camera),
-                quality_of(item.spec),
-            )
-            for item in sensor_topics(parameters)
-        ]
+        self._subscriptions: list[Any] = []
+        with ExitStack() as undo:
+            undo.callback(self.close)
+            for item in sensor_topics(parameters):
+                subscription = node.create_subscription(
+                    message_class(item.spec.type),
+                    resolve(item.spec, item.camera, len(parameters.texts("cameras"))),
+                    partial(takes.get(item.row, image), item.camera),
+                    quality_of(item.spec),
+                )
+                self._subscriptions.append(subscription)
+            undo.pop_all()
 
     def close(self) -> None:
         """Unsubscribe."""

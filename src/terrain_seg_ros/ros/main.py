@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import NoReturn
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.ros.node import TerrainSegNode
+from terrain_seg_ros.ros.security import (
+    RCLError,
+    check_security,
+    is_secured,
+    unenforced,
+    why_not_joined,
+)
 
 POLL_S = 0.2
+EXIT_WRONG_INPUT = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -22,11 +34,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def note(number: int, _: FrameType | None) -> None:
         ending.append(number)
 
-    # ROS's own handlers would take the context away from an image that is being published.
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        check_security(os.environ)
+    except ConfigError as error:
+        _refuse(str(error))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, note)
-    node = TerrainSegNode()
+    try:
+        # ROS's own handlers would take the context away from an image that is being published.
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        node = TerrainSegNode()
+    except RCLError as error:
+        if not is_secured(os.environ):
+            raise
+        _refuse(why_not_joined(error, os.environ))
+    if unenforced(os.environ):
+        node.get_logger().warning(unenforced(os.environ))
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
@@ -39,6 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         executor.remove_node(node)
         node.destroy_node()
         rclpy.try_shutdown()
+
+
+def _refuse(text: str) -> NoReturn:
+    sys.stderr.write(f"terrain_seg_node: {text}\n")
+    raise SystemExit(EXIT_WRONG_INPUT)
 
 
 if __name__ == "__main__":

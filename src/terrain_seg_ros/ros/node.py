@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from contextlib import ExitStack
 from types import TracebackType
@@ -17,6 +18,7 @@ from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
 from terrain_seg_ros.parameter_file import NODE_NAME
 from terrain_seg_ros.ros.bond import break_bond, make_bond
 from terrain_seg_ros.ros.node_parameters import NodeParameters, changes_of
+from terrain_seg_ros.ros.security import RCLError, is_secured, why_refused
 from terrain_seg_ros.ros.work import Work
 
 DIAGNOSTICS_PERIOD_S = 1.0
@@ -71,6 +73,8 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
             work.open()
             self._bond = make_bond(self)
         if attempt.result != _SUCCESS:
+            with _Attempt(self, "closing what was opened"):
+                self._configured().close_inputs()
             return attempt.result
         return super().on_activate(state)
 
@@ -198,6 +202,9 @@ class _Attempt:
         self.result = _FAILURE
         if isinstance(error, TerrainSegError):
             self._node.get_logger().error(f"{self._what} failed: {error}")
+            return True
+        if isinstance(error, RCLError) and is_secured(os.environ):
+            self._node.get_logger().error(f"{self._what} failed: {why_refused(error)}")
             return True
         self._node.get_logger().fatal("".join(traceback.format_exception(kind, error, trace)))
         return False

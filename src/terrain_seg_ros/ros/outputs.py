@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
@@ -28,11 +29,15 @@ class Outputs:
         self._node = node
         self._health = health
         self._specs = outgoing_topics(parameters)
-        self._publishers = {
-            name: node.create_publisher(message_class(spec.type), name, quality_of(spec))
-            for name, spec in self._specs.items()
-            if has_message(spec.type)
-        }
+        self._publishers: dict[str, Any] = {}
+        with ExitStack() as undo:
+            undo.callback(self.close)
+            for name, spec in self._specs.items():
+                if has_message(spec.type):
+                    self._publishers[name] = node.create_publisher(
+                        message_class(spec.type), name, quality_of(spec)
+                    )
+            undo.pop_all()
 
     @property
     def missing(self) -> list[TopicSpec]:

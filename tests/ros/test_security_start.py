@@ -1,0 +1,131 @@
+"""How the node starts on a secured bus: what is wrong is said in one line, never passed over."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these beside one")
+
+from bus_member import BusMember
+from keystores import NODE, OPERATOR, POLICY, environment_of, make_keystore
+from node_process import WAIT_S, NodeProcess
+from ros_peer import wait_until
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.ros.security import check_security, is_secured, unenforced
+
+
+@pytest.fixture
+def started(domain, opened):
+    def node(**changes):
+        changed = {name: value for name, value in changes.items() if value is not None}
+        opened.append(NodeProcess(environment={**environment_of(domain), **changed}))
+        return opened[-1]
+
+    return node
+
+
+@pytest.mark.parametrize("value", ["True", "TRUE", "1", "yes", "on", " true", "enable"])
+def test_a_wish_for_security_that_ros_does_not_understand_is_refused(value):
+    with pytest.raises(ConfigError, match=r"ROS_SECURITY_ENABLE is .* set it to true"):
+        check_security({"ROS_SECURITY_ENABLE": value})
+
+
+@pytest.mark.parametrize("value", ["enforce", "ENFORCE", "true", "Enforced", " Enforce"])
+def test_a_strategy_that_ros_takes_for_permissive_is_refused(value):
+    with pytest.raises(ConfigError, match=r"ROS_SECURITY_STRATEGY is .* set it to Enforce"):
+        check_security({"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_STRATEGY": value})
+
+
+@pytest.mark.parametrize("value", [None, "", "false", "False", "0", "no", "OFF"])
+def test_without_a_wish_for_security_nothing_is_said(value):
+    environment = {} if value is None else {"ROS_SECURITY_ENABLE": value}
+    environment["ROS_SECURITY_STRATEGY"] = "enforce"
+    check_security(environment)
+    assert not is_secured(environment)
+    assert unenforced(environment) == ""
+
+
+@pytest.mark.parametrize("strategy", ["", "Permissive", None])
+def test_security_that_is_not_enforced_is_a_warning(strategy):
+    environment = {"ROS_SECURITY_ENABLE": "true"}
+    if strategy is not None:
+        environment["ROS_SECURITY_STRATEGY"] = strategy
+    check_security(environment)
+    assert "set it to Enforce" in unenforced(environment)
+    assert unenforced({**environment, "ROS_SECURITY_STRATEGY": "Enforce"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"ROS_SECURITY_ENABLE": "True"}, "ROS_SECURITY_ENABLE is 'True'"),
+        (
+            {"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_STRATEGY": "enforce"},
+            "ROS_SECURITY_STRATEGY is 'enforce'",
+        ),
+        (
+            {
+                "ROS_SECURITY_ENABLE": "true",
+                "ROS_SECURITY_STRATEGY": "Enforce",
+                "ROS_SECURITY_KEYSTORE": "/nowhere",
+            },
+            "('/nowhere') must hold the enclave",
+        ),
+    ],
+)
+def test_the_node_ends_with_one_line_where_security_cannot_be_had(started, changes, text):
+    node = started(**changes)
+    assert node.process.wait(WAIT_S) == 2
+    wait_until(lambda: text in node.log, text)
+    assert "Traceback" not in node.log
+
+
+def test_a_node_that_would_go_on_without_keys_warns(started):
+    node = started(ROS_SECURITY_ENABLE="true", ROS_SECURITY_KEYSTORE="/nowhere")
+    wait_until(lambda: "is not Enforce: without keys" in node.log, "the warning")
+    assert node.lives
+
+
+@pytest.fixture
+def keystore_without(tmp_path, domain, middleware_security):
+    """Return a function that makes a keystore whose policy lacks one topic of the node."""
+
+    def made(name):
+        text, policy = POLICY.read_text(), tmp_path / "lacking.policy.xml"
+        policy.write_text(text.replace(f"<topic>{name}</topic>", "", 1))
+        return make_keystore(tmp_path / "keystore", domain, policy)
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("topic", "failing", "reached"),
+    [("hazard_reason", "configure", []), ("camera_info", "activate", ["configure"])],
+)
+def test_a_topic_that_the_policy_lacks_fails_the_transition_with_its_name(
+    domain, opened, started, keystore_without, topic, failing, reached
+):
+    keystore = keystore_without(topic)
+    node = started(**environment_of(domain, keystore, NODE))
+    operator = BusMember(
+        "ros", "bring_up", domain, environment=environment_of(domain, keystore, OPERATOR)
+    )
+    opened.append(operator)
+    text = f"{failing} failed: "
+    wait_until(lambda: text in node.log, f"{text} {operator.errors}", seconds=90.0)
+    wait_until(lambda: f"/terrain/{topic}" in node.log, topic)
+    assert "the policy of the node's enclave must allow this name" in node.log
+    assert "Traceback" not in node.log
+    assert operator.changed == reached
+    assert node.lives
+
+
+def test_keys_of_another_domain_end_the_node_with_one_line(
+    tmp_path, domain, started, middleware_security
+):
+    keystore = make_keystore(tmp_path / "keystore", domain + 1)
+    node = started(**environment_of(domain, keystore, NODE))
+    assert node.process.wait(WAIT_S) == 2
+    wait_until(lambda: f"made with ROS_DOMAIN_ID={domain}" in node.log, "the domain")
+    assert "Traceback" not in node.log
