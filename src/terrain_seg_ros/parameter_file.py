@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.regular_file import read_regular_file
 
 NODE_NAME = "terrain_seg"
 FILE_LIMIT_BYTES = 256 * 1024
@@ -53,17 +54,12 @@ def read_yaml(path: Path, expected: str) -> Mapping[Any, Any]:
     Raises:
         ConfigError: it cannot be read or holds something else.
     """
+    data = read_regular_file(path, FILE_LIMIT_BYTES)
     try:
-        with path.open("rb") as stream:
-            data = stream.read(FILE_LIMIT_BYTES + 1)
-        if len(data) > FILE_LIMIT_BYTES:
-            raise ConfigError(f"{path}: larger than {FILE_LIMIT_BYTES} bytes; is it the right one?")
         text = data.decode("utf-8")
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
             raise ConfigError(f"{path}: holds a YAML alias, which ROS does not read; write it out")
         content = yaml.safe_load(text)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path}: is not valid YAML: {reason}") from error

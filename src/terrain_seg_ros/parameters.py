@@ -24,6 +24,7 @@ from terrain_seg_ros.core.pipeline import PipelineSettings
 from terrain_seg_ros.core.plane_ground import Plane
 from terrain_seg_ros.core.view_shadow import ShadowSettings
 from terrain_seg_ros.inference.backend_options import BackendOptions
+from terrain_seg_ros.inference.model_trust import ModelTrust
 from terrain_seg_ros.parameter_checks import HAZARD, SPEED, checked_value, parameter_spec
 from terrain_seg_ros.parameter_declaration import DECLARATION
 from terrain_seg_ros.parameter_file import read_parameter_file
@@ -247,6 +248,15 @@ def backend_options(parameters: Parameters) -> BackendOptions:
         cache_dir=Path(folder).expanduser() if folder else None,
         engine_build=parameters.text("engine_build"),
         provider=parameters.text("onnxruntime_provider"),
+    )
+
+
+def model_trust(parameters: Parameters) -> ModelTrust:
+    """Return what a model must show, built from checked parameters."""
+    key = parameters.text("model_public_key")
+    return ModelTrust(
+        public_key=Path(key).expanduser() if key else None,
+        test_deadline_s=parameters.number("model_test_deadline_s"),
     )
 
 

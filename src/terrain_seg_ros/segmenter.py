@@ -26,6 +26,7 @@ from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8, Segmentation
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.model_store import load_model
+from terrain_seg_ros.inference.model_trust import ANY_MODEL, ModelTrust
 from terrain_seg_ros.inference.registry import BackendName, create_backend
 
 UNLABELLED_NAME = "unlabelled"
@@ -81,6 +82,7 @@ class Segmenter:
         *,
         backend: BackendName | str = BackendName.AUTO,
         options: BackendOptions | None = None,
+        trust: ModelTrust = ANY_MODEL,
     ) -> None:
         """Load a model and test it on its golden image.
 
@@ -88,12 +90,14 @@ class Segmenter:
             model: a shipped model's name or a path, as `load_model` takes it.
             backend: "auto" takes the fastest that passes.
             options: threads and precision.
+            trust: what the model must show, such as a signature.
 
         Raises:
+            ConfigError: the key of the signature cannot be used.
             ModelError: the model cannot be used.
             InferenceError: the backend cannot be used.
         """
-        self._model = load_model(model)
+        self._model = load_model(model, trust)
         self._backend = create_backend(backend, self._model, options)
 
     def __enter__(self) -> Segmenter:

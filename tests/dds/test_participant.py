@@ -8,7 +8,13 @@ import pytest
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds import participant as participant_module
-from terrain_seg_ros.dds.discovery import Discovery, choose_domain, domain_configuration
+from terrain_seg_ros.dds.discovery import (
+    Discovery,
+    choose_discovery,
+    choose_domain,
+    domain_configuration,
+    reach,
+)
 from terrain_seg_ros.dds.participant import Participant
 
 
@@ -68,6 +74,40 @@ def test_other_discoveries_start(domain, discovery):
     member.close()
     with pytest.raises(ConfigError, match="closed"):
         _ = member.entity
+
+
+@pytest.mark.parametrize(
+    ("argument", "environment", "expected"),
+    [
+        (None, {}, Discovery.HOST),
+        (None, {"ROS_AUTOMATIC_DISCOVERY_RANGE": ""}, Discovery.HOST),
+        (None, {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}, Discovery.HOST),
+        (None, {"ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF"}, Discovery.HOST),
+        (None, {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}, Discovery.ANY),
+        (None, {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT"}, Discovery.NETWORK),
+        (
+            None,
+            {"ROS_LOCALHOST_ONLY": "1", "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"},
+            Discovery.HOST,
+        ),
+        (None, {"ROS_LOCALHOST_ONLY": "0"}, Discovery.HOST),
+        ("any", {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}, Discovery.ANY),
+        ("host", {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}, Discovery.HOST),
+    ],
+)
+def test_the_network_is_joined_only_where_somebody_said_so(argument, environment, expected):
+    assert choose_discovery(argument, environment) is expected
+
+
+def test_a_reach_that_ros_does_not_know_is_refused():
+    with pytest.raises(ConfigError, match=r"is 'localhost', expected one of .*LOCALHOST"):
+        choose_discovery(None, {"ROS_AUTOMATIC_DISCOVERY_RANGE": "localhost"})
+
+
+def test_the_reach_is_told_with_what_ros_needs():
+    assert "ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST" in reach(Discovery.HOST, {})
+    assert reach(Discovery.ANY, {}) == "open to the network"
+    assert "CYCLONEDDS_URI" in reach(Discovery.HOST, {"CYCLONEDDS_URI": "file:///x"})
 
 
 def test_unusable_network_is_a_config_error(domain, monkeypatch):

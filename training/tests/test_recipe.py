@@ -266,7 +266,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
 
 def test_a_file_without_end_is_refused(tmp_path):
     path = write(tmp_path, MINIMAL + "#" * LIMIT_BYTES)
-    with pytest.raises(ConfigError, match=f"larger than {LIMIT_BYTES} bytes"):
+    with pytest.raises(ConfigError, match=f"the limit is {LIMIT_BYTES}"):
         load_recipe(path)
 
 

@@ -13,10 +13,17 @@ from typing import NamedTuple
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader, ReaderError
 
+from terrain_seg_ros.bag import bounded_bags
 from terrain_seg_ros.core.errors import ConfigError, MessageError, TerrainSegError
+from terrain_seg_ros.core.regular_file import check_regular_file, open_regular_file
+
+bounded_bags.install()
 
 _ROS1_MAGIC = b"#ROSBAG"
 _SUFFIXES = (".mcap", ".db3")
+_METADATA = "metadata.yaml"
+MAX_METADATA_BYTES = 4 * 2**20
+_NAME_A_BAG = "name a bag's folder, or a .mcap or .db3 file"
 _BUILT_IN_DAMAGE: tuple[type[Exception], ...] = (
     ReaderError,
     ArithmeticError,
@@ -74,6 +81,11 @@ class BagReader:
         """
         with self._translated(ConfigError, "cannot be opened"):
             self._reader.open()
+            try:
+                bounded_bags.check_chunks(self._reader)
+            except ReaderError:
+                self._reader.close()
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -132,9 +144,9 @@ class BagReader:
 
 def _checked_reader(path: Path) -> Reader:
     if not path.exists():
-        raise ConfigError(
-            f"bag '{path}' does not exist; name a bag's folder, or a .mcap or .db3 file"
-        )
+        raise ConfigError(f"bag '{path}' does not exist; {_NAME_A_BAG}")
+    if not path.is_dir():
+        check_regular_file(path, remedy=_NAME_A_BAG)
     if path.is_file() and _begins_as_ros1(path):
         raise ConfigError(
             f"bag '{path}' is a ROS 1 bag, expected ROS 2; convert it with "
@@ -145,13 +157,22 @@ def _checked_reader(path: Path) -> Reader:
             f"bag '{path}' has an unknown suffix, expected {' or '.join(_SUFFIXES)} or a folder "
             "with metadata.yaml; rename or decompress it"
         )
-    if path.is_dir() and not (path / "metadata.yaml").is_file():
-        raise ConfigError(_no_metadata(path))
+    if path.is_dir():
+        _check_folder(path)
     return Reader(path)
 
 
+def _check_folder(path: Path) -> None:
+    if not (path / _METADATA).exists():
+        raise ConfigError(_no_metadata(path))
+    check_regular_file(path / _METADATA, MAX_METADATA_BYTES, remedy=_NAME_A_BAG)
+    for file in path.iterdir():
+        if any(suffix in _SUFFIXES for suffix in file.suffixes):
+            check_regular_file(file, remedy=_NAME_A_BAG)
+
+
 def _begins_as_ros1(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_regular_file(path) as file:
         return file.read(len(_ROS1_MAGIC)) == _ROS1_MAGIC
 
 

@@ -7,7 +7,7 @@ import argparse
 from terrain_seg_ros.core.model_card import PRECISIONS
 from terrain_seg_ros.inference.backend_options import AUTO
 from terrain_seg_ros.inference.registry import BackendName
-from terrain_seg_ros.parameters import MODES, backend_options, load_parameters
+from terrain_seg_ros.parameters import MODES, backend_options, load_parameters, model_trust
 from terrain_seg_ros.segmenter import Segmenter
 
 
@@ -53,4 +53,5 @@ def open_segmenter(arguments: argparse.Namespace) -> Segmenter:
         parameters.text("model"),
         backend=parameters.text("backend"),
         options=backend_options(parameters),
+        trust=model_trust(parameters),
     )

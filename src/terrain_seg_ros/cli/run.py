@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from terrain_seg_ros.cli.interrupt import Interrupt
 from terrain_seg_ros.cli.model_arguments import add_mode_argument, add_model_arguments
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.dds.discovery import Discovery, choose_domain
+from terrain_seg_ros.dds.discovery import Discovery, choose_discovery, choose_domain, reach
 from terrain_seg_ros.parameters import Parameters, load_parameters
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.runtime.health import HealthSnapshot
@@ -44,9 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--discovery",
         choices=[item.value for item in Discovery],
-        default=Discovery.ANY.value,
-        help="host: this machine only; any: network too; network: as Cyclone DDS does it "
-        "(default: %(default)s; CYCLONEDDS_URI overrides all)",
+        help="host: this machine only; any: network too; network: as Cyclone DDS does it (default: "
+        "what ROS_AUTOMATIC_DISCOVERY_RANGE says where it is set, else host; CYCLONEDDS_URI "
+        "overrides all)",
     )
     parser.add_argument(
         "--namespace", metavar="NAME", help="namespace of relative topics (default: /terrain)"
@@ -103,7 +103,7 @@ def _node(arguments: argparse.Namespace, session: Session, domain: int) -> LiveN
 
     options = NodeOptions(
         domain,
-        Discovery(arguments.discovery),
+        choose_discovery(arguments.discovery),
         namespace=NAMESPACE
         if arguments.namespace is None
         else f"/{arguments.namespace.strip('/')}",
@@ -116,8 +116,9 @@ def _node(arguments: argparse.Namespace, session: Session, domain: int) -> LiveN
 def _announce(node: LiveNode, about: dict[str, str]) -> None:
     names = ", ".join(item.dds_name.removeprefix("rt") for item in node.inputs)
     print(
-        f"{READY} on domain {node.options.domain_id}: {about['model']}, {about['backend']} "
-        f"{about['precision']}; listening to {names}; Ctrl-C ends",
+        f"{READY} on domain {node.options.domain_id}, {reach(node.options.discovery)}: "
+        f"{about['model']}, {about['backend']} {about['precision']}; listening to {names}; "
+        "Ctrl-C ends",
         file=sys.stderr,
         flush=True,
     )

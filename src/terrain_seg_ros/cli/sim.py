@@ -13,7 +13,7 @@ from pathlib import Path
 from terrain_seg_ros.bag.writer import BagWriter
 from terrain_seg_ros.cli.interrupt import Interrupt
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.dds.discovery import Discovery, choose_domain
+from terrain_seg_ros.dds.discovery import Discovery, choose_discovery, choose_domain
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.sim.opengl import load_mujoco
@@ -64,8 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--discovery",
         choices=[item.value for item in Discovery],
-        default=Discovery.ANY.value,
-        help="as of `terrain-seg run` (default: %(default)s)",
+        help="as of `terrain-seg run`, and with its default",
     )
     where.add_argument(
         "--namespace", default=NAMESPACE, metavar="NAME", help="(default: %(default)s)"
@@ -158,7 +157,7 @@ def run(arguments: argparse.Namespace) -> int:
                 BusOutlet(
                     specs,
                     domain_id=choose_domain(arguments.domain),
-                    discovery=arguments.discovery,
+                    discovery=choose_discovery(arguments.discovery).value,
                     namespace=arguments.namespace,
                 )
             )

@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.errors import ConfigError, MessageError
+from terrain_seg_ros.core.picture_header import checked_header
+from terrain_seg_ros.core.regular_file import read_regular_file
 from terrain_seg_ros.core.types import U8
 
 MAX_FILE_BYTES = 512 * 2**20
@@ -45,17 +47,15 @@ def decode_file(path: Path) -> NDArray[Any]:
     Raises:
         ConfigError: the file is missing, empty, cut off or no image.
     """
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise ConfigError(f"{path}: {size} bytes are too many, at most {MAX_FILE_BYTES}")
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    data = read_regular_file(path, MAX_FILE_BYTES)
     if not data:
         raise ConfigError(f"{path}: the file is empty; copy it again")
     if _is_cut_off(data):
-        raise ConfigError(f"{path}: the image is cut off after {size} bytes; copy it again")
+        raise ConfigError(f"{path}: the image is cut off after {len(data)} bytes; copy it again")
+    try:
+        checked_header(data)
+    except MessageError as error:
+        raise ConfigError(f"{path}: {error}") from error
     try:
         decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:

@@ -27,7 +27,8 @@ class LoadedModel:
     The backends read `onnx_bytes`, the very bytes whose hash was checked; both it and
     `onnx_path` are None for a model that has only a card, which the constant backend serves.
     `lowered` are files of lower precision that were made from this one: the same model, with the
-    same input, classes and golden image.
+    same input, classes and golden image. `digest` is over all files that were read, empty for a
+    model that was not read from files.
     """
 
     card: ModelCard
@@ -35,6 +36,7 @@ class LoadedModel:
     onnx_bytes: bytes | None = field(repr=False)
     golden: Golden | None = field(repr=False)
     lowered: tuple[LoadedModel, ...] = ()
+    digest: str = ""
 
     def __post_init__(self) -> None:
         """Check the golden image against the card."""

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.height_map import HeightMap
+from terrain_seg_ros.core.regular_file import check_regular_file
 from terrain_seg_ros.parameter_file import read_yaml
 from terrain_seg_ros.parameters import Parameters
 
 POST_LIMIT = 100_000_000
 """Larger maps are refused: 400 MB of heights; cut out the part that the vehicle drives on."""
+MAX_FILE_BYTES = 2**30
 NPY_HEADER_BYTES = 10_000
 SQUARE_WITHIN = 1e-6
 """Relative difference of the two sides of a cell that rounding explains."""
@@ -52,6 +54,7 @@ def read_height_map(parameters: Parameters) -> HeightMap | None:
         raise ConfigError(
             f"ground.height_map {path}: ends in {path.suffix!r}, expected one of {sorted(readers)}"
         )
+    check_regular_file(path, MAX_FILE_BYTES)
     return reader(path)
 
 

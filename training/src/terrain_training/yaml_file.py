@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.regular_file import read_regular_file
 
 LIMIT_BYTES = 256 * 1024
 
@@ -22,12 +23,10 @@ def read_yaml(path: Path, *, what: str) -> object:
         ConfigError: it is missing, too large, no text or no YAML.
     """
     try:
-        if path.stat().st_size > LIMIT_BYTES:
-            raise ConfigError(f"{what} {path} is larger than {LIMIT_BYTES} bytes")
-        content: object = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{what} {path} cannot be read: {error}; check the path") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        content: object = yaml.safe_load(read_regular_file(path, LIMIT_BYTES).decode("utf-8"))
+    except ConfigError as error:
+        raise ConfigError(f"{what} {error}") from error
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{what} {path} is no YAML: {reason}") from error
     return content

@@ -9,7 +9,7 @@ from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.model_card import PRECISIONS, ModelCard
-from terrain_seg_ros.inference.model_store import CARD_FILE
+from terrain_seg_ros.inference.model_files import CARD_FILE
 from terrain_training.commands.common import add_data, print_table
 from terrain_training.export.export_model import ExportRequest, export_model
 from terrain_training.export.lower_model import LoweredTo, LowerRequest, lower_model

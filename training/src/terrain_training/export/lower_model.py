@@ -15,7 +15,8 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.model_card import ModelCard, Precision
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION
 from terrain_seg_ros.inference.loaded_model import LoadedModel
-from terrain_seg_ros.inference.model_store import GOLDEN_FILE, ONNX_FILE, load_model
+from terrain_seg_ros.inference.model_files import GOLDEN_FILE, ONNX_FILE
+from terrain_seg_ros.inference.model_store import load_model
 from terrain_training.export.card import card_metrics, lowered_card, reference_figures
 from terrain_training.export.export_images import ExportImages
 from terrain_training.export.golden import check_golden_files, write_golden

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from terrain_seg_ros.core.model_card import ModelCard, card_content, parse_model_card
-from terrain_seg_ros.inference.model_store import CARD_FILE
+from terrain_seg_ros.inference.model_files import CARD_FILE
 from terrain_training.export.model_readme import model_readme
 
 README_FILE = "README.md"
