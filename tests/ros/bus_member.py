@@ -48,8 +48,12 @@ class RosShower:
             "our own writer",
         )
         say(gid=bytes(writer.endpoint_gid).hex())
-        self.show = lambda stamp: self._peer.show(stamp=stamp)
         self.close = self._peer.close
+
+    def show(self, stamp):
+        """Show an image; return how many subscribe to images."""
+        self._peer.show(stamp=stamp)
+        return self._peer.image.get_subscription_count()
 
 
 class RosListener:
@@ -130,8 +134,8 @@ KINDS = {
 
 
 def show_images(member, mark):
-    member.show(time.time_ns() // MARKS * MARKS + mark)
-    say(shown=mark)
+    readers = member.show(time.time_ns() // MARKS * MARKS + mark)
+    say(shown=mark, readers=readers)
 
 
 def listen(member, _):
@@ -221,6 +225,11 @@ class BusMember:
     @property
     def shown(self):
         return sum("shown" in said for said in self.said)
+
+    @property
+    def readers(self):
+        """Return how many subscribed to its images, at each of them."""
+        return [said["readers"] for said in list(self.said) if "shown" in said]
 
     def heard(self, name=None, mark=None):
         """Return how many messages came: of a topic, with a mark, or all."""

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+
 import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these beside one")
 
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from bus_member import BusMember
-from keystores import NODE, OPERATOR, POLICY, environment_of, make_keystore
+from keystores import (
+    CONSUMER,
+    NODE,
+    OPERATOR,
+    POLICY,
+    SENSORS,
+    environment_of,
+    make_keystore,
+)
 from node_process import WAIT_S, NodeProcess
 from ros_peer import wait_until
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.ros.security import check_security, is_secured, unenforced
+
+SHOWN = 30
 
 
 @pytest.fixture
@@ -119,6 +133,44 @@ def test_a_topic_that_the_policy_lacks_fails_the_transition_with_its_name(
     assert "Traceback" not in node.log
     assert operator.changed == reached
     assert node.lives
+    camera = BusMember("ros", "show", domain, environment=environment_of(domain, keystore, SENSORS))
+    opened.append(camera)
+    wait_until(lambda: len(camera.readers) >= SHOWN, f"images {camera.errors}")
+    assert set(camera.readers) == {0}
+
+
+class Launch:
+    """Hold a launch in the operator's enclave that starts the node in its own."""
+
+    def __init__(self, domain, keystore, log):
+        words = ["ros2", "launch", "terrain_seg_ros", "seg.launch.py", f"enclave:={NODE}"]
+        words += ["model:=synthetic", "backend:=constant"]
+        environment = environment_of(domain, keystore, OPERATOR)
+        with log.open("w") as output:
+            self._process = subprocess.Popen(
+                words, env=environment, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    def close(self):
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(WAIT_S)
+
+
+def test_a_launch_in_the_operator_s_enclave_brings_the_node_to_active(
+    tmp_path, domain, opened, middleware_security
+):
+    try:
+        get_package_share_directory("terrain_seg_ros")
+    except PackageNotFoundError:
+        pytest.skip("the package is not built with colcon here")
+    keystore = make_keystore(tmp_path / "keystore", domain)
+    opened.append(Launch(domain, keystore, tmp_path / "launch.log"))
+    for role, enclave in (("show", SENSORS), ("listen", CONSUMER)):
+        environment = environment_of(domain, keystore, enclave)
+        opened.append(BusMember("ros", role, domain, environment=environment))
+    listener = opened[-1]
+    log = (tmp_path / "launch.log").read_text
+    wait_until(lambda: listener.heard("mask"), f"masks; {log()} {listener.errors}", seconds=90.0)
 
 
 def test_keys_of_another_domain_end_the_node_with_one_line(
