@@ -75,6 +75,9 @@ IN_HUMBLE = {
         "ExternalShutdownException",
         "SingleThreadedExecutor",
     },
+    "rclpy.impl.implementation_singleton": {
+        "rclpy_implementation",
+    },
     "rclpy.lifecycle": {
         "LifecycleNode",
         "LifecycleState",
@@ -114,6 +117,7 @@ KEYWORDS_IN_HUMBLE = {
         "output",
         "arguments",
         "ros_arguments",
+        "additional_env",
     },
 }
 """Methods whose keywords differ between distributions, with those that Humble knows."""
