@@ -58,6 +58,15 @@ def test_users_configuration_wins():
     assert domain_configuration(Discovery.NETWORK, {}) is None
 
 
+def test_a_participant_is_refused_where_the_environment_asks_for_security(domain, monkeypatch):
+    monkeypatch.setenv("ROS_SECURITY_ENABLE", "true")
+    with pytest.raises(ConfigError, match="ROS_SECURITY_ENABLE is true, but Cyclone DDS from pip"):
+        Participant(domain, Discovery.HOST)
+    monkeypatch.setenv("ROS_SECURITY_ENABLE", "True")
+    with pytest.raises(ConfigError, match="ROS_SECURITY_ENABLE is 'True'"):
+        Participant(domain, Discovery.HOST)
+
+
 def test_two_participants_share_a_domain_and_it_can_be_joined_again(domain):
     for _ in range(2):
         first = Participant(domain, Discovery.HOST)

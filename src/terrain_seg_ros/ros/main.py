@@ -15,13 +15,8 @@ from rclpy.signals import SignalHandlerOptions
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.ros.node import TerrainSegNode
-from terrain_seg_ros.ros.security import (
-    RCLError,
-    check_security,
-    is_secured,
-    unenforced,
-    why_not_joined,
-)
+from terrain_seg_ros.ros.security import RCLError, why_not_joined
+from terrain_seg_ros.runtime.security_request import check_security, is_secured, unenforced
 
 POLL_S = 0.2
 EXIT_WRONG_INPUT = 2

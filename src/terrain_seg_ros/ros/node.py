@@ -18,8 +18,9 @@ from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
 from terrain_seg_ros.parameter_file import NODE_NAME
 from terrain_seg_ros.ros.bond import break_bond, make_bond
 from terrain_seg_ros.ros.node_parameters import NodeParameters, changes_of
-from terrain_seg_ros.ros.security import RCLError, is_secured, why_refused
+from terrain_seg_ros.ros.security import RCLError, why_refused
 from terrain_seg_ros.ros.work import Work
+from terrain_seg_ros.runtime.security_request import is_secured
 
 DIAGNOSTICS_PERIOD_S = 1.0
 _SUCCESS = TransitionCallbackReturn.SUCCESS
