@@ -147,3 +147,17 @@ def test_keys_of_another_domain_end_the_node_with_one_line(
     assert node.process.wait(WAIT_S) == 2
     wait_until(lambda: f"made with ROS_DOMAIN_ID={domain}" in node.log, "the domain")
     assert "Traceback" not in node.log
+
+
+@pytest.mark.parametrize("name", ["permissions.p7s", "key.pem", "cert.pem", "governance.p7s"])
+def test_a_damaged_keystore_ends_the_node_with_one_line_of_ours(
+    tmp_path, domain, started, middleware_security, name
+):
+    keystore = make_keystore(tmp_path / "keystore", domain)
+    damaged = keystore / "enclaves" / NODE.lstrip("/") / name
+    damaged.unlink()
+    damaged.write_text("not what it should be")
+    node = started(**environment_of(domain, keystore, NODE))
+    assert node.process.wait(WAIT_S) == 2
+    wait_until(lambda: "ROS does not start with ROS_SECURITY_ENABLE=true" in node.log, "our line")
+    assert "Traceback" not in node.log

@@ -14,11 +14,12 @@ RCLError: type[Exception] = rclpy_implementation.RCLError
 
 def why_not_joined(error: Exception, environment: Mapping[str, str]) -> str:
     """Return one line about a node that ROS did not let onto a secured bus."""
-    enclave = environment.get(ENCLAVE, "")
+    named = environment.get(ENCLAVE, "")
+    enclave = f"the enclave {named!r}" if named else f"the enclave of {ENCLAVE} or --enclave"
     domain = environment.get("ROS_DOMAIN_ID", "") or "0"
     return (
         f"ROS does not start with {ENABLE}=true: {_one_line(error)}; {KEYSTORE} "
-        f"({environment.get(KEYSTORE, '')!r}) must hold the enclave {enclave or '/'!r}, made with "
+        f"({environment.get(KEYSTORE, '')!r}) must hold {enclave}, made with "
         f"ROS_DOMAIN_ID={domain} (docs/security.md)"
     )
 
