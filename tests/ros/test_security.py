@@ -46,9 +46,12 @@ def start_bus(folder, opened, keystore):
         members[name] = BusMember("ros", role, DOMAIN, OURS, environment=environment(enclave))
         opened.append(members[name])
     bus = SimpleNamespace(node=node, keystore=keystore, folder=folder, **members)
-    said = [members["operator"].errors, members["camera"].errors, members["listener"].errors]
-    wait_until(lambda: masks(bus, OURS), f"masks; {said} {node.log}", seconds=90.0)
-    assert bus.operator.changed == ["configure", "activate"]
+    try:
+        wait_until(lambda: masks(bus, OURS), "masks", seconds=90.0)
+    except AssertionError as error:
+        said = "".join(member.errors for member in members.values())
+        raise AssertionError(f"{error}: {said} {node.log}") from error
+    wait_until(lambda: bus.operator.changed == ["configure", "activate"], "the operator's answers")
     return bus
 
 
