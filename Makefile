@@ -9,6 +9,11 @@ PYTHON ?=
 ARGS ?=
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3.12 python3.11 python3.10 python3)
 PIP_INSTALL := -m pip install --disable-pip-version-check
+THIS_TREE := --no-deps --no-build-isolation
+UV ?= uv
+UV_COMPILE = $(UV) pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
+  --no-annotate --no-strip-extras --constraints constraints.txt --no-emit-package terrain-seg-ros \
+  --no-emit-package terrain-seg-training
 ROS_SETUP := $(firstword $(wildcard /opt/ros/*/setup.bash))
 
 # Makes the virtual environment $(1) with the first candidate that is in range and has venv.
@@ -26,7 +31,7 @@ else echo "error: no Python 3.10 to 3.12 among: $(CANDIDATES); install one or se
 exit 1
 endef
 
-.PHONY: help demo test test-ros test-training lint bench performance coverage readme clean
+.PHONY: help demo test test-ros test-training lint bench performance fuzz coverage readme lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -68,6 +73,9 @@ performance: .venv/.dev .venv-training/.training  ## measure, and write docs/per
 	@.venv-training/bin/terrain-train peers training/configs/mars_navcam.yaml --model mars_navcam --json out/peers.json
 	@.venv/bin/terrain-seg bench --peers out/peers.json --markdown docs/performance.md --plot docs/performance.svg $(ARGS)
 
+fuzz: .venv/.dev  ## change inputs at random for longer; ARGS="--fuzz-seed=7 --fuzz-count=50"
+	@env -u PYTHONPATH .venv/bin/python -m pytest tests/fuzz --fuzz-count=20 $(ARGS)
+
 coverage: .venv/.dev  ## run the tests with branch coverage
 	@env -u PYTHONPATH .venv/bin/python -m pytest --cov=terrain_seg_ros --cov-branch --cov-report=term-missing:skip-covered $(ARGS)
 
@@ -75,23 +83,31 @@ readme: .venv/.dev  ## draw the picture and write the tables of the README again
 	@.venv/bin/python tests/house/render_picture.py
 	@.venv/bin/python tests/house/render_readme.py
 
+lock:  ## write requirements/*.txt anew from constraints.txt, with hashes (needs uv)
+	$(UV_COMPILE) -o requirements/runtime.txt setup.py requirements/build.in
+	$(UV_COMPILE) --extra dev --extra sim -o requirements/dev.txt setup.py requirements/build.in
+	$(UV_COMPILE) -o requirements/training.txt requirements/training.in
+
 clean:  ## remove what the other targets made
 	rm -rf .venv .venv-ros .venv-training out build dist .pytest_cache .mypy_cache .ruff_cache \
 	  .import_linter_cache .hypothesis .coverage src/*.egg-info training/src/*.egg-info
 	find src tests training -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/.runtime: setup.py constraints.txt
+# Everything that is fetched must have a hash in requirements/; then this tree itself, which has none.
+.venv/.runtime: setup.py requirements/runtime.txt
 	$(call make_venv,.venv)
-	.venv/bin/python $(PIP_INSTALL) -c constraints.txt -e .
+	.venv/bin/python $(PIP_INSTALL) --require-hashes -r requirements/runtime.txt
+	.venv/bin/python $(PIP_INSTALL) $(THIS_TREE) -e .
 	@touch $@
 
-.venv/.dev: .venv/.runtime
-	.venv/bin/python $(PIP_INSTALL) -c constraints.txt -e '.[dev,sim]'
+.venv/.dev: .venv/.runtime requirements/dev.txt
+	.venv/bin/python $(PIP_INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-.venv-training/.training: setup.py constraints.txt training/pyproject.toml
+.venv-training/.training: setup.py requirements/training.txt training/pyproject.toml
 	$(call make_venv,.venv-training)
-	.venv-training/bin/python $(PIP_INSTALL) -c constraints.txt -e . -e './training[dev]'
+	.venv-training/bin/python $(PIP_INSTALL) --require-hashes -r requirements/training.txt
+	.venv-training/bin/python $(PIP_INSTALL) $(THIS_TREE) -e . -e ./training
 	@touch $@
 
 # ROS has its own versions: NumPy 1, a pytest that launch_pytest survives, a setuptools that colcon can use.

@@ -33,6 +33,7 @@ from terrain_seg_ros.parameters import MODES, shipped_parameter_file
 from terrain_seg_ros.ros.bag_storage import bag_storage
 
 PACKAGE = "terrain_seg_ros"
+ENCLAVE_VARIABLE = "ROS_SECURITY_ENCLAVE_OVERRIDE"
 RVIZ_FILE = Path(get_package_share_directory(PACKAGE)) / "config" / "terrain_seg.rviz"
 ARGUMENTS = (
     ("mode", MODES[0], f"vehicle whose shipped parameters are loaded first: {' or '.join(MODES)}"),
@@ -44,6 +45,7 @@ ARGUMENTS = (
     ("backend", "", "auto, onnxruntime, openvino or constant; empty: as in the file"),
     ("use_sim_time", "", "true takes the time from /clock; empty: as in the file, else false"),
     ("log_level", "info", "debug, info, warn, error or fatal"),
+    ("enclave", "", "SROS2 enclave of the node, as /terrain/terrain_seg; empty: the launch's"),
     ("autostart", "true", "configure and activate by itself; else a lifecycle manager does"),
     ("rviz", "false", "start RViz with image, overlay, grid and points"),
     ("record", "false", "record the namespace, TF and diagnostics with `ros2 bag record`"),
@@ -78,6 +80,8 @@ def _start(context: LaunchContext) -> list[Any]:
         parameters=_parameters(given),
         remappings=_remappings(given),
         arguments=["--ros-args", "--log-level", f"{NODE_NAME}:={given['log_level']}"],
+        # The launch is a member of the bus too: in an enclave that may call the node's services.
+        additional_env={ENCLAVE_VARIABLE: given["enclave"]} if given["enclave"] else {},
     )
     actions: list[Any] = [node]
     if _is_true(given["autostart"]):
@@ -103,7 +107,7 @@ def _parameters(given: dict[str, str]) -> list[Any]:
     if not given["params_file"]:
         return [*shipped, *chosen]
     try:
-        values = read_parameter_file(given["params_file"])
+        values = read_parameter_file(given["params_file"], f"/{given['namespace'].strip('/')}")
     except ConfigError as error:
         raise RuntimeError(f"argument params_file: {error}") from error
     return [*shipped, given["params_file"], *([values] if values else []), *chosen]

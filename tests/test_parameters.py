@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import yaml
 
@@ -56,8 +58,8 @@ def test_namespaces_and_values_may_be_nested(tmp_path):
 
 def test_the_node_s_own_section_wins_over_the_wildcard(tmp_path):
     text = (
-        "terrain_seg: {ros__parameters: {threads: 3}}\n"
         "/**: {ros__parameters: {threads: 2, input_depth: 2}}\n"
+        "terrain_seg: {ros__parameters: {threads: 3}}\n"
         "controller_server: {ros__parameters: {frequency: 20.0}}\n"
     )
     parameters = load_parameters(write(tmp_path, text))
@@ -85,6 +87,38 @@ def test_what_ros_declares_itself_is_left_to_ros(tmp_path):
         ("a: " + "{x: " * 12 + "1" + "}" * 12, ["nested"]),
         ("/**: {ros__parameters: " + "{x: " * 12 + "1" + "}" * 12 + "}", ["nested"]),
         ("/**: {ros__parameters: {grid.size_m: 1.0, grid: {size_m: 2.0}}}", ["grid.size_m"]),
+        ("/**: {ros__parameters: {threads: 1,\n threads: 2}}", ["threads", "line 1", "line 2"]),
+        (
+            "/**:\n ros__parameters:\n  grid: {size_m: 9.0}\n  grid: {resolution_m: 0.5}\n",
+            ["'grid'", "line 3", "line 4", "put both into one"],
+        ),
+        (
+            "/**:\n ros__parameters: {threads: 1}\n/**:\n ros__parameters: {input_depth: 2}\n",
+            ["/**", "line 1", "line 3"],
+        ),
+        ("/**:\n ros__parameters: {a: 1}\n ros__parameters: {b: 2}\n", ["ros__parameters"]),
+        ("/**: {ros__parameters: {threads: 1, 'threads': 2}}", ["threads"]),
+        ("/**: {ros__parameters: {hazard: {sand: 1.0, sand: 0.0}}}", ["sand"]),
+        ("/**: {ros__parameters: {<<: {threads: 1}, threads: 2}}", ["<<"]),
+        ("/**: {ros__parameters: {[1, 2]: 3}}", ["line 1", "no name"]),
+        (
+            "terrain_seg: {ros__parameters: {threads: 3}}\n/**: {ros__parameters: {threads: 2}}",
+            ["threads", "terrain_seg", "general block first"],
+        ),
+        (
+            "/a/terrain_seg: {ros__parameters: {threads: 3}}\n"
+            "/b/terrain_seg: {ros__parameters: {threads: 2}}",
+            ["several namespaces", "/a", "/b"],
+        ),
+        ("/**: {ros__parameters: {cameras: " + str([f"c{n}" for n in range(17)]) + "}}", ["16"]),
+        ("/**: {ros__parameters: {cameras: " + str([f"c{n}" for n in range(3000)]) + "}}", ["16"]),
+        ("/**: {ros__parameters: {own_body.polygon: " + str([0.5] * 999) + "}}", ["999", "256"]),
+        ("/**: {ros__parameters: {a: " + str([0] * 20_000) + "}}", ["5000", "line 1"]),
+        ("- " * 2000, ["nested", "line 1"]),
+        ("? " * 2000, ["nested", "line 1"]),
+        ("{a: " * 2000, ["nested", "line 1"]),
+        ("\n".join(" " * n + f"k{n}:" for n in range(500)), ["nested", "line 25"]),
+        ("&a [*a, *a]", ["alias"]),
         ("/**: {ros__parameters: {grid.resolutin_m: 0.2}}", ["resolutin", "grid.resolution_m"]),
         ("/**: {ros__parameters: {grid.resolution_m: fine}}", ["grid.resolution_m", "fine"]),
         ("/**: {ros__parameters: {grid.resolution_m: .nan}}", ["grid.resolution_m", "nan"]),
@@ -119,10 +153,62 @@ def test_a_wrong_file_is_refused_by_name(tmp_path, text, words):
         assert word in str(caught.value)
 
 
+BLOCKS = {"/**": 1, "/*/terrain_seg": 2, "/terrain/**": 3, "/terrain/*": 4, "terrain_seg": 5}
+
+
+@pytest.mark.parametrize("first", BLOCKS)
+@pytest.mark.parametrize("second", BLOCKS)
+def test_of_blocks_that_match_the_later_wins_unless_it_is_the_more_general(tmp_path, first, second):
+    if first == second:
+        return
+    text = "\n".join(
+        f"{name}: {{ros__parameters: {{threads: {BLOCKS[name]}}}}}" for name in (first, second)
+    )
+    literal = {name: "t" in name for name in BLOCKS}
+    path = write(tmp_path, text)
+    if literal[first] and not literal[second]:
+        with pytest.raises(ConfigError, match="general block first"):
+            load_parameters(path)
+    else:
+        assert load_parameters(path).integer("threads") == BLOCKS[second]
+
+
+@pytest.mark.parametrize(
+    ("key", "namespace", "meant"),
+    [
+        ("/rover1/terrain_seg", "/rover1", True),
+        ("/rover1/terrain_seg", "/rover2", False),
+        ("rover1: {terrain_seg", "/rover1", True),
+        ("/*/terrain_seg", "/rover1", True),
+        ("/*/terrain_seg", "/fleet/rover1", False),
+        ("/**/terrain_seg", "/fleet/rover1", True),
+        ("/fleet/**", "/fleet/rover1", True),
+        ("/fleet/*", "/fleet/rover1", False),
+        ("terrain_seg", "/fleet/rover1", True),
+        ("/" + "**/" * 7 + "other", "/rover1", False),
+    ],
+)
+def test_a_block_is_for_the_nodes_that_ros_takes_it_for(tmp_path, key, namespace, meant):
+    closing = "}" * key.count("{")
+    path = write(tmp_path, f"{key}: {{ros__parameters: {{threads: 7}}}}{closing}")
+    if meant:
+        assert load_parameters(path, namespace=namespace).integer("threads") == 7
+    else:
+        with pytest.raises(ConfigError, match="keyed to"):
+            load_parameters(path, namespace=namespace)
+
+
+def test_pipes_and_devices_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for path in (tmp_path / "pipe.yaml", "/dev/zero", tmp_path):
+        with pytest.raises(ConfigError, match="regular file"):
+            load_parameters(path)
+
+
 def test_unreadable_files_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         load_parameters(tmp_path / "absent.yaml")
-    with pytest.raises(ConfigError, match="larger"):
+    with pytest.raises(ConfigError, match="the limit is"):
         load_parameters(write(tmp_path, "#" * 300_000))
     (tmp_path / "user.param.yaml").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(ConfigError, match="YAML"):

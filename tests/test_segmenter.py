@@ -1,5 +1,7 @@
 """Tests of the Python API and of reading image files."""
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -86,6 +88,60 @@ def test_grey_and_colour_are_read_exactly(tmp_path, suffix):
     assert np.array_equal(read_image(path), RGB)
 
 
+def test_twelve_bits_are_scaled_alike_over_all_images_and_told_once(tmp_path, caplog):
+    model = write_tiny_model(tmp_path / "tiny")
+    dark = (GREY // 8).astype(np.uint16) << 4
+    with Segmenter(model, backend="onnxruntime") as own:
+        assert np.array_equal(own(GREY.astype(np.uint16) << 4).pixels, GREY)
+        result = own(dark)
+        assert np.array_equal(result.pixels, GREY // 8)
+    assert "fill 12 bits" in result.notes[0]
+    assert sum("fill 12 bits" in line for line in caplog.messages) == 1
+
+
+@pytest.mark.parametrize("image", [None, b"bytes", [[1, 2], [3, 4]], 7, {"a": 1}])
+def test_what_is_no_image_is_one_clear_error(segmenter, image):
+    with pytest.raises(MessageError, match=f"{type(image).__name__}, expected a path, a PIL image"):
+        segmenter(image)
+
+
+def test_arrays_of_other_types_are_refused(segmenter):
+    for dtype in (np.float32, np.int64, bool):
+        with pytest.raises(MessageError, match="expected"):
+            segmenter(np.zeros((4, 4), dtype))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "I;16"])
+def test_images_of_pillow_are_taken(segmenter, mode):
+    pil = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    source = pil.fromarray(RGB)
+    if mode == "I;16":
+        image = pil.fromarray(GREY.astype(np.uint16) * 256)
+        assert np.array_equal(segmenter(image).pixels, GREY)
+    else:
+        image = source.convert(mode)
+        shape = (30, 40) if mode in {"L", "1"} else (30, 40, 3)
+        assert segmenter(image).pixels.shape == shape
+
+
+def test_an_orientation_in_exif_is_ignored_and_told_or_applied(tmp_path, caplog):
+    data = cv2.imencode(".jpg", GREY)[1].tobytes()
+    tiff = b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHIHHI", 274, 3, 1, 6, 0, 0)
+    segment = b"\xff\xe1" + struct.pack(">H", len(tiff) + 8) + b"Exif\0\0" + tiff
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(data[:2] + segment + data[2:])
+    model = write_tiny_model(tmp_path / "tiny")
+    with Segmenter(model, backend="onnxruntime") as own:
+        stored = own(path)
+    assert stored.mask.shape == GREY.shape
+    assert "EXIF orientation 6" in stored.notes[0]
+    assert "EXIF orientation 6" in caplog.text
+    with Segmenter(model, backend="onnxruntime", exif="upright") as own:
+        turned = own(path)
+    assert np.array_equal(turned.pixels, cv2.rotate(stored.pixels, cv2.ROTATE_90_CLOCKWISE))
+    assert turned.notes == ()
+
+
 def test_transparency_is_dropped(tmp_path):
     path = tmp_path / "image.png"
     alpha = np.full((30, 40, 1), 3, dtype=np.uint8)
@@ -134,6 +190,6 @@ def test_other_kinds_are_refused(tmp_path):
     path.write_text("this is no image")
     with pytest.raises(ConfigError, match="no image"):
         read_image(path)
-    for missing in (tmp_path, tmp_path / "nowhere.png"):
-        with pytest.raises(ConfigError, match="cannot be read"):
+    for missing, text in ((tmp_path, "is a folder"), (tmp_path / "no.png", "cannot be read")):
+        with pytest.raises(ConfigError, match=text):
             read_image(missing)

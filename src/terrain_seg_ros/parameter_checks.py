@@ -38,6 +38,10 @@ def checked_value(name: str, value: Any) -> Value:
         ConfigError: the name is unknown, or the value of another type or out of range.
     """
     spec = parameter_spec(name)
+    if isinstance(value, (list, tuple)) and len(value) > spec.max_items:
+        raise ConfigError(
+            f"parameter {name!r} is a list of {len(value)}, expected at most {spec.max_items}"
+        )
     if spec.kind == "texts":
         return _checked_texts(name, value)
     if spec.kind == "floats":

@@ -2,80 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import Any, NamedTuple
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.yaml_file import read_yaml
 
 NODE_NAME = "terrain_seg"
-FILE_LIMIT_BYTES = 256 * 1024
+NAMESPACE = "/terrain"
 DEPTH_LIMIT = 8
+PATTERN_LIMIT = 12
+"""Parts of a block's name; more match no node."""
 ROS_OWN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
 """Parameters that ROS itself declares for every node; its rim honours them."""
 
 
-def read_parameter_file(path: Path | str) -> dict[str, Any]:
+class _Section(NamedTuple):
+    """Hold the parameters that a file gives to the nodes of a name, with its wildcards."""
+
+    node: str
+    values: Mapping[Any, Any]
+
+
+def read_parameter_file(path: Path | str, namespace: str | None = None) -> dict[str, Any]:
     """Return the values of a ROS parameter file that are meant for this node, by dotted name.
 
+    Blocks are merged as ROS does: those whose name matches the node's full name, where `*` stands
+    for one part and `**` for any number, the later one over the earlier. The bare `terrain_seg`
+    matches in every namespace.
+
+    Args:
+        path: of the file.
+        namespace: of the node; where nobody knows it, a file may hold those of one node only.
+
     Raises:
-        ConfigError: it is no readable parameter file, or keyed to other nodes only.
+        ConfigError: it is no readable parameter file, is keyed to other nodes only or to several,
+            or gives a parameter to this node and below it another value to all nodes.
     """
-    content = read_yaml(Path(path), "`/**:` with `ros__parameters:`")
-    sections: list[tuple[str, Mapping[Any, Any]]] = []
-    _find_sections(content, "", sections, str(path))
-    ours = [item for item in sections if item[0].rsplit("/", 1)[-1] in {"**", NODE_NAME}]
+    sections = parameter_sections(path)
+    if namespace is None:
+        namespace = _only_namespace(sections, str(path))
+    ours = [item for item in sections if is_for(item.node, namespace)]
     if not ours:
-        others = [name for name, _ in sections]
+        others = [item.node for item in sections]
         found = f"is keyed to {others}" if others else "holds no `ros__parameters`"
         raise ConfigError(
-            f"{path}: the file {found}, expected `/**:` or `{NODE_NAME}:` with "
-            "`ros__parameters:` below it"
+            f"{path}: the file {found}, expected `/**:`, `{NODE_NAME}:` or "
+            f"`{namespace.rstrip('/')}/{NODE_NAME}:` with `ros__parameters:` below it"
         )
-    ours.sort(key=lambda item: not item[0].endswith("**"))
     values: dict[str, Any] = {}
-    for _, section in ours:
+    given_by: dict[str, str] = {}
+    for node, section in ours:
         flat: dict[str, Any] = {}
         _flatten(section, "", flat, str(path))
+        for name in flat:
+            before = given_by.get(name)
+            if before is not None and _literal_parts(node) < _literal_parts(before):
+                raise ConfigError(
+                    f"{path}: parameter {name!r} is given to {before!r} and again below it to "
+                    f"{node!r}, and ROS takes the last one; put the general block first"
+                )
+            given_by[name] = node
         values.update(flat)
     return values
 
 
-def read_yaml(path: Path, expected: str) -> Mapping[Any, Any]:
-    """Return the mapping in a YAML file of bounded size, without aliases.
-
-    Args:
-        path: of the file.
-        expected: what it should hold, for the error.
+def parameter_sections(path: Path | str) -> list[_Section]:
+    """Return the blocks of a ROS parameter file, in their order.
 
     Raises:
-        ConfigError: it cannot be read or holds something else.
+        ConfigError: it is no readable YAML mapping, or gives a key twice.
     """
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(FILE_LIMIT_BYTES + 1)
-        if len(data) > FILE_LIMIT_BYTES:
-            raise ConfigError(f"{path}: larger than {FILE_LIMIT_BYTES} bytes; is it the right one?")
-        text = data.decode("utf-8")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise ConfigError(f"{path}: holds a YAML alias, which ROS does not read; write it out")
-        content = yaml.safe_load(text)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path}: is not valid YAML: {reason}") from error
-    if not isinstance(content, Mapping):
-        raise ConfigError(f"{path}: holds no mapping; expected {expected}")
-    return content
+    content = read_yaml(Path(path), "`/**:` with `ros__parameters:`")
+    sections: list[_Section] = []
+    _find_sections(content, "", sections, str(path))
+    return sections
+
+
+def _only_namespace(sections: Iterable[_Section], source: str) -> str:
+    """Return the namespace of the one node of this name that a file has blocks for."""
+    full = [item.node for item in sections if _parts(item.node)[-1:] == [NODE_NAME]]
+    found = sorted({name.rpartition("/")[0] for name in full if "*" not in name} - {""})
+    if len(found) > 1:
+        raise ConfigError(
+            f"{source}: holds blocks for {NODE_NAME!r} in several namespaces {found}, and this "
+            "command takes those of one node; give it a file with one of them"
+        )
+    return found[0] if found else NAMESPACE
+
+
+def is_for(name: str, namespace: str) -> bool:
+    """Return whether a block's name, with wildcards, is that of the node in a namespace."""
+    parts = _parts(name)
+    return parts == [NODE_NAME] or _matches(parts, [*_parts(namespace), NODE_NAME])
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split("/") if part]
+
+
+def _literal_parts(name: str) -> int:
+    return sum("*" not in part for part in _parts(name))
+
+
+def _matches(pattern: Sequence[str], parts: Sequence[str]) -> bool:
+    if len(pattern) > PATTERN_LIMIT:
+        return False
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_matches(pattern[1:], parts[at:]) for at in range(len(parts) + 1))
+    if not parts or pattern[0] not in {"*", parts[0]}:
+        return False
+    return _matches(pattern[1:], parts[1:])
 
 
 def _find_sections(
     content: Mapping[Any, Any],
     prefix: str,
-    sections: list[tuple[str, Mapping[Any, Any]]],
+    sections: list[_Section],
     source: str,
 ) -> None:
     """Collect (node name, its parameters), also where namespaces are nested."""
@@ -85,7 +131,7 @@ def _find_sections(
         if key == "ros__parameters":
             if not isinstance(value, Mapping):
                 raise ConfigError(f"{source}: `ros__parameters` of {prefix!r} holds no values")
-            sections.append((prefix or "/", value))
+            sections.append(_Section(prefix or "/", value))
         elif isinstance(value, Mapping):
             _find_sections(value, f"{prefix}/{str(key).strip('/')}", sections, source)
 

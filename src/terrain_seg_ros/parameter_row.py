@@ -14,8 +14,8 @@ class ParameterSpec:
     """Hold one row: what a parameter means and which values it takes.
 
     `low` and `high` bound numbers, both inclusive; `choices` bounds texts where not empty.
-    `dynamic` parameters may change while running. A name that ends in `.<class>` stands for one
-    parameter per class of the model.
+    `dynamic` parameters may change while running. A list has at most `max_items`. A name that
+    ends in `.<class>` stands for one parameter per class of the model.
     """
 
     name: str
@@ -26,6 +26,7 @@ class ParameterSpec:
     high: float | None = None
     choices: tuple[str, ...] = ()
     dynamic: bool = False
+    max_items: int = 256
 
     @property
     def is_family(self) -> bool:

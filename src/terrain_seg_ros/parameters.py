@@ -22,8 +22,10 @@ from terrain_seg_ros.core.mask_to_ground import GroundSettings, Source
 from terrain_seg_ros.core.observability import ObservabilitySettings
 from terrain_seg_ros.core.pipeline import PipelineSettings
 from terrain_seg_ros.core.plane_ground import Plane
+from terrain_seg_ros.core.sample_bits import SampleBits
 from terrain_seg_ros.core.view_shadow import ShadowSettings
 from terrain_seg_ros.inference.backend_options import BackendOptions
+from terrain_seg_ros.inference.model_trust import ModelTrust
 from terrain_seg_ros.parameter_checks import HAZARD, SPEED, checked_value, parameter_spec
 from terrain_seg_ros.parameter_declaration import DECLARATION
 from terrain_seg_ros.parameter_file import read_parameter_file
@@ -155,6 +157,7 @@ def load_parameters(
     *paths: Path | str,
     overrides: Mapping[str, Any] | None = None,
     shipped: str = "rover",
+    namespace: str | None = None,
 ) -> Parameters:
     """Return the shipped values with those of the user's files and of overrides on top.
 
@@ -162,6 +165,8 @@ def load_parameters(
         paths: the user's files, the last one wins.
         overrides: values by dotted name, such as those of command line options.
         shipped: the shipped file below them.
+        namespace: of the node, which the blocks of a file are held against; None where there is
+            no node.
 
     Raises:
         ConfigError: a file cannot be read, or a value is unknown, mistyped, out of range or
@@ -169,7 +174,7 @@ def load_parameters(
     """
     values: dict[str, Any] = {}
     for path in (shipped_parameter_file(shipped), *paths):
-        values.update(_readchecked_value(path))
+        values.update(_readchecked_value(path, namespace))
     return Parameters({**values, **(overrides or {})})
 
 
@@ -250,6 +255,15 @@ def backend_options(parameters: Parameters) -> BackendOptions:
     )
 
 
+def model_trust(parameters: Parameters) -> ModelTrust:
+    """Return what a model must show, built from checked parameters."""
+    key = parameters.text("model_public_key")
+    return ModelTrust(
+        public_key=Path(key).expanduser() if key else None,
+        test_deadline_s=parameters.number("model_test_deadline_s"),
+    )
+
+
 def _slope_settings(parameters: Parameters) -> SlopeSettings:
     names = ("max_slope_deg", "max_roughness_m", "baseline_m", "height_sigma_m")
     return SlopeSettings(**{name: parameters.number(f"slope.{name}") for name in names})
@@ -263,9 +277,9 @@ def _landing_settings(parameters: Parameters) -> LandingSettings:
     )
 
 
-def _readchecked_value(path: Path | str) -> dict[str, Value]:
+def _readchecked_value(path: Path | str, namespace: str | None) -> dict[str, Value]:
     """Return the values of a file; the message of a wrong one names the file."""
-    content = read_parameter_file(path)
+    content = read_parameter_file(path, namespace)
     try:
         return {name: checked_value(name, value) for name, value in content.items()}
     except ConfigError as error:
@@ -293,6 +307,7 @@ def _check_together(parameters: Parameters) -> None:
     for name in ("model", "grid_frame", "base_frame"):
         if not parameters.text(name).strip():
             raise ConfigError(f"parameter {name!r} is empty; set it")
+    SampleBits(parameters.integer("image_bits"))
     _check_ground(parameters)
     low_m, high_m = (parameters.number(f"hazard_points.{e}_height_m") for e in ("min", "max"))
     if low_m > high_m:

@@ -9,26 +9,39 @@ picture_rgb = result.overlay()
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Any, Literal
 
 import numpy as np
 
-from terrain_seg_ros.core.image_file import read_image
+from terrain_seg_ros.core.errors import MessageError
+from terrain_seg_ros.core.exif import TURNS, UPRIGHT, upright
+from terrain_seg_ros.core.image_file import StoredImage, read_stored_image
 from terrain_seg_ros.core.image_to_tensor import image_to_tensor, tensor_geometry
 from terrain_seg_ros.core.mask_to_picture import color_mask, overlay
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.probabilities_to_mask import probabilities_to_mask
+from terrain_seg_ros.core.sample_bits import SampleBits
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8, Segmentation
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.model_store import load_model
+from terrain_seg_ros.inference.model_trust import ANY_MODEL, ModelTrust
 from terrain_seg_ros.inference.registry import BackendName, create_backend
 
 UNLABELLED_NAME = "unlabelled"
+Exif = Literal["stored", "upright"]
+_PIL_MODES = {"1": "L", "L": "L", "LA": "L", "RGB": "RGB", "RGBA": "RGB", "P": "RGB", "CMYK": "RGB"}
+_PIL_WIDE = ("I;16", "I;16L", "I;16B", "I;16N")
+_EXIF_TAG = 274
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,8 @@ class SegmentedImage:
     segmentation: Segmentation = field(repr=False)
     elapsed_ms: float
     """From pixels to mask, without reading the file."""
+    notes: tuple[str, ...] = ()
+    """What was assumed of the image, such as the scale of its 16 bits."""
 
     @property
     def mask(self) -> U8:
@@ -81,6 +96,9 @@ class Segmenter:
         *,
         backend: BackendName | str = BackendName.AUTO,
         options: BackendOptions | None = None,
+        trust: ModelTrust = ANY_MODEL,
+        image_bits: int = 0,
+        exif: Exif = "stored",
     ) -> None:
         """Load a model and test it on its golden image.
 
@@ -88,12 +106,21 @@ class Segmenter:
             model: a shipped model's name or a path, as `load_model` takes it.
             backend: "auto" takes the fastest that passes.
             options: threads and precision.
+            trust: what the model must show, such as a signature.
+            image_bits: bits that images of 16 per sample fill, 8 to 16; 0 detects them, once for
+                all images.
+            exif: whether files are taken as they are stored, as a camera's messages are, or turned
+                as EXIF says.
 
         Raises:
+            ConfigError: the bits are out of range, or the key of the signature cannot be used.
             ModelError: the model cannot be used.
             InferenceError: the backend cannot be used.
         """
-        self._model = load_model(model)
+        self._bits = SampleBits(image_bits)
+        self._exif = exif
+        self._told: set[str] = set()
+        self._model = load_model(model, trust)
         self._backend = create_backend(backend, self._model, options)
 
     def __enter__(self) -> Segmenter:
@@ -124,18 +151,19 @@ class Segmenter:
         """Return the precision the backend computes in."""
         return self._backend.precision
 
-    def __call__(self, image: str | Path | U8) -> SegmentedImage:
+    def __call__(self, image: str | os.PathLike[str] | Any) -> SegmentedImage:
         """Segment one image.
 
         Args:
-            image: a file, or pixels (H, W) grey or (H, W, 3) RGB uint8.
+            image: a file, a PIL image, or a NumPy array of pixels (H, W) grey or (H, W, 3) RGB, of
+                uint8 or uint16.
 
         Raises:
             ConfigError: the file cannot be read.
-            MessageError: the array is no image.
+            MessageError: it is no image.
             InferenceError: the backend failed.
         """
-        pixels = read_image(image) if isinstance(image, (str, Path)) else image
+        pixels, notes = self._pixels(image)
         start_ns = time.perf_counter_ns()
         tensor = image_to_tensor(pixels, self.card)
         output = self._backend(tensor)
@@ -145,8 +173,53 @@ class Segmenter:
         geometry = tensor_geometry(self.card, pixels.shape[1], pixels.shape[0])
         segmentation = probabilities_to_mask(own, geometry)
         elapsed_ms = (time.perf_counter_ns() - start_ns) / 1e6
-        return SegmentedImage(pixels, self.card.taxonomy, segmentation, elapsed_ms)
+        return SegmentedImage(pixels, self.card.taxonomy, segmentation, elapsed_ms, notes)
 
     def close(self) -> None:
         """Free the backend; calling again does nothing."""
         self._backend.close()
+
+    def _pixels(self, image: Any) -> tuple[U8, tuple[str, ...]]:
+        """Return an image's pixels and what was assumed of them, which is logged once."""
+        notes = []
+        if isinstance(image, (str, os.PathLike)):
+            stored = read_stored_image(Path(image), self._bits)
+        else:
+            stored = StoredImage(*_array_of(image))
+        values: Any = stored.pixels
+        if isinstance(values, np.ndarray) and values.dtype == np.uint16:
+            values = self._bits.to_bytes(values)
+        if self._bits.text:
+            notes.append(self._bits.text)
+        if stored.turn != UPRIGHT and self._exif == "upright":
+            values = upright(values, stored.turn)
+        elif stored.turn != UPRIGHT:
+            notes.append(
+                f"EXIF orientation {stored.turn} ({TURNS[stored.turn]}) is ignored: the image is "
+                "taken as it is stored; exif upright turns it"
+            )
+        for note in notes:
+            if note not in self._told:
+                self._told.add(note)
+                log.warning("%s", note)
+        return values, tuple(notes)
+
+
+def _array_of(image: Any) -> tuple[Any, int]:
+    """Return the values of an array or a PIL image, and how its EXIF would turn it."""
+    if isinstance(image, np.ndarray):
+        return image, UPRIGHT
+    mode = getattr(image, "mode", None)
+    if not isinstance(mode, str) or not callable(getattr(image, "convert", None)):
+        raise MessageError(
+            f"image is of type {type(image).__name__}, expected a path, a PIL image or a NumPy "
+            "array (H, W) or (H, W, 3) of uint8"
+        )
+    if mode in _PIL_WIDE:
+        values = np.asarray(image).astype(np.uint16)
+    elif mode in _PIL_MODES:
+        values = np.array(image.convert(_PIL_MODES[mode]), dtype=np.uint8)
+    else:
+        raise MessageError(f"PIL image has mode {mode!r}, expected L, RGB or I;16; convert it")
+    turn = image.getexif().get(_EXIF_TAG, UPRIGHT)
+    return values, turn if turn in TURNS else UPRIGHT

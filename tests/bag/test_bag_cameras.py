@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
 import pytest
-from bags import compressed, image, info, text, write_bag
+from bags import (
+    HEIGHT_PX,
+    WIDTH_PX,
+    compressed,
+    header,
+    image,
+    info,
+    message_class,
+    picture,
+    stamp,
+    text,
+    write_bag,
+)
 
-from terrain_seg_ros.bag.cameras import BagCamera, find_cameras
+from terrain_seg_ros.bag.cameras import BagCamera, find_cameras, left_out_images
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.messages.image_message import encode_image
 
 
 def cameras_of(path, entries, **choice):
@@ -126,3 +141,76 @@ def test_two_forms_of_one_image_may_be_asked_for(tmp_path):
     found = cameras_of(tmp_path / "bag", entries, image_topics=topics)
     assert [camera.image_topic for camera in found] == topics
     assert len({camera.name for camera in found}) == 2
+
+
+def depth_as_images(topic, form, *, dtype=np.uint16, suffix=".png"):
+    entry = compressed(0, topic=topic)
+    values = (picture().astype(np.uint16) * 20).astype(dtype)
+    entry.message.format = form
+    entry.message.data = cv2.imencode(suffix, values)[1].reshape(-1)
+    return entry
+
+
+ALIGNED = "/camera/aligned_depth_to_color/image_raw/compressed"
+
+
+@pytest.mark.parametrize(
+    ("topic", "form", "dtype", "suffix"),
+    [
+        (ALIGNED, "16UC1; png compressed ", np.uint16, ".png"),
+        (ALIGNED, "16UC1; jpeg compressed ", np.uint8, ".jpg"),
+        (ALIGNED, "png", np.uint16, ".png"),
+        (ALIGNED, "mono16; png compressed ", np.uint16, ".png"),
+        ("/camera/range_view/compressed", "32FC1; png compressed ", np.uint8, ".png"),
+        ("/stereo/disparity/compressed", "png", np.uint8, ".png"),
+        ("/front/depth_view/compressed", "jpeg", np.uint8, ".jpg"),
+    ],
+)
+def test_depth_that_was_compressed_as_an_image_is_left_out_and_named(
+    tmp_path, topic, form, dtype, suffix
+):
+    entries = [image(0), depth_as_images(topic, form, dtype=dtype, suffix=suffix)]
+    with BagReader(write_bag(tmp_path / "bag", entries)) as reader:
+        cameras = find_cameras(reader, "front")
+        assert [camera.image_topic for camera in cameras] == ["/navcam/image_raw"]
+        assert "depth" in left_out_images(reader, cameras)[topic]
+
+
+def test_a_colour_camera_called_after_its_depth_is_one(tmp_path):
+    entry = image(0, topic="/depth_camera/image_raw")
+    pixels = np.zeros((HEIGHT_PX, WIDTH_PX, 3), np.uint8)
+    coloured = entry._replace(message=encode_image(message_class, pixels, "rgb8", header(stamp(0))))
+    (camera,) = cameras_of(tmp_path / "bag", [coloured])
+    assert camera.image_topic == "/depth_camera/image_raw"
+
+
+def test_depth_that_is_asked_for_as_a_camera_is_refused(tmp_path):
+    entries = [image(0), depth_as_images(ALIGNED, "16UC1; png compressed ")]
+    with pytest.raises(ConfigError, match=r"cannot be a camera's: .*16UC1"):
+        cameras_of(tmp_path / "bag", entries, image_topics=[ALIGNED])
+
+
+def test_a_name_that_says_depth_may_be_overruled(tmp_path):
+    topic = "/depth/image_raw"
+    with pytest.raises(ConfigError, match="its name says depth; --image-topic takes it"):
+        cameras_of(tmp_path / "one", [image(0, topic=topic)])
+    (camera,) = cameras_of(tmp_path / "two", [image(0, topic=topic)], image_topics=[topic])
+    assert camera.image_topic == topic
+
+
+def test_a_bag_of_depth_alone_has_no_camera_and_says_why(tmp_path):
+    entries = [depth_as_images(ALIGNED, "16UC1; png compressed ")]
+    with pytest.raises(ConfigError, match=r"no camera images.*16UC1 is depth"):
+        cameras_of(tmp_path / "bag", entries)
+
+
+@pytest.mark.parametrize(
+    "topic", ["/navcam/truth/image", "/labels/image_raw", "/semantic_segmentation/image"]
+)
+def test_pictures_of_class_ids_beside_a_camera_are_left_out_and_named(tmp_path, topic):
+    with BagReader(write_bag(tmp_path / "bag", [image(0), image(0, topic=topic)])) as reader:
+        cameras = find_cameras(reader, "front")
+        assert [camera.image_topic for camera in cameras] == ["/navcam/image_raw"]
+        assert "truth or labels" in left_out_images(reader, cameras)[topic]
+    (camera,) = cameras_of(tmp_path / "alone", [image(0, topic=topic)])
+    assert camera.image_topic == topic

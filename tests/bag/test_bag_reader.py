@@ -49,9 +49,14 @@ def test_a_truncated_bag_is_one_clear_error_and_leaves_nothing(tmp_path, storage
     file = file_of(folder, suffix)
     data = file.read_bytes()
     file.write_bytes(data[: int(len(data) * keep)])
-    with pytest.raises(TerrainSegError, match=r"bag '.*'"):
-        replayed(folder, tmp_path / "out")
-    assert sorted(item.name for item in tmp_path.iterdir()) == ["bag"]
+    try:
+        report = replayed(folder, tmp_path / "out")
+    except TerrainSegError as error:
+        assert "bag '" in str(error)
+        assert sorted(item.name for item in tmp_path.iterdir()) == ["bag"]
+        return
+    assert (suffix, keep) == (".mcap", 0.97)
+    assert any("is cut off" in note for note in report.notes)
 
 
 @pytest.mark.parametrize(("storage", "suffix"), STORAGES)
@@ -83,10 +88,7 @@ def test_what_is_not_there_or_something_else(tmp_path):
     with pytest.raises(ConfigError, match="does not exist"):
         BagReader(tmp_path / "none")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(ConfigError, match=r"no metadata\.yaml; name a bag"):
-        BagReader(tmp_path / "folder")
-    (tmp_path / "folder" / "a.mcap").touch()
-    with pytest.raises(ConfigError, match=r"name its file a\.mcap"):
+    with pytest.raises(ConfigError, match=r"no metadata\.yaml and no \.mcap or \.db3 file"):
         BagReader(tmp_path / "folder")
     (tmp_path / "old.bag").write_bytes(b"#ROSBAG V2.0\n")
     with pytest.raises(ConfigError, match="ROS 1"):

@@ -15,6 +15,7 @@ from bags import (
     image,
     info,
     mounting,
+    picture,
     pose,
     read_bag,
     stamp,
@@ -279,3 +280,74 @@ def test_depth_recorded_after_its_image_is_used_and_bad_depth_is_counted(tmp_pat
     assert report.health.notes[Note.NO_DEPTH] == 1
     assert report.health.grids_out == 20
     assert "ground_residual_m" in report.health.gauges
+
+
+@pytest.mark.parametrize("form", ["16UC1; png compressed ", "16UC1; jpeg compressed ", "png"])
+def test_depth_beside_a_camera_does_not_reach_the_grid(tmp_path, form):
+    _, alone = run(write_bag(tmp_path / "alone", drive(3)), tmp_path / "first")
+    depth = []
+    for index in range(3):
+        entry = compressed(index, topic="/navcam/aligned_depth_to_color/image_raw/compressed")
+        entry.message.format = form
+        depth.append(entry)
+    source = write_bag(tmp_path / "in", [*drive(3), *depth])
+    report, made = run(source, tmp_path / "second")
+    (topic,) = report.left_out
+    assert topic.endswith("aligned_depth_to_color/image_raw/compressed")
+    assert [camera.image_topic for camera in report.cameras] == ["/navcam/image_raw"]
+    for before, after in zip(alone["/terrain/hazard_grid"], made["/terrain/hazard_grid"]):
+        np.testing.assert_array_equal(before.message.data, after.message.data)
+
+
+def test_twelve_bits_in_sixteen_are_scaled_and_told(tmp_path, caplog):
+    def wide(index):
+        entry = image(index)
+        entry.message.data = (picture(index).astype("<u2") << 4).view(np.uint8).reshape(-1)
+        entry.message.encoding, entry.message.step = "mono16", 2 * WIDTH_PX
+        return entry
+
+    source = write_bag(tmp_path / "in", drive(3, make_image=wide))
+    options = ReplayOptions(skip=set(LAZY_TOPICS) - {"overlay"})
+    report, made = run(source, tmp_path / "out", options=options)
+    _, reference = run(write_bag(tmp_path / "eight", drive(3)), tmp_path / "ref", options=options)
+    for entry, other in zip(made["/terrain/overlay"], reference["/terrain/overlay"], strict=True):
+        np.testing.assert_array_equal(entry.message.data, other.message.data)
+    assert "fill 12 bits" in report.health.remarks["images of navcam"]
+    assert sum("fill 12 bits" in line for line in caplog.messages) == 1
+    values = {pair.key for pair in made["/diagnostics"][-1].message.status[0].values}
+    assert "assumed: images of navcam" in values
+    fixed, _ = run(source, tmp_path / "fixed", image_bits=16)
+    assert not fixed.health.remarks
+
+
+@pytest.mark.parametrize("topic", ["/tf", "/tf_static"])
+def test_a_null_quaternion_is_refused_by_name_and_the_other_transforms_count(tmp_path, topic):
+    entries = drive(4)
+    for entry in entries:
+        if entry.topic == topic:
+            crooked = pose(0).message.transforms[0]
+            crooked.child_frame_id = "wheel"
+            crooked.transform.rotation.w = 0.0
+            entry.message.transforms.insert(0, crooked)
+    report, made = run(write_bag(tmp_path / "in", entries), tmp_path / "out")
+    assert report.health.grids_out == len(made["/terrain/hazard_grid"]) == 4
+    assert set(report.health.refused) == {Refusal.BAD_TRANSFORM}
+    assert "'wheel' in 'odom'" in report.health.refusal_texts[Refusal.BAD_TRANSFORM]
+
+
+@pytest.mark.parametrize("offset_ns", [4 * PERIOD_NS, -2 * PERIOD_NS - PERIOD_NS // 5])
+def test_one_odd_stamp_costs_one_image_and_no_hazard(tmp_path, offset_ns):
+    entries = drive(20)
+    images = [entry for entry in entries if entry.topic == "/navcam/image_raw"]
+    odd = images[10].message.header.stamp
+    odd.sec, odd.nanosec = divmod(stamp(10) + offset_ns, 10**9)
+    source = write_bag(tmp_path / "in", entries)
+    report, made = run(source, tmp_path / "out", **{"hazard.soil": 1.0})
+    assert report.health.refused == {Refusal.OUT_OF_ORDER: 1}
+    assert not report.health.notes
+    lethal = [
+        int((decode_grid(entry.message).values == 100).sum())
+        for entry in made["/terrain/hazard_grid"]
+    ]
+    assert len(lethal) == 19
+    assert lethal == sorted(lethal)

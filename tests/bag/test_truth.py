@@ -69,9 +69,14 @@ def test_unlabelled_pixels_are_not_called_safe(tmp_path):
 
 
 def test_truth_of_another_size_scores_the_mask_at_its_size(tmp_path):
-    _, matrix = score(tmp_path, [mask(0, 0.5), truth(0, 0.5, size=(32, 32))])
-    assert sum(map(sum, matrix.scores().confusion)) == 32 * 32
+    _, matrix = score(tmp_path, [mask(0, 0.5), truth(0, 0.5, size=(32, 48))])
+    assert sum(map(sum, matrix.scores().confusion)) == 32 * 48
     assert matrix.scores().mean_iou == 1.0
+
+
+def test_truth_of_another_shape_is_refused_with_both_sizes(tmp_path):
+    with pytest.raises(ConfigError, match=r"truth is 32 x 32 px, but the mask .* 96 x 64 px"):
+        score(tmp_path, [mask(0, 0.5), truth(0, 0.5, size=(32, 32))])
 
 
 def test_what_stays_alone_is_counted_and_memory_is_bounded(tmp_path):

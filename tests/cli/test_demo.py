@@ -70,6 +70,8 @@ def test_summary_and_bag_agree_on_every_count(shown):
     assert summary["refused"] == {}
     counts = {name: len(shown.messages[f"/terrain/{name}"]) for name in RECORDED}
     assert counts.pop("image") == FRAMES
+    for name in ("hazard_grid", "hazard_reason"):
+        counts[name] -= 1
     assert set(counts.values()) == {summary["images_out"]}
     assert len(shown.messages["/terrain/label_info"]) >= 1
     assert len(shown.messages["/terrain/camera_info"]) == len(shown.messages["/tf"]) == FRAMES
@@ -78,7 +80,10 @@ def test_summary_and_bag_agree_on_every_count(shown):
 def test_every_answer_has_the_stamp_of_its_image_and_its_place(shown):
     images = by_stamp(shown, "image")
     assert [picture_index(images[s]) for s in sorted(images)] == sorted([*range(PICTURES)] * HOLD)
-    for stamp, message in by_stamp(shown, "hazard_grid").items():
+    grids = by_stamp(shown, "hazard_grid")
+    taken_back = grids.pop(max(grids))
+    assert set(np.unique(taken_back.data)) <= {-1, 100}, "the node took its grid back at its end"
+    for stamp, message in grids.items():
         grid = decode_grid(message)
         centre_m = grid.origin_x_m + grid.values.shape[1] * grid.resolution_m / 2
         assert round(centre_m / APART_M) == picture_index(images[stamp])

@@ -1,6 +1,7 @@
 """Tests of `terrain-seg evaluate`."""
 
 import json
+import struct
 
 import cv2
 import numpy as np
@@ -57,6 +58,10 @@ def test_a_perfect_model(model, folders, capsys):
         "pixel_accuracy",
         "confusion",
         "images",
+        "truth_px",
+        "absent_classes",
+        "ignored",
+        "unpredicted",
         "model",
         "backend",
         "backend_precision",
@@ -102,11 +107,82 @@ def test_ignored_pixels_do_not_count(model, folders):
     assert evaluate(model, folders, "--ignore", "9")[1]["mean_iou"] == 1.0
 
 
-def test_an_image_of_another_size_is_scored_at_mask_size(model, folders):
-    add(folders, "a", [[0, 1], [2, 3]], image_scale=3)
-    scores = evaluate(model, folders)[1]
-    assert sum(map(sum, scores["confusion"])) == 32 * 32
-    assert scores["mean_iou"] == 1.0
+@pytest.mark.parametrize("scale", [2, 3])
+def test_a_mask_of_another_size_is_refused_with_both_sizes(model, folders, capsys, scale):
+    add(folders, "a", [[0, 1], [2, 3]], image_scale=scale)
+    assert evaluate(model, folders)[0] == 2
+    (line,) = [text for text in capsys.readouterr().err.splitlines() if "error" in text]
+    assert f"the image is {32 * scale} x {32 * scale} px" in line
+    assert "mask a.png is 32 x 32 px" in line
+
+
+def turn_by_exif(path, orientation):
+    """Store a picture again as a JPEG that EXIF turns."""
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    tiff = b"MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHIHHI", 274, 3, 1, orientation, 0, 0)
+    body = b"Exif\0\0" + tiff
+    path.unlink()
+    segment = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+    path.with_suffix(".jpg").write_bytes(data[:2] + segment + data[2:])
+
+
+TALL = [[0, 1], [2, 3], [0, 0]]
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 6, 8])
+def test_an_image_that_exif_turns_is_refused_with_both_sizes(model, folders, capsys, orientation):
+    add(folders, "a", TALL)
+    turn_by_exif(folders / "images" / "a.png", orientation)
+    assert evaluate(model, folders)[0] == 2
+    (line,) = [text for text in capsys.readouterr().err.splitlines() if "error" in text]
+    upright = "48 x 32 px upright" if orientation >= 5 else "32 x 48 px"
+    assert f"EXIF orientation {orientation}" in line
+    assert "32 x 48 px as stored" in line
+    assert upright.removesuffix(" upright") in line
+    assert "mask a.png is 32 x 48 px" in line
+    assert "--exif stored or --exif upright" in line
+
+
+def test_masks_may_belong_to_stored_or_to_upright_pixels(model, folders, capsys):
+    add(folders, "a", TALL)
+    turn_by_exif(folders / "images" / "a.png", 6)
+    assert evaluate(model, folders, "--exif", "upright")[0] == 2
+    assert "the image is 48 x 32 px (upright" in capsys.readouterr().err
+    code, stored = evaluate(model, folders, "--exif", "stored")
+    assert (code, stored["mean_iou"] > 0.8) == (0, True)
+    path = folders / "masks" / "a.png"
+    mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(path), cv2.rotate(mask, cv2.ROTATE_90_CLOCKWISE))
+    assert evaluate(model, folders, "--exif", "stored")[0] == 2
+    code, upright = evaluate(model, folders, "--exif", "upright")
+    assert (code, upright["mean_iou"] > 0.8) == (0, True)
+
+
+def test_what_did_not_count_and_what_never_occurs_is_said(model, folders, capsys):
+    add(folders, "a", [[0, 255], [0, 2]], [[0, 3], [3, 2]])
+    code, scores = evaluate(model, folders)
+    assert code == 0
+    assert scores["iou"]["big_rock"] is None
+    assert scores["precision"]["big_rock"] == 0.0
+    assert scores["absent_classes"] == ["bedrock", "big_rock"]
+    assert scores["ignored"] == 0.25
+    assert scores["mean_iou"] == pytest.approx((0.5 + 1.0) / 2)
+    said = capsys.readouterr().out
+    assert "25.00% of the pixels did not count" in said
+    assert "never in the truth: bedrock, big_rock" in said
+    assert "0.00% of the others had no prediction" in said
+
+
+def test_images_of_twelve_bits_score_as_those_of_eight(model, folders, capsys):
+    add(folders, "a", [[0, 1], [2, 3]])
+    path = folders / "images" / "a.png"
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(path), pixels.astype(np.uint16) << 4)
+    assert evaluate(model, folders)[1]["mean_iou"] == 1.0
+    assert evaluate(model, folders, "--image-bits", "16")[1]["mean_iou"] < 0.5
+    assert evaluate(model, folders, "--image-bits", "3")[0] == 2
+    assert "image_bits is 3" in capsys.readouterr().err
 
 
 def test_values_are_mapped_by_name(model, folders):

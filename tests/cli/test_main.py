@@ -127,3 +127,23 @@ def test_reader_that_goes_away_leaves_no_traceback():
     assert process.stderr.read() == b""
     assert process.wait() == 141
     process.stderr.close()
+
+
+def test_a_system_that_gives_no_thread_is_one_line(monkeypatch, capsys):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    command = cli.load_command("doctor")
+    monkeypatch.setattr(command, "run", refuse)
+    assert cli.main(["doctor"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "can't start new thread; raise the limit of processes (ulimit -u" in line
+
+
+def test_other_errors_that_nobody_expects_keep_their_traceback(monkeypatch):
+    def fail(_):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(cli.load_command("doctor"), "run", fail)
+    with pytest.raises(RuntimeError, match="a defect"):
+        cli.main(["doctor"])

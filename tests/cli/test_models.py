@@ -9,6 +9,7 @@ from archives import folder_content, write_archive
 from file_server import serve
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.inference import model_store
+from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.segmenter import Segmenter
 from tiny_model import write_tiny_model
 
@@ -35,8 +36,14 @@ def test_the_list(folder, capsys):
     write_tiny_model(folder.parent / "other")
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "other 1.0.0: soil, bedrock, sand, big_rock; 64x64 grey; fp32; no score"
-    assert lines[1].endswith("mean IoU 0.812")
+    digest = load_model("other").digest
+    assert lines[0] == (
+        "other 1.0.0: soil, bedrock, sand, big_rock; 64x64 grey; fp32; no score; "
+        f"digest {digest[:16]}"
+    )
+    assert "mean IoU 0.812; digest" in lines[1]
+    assert main(["models", "other"]) == 0
+    assert digest in capsys.readouterr().out
 
 
 def test_one_card_as_text(folder, capsys):

@@ -154,10 +154,10 @@ WRAP_PACKAGE = "terrain_seg_ros.inference.wrap"
 def test_pin_and_remove(network, models, capsys):
     assert wrap(network) == 0
     assert main(["models", "pin", "own"]) == 0
-    assert "own 1.0.0 is pinned to sha256" in capsys.readouterr().out
+    assert "own 1.0.0 is pinned to digest" in capsys.readouterr().out
     write_tiny_model(models / "own")
     assert main(["models", "pin", "own"]) == 2
-    assert "is pinned to sha256" in refused(capsys)
+    assert "is pinned to digest" in refused(capsys)
     assert main(["models", "pin", "own", "--release"]) == 0
     assert main(["models", "pin", "own", "--release"]) == 0
     assert main(["models", "remove", "own"]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def test_the_shipped_model_sees_what_the_rover_saw(tmp_path, capsys):
 def test_messages_that_are_refused_are_told_in_the_summary(tmp_path, capsys):
     raw = [("/navcam/image_raw", IMAGE, stamp(1) + 1, b"\x00\x01\x00\x00\xff")]
     source = write_bag(tmp_path / "in", drive(2, with_info=False), raw=raw)
-    assert main(["replay", str(source), str(tmp_path / "out"), *QUICK]) == 0
+    assert main(["replay", str(source), str(tmp_path / "out"), *QUICK]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[-1] for line in lines if line.startswith("images in")] == ["3"]
     assert [line.split()[-1] for line in lines if line.startswith("grids out")] == ["0"]
@@ -175,3 +176,31 @@ def test_wrong_input_is_one_line_and_exit_code_2(
     assert "Traceback" not in errors
     assert errors.splitlines()[-1].startswith("terrain-seg")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_where_no_grid_came_the_reasons_are_told_and_the_code_is_one(tmp_path, capsys, count):
+    names = [f"bag{index}" for index in range(count)]
+    sources = [str(write_bag(tmp_path / name, drive(3, with_info=False))) for name in names]
+    scores = tmp_path / "scores.json"
+    words = ["replay", *sources, str(tmp_path / "out"), *QUICK, "--json", str(scores)]
+    assert main(words) == 1
+    error = [line for line in capsys.readouterr().err.splitlines() if "no grids came" in line]
+    assert len(error) == count
+    assert "no grids came of 3 images: 3 x no camera_info (camera 'navcam' has" in error[0]
+    content = json.loads(scores.read_text())
+    found = content["bags"]["bag0"] if count > 1 else content
+    assert (found["images_out"], found["grids_out"]) == (3, 0)
+    assert found["refused"]["no camera_info"] == 3
+
+
+def test_where_no_mask_came_it_is_said(tmp_path, capsys):
+    def bad(index):
+        entry = image(index)
+        entry.message.encoding = "unheard-of" if index else "mono8"
+        entry.message.step = 0
+        return entry
+
+    source = write_bag(tmp_path / "in", drive(3, make_image=bad))
+    assert main(["replay", str(source), str(tmp_path / "out"), *QUICK]) == 1
+    assert "no masks and no grids came of 3 images: 3 x bad image" in capsys.readouterr().err

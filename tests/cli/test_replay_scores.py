@@ -82,6 +82,46 @@ def test_wrong_masks_score_what_numpy_says(tmp_path, model):
     assert code == 0
 
 
+def test_where_all_classes_have_one_hazard_no_figure_of_hazards_is_given(tmp_path, model, capsys):
+    names = ["soil", "bedrock", "sand", "big_rock"]
+    params = tmp_path / "params.yaml"
+    hazards = {"hazard": dict.fromkeys(names, 0.5)}
+    params.write_text(yaml.safe_dump({"/**": {"ros__parameters": hazards}}))
+    words = [bag(tmp_path / "in"), str(tmp_path / "out"), "--truth", TRUTH, "--params", str(params)]
+    _, scores = replay(tmp_path, model, *words)
+    assert scores["missed_hazard_rate"] is None
+    assert "all classes have hazard 0.5" in scores["hazard_unavailable"]
+    assert "no class is safe" in scores["assumed"]["hazards"]
+    assert "missed hazard is not available: no class is safe" in capsys.readouterr().out
+
+
+def test_a_class_at_the_threshold_is_told(tmp_path, model, capsys):
+    params = tmp_path / "params.yaml"
+    hazards = {"hazard": {"sand": 0.5}}
+    params.write_text(yaml.safe_dump({"/**": {"ros__parameters": hazards}}))
+    words = [bag(tmp_path / "in"), str(tmp_path / "out"), "--truth", TRUTH, "--params", str(params)]
+    _, scores = replay(tmp_path, model, *words)
+    assert "hazard of sand is exactly cost.hazard_threshold 0.5" in scores["assumed"]["hazards"]
+    assert scores["missed_hazard_rate"] is not None
+    assert "hazard of sand is exactly" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shape", [(32, 48), (128, 192), (64, 96)])
+def test_truth_of_another_resolution_is_scored(tmp_path, model, shape):
+    source = bag(tmp_path / "in", values=np.zeros(shape, np.uint8))
+    assert replay(tmp_path, model, source, str(tmp_path / "out"), "--truth", TRUTH)[0] == 0
+
+
+@pytest.mark.parametrize("shape", [(96, 64), (40, 96), (64, 64)])
+def test_truth_of_other_sides_is_refused_with_both_sizes(tmp_path, model, capsys, shape):
+    source = bag(tmp_path / "in", values=np.zeros(shape, np.uint8))
+    words = ["replay", source, str(tmp_path / "out"), "--truth", TRUTH, *model]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert f"the truth is {shape[1]} x {shape[0]} px" in said
+    assert "the mask of its stamp 96 x 64 px" in said
+
+
 def test_limits_decide_the_exit_code_and_name_what_they_miss(tmp_path, model, capsys):
     source = bag(tmp_path / "in")
     limits = tmp_path / "limits.yaml"

@@ -23,14 +23,32 @@ from peer import Peer
 READY = "terrain-seg: ready"
 SMALL = "/**:\n  ros__parameters:\n    grid: {size_m: 4.0, resolution_m: 0.25}\n"
 FRAMES = 5000
+MAIN = "from terrain_seg_ros.cli.main import main; sys.exit(main(sys.argv[1:]))"
+BROKEN_LATER = f"""
+import signal, sys
+def fail(*_):
+    raise RuntimeError("nobody expected this")
+signal.signal(signal.SIGUSR1, fail)
+{MAIN}
+"""
+NOHUP = f"import signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); {MAIN}"
+NO_THREADS = f"""
+import sys, threading
+def refuse(thread):
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = refuse
+{MAIN}
+"""
 GROWTH_LIMIT_KB = 6 * 1024
 
 
 class Run:
     """Hold a running command; lines of its stderr as they come."""
 
-    def __init__(self, *arguments, **environment):
+    def __init__(self, *arguments, script="", **environment):
         command = [sys.executable, "-m", "terrain_seg_ros.cli.main", "run"]
+        if script:
+            command[1:3] = ["-c", script]
         command += ["--discovery", "host", "--model", "synthetic", "--backend", "constant"]
         kept = {k: v for k, v in os.environ.items() if k not in {"ROS_DOMAIN_ID", "CYCLONEDDS_URI"}}
         self.process = subprocess.Popen(
@@ -108,7 +126,7 @@ def show_until_grid(peer):
     return wait_until(shown, "a grid")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_feeding_then_a_signal_ends_with_code_0_and_a_summary(opened, tmp_path, number):
     domain, summary = free_domain(), tmp_path / "summary.json"
     run = Run("--domain", domain, "--json", summary)
@@ -124,12 +142,58 @@ def test_feeding_then_a_signal_ends_with_code_0_and_a_summary(opened, tmp_path, 
     code, output = run.end(number)
     assert code == 0, run.lines
     assert not any("Traceback" in line for line in run.lines)
+    wait_until(lambda: is_unknown(peer), "the unknown grid")
     assert "images out" in output
     assert "p50 ms" in output
     content = json.loads(summary.read_text())
     assert content["images_out"] >= content["grids_out"] >= 1
     assert content["backend"] == "constant"
+    assert content["ended_by"] == signal.Signals(number).name
+    assert set(content["refusal_texts"]) == set(content["refused"])
+    assert isinstance(content["warnings"], list)
     assert {"total", "publish"} <= set(content["latency_ms"])
+
+
+def is_unknown(peer):
+    peer.listen()
+    return (peer.last["hazard_grid"].data == -1).all()
+
+
+def test_a_defect_in_the_main_thread_takes_the_grid_back_and_writes_the_summary(opened, tmp_path):
+    domain, summary = free_domain(), tmp_path / "summary.json"
+    run = Run("--domain", domain, "--json", summary, script=BROKEN_LATER)
+    opened.append(run)
+    run.ready()
+    peer = Peer(domain, ("mask", "hazard_grid"))
+    opened.append(peer)
+    peer.meet()
+    peer.mount()
+    show_until_grid(peer)
+    assert (peer.last["hazard_grid"].data == 0).any()
+    run.process.send_signal(signal.SIGUSR1)
+    wait_until(lambda: is_unknown(peer), "the unknown grid")
+    assert run.end()[0] != 0
+    assert any("nobody expected" in line for line in run.lines)
+    assert json.loads(summary.read_text())["ended_by"] == "defect"
+
+
+def test_a_hangup_is_ignored_under_nohup(opened):
+    run = Run("--domain", free_domain(), script=NOHUP)
+    opened.append(run)
+    run.ready()
+    run.process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    assert run.process.poll() is None
+    assert run.end(signal.SIGTERM)[0] == 0
+
+
+def test_a_system_without_threads_is_one_line(opened):
+    run = Run("--domain", free_domain(), script=NO_THREADS)
+    opened.append(run)
+    code, _ = run.end()
+    assert code == 2, run.lines
+    assert not any("Traceback" in line for line in run.lines)
+    assert "ulimit -u" in run.lines[-1]
 
 
 def test_domain_of_ros_is_respected_and_the_image_topic_may_be_a_full_name(opened):

@@ -105,3 +105,22 @@ def test_wrong_input_is_one_line(words, said, capsys):
     printed = capsys.readouterr().err.strip().splitlines()
     assert said in printed[-1]
     assert printed[-1].startswith("terrain-seg: error:")
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("--markdown", "README.md"), ("--json", "package.json"), ("--pictures", "photos")],
+)
+def test_what_is_there_is_not_overwritten(tmp_path, capsys, option, name):
+    path = tmp_path / name
+    if option == "--pictures":
+        path.mkdir()
+        (path / "holiday.png").write_bytes(b"mine")
+    else:
+        path.write_text('{"name": "mine"}\n')
+    assert main(["score", "--worlds", "1", option, str(path)]) == 2
+    error = capsys.readouterr().err
+    assert f"{option} '{path}'" in error
+    assert error.count("\n") == 1
+    kept = path / "holiday.png" if path.is_dir() else path
+    assert "mine" in kept.read_text()

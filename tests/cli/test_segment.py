@@ -82,3 +82,36 @@ def test_an_output_folder_that_is_a_file_is_one_line(model, tmp_path, capsys):
 def test_an_unknown_model_is_one_line(tmp_path, capsys):
     assert segment("nothing", tmp_path / "out", "x.png") == 2
     assert "there is no model 'nothing'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["rover.json", "rover_mask.png", "rover_overlay.png"])
+def test_a_file_of_the_same_name_that_is_no_result_stays(model, tmp_path, capsys, name):
+    image, out = tmp_path / "rover.png", tmp_path / "labels"
+    cv2.imwrite(str(image), GREY)
+    out.mkdir()
+    (out / name).write_bytes(b'{"shapes": []}')
+    assert segment(model, out, image) == 2
+    error = capsys.readouterr().err
+    assert "labels" in error
+    assert name in error
+    assert error.count("\n") == 1
+    assert [path.name for path in out.iterdir()] == [name]
+    assert (out / name).read_bytes() == b'{"shapes": []}'
+
+
+def test_earlier_results_are_replaced(model, tmp_path):
+    image, out = tmp_path / "rover.png", tmp_path / "out"
+    for level in (40, 200):
+        cv2.imwrite(str(image), np.full((30, 40), level, np.uint8))
+        assert segment(model, out, image) == 0
+    mask = cv2.imread(str(out / "rover_mask.png"), cv2.IMREAD_UNCHANGED)
+    assert np.abs(mask.astype(int) - 200 // 64).max() <= 1
+
+
+def test_an_input_is_not_overwritten_by_its_result(model, tmp_path, capsys):
+    for name in ("rover.png", "rover_mask.png"):
+        cv2.imwrite(str(tmp_path / name), GREY)
+    before = (tmp_path / "rover_mask.png").read_bytes()
+    assert segment(model, tmp_path, tmp_path / "rover.png", tmp_path / "rover_mask.png") == 2
+    assert "rover_mask.png" in capsys.readouterr().err
+    assert (tmp_path / "rover_mask.png").read_bytes() == before

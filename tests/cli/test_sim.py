@@ -75,5 +75,5 @@ def test_without_mujoco_the_extra_is_named(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(opengl, "mujoco_is_installed", lambda: False)
     monkeypatch.setattr("terrain_seg_ros.cli.sim.load_mujoco", opengl.load_mujoco.__wrapped__)
     assert main(["sim", "--bag", str(tmp_path / "bag")]) == 2
-    assert "extra `sim`" in capsys.readouterr().err
+    assert "pip install -e '.[sim]'" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -37,3 +37,17 @@ def test_impossible_world_is_refused(tmp_path, capsys):
     assert main(words) == EXIT_WRONG_INPUT
     assert "-1" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
+
+
+def test_a_folder_that_holds_no_world_is_refused(tmp_path, capsys):
+    (tmp_path / "soil.png").write_bytes(b"mine")
+    assert main(["world", "--sdf", str(tmp_path), *SMALL]) == EXIT_WRONG_INPUT
+    assert "soil.png" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["soil.png"]
+
+
+def test_a_second_world_may_join_the_first(tmp_path):
+    for seed in ("1", "2"):
+        words = ["world", "--seed", seed, "--sdf", str(tmp_path), "--vehicle", "none", *SMALL]
+        assert main(words) == 0
+    assert {"moon_1.sdf", "moon_2.sdf"} <= {path.name for path in tmp_path.iterdir()}

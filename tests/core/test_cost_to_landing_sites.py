@@ -40,7 +40,7 @@ def gap_m(grid, site):
 
 
 @given(seeds)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nothing_within_the_clear_radius_is_a_hazard_or_unknown(seed):
     grid = random_grid(seed)
     for site in sites_of(grid):
@@ -50,7 +50,7 @@ def test_nothing_within_the_clear_radius_is_a_hazard_or_unknown(seed):
 
 
 @given(seeds)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_sites_lie_where_the_safe_map_is_safe_and_are_found_if_it_is_anywhere(seed):
     grid = random_grid(seed, lethal=0.02)
     safe = cost_to_safe_map(
@@ -63,7 +63,7 @@ def test_sites_lie_where_the_safe_map_is_safe_and_are_found_if_it_is_anywhere(se
 
 
 @given(seeds)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_they_are_apart_best_first_and_not_too_many(seed):
     found = sites_of(random_grid(seed))
     assert len(found) <= 4
@@ -77,7 +77,7 @@ def test_they_are_apart_best_first_and_not_too_many(seed):
 
 
 @given(seeds)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_no_cell_scores_better_than_the_first_site(seed):
     grid = random_grid(seed)
     found = sites_of(grid)
@@ -87,7 +87,7 @@ def test_no_cell_scores_better_than_the_first_site(seed):
 
 
 @given(seeds, st.integers(-300, 300), st.integers(-300, 300))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_moving_everything_moves_the_sites(seed, east, north):
     shift = np.array([east, north]) * RESOLUTION_M
     before = sites_of(random_grid(seed), vehicle=(3.1, 4.2))
@@ -101,7 +101,7 @@ def test_moving_everything_moves_the_sites(seed, east, north):
 
 
 @given(seeds, st.integers(1, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_turning_everything_turns_the_sites(seed, turns):
     grid = random_grid(seed)
     layers = (grid.cost, grid.hazard, grid.reason, grid.age_s)
@@ -116,7 +116,7 @@ def test_turning_everything_turns_the_sites(seed, turns):
 
 
 @given(seeds, st.integers(0, 39), st.integers(0, 39), st.sampled_from([100, -1]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_hazard_or_doubt_more_never_improves_a_site(seed, row, col, value):
     grid = random_grid(seed)
     cost = grid.cost.copy()

@@ -39,7 +39,7 @@ def safe_map(cost, radius_m, resolution_m=0.1, sigma_m=0.0, sigmas=0.0):
     cells=st.lists(costs, min_size=SIDE * SIDE, max_size=SIDE * SIDE),
     radius_m=st.floats(0.0, 0.9),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_it_equals_the_judgement_by_all_distances(cells, radius_m):
     radius_m += 0.00123  # no distance between cells is exactly the clearance
     cost = np.array(cells, dtype=np.int8).reshape(SIDE, SIDE)
@@ -49,7 +49,7 @@ def test_it_equals_the_judgement_by_all_distances(cells, radius_m):
 
 
 @given(st.integers(0, 24), st.integers(0, 24), st.floats(0.05, 1.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_point_of_a_safe_cell_is_within_the_clearance_of_a_point_of_a_hazard(row, col, radius_m):
     cost = np.zeros((25, 25), dtype=np.int8)
     cost[row, col] = 100
@@ -59,7 +59,7 @@ def test_no_point_of_a_safe_cell_is_within_the_clearance_of_a_point_of_a_hazard(
 
 
 @given(outline=outlines(), heading_rad=st.floats(-4.0, 4.0), seed=st.integers(0, 99))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_footprints_of_many_cells_are_judged_alike(outline, heading_rad, seed):
     cost = np.random.default_rng(seed).choice([0, 100, -1], (33, 29), p=[0.98, 0.01, 0.01])
     footprint = FootprintSettings(0.0, 0.3, 1.0, outline)
@@ -157,7 +157,7 @@ def one_cell(value, row=HERE, col=HERE):
 
 
 @given(outlines(), angles, st.floats(0.0, 1.5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_outline_touches_the_cells_that_its_points_touch(corners, heading_rad, margin):
     unsafe = outline_map(one_cell(100), corners, heading_rad, margin) == UNSAFE
     # Seen from a centre the hazard lies the other way.
@@ -169,7 +169,7 @@ def test_an_outline_touches_the_cells_that_its_points_touch(corners, heading_rad
 
 
 @given(outlines(), angles, st.floats(0.0, 1.0), st.randoms(use_true_random=False))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_point_of_an_outline_on_a_safe_centre_lies_on_a_cell_that_is_not_free(
     corners, heading_rad, margin, random
 ):
@@ -191,7 +191,7 @@ def test_no_point_of_an_outline_on_a_safe_centre_lies_on_a_cell_that_is_not_free
 
 
 @given(outlines(), angles, st.floats(0.0, 1.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_quarter_turn_of_vehicle_and_ground_turns_the_map(corners, heading_rad, margin):
     rng = np.random.default_rng(len(corners))
     cost = rng.choice(np.array([0] * 60 + [100, -1], dtype=np.int8), (31, 31))
@@ -202,7 +202,7 @@ def test_a_quarter_turn_of_vehicle_and_ground_turns_the_map(corners, heading_rad
 
 
 @given(st.floats(0.5, 6.0), st.floats(0.0, 1.0), angles)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_an_outline_like_a_disc_agrees_with_the_radius_within_a_cell(radius, margin, heading_rad):
     direction = np.arange(64) / 64.0 * 2.0 * math.pi
     corners = tuple(zip((radius * np.cos(direction)).tolist(), (radius * np.sin(direction))))
@@ -217,7 +217,7 @@ def test_an_outline_like_a_disc_agrees_with_the_radius_within_a_cell(radius, mar
 
 
 @given(outlines(), angles, st.floats(0.0, 1.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_without_a_heading_the_circle_about_the_outline_is_judged(corners, heading_rad, margin):
     footprint = FootprintSettings(0.0, margin, 1.0, corners)
     assert footprint.clearance_m == pytest.approx(max(math.hypot(*c) for c in corners) + margin)
@@ -258,7 +258,7 @@ def test_an_outline_that_leaves_the_grid_is_never_safe(far):
 
 
 @given(outlines(), angles)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_order_of_the_corners_does_not_matter(corners, heading_rad):
     cost = one_cell(100)
     np.testing.assert_array_equal(

@@ -52,7 +52,7 @@ def step_scene():
     angles=st.tuples(tilt, tilt, yaw),
     at=st.tuples(far, far),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_on_flat_ground_depth_and_plane_agree_within_a_cell(camera, angles, at):
     base = pose(*angles, *at)
     depth = level_depth(camera, base @ mounting())
@@ -74,7 +74,7 @@ def test_on_flat_ground_depth_and_plane_agree_within_a_cell(camera, angles, at):
 
 
 @given(turn=yaw, at=st.tuples(far, far, st.floats(-100.0, 100.0)))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_moving_and_turning_the_whole_scene_moves_and_turns_the_points(turn, at):
     depth = step_scene()
     here = seen_with(depth)

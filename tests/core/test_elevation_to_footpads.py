@@ -28,7 +28,7 @@ def stand(elevation_m, limits=LANDER, row=30, col=30):
 
 
 @given(st.floats(0.0, 35.0), st.floats(0.0, 360.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_on_a_plane_it_stands_as_the_plane_lies(slope_deg, azimuth_deg):
     found_deg, roughness_m, p_safe = stand(plane(slope_deg, azimuth_deg))
     # Pads stand on cells, so each may be half a cell off its place.
@@ -41,7 +41,7 @@ def test_on_a_plane_it_stands_as_the_plane_lies(slope_deg, azimuth_deg):
 
 
 @given(st.integers(0, 359), st.floats(0.2, 1.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_rock_below_a_pad_tilts_the_lander_in_the_worst_azimuth(azimuth_deg, height_m):
     elevation_m = plane(0.0, 0.0)
     row = 30 + round(10 * math.sin(math.radians(azimuth_deg)))
@@ -83,7 +83,7 @@ def test_noise_makes_it_less_sure(azimuth_deg):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 3), st.integers(-8, 8), st.integers(-8, 8))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_turning_or_moving_the_ground_changes_nothing(seed, turns, rows, cols):
     ground = np.random.default_rng(seed).normal(0.0, 0.1, (61, 61)).astype(np.float32)
     expected = stand(ground, NOISY)
@@ -93,7 +93,7 @@ def test_turning_or_moving_the_ground_changes_nothing(seed, turns, rows, cols):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(20, 40), st.integers(20, 40), st.floats(0.05, 2.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_more_noise_or_a_rock_between_the_pads_is_never_safer(seed, row, col, height_m):
     ground = np.random.default_rng(seed).normal(0.0, 0.05, (61, 61)).astype(np.float32)
     inner = np.hypot(row - 30, col - 30) < 8

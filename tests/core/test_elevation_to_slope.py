@@ -51,7 +51,7 @@ def by_hand(elevation_m, row, col):
 
 
 @given(st.floats(0.0, 40.0), st.floats(0.0, 360.0), st.floats(-500.0, 500.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_plane_has_its_slope_everywhere_and_no_roughness(slope_deg, azimuth_deg, level_m):
     found = judge(plane(slope_deg, azimuth_deg, level_m=level_m))
     known = np.isfinite(found.slope_deg)
@@ -61,7 +61,7 @@ def test_a_plane_has_its_slope_everywhere_and_no_roughness(slope_deg, azimuth_de
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.0, 0.4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_it_is_the_least_squares_plane_of_the_known_cells(seed, unknown_share):
     random = np.random.default_rng(seed)
     elevation_m = plane(12.0, 40.0, side=21) + random.normal(0.0, 0.01, (21, 21)).astype(np.float32)
@@ -82,7 +82,7 @@ def test_it_is_the_least_squares_plane_of_the_known_cells(seed, unknown_share):
     st.integers(10, 24),
     st.integers(10, 24),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_rock_of_0_2_m_shows_its_whole_height_on_any_slope(
     width, height_m, slope_deg, azimuth_deg, row, col
 ):
@@ -160,7 +160,7 @@ def test_a_line_or_a_lonely_cell_gives_no_plane():
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(-15, 15), st.integers(-15, 15), st.integers(0, 3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_where_the_ground_lies_and_how_it_is_turned_does_not_matter(seed, rows, cols, turns):
     random = np.random.default_rng(seed)
     ground = np.full((61, 61), np.nan, dtype=np.float32)

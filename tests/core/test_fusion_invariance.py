@@ -69,7 +69,7 @@ paths = st.lists(
 
 @both
 @given(path=paths, cells=st.tuples(st.integers(-(10**6), 10**6), st.integers(-(10**6), 10**6)))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_shift_by_whole_cells_shifts_the_grid(fusion, path, cells):
     """A power of two as resolution keeps the shifted poses exact: 10^6 cells are 125 km."""
     path = [(round(x * 1024) / 1024, round(y * 1024) / 1024, yaw) for x, y, yaw in path]
@@ -83,7 +83,7 @@ def test_a_shift_by_whole_cells_shifts_the_grid(fusion, path, cells):
 
 @both
 @given(yaw_rad=st.floats(-3.1, 3.1), quarter=st.integers(1, 3), seed=st.integers(0, 99))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_quarter_turn_turns_the_grid(fusion, yaw_rad, quarter, seed):
     """But for points on the border of two cells, which rounding puts into either."""
     turned = []
@@ -98,7 +98,7 @@ def test_a_quarter_turn_turns_the_grid(fusion, yaw_rad, quarter, seed):
 
 @both
 @given(yaws=st.permutations([0.0, 0.7, -0.9, 2.0]))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_cameras_are_fused_in_any_order(fusion, yaws):
     """Four cameras of one vehicle, each with its own mounting, look at one place."""
     of = projector()
@@ -121,7 +121,7 @@ def test_cameras_are_fused_in_any_order(fusion, yaws):
 
 @both
 @given(path=paths, home=st.tuples(st.floats(-40, 40), st.floats(-40, 40)))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_moving_the_grid_changes_no_cell_that_stays(fusion, path, home):
     target = grid(fusion, keep_hazards=True)
     before = drive(target, path)
@@ -144,7 +144,7 @@ def test_moving_the_grid_changes_no_cell_that_stays(fusion, path, home):
 
 @both
 @given(path=paths)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_no_cell_is_safe_without_evidence(fusion, path):
     target = grid(fusion, keep_hazards=True)
     found = drive(target, path)

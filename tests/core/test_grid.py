@@ -48,7 +48,7 @@ steps = st.lists(
 
 
 @given(steps=steps)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_scrolling_equals_an_endless_grid_that_forgets_what_leaves(steps):
     rolling, endless = grid(), {}
     x_m = y_m = 0.0
@@ -69,7 +69,7 @@ def test_scrolling_equals_an_endless_grid_that_forgets_what_leaves(steps):
 
 
 @given(path=st.lists(st.tuples(st.floats(-40, 40), st.floats(-40, 40)), max_size=30))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_moving_never_shows_what_was_forgotten(path):
     moving = grid()
     for x_m, y_m in path:
@@ -109,7 +109,7 @@ def test_a_move_within_a_cell_changes_nothing():
     decay_s=st.floats(0.5, 100.0),
     waits=st.lists(st.floats(0.0, 200.0), min_size=1, max_size=8),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_lazy_decay_equals_plain_decay(decay_s, waits):
     lazy, plain, stamp = grid(decay_s=decay_s), np.zeros(2), 0
     lazy.decay_to(0)

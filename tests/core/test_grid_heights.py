@@ -86,7 +86,7 @@ def test_where_a_plane_serves_there_is_no_elevation():
 
 
 @given(z_m=st.floats(-1e6, 1e6), x_m=st.floats(-1e6, 1e6), seed=st.integers(0, 9))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_heights_are_exact_far_from_the_origin(z_m, x_m, seed):
     target = grid()
     target.move_to(x_m, -x_m)
@@ -160,7 +160,7 @@ def test_a_rock_is_a_hazard_by_its_height_alone_and_is_kept():
 
 
 @given(seed=st.integers(0, 20), parts=st.integers(2, 5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_slopes_judged_where_something_changed_equal_those_of_the_whole(seed, parts):
     random = np.random.default_rng(seed)
     x_m, y_m = lattice(1)

@@ -169,12 +169,17 @@ pixels = st.lists(
 )
 
 
+def _is_hazard(chances):
+    by_class = chances[HAZARDS >= 0.5].sum() >= 0.5 * chances.sum()
+    return by_class or chances @ HAZARDS >= 0.5 * chances.sum() - 1e-3
+
+
 @given(
     pixels=pixels,
     share=st.sampled_from([0.01, 0.3, 1.0]),
     lanes=st.sampled_from([(3, 2, 1), (2, 1), (1,)]),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_fast_way_equals_the_slow_one(pixels, share, lanes):
     x_m, y_m, probabilities, confidence, dark = (list(part) for part in zip(*pixels))
     reasons = [Reason.SHADOW if item else Reason.OBSERVED for item in dark]
@@ -185,7 +190,7 @@ def test_the_fast_way_equals_the_slow_one(pixels, share, lanes):
         if not hidden and 0 <= row < 8 and 0 <= col < 8:
             cells.setdefault((row, col), []).append((np.array(chances, dtype=float), certain))
     for cell, members in cells.items():
-        risky = [item for item in members if item[0] @ HAZARDS >= 127.5 - 1e-3]
+        risky = [item for item in members if _is_hazard(item[0])]
         chosen = risky if risky and len(risky) >= share * len(members) else members
         total = sum(item[0] for item in chosen)
         weight = sum(item[1] for item in chosen) / len(chosen) / 255.0
@@ -198,7 +203,7 @@ def test_the_fast_way_equals_the_slow_one(pixels, share, lanes):
 
 
 @given(pixels=pixels, other=pixels)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_views_add_up(pixels, other):
     both, parts = grid(), np.zeros((8, 8, 3))
     for batch in (pixels, other):

@@ -58,7 +58,7 @@ def marched(heights, rays, camera, reach_m):
     angles=st.tuples(tilt, tilt, yaw),
     at=st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_level_map_is_the_plane_of_the_grid(camera, angles, at):
     heights = level(height_m=0.25, x_m=at[0], y_m=at[1])
     base = pose(*angles, *at, 0.25)
@@ -71,7 +71,7 @@ def test_a_level_map_is_the_plane_of_the_grid(camera, angles, at):
 
 
 @given(seed=st.integers(0, 50), angles=st.tuples(tilt, tilt, yaw))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_rays_meet_rolling_ground_where_a_march_of_small_steps_does(seed, angles):
     heights = rolling(seed)
     ground_m = float(heights.at(np.zeros(1), np.zeros(1))[0])

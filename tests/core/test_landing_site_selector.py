@@ -53,7 +53,7 @@ def test_it_yields_when_it_is_unsafe():
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_numbers_are_unique_and_never_given_again_after_a_reset(seed):
     random = np.random.default_rng(seed)
     selector = LandingSiteSelector()
@@ -70,7 +70,7 @@ def test_numbers_are_unique_and_never_given_again_after_a_reset(seed):
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_behind_the_chosen_one_they_are_best_first(seed):
     random = np.random.default_rng(seed)
     selector = LandingSiteSelector()

@@ -98,7 +98,7 @@ def pixels_of(points, grid_T_camera, camera=CAMERA):
     at=st.tuples(far, far),
     height=st.floats(-0.5, 0.5),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_ground_points_project_back_to_their_pixels(lens, plane, angles, at, height):
     grid_T_base = pose(*angles, *at, 0.0)
     with_projector = projector(plane=plane, plane_height_m=height, max_range_m=20.0)
@@ -115,7 +115,7 @@ def test_ground_points_project_back_to_their_pixels(lens, plane, angles, at, hei
     angles=st.tuples(tilt, tilt, yaw),
     at=st.tuples(far, far),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_rays_meet_the_plane_within_half_a_cell_of_an_independent_solution(plane, angles, at):
     grid_T_base = pose(*angles, *at, 3.0)
     view = project(projector(plane=plane, max_range_m=30.0), grid_T_base)
@@ -131,14 +131,14 @@ def test_rays_meet_the_plane_within_half_a_cell_of_an_independent_solution(plane
 
 
 @given(angles=st.tuples(tilt, tilt, yaw))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_on_flat_ground_a_pitching_body_needs_the_gravity_plane(angles):
     view = project(projector(plane="gravity_plane"), pose(*angles))
     assert np.nanmax(np.abs(view.z_m)) < 1e-4
 
 
 @given(pitch=st.floats(-0.17, 0.17), yaw=yaw)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_on_a_slope_the_vehicle_plane_follows_it(pitch, yaw):
     view = project(projector(max_range_m=30.0), pose(0.0, pitch, yaw))
     near = view.reason == Reason.OBSERVED
@@ -147,7 +147,7 @@ def test_on_a_slope_the_vehicle_plane_follows_it(pitch, yaw):
 
 
 @given(pitch_down=st.floats(-0.4, 0.8))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_nothing_above_the_horizon_is_ground(pitch_down):
     view = project(
         projector(max_range_m=1e9, max_ground_sample_m=1e9), pose(), mounting(pitch_down)
@@ -187,7 +187,7 @@ def test_trust_ends_where_neighbours_lie_too_far_apart():
 
 
 @given(pitch_down=st.floats(0.1, 0.6), yaw=yaw, at=st.tuples(far, far))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_between_far_pixels_the_ground_is_filled_to_the_size_of_a_cell(pitch_down, yaw, at):
     limit_m = 6 * CELL_M
     turned = pose(0.0, 0.0, yaw, *at)
@@ -246,7 +246,7 @@ def test_a_slow_drift_of_the_mounting_does_not_pile_up():
 
 
 @given(angles=st.tuples(tilt, tilt, yaw), at=st.tuples(far, far))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_optical_points_agree_with_the_ground(angles, at):
     grid_T_base = pose(*angles, *at)
     grid_T_camera = grid_T_base @ mounting()

@@ -86,7 +86,7 @@ def test_without_a_measurement_or_with_an_echo_alone_there_is_none():
     angles=st.tuples(angle, angle, angle),
     at=st.tuples(far, far, far),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_dense_cloud_in_any_frame_gives_the_depth_of_the_ground(camera, angles, at):
     grid_T_camera = mounting()
     near = np.array(at) * 1e-4

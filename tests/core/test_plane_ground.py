@@ -17,7 +17,7 @@ yaw = st.floats(-math.pi, math.pi)
 
 
 @given(angles=st.tuples(tilt, tilt, yaw), z=st.floats(-2.0, 2.0), height=st.floats(-0.5, 0.5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_grids_plane_stays_where_it_is_whatever_the_vehicle_does(angles, z, height):
     of = projector(plane="grid_plane", plane_height_m=height)
     if z + 1.0 < height:
@@ -30,7 +30,7 @@ def test_the_grids_plane_stays_where_it_is_whatever_the_vehicle_does(angles, z, 
 
 
 @given(angles=st.tuples(tilt, tilt, yaw), echo_z=st.floats(-20.0, 0.5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_an_echo_says_how_low_the_ground_is(angles, echo_z):
     of = projector(plane="range_plane", plane_height_m=99.0, max_range_m=200.0)
     echo = GroundPoint(np.array([3.0, -2.0, echo_z]))
@@ -68,7 +68,7 @@ def test_without_an_echo_nothing_is_observed_and_nothing_fails():
 
 
 @given(angles=st.tuples(tilt, tilt, yaw))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_mast_that_leans_with_the_body_keeps_the_ground_level(angles):
     view = project(projector(plane="gravity_plane"), pose(*angles))
     seen = view.reason == Reason.OBSERVED

@@ -72,7 +72,7 @@ def shown(cast, view):
     at=st.tuples(st.floats(2.5, 6.0), st.floats(-0.2, 0.2)),
     height=st.floats(0.5, 1.2),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_rock_is_where_its_foot_is(camera, angles, radius, at, height):
     x, y = at[0], at[0] * at[1]
     cast, _, shaded = see([rock(x, y, radius, radius * height)], pose(*angles), camera=camera)
@@ -84,7 +84,7 @@ def test_a_rock_is_where_its_foot_is(camera, angles, radius, at, height):
 
 
 @given(turn=yaw, at=st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_moving_and_turning_the_whole_scene_changes_nothing(turn, at):
     rows = [rock(3.0, 0.4, 0.3), rock(4.5, -0.8, 0.4), rock(4.2, 0.5, 0.5)]
     cast, _, here = see(rows)
@@ -165,7 +165,7 @@ def test_nothing_protrudes_nothing_changes():
     at=st.tuples(st.floats(2.5, 7.0), st.floats(-0.3, 0.3)),
     radius=st.floats(0.1, 0.5),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_ground_is_seen_in_a_cell_with_a_rock_or_its_shadow(angles, cell_m, at, radius):
     base = pose(angles[0], angles[1], angles[2])
     x, y = at[0], at[0] * at[1]

@@ -108,9 +108,9 @@ def rtps_data(gid, payload, sequence):
     return head + struct.pack("<BBH", 0x15, 0x05, len(body)) + body
 
 
-def send_to_domain(domain, message):
+def send_to_domain(domain, message, *, participants=4):
     """Send a datagram to the ports of the first participants of a domain on this machine."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        for index in range(4):
+        for index in range(participants):
             for kind in (10, 11):
                 sender.sendto(message, ("127.0.0.1", 7400 + 250 * domain + kind + 2 * index))

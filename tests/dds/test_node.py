@@ -208,8 +208,15 @@ def test_stamp_going_backwards_clears_the_grid_and_goes_on(start):
     node, peer = start({"time.max_age_s": 0.0})
     good(peer)
     back = time.time_ns() - 3600 * SECOND_NS
-    peer.image.write(stamped(back))
-    peer.answer("mask", back)
+
+    def jumped():
+        nonlocal back
+        back += SECOND_NS // 20
+        peer.image.write(stamped(back))
+        peer.listen()
+        return "mask" in peer.last and stamp_ns(peer.last["mask"].header) < back + SECOND_NS
+
+    wait_until(jumped, "a mask after the jump", every=0.1)
     status = peer.report(lambda s: any("jumped backwards" in key for key in s.values))
     assert status is not None
     good(peer)

@@ -8,7 +8,13 @@ import pytest
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds import participant as participant_module
-from terrain_seg_ros.dds.discovery import Discovery, choose_domain, domain_configuration
+from terrain_seg_ros.dds.discovery import (
+    Discovery,
+    choose_discovery,
+    choose_domain,
+    domain_configuration,
+    reach,
+)
 from terrain_seg_ros.dds.participant import Participant
 
 
@@ -37,7 +43,7 @@ def test_host_stays_on_loopback():
     assert [i.attrib for i in root.iter("NetworkInterface")] == [{"address": "127.0.0.1"}]
     assert root.find(".//AllowMulticast").text == "false"
     assert root.find(".//Peer").attrib == {"Address": "127.0.0.1"}
-    assert root.find(".//SocketReceiveBufferSize").attrib == {"max": "8MB"}
+    assert root.find(".//SocketReceiveBufferSize").attrib == {"max": "64MB"}
 
 
 def test_any_takes_the_network_too():
@@ -50,6 +56,15 @@ def test_any_takes_the_network_too():
 def test_users_configuration_wins():
     assert domain_configuration(Discovery.HOST, {"CYCLONEDDS_URI": "<x/>"}) is None
     assert domain_configuration(Discovery.NETWORK, {}) is None
+
+
+def test_a_participant_is_refused_where_the_environment_asks_for_security(domain, monkeypatch):
+    monkeypatch.setenv("ROS_SECURITY_ENABLE", "true")
+    with pytest.raises(ConfigError, match="ROS_SECURITY_ENABLE is true, but Cyclone DDS from pip"):
+        Participant(domain, Discovery.HOST)
+    monkeypatch.setenv("ROS_SECURITY_ENABLE", "True")
+    with pytest.raises(ConfigError, match="ROS_SECURITY_ENABLE is 'True'"):
+        Participant(domain, Discovery.HOST)
 
 
 def test_two_participants_share_a_domain_and_it_can_be_joined_again(domain):
@@ -68,6 +83,40 @@ def test_other_discoveries_start(domain, discovery):
     member.close()
     with pytest.raises(ConfigError, match="closed"):
         _ = member.entity
+
+
+@pytest.mark.parametrize(
+    ("argument", "environment", "expected"),
+    [
+        (None, {}, Discovery.HOST),
+        (None, {"ROS_AUTOMATIC_DISCOVERY_RANGE": ""}, Discovery.HOST),
+        (None, {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}, Discovery.HOST),
+        (None, {"ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF"}, Discovery.HOST),
+        (None, {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}, Discovery.ANY),
+        (None, {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT"}, Discovery.NETWORK),
+        (
+            None,
+            {"ROS_LOCALHOST_ONLY": "1", "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"},
+            Discovery.HOST,
+        ),
+        (None, {"ROS_LOCALHOST_ONLY": "0"}, Discovery.HOST),
+        ("any", {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}, Discovery.ANY),
+        ("host", {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}, Discovery.HOST),
+    ],
+)
+def test_the_network_is_joined_only_where_somebody_said_so(argument, environment, expected):
+    assert choose_discovery(argument, environment) is expected
+
+
+def test_a_reach_that_ros_does_not_know_is_refused():
+    with pytest.raises(ConfigError, match=r"is 'localhost', expected one of .*LOCALHOST"):
+        choose_discovery(None, {"ROS_AUTOMATIC_DISCOVERY_RANGE": "localhost"})
+
+
+def test_the_reach_is_told_with_what_ros_needs():
+    assert "ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST" in reach(Discovery.HOST, {})
+    assert reach(Discovery.ANY, {}) == "open to the network"
+    assert "CYCLONEDDS_URI" in reach(Discovery.HOST, {"CYCLONEDDS_URI": "file:///x"})
 
 
 def test_unusable_network_is_a_config_error(domain, monkeypatch):

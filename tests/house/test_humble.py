@@ -70,10 +70,17 @@ IN_HUMBLE = {
     "rclpy.clock": {
         "Clock",
         "ClockType",
+        "JumpThreshold",
+    },
+    "rclpy.duration": {
+        "Duration",
     },
     "rclpy.executors": {
         "ExternalShutdownException",
         "SingleThreadedExecutor",
+    },
+    "rclpy.impl.implementation_singleton": {
+        "rclpy_implementation",
     },
     "rclpy.lifecycle": {
         "LifecycleNode",
@@ -114,6 +121,7 @@ KEYWORDS_IN_HUMBLE = {
         "output",
         "arguments",
         "ros_arguments",
+        "additional_env",
     },
 }
 """Methods whose keywords differ between distributions, with those that Humble knows."""

@@ -70,6 +70,44 @@ def test_constraints_pin_each_requirement_once(version):
     assert wanted | {"pytest", "mypy", "ruff", "torch", "pyyaml"} <= set(names)
 
 
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12"])
+@pytest.mark.parametrize("name", ["runtime", "dev", "training"])
+def test_what_is_installed_has_hashes_and_the_versions_of_the_constraints(name, version):
+    environment = {
+        "python_version": version,
+        "python_full_version": f"{version}.9",
+        "sys_platform": "linux",
+    }
+    text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+    entries = [entry.split() for entry in text.replace("\\\n", " ").splitlines() if entry.strip()]
+    pins = {}
+    for words in entries:
+        hashes = [word for word in words if word.startswith("--hash=sha256:")]
+        assert hashes
+        pin = Requirement(" ".join(word for word in words if not word.startswith("--")))
+        if pin.marker is None or pin.marker.evaluate(environment):
+            pins[pin.name.lower()] = pin.specifier
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    for line in lines:
+        wanted = Requirement(line) if line and not line.startswith("#") else None
+        if wanted is not None and (wanted.marker is None or wanted.marker.evaluate(environment)):
+            assert pins.get(wanted.name.lower(), wanted.specifier) == wanted.specifier
+    assert {"numpy", "onnxruntime", "openvino", "rosbags", "setuptools"} <= set(pins)
+    assert not re.search(r"https?://|--index|--find-links", text)
+
+
+def test_the_locked_requirements_cover_the_runtime_and_its_extras():
+    source = (ROOT / "setup.py").read_text(encoding="utf-8")
+    needed = {
+        Requirement(text).name.lower()
+        for text in re.findall(r'"([A-Za-z][\w.-]*[<>=][^"]*)"', source.partition('"tensorrt"')[0])
+    }
+    assert len(needed) > 7
+    text = (ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8").lower()
+    missing = [name for name in needed if f"\n{name}==" not in f"\n{text}"]
+    assert missing == []
+
+
 @pytest.fixture(scope="module")
 def wheel_names(tmp_path_factory):
     """Build a wheel of a copy of the tree, without the network, and return what is in it."""

@@ -11,7 +11,7 @@ import pytest
 from terrain_seg_ros.core.errors import InferenceError, ModelError
 from terrain_seg_ros.inference import registry
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.model_pins import set_pin
+from terrain_seg_ros.inference.model_pins import Pin, set_pin
 from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.prepare import cached_engine, prepare_engine, wanted_engines
 from terrain_seg_ros.inference.registry import BackendName, create_backend, try_backends
@@ -92,7 +92,7 @@ def test_one_that_cannot_be_used_is_left_out_with_a_warning(home, caplog, change
 
 def test_one_pinned_to_another_file_is_left_out(home, caplog):
     add_int8(home)
-    set_pin(home, "tiny_int8", "0" * 64)
+    set_pin(home, "tiny_int8", Pin("0" * 64, "0" * 64))
     assert load_model("tiny").lowered == ()
     assert "pinned" in caplog.text
 
@@ -170,6 +170,17 @@ def test_an_engine_is_of_the_file_that_runs(home, tmp_path):
     assert keys[1].model_sha256 == model.lowered[0].card.sha256
     assert not prepare_engine(BackendName.OPENVINO, model, wanted[1]).was_cached
     assert prepare_engine(BackendName.OPENVINO, model, wanted[1]).was_cached
+
+
+def test_a_pinned_model_takes_no_file_beside_it_that_is_not_pinned(home, caplog):
+    add_int8(home)
+    model = load_model("tiny")
+    set_pin(home, "tiny", Pin(model.digest, model.card.sha256))
+    assert load_model("tiny").lowered == ()
+    assert "terrain-seg models pin tiny_int8" in caplog.text
+    (lowered,) = model.lowered
+    set_pin(home, "tiny_int8", Pin(lowered.digest, lowered.card.sha256))
+    assert [file.digest for file in load_model("tiny").lowered] == [lowered.digest]
 
 
 def test_the_constant_backend_has_no_file(home):

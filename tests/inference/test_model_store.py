@@ -10,7 +10,7 @@ from onnx import TensorProto
 
 from terrain_seg_ros.core.errors import InferenceError, ModelError
 from terrain_seg_ros.core.model_card import card_content
-from terrain_seg_ros.inference import model_store
+from terrain_seg_ros.inference import model_files, model_store
 from terrain_seg_ros.inference.model_store import load_card, load_model, shipped_models
 from tiny_model import write_tiny_model
 
@@ -90,8 +90,8 @@ def test_a_corrupt_graph_is_refused(folder):
 
 
 def test_a_graph_beyond_the_limit_is_refused(folder, monkeypatch):
-    monkeypatch.setattr(model_store, "MAX_MODEL_BYTES", 100)
-    with pytest.raises(ModelError, match="limit of 100"):
+    monkeypatch.setattr(model_files, "MAX_MODEL_BYTES", 100)
+    with pytest.raises(ModelError, match="the limit is 100"):
         load_model(folder)
 
 
@@ -186,7 +186,7 @@ def test_a_golden_image_that_contradicts_the_card_is_refused(folder, arrays, tex
 
 def test_a_golden_bomb_is_refused(folder):
     with zipfile.ZipFile(folder / "golden.npz", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("image.npy", bytes(model_store.MAX_GOLDEN_BYTES + 1))
+        archive.writestr("image.npy", bytes(model_files.MAX_GOLDEN_BYTES + 1))
     with pytest.raises(ModelError, match="unpacks to"):
         load_model(folder)
 

@@ -1,6 +1,7 @@
 """Tests of the wrap: every kind of network against a numpy reference, and every refusal."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -152,13 +153,21 @@ def test_an_example_image_is_the_golden_image(tmp_path):
     assert not any("synthetic" in limit for limit in wrapped.card.limits)
 
 
-def test_a_sigmoid_taken_for_logits_is_warned_of(tmp_path):
-    path = write_own_network(tmp_path / "net.onnx", classes=1, activation="sigmoid")
+@pytest.mark.parametrize(("classes", "ceiling"), [(1, "0.73"), (3, "0.58")])
+def test_a_sigmoid_taken_for_logits_is_refused_unless_insisted_on(tmp_path, classes, ceiling):
+    path = write_own_network(tmp_path / "net.onnx", classes=classes, activation="sigmoid")
+    settings = wrap_settings(path, taxonomy=own_taxonomy(max(2, classes)))
+    with pytest.raises(ModelError, match=rf"no confidence would exceed {ceiling}.*--force") as why:
+        make_wrapped(settings, [])
+    assert ("--activation sigmoid" in str(why.value)) == (classes == 1)
+    wrapped = make_wrapped(replace(settings, force_activation=True), [])
+    assert any(f"no confidence can exceed {ceiling}" in limit for limit in wrapped.card.limits)
+
+
+def test_logits_that_leave_0_to_1_pass(tmp_path):
+    path = write_own_network(tmp_path / "net.onnx", classes=1)
     wrapped = make_wrapped(wrap_settings(path, taxonomy=own_taxonomy(2)), [])
-    assert any("0.5 and 0.73" in limit for limit in wrapped.card.limits)
-    path = write_own_network(tmp_path / "net2.onnx", classes=1)
-    wrapped = make_wrapped(wrap_settings(path, taxonomy=own_taxonomy(2)), [])
-    assert not any("0.5 and 0.73" in limit for limit in wrapped.card.limits)
+    assert not any("can exceed" in limit for limit in wrapped.card.limits)
 
 
 def test_the_output_that_is_named_is_taken(tmp_path):
@@ -185,7 +194,7 @@ def test_an_output_of_another_layout_is_told(tmp_path):
     assert make_wrapped(wrap_settings(path, output_layout=Layout.NHWC), []).mask.shape == SIZE
 
 
-def test_a_branch_sees_what_is_outside_it(tmp_path):
+def test_a_branch_is_refused_with_the_remedy(tmp_path):
     path = write_own_network(tmp_path / "net.onnx")
     model = onnx.load(str(path))
     add = model.graph.node[-1]
@@ -203,7 +212,8 @@ def test_a_branch_sees_what_is_outside_it(tmp_path):
     )
     model.graph.node.append(branching)
     onnx.save(model, str(path))
-    assert make_wrapped(wrap_settings(path), []).card.metrics["wrap_check"]["mask_agreement"] == 1.0
+    with pytest.raises(ModelError, match=r"operator 'If'.*without loops and branches"):
+        make_wrapped(wrap_settings(path), [])
 
 
 def test_a_local_function_is_put_in_line(tmp_path):

@@ -81,7 +81,7 @@ def test_every_truncation_is_refused():
             cdr.deserialize(data[:length], IMAGE)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(position=st.integers(4, 60), value=st.integers(0, 255))
 def test_a_changed_byte_is_read_or_refused(position, value):
     data = bytearray(_image_bytes())
@@ -92,7 +92,7 @@ def test_a_changed_byte_is_read_or_refused(position, value):
         assert "malformed" in str(error)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.binary(max_size=200), spec=st.sampled_from(INTERFACES))
 def test_noise_is_read_or_refused(data, spec):
     try:

@@ -114,7 +114,7 @@ def test_no_hazard_gives_an_empty_cloud(types, round_trip):
     assert decode_cloud(message).labels.shape == (1, 0)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(extra=st.integers(1, 60_000))
 def test_many_hazard_points_are_thinned_evenly(extra):
     count = HAZARD_POINT_LIMIT + extra
@@ -197,7 +197,7 @@ def _sensed(points, *, order="<", offsets=(0, 4, 8), step=12, frame="lidar", **c
     shape=st.tuples(st.integers(1, 4), st.integers(0, 5)),
     names=st.permutations("xyz"),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_points_of_any_sensor_are_read(order, gaps, shape, names):
     points = np.random.default_rng(sum(gaps)).normal(size=(*shape, 3)).astype(np.float32)
     if points.size:

@@ -48,7 +48,7 @@ def test_what_was_not_measured_is_nan():
 
 
 @given(st.integers(1, 9), st.integers(1, 9))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_encoded_depth_reads_back(height, width):
     depth = np.linspace(0.5, 9.0, height * width, dtype=np.float32).reshape(height, width)
     header = make_header(message_class, STAMP_NS, "optical")

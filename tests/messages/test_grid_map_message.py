@@ -35,7 +35,7 @@ def snapshot(rows, cols, **changes):
     cols=st.integers(1, 7),
     origin=st.tuples(st.integers(-(10**6), 10**6), st.integers(-(10**6), 10**6)),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_every_cell_has_its_value_where_grid_map_looks_for_it(rows, cols, origin):
     values = np.arange(rows * cols, dtype=np.float32).reshape(rows, cols)
     values[0, 0] = np.nan

@@ -45,7 +45,7 @@ def test_round_trip(types, round_trip, encode):
     assert (grid.frame_id, grid.stamp_ns) == ("odom", STAMP_NS)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     rows=st.integers(1, 9),
     cols=st.integers(1, 9),

@@ -38,7 +38,7 @@ def test_round_trip(types, round_trip):
         np.testing.assert_array_equal(first.transform.translation_m, second.transform.translation_m)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(roll=ANGLE, pitch=ANGLE, yaw=ANGLE)
 def test_quaternion_gives_the_rotation_back(roll, pitch, yaw):
     rotation = rotation_from_rpy(roll, pitch, yaw)

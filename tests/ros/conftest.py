@@ -6,6 +6,8 @@ import os
 import pytest
 from node_process import NodeProcess
 
+NO_SECURITY = ("security support enabled", "dds_security", "have the security libraries")
+"""What the middlewares say that were built without."""
 _domains = itertools.count(os.getpid() % 90)
 
 
@@ -18,6 +20,21 @@ def domain(monkeypatch):
     monkeypatch.setenv("ROS_PYTHON_CHECK_FIELDS", "1")
     monkeypatch.delenv("CYCLONEDDS_URI", raising=False)
     return number
+
+
+@pytest.fixture(scope="session")
+def middleware_security(tmp_path_factory):
+    """Skip where keystores cannot be made, or where the middleware was built without security."""
+    pytest.importorskip("sros2", reason="no sros2 here: keystores cannot be made")
+    from keystores import OPERATOR, environment_of, make_keystore, ros2  # noqa: PLC0415
+
+    number = 215 + os.getpid() % 17
+    keystore = make_keystore(tmp_path_factory.mktemp("probe") / "keystore", number)
+    environment = environment_of(number, keystore, OPERATOR)
+    probe = ros2("node", "list", "--no-daemon", environment=environment)
+    if probe.returncode and any(text in probe.stderr for text in NO_SECURITY):
+        pytest.skip(f"this middleware has no security: {probe.stderr.strip().splitlines()[-1]}")
+    assert probe.returncode == 0, probe.stderr
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ WAIT_S = 30.0
 class NodeProcess:
     """Hold a running `terrain_seg_node` in the namespace /terrain, and what it logs."""
 
-    def __init__(self, *arguments, **parameters):
+    def __init__(self, *arguments, environment=None, **parameters):
         values = {**QUICK, **parameters}
         command = [sys.executable, "-m", "terrain_seg_ros.ros.main", "--ros-args"]
         command += ["-r", "__ns:=/terrain", *map(str, arguments)]
@@ -28,7 +28,7 @@ class NodeProcess:
             if value is not None:
                 command += ["-p", f"{name.replace('__', '.')}:={_yaml(value)}"]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         self._lines = []
         self._reading = threading.Thread(target=self._read, daemon=True)

@@ -70,10 +70,10 @@ def transforms(parent, child, stamp, transform):
 class RosPeer:
     """Hold a node in a context and a thread of its own."""
 
-    def __init__(self, domain):
+    def __init__(self, domain, name="peer", namespace=None):
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
-        self.node = rclpy.create_node("peer", context=self.context)
+        self.node = rclpy.create_node(name, namespace=namespace, context=self.context)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, daemon=True)

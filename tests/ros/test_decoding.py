@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these beside one")
 
 from terrain_seg_ros.core.errors import MessageError
+from terrain_seg_ros.messages.encodings import ENCODINGS
 from terrain_seg_ros.messages.header_message import make_header
-from terrain_seg_ros.messages.image_message import ENCODINGS
 from terrain_seg_ros.ros import decoding
 from terrain_seg_ros.ros.message_classes import ROS_TYPES, message_class
 

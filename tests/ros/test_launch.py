@@ -118,7 +118,7 @@ def ros2(*words, **environment):
             "seg.launch.py",
             (
                 "mode params_file namespace image_topic camera_info_topic model backend "
-                "use_sim_time log_level rviz record autostart"
+                "use_sim_time log_level rviz record autostart enclave"
             ),
         ),
         ("replay.launch.py", "bag limits truth scored_bag rviz foxglove record rate"),

@@ -99,8 +99,8 @@ def test_twenty_rounds_leave_memory_flat(start, peer):
     assert peer.state() == "unconfigured"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_an_active_node_in_order(start, peer, number):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_an_active_node_in_order_and_takes_the_grid_back(start, peer, number):
     node = start()
     peer.listen("mask", "hazard_grid")
     peer.bring_up()
@@ -109,6 +109,7 @@ def test_a_signal_ends_an_active_node_in_order(start, peer, number):
         peer.show()
     assert node.end(number) == 0
     assert "Traceback" not in node.log
+    wait_until(lambda: set(peer.got["hazard_grid"][-1].data) == {-1}, "the unknown grid")
 
 
 def test_a_signal_while_unconfigured_ends_the_node(start, peer):

@@ -11,12 +11,25 @@ pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these b
 
 import numpy as np
 import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
-from ros_peer import SPECS, intrinsics, message_class, quality_of, stamped, wait_until
+from ros_peer import (
+    SPECS,
+    TRANSITIONS,
+    intrinsics,
+    message_class,
+    quality_of,
+    stamped,
+    transforms,
+    wait_until,
+)
 
 from grid_map_reader import GridMap
+from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.diagnostics_message import Level
 from terrain_seg_ros.messages.header_message import stamp_ns
+from terrain_seg_ros.runtime.health import Refusal
 
 SECOND_NS = 1_000_000_000
 
@@ -291,3 +304,44 @@ def test_two_cameras_share_the_grid(start, peer):
         return {"left", "right"} <= set(peer.got["masks"]) and peer.got["hazard_grid"]
 
     wait_until(both, "masks of both and a grid")
+
+
+def test_a_second_publisher_of_images_and_a_null_quaternion_are_named(live, peer):
+    live()
+    peer.listen("/diagnostics")
+    peer.good()
+    second = peer.node.create_publisher(
+        message_class(SPECS["image"].type), "/terrain/image", quality_of(SPECS["image"])
+    )
+    status = peer.status(lambda s: "/terrain/image has 2 publishers" in s.message)
+    assert status.level is Level.WARN
+    peer.node.destroy_publisher(second)
+    still = Transform(np.eye(3), np.zeros(3))
+    crooked = transforms("odom", "crooked", time.time_ns(), still)
+    crooked.transforms[0].transform.rotation.w = 0.0
+    peer.publisher("/tf", "/tf").publish(crooked)
+    key = f"refused: {Refusal.BAD_TRANSFORM.value}"
+    status = peer.status(lambda s: key in s.values)
+    assert "'crooked' in 'odom'" in status.values[key]
+    peer.good()
+
+
+def test_two_nodes_in_one_namespace_are_warned_of(live, start, peer):
+    live()
+    other = start("-r", "__node:=terrain_seg_too")
+    peer.listen("/diagnostics")
+    for name in ("configure", "activate"):
+        change_other(peer, name)
+    peer.good()
+    status = peer.status(lambda s: "in its namespace" in s.message)
+    assert status.level is Level.WARN
+    assert other.lives
+
+
+def change_other(peer, name):
+    client = peer.node.create_client(ChangeState, "/terrain/terrain_seg_too/change_state")
+    assert client.wait_for_service(30.0)
+    request = ChangeState.Request(transition=Transition(id=TRANSITIONS[name]))
+    future = client.call_async(request)
+    wait_until(future.done, "the transition")
+    assert future.result().success

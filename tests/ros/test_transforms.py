@@ -17,8 +17,10 @@ from tf2_ros import Buffer
 from terrain_seg_ros.core.errors import GeometryError, TransformTimeError
 from terrain_seg_ros.core.transform_buffer import TransformBuffer, rotation_from_rpy
 from terrain_seg_ros.core.types import Transform
-from terrain_seg_ros.ros.transforms import Tf2Transforms, make_transforms
-from terrain_seg_ros.runtime.health import Health
+from terrain_seg_ros.messages.transform_message import StampedTransform, encode_transforms
+from terrain_seg_ros.ros.message_classes import ROS_TYPES
+from terrain_seg_ros.ros.transforms import CheckedBuffer, Tf2Transforms, make_transforms
+from terrain_seg_ros.runtime.health import Health, Refusal
 
 SECOND_NS = 1_000_000_000
 angle = st.floats(-3.0, 3.0)
@@ -53,7 +55,7 @@ class Both:
         self.own.set(parent, child, stamp_ns, transform, static)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(first=pose, second=pose, fixed=pose, share=st.floats(0.0, 1.0))
 def test_poses_between_samples_agree(first, second, fixed, share):
     both = Both()
@@ -86,6 +88,49 @@ def test_both_refuse_what_they_do_not_know(target, source, stamp_ns, kind):
         with pytest.raises(GeometryError, match="no transform") as caught:
             buffer.lookup(target, source, stamp_ns)
         assert caught.type is kind
+
+
+@settings(max_examples=40)
+@given(order=st.permutations(range(6)), other=st.integers(0, 5), share=st.floats(0.0, 5.0))
+def test_samples_in_any_order_and_with_another_parent_agree(order, other, share):
+    both = Both()
+    for index in order:
+        there = Transform(np.eye(3), np.array([float(index), 0.0, 0.0]))
+        parent = "map" if index == other else "odom"
+        both.set(parent, "base_link", (5 + index) * SECOND_NS, there)
+    stamp_ns = 5 * SECOND_NS + round(share * SECOND_NS)
+    assert x_or_error(both.tf2, stamp_ns) == x_or_error(both.own, stamp_ns)
+
+
+def x_or_error(buffer, stamp_ns):
+    try:
+        return round(float(buffer.lookup("odom", "base_link", stamp_ns).translation_m[0]), 3)
+    except GeometryError as error:
+        return type(error)
+
+
+@pytest.mark.parametrize("fault", ["null quaternion", "too far", "not finite"])
+def test_bad_transforms_are_counted_by_name_beside_tf2_too(fault):
+    import tf2_ros  # noqa: PLC0415
+
+    health = Health()
+    buffer = tf2_ros.Buffer()
+    checked = CheckedBuffer(buffer, health)
+    still = Transform(np.eye(3), np.zeros(3))
+    good = StampedTransform("odom", "base_link", 5 * SECOND_NS, still)
+    message = encode_transforms(ROS_TYPES, [good, good._replace(child="crooked")])
+    bad = message.transforms[1].transform
+    if fault == "null quaternion":
+        bad.rotation.w = 0.0
+    else:
+        bad.translation.x = 1e38 if fault == "too far" else float("nan")
+    for item in message.transforms:
+        checked.set_transform(item, "test")
+        checked.set_transform_static(item, "test")
+    assert health.snapshot().refused == {Refusal.BAD_TRANSFORM: 2}
+    assert "'crooked' in 'odom'" in health.snapshot().last_refusal
+    assert "crooked" not in buffer.all_frames_as_string()
+    assert "base_link" in buffer.all_frames_as_string()
 
 
 def test_without_tf2_our_own_buffer_listens(peer, monkeypatch):

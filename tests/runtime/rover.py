@@ -65,12 +65,18 @@ class Rover:
         self.buffer = TransformBuffer(self.parameters.number("tf_cache_s"))
         self.health = Health()
         self.intake = TransformIntake(
-            self.buffer, self.health, cache_s=self.parameters.number("tf_cache_s")
+            self.buffer,
+            self.health,
+            cache_s=self.parameters.number("tf_cache_s"),
+            on_jump=self._expect_time_jump,
         )
         options.setdefault("on_time_jump", self.intake.forget_moving)
         self.node = FrameProcessor(
             self.session, message_class, self.buffer, health=self.health, **options
         )
+
+    def _expect_time_jump(self):
+        self.node.expect_time_jump()
 
     def send(self, message, *, camera="navcam"):
         """Return what an image gives, by topic."""

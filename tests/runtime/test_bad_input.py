@@ -19,6 +19,7 @@ from rover import (
     transform_message,
 )
 
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.messages.cdr import message_class
 from terrain_seg_ros.messages.diagnostics_message import Level, decode_diagnostics
 from terrain_seg_ros.messages.header_message import make_header
@@ -106,6 +107,12 @@ def test_bad_compressed_image(cut_at):
         ({"d": np.array([np.inf, 0.0, 0.0, 0.0, 0.0])}, ["finite"]),
         ({"width": 0}, ["px"]),
         ({"distortion_model": "magic", "d": np.ones(5)}, ["magic"]),
+        ({"k": np.diag([1e100, 1e100, 1.0]).ravel()}, ["1e+100"]),
+        ({"k": np.array([1e8, 0, 48, 0, 1e8, 32, 0, 0, 1.0])}, ["focal length", "1e+08"]),
+        ({"k": np.eye(3).ravel()}, ["principal point"]),
+        ({"k": np.array([1.0, 0, 48, 0, 1.0, 32, 0, 0, 1.0])}, ["field of view", "identity"]),
+        ({"k": np.array([90.0, 0, 4800, 0, 90, 32, 0, 0, 1.0])}, ["outside the image"]),
+        ({"p": np.full(12, np.inf)}, ["P ", "finite"]),
     ],
 )
 def test_bad_camera_info(changes, words):
@@ -194,7 +201,11 @@ def test_no_optical_frame():
 
 @pytest.mark.parametrize(
     ("parent", "child", "quaternion_w", "words"),
-    [("odom", "", 1.0, ["frames"]), ("odom", "odom", 1.0, ["frames"]), ("a", "b", 0.0, ["0.0"])],
+    [
+        ("odom", "", 1.0, ["frames"]),
+        ("odom", "odom", 1.0, ["frames"]),
+        ("a", "b", 0.0, ["'b' in 'a'", "0, 0, 0, 0"]),
+    ],
 )
 def test_bad_transform(parent, child, quaternion_w, words):
     rover = Rover(STATIC)
@@ -251,14 +262,16 @@ def test_stamp_jumping_backwards_clears_the_grid():
     jumps = []
     rover = Rover(on_time_jump=lambda: jumps.append(True))
     rover.send_info()
-    send_pose(rover, until_ns=START_NS + SECOND_NS, until_x_m=8.0)
+    send_pose(rover, since_ns=START_NS - 9, until_ns=START_NS + SECOND_NS, until_x_m=8.0)
     first = rover.send(image_message(START_NS))
     both = rover.send(image_message(START_NS + SECOND_NS))
-    again = rover.send(image_message(START_NS))
     assert cells_seen(both) > cells_seen(first)
-    assert np.array_equal(again["hazard_grid"].data, first["hazard_grid"].data)
+    for stamp_ns in (START_NS - 8, START_NS - 7):
+        assert rover.send(image_message(stamp_ns)) == {}
+    again = rover.send(image_message(START_NS - 6))
+    assert cells_seen(again) == cells_seen(first)
     assert jumps == [True]
-    assert rover.refused == {}
+    assert rover.refused == {Refusal.OUT_OF_ORDER: 2}
     assert_good(rover)
 
 
@@ -269,7 +282,12 @@ def test_a_looping_bag_starts_anew():
     send_pose(rover, since_ns=far_ns, until_ns=far_ns + SECOND_NS, until_x_m=8.0)
     rover.send(image_message(far_ns))
     send_pose(rover)
-    assert_good(rover, START_NS)
+    pose = transform_message("odom", "base_link", NEXT_NS + 1)
+    rover.intake.add(pose, static=False)
+    given = rover.send(image_message(START_NS))
+    assert (given["hazard_grid"].data == 0).any()
+    assert rover.refused == {Refusal.BAD_TRANSFORM: 2}
+    assert_good(rover)
 
 
 def test_zero_stamps_are_taken_as_they_are():
@@ -319,3 +337,49 @@ def send_pose(rover, *, since_ns=START_NS, until_ns=NEXT_NS, until_x_m=0.0):
     for stamp_ns, x_m in ((since_ns, 0.0), (until_ns, until_x_m)):
         pose = transform_message("odom", "base_link", stamp_ns, translation_m=(x_m, 0.0, 0.0))
         rover.intake.add(pose, static=False)
+
+
+def depth_message(form, *, stamp_ns=START_NS):
+    """Return depth as some drivers record it: as an image, raw or compressed."""
+    values = np.full((HEIGHT_PX, WIDTH_PX), 1500, dtype=np.uint16)
+    header = make_header(message_class, stamp_ns, OPTICAL)
+    if ";" not in form:
+        return message_class("sensor_msgs/msg/Image")(
+            header=header,
+            height=HEIGHT_PX,
+            width=WIDTH_PX,
+            encoding=form,
+            is_bigendian=0,
+            step=2 * WIDTH_PX,
+            data=values.view(np.uint8).reshape(-1),
+        )
+    data = cv2.imencode(".png", values)[1].reshape(-1)
+    return message_class("sensor_msgs/msg/CompressedImage")(header=header, format=form, data=data)
+
+
+DEPTH = ["16UC1", "16uc1 ", "16UC1; png compressed ", "16UC1; compressedDepth"]
+
+
+@pytest.mark.parametrize("form", DEPTH)
+def test_depth_on_the_topic_of_a_camera_is_refused_and_the_next_image_works(form):
+    rover = Rover(STATIC)
+    rover.send_info()
+    assert rover.send(depth_message(form)) == {}
+    assert_reported(rover, Refusal.BAD_IMAGE, ["depth", "no camera image"])
+    assert_good(rover)
+
+
+@pytest.mark.parametrize("form", ["h264", "rgb8; theora compressed", "webp"])
+def test_a_codec_that_is_not_read_is_refused_by_name(form):
+    rover = Rover(STATIC)
+    rover.send_info()
+    message = depth_message("mono8; png compressed ")
+    message.format = form
+    assert rover.send(message) == {}
+    assert_reported(rover, Refusal.BAD_IMAGE, [form, "JPEG"])
+    assert_good(rover)
+
+
+def test_bits_of_an_image_that_cannot_be_are_refused():
+    with pytest.raises(ConfigError, match="image_bits is 5, expected 8 to 16"):
+        Rover({**STATIC, "image_bits": 5})

@@ -146,11 +146,15 @@ def test_an_image_without_a_pose_still_gives_a_mask_beside_the_other(make):
 
 @pytest.mark.parametrize("order", [CAMERAS, CAMERAS[::-1]])
 def test_a_jump_in_time_clears_what_came_before_and_not_what_comes_after(make, order):
-    jumped, fresh = make(), make()
+    forgetful = {"grid.keep_hazards": False}
+    jumped, fresh = make(**forgetful), make(**forgetful)
     for stamp_ns in (START_NS, START_NS + SECOND_NS):
         both(jumped, message("left", stamp_ns), message("right", stamp_ns))
     back_ns = START_NS - 100 * SECOND_NS
     pair = [(camera, message(camera, back_ns)) for camera in order]
+    for early_ns in (back_ns - 2, back_ns - 1):
+        odd = [(camera, message(camera, early_ns)) for camera in order]
+        assert all(item == [] for item in jumped.node.images(odd))
     given = [dict(item) for item in jumped.node.images(pair)]
     assert Note.TIME_JUMP in jumped.health.snapshot().notes
     assert all("hazard_grid" in item for item in given)
@@ -159,11 +163,14 @@ def test_a_jump_in_time_clears_what_came_before_and_not_what_comes_after(make, o
 
 
 def test_a_bad_image_after_a_jump_still_clears_the_grid(make):
-    rover, fresh = make(), make()
+    forgetful = {"grid.keep_hazards": False}
+    rover, fresh = make(**forgetful), make(**forgetful)
     both(rover)
-    bad = broken()
-    bad.header.stamp.sec -= 100
-    assert rover.send(bad, camera="left") == {}
+    for offset_ns in range(3):
+        bad = broken()
+        bad.header.stamp.sec -= 100
+        bad.header.stamp.nanosec += offset_ns
+        assert rover.send(bad, camera="left") == {}
     given = rover.send(message("left", START_NS - 99 * SECOND_NS), camera="left")
     wanted = fresh.send(message("left", START_NS - 99 * SECOND_NS), camera="left")
     assert np.array_equal(given["hazard_grid"].data, wanted["hazard_grid"].data)

@@ -38,7 +38,7 @@ def apply(whole, update):
 
 
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7), st.sampled_from([0, 100, -1]))))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_the_whole_grid_and_any_one_update_give_the_grid(edits):
     changes = GridChanges(1e6)
     cost = np.zeros((SIDE, SIDE), dtype=np.int8)

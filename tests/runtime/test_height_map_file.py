@@ -44,6 +44,47 @@ def read(path):
     return read_height_map(load_parameters(overrides=overrides))
 
 
+def test_heights_that_stand_for_no_data_must_be_declared(tmp_path):
+    heights = HEIGHTS.copy()
+    heights[1, 1] = np.finfo(np.float32).min
+    with pytest.raises(ConfigError, match=r"-3.40282e\+38 m.*declare it as nodata"):
+        read(npy(tmp_path, heights))
+
+
+def test_an_archive_of_arrays_is_refused(tmp_path):
+    path = npy(tmp_path)
+    with path.open("wb") as file:
+        np.savez(file, a=HEIGHTS)
+    with pytest.raises(ConfigError, match="archive of arrays"):
+        read(path)
+
+
+@pytest.mark.parametrize("kind", ["npy", "tif", "tiled", "deflated", "big"])
+def test_any_changed_bytes_are_a_map_or_one_clear_error(tmp_path, kind, caplog):
+    options = {"tiled": {"tile": (16, 16)}, "deflated": {"compression": "zlib"}}
+    options["big"] = {"bigtiff": True}
+    heights = np.random.default_rng(0).random((20, 30)).astype(np.float32)
+    path = (
+        npy(tmp_path, heights)
+        if kind == "npy"
+        else geotiff(tmp_path, heights, SCALE, tie(), **options.get(kind, {}))
+    )
+    whole, rng = path.read_bytes(), np.random.default_rng(7)
+    head = min(len(whole), 128 if kind == "npy" else 500)
+    caplog.set_level("CRITICAL", logger="tifffile")
+    overrides = {"ground.source": "height_map", "ground.height_map": str(path)}
+    parameters = load_parameters(overrides=overrides)
+    for index in range(300):
+        data = bytearray(whole)
+        for at in rng.integers(0, head if index % 3 else len(whole), rng.integers(1, 6)):
+            data[at] = rng.integers(0, 256)
+        path.write_bytes(data if index % 10 else data[: rng.integers(0, len(data))])
+        try:
+            read_height_map(parameters)
+        except ConfigError as error:
+            assert "\n" not in str(error)
+
+
 def test_without_need_nothing_is_read():
     overrides = {"ground.height_map": "/nowhere/map.tif"}
     assert read_height_map(load_parameters(overrides=overrides)) is None
@@ -139,4 +180,4 @@ def test_bad_arrays_and_places_are_refused(tmp_path):
 def test_without_tifffile_the_error_says_how_to_get_it(tmp_path, monkeypatch):
     path = geotiff(tmp_path, HEIGHTS, SCALE, tie())
     monkeypatch.setitem(sys.modules, "tifffile", None)
-    assert "terrain_seg_ros[dem]" in refusal(path)
+    assert "pip install 'tifffile>=2024.8,<2027'" in refusal(path)

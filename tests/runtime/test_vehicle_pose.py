@@ -65,7 +65,7 @@ def test_once_tf_was_seen_its_silence_is_an_error():
     poses.pose("", 6)
     with pytest.raises(GeometryError, match="newer"):
         poses.pose("", 7)
-    poses.forget()
+    poses.time_jumped()
     assert poses.pose("", 7).assumed
 
 
@@ -181,5 +181,5 @@ def test_the_speed_changes_while_running_and_time_may_begin_anew():
     buffer.set("odom", "base_link", 1_000_000_001, at(1000.0), False)
     assert not poses.pose("", 1_000_000_001).jumped
     poses.set_parameters(load_parameters(overrides=MOUNTED))
-    poses.forget()
+    poses.time_jumped()
     assert not poses.pose("", 1).jumped

@@ -65,7 +65,7 @@ def test_the_tiles_cover_the_world():
     assert covered.all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     x=st.floats(-8, 8),
     y=st.floats(-8, 8),

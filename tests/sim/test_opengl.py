@@ -45,5 +45,5 @@ def test_a_platform_that_fails_says_why(monkeypatch):
 
 def test_without_mujoco_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(opengl, "mujoco_is_installed", lambda: False)
-    with pytest.raises(ConfigError, match=r"terrain_seg_ros\[sim\]"):
+    with pytest.raises(ConfigError, match=r"pip install -e '\.\[sim\]'"):
         opengl.load_mujoco.__wrapped__()

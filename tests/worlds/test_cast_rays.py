@@ -131,7 +131,7 @@ def test_a_sphere_on_a_plane_is_met_where_the_formula_says(camera):
     np.testing.assert_allclose(np.linalg.norm(points - centre, axis=1), radius, atol=1e-5)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     seed=st.integers(0, 10_000),
     yaw=st.floats(-3.1, 3.1),
@@ -155,7 +155,7 @@ def test_looks_from_outside_into_the_world():
     assert_same(target, cast)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     shift=st.tuples(st.integers(-8, 8), st.integers(-8, 8)),
     quarter=st.integers(0, 3),
@@ -188,7 +188,7 @@ def test_moves_with_the_world(shift, quarter, seed):
     np.testing.assert_array_equal(here.rock[met], there.rock[met])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     x=st.floats(-6.0, 6.0),
     y=st.floats(-6.0, 6.0),

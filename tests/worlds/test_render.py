@@ -31,7 +31,7 @@ def level_points(x, y):
     return np.stack([x, y, np.zeros_like(x)], axis=-1).reshape(-1, 3)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(azimuth=st.floats(-3.1, 3.1), elevation=st.floats(0.1, 1.5), lift=st.floats(0.0, 1.0))
 def test_a_sphere_throws_the_shadow_of_a_sphere(azimuth, elevation, lift):
     radius, centre = 0.5, np.array([0.2, -0.1, lift])
@@ -65,7 +65,7 @@ def test_a_wall_throws_a_shadow_as_long_as_it_should():
     assert not in_shadow(target, points - [8.0, 0.0, 0.0], np.broadcast_to(UP, points.shape)).any()
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 1000), azimuth=st.floats(-3.1, 3.1), elevation=st.floats(0.15, 1.2))
 def test_shadows_agree_with_fine_marching(seed, azimuth, elevation):
     target = replace(rough(seed, rock_count=15), sun=Sun(azimuth, elevation))

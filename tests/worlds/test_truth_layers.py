@@ -42,7 +42,7 @@ def any_in_cell(values, grid, parts):
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000))
 def test_a_rock_stands_on_every_cell_it_touches(seed):
     rng = np.random.default_rng(seed)

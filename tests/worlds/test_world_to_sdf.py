@@ -53,7 +53,7 @@ def faces(text):
 
 
 @given(seed=some.integers(0, 1000), count=some.integers(2, 9), spacing_m=some.floats(0.05, 2.0))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_mesh_has_the_heights_of_the_posts_and_faces_up(seed, count, spacing_m):
     ground = np.random.default_rng(seed).normal(0.0, 0.3, (count, count))
     made = world(ground, spacing_m)

@@ -172,7 +172,7 @@ def test_no_rows_are_no_augmentation():
         (
             {"name": "hue", "probability": 1, "strength": "much"},
             r"\[1\]\.strength is 'much'",
-            "float",
+            "a number",
         ),
         (
             {"name": "hue", "probability": 1, "strength": -0.1},
@@ -192,7 +192,7 @@ def test_no_rows_are_no_augmentation():
         (
             {"name": "shadows", "probability": 1, "count": 1.5, "darkness": 0.5},
             r"\[1\]\.count is 1.5",
-            "int",
+            "a whole number",
         ),
         (
             {"name": "shadows", "probability": 1, "count": 0, "darkness": 0.5},

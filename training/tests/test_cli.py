@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file
 
 from conftest import VALIDATION_IMAGES
-from terrain_training.cli import main
+from terrain_training.cli import COMMANDS, load_command, main
 from terrain_training.learning.run_folder import RunFolder
 
 CPU = ("--accelerator", "cpu")
@@ -134,6 +134,13 @@ def test_missing_data_is_named(recipe_file, tmp_path, capsys):
     words = arguments("train", recipe_file, "--data", tmp_path, "--out", tmp_path / "run")
     assert main(words) == 2
     assert "train.txt is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_overview_says_what_each_command_says(name):
+    command = load_command(name)
+    assert COMMANDS[name] == command.HELP
+    assert "the same command" in command.INTERRUPTED
 
 
 def test_wrong_usage_exits_2(recipe_file, data, tmp_path):

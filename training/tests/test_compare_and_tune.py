@@ -82,7 +82,7 @@ def test_shipped_plan_has_every_recipe_and_the_spaces_load(tmp_path):
         ("rows: [{recipe: a.yaml, run: b}]", "either recipe or run"),
         ("rows: [{recipe: a.yaml, colour: b}]", "expected of"),
         ("rows: [{recipe: a.yaml}, {recipe: b/a.yaml}]", "two rows are named 'a'"),
-        ("rows: [{recipe: a.yaml, set: x}]", "expected {} and"),
+        ("rows: [{recipe: a.yaml, set: x}]", "expected a mapping and a list"),
         ("- 1", "expected a mapping"),
     ],
 )

@@ -20,7 +20,7 @@ masks = st.lists(st.sampled_from([0, 1, 2, 3, 4]), min_size=12, max_size=12)
 
 
 @given(masks)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_colours_and_one_hot_go_both_ways(values):
     mask = np.array(values, dtype=np.uint8).reshape(3, 4)
     table = ColourTable({colour: number for number, colour in enumerate(COLOURS)})
@@ -85,7 +85,7 @@ def test_a_palette_is_kept(tmp_path):
 
 
 @given(st.integers(10, 300), st.integers(0, 5))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_random_split_holds_every_name_once_and_depends_on_the_seed_alone(count, seed):
     names = [f"n{index}" for index in range(count)]
     shares = {"train": 0.5, "validation": 0.2, "test": 0.3}

@@ -74,17 +74,10 @@ def test_clean_masks_label_what_ground_masks_leave_dark(tmp_path):
         LunarLandscape(tmp_path, masks="dirty")
 
 
-def test_mars_terrain_reads_the_archive_and_leaves_out_what_is_listed(tmp_path):
-    path = data_sets.mars_npz(tmp_path / "mars.npz")
-    whole = MarsTerrain(path)
-    samples = everything(whole)
+def test_mars_terrain_reads_the_archive(tmp_path):
+    samples = everything(MarsTerrain(data_sets.mars_npz(tmp_path / "mars.npz")))
     assert len(samples) == 20
     assert samples["mars_0003"].image.shape == (64, 128)
-    cleaned = MarsTerrain(path, removed=["mars_0003", "mars_0004"])
-    assert len(everything(cleaned)) == 18
-    assert "mars_0003" not in everything(cleaned)
-    with pytest.raises(ConfigError, match="alien"):
-        MarsTerrain(path, removed=["alien"])
 
 
 @pytest.mark.parametrize(
@@ -92,7 +85,7 @@ def test_mars_terrain_reads_the_archive_and_leaves_out_what_is_listed(tmp_path):
     [
         ({"training_set": np.zeros((4, 3, 8, 8), np.uint8)}, "shape"),
         ({"training_set": np.full((4, 2, 8, 8), 0.5)}, "whole numbers"),
-        ({"training_set": np.array([None, {}], dtype=object)}, "cannot be read"),
+        ({"training_set": np.array([None, {}], dtype=object)}, "expected numbers"),
     ],
 )
 def test_an_archive_of_another_kind_is_refused(tmp_path, change, named):
@@ -150,21 +143,6 @@ def test_a_folder_takes_colours_or_ids_and_its_own_lists(tmp_path):
     assert listed.load("000").image.ndim == 2
     with pytest.raises(ConfigError, match="holdout"):
         listed.names("holdout")
-
-
-@pytest.mark.parametrize(
-    ("lists", "named"),
-    [
-        ({"train": "000 nothing"}, "nothing"),
-        ({"train": "000 001", "validation": "001"}, "'001' is in train"),
-    ],
-)
-def test_lists_that_are_wrong_are_named(tmp_path, lists, named):
-    root = data_sets.folder(tmp_path, SYNMARS)
-    for split, text in lists.items():
-        (root / f"{split}.txt").write_text(text)
-    with pytest.raises(ConfigError, match=named):
-        LabelledFolder(root, SYNMARS, by_colour=True)
 
 
 def test_ai4mars_as_published_is_split_by_the_rover_s_clock(tmp_path):

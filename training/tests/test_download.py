@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import io
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -267,7 +268,8 @@ class TestKaggleAndDrive:
         monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(ConfigError) as caught:
             run(source, "--out", place / "data")
-        assert f"pip install 'terrain-seg-training[{extra}]'" in str(caught.value)
+        told = re.search(rf"pip install -e '(/.*)\[{extra}\]'", str(caught.value))
+        assert f"\n{extra} = [" in (Path(told[1]) / "pyproject.toml").read_text("utf-8")
         assert "By hand: open https://" in str(caught.value)
         assert names(place) == []
 

@@ -99,9 +99,9 @@ def test_a_class_in_neither_truth_nor_prediction_has_no_score():
     assert figures.boundary_images["rock"] == 0
 
 
-def test_a_class_only_predicted_scores_zero_outside_the_mean():
+def test_a_class_only_predicted_has_no_iou_and_no_part_in_the_mean():
     figures = figures_of([(ids([[0, 0, 0, 0]]), certain(ids([[0, 0, 0, ROCK]])))])
-    assert (figures.iou["rock"], figures.precision["rock"]) == (0.0, 0.0)
+    assert (figures.iou["rock"], figures.precision["rock"]) == (None, 0.0)
     assert figures.recall["rock"] is None
     assert figures.mean_iou == pytest.approx(0.75)
 

@@ -17,15 +17,18 @@ from evaluation_cases import (
     random_pair,
 )
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_training.evaluation.counts import EvaluationCounts, Prediction
 from terrain_training.evaluation.hazard import (
-    HazardRule,
     add_hazards,
     alarm_rates,
     best_level,
+    byte_scores,
     count_hazards,
+    false_safe,
     recall_at,
+    truly_hazardous,
 )
 
 SAFE = np.arange(0, 200, 10, dtype=np.uint8)
@@ -122,10 +125,10 @@ def test_a_certain_class_is_alarmed_at_its_own_hazard(hazard):
     taxonomy = Taxonomy((TerrainClass(0, "only", (1, 2, 3), hazard),))
     rule = HazardRule.of(taxonomy, hazard)
     assert rule.hazardous_classes().tolist() == [True]
-    assert rule.alarms(rule.scores(np.full((1, 1, 1), 255, np.uint8))).all()
+    assert rule.is_hazard(np.full((1, 1, 1), 255, np.uint8)).all()
     above = HazardRule.of(taxonomy, hazard + 0.01)
     assert above.hazardous_classes().tolist() == [False]
-    assert not above.alarms(above.scores(np.full((1, 1, 1), 255, np.uint8))).any()
+    assert not above.is_hazard(np.full((1, 1, 1), 255, np.uint8)).any()
 
 
 def test_a_score_a_rounding_below_its_level_counts_in_it():
@@ -135,7 +138,7 @@ def test_a_score_a_rounding_below_its_level_counts_in_it():
     )
     rule = HazardRule.of(taxonomy, 0.5)
     probabilities = ids([[80], [4], [171]])[:, None]
-    assert rule.scores(probabilities)[0, 0] < 1.0
+    assert byte_scores(rule, probabilities)[0, 0] < 1.0
     found = count_hazards(ids([[2]]), ids([[2]]), probabilities=probabilities, rule=rule)
     assert np.argwhere(found.levels).tolist() == [[0, 1]]
 
@@ -190,13 +193,39 @@ def test_without_a_hazardous_class_no_rate_is_made_up():
     assert figures.hazard_dice is None
 
 
+@pytest.mark.parametrize("hazard", [0.5, 1.0, 0.0])
+def test_classes_of_one_hazard_give_no_figures_of_hazards_and_no_red_picture(hazard):
+    alike = GROUND.with_hazards(dict.fromkeys(GROUND.names, hazard))
+    figures = figures_of([random_pair(1), random_pair(2)], alike)
+    assert "no class is" in figures.hazard_unavailable
+    assert f"all classes have hazard {hazard:g}" in figures.hazard_unavailable
+    for name in ("false_safe_rate", "missed_hazard_share", "hazard_iou", "hazard_dice"):
+        assert getattr(figures, name) is None
+        assert figures.to_json()[name] is None
+    assert figures.hazard_recall.recall is None
+    assert figures.intervals.false_safe_rate is None
+    rule = HazardRule.of(alike, 0.5)
+    truth, prediction = random_pair(1)
+    assert not false_safe(rule, truth, prediction.mask, prediction.probabilities).any()
+
+
+def test_a_class_at_the_threshold_is_found_however_its_bytes_were_rounded():
+    at = GROUND.with_hazards({"slope": 0.5})
+    probabilities = ids([[2, 0], [252, 255], [0, 0]])[:, None]
+    figures = figures_of(
+        [(ids([[SLOPE, SLOPE]]), Prediction(ids([[SLOPE, SLOPE]]), probabilities))], at
+    )
+    assert figures.missed_hazard_share == 0.0
+    assert figures.false_safe_px == 0
+
+
 def test_the_alarm_curve_agrees_with_counting_at_every_threshold():
     pairs = [random_pair(seed) for seed in range(3)]
     curve = figures_of(pairs).alarm_curve
     rule = HazardRule.of(GROUND, 0.5)
     truth = np.stack([truth for truth, _ in pairs])
     mask = np.stack([item.mask for _, item in pairs])
-    scores = np.stack([rule.scores(item.probabilities) for _, item in pairs]) + 1e-3
+    scores = np.stack([byte_scores(rule, item.probabilities) for _, item in pairs]) + 1e-3
     scores[mask == 255] = -1.0
     for level in range(256):
         alarms = scores >= level if level else mask != 255
@@ -228,8 +257,8 @@ def test_counts_add_up_over_images():
     assert both.labelled == int((truth != 255).sum()) == int(both.levels.sum())
     assert both.hazardous == int((truth == ROCK).sum()) == int(both.levels[1].sum())
     assert both.hits == sum(
-        int((rule.truly_hazardous(truth) & (item.mask != 255)).sum())
-        - int(rule.false_safe(truth, item.mask, item.probabilities).sum())
+        int((truly_hazardous(rule, truth) & (item.mask != 255)).sum())
+        - int(false_safe(rule, truth, item.mask, item.probabilities).sum())
         for truth, item in pairs
     )
     assert both.false_safe == each[0].false_safe + each[1].false_safe > 0

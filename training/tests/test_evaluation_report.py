@@ -21,6 +21,7 @@ from evaluation_cases import (
     ids,
 )
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_training.evaluation import charts
 from terrain_training.evaluation.counts import EvaluationCounts
@@ -29,7 +30,6 @@ from terrain_training.evaluation.error_picture import (
     Verdict,
 )
 from terrain_training.evaluation.figures import Comparison
-from terrain_training.evaluation.hazard import HazardRule
 from terrain_training.evaluation.report import write_report
 from terrain_training.evaluation.report_tables import comparison_table, number, share, summary_table
 from terrain_training.evaluation.worst_cases import WorstCases

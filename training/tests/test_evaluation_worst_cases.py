@@ -16,6 +16,7 @@ from evaluation_cases import (
     random_pair,
 )
 from terrain_seg_ros.core.errors import ConfigError, ModelError
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_training.evaluation.counts import EvaluationCounts, Prediction
 from terrain_training.evaluation.error_picture import (
     VERDICT_NAMES,
@@ -24,7 +25,6 @@ from terrain_training.evaluation.error_picture import (
     error_picture,
     judge,
 )
-from terrain_training.evaluation.hazard import HazardRule
 from terrain_training.evaluation.worst_cases import LARGEST_SIDE_PX, TYPICAL, WorstCases
 
 RULE = HazardRule.of(GROUND, 0.5)
@@ -52,7 +52,7 @@ def test_the_score_decides_even_where_the_class_is_right():
     probabilities = ids([[140, 128], [0, 0], [115, 127]])[:, None]
     verdicts = judge(truth, Prediction(truth, probabilities), rule=RULE)
     assert verdicts.tolist() == [[Verdict.FALSE_SAFE, Verdict.RIGHT]]
-    probabilities = ids([[0, 110], [0, 60], [255, 110]])[:, None]
+    probabilities = ids([[0, 90], [0, 60], [255, 105]])[:, None]
     verdicts = judge(truth, Prediction(truth, probabilities), rule=RULE)
     assert verdicts.tolist() == [[Verdict.RIGHT, Verdict.FALSE_ALARM]]
 

@@ -235,7 +235,35 @@ def test_disagreement_writes_nothing(trained, data, tmp_path, monkeypatch):
     monkeypatch.setattr("terrain_training.export.export_model.check_float32", disagree)
     with pytest.raises(ModelError, match="they disagree"):
         export_model(ExportRequest(run=trained, data=data, out=tmp_path / "out"))
-    assert list((tmp_path / "out").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_no_model_is_refused_before_anything_else(trained, data, tmp_path):
+    (tmp_path / "README.md").write_text("Where these images are from.")
+    (tmp_path / "images").mkdir()
+    with pytest.raises(ConfigError, match=r"--out .* holds 'README\.md', 'images'"):
+        export_model(ExportRequest(run=trained, data=tmp_path, out=tmp_path))
+    assert (tmp_path / "README.md").read_text() == "Where these images are from."
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "images"]
+
+
+def test_a_model_is_replaced_by_its_like_alone(exported, trained, data, tmp_path):
+    out = tmp_path / "model"
+    shutil.copytree(exported, out)
+    (out / "model.onnx").write_bytes(b"old")
+    export_model(ExportRequest(run=trained, data=data, out=out))
+    assert (out / "model.onnx").read_bytes() == (exported / "model.onnx").read_bytes()
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match=r"holds 'notes\.txt' too"):
+        export_model(ExportRequest(run=trained, data=data, out=out, force=True))
+    (out / "notes.txt").unlink()
+    card = json.loads((out / "card.json").read_text())
+    (out / "card.json").write_text(json.dumps({**card, "name": "other"}))
+    with pytest.raises(ConfigError, match=r"holds the model 'other', not 'tiny'.*--force"):
+        export_model(ExportRequest(run=trained, data=data, out=out))
+    export_model(ExportRequest(run=trained, data=data, out=out, force=True))
+    assert json.loads((out / "card.json").read_text())["name"] == "tiny"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_data_of_other_classes_are_refused(trained, tmp_path, data):

@@ -155,7 +155,6 @@ def test_both_runtimes_give_what_float32_gives(precision, request, float32, tens
     for given in (run_onnxruntime(path, tensors), run_openvino(path, tensors)):
         assert [array.dtype for array in given] == [np.uint8] * 3
         assert np.mean(given[0] != expected[0], where=clear) <= 0.002
-        assert not np.array_equal(given[2], expected[2])
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])

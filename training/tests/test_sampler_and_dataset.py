@@ -198,6 +198,6 @@ class Odd:
 
 def test_a_wrong_class_id_is_named_with_its_file(recipe):
     images = LabelledImages(Odd(), ["render0007"], settings(recipe))
-    message = r"render0007: mask holds the ids \[9\].*map them in the taxonomy file"
+    message = r"render0007: mask holds the ids \[9\].*make them 255"
     with pytest.raises(BadSampleError, match=message):
         images[0]

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Any, NamedTuple
 
 from rosbags.interfaces import Connection
 
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.core.errors import ConfigError, MessageError
 from terrain_seg_ros.messages.cdr import deserialize
-from terrain_seg_ros.messages.image_message import ENCODINGS
+from terrain_seg_ros.messages.encodings import camera_encoding, parse_format
+from terrain_seg_ros.messages.image_message import decode_stored
 from terrain_seg_ros.messages.interfaces import Direction, topic, topics
 
 RAW_TYPE = topic("image").type
 COMPRESSED_TYPE = topic("image/compressed").type
 INFO_TYPE = topic("camera_info").type
 _COMPRESSED = "/compressed"
-_DEPTH = "compressedDepth"
+_DEPTH_TRANSPORT = "/compressedDepth"
+_DEPTH_NAMES = ("depth", "disparity")
+_TRUTH_NAMES = ("truth", "label", "segmentation", "semantic")
+_LOOKED_AT = 5
+"""Images of a topic, from its first on, that tell what it shows."""
 _OUTPUTS = frozenset(spec.name for spec in topics(Direction.OUT) if spec.type == RAW_TYPE)
 _PREFERRED = ("image", "image_raw", "image_color", "image_rect_color", "image_rect", "image_mono")
 """Of several forms of one camera's image the first is taken, raw before compressed."""
@@ -54,10 +61,9 @@ def find_cameras(
     """
     found = [item for item in reader.connections if item.msgtype in (RAW_TYPE, COMPRESSED_TYPE)]
     filled = [item for item in found if item.msgcount]
-    asked = bool(image_topics)
     chosen = (
         _asked_for(reader, filled, image_topics)
-        if asked
+        if image_topics
         else _detected(reader, [item for item in filled if item.topic not in other_topics])
     )
     names = _names(chosen) if len(chosen) > 1 else [usual_name]
@@ -68,29 +74,62 @@ def find_cameras(
     ]
 
 
+def left_out_images(
+    reader: BagReader, cameras: Sequence[BagCamera], other_topics: Collection[str] = ()
+) -> dict[str, str]:
+    """Return the image topics that no camera is, and are no other form of one's, with the reason.
+
+    Raises:
+        MessageError: the bag is damaged.
+    """
+    taken = {camera.image_topic for camera in cameras}
+    keys = {_camera_key(name) for name in taken}
+    result = {}
+    for item in reader.connections:
+        is_image = item.msgtype in (RAW_TYPE, COMPRESSED_TYPE) and item.msgcount
+        if not is_image or item.topic in taken or item.topic in other_topics:
+            continue
+        if _is_output(item.topic):
+            continue
+        why = _why_no_camera(reader, item)
+        if why:
+            result[item.topic] = why
+        elif _is_truth(item.topic):
+            result[item.topic] = "its name says truth or labels; --image-topic takes it as well"
+        elif _camera_key(item.topic) not in keys:
+            result[item.topic] = "not asked for"
+    return result
+
+
 def _asked_for(
     reader: BagReader, filled: Iterable[Connection], image_topics: Sequence[str]
 ) -> list[str]:
-    there = {item.topic for item in filled}
+    there = {item.topic: item for item in filled}
     for name in image_topics:
         if name not in there:
             raise ConfigError(
                 f"bag '{reader.path}' has no images on {name!r}, expected one of {sorted(there)}; "
                 "give the full name with its slash"
             )
+        why = _why_no_content(reader, there[name])
+        if why:
+            raise ConfigError(f"images on {name!r} cannot be a camera's: {why}")
     return list(dict.fromkeys(image_topics))
 
 
 def _detected(reader: BagReader, filled: Sequence[Connection]) -> list[str]:
     candidates = [item for item in filled if not _is_output(item.topic)]
-    if not candidates:
+    reasons = {item.topic: _why_no_camera(reader, item) for item in candidates}
+    usable = [item for item in candidates if not reasons[item.topic]]
+    usable = [item for item in usable if not _is_truth(item.topic)] or usable
+    if not usable:
+        told = "; ".join(f"{name}: {why}" for name, why in list(reasons.items())[:_NAMED_LIMIT])
         raise ConfigError(
             f"bag '{reader.path}' has no camera images, but {_what_there_is(reader)}; record a "
-            f"topic of type {RAW_TYPE} or {COMPRESSED_TYPE}"
+            f"topic of type {RAW_TYPE} or {COMPRESSED_TYPE}{f' ({told})' if told else ''}"
         )
-    readable = [item for item in candidates if _is_readable(reader, item)]
     best: dict[str, str] = {}
-    for item in sorted(readable or candidates, key=_rank):
+    for item in sorted(usable, key=_rank):
         best.setdefault(_camera_key(item.topic), item.topic)
     return sorted(best.values())
 
@@ -107,20 +146,64 @@ def _is_output(name: str) -> bool:
     return bool(_OUTPUTS.intersection(parts[-2:]))
 
 
-def _is_readable(reader: BagReader, connection: Connection) -> bool:
-    """Say whether a topic's first image is a picture; depth maps are not."""
-    if connection.topic.endswith(_DEPTH):
-        return False
-    first = next(reader.messages([connection]), None)
-    if first is None:
-        return False
+def _is_truth(name: str) -> bool:
+    """Say whether a topic is called like pictures of class ids, beside which there are cameras."""
+    return any(word in name.lower() for word in _TRUTH_NAMES)
+
+
+def _why_no_camera(reader: BagReader, connection: Connection) -> str:
+    """Return why a topic's images are no camera's, by name and content; empty where they may be."""
+    why = _why_no_content(reader, connection)
+    if why:
+        return why
+    parts = connection.topic.lower().strip("/").split("/")
+    if any(part in _DEPTH_NAMES or part.startswith("aligned_depth") for part in parts):
+        return "its name says depth; --image-topic takes it all the same"
+    named = any(name in part for part in parts for name in _DEPTH_NAMES)
+    if named and _is_grey(reader, connection):
+        return "its name says depth and it is grey; --image-topic takes it all the same"
+    return ""
+
+
+def _why_no_content(reader: BagReader, connection: Connection) -> str:
+    """Return why the first images that can be read are no camera's, empty where one may be."""
+    if connection.topic.endswith(_DEPTH_TRANSPORT):
+        return "compressed depth is no camera image"
+    found = ""
+    for message in _first(reader, connection):
+        try:
+            if connection.msgtype == RAW_TYPE:
+                camera_encoding(str(message.encoding))
+            else:
+                parse_format(str(message.format))
+        except MessageError as error:
+            found = str(error)
+            continue
+        return ""
+    return found
+
+
+def _is_grey(reader: BagReader, connection: Connection) -> bool:
+    """Say whether the first image of a topic that can be decoded has one channel."""
+    channels = (_channels(message) for message in _first(reader, connection))
+    return next((count for count in channels if count), 0) == 1
+
+
+def _channels(message: Any) -> int:
+    """Return how many channels an image has, 0 where it cannot be decoded."""
     try:
-        message = deserialize(first.data, connection.msgtype)
+        if hasattr(message, "encoding"):
+            return camera_encoding(str(message.encoding)).channels
+        return 1 if decode_stored(message).ndim == 2 else 3
     except MessageError:
-        return True
-    if connection.msgtype == RAW_TYPE:
-        return message.encoding in ENCODINGS
-    return _DEPTH not in message.format
+        return 0
+
+
+def _first(reader: BagReader, connection: Connection) -> Iterator[Any]:
+    """Yield the first images of a topic, those that can be read at all."""
+    for item in islice(reader.messages([connection]), _LOOKED_AT):
+        with suppress(MessageError):
+            yield deserialize(item.data, connection.msgtype)
 
 
 def _base(name: str) -> str:

@@ -9,9 +9,12 @@ from typing import Any, NamedTuple
 from terrain_seg_ros.bag.plan import Input
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.messages.header_message import stamp_ns
+from terrain_seg_ros.runtime.time_line import Place, TimeLine
 
 JUMP_NS = 500_000_000
 """Neighbours may be recorded swapped; a stamp further back is a jump in time."""
+SAME_JUMP_NS = 1_000_000_000
+"""Images and transforms that jump within this time of recording do so together."""
 NAME_LIMIT = 2000
 """Cameras and frames that are watched; more are a publisher that invents names."""
 
@@ -50,6 +53,11 @@ class LookAhead:
         ):
             yield self._pop()
 
+    def before(self, log_ns: int) -> Iterator[Held]:
+        """Yield what was recorded before a time."""
+        while self._items and self._items[0].log_ns < log_ns:
+            yield self._pop()
+
     def all(self) -> Iterator[Held]:
         """Yield everything."""
         while self._items:
@@ -62,38 +70,51 @@ class LookAhead:
 
 
 class JumpWatch:
-    """Say when stamps jump backwards: a looping bag was recorded, or a restarted simulation.
+    """Say where stamps jump backwards: a looping bag was recorded, or a restarted simulation.
 
-    Images and transforms jump one after the other. What is held back belongs to the time before
-    the first of the two jumps, so it must be let out then, and not at the second.
+    As in the node, several in a row of one camera or frame must agree. Images and transforms jump
+    one after the other; what is held back from before the first of the two must be let out before
+    the transforms of that time are forgotten.
     """
 
     def __init__(self) -> None:
         """Know no stamp."""
-        self._newest_ns: dict[tuple[str, str], int] = {}
-        self._jumped: str | None = None
+        self._lines: dict[tuple[str, str], TimeLine] = {}
+        self._since_ns: dict[tuple[str, str], int] = {}
+        self._last_jump_ns: int | None = None
 
-    def image(self, camera: str, message: Any) -> bool:
-        """Return whether an image is the first one after a jump."""
-        return self._seen("image", camera, message.header)
+    def image(self, camera: str, message: Any, log_ns: int) -> int | None:
+        """Return when the jump that this image makes sure of was recorded, None for no jump."""
+        return self._seen(("image", camera), message.header, log_ns)
 
-    def transforms(self, message: Any) -> bool:
-        """Return whether moving transforms are the first messages after a jump."""
-        first = [self._seen("tf", item.child_frame_id, item.header) for item in message.transforms]
-        return any(first)
+    def transforms(self, message: Any, log_ns: int) -> int | None:
+        """Return when the jump that these transforms make sure of was recorded, None for none."""
+        seen = [
+            self._seen(("tf", item.child_frame_id), item.header, log_ns)
+            for item in message.transforms
+        ]
+        return next((item for item in seen if item is not None), None)
 
-    def _seen(self, kind: str, name: str, header: Any) -> bool:
+    def _seen(self, source: tuple[str, str], header: Any, log_ns: int) -> int | None:
         try:
             stamp = stamp_ns(header)
         except MessageError:
-            return False
-        newest_ns = self._newest_ns.get((kind, name))
-        if newest_ns is None or stamp >= newest_ns - JUMP_NS:
-            if newest_ns is not None or len(self._newest_ns) < NAME_LIMIT:
-                self._newest_ns[kind, name] = max(stamp, newest_ns or stamp)
-            return False
-        self._newest_ns = {key: ns for key, ns in self._newest_ns.items() if key[0] != kind}
-        self._newest_ns[kind, name] = stamp
-        is_first = self._jumped in (None, kind)
-        self._jumped = kind if is_first else None
-        return is_first
+            return None
+        line = self._lines.get(source)
+        if line is None:
+            if len(self._lines) >= NAME_LIMIT:
+                return None
+            line = self._lines[source] = TimeLine(JUMP_NS)
+        place = line.judge(stamp)
+        if place is Place.ODD_BEHIND:
+            self._since_ns.setdefault(source, log_ns)
+            return None
+        since_ns = self._since_ns.pop(source, log_ns)
+        if place is not Place.JUMPED or self._is_known(since_ns):
+            return None
+        self._last_jump_ns = since_ns
+        return since_ns
+
+    def _is_known(self, since_ns: int) -> bool:
+        """Say whether another source jumped at about this time."""
+        return self._last_jump_ns is not None and abs(since_ns - self._last_jump_ns) < SAME_JUMP_NS

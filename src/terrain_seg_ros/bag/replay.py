@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from rosbags.interfaces import Connection
 
-from terrain_seg_ros.bag.cameras import BagCamera, find_cameras
+from terrain_seg_ros.bag.cameras import BagCamera, find_cameras, left_out_images
+from terrain_seg_ros.bag.defects import Defects
 from terrain_seg_ros.bag.look_ahead import Held, JumpWatch, LookAhead
 from terrain_seg_ros.bag.plan import (
     Input,
@@ -39,6 +40,8 @@ LOOK_AHEAD_S = 0.5
 """Transforms recorded at most so much after an image are still used for it."""
 HELD_LIMIT_BYTES = 256 * 1024 * 1024
 DIAGNOSTICS_PERIOD_NS = 1_000_000_000
+DEFECTS_IN_A_ROW = 3
+"""After so many messages that broke the work on them the grid goes out as unknown."""
 STATIC_LIMIT = 1000
 """Messages of static transforms that are read before the first image."""
 _MALFORMED = {
@@ -67,6 +70,10 @@ class ReplayReport:
     messages_copied: int
     messages_added: int
     replaced_topics: Sequence[str]
+    left_out: Mapping[str, str]
+    notes: Sequence[str] = ()
+    defects: Mapping[str, int] = field(default_factory=dict)
+    defect_texts: Mapping[str, str] = field(default_factory=dict)
 
 
 def replay(
@@ -102,11 +109,14 @@ def replay(
             image_topics=options.image_topics,
             other_topics=options.other_topics,
         )
+        left_out = left_out_images(reader, cameras, options.other_topics)
+        notes = tuple(reader.notes)
+        foreign = {name: f"{why}: neither read nor copied" for name, why in reader.foreign.items()}
         parameters = parameters.with_values({"cameras": [item.name for item in cameras]})
         outputs = find_outputs(parameters, options)
         replaced = find_replaced(reader, outputs)
         with Session(parameters) as session, writer:
-            at_work = _Replay(reader, writer, session, outputs=outputs)
+            at_work = _Replay(reader, writer, session, outputs=outputs, cameras=cameras)
             at_work.run(find_inputs(reader, cameras, parameters), replaced, on_progress=on_progress)
             about = session.about()
     return ReplayReport(
@@ -116,6 +126,10 @@ def replay(
         messages_copied=writer.message_count - at_work.added,
         messages_added=at_work.added,
         replaced_topics=replaced,
+        left_out={**left_out, **foreign},
+        notes=notes,
+        defects=at_work.defects.counts,
+        defect_texts=at_work.defects.last,
     )
 
 
@@ -129,16 +143,23 @@ class _Replay:
         session: Session,
         *,
         outputs: Mapping[str, Output],
+        cameras: Sequence[BagCamera],
     ) -> None:
         cache_s = session.parameters.number("tf_cache_s")
         self.images = self.added = 0
         self.health = Health(clock_s=self._now_s)
+        self.defects = Defects()
         self._reader, self._writer, self._outputs = reader, writer, outputs
         self._clock_ns = self._diagnosed_ns = reader.start_ns
         self._connections: dict[str, Connection] = {}
         self._early_infos: set[int] = set()
         self._buffer = TransformBuffer(cache_s)
-        self._intake = TransformIntake(self._buffer, self.health, cache_s=cache_s)
+        self._intake = TransformIntake(
+            self._buffer,
+            self.health,
+            cache_s=cache_s,
+            on_jump=self._expect_time_jump,
+        )
         self._processor = FrameProcessor(
             session,
             message_class,
@@ -147,6 +168,7 @@ class _Replay:
             bus=Bus(
                 wanted=lambda name: name in outputs and outputs[name].is_wanted,
                 full_name=lambda name: outputs[name].full_name,
+                image_topics={item.name: item.image_topic for item in cameras},
             ),
             clock_s=self._now_s,
             on_time_jump=self._intake.forget_moving,
@@ -173,17 +195,24 @@ class _Replay:
         by_number = {item.connection.id: item for item in inputs}
         duration_ns = max(reader.end_ns - reader.start_ns, 1)
         for message in reader.messages():
+            if message.defect:
+                self.defects.stored(message.connection.topic, message.defect)
+                continue
             number = message.connection.id
             if number in copies:
                 self._writer.write(copies[number], message.log_ns, message.data)
             self._advance(message.log_ns)
             if number in by_number:
-                self._take(by_number[number], message)
+                with self.defects.caught(message.connection.topic):
+                    self._take(by_number[number], message)
             share = (message.log_ns - reader.start_ns) / duration_ns
             on_progress(Progress(min(max(share, 0.0), 1.0), self.images))
         self._let_out(self._held.all())
         self._clock_ns = max(self._clock_ns, reader.end_ns)
         self._diagnose()
+
+    def _expect_time_jump(self) -> None:
+        self._processor.expect_time_jump()
 
     def _begin(self, inputs: Iterable[Input]) -> None:
         """Send the class names, and learn what need not be recorded before the first image."""
@@ -192,13 +221,14 @@ class _Replay:
             item.message.header = make_header(message_class, self._clock_ns, "")
         self._publish(outgoing)
         for source in inputs:
-            messages = self._reader.messages([source.connection])
-            if source.role is Role.CAMERA_INFO:
-                for message in islice(messages, 1):
-                    self._info(source.cameras, self._decoded(source, message))
-                    self._early_infos.add(source.connection.id)
-            if source.role is Role.STATIC_TRANSFORMS:
-                self._begin_static(source, list(islice(messages, STATIC_LIMIT)))
+            messages = (m for m in self._reader.messages([source.connection]) if not m.defect)
+            with self.defects.caught(source.connection.topic):
+                if source.role is Role.CAMERA_INFO:
+                    for message in islice(messages, 1):
+                        self._early_infos.add(source.connection.id)
+                        self._info(source.cameras, self._decoded(source, message))
+                if source.role is Role.STATIC_TRANSFORMS:
+                    self._begin_static(source, list(islice(messages, STATIC_LIMIT)))
 
     def _begin_static(self, source: Input, messages: Sequence[BagMessage]) -> None:
         # They are taken again in their turn, so what is wrong with them is counted then. The
@@ -221,10 +251,13 @@ class _Replay:
                 self._processor.depth(camera, decoded)
             return
         is_image, is_moving = source.role is Role.IMAGE, source.role is Role.TRANSFORMS
-        if (is_moving and self._jumps.transforms(decoded)) or (
-            is_image and self._jumps.image(source.cameras[0], decoded)
-        ):
-            self._let_out(self._held.all())
+        since_ns = None
+        if is_moving:
+            since_ns = self._jumps.transforms(decoded, message.log_ns)
+        elif is_image:
+            since_ns = self._jumps.image(source.cameras[0], decoded, message.log_ns)
+        if since_ns is not None:
+            self._let_out(self._held.before(since_ns))
         if is_moving:
             self._intake.add(decoded, static=False)
         else:
@@ -238,19 +271,24 @@ class _Replay:
         """
         self._let_out(self._held.due(log_ns))
         self._clock_ns = max(self._clock_ns, log_ns - self._span_ns)
-        self._publish(self._processor.tick())
-        if self._clock_ns - self._diagnosed_ns >= DIAGNOSTICS_PERIOD_NS:
-            self._diagnose()
+        with self.defects.caught("the clock"):
+            self._publish(self._processor.tick())
+            if self._clock_ns - self._diagnosed_ns >= DIAGNOSTICS_PERIOD_NS:
+                self._diagnose()
 
     def _let_out(self, items: Iterable[Held]) -> None:
         for item in items:
             self._clock_ns = max(self._clock_ns, item.log_ns)
-            if item.source.role is Role.IMAGE:
-                self._image(item.source.cameras[0], item.message)
-            elif item.source.role is Role.CAMERA_INFO:
-                self._info(item.source.cameras, item.message)
-            else:
-                self._intake.add(item.message, static=True)
+            is_image = item.source.role is Role.IMAGE
+            with self.defects.caught(item.source.connection.topic, is_image=is_image):
+                if is_image:
+                    self._image(item.source.cameras[0], item.message)
+                elif item.source.role is Role.CAMERA_INFO:
+                    self._info(item.source.cameras, item.message)
+                else:
+                    self._intake.add(item.message, static=True)
+            if is_image and self.defects.in_a_row == DEFECTS_IN_A_ROW:
+                self._publish(self._processor.retire())
 
     def _image(self, camera: str, message: Any) -> None:
         self.images += 1

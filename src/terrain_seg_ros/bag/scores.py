@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.bag.replay import ReplayReport
 from terrain_seg_ros.bag.truth import Truth, decode_truth, is_mask_type, read_truth
 from terrain_seg_ros.core.errors import ConfigError, MessageError
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.label_values import resize_labels, truth_from_mask
 from terrain_seg_ros.core.segmentation_metrics import ConfusionMatrix
 from terrain_seg_ros.core.types import U8
@@ -23,6 +24,7 @@ from terrain_seg_ros.runtime.health import HealthSnapshot
 WAITING_LIMIT = 64
 """Masks, and truths, that wait for their counterpart; memory does not grow with the bag."""
 _SHOWN_STAMPS = 3
+_SHOWN_REASONS = 3
 
 
 @dataclass
@@ -66,6 +68,7 @@ def score_masks(
         pairs = _from_files if truth.topic is None else _from_topics
         for values, mask, source in pairs(bag, truth, mask_topic, counts=counts):
             ids = truth_from_mask(values, table, source=source)
+            _check_aspect(ids, mask, source)
             matrix.add(ids, resize_labels(mask, ids.shape))
             counts.matched += 1
     if counts.matched == 0:
@@ -77,12 +80,27 @@ def score_masks(
     return counts
 
 
+def _check_aspect(truth: U8, mask: U8, source: str) -> None:
+    """Check that truth and mask may be of one picture: one may be smaller, but not of other sides.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    (rows, cols), (height_px, width_px) = truth.shape, mask.shape
+    apart = abs(cols / width_px - rows / height_px)
+    if apart * max(height_px, width_px) > 1.0:
+        raise ConfigError(
+            f"{source}: the truth is {cols} x {rows} px, but the mask of its stamp {width_px} x "
+            f"{height_px} px, which cannot be the same picture; give truth of the camera's images"
+        )
+
+
 def bag_scores(
     report: ReplayReport,
     matrix: ConfusionMatrix | None,
     counts: TruthCounts | None,
     *,
-    hazardous: Sequence[bool],
+    rule: HazardRule,
 ) -> dict[str, Any]:
     """Return everything about one replay, ready for JSON.
 
@@ -90,7 +108,7 @@ def bag_scores(
         report: of the replay.
         matrix: masks against truth, None without truth.
         counts: of the truth, None without it.
-        hazardous: per class id, whether the truth's class is a hazard.
+        rule: what is a hazard.
     """
     health = report.health
     about = {
@@ -98,13 +116,44 @@ def bag_scores(
         "backend": report.about["backend"],
         "backend_precision": report.about["precision"],
     }
-    result: dict[str, Any] = {**about, **_counters(health)}
+    result: dict[str, Any] = {
+        **about,
+        **_counters(health),
+        "defects": {"total": sum(report.defects.values()), **report.defects},
+        "left_out": dict(report.left_out),
+        "bag_notes": list(report.notes),
+    }
     if matrix is None or counts is None:
         return result
     found = asdict(counts)
     del found["stamps"]
-    missed = matrix.missed_share(hazardous)
-    return {**asdict(matrix.scores()), "missed_hazard_rate": missed, **result, "truth": found}
+    scores = matrix.scores()
+    return {
+        **asdict(scores),
+        "absent_classes": scores.absent,
+        "missed_hazard_rate": matrix.missed_share(rule.hazardous_classes().tolist()),
+        "hazard_unavailable": rule.undivided() or None,
+        **result,
+        "truth": found,
+    }
+
+
+def why_nothing_came(scores: Mapping[str, Any]) -> str:
+    """Return why a replay gave no mask or no grid, empty where it gave both."""
+    missing = [
+        name for name, key in (("masks", "images_out"), ("grids", "grids_out")) if not scores[key]
+    ]
+    if not missing:
+        return ""
+    texts = {**scores["refusal_texts"], **scores["note_texts"]}
+    reasons = []
+    for kind in ("refused", "dropped", "defects", "notes"):
+        found = {name: count for name, count in scores[kind].items() if name != "total"}
+        for name, count in sorted(found.items(), key=lambda item: -item[1])[:_SHOWN_REASONS]:
+            text = f" ({texts[name]})" if name in texts else ""
+            reasons.append(f"{count} x {name}{text}")
+    why = "; ".join(reasons) or "nothing was refused"
+    return f"no {' and no '.join(missing)} came of {scores['images_in']} images: {why}"
 
 
 def _counters(health: HealthSnapshot) -> dict[str, Any]:
@@ -118,10 +167,15 @@ def _counters(health: HealthSnapshot) -> dict[str, Any]:
     return {
         "images_in": health.images_in,
         "images_out": health.images_out,
+        "grids_out": health.grids_out,
         "grid_availability": share,
         "latency_ms": latency,
         "dropped": {"total": sum(dropped.values()), **dropped},
         "refused": {"total": sum(refused.values()), **refused},
+        "refusal_texts": {r.value: text for r, text in health.refusal_texts.items()},
+        "notes": {note.value: count for note, count in health.notes.items()},
+        "note_texts": {note.value: text for note, text in health.note_texts.items()},
+        "assumed": dict(health.remarks),
     }
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from terrain_seg_ros.bag.cameras import COMPRESSED_TYPE, RAW_TYPE, BagCamera
 from terrain_seg_ros.core.errors import ConfigError, MessageError
 from terrain_seg_ros.core.image_file import decode_file
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.messages.image_message import decode_compressed, decode_image
-from terrain_seg_ros.messages.picture_size import picture_size
+from terrain_seg_ros.messages.image_message import decode_image, decode_stored
 
 SUFFIXES = (".png", ".bmp", ".pgm", ".tif", ".tiff")
 """Without JPEG, which changes class ids."""
@@ -66,8 +67,9 @@ def decode_truth(message: Any) -> U8:
     if not hasattr(message, "encoding"):
         if bytes(message.data[:2]) == _JPEG:
             raise MessageError("truth is a JPEG, which changes class ids; record it as PNG or raw")
-        picture_size(memoryview(message.data))
-        pixels = decode_compressed(message).pixels
+        pixels = decode_stored(message)
+        if pixels.dtype != np.uint8:
+            raise MessageError(f"truth holds {pixels.dtype}, expected bytes of class ids")
     elif message.encoding in {"mono8", "8UC1"}:
         message.encoding = "mono8"
         pixels = decode_image(message).pixels

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import logging
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rosbags.interfaces import (
     Connection,
@@ -20,18 +19,33 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
+from rosbags.typesys import (
+    Stores,
+    TypesysError,
+    get_types_from_idl,
+    get_types_from_msg,
+    get_typestore,
+)
 
+from terrain_seg_ros.bag.scratch import scratch_folder
 from terrain_seg_ros.core.errors import ConfigError, MessageError
 from terrain_seg_ros.messages.cdr import Payload, serialize, type_hash, type_store
 from terrain_seg_ros.messages.interfaces import Durability, Reliability, TopicSpec
+
+if TYPE_CHECKING:
+    from rosbags.interfaces.typing import Typesdict
+    from rosbags.typesys.store import Typestore
+
+log = logging.getLogger(__name__)
 
 _FILE_SUFFIX = ".mcap"
 _VERSION: Literal[8] = 8
 """Of metadata.yaml: Humble and Iron cannot read the profiles of version 9, Jazzy reads both."""
 _FOREVER = QosTime(9223372036, 854775807)
 """RMW_DURATION_INFINITE: 2^63 - 1 nanoseconds."""
-_UNKNOWN_HASH = "RIHS01_" + "0" * 64
+_IDL_SEPARATOR = "=" * 80 + "\n"
+_IDL_PART = f"{_IDL_SEPARATOR}IDL: "
+_UNPARSABLE = (TypesysError, LookupError, ValueError, TypeError, AttributeError, RecursionError)
 _RELIABILITY = {
     Reliability.RELIABLE: QosReliability.RELIABLE,
     Reliability.BEST_EFFORT: QosReliability.BEST_EFFORT,
@@ -72,10 +86,9 @@ class BagWriter:
     def __enter__(self) -> BagWriter:
         """Begin the bag beside its final place."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".bag-", dir=self.path.parent))
         name = self.path.stem if self._single else self.path.name
         with ExitStack() as stack:
-            stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+            scratch = stack.enter_context(scratch_folder(self.path.parent))
             self._writer = Writer(
                 scratch / name, version=_VERSION, storage_plugin=StoragePlugin.MCAP
             )
@@ -181,23 +194,38 @@ def qos_of(spec: TopicSpec) -> Qos:
 
 
 def _definition(connection: Connection) -> tuple[str, str]:
-    """Return definition and hash of a connection's type, as far as anybody knows them."""
+    """Return definition and hash of a connection's type, so that they agree.
+
+    IDL becomes ROS's own text. What nobody knows, or cannot be parsed, has an empty definition, as
+    a reader would fail on the whole bag for it.
+    """
     text, name = connection.msgdef.data, connection.msgtype
-    known = name in type_store().types
-    if not text and known:
+    if not text and name in type_store().types:
         text = type_store().generate_msgdef(name, ros_version=2)[0]
-    digest = connection.digest
-    if not digest and connection.msgdef.format is MessageDefinitionFormat.MSG:
-        digest = _hash_of_text(text, name)
-    if not digest and known:
-        digest = type_hash(name)
-    return text, digest or _UNKNOWN_HASH
-
-
-def _hash_of_text(text: str, name: str) -> str:
-    store = get_typestore(Stores.EMPTY)
+        return text, connection.digest or type_hash(name)
     try:
-        store.register(get_types_from_msg(text, name))
-        return store.hash_rihs01(name)
-    except (TypesysError, KeyError):
-        return ""
+        if connection.msgdef.format is MessageDefinitionFormat.IDL:
+            store = _store_of(_types_of_idl(text))
+            text = store.generate_msgdef(name, ros_version=2)[0]
+        else:
+            store = _store_of(get_types_from_msg(text, name))
+        return text, store.hash_rihs01(name)
+    except _UNPARSABLE:
+        log.warning("definition of %s cannot be parsed and is not copied", name)
+        return "", _store_of(get_types_from_msg("", name)).hash_rihs01(name)
+
+
+def _types_of_idl(text: str) -> Typesdict:
+    """Return the types of an IDL file, or of several that are parted as rosbag2 does it."""
+    if not text.startswith(_IDL_PART):
+        return get_types_from_idl(text)
+    types: Typesdict = {}
+    for part in text.split(_IDL_SEPARATOR)[1:]:
+        types.update(get_types_from_idl(part.partition("\n")[2]))
+    return types
+
+
+def _store_of(types: Typesdict) -> Typestore:
+    store = get_typestore(Stores.EMPTY)
+    store.register(types)
+    return store

@@ -18,7 +18,7 @@ from terrain_seg_ros.cli.bench_geometry import time_geometry
 from terrain_seg_ros.cli.bench_machine import accelerators, machine
 from terrain_seg_ros.cli.bench_peers import read_peers, time_peers
 from terrain_seg_ros.cli.bench_print import print_result
-from terrain_seg_ros.cli.bench_report import markdown, plot_svg
+from terrain_seg_ros.cli.bench_report import is_own_markdown, is_plot, markdown, plot_svg
 from terrain_seg_ros.cli.bench_start import measure_starts
 from terrain_seg_ros.cli.bench_trtexec import read_trtexec
 from terrain_seg_ros.core.errors import ConfigError, InferenceError, TerrainSegError
@@ -33,6 +33,7 @@ from terrain_seg_ros.inference.registry import (
 )
 from terrain_seg_ros.inference.self_test import parity_refusal, probe_image
 from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.report.output_place import check_output_file, holds_json
 from terrain_seg_ros.runtime.path_timing import PathTiming, rgb_image, time_path
 from terrain_seg_ros.runtime.session import Session
 
@@ -44,6 +45,7 @@ MAX_SIDE_PX = 8192
 MAX_ROUNDS = 100_000
 PERCENTILES = (50, 90, 99)
 GRID_STAGES = ("project", "fuse", "cost")
+_OWN = {"json": holds_json("rows", "rounds", "auto"), "markdown": is_own_markdown, "plot": is_plot}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +102,10 @@ def run(arguments: argparse.Namespace) -> int:
     options = BackendOptions(threads=arguments.threads)
     model = load_model(arguments.model)
     candidates = _candidates(model, arguments.backend)
-    for path in (arguments.json, arguments.markdown, arguments.plot):
+    for option, is_own in _OWN.items():
+        path = getattr(arguments, option)
+        if path is not None:
+            check_output_file(path, option=f"--{option}", is_own=is_own)
         _try_file(path)
     torch_peers = None if arguments.peers is None else read_peers(arguments.peers)
     against = None if arguments.against is None else read_trtexec(arguments.against)

@@ -17,6 +17,7 @@ import onnxruntime
 
 from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
 from terrain_seg_ros.core.image_to_tensor import image_to_tensor
+from terrain_seg_ros.core.regular_file import read_regular_file
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import AUTO, FULL_PRECISION, BackendOptions
 from terrain_seg_ros.inference.loaded_model import LoadedModel
@@ -113,14 +114,12 @@ def read_peers(path: Path) -> dict[str, Any]:
         ConfigError: the file is missing, too large, or something else.
     """
     try:
-        if path.stat().st_size > PEERS_LIMIT_BYTES:
-            raise ConfigError(f"{path} is larger than {PEERS_LIMIT_BYTES} bytes")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_regular_file(path, PEERS_LIMIT_BYTES))
         ways = [_way(item) for item in content["ways"]]
         if not ways:
             raise ValueError("no way was timed")
         return {"size": str(content["size"]), "ways": ways}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(
             f"{path} is not what `terrain-train peers --json` writes ({error})"
         ) from error

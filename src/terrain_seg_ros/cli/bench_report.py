@@ -13,12 +13,24 @@ Rows = Sequence[Mapping[str, Any]]
 BAR_PX, GAP_PX, LABEL_PX, CHART_PX = 16, 14, 230, 520
 _PEERS = {"peers": "terrain-seg bench", "torch_peers": "terrain-train peers"}
 _COLOURS = {"bare_ms": "#6fa8c9", "end_to_end_ms": "#e08b4a"}
+_TITLE = "# Performance"
+_PLOTTED = "median ms per image, bare call (blue) and end to end (orange)"
+
+
+def is_own_markdown(text: str) -> bool:
+    """Return whether `markdown` wrote a text."""
+    return text.startswith(f"{_TITLE}\n\nWritten by `terrain-seg bench")
+
+
+def is_plot(text: str) -> bool:
+    """Return whether `plot_svg` drew a picture."""
+    return _PLOTTED in text
 
 
 def markdown(result: Mapping[str, Any]) -> str:
     """Return tables of the paths, their stages, and starts, with machine and date."""
     lines = [
-        "# Performance",
+        _TITLE,
         "",
         "Written by `terrain-seg bench --markdown FILE`. Bare is the runtime's call on the "
         "network's input; end to end is from the CDR bytes of an image to those of mask, "
@@ -112,8 +124,7 @@ def plot_svg(result: Mapping[str, Any]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         'font-family="sans-serif" font-size="12">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
-        f'<text x="10" y="20" font-size="14">{_text(result["model"])}: median ms per image, '
-        "bare call (blue) and end to end (orange)</text>",
+        f'<text x="10" y="20" font-size="14">{_text(result["model"])}: {_PLOTTED}</text>',
         f'<text x="10" y="{height - 12}" fill="#666">{_text(result["machine"])}, '
         f"{_text(result['date'])}</text>",
     ]

@@ -28,7 +28,7 @@ from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.prepare import PREPARABLE, prepare_engine
 from terrain_seg_ros.inference.registry import BackendName
-from terrain_seg_ros.parameters import backend_options, load_parameters
+from terrain_seg_ros.parameters import backend_options, load_parameters, model_trust
 from terrain_seg_ros.runtime.session import Session
 
 MODULE = "terrain_seg_ros.cli.bench_start"
@@ -71,7 +71,9 @@ def measure_starts(
 
 def _model_and_options(given: Mapping[str, Any]) -> tuple[LoadedModel, BackendOptions]:
     parameters = load_parameters(overrides=dict(given))
-    return load_model(parameters.text("model")), backend_options(parameters)
+    return load_model(parameters.text("model"), model_trust(parameters)), backend_options(
+        parameters
+    )
 
 
 def _measure(overrides: Mapping[str, Any], rounds: int) -> dict[str, Any]:

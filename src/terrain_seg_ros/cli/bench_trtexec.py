@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.regular_file import read_regular_file
 
 FILE_LIMIT_BYTES = 64 * 2**20
 _THROUGHPUT = re.compile(r"Throughput: ([\d.]+) qps")
@@ -29,11 +30,9 @@ def read_trtexec(path: Path) -> TrtexecFigures:
         ConfigError: the file cannot be read, or has no summary.
     """
     try:
-        if path.stat().st_size > FILE_LIMIT_BYTES:
-            raise ConfigError(f"--against {path}: larger than {FILE_LIMIT_BYTES} bytes")
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise ConfigError(f"--against {path}: cannot be read: {error}") from error
+        text = read_regular_file(path, FILE_LIMIT_BYTES).decode("utf-8", errors="replace")
+    except ConfigError as error:
+        raise ConfigError(f"--against {error}") from error
     throughput = _THROUGHPUT.search(text)
     latency = re.search(r"\bLatency" + _MEDIAN, text)
     if throughput is None or latency is None:

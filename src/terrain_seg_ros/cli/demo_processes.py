@@ -21,7 +21,7 @@ from terrain_seg_ros.core.errors import ConfigError, InferenceError
 
 DOMAINS = range(60, 100)
 """ROS users rarely take these; their ports lie below those that Linux hands out by itself."""
-END_LIMIT_S = 10.0
+END_LIMIT_S = 20.0
 POLL_S = 0.1
 _MESSAGE_STARTS = ("terrain-seg: error: ", "terrain-seg: ")
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)

@@ -168,8 +168,7 @@ def _models() -> Finding:
     if not names:
         return Finding("models", State.MISSING, "none are shipped", _REINSTALL)
     try:
-        for name in names:
-            store.load_model(name)
+        found = [f"{name} (digest {store.load_model(name).digest[:16]})" for name in names]
     except TerrainSegError as failure:
         return Finding("models", State.MISSING, str(failure), _REINSTALL)
-    return Finding("models", State.USABLE, ", ".join(names))
+    return Finding("models", State.USABLE, ", ".join(found))

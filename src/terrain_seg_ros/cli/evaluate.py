@@ -9,20 +9,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from terrain_seg_ros.cli.model_arguments import add_model_arguments, open_segmenter
-from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.image_file import decode_file, read_image
-from terrain_seg_ros.core.label_values import (
-    parse_label_values,
-    resize_labels,
-    truth_from_mask,
+from terrain_seg_ros.cli.model_arguments import (
+    add_image_arguments,
+    add_model_arguments,
+    open_segmenter,
 )
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.exif import TURNS, UPRIGHT
+from terrain_seg_ros.core.image_file import decode_file, file_turn, read_stored_image
+from terrain_seg_ros.core.label_values import parse_label_values, truth_from_mask
 from terrain_seg_ros.core.segmentation_metrics import (
     IGNORE,
     ConfusionMatrix,
     SegmentationScores,
 )
 from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.segmenter import Segmenter
 
 NAME = "evaluate"
@@ -59,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what mask values mean, by class name or 'ignore'; without it they are class ids",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores there as well")
+    add_image_arguments(parser)
     add_model_arguments(parser)
 
 
@@ -70,14 +73,15 @@ def run(arguments: argparse.Namespace) -> int:
         ModelError: the model cannot be used, or a mask holds an id that is no class.
         InferenceError: the backend cannot be used.
     """
-    if arguments.json is not None and not arguments.json.absolute().parent.is_dir():
-        raise ConfigError(f"--json: there is no folder {str(arguments.json.parent)!r}; make it")
+    if arguments.json is not None:
+        own = holds_json("model", "backend", "backend_precision")
+        check_output_file(arguments.json, option="--json", is_own=own)
     pairs = _pairs(arguments.images, arguments.masks)
     with open_segmenter(arguments) as segmenter:
         table = parse_label_values(
             arguments.map, segmenter.card.taxonomy.names, ignore=arguments.ignore
         )
-        scores = _score(segmenter, pairs, table)
+        scores = _score(segmenter, pairs, table, exif=arguments.exif)
         about = {
             "model": segmenter.card.name,
             "backend": segmenter.backend,
@@ -85,8 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
         }
     _print_scores(scores, about)
     if arguments.json is not None:
-        text = json.dumps({**asdict(scores), **about}, indent=2) + "\n"
-        arguments.json.write_text(text, encoding="utf-8")
+        content = {**asdict(scores), "absent_classes": scores.absent, **about}
+        text = json.dumps(content, indent=2) + "\n"
+        write_whole(arguments.json, text)
     return 0
 
 
@@ -128,20 +133,58 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     return paths
 
 
-def _score(segmenter: Segmenter, pairs: list[tuple[Path, Path]], table: U8) -> SegmentationScores:
+def _score(
+    segmenter: Segmenter, pairs: list[tuple[Path, Path]], table: U8, *, exif: str | None
+) -> SegmentationScores:
     matrix = ConfusionMatrix(segmenter.card.taxonomy.names)
     for number, (image_path, mask_path) in enumerate(pairs, start=1):
         truth = truth_from_mask(decode_file(mask_path), table, source=str(mask_path))
-        matrix.add(truth, _predict(segmenter, image_path, truth.shape))
+        _check_turn(image_path, (mask_path, truth), exif=exif)
+        mask = segmenter(image_path).mask
+        _check_fit((image_path, mask), (mask_path, truth), exif=exif)
+        matrix.add(truth, mask)
         if number % _PROGRESS_EVERY == 0 or number == len(pairs):
             end = "\n" if number == len(pairs) else ""
             print(f"\r{number} of {len(pairs)} images", end=end, file=sys.stderr, flush=True)
     return matrix.scores()
 
 
-def _predict(segmenter: Segmenter, path: Path, shape: tuple[int, ...]) -> U8:
-    """Return the mask of an image, at the size of its truth."""
-    return resize_labels(segmenter(read_image(path)).mask, shape)
+def _check_turn(image_path: Path, truth: tuple[Path, U8], *, exif: str | None) -> None:
+    """Check that EXIF leaves no doubt to which pixels of an image a mask belongs.
+
+    Raises:
+        ConfigError: it does.
+    """
+    truth_path, ids = truth
+    if file_turn(truth_path) != UPRIGHT:
+        raise ConfigError(
+            f"{truth_path}: EXIF wants the mask turned; store its pixels as the image's, without "
+            "EXIF"
+        )
+    if exif is None and file_turn(image_path) != UPRIGHT:
+        rows, cols = ids.shape
+        raise ConfigError(
+            f"{image_path}: the image is {read_stored_image(image_path).sizes()}, and the mask "
+            f"{truth_path.name} is {cols} x {rows} px; say by --exif stored or --exif upright "
+            "which pixels the masks belong to"
+        )
+
+
+def _check_fit(image: tuple[Path, U8], truth: tuple[Path, U8], *, exif: str | None) -> None:
+    """Check that a mask is of an image's size.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    (image_path, mask), (truth_path, ids) = image, truth
+    turn = file_turn(image_path)
+    (height_px, width_px), (rows, cols) = mask.shape, ids.shape
+    if mask.shape != ids.shape:
+        turned = "" if turn == UPRIGHT else f" ({exif}, EXIF orientation {turn}: {TURNS[turn]})"
+        raise ConfigError(
+            f"{image_path}: the image is {width_px} x {height_px} px{turned}, but the mask "
+            f"{truth_path.name} is {cols} x {rows} px; give masks of the images' size"
+        )
 
 
 def _print_scores(scores: SegmentationScores, about: dict[str, Any]) -> None:
@@ -153,6 +196,15 @@ def _print_scores(scores: SegmentationScores, about: dict[str, Any]) -> None:
         cells = (_cell(iou, 7), _cell(scores.precision[name], 9), _cell(scores.recall[name], 7))
         print(f"{name:<{width}}  {'  '.join(cells)}")
     print(f"mean IoU {scores.mean_iou:.4f}, pixel accuracy {scores.pixel_accuracy:.4f}")
+    print(
+        f"{scores.ignored:.2%} of the pixels did not count (ignored in the truth); "
+        f"{scores.unpredicted:.2%} of the others had no prediction"
+    )
+    if scores.absent:
+        print(
+            f"never in the truth: {', '.join(scores.absent)}; they have no IoU and no part in the "
+            "mean"
+        )
     print("confusion (rows truth, columns prediction, pixels):")
     cell_width = max(len(str(count)) for row in scores.confusion for count in row)
     for name, row in zip(scores.iou, scores.confusion):

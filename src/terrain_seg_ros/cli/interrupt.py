@@ -1,4 +1,4 @@
-"""Ctrl-C as a flag, so that work under way is finished."""
+"""Requests to end as a flag, so that work under way is finished."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from types import FrameType
 
 
 class Interrupt:
-    """Note SIGINT and SIGTERM instead of dying of them, while in the `with` statement.
+    """Note SIGINT, SIGTERM and SIGHUP instead of dying of them, while in the `with` statement.
 
-    A plain flag, not an Event: an Event's lock may be held by the thread that the handler stops.
+    A SIGHUP that is ignored already, as under nohup, stays so. A plain flag, not an Event: an
+    Event's lock may be held by the thread that the handler stops.
     """
 
     def __init__(self) -> None:
         """Begin without a signal."""
         self.asked = False
+        self.by = ""
+        """The name of the first signal, empty before it."""
 
     def __enter__(self) -> Interrupt:
         """Take over the signals."""
-        signals = (signal.SIGINT, signal.SIGTERM)
+        signals = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signals.append(signal.SIGHUP)
         self._before = {number: signal.signal(number, self._note) for number in signals}
         return self
 
@@ -27,5 +32,6 @@ class Interrupt:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.by = self.by or signal.Signals(number).name
         self.asked = True

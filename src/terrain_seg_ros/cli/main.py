@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from terrain_seg_ros import __version__
-from terrain_seg_ros.core.errors import TerrainSegError
+from terrain_seg_ros.core.errors import THREADS_REMEDY, TerrainSegError
 
 PROGRAM = "terrain-seg"
 EXIT_WRONG_INPUT = 2
@@ -27,7 +27,7 @@ COMMANDS = {
     "score": "drive and descend through worlds of known truth; count what is wrongly called safe",
     "world": "write a Moon or Mars world of known truth for Gazebo Harmonic",
     "bench": "measure the bare runtime call against the whole path, per backend",
-    "models": "list the models with their cards; add, wrap, pin or remove your own",
+    "models": "list the models with their cards; add, wrap, pin, sign or remove your own",
     "prepare": "build engines ahead of the drive, or check that they are there",
     "doctor": "say what is installed and usable, and how to get what is missing",
 }
@@ -60,6 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_BROKEN_PIPE
     except OSError as error:
         return _refuse(_describe(error))
+    except RuntimeError as error:
+        if "can't start new thread" not in str(error):
+            raise
+        return _refuse(f"{error}; {THREADS_REMEDY}")
 
 
 def load_command(name: str) -> Command:

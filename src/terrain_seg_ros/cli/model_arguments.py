@@ -7,7 +7,7 @@ import argparse
 from terrain_seg_ros.core.model_card import PRECISIONS
 from terrain_seg_ros.inference.backend_options import AUTO
 from terrain_seg_ros.inference.registry import BackendName
-from terrain_seg_ros.parameters import MODES, backend_options, load_parameters
+from terrain_seg_ros.parameters import MODES, backend_options, load_parameters, model_trust
 from terrain_seg_ros.segmenter import Segmenter
 
 
@@ -35,6 +35,22 @@ def add_mode_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_image_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --image-bits and --exif, which say how image files are read."""
+    parser.add_argument(
+        "--image-bits",
+        type=int,
+        default=0,
+        metavar="N",
+        help="bits that images of 16 per sample fill, 8 to 16 (default: detected and told)",
+    )
+    parser.add_argument(
+        "--exif",
+        choices=["stored", "upright"],
+        help="take images that EXIF turns as they are stored, or upright",
+    )
+
+
 def open_segmenter(arguments: argparse.Namespace) -> Segmenter:
     """Return a segmenter as the arguments say; what is not given comes from the parameters.
 
@@ -53,4 +69,7 @@ def open_segmenter(arguments: argparse.Namespace) -> Segmenter:
         parameters.text("model"),
         backend=parameters.text("backend"),
         options=backend_options(parameters),
+        trust=model_trust(parameters),
+        image_bits=arguments.image_bits,
+        exif=arguments.exif or "stored",
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
-from terrain_seg_ros.inference.model_pins import release_pin, set_pin
+from terrain_seg_ros.inference.model_pins import Pin, release_pin, set_pin
 from terrain_seg_ros.inference.model_remove import remove_model
 from terrain_seg_ros.inference.model_store import (
     added_models,
@@ -13,14 +15,15 @@ from terrain_seg_ros.inference.model_store import (
     shipped_models,
     user_models_folder,
 )
+from terrain_seg_ros.inference.model_trust import ModelTrust
 
 
 def pin_model(arguments: argparse.Namespace) -> int:
-    """Let a name stand for the file it stands for now and no other, or end that.
+    """Let a name stand for the files it stands for now and no others, or end that.
 
     Raises:
         ConfigError: no name is given.
-        ModelError: there is no such model, it is broken or pinned to another file.
+        ModelError: there is no such model, it is broken or pinned to other files.
     """
     name = _name(arguments, "pin")
     models = user_models_folder()
@@ -31,10 +34,19 @@ def pin_model(arguments: argparse.Namespace) -> int:
     known = [*shipped_models(), *added_models()]
     if name not in known:
         raise ModelError(f"there is no model {name!r} to pin; there are {known}")
-    card = load_model(name).card
-    set_pin(models, name, card.sha256.lower())
-    print(f"{name} {card.version} is pinned to sha256 {card.sha256.lower()}")
+    for pinned in _pin_all(name, models):
+        print(pinned)
     return 0
+
+
+def _pin_all(name: str, models: Path) -> Iterator[str]:
+    """Pin the model and the files of lower precision that come with it, and tell of each."""
+    model = load_model(name, ModelTrust(renews_pin=True))
+    found = [(name, model)]
+    found += [(file.onnx_path.parent.name, file) for file in model.lowered if file.onnx_path]
+    for pinned, file in found:
+        set_pin(models, pinned, Pin(file.digest, file.card.sha256.lower()))
+        yield f"{pinned} {file.card.version} is pinned to digest {file.digest}"
 
 
 def remove(arguments: argparse.Namespace) -> int:

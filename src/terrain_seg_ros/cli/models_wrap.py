@@ -66,6 +66,11 @@ def add_wrap_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["logits", "softmax", "sigmoid"],
         help="what the output already is; logits are none of the others",
     )
+    group.add_argument(
+        "--force-activation",
+        action="store_true",
+        help="take --activation logits at its word where the output stays between 0 and 1",
+    )
     group.add_argument("--size", metavar="HxW", help="rows and columns, where the file has none")
     group.add_argument("--output", metavar="NAME", help="that holds the classes, of several")
     group.add_argument(
@@ -167,6 +172,7 @@ def _settings(arguments: argparse.Namespace, taxonomy: Taxonomy, module: Any) ->
         size_hw=_size(arguments.size),
         output=arguments.output,
         source=Path(arguments.source),
+        force_activation=arguments.force_activation,
     )
 
 

@@ -20,7 +20,12 @@ from terrain_seg_ros.inference.prepare import (
     wanted_engines,
 )
 from terrain_seg_ros.inference.registry import BackendName
-from terrain_seg_ros.parameters import Parameters, backend_options, load_parameters
+from terrain_seg_ros.parameters import (
+    Parameters,
+    backend_options,
+    load_parameters,
+    model_trust,
+)
 
 NAME = "prepare"
 HELP = "build engines ahead of the drive, or check that they are there"
@@ -82,14 +87,17 @@ def run(arguments: argparse.Namespace) -> int:
     """
     parameters = _parameters(arguments)
     name = BackendName(arguments.backend)
-    model = load_model(parameters.text("model"))
+    model = load_model(parameters.text("model"), model_trust(parameters))
     wanted = wanted_engines(name, model, backend_options(parameters))
     if arguments.check:
         found = [_check(name, model, options) for options in wanted]
-        return 0 if all(found) else EXIT_NOT_PREPARED
-    for options in wanted:
-        _prepare(name, model, options, force=arguments.force)
-    return 0
+    else:
+        found = [True] * len(wanted)
+        for options in wanted:
+            _prepare(name, model, options, force=arguments.force)
+    for file in (model, *model.lowered):
+        print(f"{file.card.name} {file.card.version}: digest {file.digest}")
+    return 0 if all(found) else EXIT_NOT_PREPARED
 
 
 def _parameters(arguments: argparse.Namespace) -> Parameters:

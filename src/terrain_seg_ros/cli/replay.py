@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -16,8 +16,9 @@ from typing import Any
 from terrain_seg_ros.bag.limits import check_limits, read_limits
 from terrain_seg_ros.bag.plan import LAZY_TOPICS, NAMESPACE, ReplayOptions
 from terrain_seg_ros.bag.replay import Progress, replay
+from terrain_seg_ros.bag.scores import why_nothing_came
 from terrain_seg_ros.cli.model_arguments import add_mode_argument, add_model_arguments
-from terrain_seg_ros.cli.replay_many import run_many
+from terrain_seg_ros.cli.replay_many import Results, run_many
 from terrain_seg_ros.cli.replay_score import ScorePlan, plan_score
 from terrain_seg_ros.cli.replay_tables import bag_table, print_report
 from terrain_seg_ros.core.errors import ConfigError
@@ -28,6 +29,7 @@ NAME = "replay"
 HELP = "read bags, write them again with all our topics added, and score them"
 STATUS_PERIOD_S = 2.0
 EXIT_LIMIT_MISSED = 1
+EXIT_NOTHING_CAME = 1
 EXIT_WRONG_INPUT = 2
 EXIT_TERMINATED = 143
 _PARAMETER_OPTIONS = ("model", "backend", "precision", "threads")
@@ -96,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     limits = read_limits(arguments.limits) if arguments.limits is not None else []
     with _ended_by_sigterm():
         if len(arguments.sources) > 1:
-            results = run_many(arguments)
+            results: Results = run_many(arguments)
         else:
             results = {arguments.sources[0].name: _run_one(arguments)}
     missed = {name: check_limits(limits, scores) for name, scores in results.items() if scores}
@@ -109,8 +111,19 @@ def run(arguments: argparse.Namespace) -> int:
     for name, lines in missed.items():
         for line in lines:
             print(f"missed in {name}: {line}" if len(results) > 1 else f"missed: {line}")
+    return _exit_code(results, missed)
+
+
+def _exit_code(results: Results, missed: Mapping[str, Sequence[str]]) -> int:
+    """Say of which bags nothing came and why; return the exit code."""
+    nothing = {name: why_nothing_came(scores) for name, scores in results.items() if scores}
+    for name, why in nothing.items():
+        if why:
+            print(f"terrain-seg: error: {name}: {why}", file=sys.stderr)
     if not all(results.values()):
         return EXIT_WRONG_INPUT
+    if any(nothing.values()):
+        return EXIT_NOTHING_CAME
     return EXIT_LIMIT_MISSED if any(missed.values()) else 0
 
 

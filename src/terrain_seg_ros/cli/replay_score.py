@@ -13,6 +13,7 @@ from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.bag.replay import ReplayReport
 from terrain_seg_ros.bag.scores import bag_scores, score_masks
 from terrain_seg_ros.bag.truth import Truth, find_truth, is_mask_type
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.label_values import parse_label_values
 from terrain_seg_ros.core.segmentation_metrics import ConfusionMatrix
 from terrain_seg_ros.core.taxonomy import Taxonomy
@@ -29,7 +30,7 @@ class ScorePlan:
     truths: tuple[tuple[Truth, str], ...]
     table: U8
     taxonomy: Taxonomy
-    hazardous: tuple[bool, ...]
+    rule: HazardRule
 
     @property
     def truth_topics(self) -> tuple[str, ...]:
@@ -44,10 +45,10 @@ class ScorePlan:
             MessageError: the bag is damaged.
         """
         if not self.truths:
-            return bag_scores(report, None, None, hazardous=self.hazardous)
+            return bag_scores(report, None, None, rule=self.rule)
         matrix = ConfusionMatrix(self.taxonomy.names)
         counts = score_masks(target, self.truths, table=self.table, matrix=matrix)
-        return bag_scores(report, matrix, counts, hazardous=self.hazardous)
+        return bag_scores(report, matrix, counts, rule=self.rule)
 
 
 def plan_score(arguments: argparse.Namespace, parameters: Parameters) -> ScorePlan:
@@ -60,10 +61,9 @@ def plan_score(arguments: argparse.Namespace, parameters: Parameters) -> ScorePl
     card = load_card(parameters.text("model"))
     taxonomy = card.taxonomy.with_hazards(parameters.per_class(HAZARD))
     table = parse_label_values(arguments.map, taxonomy.names, ignore=arguments.ignore)
-    threshold = parameters.number("cost.hazard_threshold")
-    hazardous = tuple(item.hazard >= threshold for item in taxonomy)
+    rule = HazardRule.of(taxonomy, parameters.number("cost.hazard_threshold"))
     truths = _truths(arguments, parameters) if arguments.truth else ()
-    return ScorePlan(truths, table, taxonomy, hazardous)
+    return ScorePlan(truths, table, taxonomy, rule)
 
 
 def _truths(arguments: argparse.Namespace, parameters: Parameters) -> tuple[tuple[Truth, str], ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from terrain_seg_ros.bag.replay import ReplayReport
 from terrain_seg_ros.report.table import text_table
+from terrain_seg_ros.runtime.health_report import note_line
 
 _NO_INFO = "no camera_info"
 _HEAD = (
@@ -58,6 +59,8 @@ def _rows(report: ReplayReport) -> Iterator[tuple[str, str]]:
     health = report.health
     for camera in report.cameras:
         yield f"camera {camera.name}", f"{camera.image_topic}, {camera.info_topic or _NO_INFO}"
+    yield from (("note", text) for text in report.notes)
+    yield from ((f"left out: {name}", why) for name, why in report.left_out.items())
     yield from report.about.items()
     yield "messages copied", str(report.messages_copied)
     yield "messages added", str(report.messages_added)
@@ -67,7 +70,10 @@ def _rows(report: ReplayReport) -> Iterator[tuple[str, str]]:
     yield "grids out", str(health.grids_out)
     yield from ((f"dropped: {reason.value}", str(n)) for reason, n in health.dropped.items())
     yield from ((f"refused: {reason.value}", str(n)) for reason, n in health.refused.items())
-    yield from (("note", f"{note.value} ({n} times)") for note, n in health.notes.items())
+    for kind, count in report.defects.items():
+        yield f"defect: {kind}", f"{count}, last: {report.defect_texts.get(kind, '')}"
+    yield from (("note", note_line(health, note)) for note in health.notes)
+    yield from ((f"assumed: {about}", text) for about, text in health.remarks.items())
     yield from ((name, f"{value:.3f}") for name, value in health.gauges.items())
 
 
@@ -83,6 +89,11 @@ def _summary(scores: Mapping[str, Any]) -> str:
         f"mean IoU {scores['mean_iou']:.4f}, pixel accuracy {scores['pixel_accuracy']:.4f}, "
         f"missed hazard {_cell(scores['missed_hazard_rate'])} over {truth['matched']} masks"
     ]
+    if scores["hazard_unavailable"]:
+        lines.append(f"missed hazard is not available: {scores['hazard_unavailable']}")
+    if scores["absent_classes"]:
+        lines.append(f"never in the truth, without IoU: {', '.join(scores['absent_classes'])}")
+    lines.append(f"{scores['ignored']:.2%} of the truth's pixels did not count")
     alone = [
         (truth["truth_without_mask"], "truths without a mask"),
         (truth["masks_without_truth"], "masks without truth"),

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from terrain_seg_ros.cli.interrupt import Interrupt
 from terrain_seg_ros.cli.model_arguments import add_mode_argument, add_model_arguments
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.dds.discovery import Discovery, choose_domain
+from terrain_seg_ros.dds.discovery import Discovery, choose_discovery, choose_domain, reach
+from terrain_seg_ros.parameter_file import NAMESPACE
 from terrain_seg_ros.parameters import Parameters, load_parameters
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.runtime.health import HealthSnapshot
+from terrain_seg_ros.runtime.health_report import note_line
 from terrain_seg_ros.runtime.session import Session
 
 if TYPE_CHECKING:
@@ -44,9 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--discovery",
         choices=[item.value for item in Discovery],
-        default=Discovery.ANY.value,
-        help="host: this machine only; any: network too; network: as Cyclone DDS does it "
-        "(default: %(default)s; CYCLONEDDS_URI overrides all)",
+        help="host: this machine only; any: network too; network: as Cyclone DDS does it (default: "
+        "what ROS_AUTOMATIC_DISCOVERY_RANGE says where it is set, else host; CYCLONEDDS_URI "
+        "overrides all)",
     )
     parser.add_argument(
         "--namespace", metavar="NAME", help="namespace of relative topics (default: /terrain)"
@@ -66,6 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the node and print what it did.
 
+    However it ends, the grid goes out as unknown and the summary is written.
+
     Raises:
         ConfigError: a parameter, topic or domain cannot be used, or Cyclone DDS is missing.
         ModelError: the model cannot be used.
@@ -80,10 +84,18 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.flush()
         with Session(parameters, live=True) as session:
             node = _node(arguments, session, domain)
-            with node:
+            node.start()
+            ended = "defect"
+            try:
                 _announce(node, session.about())
                 _wait(node, interrupt, arguments.duration)
-            _summarise(node.snapshot(), session.about(), arguments.json)
+                ended = interrupt.by or "duration"
+            finally:
+                try:
+                    node.stop()
+                finally:
+                    about = {**session.about(), "ended_by": ended}
+                    _summarise(node.snapshot(), about, arguments.json)
     return 0
 
 
@@ -93,20 +105,27 @@ def _parameters(arguments: argparse.Namespace) -> Parameters:
         for name in _PARAMETER_OPTIONS
         if getattr(arguments, name) is not None
     }
-    return load_parameters(*arguments.params, overrides=given, shipped=arguments.mode)
+    return load_parameters(
+        *arguments.params,
+        overrides=given,
+        shipped=arguments.mode,
+        namespace=_namespace(arguments),
+    )
+
+
+def _namespace(arguments: argparse.Namespace) -> str:
+    return NAMESPACE if arguments.namespace is None else f"/{arguments.namespace.strip('/')}"
 
 
 def _node(arguments: argparse.Namespace, session: Session, domain: int) -> LiveNode:
     """Return the node; only here is Cyclone DDS imported."""
     from terrain_seg_ros.dds.node import LiveNode  # noqa: PLC0415
-    from terrain_seg_ros.dds.node_topics import NAMESPACE, NodeOptions  # noqa: PLC0415
+    from terrain_seg_ros.dds.node_topics import NodeOptions  # noqa: PLC0415
 
     options = NodeOptions(
         domain,
-        Discovery(arguments.discovery),
-        namespace=NAMESPACE
-        if arguments.namespace is None
-        else f"/{arguments.namespace.strip('/')}",
+        choose_discovery(arguments.discovery),
+        namespace=_namespace(arguments),
         image_topic=arguments.image_topic,
         camera_info_topic=arguments.camera_info_topic,
     )
@@ -116,8 +135,9 @@ def _node(arguments: argparse.Namespace, session: Session, domain: int) -> LiveN
 def _announce(node: LiveNode, about: dict[str, str]) -> None:
     names = ", ".join(item.dds_name.removeprefix("rt") for item in node.inputs)
     print(
-        f"{READY} on domain {node.options.domain_id}: {about['model']}, {about['backend']} "
-        f"{about['precision']}; listening to {names}; Ctrl-C ends",
+        f"{READY} on domain {node.options.domain_id}, {reach(node.options.discovery)}: "
+        f"{about['model']}, {about['backend']} {about['precision']}; listening to {names}; "
+        "Ctrl-C ends",
         file=sys.stderr,
         flush=True,
     )
@@ -131,6 +151,7 @@ def _wait(node: LiveNode, interrupt: Interrupt, duration_s: float | None) -> Non
     """
     start_s = time.monotonic()
     next_status_s = start_s + STATUS_PERIOD_S
+    told: set[str] = set()
     while not interrupt.asked:
         now_s = time.monotonic()
         if duration_s is not None and now_s - start_s >= duration_s:
@@ -138,7 +159,11 @@ def _wait(node: LiveNode, interrupt: Interrupt, duration_s: float | None) -> Non
         node.check()
         if now_s >= next_status_s:
             next_status_s = now_s + STATUS_PERIOD_S
-            print(_status(node.snapshot()), file=sys.stderr, flush=True)
+            snapshot = node.snapshot()
+            print(_status(snapshot), file=sys.stderr, flush=True)
+            for what in sorted(set(snapshot.standing) - told):
+                print(f"terrain-seg: warning: {snapshot.standing[what]}", file=sys.stderr)
+            told |= set(snapshot.standing)
         time.sleep(POLL_S)
 
 
@@ -154,7 +179,9 @@ def _status(health: HealthSnapshot) -> str:
 
 
 def _summarise(health: HealthSnapshot, about: dict[str, str], path: Path | None) -> None:
-    """Print the summary, and write it to a file if asked to."""
+    """Write the summary to a file if asked to, and print it."""
+    if path is not None:
+        path.write_text(json.dumps(_content(health, about), indent=2) + "\n", encoding="utf-8")
     rows = list(about.items())
     rows += [
         ("images in", str(health.images_in)),
@@ -163,6 +190,9 @@ def _summarise(health: HealthSnapshot, about: dict[str, str], path: Path | None)
     ]
     rows += [(f"dropped: {reason.value}", str(n)) for reason, n in health.dropped.items()]
     rows += [(f"refused: {reason.value}", str(n)) for reason, n in health.refused.items()]
+    rows += [("note", note_line(health, note)) for note in health.notes]
+    rows += [(f"assumed: {about}", text) for about, text in health.remarks.items()]
+    rows += [("warning", text) for text in health.standing.values()]
     print(text_table(("what", "value"), rows))
     if health.latency:
         stages = [
@@ -171,8 +201,6 @@ def _summarise(health: HealthSnapshot, about: dict[str, str], path: Path | None)
         ]
         print()
         print(text_table(("stage", "p50 ms", "p90 ms", "p99 ms"), stages))
-    if path is not None:
-        path.write_text(json.dumps(_content(health, about), indent=2) + "\n", encoding="utf-8")
 
 
 def _content(health: HealthSnapshot, about: dict[str, str]) -> dict[str, Any]:
@@ -183,6 +211,10 @@ def _content(health: HealthSnapshot, about: dict[str, str]) -> dict[str, Any]:
         "grids_out": health.grids_out,
         "dropped": {reason.value: count for reason, count in health.dropped.items()},
         "refused": {reason.value: count for reason, count in health.refused.items()},
+        "notes": {note.value: count for note, count in health.notes.items()},
+        "assumed": dict(health.remarks),
+        "refusal_texts": {reason.value: text for reason, text in health.refusal_texts.items()},
+        "warnings": list(health.standing.values()),
         "latency_ms": {
             stage: {"p50": item.median_ms, "p90": item.p90_ms, "p99": item.p99_ms}
             for stage, item in health.latency.items()

@@ -11,13 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from terrain_seg_ros.cli.bench_machine import machine
-from terrain_seg_ros.cli.score_report import markdown, result_lines
+from terrain_seg_ros.cli.score_report import is_own_markdown, markdown, result_lines
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.inference.model_store import load_card
 from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.report.output_place import (
+    check_output_file,
+    check_output_folder,
+    holds_json,
+    write_whole,
+)
 from terrain_seg_ros.sim.paths import DescentSettings, DriveSettings
 from terrain_seg_ros.sim.scenarios import MODES, SCENARIOS
-from terrain_seg_ros.sim.score import ScoreRequest, score_worlds
+from terrain_seg_ros.sim.score import ScoreRequest, has_own_pictures, score_worlds
 from terrain_seg_ros.sim.tally import Tally, figures, missed_floors
 
 NAME = "score"
@@ -81,13 +87,23 @@ def run(arguments: argparse.Namespace) -> int:
     result = _result(tallies, arguments)
     print("\n".join(result_lines(result)))
     if arguments.markdown is not None:
-        arguments.markdown.write_text(markdown(result), encoding="utf-8")
+        write_whole(arguments.markdown, markdown(result))
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        write_whole(arguments.json, json.dumps(result, indent=2) + "\n")
     missed = missed_floors(result)
     for line in missed:
         print(f"FAILED: {line}")
     return EXIT_FLOOR if missed else 0
+
+
+def _check_places(arguments: argparse.Namespace) -> None:
+    own_json = holds_json("command", "scenarios", "masks")
+    for option, is_own in (("json", own_json), ("markdown", is_own_markdown)):
+        path = getattr(arguments, option)
+        if path is not None:
+            check_output_file(path, option=f"--{option}", is_own=is_own)
+    if arguments.pictures is not None:
+        check_output_folder(arguments.pictures, option="--pictures", is_own=has_own_pictures)
 
 
 def _request(arguments: argparse.Namespace) -> ScoreRequest:
@@ -101,10 +117,7 @@ def _request(arguments: argparse.Namespace) -> ScoreRequest:
         raise ConfigError(f"--jobs is {arguments.jobs}, expected 1 or more, or 0")
     if arguments.model is not None and arguments.masks != "model":
         raise ConfigError("--model needs --masks model: with true masks no model runs")
-    for option in ("json", "markdown", "pictures"):
-        path = getattr(arguments, option)
-        if path is not None and not path.absolute().parent.is_dir():
-            raise ConfigError(f"--{option}: there is no folder {str(path.parent)!r}; make it")
+    _check_places(arguments)
     return ScoreRequest(
         worlds=arguments.worlds,
         seed=arguments.seed,

@@ -19,6 +19,7 @@ _SHOWN = (
     ("safe_landing_share", "safe landings"),
     ("landing_offered_share", "sites offered"),
 )
+_TITLE = "# Score: "
 _MASKS = {"truth": "true masks", "model": "masks of {model}"}
 
 
@@ -39,7 +40,7 @@ def markdown(result: Result) -> str:
         if result["given"][option] is not None:
             command += f" --{option} {result['given'][option]}"
     lines = [
-        f"# Score: {result['mode']}, {masks}",
+        f"{_TITLE}{result['mode']}, {masks}",
         "",
         f"`{command}` on {result['machine']}, {result['date']}. In brackets: 95 % intervals over "
         "resampled worlds. False safe: share of the area called safe, after erosion by the "
@@ -55,6 +56,11 @@ def markdown(result: Result) -> str:
         *(f"* {line}" for line in (*_facts(result), *_recall_lines(result))),
     ]
     return "\n".join(lines) + "\n"
+
+
+def is_own_markdown(text: str) -> bool:
+    """Return whether `markdown` wrote a text."""
+    return text.startswith(_TITLE)
 
 
 def _table(result: Result) -> tuple[list[str], list[list[str]]]:

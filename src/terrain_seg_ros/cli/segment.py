@@ -11,15 +11,22 @@ from typing import Any
 
 import cv2
 
-from terrain_seg_ros.cli.model_arguments import add_model_arguments, open_segmenter
+from terrain_seg_ros.cli.model_arguments import (
+    add_image_arguments,
+    add_model_arguments,
+    open_segmenter,
+)
 from terrain_seg_ros.core.errors import ConfigError, MessageError
 from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.report.output_place import check_output_file, holds_json, some, write_whole
 from terrain_seg_ros.segmenter import SegmentedImage, Segmenter
 
 NAME = "segment"
 HELP = "segment image files: mask, overlay and JSON for each"
 
 _WRONG_INPUT = 2
+_ENDS = ("_mask.png", "_overlay.png")
+_OWN_KEYS = ("image", "model", "backend", "shares", "mean_confidence")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="gets STEM_mask.png (class ids, 255 unlabelled), STEM_overlay.png and STEM.json",
     )
+    add_image_arguments(parser)
     add_model_arguments(parser)
 
 
@@ -48,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     images: list[Path] = arguments.images
     _check_stems(images)
+    _check_places(images, arguments.out)
     arguments.out.mkdir(parents=True, exist_ok=True)
     refused = 0
     with open_segmenter(arguments) as segmenter:
@@ -75,12 +84,32 @@ def _check_stems(images: list[Path]) -> None:
         )
 
 
+def _check_places(images: list[Path], out: Path) -> None:
+    """Refuse to write over what is no earlier result, such as masks of the same names."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out '{out}' exists and is no folder; give a folder")
+    for path in images:
+        base = out / path.stem
+        told = base.with_name(f"{base.name}.json")
+        if out.is_dir():
+            check_output_file(told, option="--out", is_own=holds_json(*_OWN_KEYS))
+        written = [base.with_name(f"{base.name}{end}") for end in _ENDS]
+        foreign = [item.name for item in written if item.exists() and not told.is_file()]
+        sources = [item.name for item in (told, *written) if item.resolve() == path.resolve()]
+        if foreign or sources:
+            raise ConfigError(
+                f"--out '{out}' has {some(foreign or sources)}, which would be overwritten and is "
+                "no result of this command; give another folder"
+            )
+
+
 def _write(result: SegmentedImage, about: dict[str, Any], base: Path) -> None:
-    base.with_name(f"{base.name}_mask.png").write_bytes(_png(result.mask))
-    picture = cv2.cvtColor(result.overlay(), cv2.COLOR_RGB2BGR)
-    base.with_name(f"{base.name}_overlay.png").write_bytes(_png(picture))
+    # The JSON file comes first: it says that the pictures beside it are results.
     text = json.dumps(about, indent=2) + "\n"
-    base.with_name(f"{base.name}.json").write_text(text, encoding="utf-8")
+    write_whole(base.with_name(f"{base.name}.json"), text)
+    picture = cv2.cvtColor(result.overlay(), cv2.COLOR_RGB2BGR)
+    for end, pixels in zip(_ENDS, (result.mask, picture)):
+        write_whole(base.with_name(f"{base.name}{end}"), _png(pixels))
 
 
 def _png(pixels: Any) -> bytes:
@@ -101,6 +130,7 @@ def _about(path: Path, result: SegmentedImage, segmenter: Segmenter) -> dict[str
         "shares": {name: round(share, 6) for name, share in result.shares().items()},
         "mean_confidence": round(result.mean_confidence(), 6),
         "ms": round(result.elapsed_ms, 3),
+        "notes": list(result.notes),
     }
 
 

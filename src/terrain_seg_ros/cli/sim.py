@@ -13,8 +13,9 @@ from pathlib import Path
 from terrain_seg_ros.bag.writer import BagWriter
 from terrain_seg_ros.cli.interrupt import Interrupt
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.dds.discovery import Discovery, choose_domain
+from terrain_seg_ros.dds.discovery import Discovery, choose_discovery, choose_domain
 from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.sim.opengl import load_mujoco
 from terrain_seg_ros.sim.outlets import BagOutlet, BusOutlet, Outlet
@@ -64,8 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--discovery",
         choices=[item.value for item in Discovery],
-        default=Discovery.ANY.value,
-        help="as of `terrain-seg run` (default: %(default)s)",
+        help="as of `terrain-seg run`, and with its default",
     )
     where.add_argument(
         "--namespace", default=NAMESPACE, metavar="NAME", help="(default: %(default)s)"
@@ -145,6 +145,9 @@ def run(arguments: argparse.Namespace) -> int:
         GeometryError: the world is too small for the path.
     """
     settings = _settings(arguments)
+    if arguments.json is not None:
+        own = holds_json("mode", "body", "seed", "simulated_s")
+        check_output_file(arguments.json, option="--json", is_own=own)
     specs = chosen_topics(arguments.leave_out, jpeg=arguments.jpeg)
     load_mujoco()
     with ExitStack() as stack:
@@ -158,7 +161,7 @@ def run(arguments: argparse.Namespace) -> int:
                 BusOutlet(
                     specs,
                     domain_id=choose_domain(arguments.domain),
-                    discovery=arguments.discovery,
+                    discovery=choose_discovery(arguments.discovery).value,
                     namespace=arguments.namespace,
                 )
             )
@@ -257,4 +260,4 @@ def _summarise(
     if arguments.bag is not None:
         print(f"bag: {arguments.bag}")
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        write_whole(arguments.json, json.dumps(facts, indent=2) + "\n")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import replace
 from pathlib import Path
 
+from terrain_seg_ros.report.output_place import check_output_folder
 from terrain_seg_ros.worlds.generate import generate_world
 from terrain_seg_ros.worlds.settings import default_settings
 from terrain_seg_ros.worlds.world import Body
@@ -13,6 +15,7 @@ from terrain_seg_ros.worlds.world_to_sdf import VEHICLES, write_sdf
 
 NAME = "world"
 HELP = "write a Moon or Mars world of known truth for Gazebo Harmonic"
+_OWN_SDF = re.compile(r"(moon|mars)_[0-9]+\.sdf")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         ConfigError: an argument cannot be used.
     """
+    check_output_folder(arguments.sdf, option="--sdf", is_own=_has_world)
     body = Body(arguments.body)
     settings = replace(default_settings(body), min_rock_m=arguments.min_rock_m)
     world = generate_world(
@@ -58,3 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print(write_sdf(world, arguments.sdf, vehicle=arguments.vehicle))
     return 0
+
+
+def _has_world(folder: Path) -> bool:
+    return any(_OWN_SDF.fullmatch(path.name) for path in folder.iterdir())

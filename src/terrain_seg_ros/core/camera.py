@@ -106,65 +106,6 @@ class CameraModel:
         return np.stack([x * self.fx_px + self.cx_px, y * self.fy_px + self.cy_px], axis=1)
 
 
-def camera_from_info(
-    *,
-    width_px: int,
-    height_px: int,
-    k: ArrayLike,
-    d: ArrayLike,
-    distortion_model: str,
-    binning_x: int,
-    binning_y: int,
-    roi: tuple[int, int, int, int],
-) -> CameraModel:
-    """Return the model of the delivered image from the fields of a CameraInfo (REP-104).
-
-    K and the ROI are in pixels of the full, unbinned sensor; the image as delivered is the ROI
-    divided by the binning. A binned pixel is the mean of a rectangle of sensor pixels, so pixel
-    centres move by half a pixel: c' = (c + 0.5 - offset) / binning - 0.5.
-
-    Args:
-        width_px: full width before ROI and binning.
-        height_px: full height before ROI and binning.
-        k: the nine numbers of K, row-major.
-        d: the distortion coefficients.
-        distortion_model: its ROS name; empty means none, where D is empty or zero.
-        binning_x: 0 and 1 both mean no binning.
-        binning_y: as binning_x.
-        roi: x, y, width and height; a zero width or height means the full image.
-
-    Raises:
-        GeometryError: the camera is not calibrated, or the fields contradict each other.
-    """
-    matrix = np.asarray(k, dtype=np.float64).ravel()
-    _check_matrix(matrix)
-    if not (0 <= binning_x <= width_px and 0 <= binning_y <= height_px):
-        raise GeometryError(
-            f"binning {binning_x} x {binning_y} does not fit an image of "
-            f"{width_px} x {height_px} px; check camera_info"
-        )
-    step_x, step_y = max(binning_x, 1), max(binning_y, 1)
-    left, top, roi_width, roi_height = roi
-    if roi_width == 0 or roi_height == 0:
-        left, top, roi_width, roi_height = 0, 0, width_px, height_px
-    if min(roi) < 0 or left + roi_width > width_px or top + roi_height > height_px:
-        raise GeometryError(
-            f"roi {roi} (x, y, width, height) leaves the image of {width_px} x {height_px} px; "
-            "check camera_info: width and height are those of the full sensor"
-        )
-    model, coefficients = _normal_distortion(distortion_model, d)
-    return CameraModel(
-        width_px=roi_width // step_x,
-        height_px=roi_height // step_y,
-        fx_px=float(matrix[0]) / step_x,
-        fy_px=float(matrix[4]) / step_y,
-        cx_px=(float(matrix[2]) + 0.5 - left) / step_x - 0.5,
-        cy_px=(float(matrix[5]) + 0.5 - top) / step_y - 0.5,
-        distortion_model=model,
-        coefficients=coefficients,
-    )
-
-
 def camera_from_field_of_view(
     *, width_px: int, height_px: int, horizontal_fov_rad: float
 ) -> CameraModel:
@@ -188,32 +129,3 @@ def camera_from_field_of_view(
         distortion_model="none",
         coefficients=(),
     )
-
-
-def _check_matrix(matrix: F64) -> None:
-    if matrix.shape != (9,):
-        raise GeometryError(f"K has {matrix.size} numbers, expected 9; check camera_info")
-    if not np.isfinite(matrix).all():
-        raise GeometryError(
-            f"K is {matrix.tolist()} and holds a value that is not finite; "
-            "calibrate the camera or check who publishes camera_info"
-        )
-    if not matrix.any():
-        raise GeometryError(
-            "K is all zero: the camera is uncalibrated; calibrate it, or drop camera_info "
-            "and set horizontal_fov_rad"
-        )
-    if abs(matrix[1]) > 1e-6 * abs(matrix[0]) or abs(matrix[3]) > 1e-6 * abs(matrix[4]):
-        raise GeometryError(
-            f"K is {matrix.tolist()}, expected no skew (K[1] and K[3] zero); calibrate without it"
-        )
-
-
-def _normal_distortion(name: str, d: ArrayLike) -> tuple[str, tuple[float, ...]]:
-    """Return our name and coefficients; 12 and 14 numbers pass if the ones past 8 are zero."""
-    values = [float(value) for value in np.asarray(d, dtype=np.float64).ravel()]
-    if not any(values) and name in ("", "none", "plumb_bob", "rational_polynomial"):
-        return "none", ()
-    if name == "rational_polynomial" and len(values) in (12, 14) and not any(values[8:]):
-        values = values[:8]
-    return name, tuple(values)

@@ -1,5 +1,11 @@
 """The one family of errors; every message names the offending value and the remedy."""
 
+THREADS_REMEDY = (
+    "raise the limit of processes (ulimit -u, TasksMax of the service, pids limit of the "
+    "container) or lower `threads`"
+)
+"""What helps where the system gives no more threads."""
+
 
 class TerrainSegError(Exception):
     """Be the base of every expected failure."""

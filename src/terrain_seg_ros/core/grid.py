@@ -193,6 +193,12 @@ class RollingGrid:
         if self.settings.decay_s > 0.0:
             self._fade(elapsed_s / self.settings.decay_s)
 
+    def rewind(self, stamp_ns: int) -> None:
+        """Count time from an earlier stamp again, as the last one was wrong."""
+        self._stamp_ns = stamp_ns
+        seen_ns = self._layers.whole("seen_ns")
+        np.minimum(seen_ns, stamp_ns, out=seen_ns)
+
     def add(self, view: CellView) -> None:
         """Add what one view says of some cells, at the stamp of the last decay."""
         slots = self._layers.slots(view.rows, view.cols)
@@ -233,8 +239,8 @@ class RollingGrid:
         self._stamp_ns = self._place_m = self.level_m = None
         self.scale = 1.0
 
-    def forget(self, reason: Reason) -> None:
-        """Forget all but the hazards that are kept, and give every other cell the reason."""
+    def forget(self, reason: Reason, *, new_time: bool = False) -> None:
+        """Forget all but kept hazards; with `new_time` the stamps to come are of another time."""
         if not self.settings.keep_hazards:
             self.clear(reason)
             return
@@ -247,6 +253,9 @@ class RollingGrid:
             self._layers.whole("height_weight")[gone] = 0.0
         self._layers.whole("seen_ns")[gone] = NEVER_NS
         self._layers.whole("excuse")[gone] = reason
+        if new_time:
+            self._layers.whole("seen_ns")[...] = NEVER_NS
+            self._stamp_ns = None
 
     def take_changed(self, rated_by: Hashable) -> Slots:
         """Return the slots to rate again: all where the rule is new, else those added to."""

@@ -16,11 +16,9 @@ from terrain_seg_ros.core.grid import (
     I8,
     RollingGrid,
 )
+from terrain_seg_ros.core.hazard_rule import ROUNDING, HazardRule
 from terrain_seg_ros.core.scrolling_layers import Slots
 from terrain_seg_ros.core.types import F32, GridSnapshot
-
-ROUNDING = 1e-6
-"""Float32 rounding must not turn a hazard of exactly the threshold into a safe cell."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,12 @@ def grid_to_cost(
 ) -> GridSnapshot:
     """Return the grid's cost, hazard, reason and elevation layers as copies.
 
-    P(hazard) of the class is the sum of P(class) x hazard(class), P(class) being the class's share
-    of the cell's evidence. Where heights were measured, ground is a hazard too if it is too steep
-    or too rough: P(hazard) = 1 - (1 - P(hazard) of the class) x P(safe) of slope and roughness; a
-    cell around which too little was measured is judged by its class.
+    P(hazard) of the class is `HazardRule.score` of the cell's evidence: the sum of P(class) x
+    hazard(class), P(class) being the class's share, but at least the threshold, so that the cost
+    is 100, where classes that are hazards by themselves have half of the evidence. Where heights
+    were measured, ground is a hazard too if it is too steep or too rough: P(hazard) = 1 - (1 -
+    P(hazard) of the class) x P(safe) of slope and roughness; a cell around which too little was
+    measured is judged by its class.
 
     Only cells that changed since the last call are computed, unless hazards or settings changed.
     Evidence that has decayed below the minimum turns a cell not observed, with the reason STALE,
@@ -82,7 +82,7 @@ def grid_to_cost(
         slots = _judge_slopes(grid, heights_m, slots, slope)
     if slots.size:
         evidence_km, total = grid.read(slots)
-        hazard = _hazard(evidence_km, total, hazards)
+        hazard = HazardRule(hazards, settings.hazard_threshold).score(evidence_km)
         steepness = grid.steepness_of(slots)
         if steepness is not None:
             hazard += (np.float32(1.0) - hazard) * steepness
@@ -147,14 +147,3 @@ def cost_of_hazard(hazard: F32, settings: CostSettings) -> I8:
     cost[lethal] = COST_LETHAL
     cost[unknown] = COST_UNKNOWN
     return cost
-
-
-def _hazard(evidence_km: F32, total: F32, hazards: F32) -> F32:
-    weighted = np.zeros_like(total)
-    for plane, hazard in zip(evidence_km, hazards):
-        if hazard > 0.0:
-            weighted += plane * hazard
-    found: F32 = np.full_like(total, np.nan)
-    np.divide(weighted, total, out=found, where=total > 0.0)
-    np.minimum(found, np.float32(1.0), out=found)
-    return found

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from terrain_seg_ros.core.errors import GeometryError
 from terrain_seg_ros.core.grid import CellView, RollingGrid
 from terrain_seg_ros.core.ground_view import GroundView
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.types import F32, F64, U8, Reason, Segmentation
 
 REASON_PRIORITY = (
@@ -29,8 +30,6 @@ REASON_PRIORITY = (
 
 LANES = (3, 2, 1)
 """So many sums of bytes share one float64, whose 53 bits keep them apart as long as they fit."""
-HAZARD_ROUNDING = 1e-3
-"""In units of 1/255: rounding must not make a pixel of exactly the threshold safe."""
 WASTE_BINS = 64
 """Sums into one bin wait for each other; what is not wanted is spread over so many (a
 power of two)."""
@@ -78,8 +77,8 @@ def ground_to_grid(
 
     The view's opinion of a cell is the mean of the class probabilities of the cell's observed
     pixels, with one asymmetry so that a rock smaller than the cell is not averaged away: if at
-    least `min_hazard_share` of these pixels are hazardous, that is if their P(hazard) reaches
-    `hazard_threshold`, the mean is taken over the hazardous pixels alone. Its weight is the mean
+    least `min_hazard_share` of these pixels are hazardous, by `HazardRule`, the mean is taken over
+    the hazardous pixels alone. Its weight is the mean
     confidence of the same pixels, each times r^2 / (r^2 + range^2) with r the half-weight range.
 
     Cells on which only pixels that are not observed fell get no evidence but an excuse; where the
@@ -107,8 +106,9 @@ def ground_to_grid(
     excuses = _excuses(points, unseen[points.inside.take(unseen)])
     if unseen.size < seen.size:
         flat = probabilities.reshape(grid.class_count, -1)
-        hazardous = _hazardous(flat, hazards, hazard_threshold)
-        bins = _bins(points, unseen, some=int(np.argmax(seen)), hazardous=hazardous)
+        rule = HazardRule(hazards, hazard_threshold)
+        some = int(np.argmax(seen))
+        bins = _bins(points, unseen, some=some, hazardous=rule.is_hazard(flat))
         weight = _weight(view, segmentation, grid.settings.half_weight_range_m)
         sums = _sum_up([1.0, weight, *flat], points, bins)
         cells = np.flatnonzero((sums.totals[0][0::2] + sums.totals[0][1::2]) > 0.0)
@@ -116,14 +116,12 @@ def ground_to_grid(
         row += bins.row0
         col += bins.col0
         evidence_km = _evidence(sums.take_pairs(cells), grid.settings.min_hazard_share)
-        limit = np.float32(hazard_threshold - HAZARD_ROUNDING / 255.0)
-        told = limit * np.add.reduce(evidence_km, axis=0)
         grid.add(
             CellView(
                 row,
                 col,
                 evidence_km,
-                hazardous=(hazards @ evidence_km >= told) & (told > 0.0),
+                hazardous=rule.is_hazard(evidence_km),
                 sample_m=_sample(view, points, bins, cells),
                 height_m=_heights(grid, view, points, bins, cells),
             )
@@ -281,16 +279,6 @@ def _excuses(points: _Points, unseen: Index) -> list[tuple[Reason, Index, Index]
         rows, cols = (axis.take(some).astype(np.intp) for axis in (points.rows, points.cols))
         found.append((code, rows, cols))
     return found
-
-
-def _hazardous(probabilities: U8, hazards: F32, threshold: float) -> Flags:
-    """Return which pixels of (K, N) have P(hazard) at the threshold or above."""
-    hazard: F32 = np.zeros(probabilities.shape[1], dtype=np.float32)
-    scaled = np.empty_like(hazard)
-    for values, weight in zip(probabilities, hazards):
-        if weight > 0.0:
-            hazard += np.multiply(values, weight, out=scaled)
-    return hazard >= 255.0 * threshold - HAZARD_ROUNDING
 
 
 class _Sums(NamedTuple):

@@ -16,6 +16,10 @@ from terrain_seg_ros.core.types import F32, F64, Transform
 MAX_FANS = 4096
 MAX_STEPS = 4096
 """Bound the net of directions and distances on which the heights are looked at."""
+RESOLUTION_M = (1e-3, 1e5)
+PLACE_LIMIT_M = 1e8
+HEIGHT_LIMIT_M = 1e6
+"""What is beyond cannot be meant: mostly nodata that was not declared."""
 APART = 4.0
 """More than all elevations span: keeps those of one direction apart from those of the next."""
 
@@ -44,17 +48,27 @@ class HeightMap:
                 f"height map has shape {shape} and dtype {dtype}, expected (rows, cols) of "
                 "float32, at least 2 x 2"
             )
-        if not (math.isfinite(self.origin_x_m) and math.isfinite(self.origin_y_m)):
+        if not max(abs(self.origin_x_m), abs(self.origin_y_m)) <= PLACE_LIMIT_M:
             raise ConfigError(
                 f"height map has its origin at ({self.origin_x_m}, {self.origin_y_m}), expected "
-                "finite metres in grid_frame"
+                f"finite metres in grid_frame, at most {PLACE_LIMIT_M:g}"
             )
-        if not (math.isfinite(self.resolution_m) and self.resolution_m > 0.0):
+        low, high = RESOLUTION_M
+        if not low <= self.resolution_m <= high:
             raise ConfigError(
-                f"height map has resolution {self.resolution_m} m, expected more than 0"
+                f"height map has resolution {self.resolution_m} m, expected more than 0: "
+                f"{low:g} to {high:g}"
             )
         if not np.isfinite(self.heights_m).any():
             raise ConfigError("height map holds no finite height; check the file and its nodata")
+        highest = np.nanmax(self.heights_m, where=np.isfinite(self.heights_m), initial=0.0)
+        lowest = np.nanmin(self.heights_m, where=np.isfinite(self.heights_m), initial=0.0)
+        for value in (float(lowest), float(highest)):
+            if abs(value) > HEIGHT_LIMIT_M:
+                raise ConfigError(
+                    f"height map holds a height of {value:g} m, expected at most "
+                    f"{HEIGHT_LIMIT_M:g}; if it stands for no data, declare it as nodata"
+                )
 
     def at(self, x_m: F64, y_m: F64) -> F64:
         """Return the heights at points of the grid's frame, NaN where they are not known."""

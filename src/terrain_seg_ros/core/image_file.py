@@ -3,40 +3,86 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.errors import ConfigError, MessageError
+from terrain_seg_ros.core.exif import TURNS, UPRIGHT, exif_turn, turned_size
+from terrain_seg_ros.core.picture_header import checked_header
+from terrain_seg_ros.core.regular_file import read_regular_file
+from terrain_seg_ros.core.sample_bits import SampleBits
 from terrain_seg_ros.core.types import U8
 
 MAX_FILE_BYTES = 512 * 2**20
 
 
-def read_image(path: str | Path) -> U8:
-    """Return an image file's pixels, (H, W) grey or (H, W, 3) RGB uint8.
+class StoredImage(NamedTuple):
+    """Hold an image file's pixels as they are stored, and how EXIF would turn them (1: not)."""
 
-    Sixteen bits become eight by their high byte, transparency is dropped, and an orientation in
-    EXIF is ignored, as for images that come as messages.
+    pixels: U8
+    turn: int
+
+    def sizes(self) -> str:
+        """Return the stored size, and what EXIF makes of it, for messages."""
+        height_px, width_px = self.pixels.shape[:2]
+        if self.turn == UPRIGHT:
+            return f"{width_px} x {height_px} px"
+        wide_px, high_px = turned_size(width_px, height_px, self.turn)
+        return (
+            f"{width_px} x {height_px} px as stored, and {wide_px} x {high_px} px upright, as EXIF "
+            f"orientation {self.turn} wants it {TURNS[self.turn]}"
+        )
+
+
+def read_image(path: str | Path, bits: SampleBits | None = None) -> U8:
+    """Return an image file's pixels as stored, (H, W) grey or (H, W, 3) RGB uint8.
+
+    Transparency is dropped, and an orientation in EXIF is ignored, as for images that come as
+    messages.
+
+    Args:
+        path: of the file.
+        bits: what samples of 16 bits hold, over several files of one camera; None judges by this
+            file alone.
 
     Raises:
         ConfigError: the file is missing, empty, cut off, no image or of an unknown kind.
     """
-    decoded = decode_file(Path(path))
-    if decoded.dtype == np.uint16:
-        decoded = (decoded >> 8).astype(np.uint8)
-    layers = decoded.shape[2] if decoded.ndim == 3 else 1
-    if decoded.dtype != np.uint8 or layers not in {1, 3, 4}:
+    return read_stored_image(path, bits).pixels
+
+
+def read_stored_image(path: str | Path, bits: SampleBits | None = None) -> StoredImage:
+    """Return an image file's pixels as `read_image` does, and how EXIF would turn them.
+
+    Raises:
+        ConfigError: as `read_image` raises it.
+    """
+    data = _read_bytes(Path(path))
+    pixels = grey_or_rgb(_decode(data, Path(path)), bits, source=str(path))
+    return StoredImage(pixels, exif_turn(data))
+
+
+def grey_or_rgb(values: NDArray[Any], bits: SampleBits | None, *, source: str) -> U8:
+    """Return values (H, W), BGR or BGRA of 8 or 16 bits as grey or RGB.
+
+    Raises:
+        ConfigError: they are something else.
+    """
+    layers = values.shape[2] if values.ndim == 3 else 1
+    if values.dtype not in (np.uint8, np.uint16) or layers not in {1, 3, 4}:
         raise ConfigError(
-            f"{path}: image has {layers} channels of {decoded.dtype}, expected 1, 3 or 4 of "
+            f"{source}: image has {layers} channels of {values.dtype}, expected 1, 3 or 4 of "
             "8 or 16 bits; convert it to PNG"
         )
+    if values.dtype == np.uint16:
+        values = (bits or SampleBits()).to_bytes(values)
     if layers == 1:
-        return decoded.reshape(decoded.shape[:2])
+        return values.reshape(values.shape[:2])
     code = cv2.COLOR_BGR2RGB if layers == 3 else cv2.COLOR_BGRA2RGB
-    return np.asarray(cv2.cvtColor(decoded, code), dtype=np.uint8)
+    return np.asarray(cv2.cvtColor(values, code), dtype=np.uint8)
 
 
 def decode_file(path: Path) -> NDArray[Any]:
@@ -45,17 +91,32 @@ def decode_file(path: Path) -> NDArray[Any]:
     Raises:
         ConfigError: the file is missing, empty, cut off or no image.
     """
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise ConfigError(f"{path}: {size} bytes are too many, at most {MAX_FILE_BYTES}")
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    return _decode(_read_bytes(path), path)
+
+
+def file_turn(path: Path) -> int:
+    """Return the EXIF orientation of an image file, 1 to 8; 1 where it has none.
+
+    Raises:
+        ConfigError: the file is missing, empty or cut off.
+    """
+    return exif_turn(_read_bytes(path))
+
+
+def _read_bytes(path: Path) -> bytes:
+    data = read_regular_file(path, MAX_FILE_BYTES)
     if not data:
         raise ConfigError(f"{path}: the file is empty; copy it again")
     if _is_cut_off(data):
-        raise ConfigError(f"{path}: the image is cut off after {size} bytes; copy it again")
+        raise ConfigError(f"{path}: the image is cut off after {len(data)} bytes; copy it again")
+    try:
+        checked_header(data)
+    except MessageError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return data
+
+
+def _decode(data: bytes, path: Path) -> NDArray[Any]:
     try:
         decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:

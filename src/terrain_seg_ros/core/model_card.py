@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from terrain_seg_ros.core.errors import ModelError
+from terrain_seg_ros.core.strict_json import shown
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 
 CARD_FORMAT = 1
+MAX_CLASSES = 255
+MAX_NAME_LENGTH = 100
 MAX_INPUT_PX = 4096
 Resize = Literal["stretch", "letterbox", "crop"]
 Channels = Literal["grey", "rgb"]
@@ -61,16 +64,16 @@ def parse_model_card(content: Mapping[str, Any], *, source: str) -> ModelCard:
     Raises:
         ModelError: a key is missing, of the wrong type or out of range.
     """
-    if content.get("format") != CARD_FORMAT:
+    if content.get("format") != CARD_FORMAT or content["format"] is True:
         raise ModelError(
-            f"{source}: card format is {content.get('format')!r}, expected {CARD_FORMAT}; "
+            f"{source}: card format is {shown(content.get('format'))}, expected {CARD_FORMAT}; "
             "export the model again or update this software"
         )
     reader = _Reader(content, source)
     card = ModelCard(
-        name=reader.text("name"),
-        version=reader.text("version"),
-        sha256=reader.text("sha256"),
+        name=reader.name("name"),
+        version=reader.name("version"),
+        sha256=reader.name("sha256"),
         height_px=reader.integer("height_px", 16, MAX_INPUT_PX),
         width_px=reader.integer("width_px", 16, MAX_INPUT_PX),
         channels=cast(Channels, reader.choice("channels", ("grey", "rgb"))),
@@ -80,9 +83,9 @@ def parse_model_card(content: Mapping[str, Any], *, source: str) -> ModelCard:
         opset=reader.integer("opset", 1, 30),
         metrics=reader.mapping("metrics"),
         training=reader.mapping("training"),
-        limits=tuple(str(item) for item in reader.sequence("limits")),
+        limits=reader.texts("limits"),
         precision=cast(Precision, reader.choice("precision", PRECISIONS, absent="fp32")),
-        lowered_from_sha256=reader.text("lowered_from_sha256", absent=""),
+        lowered_from_sha256=reader.name("lowered_from_sha256", absent=""),
     )
     stored = content.get("taxonomy_fingerprint")
     if stored != card.taxonomy.fingerprint():
@@ -117,17 +120,18 @@ def card_content(card: ModelCard) -> dict[str, Any]:
 
 
 def _parse_classes(items: list[Any], source: str) -> Taxonomy:
+    if len(items) > MAX_CLASSES:
+        raise ModelError(f"{source}: lists {len(items)} classes, at most {MAX_CLASSES} fit a mask")
     classes = []
     for item in items:
         if not isinstance(item, Mapping):
-            raise ModelError(f"{source}: class {item!r} is not an object")
+            raise ModelError(f"{source}: class {shown(item)} is not an object")
         reader = _Reader(item, source)
-        color = [int(value) for value in reader.sequence("color_rgb")]
         classes.append(
             TerrainClass(
-                id=reader.integer("id", 0, 254),
-                name=reader.text("name"),
-                color_rgb=cast(tuple[int, int, int], tuple(color)),
+                id=reader.integer("id", 0, MAX_CLASSES - 1),
+                name=reader.name("name"),
+                color_rgb=reader.color("color_rgb"),
                 hazard=reader.number("hazard", 0.0, 1.0),
             )
         )
@@ -141,22 +145,38 @@ class _Reader:
 
     def _fail(self, key: str, expected: str) -> ModelError:
         return ModelError(
-            f"{self._source}: {key} is {self._content.get(key)!r}, expected {expected}"
+            f"{self._source}: {key} is {shown(self._content.get(key))}, expected {expected}"
         )
 
-    def text(self, key: str, *, absent: str | None = None) -> str:
+    def name(self, key: str, *, absent: str | None = None) -> str:
+        """Return a text of one printable line."""
         if absent is not None and key not in self._content:
             return absent
         value = self._content.get(key)
         if not isinstance(value, str) or not value:
             raise self._fail(key, "text")
+        if not value.isprintable() or len(value) > MAX_NAME_LENGTH:
+            raise self._fail(key, f"one line of at most {MAX_NAME_LENGTH} printable characters")
         return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self.sequence(key)
+        if not all(isinstance(item, str) for item in value):
+            raise self._fail(key, "a list of texts")
+        return tuple(value)
+
+    def color(self, key: str) -> tuple[int, int, int]:
+        value = self.sequence(key)
+        if len(value) != 3 or not all(type(part) is int and 0 <= part <= 255 for part in value):
+            raise self._fail(key, "three whole numbers from 0 to 255: red, green, blue")
+        red, green, blue = value
+        return red, green, blue
 
     def number(self, key: str, low: float, high: float) -> float:
         value = self._content.get(key)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self._fail(key, "a number")
-        if not low <= value <= high:
+        if not low <= value <= high:  # false for NaN, too
             raise self._fail(key, f"{low} to {high}")
         return float(value)
 

@@ -23,6 +23,7 @@ from terrain_seg_ros.core.grid_to_speed import SpeedSettings, grid_to_speed
 from terrain_seg_ros.core.ground_measurement import GroundMeasurement, GroundResidual
 from terrain_seg_ros.core.ground_to_grid import ground_to_grid
 from terrain_seg_ros.core.ground_view import GroundView
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.height_map import HeightMap
 from terrain_seg_ros.core.image_to_tensor import TensorGeometry, image_to_tensor, tensor_geometry
 from terrain_seg_ros.core.landing_site_selector import LandingChoice, LandingSiteSelector
@@ -131,6 +132,11 @@ class Pipeline:
     def taxonomy(self) -> Taxonomy:
         """Return the model's classes with the hazards in force."""
         return self._taxonomy
+
+    @property
+    def hazard_rule(self) -> HazardRule:
+        """Return what is a hazard, by the hazards and the threshold in force."""
+        return HazardRule.of(self._taxonomy, self._settings.cost.hazard_threshold)
 
     @property
     def settings(self) -> PipelineSettings:
@@ -333,10 +339,17 @@ class Pipeline:
         unobserved = self._settings.speed.unobserved_percent
         return grid_to_speed(self._grid, snapshot, self._percents, unobserved_percent=unobserved)
 
-    def reset_grid(self) -> None:
-        """Forget all evidence, as after a jump in time."""
-        self._grid.clear(Reason.OUTSIDE_VIEW)
+    def reset_grid(self, *, keep_hazards: bool = False) -> None:
+        """Forget all evidence, as after a jump in time; hazards stay where they may and shall."""
+        if keep_hazards:
+            self._grid.forget(Reason.OUTSIDE_VIEW, new_time=True)
+        else:
+            self._grid.clear(Reason.OUTSIDE_VIEW)
         self.site_selector.forget()
+
+    def rewind(self, stamp_ns: int) -> None:
+        """Count time from an earlier stamp again, as the last one was wrong."""
+        self._grid.rewind(stamp_ns)
 
     def mark_unobserved(self, reason: Reason, stamp_ns: int) -> GridSnapshot:
         """Forget all evidence for a reason (staleness, no transform) and return the grid.

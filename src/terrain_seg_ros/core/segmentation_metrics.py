@@ -17,7 +17,9 @@ IGNORE = 255
 class SegmentationScores:
     """Hold the scores of a pooled confusion matrix, per class name.
 
-    A class that is neither in the truth nor predicted has no score (None).
+    A class that the truth lacks has no IoU and no recall (None), and no part in the mean; one that
+    is not predicted has no precision. `ignored` is the share of all pixels that did not count,
+    `unpredicted` that of the others without a prediction.
     """
 
     mean_iou: float
@@ -27,6 +29,14 @@ class SegmentationScores:
     recall: dict[str, float | None]
     confusion: list[list[int]] = field(repr=False)
     images: int
+    truth_px: dict[str, int]
+    ignored: float
+    unpredicted: float
+
+    @property
+    def absent(self) -> list[str]:
+        """Return the classes that never occur in the truth."""
+        return [name for name, count in self.truth_px.items() if not count]
 
 
 class ConfusionMatrix:
@@ -46,6 +56,7 @@ class ConfusionMatrix:
         size = len(self._names)
         self._counts: NDArray[np.int64] = np.zeros((size, size + 1), dtype=np.int64)
         self._images = 0
+        self._pixels = 0
 
     def add(
         self,
@@ -83,17 +94,20 @@ class ConfusionMatrix:
         flat = np.bincount(truth_ids * (size + 1) + predicted, minlength=size * (size + 1))
         self._counts += flat.reshape(size, size + 1)
         self._images += images
+        self._pixels += truth.size
 
     def missed_share(self, hazardous: Sequence[bool]) -> float | None:
         """Return the share of hazardous pixels that are called another, safe class.
 
         Pixels without a label are not called safe, and so not missed. None where the truth has no
-        hazard.
+        hazard, or no class is safe.
 
         Args:
             hazardous: per class id.
         """
         danger = np.asarray(hazardous, dtype=bool)
+        if danger.all():
+            return None
         safe = np.append(~danger, False)
         return _ratio(float(self._counts[danger][:, safe].sum()), float(self._counts[danger].sum()))
 
@@ -110,8 +124,11 @@ class ConfusionMatrix:
         in_truth = self._counts.sum(axis=1).astype(float)
         predicted = self._counts.sum(axis=0)[: len(self._names)].astype(float)
         union = in_truth + predicted - hits
-        iou = [_ratio(hit, whole) for hit, whole in zip(hits, union)]
-        present = [value for value, count in zip(iou, in_truth) if count > 0 and value is not None]
+        iou = [
+            _ratio(hit, whole) if count > 0 else None
+            for hit, whole, count in zip(hits, union, in_truth)
+        ]
+        present = [value for value in iou if value is not None]
         return SegmentationScores(
             mean_iou=float(np.mean(present)),
             pixel_accuracy=float(hits.sum() / total),
@@ -120,6 +137,9 @@ class ConfusionMatrix:
             recall=dict(zip(self._names, map(_ratio, hits, in_truth))),
             confusion=self._counts[:, : len(self._names)].tolist(),
             images=self._images,
+            truth_px=dict(zip(self._names, in_truth.astype(int).tolist())),
+            ignored=1.0 - total / self._pixels,
+            unpredicted=float(self._counts[:, -1].sum() / total),
         )
 
 

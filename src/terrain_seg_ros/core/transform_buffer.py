@@ -6,50 +6,29 @@ import functools
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from threading import Lock
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from terrain_seg_ros.core.errors import ConfigError, GeometryError, TransformTimeError
+from terrain_seg_ros.core.errors import ConfigError, GeometryError
+from terrain_seg_ros.core.transform_edge import (
+    Edge,
+    Sample,
+    Vector,
+    quaternion_of,
+    rotation_from_quaternion,
+)
 from terrain_seg_ros.core.types import F64, Transform
 
 MAX_FRAMES = 1000
 """Frames that a buffer holds; more are a publisher that invents names."""
 MAX_SAMPLES = 10_000
 """Samples that a buffer holds of one frame, whatever their spacing."""
-NLERP_COSINE = 0.9995
-"""Above this cosine of the half angle a straight line is as good as slerp, and never 0/0."""
-
-Quaternion = tuple[float, float, float, float]
-Vector = tuple[float, float, float]
-
-
-@dataclass
-class _Edge:
-    """Hold the pose of one child in its parent over time, oldest first."""
-
-    parent: str
-    static: bool
-    stamps_ns: list[int] = field(default_factory=list)
-    rotations_xyzw: list[Quaternion] = field(default_factory=list)
-    translations_m: list[Vector] = field(default_factory=list)
-
-    def insert(self, stamp_ns: int, rotation_xyzw: Quaternion, translation_m: Vector) -> None:
-        at = bisect_left(self.stamps_ns, stamp_ns)
-        if at < len(self.stamps_ns) and self.stamps_ns[at] == stamp_ns:
-            self.rotations_xyzw[at] = rotation_xyzw
-            self.translations_m[at] = translation_m
-            return
-        self.stamps_ns.insert(at, stamp_ns)
-        self.rotations_xyzw.insert(at, rotation_xyzw)
-        self.translations_m.insert(at, translation_m)
-
-    def drop_first(self, count: int) -> None:
-        del self.stamps_ns[:count]
-        del self.rotations_xyzw[:count]
-        del self.translations_m[:count]
+BELIEVED = 3
+"""So many samples in a row show that a frame moves that was said to be fixed."""
+QUATERNION_TOLERANCE = 1e-2
+"""How far the square of a quaternion's length may be from 1; tf2's, which refuses the others."""
 
 
 class TransformBuffer:
@@ -63,19 +42,23 @@ class TransformBuffer:
         if not (math.isfinite(cache_s) and cache_s > 0.0):
             raise ConfigError(f"transform cache_s is {cache_s}, expected more than 0 s")
         self._cache_ns = round(cache_s * 1e9)
-        self._edges: dict[str, _Edge] = {}
+        self._edges: dict[str, Edge] = {}
         self._lock = Lock()
 
     def set(
         self, parent: str, child: str, stamp_ns: int, transform: Transform, static: bool
-    ) -> None:
+    ) -> bool:
         """Store `parent_T_child`, at the stamp or, if static, for all times.
 
-        Samples may come in any order; one older than the cache is ignored, one with a known
-        stamp replaces it. A child that gets another parent loses its history.
+        Samples may come in any order; one with a known stamp replaces it. As in tf2 the parent
+        belongs to the sample: a child that gets another parent keeps its history.
+
+        Returns:
+            Whether it was stored; a sample older than the cache is not.
 
         Raises:
-            GeometryError: a name is empty, the frames form a loop, or there are too many.
+            GeometryError: a name is empty, the frames form a loop, there are too many, or a frame
+                is said to be fixed and to move.
         """
         parent, child = parent.lstrip("/"), child.lstrip("/")
         if not parent or not child:
@@ -83,17 +66,22 @@ class TransformBuffer:
                 f"transform from {child!r} to {parent!r} has an empty frame name; "
                 "check the TF publisher"
             )
-        rotation = _quaternion_from_rotation(transform.rotation)
-        translation = _vector(transform.translation_m)
+        sample = Sample(parent, quaternion_of(transform.rotation), _vector(transform.translation_m))
         with self._lock:
-            edge = self._edge(parent, child, static)
+            self._check_tree(parent, child, stamp_ns)
+            edge = self._edges.get(child)
             if static:
-                edge.drop_first(len(edge.stamps_ns))
-                stamp_ns = 0
-            elif edge.stamps_ns and stamp_ns < edge.stamps_ns[-1] - self._cache_ns:
-                return
-            edge.insert(stamp_ns, rotation, translation)
+                self._fix(edge, child, sample)
+                return True
+            if edge is not None and edge.static:
+                edge = self._doubt(edge, child, stamp_ns, sample)
+            elif edge is None:
+                edge = self._edges[child] = Edge(static=False)
+            if edge.stamps_ns and stamp_ns < edge.stamps_ns[-1] - self._cache_ns:
+                return False
+            edge.insert(stamp_ns, sample)
             self._prune(edge)
+        return True
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> Transform:
         """Return `target_T_source` at the stamp.
@@ -104,7 +92,7 @@ class TransformBuffer:
         """
         target, source = target.lstrip("/"), source.lstrip("/")
         with self._lock:
-            up, down = self._chain(source), self._chain(target)
+            up, down = self._chain(source, stamp_ns), self._chain(target, stamp_ns)
             if up[-1] != down[-1]:
                 raise GeometryError(
                     f"no transform from {source!r} to {target!r}: they are not connected; known "
@@ -125,48 +113,105 @@ class TransformBuffer:
         with self._lock:
             self._edges.clear()
 
-    def clear_moving(self) -> None:
-        """Forget all but the static transforms, which are sent only once."""
+    def clear_moving(self, child: str | None = None) -> None:
+        """Forget one moving frame, or all; static transforms are sent only once and are kept."""
         with self._lock:
-            self._edges = {name: edge for name, edge in self._edges.items() if edge.static}
+            self._edges = {
+                name: edge
+                for name, edge in self._edges.items()
+                if edge.static or child not in {None, name}
+            }
 
-    def _edge(self, parent: str, child: str, static: bool) -> _Edge:
-        edge = self._edges.get(child)
-        if edge is not None and edge.parent == parent and edge.static == static:
-            return edge
-        if child in self._chain(parent):
+    def drop_after(self, child: str, stamp_ns: int) -> None:
+        """Forget a moving frame's samples after a stamp: they were stamped wrongly."""
+        with self._lock:
+            edge = self._edges.get(child)
+            if edge is None or edge.static:
+                return
+            edge.drop_after(stamp_ns)
+            if not edge.stamps_ns:
+                del self._edges[child]
+
+    def _check_tree(self, parent: str, child: str, stamp_ns: int) -> None:
+        """Check that a frame may be added, after dropping what is too old to be in its way."""
+        chain = self._chain(parent, stamp_ns)
+        if child in chain:
+            self._drop_expired(chain[: chain.index(child)], stamp_ns)
+            chain = self._chain(parent, stamp_ns)
+        if child in chain:
             raise GeometryError(
                 f"transform from {child!r} to {parent!r} closes a loop of frames; "
                 "two nodes publish contradicting TF"
             )
-        if edge is None and len(self._edges) >= MAX_FRAMES:
-            raise GeometryError(
-                f"transform from {child!r} is refused: {MAX_FRAMES} frames are known already; "
-                "a TF publisher invents frame names"
-            )
-        edge = _Edge(parent, static)
-        self._edges[child] = edge
-        return edge
+        if child not in self._edges and len(self._edges) >= MAX_FRAMES:
+            self._drop_expired(list(self._edges), stamp_ns)
+            if len(self._edges) >= MAX_FRAMES:
+                raise GeometryError(
+                    f"transform from {child!r} is refused: {MAX_FRAMES} frames are known already; "
+                    "a TF publisher invents frame names"
+                )
 
-    def _prune(self, edge: _Edge) -> None:
+    def _drop_expired(self, names: Sequence[str], stamp_ns: int) -> None:
+        for name in names:
+            edge = self._edges[name]
+            if not edge.static and edge.stamps_ns[-1] < stamp_ns - self._cache_ns:
+                del self._edges[name]
+
+    def _fix(self, edge: Edge | None, child: str, sample: Sample) -> None:
+        """Store a fixed frame, unless it is known to move."""
+        if edge is not None and not edge.static and len(edge.stamps_ns) >= BELIEVED:
+            raise GeometryError(
+                f"transform from {child!r} to {sample.parent!r} is fixed on /tf_static, but the "
+                "frame moves on /tf; stop one of the two publishers"
+            )
+        self._edges[child] = Edge(static=True, stamps_ns=[0], samples=[sample])
+
+    def _doubt(self, edge: Edge, child: str, stamp_ns: int, sample: Sample) -> Edge:
+        """Return a moving edge in place of a fixed one, once enough samples say that it moves."""
+        if edge.doubts and stamp_ns <= edge.doubts[-1][0]:
+            edge.doubts.clear()
+        edge.doubts.append((stamp_ns, sample))
+        if len(edge.doubts) < BELIEVED:
+            raise GeometryError(
+                f"transform from {child!r} to {sample.parent!r} moves on /tf, but /tf_static says "
+                "that it is fixed; stop one of the two publishers"
+            )
+        moving = Edge(static=False)
+        for stamp, older in edge.doubts:
+            moving.insert(stamp, older)
+        self._edges[child] = moving
+        return moving
+
+    def _prune(self, edge: Edge) -> None:
         oldest_ns = edge.stamps_ns[-1] - self._cache_ns
         count = max(bisect_left(edge.stamps_ns, oldest_ns), len(edge.stamps_ns) - MAX_SAMPLES)
         if count > 0:
             edge.drop_first(count)
 
-    def _chain(self, name: str) -> list[str]:
+    def _chain(self, name: str, stamp_ns: int) -> list[str]:
+        """Return a frame and those above it.
+
+        Raises:
+            GeometryError: they form a loop at this stamp.
+        """
         chain = [name]
         while chain[-1] in self._edges:
-            chain.append(self._edges[chain[-1]].parent)
+            chain.append(self._edges[chain[-1]].parent(stamp_ns))
+            if len(chain) > MAX_FRAMES + 1:
+                raise GeometryError(
+                    f"the frames above {name!r} form a loop; two nodes publish contradicting TF"
+                )
         return chain
 
     def _names(self) -> list[str]:
-        names = set(self._edges) | {edge.parent for edge in self._edges.values()}
+        names = set(self._edges)
+        for edge in self._edges.values():
+            names.add(edge.samples[-1].parent)
         return sorted(names)[:20]
 
     def _pose(self, chain: Sequence[str], stamp_ns: int, what: str) -> Transform:
         """Return ancestor_T_frame for the chain from a frame up to below the ancestor."""
-        samples = [_sample(self._edges[name], name, stamp_ns, what) for name in chain]
+        samples = [self._edges[name].pose(name, stamp_ns, what) for name in chain]
         if not samples:
             return Transform(np.eye(3), np.zeros(3))
         return functools.reduce(lambda pose, step: step @ pose, samples)
@@ -178,15 +223,17 @@ def transform_from_quaternion(
     """Return the transform of a quaternion, normalised here, and a translation in metres.
 
     Raises:
-        GeometryError: the quaternion or the translation is not finite, or all zero.
+        GeometryError: the quaternion is no rotation, as it is null, not finite or far from unit
+            length, or the translation is not finite or too far.
     """
-    norm = math.sqrt(x * x + y * y + z * z + w * w)
-    if not math.isfinite(norm) or norm < 1e-6:
+    square = x * x + y * y + z * z + w * w
+    if not abs(square - 1.0) <= QUATERNION_TOLERANCE:
         raise GeometryError(
-            f"quaternion ({x}, {y}, {z}, {w}) cannot be normalised; check the TF publisher "
-            "(identity is 0, 0, 0, 1)"
+            f"quaternion ({x:g}, {y:g}, {z:g}, {w:g}) is no rotation, expected unit length "
+            "(identity is 0, 0, 0, 1); check the TF publisher"
         )
-    rotation = _rotation_from_quaternion((x / norm, y / norm, z / norm, w / norm))
+    norm = math.sqrt(square)
+    rotation = rotation_from_quaternion((x / norm, y / norm, z / norm, w / norm))
     return Transform(rotation, np.array(translation, dtype=np.float64).reshape(-1))
 
 
@@ -202,75 +249,6 @@ def rotation_from_rpy(roll_rad: float, pitch_rad: float, yaw_rad: float) -> F64:
             [-sp, cp * sr, cp * cr],
         ]
     )
-
-
-def _sample(edge: _Edge, name: str, stamp_ns: int, what: str) -> Transform:
-    stamps = edge.stamps_ns
-    if edge.static:
-        return _transform(edge.rotations_xyzw[0], edge.translations_m[0])
-    at = bisect_left(stamps, stamp_ns)
-    if at < len(stamps) and stamps[at] == stamp_ns:
-        return _transform(edge.rotations_xyzw[at], edge.translations_m[at])
-    if at == 0 or at == len(stamps):
-        gap_s = (stamps[0] - stamp_ns if at == 0 else stamp_ns - stamps[-1]) * 1e-9
-        side = "older than the oldest" if at == 0 else "newer than the newest"
-        raise TransformTimeError(
-            f"{what} at {stamp_ns * 1e-9:.3f} s: the stamp is {gap_s:.3f} s {side} sample of "
-            f"{name!r} in {edge.parent!r}; transforms are not extrapolated, check clocks and rates"
-        )
-    share = (stamp_ns - stamps[at - 1]) / (stamps[at] - stamps[at - 1])
-    start_m, end_m = edge.translations_m[at - 1], edge.translations_m[at]
-    rotation = _slerp(edge.rotations_xyzw[at - 1], edge.rotations_xyzw[at], share)
-    x, y, z = (a + (b - a) * share for a, b in zip(start_m, end_m))
-    return _transform(rotation, (x, y, z))
-
-
-def _transform(rotation_xyzw: Quaternion, translation_m: Vector) -> Transform:
-    return Transform(_rotation_from_quaternion(rotation_xyzw), np.array(translation_m))
-
-
-def _slerp(start: Quaternion, end: Quaternion, share: float) -> Quaternion:
-    """Interpolate along the shorter arc (Shoemake, 1985)."""
-    cosine = sum(a * b for a, b in zip(start, end))
-    sign = -1.0 if cosine < 0.0 else 1.0
-    cosine *= sign
-    first, second = 1.0 - share, share
-    if cosine < NLERP_COSINE:
-        angle = math.acos(cosine)
-        first, second = math.sin(first * angle), math.sin(second * angle)
-    values = [first * a + sign * second * b for a, b in zip(start, end)]
-    norm = math.sqrt(sum(value * value for value in values))
-    x, y, z, w = (value / norm for value in values)
-    return x, y, z, w
-
-
-def _rotation_from_quaternion(rotation_xyzw: Quaternion) -> F64:
-    x, y, z, w = rotation_xyzw
-    return np.array(
-        [
-            [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - z * w), 2.0 * (x * z + y * w)],
-            [2.0 * (x * y + z * w), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - x * w)],
-            [2.0 * (x * z - y * w), 2.0 * (y * z + x * w), 1.0 - 2.0 * (x * x + y * y)],
-        ]
-    )
-
-
-def _quaternion_from_rotation(rotation: F64) -> Quaternion:
-    """Return the unit quaternion of a rotation by way of its largest part (Shepperd, 1978)."""
-    m: list[list[float]] = rotation.tolist()
-    trace = m[0][0] + m[1][1] + m[2][2]
-    parts = [m[0][0], m[1][1], m[2][2], trace]
-    largest = parts.index(max(parts))
-    if largest == 3:
-        q = [m[2][1] - m[1][2], m[0][2] - m[2][0], m[1][0] - m[0][1], 1.0 + trace]
-    else:
-        i, j, k = largest, (largest + 1) % 3, (largest + 2) % 3
-        q = [0.0, 0.0, 0.0, m[k][j] - m[j][k]]
-        q[i] = 1.0 + m[i][i] - m[j][j] - m[k][k]
-        q[j] = m[j][i] + m[i][j]
-        q[k] = m[k][i] + m[i][k]
-    norm = math.sqrt(sum(value * value for value in q))
-    return q[0] / norm, q[1] / norm, q[2] / norm, q[3] / norm
 
 
 def _vector(values: F64) -> Vector:

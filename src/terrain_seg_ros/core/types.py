@@ -17,6 +17,8 @@ F64 = NDArray[np.float64]
 
 UNLABELLED = 255
 """The class id of a pixel that has no label."""
+FARTHEST_M = 1e7
+"""No coordinate of a pose on a planet's surface is larger: the largest are UTM's northings."""
 ORTHONORMAL_WITHIN = 1e-3
 """Largest error of an entry of R R^T that a rotation may have."""
 
@@ -79,7 +81,7 @@ class Transform:
     translation_m: F64
 
     def __post_init__(self) -> None:
-        """Check shapes, finiteness and orthonormality."""
+        """Check shapes, size and orthonormality."""
         if self.rotation.shape != (3, 3) or self.translation_m.shape != (3,):
             raise GeometryError(
                 f"transform has shapes {self.rotation.shape} and {self.translation_m.shape}, "
@@ -89,6 +91,11 @@ class Transform:
         if not math.isfinite(sum(map(sum, rows)) + sum(self.translation_m.tolist())):
             raise GeometryError(
                 "transform holds a value that is not finite; check the TF publisher"
+            )
+        if any(abs(value) > FARTHEST_M for value in self.translation_m.tolist()):
+            raise GeometryError(
+                f"transform has the translation {self.translation_m.tolist()} m, expected at most "
+                f"{FARTHEST_M:g} m along each axis; check the TF publisher and the mounting"
             )
         for index, row in enumerate(rows):
             for other, expected in zip(rows[index:], (1.0, 0.0, 0.0)):

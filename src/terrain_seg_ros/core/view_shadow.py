@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.ground_view import GroundView
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.protruding_things import find_things, look_from_foot
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F32, F64, U8, Reason
@@ -79,7 +80,7 @@ class ShadowSettings:
         """
         table: U8 = np.zeros(256, dtype=np.uint8)
         if self.classes == (AUTO,):
-            table[: len(taxonomy)] = taxonomy.hazards() >= hazard_threshold
+            table[: len(taxonomy)] = HazardRule.of(taxonomy, hazard_threshold).hazardous_classes()
             return table
         for name in filter(None, self.classes):
             if name not in taxonomy.names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from terrain_seg_ros.core.errors import ConfigError
 
 try:
+    from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication
     from cyclonedds.core import (
         DDSException,
         InstanceState,
@@ -27,6 +28,8 @@ except ImportError as error:
     ) from error
 
 __all__ = [
+    "BuiltinDataReader",
+    "BuiltinTopicDcpsPublication",
     "DDSException",
     "DataReader",
     "DataWriter",

@@ -16,7 +16,7 @@ _CONFIGURATION = (
     '<CycloneDDS><Domain Id="any"><General>'
     "<Interfaces>{interfaces}</Interfaces><AllowMulticast>{multicast}</AllowMulticast>"
     "<MaxMessageSize>65500B</MaxMessageSize><FragmentSize>65000B</FragmentSize></General>"
-    '<Internal><SocketReceiveBufferSize max="8MB"/></Internal>'
+    '<Internal><SocketReceiveBufferSize max="64MB"/></Internal>'
     '<Discovery><Peers><Peer Address="127.0.0.1"/></Peers>'
     "<ParticipantIndex>auto</ParticipantIndex>"
     "<MaxAutoParticipantIndex>32</MaxAutoParticipantIndex></Discovery></Domain></CycloneDDS>"
@@ -32,6 +32,53 @@ class Discovery(str, Enum):
     """This machine and the network, also ROS nodes that keep to this machine."""
     NETWORK = "network"
     """What Cyclone DDS does by itself; it never meets nodes that keep to this machine."""
+
+
+_RANGES = {
+    "LOCALHOST": Discovery.HOST,
+    "OFF": Discovery.HOST,
+    "SUBNET": Discovery.ANY,
+    "SYSTEM_DEFAULT": Discovery.NETWORK,
+}
+"""What ROS 2's variable of the reach means here."""
+
+
+def choose_discovery(
+    argument: str | None, environment: Mapping[str, str] = os.environ
+) -> Discovery:
+    """Return the reach: the argument's, else that of ROS's own variables, else this machine only.
+
+    Whoever can send to this bus can publish images and transforms in the place of the vehicle's
+    own, so the network is joined only where somebody said so.
+
+    Raises:
+        ConfigError: ROS_AUTOMATIC_DISCOVERY_RANGE has a value that ROS does not know.
+    """
+    if argument is not None:
+        return Discovery(argument)
+    if environment.get("ROS_LOCALHOST_ONLY", "").strip() == "1":
+        return Discovery.HOST
+    given = environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").strip()
+    if not given:
+        return Discovery.HOST
+    if given not in _RANGES:
+        raise ConfigError(
+            f"ROS_AUTOMATIC_DISCOVERY_RANGE is {given!r}, expected one of {list(_RANGES)}; or give "
+            "--discovery"
+        )
+    return _RANGES[given]
+
+
+def reach(discovery: Discovery, environment: Mapping[str, str] = os.environ) -> str:
+    """Return in words who can be on the bus."""
+    if environment.get("CYCLONEDDS_URI"):
+        return "reaching what CYCLONEDDS_URI says"
+    if discovery is Discovery.HOST:
+        return (
+            "on this machine only (ROS nodes here need ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST; "
+            "--discovery any joins the network)"
+        )
+    return "open to the network"
 
 
 def domain_configuration(

@@ -16,7 +16,11 @@ from terrain_seg_ros.dds.cyclone import (
 )
 from terrain_seg_ros.dds.endpoints import Reader
 from terrain_seg_ros.dds.participant import Participant
+from terrain_seg_ros.runtime.last_resort import LastResort
+from terrain_seg_ros.runtime.worker import start_thread
 
+PAUSE_S = 0.1
+"""How long the thread rests where waiting itself fails."""
 WAKE_NS = 100_000_000
 """How often the thread looks whether it shall end."""
 _MASK = ViewState.Any | SampleState.NotRead | InstanceState.Any
@@ -35,10 +39,14 @@ class _Served(NamedTuple):
 
 
 class Dispatcher:
-    """Serve all readers of a participant; callbacks must return at once and must not raise."""
+    """Serve all readers of a participant; callbacks must return at once.
 
-    def __init__(self, participant: Participant) -> None:
-        """Make a dispatcher that stands still."""
+    What a callback raises costs its message and those that were taken with it.
+    """
+
+    def __init__(self, participant: Participant, resort: LastResort) -> None:
+        """Make a dispatcher that stands still; `resort` takes what callbacks raise."""
+        self._resort = resort
         self._waitset: Any = WaitSet(participant.entity)
         self._served: list[_Served] = []
         self._stop = Event()
@@ -62,7 +70,7 @@ class Dispatcher:
     def start(self) -> None:
         """Start the thread."""
         self._thread = Thread(target=self._run, name="terrain_seg_dds", daemon=True)
-        self._thread.start()
+        start_thread(self._thread)
 
     def stop(self) -> None:
         """End the thread and close the readers; again does nothing."""
@@ -88,11 +96,19 @@ class Dispatcher:
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                if self._waitset.wait(WAKE_NS):
-                    for served in self._served:
-                        _serve(served)
+                with self._resort.around("waiting for messages") as attempt:
+                    self._pass()
+                if attempt.failed:
+                    self._stop.wait(PAUSE_S)
         finally:
             self._ended.set()
+
+    def _pass(self) -> None:
+        """Wait a little and serve whoever got something."""
+        if self._waitset.wait(WAKE_NS):
+            for served in self._served:
+                with self._resort.around(f"taking a message of {served.reader.dds_name}"):
+                    _serve(served)
 
 
 def _serve(served: _Served) -> None:

@@ -20,19 +20,27 @@ from terrain_seg_ros.dds.node_topics import (
     input_topics,
     output_name,
 )
+from terrain_seg_ros.dds.others import OtherPublishers
 from terrain_seg_ros.dds.participant import Participant
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.interfaces import Durability
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 from terrain_seg_ros.runtime.health import Health, HealthSnapshot, Refusal
-from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS
+from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS, SHARED_ROWS
 from terrain_seg_ros.runtime.outbox import Bus, Outgoing, outgoing_topics
+from terrain_seg_ros.runtime.reception import InputFacts, Reception
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.transform_intake import TransformIntake
 from terrain_seg_ros.runtime.vehicle_pose import WaitingTransforms
-from terrain_seg_ros.runtime.worker import Worker, images_at_once
+from terrain_seg_ros.runtime.worker import Worker, check_thread_room, images_at_once, start_thread
 
 DIAGNOSTICS_PERIOD_S = 1.0
+BUS_THREADS = 16
+"""What Cyclone DDS and this node start; Cyclone ends the process where it gets none."""
+WORKER_STOP_S = 5.0
+"""So long the image at work is waited for; supervisors kill after 10 s."""
+DELIVERY_S = 2.0
+"""So long readers are waited for that shall have the last grid."""
 
 _MALFORMED = {
     "image": Refusal.BAD_IMAGE,
@@ -60,11 +68,13 @@ class LiveNode:
 
         Raises:
             ConfigError: the bus cannot be joined, or a topic's name cannot be used.
+            InferenceError: the system does not give enough threads.
         """
         parameters = session.parameters
         self.options = options
         self.health = Health()
         self.inputs = input_topics(parameters, options)
+        check_thread_room(BUS_THREADS)
         self._participant = Participant(options.domain_id, options.discovery)
         self._writers = {
             name: Writer(self._participant, spec, dds_name=output_name(name, options))
@@ -72,7 +82,9 @@ class LiveNode:
         }
         cache_s = parameters.number("tf_cache_s")
         buffer = TransformBuffer(cache_s)
-        self._intake = TransformIntake(buffer, self.health, cache_s=cache_s)
+        self._intake = TransformIntake(
+            buffer, self.health, cache_s=cache_s, on_jump=self._expect_time_jump
+        )
         self._processor = FrameProcessor(
             session,
             cdr.message_class,
@@ -81,6 +93,11 @@ class LiveNode:
             bus=Bus(
                 wanted=lambda name: self._writers[name].subscriber_count > 0,
                 full_name=lambda name: output_name(name, options).removeprefix("rt"),
+                image_topics={
+                    item.camera: item.dds_name
+                    for item in self.inputs
+                    if item.row.startswith("image")
+                },
             ),
             clock_ns=time.time_ns,
             on_time_jump=self._intake.forget_moving,
@@ -92,11 +109,16 @@ class LiveNode:
             weights=parameters.per_camera("camera_weights"),
             batch=images_at_once(parameters),
         )
-        self._dispatcher = Dispatcher(self._participant)
+        self._resort = self._processor.resort
+        self._dispatcher = Dispatcher(self._participant, self._resort)
+        self._reception = Reception(self.health)
+        self._readers: list[tuple[Input, Reader]] = []
+        self._others = OtherPublishers(self._participant, output_name("hazard_grid", options))
         self._graph = GraphEntry(
             self._participant, namespace=options.namespace.rstrip("/") or "/", name=NODE_NAME
         )
         self._ending = Event()
+        self._retired = False
         self._pulse = Thread(target=self._beat, name="terrain_seg_diagnostics", daemon=True)
 
     def __enter__(self) -> LiveNode:
@@ -114,21 +136,23 @@ class LiveNode:
         Raises:
             ConfigError: a reader cannot be made.
         """
-        readers = []
         for item in self.inputs:
             reader = Reader(self._participant, item.spec, dds_name=item.dds_name)
             malformed = partial(self._malformed, item.row)
             self._dispatcher.add(reader, self._callback(item), on_malformed=malformed)
-            readers.append(reader)
-        self._graph.show(readers, self._writers.values())
+            self._readers.append((item, reader))
+        self._graph.show([reader for _, reader in self._readers], self._writers.values())
         self._publish(self._processor.start())
         self._worker.start()
         self._worker.gate.open()
         self._dispatcher.start()
-        self._pulse.start()
+        start_thread(self._pulse)
 
     def stop(self) -> None:
-        """Finish the image at work, end the threads and leave the bus; again does nothing.
+        """Finish the image at work, take the grid back, end the threads and leave the bus.
+
+        Consumers keep the last grid of a node that is gone, so it goes out as unknown, and is
+        waited for until they have it. Calling again does nothing.
 
         Raises:
             InferenceError: the image at work does not end.
@@ -136,12 +160,14 @@ class LiveNode:
         if self._ending.is_set():
             return
         self._ending.set()
-        self._dispatcher.stop()
-        if self._pulse.ident is not None:
-            self._pulse.join()
         try:
-            self._worker.stop()
+            self._dispatcher.stop()
+            if self._pulse.ident is not None:
+                self._pulse.join()
+            self._worker.stop(WORKER_STOP_S)
         finally:
+            self._retire()
+            self._others.close()
             self._graph.close()
             for writer in self._writers.values():
                 writer.close()
@@ -166,6 +192,20 @@ class LiveNode:
         """Return how many images wait, at most one per camera."""
         return self._worker.waiting
 
+    def _retire(self) -> None:
+        """Publish the unknown grid and wait, not for long, until its readers have it."""
+        self._retired = True
+        with self._resort.around("taking the grid back"):
+            outgoing = self._processor.retire()
+            self._publish(outgoing)
+            deadline_s = time.monotonic() + DELIVERY_S
+            for name in {name for name, _ in outgoing}:
+                left_s = max(deadline_s - time.monotonic(), 0.01)
+                self._writers[name].wait_delivered(round(left_s * 1e9))
+
+    def _expect_time_jump(self) -> None:
+        self._processor.expect_time_jump()
+
     def _callback(self, item: Input) -> Callable[[Any], None]:
         if item.row == "camera_info":
             return partial(self._processor.camera_info, item.camera)
@@ -184,22 +224,48 @@ class LiveNode:
         self.health.count_refused(reason, text)
 
     def _images(self, items: Sequence[tuple[str, Any]]) -> None:
-        for outgoing in self._processor.images(items):
-            self._publish(outgoing, stage="publish")
+        with self._resort.around("working on images") as attempt:
+            for outgoing in self._processor.images(items):
+                if self._retired:
+                    return
+                self._publish(outgoing, stage="publish")
+        if attempt.turned_persistent:
+            self._publish(self._processor.retire())
 
     def _tick(self) -> None:
-        self._publish(self._processor.tick())
+        with self._resort.around("the watchdog"):
+            outgoing = self._processor.tick()
+            if not self._retired:
+                self._publish(outgoing)
 
     def _beat(self) -> None:
         while not self._ending.wait(DIAGNOSTICS_PERIOD_S):
-            self._publish(self._processor.diagnostics())
+            with self._resort.around("looking at the bus"):
+                self._reception.look(self._facts(), other_nodes=self._others.count())
+            with self._resort.around("diagnostics"):
+                self._publish(self._processor.diagnostics())
+
+    def _facts(self) -> list[InputFacts]:
+        return [
+            InputFacts(
+                reader.dds_name.removeprefix("rt"),
+                reader.publisher_count,
+                reader.received,
+                reader.lost,
+                is_image=item.row.startswith("image"),
+                incompatible=reader.incompatible,
+            )
+            for item, reader in self._readers
+            if item.row not in SHARED_ROWS
+        ]
 
     def _publish(self, outgoing: Iterable[Outgoing], *, stage: str | None = None) -> None:
         started_s = time.perf_counter()
         count = 0
         for name, message in outgoing:
             count += 1
-            self._send(self._writers[name], message)
+            with self._resort.around("publishing"):
+                self._send(self._writers[name], message)
         if stage is not None and count:
             self.health.add_latencies({stage: (time.perf_counter() - started_s) * 1e3})
 

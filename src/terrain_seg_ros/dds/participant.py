@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -16,6 +17,7 @@ from terrain_seg_ros.dds.cyclone import (
 )
 from terrain_seg_ros.dds.discovery import Discovery, choose_domain, domain_configuration
 from terrain_seg_ros.dds.idl_types import sample_class
+from terrain_seg_ros.runtime.security_request import refuse_where_secured
 
 USER_DATA = b"enclave=/;"
 """What ROS nodes look for in a participant before they count it as one of theirs."""
@@ -30,8 +32,10 @@ class Participant:
         """Join the domain.
 
         Raises:
-            ConfigError: the network or the configuration does not allow it.
+            ConfigError: the network or the configuration does not allow it, or the environment asks
+                for security, which this DDS does not have.
         """
+        refuse_where_secured(os.environ)
         self.domain_id = choose_domain(domain_id)
         try:
             self._domain = _shared_domain(self.domain_id, discovery)

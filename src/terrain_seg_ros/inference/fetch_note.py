@@ -10,6 +10,9 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.regular_file import read_regular_file
+
 MAX_NOTE_BYTES = 64 * 1024
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
@@ -44,10 +47,8 @@ def validator_of(headers: Message) -> str | None:
 def read_note(path: Path) -> Note | None:
     """Return the note, or None where there is none or it cannot be used."""
     try:
-        if path.stat().st_size > MAX_NOTE_BYTES:
-            return None
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content: Any = json.loads(read_regular_file(path, MAX_NOTE_BYTES))
+    except (ConfigError, ValueError, RecursionError):
         return None
     if not isinstance(content, Mapping):
         return None

@@ -27,7 +27,9 @@ class LoadedModel:
     The backends read `onnx_bytes`, the very bytes whose hash was checked; both it and
     `onnx_path` are None for a model that has only a card, which the constant backend serves.
     `lowered` are files of lower precision that were made from this one: the same model, with the
-    same input, classes and golden image.
+    same input, classes and golden image. `digest` is over all files that were read, empty for a
+    model that was not read from files. `test_deadline_s` is how long a first run in a process of
+    its own may take, before another runtime sees the network here; 0 where none is needed.
     """
 
     card: ModelCard
@@ -35,6 +37,8 @@ class LoadedModel:
     onnx_bytes: bytes | None = field(repr=False)
     golden: Golden | None = field(repr=False)
     lowered: tuple[LoadedModel, ...] = ()
+    digest: str = ""
+    test_deadline_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the golden image against the card."""

@@ -11,16 +11,15 @@ from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
 from terrain_seg_ros.inference.fetch import FetchRules, Progress, check_sha256, fetch
-from terrain_seg_ros.inference.model_store import (
+from terrain_seg_ros.inference.model_files import (
     CARD_FILE,
     GOLDEN_FILE,
     MAX_CARD_BYTES,
     MAX_GOLDEN_BYTES,
     MAX_MODEL_BYTES,
     ONNX_FILE,
-    load_model,
-    shipped_models,
 )
+from terrain_seg_ros.inference.model_store import load_model, shipped_models
 from terrain_seg_ros.inference.registry import BackendName, create_backend
 from terrain_seg_ros.inference.synthetic_model import SYNTHETIC
 from terrain_seg_ros.inference.unpack import UnpackLimits, unpack
@@ -32,7 +31,7 @@ LIMITS = UnpackLimits(
     max_bytes=MAX_MODEL_BYTES + MAX_GOLDEN_BYTES + MAX_CARD_BYTES + MAX_TEXTS_BYTES,
     max_ratio=100.0,
 )
-RESERVED_NAMES = (SYNTHETIC, "add", "list", "pin", "remove", "wrap")
+RESERVED_NAMES = (SYNTHETIC, "add", "keygen", "list", "pin", "remove", "sign", "wrap")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _BY_HAND = "Or fetch it elsewhere, and give the file's path here instead of the address."
 

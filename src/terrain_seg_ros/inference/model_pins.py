@@ -1,4 +1,8 @@
-"""Pins: the one model file that a name may stand for, kept in the user's models folder."""
+"""Pins: the one model that a name may stand for, kept in the user's models folder.
+
+A pin is the digest over all files of a model. Format 1 of the file pinned the network alone, so
+that a changed card went unseen; such pins are still read, and refused until they are renewed.
+"""
 
 from __future__ import annotations
 
@@ -8,62 +12,111 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from terrain_seg_ros.core.errors import ModelError
+from terrain_seg_ros.core.regular_file import read_regular_file
 
 PINS_FILE = "pins.json"
-PINS_FORMAT = 1
+PINS_FORMAT = 2
+_OLD_FORMAT = 1
 MAX_PINS_BYTES = 2**20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def read_pins(models: Path) -> dict[str, str]:
-    """Return the sha256 of the model file per pinned name.
+class Pin(NamedTuple):
+    """Hold what a name stands for.
+
+    `digest` is over all files of the model, empty in a pin of format 1; `sha256` is of the network
+    alone, empty in a pin of format 2.
+    """
+
+    digest: str
+    sha256: str
+
+
+def read_pins(models: Path) -> dict[str, Pin]:
+    """Return the pins by name.
 
     Raises:
         ModelError: the file of pins cannot be read: then no name may be trusted.
     """
     path = models / PINS_FILE
-    try:
-        if path.stat().st_size > MAX_PINS_BYTES:
-            raise ModelError(f"{path}: is larger than {MAX_PINS_BYTES} bytes; {_REMEDY}")
-        content = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+    if not os.path.lexists(path):
         return {}
-    except (OSError, ValueError, RecursionError) as error:
+    data = read_regular_file(path, MAX_PINS_BYTES, error=ModelError, remedy=_REMEDY)
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: cannot be read ({error}); {_REMEDY}") from error
-    pins = content.get("sha256") if isinstance(content, dict) else None
-    if not isinstance(pins, dict) or content.get("format") != PINS_FORMAT:
+    given = content.get("format") if isinstance(content, dict) else None
+    if given == PINS_FORMAT:
+        pins = {name: Pin("", sha256) for name, sha256 in _section(content, "sha256", path)}
+        return pins | {name: Pin(digest, "") for name, digest in _section(content, "digest", path)}
+    if given == _OLD_FORMAT and given is not True and "sha256" in content:
+        return {name: Pin("", sha256) for name, sha256 in _section(content, "sha256", path)}
+    raise ModelError(f"{path}: is no file of pins of format {PINS_FORMAT}; {_REMEDY}")
+
+
+def _section(content: Mapping[str, Any], key: str, path: Path) -> list[tuple[str, str]]:
+    section = content.get(key, {})
+    if not isinstance(section, dict):
         raise ModelError(f"{path}: is no file of pins of format {PINS_FORMAT}; {_REMEDY}")
-    for name, digest in pins.items():
+    for name, digest in section.items():
         if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
-            raise ModelError(f"{path}: pins {name!r} to {digest!r}, expected a sha256; {_REMEDY}")
-    return pins
+            raise ModelError(
+                f"{path}: pins {name!r} to {str(digest)[:80]!r}, expected a sha256; {_REMEDY}"
+            )
+    return list(section.items())
 
 
-def check_pin(models: Path, name: str, digest: str) -> None:
-    """Check a model file's sha256 against the pin of its name, if there is one.
+def check_pin(models: Path, name: str, found: Pin, *, renews: bool = False) -> None:
+    """Check a model against the pin of its name, if there is one.
+
+    Args:
+        models: the user's folder of models.
+        name: of the model.
+        found: its digest and its network's sha256.
+        renews: whether a pin of format 1 that fits is about to be renewed.
 
     Raises:
-        ModelError: it is another file, or the pins cannot be read.
+        ModelError: it is another model, the pin covers its network alone, or the pins cannot be
+            read.
     """
-    pinned = read_pins(models).get(name, digest)
-    if pinned != digest:
+    pin = read_pins(models).get(name)
+    if pin is None:
+        return
+    _check_same_model(name, pin, found)
+    if not pin.digest and not renews:
         raise ModelError(
-            f"model {name!r} is pinned to sha256 {pinned[:16]}..., but its file is "
-            f"{digest[:16]}...; bring the pinned file back, or let go of it with "
-            f"`terrain-seg models pin {name} --release`"
+            f"model {name!r} is pinned by an older version, whose pins did not cover its card and "
+            f"golden image; look at its card (`terrain-seg models {name}`), then pin it again "
+            f"with `terrain-seg models pin {name}`"
         )
 
 
-def set_pin(models: Path, name: str, digest: str) -> None:
-    """Pin a name to a file's sha256.
+def set_pin(models: Path, name: str, found: Pin) -> None:
+    """Pin a name to a model; a pin of format 1 on the same network is renewed.
 
     Raises:
         ModelError: it is pinned to another one, or the pins cannot be read.
     """
-    check_pin(models, name, digest)
-    _write(models, {**read_pins(models), name: digest})
+    pins = read_pins(models)
+    if name in pins:
+        _check_same_model(name, pins[name], found)
+    _write(models, {**pins, name: Pin(found.digest, "")})
+
+
+def _check_same_model(name: str, pin: Pin, found: Pin) -> None:
+    pinned, given, what = pin.digest, found.digest, "digest"
+    if not pinned:
+        pinned, given, what = pin.sha256, found.sha256, "sha256"
+    if pinned != given:
+        raise ModelError(
+            f"model {name!r} is pinned to {what} {pinned[:16]}..., but its files have "
+            f"{given[:16]}...; bring the pinned files back, or let go of it with "
+            f"`terrain-seg models pin {name} --release`"
+        )
 
 
 def release_pin(models: Path, name: str) -> bool:
@@ -83,9 +136,11 @@ def release_pin(models: Path, name: str) -> bool:
 _REMEDY = "repair it, or remove it to let go of all pins"
 
 
-def _write(models: Path, pins: Mapping[str, str]) -> None:
+def _write(models: Path, pins: Mapping[str, Pin]) -> None:
     models.mkdir(parents=True, exist_ok=True)
-    content = {"format": PINS_FORMAT, "sha256": dict(sorted(pins.items()))}
+    whole = {name: pin.digest for name, pin in sorted(pins.items()) if pin.digest}
+    old = {name: pin.sha256 for name, pin in sorted(pins.items()) if not pin.digest}
+    content = {"format": PINS_FORMAT, "digest": whole, **({"sha256": old} if old else {})}
     handle, name = tempfile.mkstemp(dir=models, prefix=".pins-")
     temporary = Path(name)
     try:

@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ModelError
+from terrain_seg_ros.inference.model_files import CARD_FILE
 from terrain_seg_ros.inference.model_install import check_name
 from terrain_seg_ros.inference.model_pins import release_pin
-from terrain_seg_ros.inference.model_store import CARD_FILE, added_models, shipped_models
+from terrain_seg_ros.inference.model_store import added_models, shipped_models
 from terrain_seg_ros.inference.synthetic_model import SYNTHETIC
 
 

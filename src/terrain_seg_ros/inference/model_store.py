@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
-
-from terrain_seg_ros.core.errors import ModelError
+from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.model_card import ModelCard, parse_model_card
-from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.inference.loaded_model import Golden, LoadedModel
-from terrain_seg_ros.inference.model_pins import check_pin
-from terrain_seg_ros.inference.onnx_contract import check_onnx
+from terrain_seg_ros.core.strict_json import read_json
+from terrain_seg_ros.inference.loaded_model import LoadedModel
+from terrain_seg_ros.inference.model_files import (
+    CARD_FILE,
+    GOLDEN_FILE,
+    ONNX_FILE,
+    ModelFiles,
+    parse_golden,
+    read_card_file,
+    read_model_files,
+)
+from terrain_seg_ros.inference.model_pins import Pin, check_pin, read_pins
+from terrain_seg_ros.inference.model_signature import check_signature
+from terrain_seg_ros.inference.model_trust import ANY_MODEL, ModelTrust
+from terrain_seg_ros.inference.network_trial import try_network
+from terrain_seg_ros.inference.onnx_contract import check_border, check_onnx
+from terrain_seg_ros.inference.onnx_safety import check_network
+from terrain_seg_ros.inference.self_test import probe_image
 from terrain_seg_ros.inference.synthetic_model import SYNTHETIC, synthetic_model
 
 MODELS_VARIABLE = "TERRAIN_SEG_MODELS"
-
-ONNX_FILE = "model.onnx"
-CARD_FILE = "card.json"
-GOLDEN_FILE = "golden.npz"
-
-MAX_MODEL_BYTES = 512 * 2**20
-MAX_CARD_BYTES = 2**20
-MAX_GOLDEN_BYTES = 128 * 2**20
-"""Of the unpacked arrays; the largest input (4096 x 4096 RGB and its mask) takes 64 MiB."""
 _SAME = ("height_px", "width_px", "channels", "resize", "taxonomy")
 """What the cards of two files of one model must agree on."""
 
@@ -65,27 +65,48 @@ def user_models_folder() -> Path:
     return folder
 
 
-def load_model(name_or_path: str | Path) -> LoadedModel:
+def load_model(name_or_path: str | Path, trust: ModelTrust = ANY_MODEL) -> LoadedModel:
     """Return a model whose parts have been checked against each other.
 
     A shipped or added float32 model brings the files of lower precision that are shipped or added
     too and whose cards say that they were made from it. One of them that cannot be used is left
-    out with a warning.
+    out with a warning; so is one that is not pinned where the model itself is.
 
     Args:
         name_or_path: the name of a shipped model or else of one of the user's own, a folder with
             model.onnx, card.json and perhaps golden.npz, the path of an .onnx file with the others
             beside it, or "synthetic".
+        trust: what the model must show.
 
     Raises:
         ModelError: the model is missing, too large, corrupt, not the file that its card was
-            written for, contradicts its card, or is not the file that its name is pinned to.
+            written for, contradicts its card, is not what its name is pinned to, is not signed as
+            it must be, or its network has loops or does not run.
+        ConfigError: the key of the signature cannot be used.
+        InferenceError: no process can be started to try a network that is not shipped.
     """
     if str(name_or_path) == SYNTHETIC:
+        if trust.public_key is not None:
+            raise ModelError(
+                f"model {SYNTHETIC!r} has no files and so no signature; name a signed model, or "
+                "leave model_public_key empty"
+            )
         return synthetic_model()
     onnx_path = _find(name_or_path)
-    model = _load(name_or_path, onnx_path)
-    return replace(model, lowered=tuple(_lowered(model.card, onnx_path)))
+    model = _load(name_or_path, onnx_path, trust)
+    lowered = tuple(_lowered(name_or_path, model, onnx_path, trust))
+    return replace(model, lowered=lowered)
+
+
+def load_files(name_or_path: str | Path) -> ModelFiles:
+    """Return the files of a model as they are, unchecked.
+
+    Raises:
+        ModelError: the model or a file of it is missing, too large or not a regular file.
+    """
+    if str(name_or_path) == SYNTHETIC:
+        raise ModelError(f"model {SYNTHETIC!r} has no files; name another one")
+    return read_model_files(_find(name_or_path))
 
 
 def load_card(name_or_path: str | Path) -> ModelCard:
@@ -105,54 +126,98 @@ def read_card(path: Path) -> ModelCard:
     Raises:
         ModelError: the file is missing, too large, no JSON or no valid card.
     """
-    text = _read_bounded(path, MAX_CARD_BYTES)
+    return _parse_card(read_card_file(path), str(path))
+
+
+def is_shipped(onnx_path: Path) -> bool:
+    """Return whether a network is one of this package's."""
+    return onnx_path.resolve().parent.parent == _shipped_folder().resolve()
+
+
+def _parse_card(data: bytes, source: str) -> ModelCard:
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: the card is no JSON ({error}); export the model again") from None
-    if not isinstance(content, dict):
-        raise ModelError(f"{path}: the card is no JSON object; export the model again")
-    return parse_model_card(content, source=str(path))
-
-
-def _load(name_or_path: str | Path, onnx_path: Path) -> LoadedModel:
-    card = read_card(onnx_path.parent / CARD_FILE)
-    data = _read_bounded(onnx_path, MAX_MODEL_BYTES)
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != card.sha256.lower():
+        content = read_json(data)
+    except ValueError as error:
         raise ModelError(
-            f"{onnx_path}: sha256 is {digest[:16]}..., but the card says {card.sha256[:16]}...; "
+            f"{source}: the card is no JSON ({error}); export the model again"
+        ) from None
+    if not isinstance(content, dict):
+        raise ModelError(f"{source}: the card is no JSON object; export the model again")
+    return parse_model_card(content, source=source)
+
+
+def _load(name_or_path: str | Path, onnx_path: Path, trust: ModelTrust) -> LoadedModel:
+    found = read_model_files(onnx_path)
+    card = _parse_card(found.card, str(onnx_path.parent / CARD_FILE))
+    sha256 = hashlib.sha256(found.onnx).hexdigest()
+    if sha256 != card.sha256.lower():
+        raise ModelError(
+            f"{onnx_path}: sha256 is {sha256[:16]}..., but the card says {card.sha256[:16]}...; "
             "the file was changed or damaged: fetch or export the model again"
         )
-    _check_pins(name_or_path, onnx_path, digest)
-    check_onnx(data, card, source=str(onnx_path))
-    golden = _read_golden(onnx_path.parent / GOLDEN_FILE)
-    return LoadedModel(card=card, onnx_path=onnx_path, onnx_bytes=data, golden=golden)
+    _check_pins(name_or_path, onnx_path, Pin(found.digest, sha256), trust)
+    if trust.public_key is not None:
+        check_signature(found, trust.public_key)
+    check_network(found.onnx, source=str(onnx_path))
+    deadline_s = 0.0 if is_shipped(onnx_path) else trust.test_deadline_s
+    model = LoadedModel(
+        card, onnx_path, found.onnx, None, digest=found.digest, test_deadline_s=deadline_s
+    )
+    _check_graph(model, str(onnx_path))
+    golden = parse_golden(found.golden, source=str(onnx_path.parent / GOLDEN_FILE))
+    return replace(model, golden=golden)
 
 
-def _lowered(card: ModelCard, onnx_path: Path) -> Iterator[LoadedModel]:
+def _check_graph(model: LoadedModel, source: str) -> None:
+    """Check the graph against the card; one that is not shipped runs elsewhere first."""
+    data = model.graph()
+    if not model.test_deadline_s:
+        check_onnx(data, model.card, source=source)
+        return
+    trial = try_network(data, probe_image(model), deadline_s=model.test_deadline_s, source=source)
+    check_border(trial.border, model.card, source=source)
+    if trial.error:
+        raise ModelError(f"{source}: the network does not run ({trial.error}); export it again")
+
+
+def _lowered(
+    name_or_path: str | Path, model: LoadedModel, onnx_path: Path, trust: ModelTrust
+) -> Iterator[LoadedModel]:
     """Give the files that were made from a float32 one, each precision once.
 
     Only folders that the user or this package fills are searched: what lies beside a model
     elsewhere may be anybody's.
     """
+    card = model.card
     found: set[str] = set()
     homes = _homes()
     if onnx_path.resolve().parent.parent not in [home.resolve() for home in homes]:
         return
+    own = _user_folder()
+    pins = {} if own is None else read_pins(own)
+    known = [pins[name] for name in _known_names(name_or_path, onnx_path) if name in pins]
+    must_be_pinned = any(pin.digest or not trust.renews_pin for pin in known)
     for folder in (home / name for home in homes for name in _names(home)):
         try:
             other = read_card(folder / CARD_FILE)
             if other.lowered_from_sha256 != card.sha256 or other.precision in found:
                 continue
-            _check_same(other, card)
-            yield _load(folder.name, folder / ONNX_FILE)
-            found.add(other.precision)
-        except ModelError as error:
+            if must_be_pinned and folder.name not in pins:
+                raise ModelError(
+                    f"model {card.name!r} is pinned, but not this file of lower precision; pin "
+                    f"it as well with `terrain-seg models pin {folder.name}`"
+                )
+            lowered = _load(folder.name, folder / ONNX_FILE, trust)
+            _check_same(lowered.card, card)
+            yield lowered
+            found.add(lowered.card.precision)
+        except (ModelError, ConfigError) as error:
             log.warning("%s is not used: %s", folder, error)
 
 
 def _check_same(lowered: ModelCard, card: ModelCard) -> None:
+    if lowered.lowered_from_sha256 != card.sha256:
+        raise ModelError("its card changed while it was read; load the model again")
     for key in _SAME:
         given, wanted = getattr(lowered, key), getattr(card, key)
         if given != wanted:
@@ -211,49 +276,20 @@ def _find(name_or_path: str | Path) -> Path:
     )
 
 
-def _check_pins(name_or_path: str | Path, onnx_path: Path, digest: str) -> None:
-    """Check the file against the pin of its name, however it was reached."""
+def _check_pins(name_or_path: str | Path, onnx_path: Path, found: Pin, trust: ModelTrust) -> None:
+    """Check the files against the pin of their name, however they were reached."""
     own = _user_folder()
     if own is None:
         return
+    for name in _known_names(name_or_path, onnx_path):
+        check_pin(own, name, found, renews=trust.renews_pin)
+
+
+def _known_names(name_or_path: str | Path, onnx_path: Path) -> list[str]:
+    """Return the names that a model has, of its folder and as it was asked for."""
     folder = onnx_path.resolve().parent
     homes = [home.resolve() for home in _homes()]
     names = {folder.name} if folder.parent in homes else set()
     if len(Path(name_or_path).parts) == 1:
         names.add(str(name_or_path))
-    for name in sorted(names):
-        check_pin(own, name, digest)
-
-
-def _read_bounded(path: Path, limit_bytes: int) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > limit_bytes:
-            raise ModelError(
-                f"{path}: {size} bytes are more than the limit of {limit_bytes}; "
-                "check that this is the right file"
-            )
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(
-            f"{path}: cannot be read ({error.strerror}); a model is a folder with "
-            f"{ONNX_FILE}, {CARD_FILE} and {GOLDEN_FILE}"
-        ) from error
-
-
-def _read_golden(path: Path) -> Golden | None:
-    if not path.exists():
-        return None
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(item.file_size for item in archive.infolist())
-        if unpacked > MAX_GOLDEN_BYTES:
-            raise ModelError(f"{path}: unpacks to {unpacked} bytes; export the model again")
-        with np.load(path, allow_pickle=False) as arrays:
-            image: U8 = arrays["image"]
-            mask: U8 = arrays["mask"]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise ModelError(
-            f"{path}: the golden image cannot be read ({error}); export the model again"
-        ) from error
-    return Golden(image=image, mask=mask)
+    return sorted(names)

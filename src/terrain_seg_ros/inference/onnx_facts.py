@@ -12,6 +12,7 @@ from math import prod
 
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION
+from terrain_seg_ros.inference.protobuf_fields import fields, messages, only, packed
 
 _MODEL_GRAPH = 7
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT = 1, 5, 11
@@ -22,8 +23,6 @@ _TO_FIRST_DIMENSION = (2, 1, 2, 1)
 _DIMENSION_VALUE = 1
 _FLOATS = {1: FULL_PRECISION, 10: "fp16", 16: "bf16"}
 _QUANTISERS = {b"QuantizeLinear", b"DequantizeLinear"}
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_MAX_VARINT_BYTES = 10
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def onnx_facts(data: bytes) -> OnnxFacts:
     weights: Counter[str] = Counter()
     quantised = fixed_batch = False
     try:
-        for field, graph_field in _messages(_only(memoryview(data), _MODEL_GRAPH)):
+        for field, graph_field in messages(only(memoryview(data), _MODEL_GRAPH)):
             if field == _GRAPH_NODE:
                 quantised = quantised or _op_type(graph_field) in _QUANTISERS
                 for tensor in _constants(graph_field):
@@ -64,79 +63,29 @@ def onnx_facts(data: bytes) -> OnnxFacts:
 
 
 def _op_type(node: memoryview) -> bytes:
-    return bytes(_only(node, _NODE_OP_TYPE))
+    return bytes(only(node, _NODE_OP_TYPE))
 
 
 def _constants(node: memoryview) -> Iterator[memoryview]:
-    for field, attribute in _messages(node):
+    for field, attribute in messages(node):
         if field == _NODE_ATTRIBUTE:
-            yield from (tensor for n, tensor in _messages(attribute) if n == _ATTRIBUTE_TENSOR)
+            yield from (tensor for n, tensor in messages(attribute) if n == _ATTRIBUTE_TENSOR)
 
 
 def _floats(tensor: memoryview) -> dict[str, int]:
     """Return how many numbers of a floating-point precision a tensor holds."""
     sizes: list[int] = []
     kind = 0
-    for field, value in _fields(tensor):
+    for field, value in fields(tensor):
         if field == _TENSOR_TYPE and isinstance(value, int):
             kind = value
         elif field == _TENSOR_DIMS:
-            sizes += [value] if isinstance(value, int) else list(_packed(value))
+            sizes += [value] if isinstance(value, int) else list(packed(value))
     return {_FLOATS[kind]: prod(sizes)} if kind in _FLOATS else {}
 
 
 def _has_fixed_batch(value_info: memoryview) -> bool:
     message = value_info
     for field in _TO_FIRST_DIMENSION:
-        message = _only(message, field)
-    return any(field == _DIMENSION_VALUE for field, _ in _fields(message))
-
-
-def _only(message: memoryview, wanted: int) -> memoryview:
-    """Return the first message or text of a field; empty where there is none."""
-    return next((value for field, value in _messages(message) if field == wanted), message[:0])
-
-
-def _messages(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    for field, value in _fields(message):
-        if isinstance(value, memoryview):
-            yield field, value
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Iterate over a protobuf message: field numbers with numbers or bytes."""
-    place = 0
-    while place < len(message):
-        tag, place = _varint(message, place)
-        kind = tag & 7
-        if kind == _VARINT:
-            number, place = _varint(message, place)
-            yield tag >> 3, number
-            continue
-        size = {_FIXED64: 8, _FIXED32: 4}.get(kind, 0)
-        if kind == _BYTES:
-            size, place = _varint(message, place)
-        elif not size:
-            raise ValueError(f"wire type {kind}")
-        if place + size > len(message):
-            raise ValueError("it ends too early")
-        if kind == _BYTES:
-            yield tag >> 3, message[place : place + size]
-        place += size
-
-
-def _packed(data: memoryview) -> Iterator[int]:
-    place = 0
-    while place < len(data):
-        number, place = _varint(data, place)
-        yield number
-
-
-def _varint(data: memoryview, place: int) -> tuple[int, int]:
-    number = 0
-    for index in range(_MAX_VARINT_BYTES):
-        byte = data[place + index]
-        number |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            return number, place + index + 1
-    raise ValueError("a number is too long")
+        message = only(message, field)
+    return any(field == _DIMENSION_VALUE for field, _ in fields(message))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 _NAMES = (
@@ -25,3 +27,12 @@ ONNXRUNTIME_ERRORS: tuple[type[Exception], ...] = (
     ValueError,
     *(getattr(_state, name) for name in _NAMES if hasattr(_state, name)),
 )
+
+_PLACE = re.compile(r"\S+\.(?:cc|h):\d+ .*?\)(?: const)? (?=[A-Z])")
+_LENGTH = 300
+
+
+def runtime_reason(text: str) -> str:
+    """Return an error's text in one line, without places in the runtime's own source."""
+    line = _PLACE.sub("", " ".join(text.split()))
+    return line if len(line) <= _LENGTH else f"{line[:_LENGTH]}..."

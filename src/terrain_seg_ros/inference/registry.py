@@ -11,7 +11,7 @@ from functools import partial
 from types import ModuleType
 from typing import NamedTuple, cast
 
-from terrain_seg_ros.core.errors import InferenceError
+from terrain_seg_ros.core.errors import InferenceError, ModelError
 from terrain_seg_ros.core.tensor_to_probabilities import Backend
 from terrain_seg_ros.inference.backend_options import (
     AUTO,
@@ -22,7 +22,7 @@ from terrain_seg_ros.inference.backend_options import (
     model_precision,
 )
 from terrain_seg_ros.inference.loaded_model import LoadedModel
-from terrain_seg_ros.inference.self_test import Trial, check_golden, choose_fastest
+from terrain_seg_ros.inference.self_test import Trial, check_golden, choose_fastest, probe_image
 
 
 class BackendName(str, Enum):
@@ -187,7 +187,25 @@ def backend_name(name: BackendName | str) -> BackendName:
 
 def _make(name: BackendName, model: LoadedModel, options: BackendOptions) -> Backend:
     kind = getattr(backend_module(name), _ENTRIES[name].kind)
-    return cast(Backend, kind(model.file(options.precision), options))
+    file = model.file(options.precision)
+    if name is BackendName.OPENVINO and file.test_deadline_s:
+        _try_in_openvino(file)
+    return cast(Backend, kind(file, options))
+
+
+def _try_in_openvino(file: LoadedModel) -> None:
+    """Run a network that is not shipped where it can do no harm; ONNX Runtime did when loading."""
+    trial = importlib.import_module("terrain_seg_ros.inference.network_trial")
+    try:
+        trial.try_network(
+            file.graph(),
+            probe_image(file),
+            deadline_s=file.test_deadline_s,
+            source=f"model {file.card.name!r}",
+            runtime=trial.OPENVINO,
+        )
+    except ModelError as error:
+        raise InferenceError(f"{error}; or choose another backend") from error
 
 
 def _reference(model: LoadedModel, options: BackendOptions) -> Backend:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import InferenceError, ModelError
 from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.core.strict_json import shown
 from terrain_seg_ros.core.tensor_to_probabilities import Backend, NetworkOutput
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, model_precision
@@ -244,8 +245,8 @@ def _row_refusal(row: Mapping[str, Any]) -> str:
         images = int(row["images"])
         losses = {key: float(row[key]) for key in ("mean_iou_loss", "dangerous_recall_loss")}
         changed = float(row["clear_margin_changed"])
-    except (KeyError, TypeError, ValueError) as error:
-        return f"the card's parity figures cannot be read ({error!r})"
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        return f"the card's parity figures cannot be read ({shown(error)})"
     if images < MIN_PARITY_IMAGES:
         return f"the card's parity figures are of {images} images, {MIN_PARITY_IMAGES} are needed"
     for key, loss in losses.items():

@@ -6,27 +6,44 @@ from typing import Any
 
 import numpy as np
 
-from terrain_seg_ros.core.camera import CameraModel, camera_from_info
+from terrain_seg_ros.core.camera import CameraModel
+from terrain_seg_ros.core.camera_calibration import Calibration, Fields, calibrate
 from terrain_seg_ros.messages.message_types import Types, sequence_of
 
 
 def camera_model(message: Any) -> CameraModel:
-    """Return the camera of the image as it is delivered, after region of interest and binning.
+    """Return the camera of the raw image as it is delivered, after region of interest and binning.
+
+    Raises:
+        GeometryError: the camera is not calibrated, or a value cannot be used.
+    """
+    return camera_calibration(message).camera
+
+
+def camera_calibration(message: Any, *, rectified: bool = False) -> Calibration:
+    """Return the camera of the image as it is delivered, and what was assumed.
+
+    Args:
+        message: sensor_msgs/CameraInfo.
+        rectified: the image was rectified, so that P holds without D.
 
     Raises:
         GeometryError: the camera is not calibrated, or a value cannot be used.
     """
     roi = message.roi
-    return camera_from_info(
+    fields = Fields(
         width_px=int(message.width),
         height_px=int(message.height),
-        k=tuple(float(value) for value in message.k),
-        d=tuple(float(value) for value in message.d),
+        k=message.k,
+        d=message.d,
         distortion_model=str(message.distortion_model),
         binning_x=int(message.binning_x),
         binning_y=int(message.binning_y),
         roi=(int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)),
+        r=message.r,
+        p=message.p,
     )
+    return calibrate(fields, rectified=rectified)
 
 
 def encode_camera_info(types: Types, camera: CameraModel, header: Any) -> Any:

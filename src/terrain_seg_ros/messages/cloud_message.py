@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import MessageError
-from terrain_seg_ros.core.types import F32, U8
+from terrain_seg_ros.core.types import F32, FARTHEST_M, U8
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import flat_bytes
 from terrain_seg_ros.messages.message_types import Types, sequence_of
@@ -131,6 +131,8 @@ def decode_cloud(message: Any) -> Cloud:
 def decode_sensed_points(message: Any) -> SensedPoints:
     """Return what a stereo camera or a lidar measured: float32 x, y, z at any offset, either order.
 
+    Points that are not finite, or beyond any ground, were not measured: NaN.
+
     Raises:
         MessageError: a field is missing or of another type, there are too many points or too few
             bytes, or the frame is empty.
@@ -142,6 +144,8 @@ def decode_sensed_points(message: Any) -> SensedPoints:
     points_m = np.empty((points.size, 3), dtype=np.float32)
     for index, (name, _, _) in enumerate(_PLACES):
         points_m[:, index] = points[name].reshape(-1)
+    with np.errstate(invalid="ignore"):
+        points_m[~(np.abs(points_m) <= FARTHEST_M).all(axis=1)] = np.nan
     return SensedPoints(points_m, stamp_ns(message.header), frame_id)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.core.ground_measurement import DepthImage
+from terrain_seg_ros.core.types import FARTHEST_M
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import flat_bytes
 from terrain_seg_ros.messages.message_types import Types, sequence_of
@@ -32,7 +33,7 @@ class RangeReading(NamedTuple):
 def decode_depth(message: Any) -> DepthImage:
     """Return the depth of a sensor_msgs/Image: 32FC1 in metres, 16UC1 in millimetres (REP-118).
 
-    What is not positive and finite was not measured: NaN, as 0 in 16UC1.
+    What is not positive, not finite or beyond any ground was not measured: NaN, as 0 in 16UC1.
 
     Raises:
         MessageError: the encoding is another, or size, step and data contradict each other.
@@ -62,7 +63,7 @@ def decode_depth(message: Any) -> DepthImage:
     if kind.kind == "u":
         depth_m *= MILLIMETRE_M
     with np.errstate(invalid="ignore"):
-        depth_m[~((depth_m > 0.0) & (depth_m < np.inf))] = np.nan
+        depth_m[~((depth_m > 0.0) & (depth_m <= FARTHEST_M))] = np.nan
     return DepthImage(depth_m, stamp_ns(message.header))
 
 
@@ -92,5 +93,5 @@ def decode_range(message: Any) -> RangeReading:
         raise MessageError("range is NaN, which is no reading (REP-117); check the sensor")
     if not frame_id:
         raise MessageError("range has an empty frame_id; name the sensor's frame")
-    within = message.min_range <= value <= message.max_range and math.isfinite(value)
+    within = message.min_range <= value <= message.max_range and 0.0 <= value <= FARTHEST_M
     return RangeReading(value if within else None, stamp_ns(message.header), frame_id)

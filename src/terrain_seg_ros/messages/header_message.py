@@ -14,11 +14,13 @@ def time_ns(stamp: Any) -> int:
     """Return a builtin_interfaces/Time in nanoseconds.
 
     Raises:
-        MessageError: the nanoseconds are one second or more.
+        MessageError: it is negative, or the nanoseconds are one second or more.
     """
     sec, nanosec = int(stamp.sec), int(stamp.nanosec)
     if not 0 <= nanosec < _NS:
         raise MessageError(f"stamp has {nanosec} ns, expected 0 to 999999999; check the publisher")
+    if sec < 0:
+        raise MessageError(f"stamp has {sec} s, expected 0 or more; check the publisher's clock")
     return sec * _NS + nanosec
 
 

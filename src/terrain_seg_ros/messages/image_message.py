@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -10,89 +9,67 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import MessageError
+from terrain_seg_ros.core.sample_bits import SampleBits
 from terrain_seg_ros.core.types import U8, CameraImage
+from terrain_seg_ros.messages.encodings import Encoding, Format, camera_encoding, parse_format
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.message_types import Types, sequence_of
 from terrain_seg_ros.messages.picture_size import check_size, picture_size
 
-
-@dataclass(frozen=True)
-class _Encoding:
-    """Hold the layout of one encoding; `to_rgb` is OpenCV's conversion code, None for none."""
-
-    channels: int
-    bytes_per_channel: int = 1
-    to_rgb: int | None = None
-    bayer: bool = False
+PIXELS_PER_BYTE = 2100
+"""No picture of a camera is packed more densely: a blank PNG has 1032 bytes per byte."""
 
 
-ENCODINGS: dict[str, _Encoding] = {
-    "rgb8": _Encoding(3),
-    "bgr8": _Encoding(3, to_rgb=cv2.COLOR_BGR2RGB),
-    "rgba8": _Encoding(4, to_rgb=cv2.COLOR_RGBA2RGB),
-    "bgra8": _Encoding(4, to_rgb=cv2.COLOR_BGRA2RGB),
-    "mono8": _Encoding(1),
-    "mono16": _Encoding(1, 2),
-    "bayer_rggb8": _Encoding(1, to_rgb=cv2.COLOR_BayerBG2RGB, bayer=True),
-    "bayer_bggr8": _Encoding(1, to_rgb=cv2.COLOR_BayerRG2RGB, bayer=True),
-    "bayer_gbrg8": _Encoding(1, to_rgb=cv2.COLOR_BayerGR2RGB, bayer=True),
-    "bayer_grbg8": _Encoding(1, to_rgb=cv2.COLOR_BayerGB2RGB, bayer=True),
-    "bayer_rggb16": _Encoding(1, 2, cv2.COLOR_BayerBG2RGB, bayer=True),
-    "bayer_bggr16": _Encoding(1, 2, cv2.COLOR_BayerRG2RGB, bayer=True),
-    "bayer_gbrg16": _Encoding(1, 2, cv2.COLOR_BayerGR2RGB, bayer=True),
-    "bayer_grbg16": _Encoding(1, 2, cv2.COLOR_BayerGB2RGB, bayer=True),
-}
-"""What `decode_image` reads. OpenCV names a Bayer pattern by its second row and column, ROS by
-its first: rggb is OpenCV's BG. Sixteen bits become eight by their high byte (value >> 8, full
-range), which drops the low bits of cameras that fill only 10 or 12."""
-
-
-def decode_camera_image(message: Any) -> CameraImage:
+def decode_camera_image(message: Any, bits: SampleBits | None = None) -> CameraImage:
     """Return the pixels of a sensor_msgs/Image or CompressedImage.
+
+    Args:
+        message: one of them.
+        bits: what samples of 16 bits hold, of this camera; None judges by this image alone.
 
     Raises:
         MessageError: it cannot be read.
     """
-    return decode_image(message) if hasattr(message, "encoding") else decode_compressed(message)
+    decode = decode_image if hasattr(message, "encoding") else decode_compressed
+    return decode(message, bits)
 
 
-def decode_image(message: Any) -> CameraImage:
+def decode_image(message: Any, bits: SampleBits | None = None) -> CameraImage:
     """Return the pixels of a sensor_msgs/Image.
 
     rgb8 and mono8 are views of the message's data, also where rows are padded; the others are
     copies. The header's stamp and frame are kept.
 
     Raises:
-        MessageError: the encoding is unknown, or size, step and data contradict each other.
+        MessageError: the encoding is unknown or no camera's, or size, step and data contradict
+            each other.
     """
-    encoding = ENCODINGS.get(message.encoding)
-    if encoding is None:
-        raise MessageError(
-            f"image encoding {message.encoding!r} is unknown; use one of {', '.join(ENCODINGS)}"
-        )
+    encoding = camera_encoding(str(message.encoding))
     width_px, height_px = int(message.width), int(message.height)
     check_size(width_px, height_px)
-    if encoding.bayer and min(width_px, height_px) < 3:
-        raise MessageError(
-            f"{message.encoding} image is {width_px}x{height_px}, expected at least 3x3"
-        )
-    planes = _high_bytes(message, encoding)
-    if encoding.to_rgb is None:
-        return _camera_image(planes, message.header)
-    try:
-        pixels = cv2.cvtColor(planes, encoding.to_rgb)
-    except cv2.error as error:  # OpenCV 4.5 does so for a single pixel
-        raise MessageError(
-            f"{message.encoding} image of {width_px}x{height_px} cannot be converted: {error}"
-        ) from error
-    return _camera_image(pixels, message.header)
+    planes = _to_bytes(_samples(message, encoding), bits)
+    if encoding.to_rgb is not None:
+        planes = _to_rgb(planes, encoding, str(message.encoding))
+    return _camera_image(planes, message.header)
 
 
-def decode_compressed(message: Any) -> CameraImage:
+def decode_compressed(message: Any, bits: SampleBits | None = None) -> CameraImage:
     """Return the pixels of a sensor_msgs/CompressedImage that holds a JPEG or PNG.
 
-    The size is read and bounded before decoding; 16-bit PNG is treated as mono16; transparency
-    is dropped; an orientation in EXIF is ignored, as camera_info describes the raw rows.
+    Its format tells what was compressed: a Bayer mosaic gets its colours, depth is refused. The
+    size is read and bounded before decoding; transparency is dropped; an orientation in EXIF is
+    ignored, as camera_info describes the raw rows.
+
+    Raises:
+        MessageError: the format or the data is no camera image, malformed, cut off or too large.
+    """
+    kind = parse_format(str(message.format))
+    pixels = _to_bytes(decode_stored(message), bits)
+    return _camera_image(_to_grey_or_rgb(pixels, kind), message.header)
+
+
+def decode_stored(message: Any) -> NDArray[Any]:
+    """Return what a CompressedImage's file holds, uint8 or uint16, (H, W) or BGR or BGRA.
 
     Raises:
         MessageError: the data is empty, of another format, malformed, cut off or too large.
@@ -102,13 +79,20 @@ def decode_compressed(message: Any) -> CameraImage:
         raise MessageError("compressed image has no data; check the publisher")
     size = picture_size(data.data)
     check_size(*size)
+    if size[0] * size[1] > data.size * PIXELS_PER_BYTE:
+        raise MessageError(
+            f"compressed image declares {size[0]}x{size[1]} pixels, but has only {data.size} "
+            "bytes; it is damaged, check the publisher"
+        )
     try:
         decoded = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise _undecodable(data.size, str(error)) from error
     if decoded is None:
         raise _undecodable(data.size, "OpenCV cannot read it")
-    return _camera_image(_to_grey_or_rgb(decoded), message.header)
+    if decoded.dtype not in (np.uint8, np.uint16):
+        raise _undecodable(data.size, f"it holds {decoded.dtype}")
+    return decoded
 
 
 def encode_image(types: Types, pixels: U8, encoding: str, header: Any) -> Any:
@@ -181,8 +165,8 @@ def flat_bytes(data: Any) -> U8:
     return flat
 
 
-def _high_bytes(message: Any, encoding: _Encoding) -> U8:
-    """Return a strided view of each channel's most significant byte, (H, W) or (H, W, C)."""
+def _samples(message: Any, encoding: Encoding) -> NDArray[Any]:
+    """Return a strided view of the samples, uint8 or uint16, (H, W) or (H, W, C)."""
     width_px, height_px, step = int(message.width), int(message.height), int(message.step)
     pixel_bytes = encoding.channels * encoding.bytes_per_channel
     if step < width_px * pixel_bytes:
@@ -198,27 +182,56 @@ def _high_bytes(message: Any, encoding: _Encoding) -> U8:
             f"image data {state}, expected {needed} for {width_px}x{height_px} "
             f"{message.encoding} with step {step}; check the publisher"
         )
-    offset = 1 if encoding.bytes_per_channel == 2 and not message.is_bigendian else 0
-    view: U8 = np.ndarray(
+    order = ">" if message.is_bigendian else "<"
+    view: NDArray[Any] = np.ndarray(
         (height_px, width_px, encoding.channels),
-        dtype=np.uint8,
+        dtype=np.dtype(f"{order}u{encoding.bytes_per_channel}"),
         buffer=data,
-        offset=offset,
         strides=(step, pixel_bytes, encoding.bytes_per_channel),
     )
-    if encoding.channels == 1:
-        view = view[:, :, 0]
-    return np.ascontiguousarray(view) if encoding.bytes_per_channel == 2 else view
+    return view[:, :, 0] if encoding.channels == 1 else view
 
 
-def _to_grey_or_rgb(decoded: NDArray[Any]) -> U8:
-    """Return what OpenCV decoded (grey, BGR or BGRA, 8 or 16 bits) as grey or RGB uint8."""
-    if decoded.dtype == np.uint16:
-        decoded = (decoded >> 8).astype(np.uint8)
+def _to_bytes(samples: NDArray[Any], bits: SampleBits | None) -> U8:
+    if samples.dtype == np.uint8:
+        return samples
+    return (bits or SampleBits()).to_bytes(samples.astype(np.uint16, copy=False))
+
+
+def _to_rgb(planes: U8, encoding: Encoding, name: str) -> U8:
+    height_px, width_px = planes.shape[:2]
+    if encoding.bayer and min(width_px, height_px) < 3:
+        raise MessageError(f"{name} image is {width_px}x{height_px}, expected at least 3x3")
+    code = encoding.to_rgb
+    try:
+        return planes if code is None else np.asarray(cv2.cvtColor(planes, code), dtype=np.uint8)
+    except cv2.error as error:  # OpenCV 4.5 does so for a single pixel
+        raise MessageError(
+            f"{name} image of {width_px}x{height_px} cannot be converted: {error}"
+        ) from error
+
+
+def _to_grey_or_rgb(decoded: U8, kind: Format) -> U8:
+    """Return what OpenCV decoded (grey, BGR or BGRA) as grey or RGB."""
+    if kind.bayer is not None:
+        mosaic = _one_plane(decoded)
+        if mosaic is not None:
+            return _to_rgb(mosaic, kind.bayer, kind.source)
     if decoded.ndim == 2:
         return decoded
+    if kind.is_swapped:
+        return np.ascontiguousarray(decoded[:, :, :3])
     code = cv2.COLOR_BGRA2RGB if decoded.shape[2] == 4 else cv2.COLOR_BGR2RGB
     return np.asarray(cv2.cvtColor(decoded, code), dtype=np.uint8)
+
+
+def _one_plane(decoded: U8) -> U8 | None:
+    """Return the only plane of a picture, or the one that all its channels repeat; else None."""
+    if decoded.ndim == 2:
+        return decoded
+    first = decoded[:, :, 0]
+    same = (np.array_equal(first, decoded[:, :, channel]) for channel in (1, 2))
+    return np.ascontiguousarray(first) if all(same) else None
 
 
 def _camera_image(pixels: Any, header: Any) -> CameraImage:

@@ -106,12 +106,12 @@ INTERFACES: tuple[TopicSpec, ...] = (
     _sensor(
         "image",
         "sensor_msgs/msg/Image",
-        "Camera image: rgb8, bgr8, rgba8, bgra8, mono8, mono16 or bayer_*.",
+        "Camera image: rgb, bgr, rgba, bgra, mono or bayer_* of 8 or 16 bits.",
     ),
     _sensor(
         "image/compressed",
         "sensor_msgs/msg/CompressedImage",
-        "Camera image as JPEG or PNG, instead of `image`.",
+        "Camera image as JPEG or PNG, instead of `image`; Bayer mosaics by its format.",
     ),
     _sensor(
         "camera_info",

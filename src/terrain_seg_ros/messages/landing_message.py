@@ -11,7 +11,7 @@ import numpy as np
 from terrain_seg_ros.core.cost_to_landing_sites import LandingSite
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.core.landing_site_selector import LandingChoice
-from terrain_seg_ros.core.types import F64
+from terrain_seg_ros.core.types import F64, FARTHEST_M
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.message_types import Types, sequence_of
 
@@ -105,12 +105,18 @@ def decode_selected_point(message: Any) -> SelectedPoint:
     x that is not a number means that nothing is selected any more; it is given back as it is.
 
     Raises:
-        MessageError: the frame is not named, or y or z is not finite although x is.
+        MessageError: the frame is not named, y or z is not finite although x is, or one of
+            them lies too far.
     """
     point = message.point
     xyz_m = np.array([float(point.x), float(point.y), float(point.z)])
     if not math.isnan(xyz_m[0]) and not np.isfinite(xyz_m).all():
         raise MessageError(f"selected point is {xyz_m.tolist()}, expected finite metres")
+    if np.nanmax(np.abs(xyz_m), initial=0.0) > FARTHEST_M:
+        raise MessageError(
+            f"selected point is {xyz_m.tolist()} m, expected at most {FARTHEST_M:g} m along each "
+            "axis; give metres in the named frame"
+        )
     if not message.header.frame_id:
         raise MessageError("selected point has an empty frame_id; name its frame")
     return SelectedPoint(xyz_m, str(message.header.frame_id), stamp_ns(message.header))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from terrain_seg_ros.core.errors import MessageError
+from terrain_seg_ros.core.errors import GeometryError, MessageError, TerrainSegError
 from terrain_seg_ros.core.transform_buffer import transform_from_quaternion
 from terrain_seg_ros.core.types import F64, Transform
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
@@ -30,7 +30,36 @@ def decode_transforms(message: Any) -> list[StampedTransform]:
         MessageError: a frame is empty, or is its own parent.
         GeometryError: a quaternion or translation cannot be used.
     """
-    return [_decode(item) for item in message.transforms]
+    return [decode_transform(item) for item in message.transforms]
+
+
+def decode_each(message: Any) -> Iterator[StampedTransform | TerrainSegError]:
+    """Yield the transforms of a tf2_msgs/TFMessage, and in place of unusable ones the error."""
+    return map(_decode_or_error, message.transforms)
+
+
+def decode_transform(item: Any) -> StampedTransform:
+    """Return a geometry_msgs/TransformStamped; a frame's leading slash is dropped, as in tf2.
+
+    Raises:
+        MessageError: a frame is empty, or is its own parent, or the stamp is malformed.
+        GeometryError: the quaternion is no rotation, or the translation not finite or too far.
+    """
+    parent, child = item.header.frame_id.lstrip("/"), item.child_frame_id.lstrip("/")
+    if not parent or not child or parent == child:
+        raise MessageError(
+            f"transform goes from {parent!r} to {child!r}, expected two different frames; "
+            "check the TF publisher"
+        )
+    q, t = item.transform.rotation, item.transform.translation
+    try:
+        stamp = stamp_ns(item.header)
+        transform = transform_from_quaternion(
+            float(q.x), float(q.y), float(q.z), float(q.w), (float(t.x), float(t.y), float(t.z))
+        )
+    except (GeometryError, MessageError) as error:
+        raise type(error)(f"transform of {child!r} in {parent!r} is refused: {error}") from error
+    return StampedTransform(parent, child, stamp, transform)
 
 
 def encode_transforms(types: Types, transforms: Iterable[StampedTransform]) -> Any:
@@ -62,17 +91,11 @@ def quaternion_from_rotation(rotation: F64) -> tuple[float, float, float, float]
     return x, y, z, w
 
 
-def _decode(item: Any) -> StampedTransform:
-    parent, child = item.header.frame_id.lstrip("/"), item.child_frame_id.lstrip("/")
-    if not parent or not child or parent == child:
-        raise MessageError(
-            f"transform goes from {parent!r} to {child!r}, expected two different frames; "
-            "check the TF publisher"
-        )
-    q, t = item.transform.rotation, item.transform.translation
-    translation_m = np.array([t.x, t.y, t.z], dtype=np.float64)
-    transform = transform_from_quaternion(q.x, q.y, q.z, q.w, translation_m)
-    return StampedTransform(parent, child, stamp_ns(item.header), transform)
+def _decode_or_error(item: Any) -> StampedTransform | TerrainSegError:
+    try:
+        return decode_transform(item)
+    except TerrainSegError as error:
+        return error
 
 
 def _encode(types: Types, item: StampedTransform) -> Any:

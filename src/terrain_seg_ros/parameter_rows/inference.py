@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from terrain_seg_ros.parameter_row import choice, flag, integer, text
+from terrain_seg_ros.parameter_row import choice, flag, integer, number, text
 
 INFERENCE = (
     text("model", "Shipped model, or a path to model.onnx or its folder."),
+    text(
+        "model_public_key",
+        "File of an Ed25519 public key: only models signed with it are used; empty: any.",
+    ),
+    number(
+        "model_test_deadline_s",
+        "How long the first run of a network that is not shipped may take, in its own process.",
+        low=1.0,
+        high=3600.0,
+    ),
     choice(
         "backend",
         "Runtime; auto takes the fastest installed one that passes parity.",

@@ -5,10 +5,30 @@ from __future__ import annotations
 from terrain_seg_ros.parameter_row import ParameterSpec, choice, flag, integer, number, text
 
 INPUT = (
-    ParameterSpec("cameras", "texts", "Names of the cameras; topics get them as prefix if > 1."),
+    ParameterSpec(
+        "cameras",
+        "texts",
+        "Names of the cameras, at most 16; topics get them as prefix if > 1.",
+        max_items=16,
+    ),
     choice("image_transport", "How images arrive.", "raw", "compressed"),
     text("image_topic", "Image topic, relative; compressed images add `/compressed`."),
     text("camera_info_topic", "CameraInfo topic, relative."),
+    choice(
+        "image_rectification",
+        "Whether images are rectified, so that P holds without D: auto goes by the topic's name "
+        "(image_rect*).",
+        "auto",
+        "raw",
+        "rectified",
+    ),
+    integer(
+        "image_bits",
+        "Bits that a camera fills of images with 16 per sample, such as 12; 0 detects them by the "
+        "brightest samples seen.",
+        low=0,
+        high=16,
+    ),
     choice("input_reliability", "Quality of service of the inputs.", "best_effort", "reliable"),
     integer("input_depth", "Messages kept per input; more than 1 adds lag.", low=1, high=100),
     number(

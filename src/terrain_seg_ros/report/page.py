@@ -14,6 +14,8 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8
 
 Rgb = tuple[int, int, int]
+GENERATOR = '<meta name="generator" content="terrain_seg_ros">'
+"""What tells a page of this package from another, near its beginning."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,16 @@ def render_page(page: Page) -> str:
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f"{GENERATOR}"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{_text(page.title)}</title><style>{style}{page.style}</style></head>"
         f"<body>{''.join(body)}</body></html>\n"
     )
+
+
+def is_own_page(text: str) -> bool:
+    """Return whether `render_page` made a text."""
+    return GENERATOR in text[:200]
 
 
 def _text(value: str) -> str:

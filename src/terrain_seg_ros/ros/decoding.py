@@ -9,20 +9,26 @@ from typing import Any
 import numpy as np
 
 from terrain_seg_ros.core.errors import MessageError
+from terrain_seg_ros.core.sample_bits import SampleBits
 from terrain_seg_ros.core.types import CameraImage
+from terrain_seg_ros.messages.encodings import ENCODINGS, not_a_camera
 from terrain_seg_ros.messages.header_message import stamp_ns
-from terrain_seg_ros.messages.image_message import ENCODINGS, decode_camera_image
+from terrain_seg_ros.messages.image_message import decode_camera_image
 
 
-def decode(message: Any) -> CameraImage:
+def decode(message: Any, bits: SampleBits | None = None) -> CameraImage:
     """Return the pixels of a sensor_msgs/Image or CompressedImage.
 
+    Args:
+        message: one of them.
+        bits: what samples of 16 bits hold, of this camera.
+
     Raises:
-        MessageError: neither we nor cv_bridge can read it.
+        MessageError: it is no camera's, or neither we nor cv_bridge can read it.
     """
     encoding = getattr(message, "encoding", None)
-    if encoding is None or encoding in ENCODINGS:
-        return decode_camera_image(message)
+    if encoding is None or encoding.strip().lower() in ENCODINGS or not_a_camera(encoding):
+        return decode_camera_image(message, bits)
     bridge, reason = cv_bridge()
     if bridge is None:
         raise MessageError(

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import signal
+import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import NoReturn
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.parameter_file import NODE_NAME, parameter_sections
 from terrain_seg_ros.ros.node import TerrainSegNode
+from terrain_seg_ros.ros.security import RCLError, why_not_joined
+from terrain_seg_ros.runtime.security_request import check_security, is_secured, unenforced
 
 POLL_S = 0.2
+EXIT_WRONG_INPUT = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -22,23 +31,72 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def note(number: int, _: FrameType | None) -> None:
         ending.append(number)
 
-    # ROS's own handlers would take the context away from an image that is being published.
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, note)
-    node = TerrainSegNode()
+    check_parameter_files(sys.argv if arguments is None else list(arguments))
+    try:
+        check_security(os.environ)
+    except ConfigError as error:
+        _refuse(str(error))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, note)
+    try:
+        # ROS's own handlers would take the context away from an image that is being published.
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        node = TerrainSegNode()
+    except RCLError as error:
+        if not is_secured(os.environ):
+            raise
+        _refuse(why_not_joined(error, os.environ))
+    if unenforced(os.environ):
+        node.get_logger().warning(unenforced(os.environ))
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        while rclpy.ok() and not ending:
-            executor.spin_once(timeout_sec=POLL_S)
-    except ExternalShutdownException:
-        pass
+        while rclpy.ok() and not ending and not _spin(executor, node):
+            pass
     finally:
         node.close()
         executor.remove_node(node)
         node.destroy_node()
         rclpy.try_shutdown()
+
+
+def check_parameter_files(words: Sequence[str]) -> None:
+    """Check the parameter files of a command line before ROS reads them.
+
+    ROS lets the last of two equal keys win in silence, and ignores what is keyed to another node.
+
+    Raises:
+        SystemExit: a file is refused; its reason is on the console.
+    """
+    for option, path in itertools.pairwise(words):
+        if option != "--params-file":
+            continue
+        try:
+            sections = parameter_sections(path)
+        except ConfigError as error:
+            _refuse(f"error: {error}")
+        names = [item.node for item in sections]
+        if not any(NODE_NAME in name or "*" in name for name in names):
+            sys.stderr.write(
+                f"terrain_seg_node: warning: {path} is keyed to {names}: none of it is for "
+                f"{NODE_NAME!r}\n"
+            )
+
+
+def _spin(executor: SingleThreadedExecutor, node: TerrainSegNode) -> bool:
+    """Serve what is due; return whether ROS was shut down from outside."""
+    with node.resort.around("a callback"):
+        try:
+            executor.spin_once(timeout_sec=POLL_S)
+        except ExternalShutdownException:
+            return True
+    return False
+
+
+def _refuse(text: str) -> NoReturn:
+    sys.stderr.write(f"terrain_seg_node: {text}\n")
+    raise SystemExit(EXIT_WRONG_INPUT)
 
 
 if __name__ == "__main__":

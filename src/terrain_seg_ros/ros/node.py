@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from contextlib import ExitStack
 from types import TracebackType
@@ -17,9 +18,14 @@ from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
 from terrain_seg_ros.parameter_file import NODE_NAME
 from terrain_seg_ros.ros.bond import break_bond, make_bond
 from terrain_seg_ros.ros.node_parameters import NodeParameters, changes_of
+from terrain_seg_ros.ros.security import RCLError, why_refused
 from terrain_seg_ros.ros.work import Work
+from terrain_seg_ros.runtime.health import Health
+from terrain_seg_ros.runtime.last_resort import LastResort
+from terrain_seg_ros.runtime.security_request import is_secured
 
 DIAGNOSTICS_PERIOD_S = 1.0
+DEFECT_TEXT = "a defect: its traceback is in the log"
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 _FAILURE = TransitionCallbackReturn.FAILURE
 
@@ -36,6 +42,8 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
         """Make an unconfigured node; options are rclpy's."""
         super().__init__(NODE_NAME, automatically_declare_parameters_from_overrides=True, **options)
         self._work: Work | None = None
+        self._resort = LastResort(Health())
+        self._resort.tell_by(self.get_logger().error)
         self._bond: Any = None
         self._configured_by_us = False
         self._parameters_of_node = NodeParameters(self)
@@ -71,6 +79,8 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
             work.open()
             self._bond = make_bond(self)
         if attempt.result != _SUCCESS:
+            with _Attempt(self, "closing what was opened"):
+                self._configured().close_inputs()
             return attempt.result
         return super().on_activate(state)
 
@@ -94,6 +104,11 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
     def on_error(self, _: LifecycleState) -> TransitionCallbackReturn:
         """Free everything, to be configured again."""
         return self._free("recover")
+
+    @property
+    def resort(self) -> LastResort:
+        """Return what takes errors that nobody expected; they count where the images do."""
+        return self._resort if self._work is None else self._work.resort
 
     def close(self) -> None:
         """Free everything, whatever the state."""
@@ -129,35 +144,38 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
         changes = changes_of(parameters)
         if self._configured_by_us or not changes:
             return SetParametersResult(successful=True)
-        try:
-            if self._work is not None:
-                self._work.change(changes)
-        except TerrainSegError as error:
-            return SetParametersResult(successful=False, reason=str(error))
+        with self.resort.around("changing parameters") as attempt:
+            try:
+                if self._work is not None:
+                    self._work.change(changes)
+            except TerrainSegError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+        if attempt.failed:
+            return SetParametersResult(successful=False, reason=DEFECT_TEXT)
         self._parameters_of_node.note(changes)
         return SetParametersResult(successful=True)
 
     def _enable(self, request: Any, response: Any) -> Any:
-        with _Answer(response):
+        with _Answer(response, self.resort):
             work = self._active()
             work.enabled = bool(request.data)
             response.message = "images are taken" if work.enabled else "images are left out"
         return response
 
     def _segment_once(self, _: Any, response: Any) -> Any:
-        with _Answer(response):
+        with _Answer(response, self.resort):
             self._active().once = True
             response.message = "the next image is taken"
         return response
 
     def _reset_map(self, _: Any, response: Any) -> Any:
-        with _Answer(response):
+        with _Answer(response, self.resort):
             self._configured().reset_map()
             response.message = "the grid is forgotten"
         return response
 
     def _select_site(self, request: Any, response: Any) -> Any:
-        with _Answer(response):
+        with _Answer(response, self.resort):
             response.message = self._active().select_best_site(keep=bool(request.data))
         return response
 
@@ -199,21 +217,29 @@ class _Attempt:
         if isinstance(error, TerrainSegError):
             self._node.get_logger().error(f"{self._what} failed: {error}")
             return True
+        if isinstance(error, RCLError) and is_secured(os.environ):
+            self._node.get_logger().error(f"{self._what} failed: {why_refused(error)}")
+            return True
         self._node.get_logger().fatal("".join(traceback.format_exception(kind, error, trace)))
         return False
 
 
 class _Answer:
-    """Put an expected error into a service's response."""
+    """Put an error into a service's response; one that nobody expected is counted too."""
 
-    def __init__(self, response: Any) -> None:
+    def __init__(self, response: Any, resort: LastResort) -> None:
         self._response = response
+        self._resort = resort
 
     def __enter__(self) -> None:
         self._response.success = True
 
     def __exit__(self, _: Any, error: BaseException | None, __: Any) -> bool:
-        if not isinstance(error, TerrainSegError):
+        if not isinstance(error, Exception):
             return False
-        self._response.success, self._response.message = False, str(error)
+        text = str(error)
+        if not isinstance(error, TerrainSegError):
+            self._resort.failed("a service", error)
+            text = DEFECT_TEXT
+        self._response.success, self._response.message = False, text
         return True

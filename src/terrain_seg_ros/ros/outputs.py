@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import Any
 
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 
 from terrain_seg_ros.messages.interfaces import Durability, TopicSpec
@@ -13,6 +15,7 @@ from terrain_seg_ros.parameters import Parameters
 from terrain_seg_ros.ros.message_classes import has_message, message_class
 from terrain_seg_ros.ros.quality import quality_of
 from terrain_seg_ros.runtime.health import Health
+from terrain_seg_ros.runtime.last_resort import LastResort
 from terrain_seg_ros.runtime.outbox import Outgoing, outgoing_topics
 
 
@@ -27,12 +30,17 @@ class Outputs:
         """Make the publishers."""
         self._node = node
         self._health = health
+        self.resort = LastResort(health)
         self._specs = outgoing_topics(parameters)
-        self._publishers = {
-            name: node.create_publisher(message_class(spec.type), name, quality_of(spec))
-            for name, spec in self._specs.items()
-            if has_message(spec.type)
-        }
+        self._publishers: dict[str, Any] = {}
+        with ExitStack() as undo:
+            undo.callback(self.close)
+            for name, spec in self._specs.items():
+                if has_message(spec.type):
+                    self._publishers[name] = node.create_publisher(
+                        message_class(spec.type), name, quality_of(spec)
+                    )
+            undo.pop_all()
 
     @property
     def missing(self) -> list[TopicSpec]:
@@ -55,9 +63,26 @@ class Outputs:
         started_s = time.perf_counter()
         count = 0
         for name, message in outgoing:
-            count += self._send(name, message)
+            with self.resort.around("publishing"):
+                count += self._send(name, message)
         if stage is not None and count:
             self._health.add_latencies({stage: (time.perf_counter() - started_s) * 1e3})
+
+    def wait_delivered(self, timeout_s: float) -> None:
+        """Wait, not for long, until the readers of what is kept for late joiners have it."""
+        deadline_s = time.monotonic() + timeout_s
+        for name, publisher in self._publishers.items():
+            if self._specs[name].durability is Durability.TRANSIENT_LOCAL:
+                left_s = max(deadline_s - time.monotonic(), 0.01)
+                with self.resort.around("waiting for delivery"):
+                    publisher.wait_for_all_acked(Duration(seconds=left_s))
+
+    def other_nodes(self) -> int:
+        """Return how many others publish the grid under the same name."""
+        if "hazard_grid" not in self._publishers:
+            return 0
+        full = self._node.resolve_topic_name("hazard_grid")
+        return max(0, int(self._node.count_publishers(full)) - 1)
 
     def close(self) -> None:
         """Destroy the publishers."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import rclpy.duration
 import rclpy.time
 from rclpy.lifecycle import LifecycleNode
 
-from terrain_seg_ros.core.errors import GeometryError, TransformTimeError
+from terrain_seg_ros.core.errors import GeometryError, TerrainSegError, TransformTimeError
 from terrain_seg_ros.core.transform_buffer import TransformBuffer, transform_from_quaternion
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.transform_message import decode_transform
 from terrain_seg_ros.ros.message_classes import has_message, message_class
 from terrain_seg_ros.ros.quality import quality_of
-from terrain_seg_ros.runtime.health import Health
+from terrain_seg_ros.runtime.health import Health, Refusal
 from terrain_seg_ros.runtime.transform_intake import TransformIntake
 
 
@@ -43,20 +45,30 @@ class RosTransforms(Protocol):
         ...
 
 
-def make_transforms(node: LifecycleNode, health: Health, *, cache_s: float) -> RosTransforms:
-    """Return tf2's buffer where tf2 is installed, else our own."""
+def make_transforms(
+    node: LifecycleNode,
+    health: Health,
+    *,
+    cache_s: float,
+    on_jump: Callable[[], None] = lambda: None,
+) -> RosTransforms:
+    """Return tf2's buffer where tf2 is installed, else our own; `on_jump` hears of time jumps."""
     if importlib.util.find_spec("tf2_ros") is not None:
-        return Tf2Transforms(node, cache_s=cache_s)
+        return Tf2Transforms(node, health, cache_s=cache_s)
     node.get_logger().warning(
         "tf2_ros is not installed: transforms come from this package's own buffer"
     )
-    return OwnTransforms(node, health, cache_s=cache_s)
+    return OwnTransforms(node, health, cache_s=cache_s, on_jump=on_jump)
 
 
 class Tf2Transforms:
-    """Look up in tf2's buffer, which may be asked from any thread."""
+    """Look up in tf2's buffer, which may be asked from any thread.
 
-    def __init__(self, node: LifecycleNode, *, cache_s: float) -> None:
+    tf2 leaves bad transforms out with a line on the console at most. They are counted here, and
+    those too far to be true do not reach it.
+    """
+
+    def __init__(self, node: LifecycleNode, health: Health, *, cache_s: float) -> None:
         """Make an empty buffer."""
         import tf2_ros  # noqa: PLC0415  (may be absent)
 
@@ -64,10 +76,11 @@ class Tf2Transforms:
         self._node = node
         self._buffer = tf2_ros.Buffer(cache_time=rclpy.duration.Duration(seconds=cache_s))
         self._listener: Any = None
+        self._checked = CheckedBuffer(self._buffer, health)
 
     def open(self) -> None:
         """Listen to /tf and /tf_static."""
-        self._listener = self._tf2.TransformListener(self._buffer, self._node, spin_thread=False)
+        self._listener = self._tf2.TransformListener(self._checked, self._node, spin_thread=False)
 
     def close(self) -> None:
         """Stop listening; fixed transforms are kept."""
@@ -100,14 +113,48 @@ class Tf2Transforms:
         return transform_from_quaternion(q.x, q.y, q.z, q.w, (t.x, t.y, t.z))
 
 
+class CheckedBuffer:
+    """Stand before tf2's buffer: refuse by name, and count, what cannot be used."""
+
+    def __init__(self, buffer: Any, health: Health) -> None:
+        """Fill a tf2 buffer."""
+        self._buffer = buffer
+        self._health = health
+
+    def set_transform(self, transform: Any, authority: str) -> None:
+        """Take a moving transform, as tf2's listener gives it."""
+        if self._is_good(transform):
+            self._buffer.set_transform(transform, authority)
+
+    def set_transform_static(self, transform: Any, authority: str) -> None:
+        """Take a fixed one."""
+        if self._is_good(transform):
+            self._buffer.set_transform_static(transform, authority)
+
+    def _is_good(self, transform: Any) -> bool:
+        try:
+            decode_transform(transform)
+        except TerrainSegError as error:
+            self._health.count_refused(Refusal.BAD_TRANSFORM, str(error))
+            return False
+        return True
+
+
 class OwnTransforms:
     """Fill our own buffer from /tf and /tf_static, if at least tf2_msgs is there."""
 
-    def __init__(self, node: LifecycleNode, health: Health, *, cache_s: float) -> None:
-        """Make an empty buffer."""
+    def __init__(
+        self,
+        node: LifecycleNode,
+        health: Health,
+        *,
+        cache_s: float,
+        on_jump: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Make an empty buffer; `on_jump` hears of jumps in time."""
         self._node = node
         self._buffer = TransformBuffer(cache_s)
-        self._intake = TransformIntake(self._buffer, health, cache_s=cache_s)
+        self._intake = TransformIntake(self._buffer, health, cache_s=cache_s, on_jump=on_jump)
         self._subscriptions: list[Any] = []
 
     def open(self) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
 from terrain_seg_ros.core.camera import CameraModel, camera_from_field_of_view
+from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.core.types import CameraImage
+from terrain_seg_ros.messages.camera_info_message import camera_calibration
 from terrain_seg_ros.runtime.health import Refusal
 from terrain_seg_ros.runtime.refused import RefusedError
 
@@ -18,18 +21,34 @@ class Intrinsics(NamedTuple):
 
 
 class CameraInfos:
-    """Hold one camera model per camera; `put` and `refuse` may come from another thread."""
+    """Hold one camera model per camera; all but `intrinsics` may come from another thread."""
 
-    def __init__(self, horizontal_fov_rad: float) -> None:
-        """Know no camera; a field of view of 0 demands a camera_info."""
+    def __init__(self, horizontal_fov_rad: float, *, rectified: Collection[str] = ()) -> None:
+        """Know no camera.
+
+        Args:
+            horizontal_fov_rad: of cameras without camera_info; 0 demands one.
+            rectified: cameras whose images are rectified.
+        """
         self._horizontal_fov_rad = horizontal_fov_rad
+        self._rectified = frozenset(rectified)
         self._models: dict[str, CameraModel] = {}
         self._refusals: dict[str, str] = {}
 
-    def put(self, camera: str, model: CameraModel) -> None:
-        """Store the newest model of a camera."""
-        self._models[camera] = model
+    def read(self, camera: str, message: Any) -> str:
+        """Keep the newest intrinsics of a camera; return what was assumed to get them.
+
+        Raises:
+            TerrainSegError: they cannot be used; those of before are forgotten.
+        """
+        try:
+            found = camera_calibration(message, rectified=camera in self._rectified)
+        except TerrainSegError as error:
+            self.refuse(camera, str(error))
+            raise
+        self._models[camera] = found.camera
         self._refusals.pop(camera, None)
+        return "; ".join(found.notes)
 
     def refuse(self, camera: str, text: str) -> None:
         """Forget the model of a camera: its newest camera_info cannot be used."""

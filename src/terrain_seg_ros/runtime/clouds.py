@@ -27,12 +27,7 @@ def cloud_messages(
     """
     result: list[Outgoing] = []
     if outbox.wants_hazard_points(frame.camera):
-        cloud = hazard_cloud(
-            view.step,
-            fused,
-            hazards=pipeline.taxonomy.hazards(),
-            hazard_threshold=pipeline.settings.cost.hazard_threshold,
-        )
+        cloud = hazard_cloud(view.step, fused, pipeline.hazard_rule)
         result += outbox.hazard_points(
             frame.camera, cloud, stamp_ns=frame.stamp_ns, frame_id=fused.grid.frame_id
         )

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from terrain_seg_ros.core.camera import CameraModel
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.pipeline import FuseStep, SegmentStep
-from terrain_seg_ros.core.types import F32, CameraImage, Reason
+from terrain_seg_ros.core.types import CameraImage, Reason
 from terrain_seg_ros.messages.cloud_message import Cloud
 from terrain_seg_ros.runtime.health import Refusal
 from terrain_seg_ros.runtime.outbox import Outgoing
@@ -31,8 +32,9 @@ class View(NamedTuple):
 class Frame:
     """Hold what is known so far; `refusal` is the reason to give if the present stage fails.
 
-    `jumped` says that its stamp is the first after a jump backwards; `image` is there once the
-    message is taken and decoded, `step` once the network has run.
+    `jumped` says that its stamp is the first after a jump backwards, `rewound` that the stamp
+    before it was wrong, too late; `image` is there once the message is taken and decoded, `step`
+    once the network has run.
     """
 
     camera: str
@@ -41,12 +43,14 @@ class Frame:
     refusal: Refusal = Refusal.BAD_IMAGE
     stamp_ns: int = 0
     jumped: bool = False
+    rewound: bool = False
     image: CameraImage | None = None
     step: SegmentStep | None = None
     stage_ms: dict[str, float] = field(default_factory=dict)
     outgoing: list[Outgoing] = field(default_factory=list)
     segmented: bool = False
     fused: bool = False
+    sees_ground: bool = False
 
     def timed(self, stage: str, work: Callable[[Frame], Result]) -> Result:
         """Return what the work gives for this frame, and note how long it took."""
@@ -56,23 +60,19 @@ class Frame:
         return result
 
 
-def hazard_cloud(
-    step: SegmentStep, fused: FuseStep, *, hazards: F32, hazard_threshold: float
-) -> Cloud:
-    """Return the observed ground points, in the grid's frame, whose P(hazard) is at the threshold.
+def hazard_cloud(step: SegmentStep, fused: FuseStep, rule: HazardRule) -> Cloud:
+    """Return the observed ground points, in the grid's frame, that are hazards.
 
     Args:
         step: of the image.
         fused: where its pixels lie.
-        hazards: (K,) 0 to 1.
-        hazard_threshold: 0 to 1.
+        rule: what is a hazard.
     """
     seen = np.flatnonzero(fused.patch.reason == Reason.OBSERVED)
     segmentation, patch = step.segmentation, fused.patch
     classes = segmentation.probabilities_khw.shape[0]
     probabilities = segmentation.probabilities_khw.reshape(classes, -1)[:, seen]
-    weights = hazards.astype(np.float32)
-    chosen = seen[weights @ probabilities >= 255.0 * hazard_threshold]
+    chosen = seen[rule.is_hazard(probabilities)]
     points_m = np.stack(
         [axis.reshape(-1)[chosen] for axis in (patch.x_m, patch.y_m, patch.z_m)], axis=-1
     )

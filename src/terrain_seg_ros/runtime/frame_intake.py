@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from terrain_seg_ros.core.sample_bits import SampleBits
 from terrain_seg_ros.core.types import CameraImage
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.parameters import Parameters
@@ -12,6 +13,9 @@ from terrain_seg_ros.runtime.frame import Frame
 from terrain_seg_ros.runtime.health import Drop, Health, Note, Refusal
 from terrain_seg_ros.runtime.refused import RefusedError
 from terrain_seg_ros.runtime.stamp_check import StampCheck, StampVerdict
+
+Decode = Callable[[Any, SampleBits], CameraImage]
+"""Reads an image message of a camera whose 16-bit samples hold so many bits."""
 
 
 class FrameIntake:
@@ -23,7 +27,8 @@ class FrameIntake:
         health: Health,
         *,
         clock_ns: Callable[[], int] | None,
-        decode: Callable[[Any], CameraImage],
+        clock_s: Callable[[], float],
+        decode: Decode,
     ) -> None:
         """Make an intake that has seen no image.
 
@@ -32,12 +37,16 @@ class FrameIntake:
             health: counts what is dropped.
             clock_ns: the clock that images are stamped with, None where there is none; 0 as long
                 as it does not run.
+            clock_s: seconds that never jump, to tell a pause from a wrong stamp.
             decode: reads an image message.
         """
         self._cameras = parameters.texts("cameras")
         self._health = health
         self._clock_ns = clock_ns
+        self._clock_s = clock_s
         self._decode = decode
+        bits = parameters.integer("image_bits")
+        self._bits = {camera: SampleBits(bits) for camera in self._cameras}
         self._stamps = StampCheck(parameters)
         self._last_stamp_ns = 0
 
@@ -58,6 +67,10 @@ class FrameIntake:
     def set_limits(self, parameters: Parameters) -> None:
         """Take the limits from the parameters."""
         self._stamps.set_limits(parameters)
+
+    def expect_jump(self) -> None:
+        """Believe the next image that lies back in time."""
+        self._stamps.expect_jump()
 
     def check_camera(self, camera: str) -> None:
         """Check that a camera is known.
@@ -82,12 +95,18 @@ class FrameIntake:
         self.check_camera(frame.camera)
         frame.stamp_ns = stamp_ns(frame.message.header)
         now_ns = None if self._clock_ns is None else self._clock_ns() or None
-        verdict = self._stamps.judge(frame.camera, frame.stamp_ns, now_ns=now_ns)
+        moment_ns = round(self._clock_s() * 1e9)
+        verdict = self._stamps.judge(
+            frame.camera, frame.stamp_ns, now_ns=now_ns, moment_ns=moment_ns
+        )
         if verdict is StampVerdict.TOO_SOON:
             self._health.count_dropped(Drop.RATE_LIMIT)
             return
         if frame.stamp_ns == 0:
             self._health.note(Note.NO_STAMP)
         frame.jumped = verdict is StampVerdict.TAKE_AFTER_JUMP
+        frame.rewound = verdict is StampVerdict.TAKE_WITHOUT_LAST
         self._last_stamp_ns = frame.stamp_ns
-        frame.image = frame.timed("decode", lambda item: self._decode(item.message))
+        bits = self._bits[frame.camera]
+        frame.image = frame.timed("decode", lambda item: self._decode(item.message, bits))
+        self._health.remark(f"images of {frame.camera}", bits.text)

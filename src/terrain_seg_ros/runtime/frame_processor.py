@@ -11,30 +11,37 @@ from typing import Any
 from terrain_seg_ros.core.errors import InferenceError, TerrainSegError
 from terrain_seg_ros.core.pipeline import SegmentStep
 from terrain_seg_ros.core.types import CameraImage, Reason
-from terrain_seg_ros.messages.camera_info_message import camera_model
 from terrain_seg_ros.messages.image_message import decode_camera_image
 from terrain_seg_ros.messages.message_types import Types
 from terrain_seg_ros.runtime.camera_infos import CameraInfos
 from terrain_seg_ros.runtime.clouds import cloud_messages
 from terrain_seg_ros.runtime.frame import Frame, View
-from terrain_seg_ros.runtime.frame_intake import FrameIntake
+from terrain_seg_ros.runtime.frame_intake import Decode, FrameIntake
 from terrain_seg_ros.runtime.grid_outbox import GridOutbox
 from terrain_seg_ros.runtime.ground_measurements import GroundMeasurements
 from terrain_seg_ros.runtime.health import Health, Note, Refusal
 from terrain_seg_ros.runtime.health_report import health_status
+from terrain_seg_ros.runtime.input_topics import rectified_cameras
 from terrain_seg_ros.runtime.landing_outbox import LandingOutbox
+from terrain_seg_ros.runtime.last_resort import LastResort
+from terrain_seg_ros.runtime.lost_grid import LostGrid
 from terrain_seg_ros.runtime.outbox import Bus, Outbox, Outgoing
 from terrain_seg_ros.runtime.refused import RefusedError
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import PoseSource, Transforms
+from terrain_seg_ros.runtime.view_check import ViewCheck
 from terrain_seg_ros.runtime.watchdog import Watchdog
+
+RETIRE_S = 2.0
+"""So long an image at work is waited for before the grid is taken back without the pipeline."""
 
 
 class FrameProcessor:
     """Turn camera messages into the messages of the contract table.
 
     Bad input is counted with its reason and never raises; the next good image works. What does
-    not need the missing part is still given: without a pose there is a mask but no grid.
+    not need the missing part is still given: without a pose there is a mask but no grid. A defect
+    is counted too; after several in a row the grid turns unknown.
     Every method may be called from any thread; images are processed one at a time.
     """
 
@@ -49,7 +56,7 @@ class FrameProcessor:
         clock_ns: Callable[[], int] | None = None,
         clock_s: Callable[[], float] = time.monotonic,
         on_time_jump: Callable[[], None] = lambda: None,
-        decode: Callable[[Any], CameraImage] = decode_camera_image,
+        decode: Decode = decode_camera_image,
     ) -> None:
         """Prepare for images.
 
@@ -67,20 +74,29 @@ class FrameProcessor:
         """
         parameters = session.parameters
         self.health = health or Health()
+        self.resort = LastResort(self.health)
         self._session = session
         self._outbox = Outbox(types, parameters, bus)
         self._grids = GridOutbox(types, parameters, bus)
         self._landing = LandingOutbox(types, parameters, bus, transforms)
-        self._infos = CameraInfos(parameters.number("horizontal_fov_rad"))
+        self._lost_grid = LostGrid(session.pipeline, self._grids, self._landing, self.resort)
+        self._infos = CameraInfos(
+            parameters.number("horizontal_fov_rad"),
+            rectified=rectified_cameras(parameters, bus.image_topics),
+        )
         self._poses = PoseSource(transforms, parameters)
         self._ground = GroundMeasurements(parameters, transforms, self.health)
-        self._intake = FrameIntake(parameters, self.health, clock_ns=clock_ns, decode=decode)
+        self._intake = FrameIntake(
+            parameters, self.health, clock_ns=clock_ns, clock_s=clock_s, decode=decode
+        )
         self._clock_s = clock_s
         self._on_time_jump = on_time_jump
         self._watchdog = Watchdog(parameters.number("watchdog.stale_after_s"), now_s=clock_s())
         self._no_pose = False
+        self._views = ViewCheck(self.health)
         self._together = True
         self._lock = Lock()
+        self.health.remark("hazards", session.hazard_advice())
 
     def start(self) -> list[Outgoing]:
         """Return what must be there before the first mask: class names, what filters need."""
@@ -89,12 +105,14 @@ class FrameProcessor:
 
     def camera_info(self, camera: str, message: Any) -> None:
         """Keep the newest intrinsics of a camera; unusable ones are counted and forgotten."""
-        try:
-            self._intake.check_camera(camera)
-            self._infos.put(camera, camera_model(message))
-        except TerrainSegError as error:
-            self._infos.refuse(camera, str(error))
-            self._refuse(error, Refusal.BAD_CAMERA_INFO)
+        with self.resort.around("reading a camera_info") as attempt:
+            try:
+                self._intake.check_camera(camera)
+                self.health.remark(f"camera_info of {camera}", self._infos.read(camera, message))
+            except TerrainSegError as error:
+                self._refuse(error, Refusal.BAD_CAMERA_INFO)
+        if attempt.failed:
+            self._infos.refuse(camera, "it could not be read because of a defect")
 
     def depth(self, camera: str, message: Any) -> None:
         """Keep what measures the ground, for images of about its stamp.
@@ -138,14 +156,15 @@ class FrameProcessor:
         with self._lock:
             for frame in frames:
                 self.health.count_in()
-                self._guarded(frame, self._intake.accept)
-            self._segment_together([frame for frame in frames if frame.image is not None])
+                self._guarded(frame, self._intake.accept, "taking an image")
+            with self.resort.around("segmenting several images"):
+                self._segment_together([frame for frame in frames if frame.image is not None])
         for frame in frames:
             with self._lock:
                 if frame.jumped:
                     self._restart()
                 if frame.image is not None:
-                    self._guarded(frame, self._process)
+                    self._guarded(frame, self._process, "processing an image")
                 outgoing = self._finish(frame) + self._answer()
             yield outgoing
 
@@ -164,7 +183,7 @@ class FrameProcessor:
             stamp = self._intake.now_ns()
             if not self._intake.has_clock:
                 stamp = self._intake.last_stamp_ns + round(self._watchdog.age_s(now_s) * 1e9)
-            return self._lost(reason, stamp)
+            return self._lost_grid.messages(reason, stamp)
 
     def change(self, changes: Mapping[str, Any]) -> list[Outgoing]:
         """Change dynamic parameters; return what must be published for it.
@@ -176,18 +195,32 @@ class FrameProcessor:
             parameters = self._session.change(changes)
             self._intake.set_limits(parameters)
             self._outbox.set_parameters(parameters)
+            self._grids.set_parameters(parameters)
             self._ground.set_parameters(parameters)
             self._poses.set_parameters(parameters)
             self._landing.set_parameters(parameters)
             self._watchdog.set_limit(parameters.number("watchdog.stale_after_s"))
+            self.health.remark("hazards", self._session.hazard_advice())
             if "observability.min_confidence" not in changes:
                 return []
             return self._outbox.label_info(self._session.taxonomy, self._intake.now_ns())
 
+    def expect_time_jump(self) -> None:
+        """Believe the next image that lies back in time: the clock or TF jumped back already."""
+        self._intake.expect_jump()
+
     def retire(self) -> list[Outgoing]:
-        """Return an unknown grid, for a node that will not look any more."""
-        with self._lock:
-            return self._lost(Reason.STALE, self._intake.now_ns() or self._intake.last_stamp_ns)
+        """Return an unknown grid, for a node that will not look any more.
+
+        It comes also where an image at work does not end, or the pipeline is broken.
+        """
+        stamp = self._intake.now_ns() or self._intake.last_stamp_ns
+        if not self._lock.acquire(timeout=RETIRE_S):
+            return self._lost_grid.blind(Reason.STALE, stamp)
+        try:
+            return self._lost_grid.messages(Reason.STALE, stamp)
+        finally:
+            self._lock.release()
 
     def forget_map(self) -> list[Outgoing]:
         """Forget all evidence on a person's word, hazards too; return the empty grid."""
@@ -218,19 +251,27 @@ class FrameProcessor:
         with self._lock:
             self._session.pipeline.reset_grid()
 
-    def _guarded(self, frame: Frame, work: Callable[[Frame], None]) -> None:
-        try:
-            work(frame)
-        except TerrainSegError as error:
-            frame.image = None
-            self._refuse(error, frame.refusal)
+    def _guarded(self, frame: Frame, work: Callable[[Frame], None], place: str) -> None:
+        with self.resort.around(place) as attempt:
+            try:
+                work(frame)
+            except TerrainSegError as error:
+                frame.image = None
+                self._refuse(error, frame.refusal)
+        if not attempt.failed:
+            return
+        frame.image = None
+        if attempt.turned_persistent:
+            stamp = frame.stamp_ns or self._intake.last_stamp_ns
+            frame.outgoing += self._lost_grid.messages(Reason.STALE, stamp)
 
     def _restart(self) -> None:
-        """Forget what came before a jump backwards in time."""
+        """Forget what came before a jump backwards in time; hazards stay until the next pose."""
         self.health.note(Note.TIME_JUMP)
-        self._session.pipeline.reset_grid()
-        self._poses.forget()
-        self._on_time_jump()
+        with self.resort.around("forgetting the grid"):
+            self._session.pipeline.reset_grid(keep_hazards=True)
+            self._poses.time_jumped()
+            self._on_time_jump()
 
     def _segment_together(self, frames: list[Frame]) -> None:
         """Run the network once for several images; where that fails, each is run alone later."""
@@ -253,6 +294,8 @@ class FrameProcessor:
         image = frame.image
         if image is None:
             return
+        if frame.rewound:
+            self._session.pipeline.rewind(frame.stamp_ns)
         step = self._segment(frame, image)
         intrinsics = self._infos.intrinsics(frame.camera, image)
         if intrinsics.assumed:
@@ -306,6 +349,9 @@ class FrameProcessor:
             own_body=self._session.own_bodies.of(frame.camera),
         )
         self._ground.judge(fused)
+        frame.sees_ground = self._views.sees_ground(
+            frame.camera, view.image.frame_id, fused.patch, pose.grid_T_camera
+        )
         frame.stage_ms.update(fused.stage_ms)
         frame.refusal = Refusal.OUTPUT
         frame.outgoing += frame.timed(
@@ -331,21 +377,17 @@ class FrameProcessor:
         )
         frame.fused = True
 
-    def _lost(self, reason: Reason, stamp_ns: int) -> list[Outgoing]:
-        pipeline = self._session.pipeline
-        snapshot = pipeline.mark_unobserved(reason, stamp_ns)
-        return self._grids.lost(snapshot, pipeline) + self._landing.lost(stamp_ns)
-
     def _answer(self) -> list[Outgoing]:
-        try:
-            return self._landing.answer(self._session.pipeline)
-        except TerrainSegError as error:
-            self.health.count_refused(Refusal.SELECTION, str(error))
-            return []
+        with self.resort.around("selecting a landing site"):
+            try:
+                return self._landing.answer(self._session.pipeline)
+            except TerrainSegError as error:
+                self.health.count_refused(Refusal.SELECTION, str(error))
+        return []
 
     def _finish(self, frame: Frame) -> list[Outgoing]:
         if frame.segmented:
-            self.health.count_out(with_grid=frame.fused)
+            self.health.count_out(with_grid=frame.fused and frame.sees_ground)
             frame.stage_ms["total"] = (perf_counter() - frame.started_s) * 1e3
             self.health.add_latencies(frame.stage_ms)
         if frame.fused:

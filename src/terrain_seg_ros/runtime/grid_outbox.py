@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from terrain_seg_ros.core.grid import COST_LETHAL, COST_UNKNOWN, I8
 from terrain_seg_ros.core.grid_to_layers import HAZARD_LAYER
+from terrain_seg_ros.core.grid_to_speed import FULL_PERCENT, NO_LIMIT
 from terrain_seg_ros.core.pipeline import Pipeline
-from terrain_seg_ros.core.types import GridSnapshot
+from terrain_seg_ros.core.types import GridSnapshot, Reason
 from terrain_seg_ros.messages.filter_info_message import FilterType, encode_filter_info
 from terrain_seg_ros.messages.grid_map_message import encode_grid_map
 from terrain_seg_ros.messages.grid_message import (
@@ -46,6 +48,12 @@ class GridOutbox:
         self._has_updates = period_s > 0.0 and has_type(types, topic("hazard_grid_updates").type)
         self._has_layers = has_type(types, topic("grid_map").type)
         self._changes = GridChanges(period_s)
+        self._last: GridSnapshot | None = None
+        self.set_parameters(parameters)
+
+    def set_parameters(self, parameters: Parameters) -> None:
+        """Take what may change while running."""
+        self._unobserved_percent = parameters.number("filter_masks.unobserved_speed_percent")
 
     def start(self, stamp_ns: int) -> list[Outgoing]:
         """Return what Nav2's filters must know before the first mask."""
@@ -73,6 +81,38 @@ class GridOutbox:
         self.expect_whole()
         return self._messages(snapshot, pipeline, keepout=False)
 
+    def blind(self, reason: Reason, stamp_ns: int) -> list[Outgoing]:
+        """Return messages that take the last grid back, made without the pipeline.
+
+        They serve where it is stuck or broken. Hazards stay, everything else is unknown.
+        """
+        last = self._last
+        if last is None:
+            return []
+        self.expect_whole()
+        hazard = last.cost == COST_LETHAL
+        cost = np.where(hazard, last.cost, np.int8(COST_UNKNOWN))
+        snapshot = replace(
+            last,
+            cost=cost,
+            hazard=np.where(hazard, last.hazard, np.float32(np.nan)),
+            reason=np.where(hazard, last.reason, np.uint8(reason)),
+            stamp_ns=stamp_ns,
+            elevation_m=None,
+            age_s=None,
+        )
+        nowhere = np.full_like(cost, COST_UNKNOWN)
+        result = [
+            Outgoing("hazard_grid", encode_cost_grid(self._types, snapshot)),
+            self._layer("hazard_reason", snapshot),
+            self._layer("safe_map", snapshot, nowhere),
+        ]
+        if self._masks is not None:
+            percent = int(self._unobserved_percent)
+            limits = np.full_like(cost, NO_LIMIT if percent >= FULL_PERCENT else percent)
+            result.append(Outgoing("speed_mask", encode_speed_mask(self._types, snapshot, limits)))
+        return result
+
     def expect_whole(self) -> None:
         """Send everything with the next grid, whatever the rates."""
         self._changes.forget()
@@ -85,6 +125,7 @@ class GridOutbox:
     ) -> list[Outgoing]:
         if not has_type(self._types, topic("hazard_grid").type):
             return []
+        self._last = snapshot
         result = [self._cost(snapshot)]
         due = self._unheard.is_due(snapshot.stamp_ns)
         if due or self._bus.wanted("hazard_reason"):

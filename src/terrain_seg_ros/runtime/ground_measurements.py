@@ -57,6 +57,11 @@ class GroundMeasurements:
         waiting = self._waiting.get(camera)
         if waiting is None or self._source == "none":
             return
+        try:
+            stamp_ns(message.header)
+        except TerrainSegError as error:
+            self._health.count_refused(Refusal.BAD_DEPTH, str(error))
+            return
         with self._lock:
             waiting.append(message)
             while len(waiting) > KEPT or (len(waiting) > 1 and _bytes(waiting) > KEPT_BYTES):

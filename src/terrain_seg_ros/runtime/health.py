@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -16,6 +17,12 @@ WINDOW = 512
 RATE_WINDOW_S = 5.0
 TEXT_LIMIT = 400
 STAGE_LIMIT = 32
+REMARK_LIMIT = 64
+"""Remarks that are kept, and texts that are logged for each."""
+DEFECTS_IN_A_ROW = 3
+"""So many defects in a row at one place are no accident: the grid turns unknown."""
+
+log = logging.getLogger(__name__)
 
 
 class Drop(str, Enum):
@@ -44,6 +51,7 @@ class Refusal(str, Enum):
     INFERENCE = "inference failed"
     GEOMETRY = "geometry failed"
     OUTPUT = "output failed"
+    DEFECT = "defect"
 
 
 class Note(str, Enum):
@@ -52,12 +60,17 @@ class Note(str, Enum):
     FIELD_OF_VIEW = "no camera_info: intrinsics come from horizontal_fov_rad"
     FIXED_POSE = "no transform from base_frame to grid_frame: the vehicle is taken to stand still"
     NO_STAMP = "images have a zero stamp: they cannot be checked for age or order"
+    NO_GROUND = "no pixel meets the ground"
     NO_DEPTH = "no depth, cloud or range with the image: the ground is not measured"
     OFF_PLANE = "the measured ground is not the plane: check ground.plane, mounting and pose"
     ONE_BY_ONE = "several images at once failed: cameras are taken one by one, see batch_cameras"
     POSE_JUMP = "the vehicle moved faster than grid.max_speed_mps: the grid was cleared"
     SITE_LOST = "the selected landing site is no longer safe: the best one was chosen"
-    TIME_JUMP = "stamps jumped backwards: the grid was cleared"
+    TIME_JUMP = (
+        "stamps jumped backwards: the grid was cleared, but for hazards where the vehicle is still "
+        "in its place"
+    )
+    FRAME_SLASH = "frame names begin with a slash: it is dropped, as tf2 does"
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,9 @@ class Latency:
 class HealthSnapshot:
     """Hold the counters at one moment; only reasons that occurred are listed.
 
-    `recent_notes` are those of the last image.
+    `recent_notes` are those of the last image. `remarks` is what is assumed, by what it is about;
+    `standing` are warnings that hold until what they are of ends, by what they are of.
+    `defects_in_a_row` is the most at one place.
     """
 
     images_in: int
@@ -86,9 +101,13 @@ class HealthSnapshot:
     last_refusal: str
     refused_since_good: int
     notes: Mapping[Note, int]
+    note_texts: Mapping[Note, str]
     recent_notes: tuple[Note, ...]
+    remarks: Mapping[str, str]
     latency: Mapping[str, Latency]
     gauges: Mapping[str, float]
+    standing: Mapping[str, str]
+    defects_in_a_row: int
     rate_in_hz: float
     rate_out_hz: float
 
@@ -112,9 +131,14 @@ class Health:
         self._last_refusal = ""
         self._refused_since_good = 0
         self._notes = dict.fromkeys(Note, 0)
+        self._note_texts: dict[Note, str] = {}
+        self._remarks: dict[str, str] = {}
+        self._logged: set[str] = set()
         self._notes_now: set[Note] = set()
         self._notes_of_last: set[Note] = set()
         self._gauges: dict[str, float] = {}
+        self._standing: dict[str, str] = {}
+        self._defects: dict[str, int] = {}
         self._latency_ms: dict[str, deque[float]] = {}
         self._arrivals_s: deque[float] = deque(maxlen=WINDOW)
         self._departures_s: deque[float] = deque(maxlen=WINDOW)
@@ -148,11 +172,55 @@ class Health:
             self._texts[reason] = text[:TEXT_LIMIT]
             self._last_refusal = f"{reason.value}: {text[:TEXT_LIMIT]}"
 
-    def note(self, note: Note) -> None:
-        """Count something that users should know of the present image."""
+    def count_defect(self, place: str, text: str) -> int:
+        """Count an error that nobody expected; return how many came in a row at its place."""
+        self.count_refused(Refusal.DEFECT, text)
+        with self._lock:
+            self._defects[place] = self._defects.get(place, 0) + 1
+            return self._defects[place]
+
+    def passed(self, place: str) -> None:
+        """Note that a place was passed without a defect."""
+        with self._lock:
+            self._defects.pop(place, None)
+
+    def set_standing(self, what: str, text: str) -> None:
+        """Keep a warning that holds until it is taken back by an empty text."""
+        with self._lock:
+            self._standing.pop(what, None)
+            if text:
+                self._standing[what] = text[:TEXT_LIMIT]
+
+    def note(self, note: Note, text: str = "") -> None:
+        """Count something that users should know of the present image, and keep the last text."""
         with self._lock:
             self._notes[note] += 1
             self._notes_now.add(note)
+            if text:
+                self._note_texts[note] = text[:TEXT_LIMIT]
+            first = self._notes[note] == 1
+        if first and text:
+            log.warning("%s: %s", note.value, text)
+
+    def remark(self, about: str, text: str) -> None:
+        """Keep what is assumed of an input, and log it where it is new.
+
+        Args:
+            about: what it concerns, such as the images of a camera.
+            text: empty forgets what was said of it.
+        """
+        with self._lock:
+            known = self._remarks.get(about, "")
+            if text == known or (about not in self._remarks and len(self._remarks) >= REMARK_LIMIT):
+                return
+            self._remarks[about] = text[:TEXT_LIMIT]
+            line = f"{about}: {text}"
+            is_new = bool(text) and line not in self._logged
+            is_new &= len(self._logged) < REMARK_LIMIT
+            if is_new:
+                self._logged.add(line)
+        if is_new:
+            log.warning("%s", line)
 
     def set_gauge(self, name: str, value: float) -> None:
         """Keep the newest value of something measured, by a name with its unit."""
@@ -181,9 +249,13 @@ class Health:
                 last_refusal=self._last_refusal,
                 refused_since_good=self._refused_since_good,
                 notes={note: n for note, n in self._notes.items() if n},
+                note_texts=dict(self._note_texts),
                 recent_notes=tuple(n for n in Note if n in self._notes_of_last),
+                remarks={about: text for about, text in self._remarks.items() if text},
                 latency={stage: _latency(window) for stage, window in self._latency_ms.items()},
                 gauges=dict(self._gauges),
+                standing=dict(self._standing),
+                defects_in_a_row=max(self._defects.values(), default=0),
                 rate_in_hz=_rate(self._arrivals_s, now_s),
                 rate_out_hz=_rate(self._departures_s, now_s),
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from terrain_seg_ros.messages.diagnostics_message import Level, Status
-from terrain_seg_ros.runtime.health import HealthSnapshot
+from terrain_seg_ros.runtime.health import DEFECTS_IN_A_ROW, HealthSnapshot, Note, Refusal
 
 STATUS_NAME = "terrain_seg: pipeline"
 
@@ -40,14 +40,23 @@ def health_status(
 
 def _summary(snapshot: HealthSnapshot, *, age_s: float, stale: bool) -> tuple[Level, str]:
     refusal = f"; last refused: {snapshot.last_refusal}" if snapshot.last_refusal else ""
-    if stale:
-        return Level.ERROR, f"no image reached the grid for {age_s:.1f} s{refusal}"
+    refusal += "".join(f"; {text}" for text in snapshot.standing.values())
+    failing = snapshot.defects_in_a_row >= DEFECTS_IN_A_ROW
+    if failing or stale:
+        defect = snapshot.refusal_texts.get(Refusal.DEFECT, "")
+        return Level.ERROR, (
+            f"{snapshot.defects_in_a_row} defects in a row, last: {defect}"
+            if failing
+            else f"no image reached the grid for {age_s:.1f} s{refusal}"
+        )
     if snapshot.refused_since_good:
         return Level.WARN, f"{snapshot.refused_since_good} inputs refused in a row{refusal}"
+    if snapshot.standing:
+        return Level.WARN, "; ".join(snapshot.standing.values())
     if snapshot.images_out == 0:
         return Level.WARN, "waiting for the first image"
     if snapshot.recent_notes:
-        return Level.WARN, "; ".join(note.value for note in snapshot.recent_notes)
+        return Level.WARN, "; ".join(_told(snapshot, note) for note in snapshot.recent_notes)
     return Level.OK, f"{snapshot.rate_out_hz:.1f} images per second"
 
 
@@ -65,10 +74,25 @@ def _values(snapshot: HealthSnapshot) -> dict[str, str]:
     for refusal, count in snapshot.refused.items():
         text = snapshot.refusal_texts.get(refusal, "")
         values[f"refused: {refusal.value}"] = f"{count}, last: {text}"
-    values.update({f"note: {note.value}": str(count) for note, count in snapshot.notes.items()})
+    for note, count in snapshot.notes.items():
+        text = snapshot.note_texts.get(note, "")
+        values[f"note: {note.value}"] = f"{count}, last: {text}" if text else str(count)
+    values.update({f"assumed: {about}": text for about, text in snapshot.remarks.items()})
+    values.update({f"warning: {what}": text for what, text in snapshot.standing.items()})
     values.update({name: f"{value:.3f}" for name, value in snapshot.gauges.items()})
     for stage, latency in snapshot.latency.items():
         values[f"latency_{stage}_ms"] = (
             f"p50 {latency.median_ms:.2f}, p90 {latency.p90_ms:.2f}, p99 {latency.p99_ms:.2f}"
         )
     return values
+
+
+def note_line(snapshot: HealthSnapshot, note: Note) -> str:
+    """Return a note with how often it was made and its last text, for summaries."""
+    text = snapshot.note_texts.get(note, "")
+    return f"{note.value} ({snapshot.notes[note]} times){': ' if text else ''}{text}"
+
+
+def _told(snapshot: HealthSnapshot, note: Note) -> str:
+    text = snapshot.note_texts.get(note, "")
+    return f"{note.value}: {text}" if text else note.value

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import math
 import struct
+import tokenize
 import zlib
 from pathlib import Path
 from typing import Any
@@ -13,20 +15,39 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.height_map import HeightMap
-from terrain_seg_ros.parameter_file import read_yaml
+from terrain_seg_ros.core.regular_file import check_regular_file
 from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.yaml_file import read_yaml
 
 POST_LIMIT = 100_000_000
 """Larger maps are refused: 400 MB of heights; cut out the part that the vehicle drives on."""
+MAX_FILE_BYTES = 2**30
 NPY_HEADER_BYTES = 10_000
+DEFLATE_RATIO = 1100
+"""No data is packed more densely (zlib's own figure is 1032)."""
 SQUARE_WITHIN = 1e-6
 """Relative difference of the two sides of a cell that rounding explains."""
 SCALE_TAG, TIE_POINT_TAG, TRANSFORM_TAG = 33550, 33922, 34264
 KEYS_TAG, NODATA_TAG = 34735, 42113
 """Tags of GeoTIFF (OGC 19-008r4) and, for nodata, of GDAL."""
 RASTER_TYPE_KEY, PIXEL_IS_POINT = 1025, 2
-DAMAGED = (ValueError, LookupError, OSError, RuntimeError, struct.error, zlib.error)
-"""What a TIFF that is cut off or corrupt raises on the way through tifffile."""
+DAMAGED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    tokenize.TokenError,
+    zlib.error,
+)
+"""What files that are cut off or corrupt raise on the way through tifffile and NumPy."""
 META = ("origin_x_m", "origin_y_m", "resolution_m")
 
 
@@ -52,6 +73,7 @@ def read_height_map(parameters: Parameters) -> HeightMap | None:
         raise ConfigError(
             f"ground.height_map {path}: ends in {path.suffix!r}, expected one of {sorted(readers)}"
         )
+    check_regular_file(path, MAX_FILE_BYTES)
     return reader(path)
 
 
@@ -66,8 +88,10 @@ def _read_npy(path: Path) -> HeightMap:
     nodata = _number(meta, "nodata", meta_path) if meta.get("nodata") is not None else None
     try:
         stored = np.load(path, mmap_mode="r", allow_pickle=False, max_header_size=NPY_HEADER_BYTES)
-    except (ValueError, OSError, EOFError) as error:
-        raise ConfigError(f"{path}: is no readable .npy file: {error}") from error
+    except DAMAGED as error:
+        raise ConfigError(f"{path}: is no readable .npy file: {_reason(error)}") from error
+    if not isinstance(stored, np.ndarray):
+        raise ConfigError(f"{path}: is an archive of arrays, expected one array as .npy")
     return HeightMap(_heights(stored, nodata, path), **values)
 
 
@@ -88,6 +112,16 @@ def _heights(stored: NDArray[Any], nodata: float | None, path: Path) -> NDArray[
     return heights
 
 
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _check_parts(shape: tuple[Any, ...], path: Path) -> None:
+    """Check the size of strips or tiles before one is unpacked."""
+    if math.prod(int(side) for side in shape) > POST_LIMIT:
+        raise ConfigError(f"{path}: has strips or tiles of {shape}, more than {POST_LIMIT} heights")
+
+
 def _check(shape: tuple[int, ...], dtype: np.dtype[Any], path: Path) -> None:
     if len(shape) != 2 or dtype.kind != "f":
         raise ConfigError(
@@ -97,6 +131,12 @@ def _check(shape: tuple[int, ...], dtype: np.dtype[Any], path: Path) -> None:
         raise ConfigError(
             f"{path}: {shape[1]} x {shape[0]} heights are more than {POST_LIMIT}; cut out the part "
             "that the vehicle drives on"
+        )
+    size = path.stat().st_size
+    if shape[0] * shape[1] * dtype.itemsize > size * DEFLATE_RATIO:
+        raise ConfigError(
+            f"{path}: declares {shape[1]} x {shape[0]} heights, but has only {size} bytes; it is "
+            "cut off or damaged"
         )
 
 
@@ -112,13 +152,15 @@ def _read_geotiff(path: Path) -> HeightMap:
                 if code in page.tags
             }
             _check(tuple(page.shape), np.dtype(page.dtype), path)
+            _check_parts(tuple(page.chunks), path)
             stored = page.asarray()
+        resolution_m, left_m, top_m = _georeference(tags, path)
+        heights = _heights(stored, _nodata(tags, path), path)[::-1]
     except (tifffile.TiffFileError, *DAMAGED) as error:
         raise ConfigError(
-            f"{path}: is no readable GeoTIFF ({error}); write it uncompressed or with deflate"
+            f"{path}: is no readable GeoTIFF ({_reason(error)}); write it uncompressed or with "
+            "deflate"
         ) from error
-    resolution_m, left_m, top_m = _georeference(tags, path)
-    heights = _heights(stored, _nodata(tags, path), path)[::-1]
     return HeightMap(
         np.ascontiguousarray(heights),
         origin_x_m=left_m,
@@ -132,7 +174,7 @@ def _tifffile() -> Any:
         return importlib.import_module("tifffile")
     except ImportError as error:
         raise ConfigError(
-            "a GeoTIFF needs the package tifffile: pip install 'terrain_seg_ros[dem]'; or give "
+            "a GeoTIFF needs the package tifffile: pip install 'tifffile>=2024.8,<2027'; or give "
             "the heights as .npy with a .yaml"
         ) from error
 

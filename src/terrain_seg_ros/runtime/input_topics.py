@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from terrain_seg_ros.messages.interfaces import Reliability, TopicSpec, topic
+from terrain_seg_ros.messages.interfaces import Reliability, TopicSpec, resolve, topic
 from terrain_seg_ros.parameters import Parameters
 
 DEPTH_ROWS = {"image": "depth", "cloud": "cloud", "range": "range"}
 """The row of the table of topics, by the parameter `depth.source`."""
+
+SHARED_ROWS = ("/tf", "/tf_static", "select_site")
+"""Rows that several publishers may share."""
+
+
+_RECTIFIED = re.compile(r"(image_)?rect(ified)?(_|$)|.*_rect(ified)?(_|$)")
 
 
 class SensorTopic(NamedTuple):
@@ -51,6 +59,40 @@ def sensor_topics(
         for row, spec in specs.items()
         if spec.per_camera == bool(camera)
     ]
+
+
+def image_topics(parameters: Parameters, *, image_topic: str | None = None) -> dict[str, str]:
+    """Return the name of each camera's image topic, relative to the namespace or in full."""
+    count = len(parameters.texts("cameras"))
+    return {
+        item.camera: resolve(item.spec, item.camera, count)
+        for item in sensor_topics(parameters, image_topic=image_topic)
+        if item.row.startswith("image")
+    }
+
+
+def is_rectified(image_topic: str) -> bool:
+    """Say whether a topic's name tells that its images are rectified, such as image_rect_color."""
+    parts = image_topic.lower().removesuffix("/compressed").strip("/").split("/")
+    return any(_RECTIFIED.match(part) for part in parts[-2:])
+
+
+def rectified_cameras(
+    parameters: Parameters, topics: Mapping[str, str] | None = None
+) -> frozenset[str]:
+    """Return the cameras whose images are rectified, by `image_rectification` or by their topics.
+
+    Args:
+        parameters: cameras and what is known of their images.
+        topics: full name by camera; None takes those of the parameters.
+    """
+    told = parameters.text("image_rectification")
+    names = image_topics(parameters) if topics is None else topics
+    return frozenset(
+        camera
+        for camera in parameters.texts("cameras")
+        if told == "rectified" or (told == "auto" and is_rectified(names.get(camera, "")))
+    )
 
 
 def _as_set(spec: TopicSpec, name: str, parameters: Parameters) -> TopicSpec:

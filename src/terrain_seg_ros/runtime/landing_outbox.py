@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from terrain_seg_ros.core.cost_to_landing_sites import LandingSite
-from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.ground_view import GroundView
 from terrain_seg_ros.core.landing_site_selector import LandingChoice
 from terrain_seg_ros.core.pipeline import Pipeline
@@ -48,6 +48,7 @@ class LandingOutbox:
         self._enabled = parameters.flag("landing.enable")
         self._frame_id = parameters.text("grid_frame")
         self._choice = LandingChoice()
+        self._bounds_m: tuple[float, float, float, float] | None = None
         self._stamp_ns = 0
         self._request: Any = None
         self._lock = Lock()
@@ -79,6 +80,7 @@ class LandingOutbox:
         if not self._enabled:
             return []
         x_m, y_m, _ = pose.grid_T_base.translation_m.tolist()
+        self._bounds_m = _bounds_m(snapshot)
         choice = pipeline.landing_sites(snapshot, (x_m, y_m))
         sites = tuple(_with_height(site, view) for site in choice.sites)
         self._choice = replace(choice, sites=sites)
@@ -118,7 +120,9 @@ class LandingOutbox:
         if point.frame_id != self._frame_id:
             grid_T_point = self._transforms.lookup(self._frame_id, point.frame_id, point.stamp_ns)
             xyz_m = grid_T_point.rotation @ xyz_m + grid_T_point.translation_m
-        site = pipeline.site_selector.select_at((float(xyz_m[0]), float(xyz_m[1])))
+        x_m, y_m = float(xyz_m[0]), float(xyz_m[1])
+        self._check_inside(x_m, y_m)
+        site = pipeline.site_selector.select_at((x_m, y_m))
         return self._selected(site)
 
     def select_best(self, pipeline: Pipeline, *, keep: bool) -> tuple[str, list[Outgoing]]:
@@ -157,6 +161,22 @@ class LandingOutbox:
         result["landing_site_selected"] = "yes" if self._choice.is_selected else lost
         return result
 
+    def _check_inside(self, x_m: float, y_m: float) -> None:
+        """Check that a point lies in the last grid.
+
+        Raises:
+            GeometryError: it does not, or there was no grid.
+        """
+        if self._bounds_m is None:
+            raise GeometryError("no landing site can be selected before the first grid; wait")
+        left, bottom, right, top = self._bounds_m
+        if not (left <= x_m < right and bottom <= y_m < top):
+            raise GeometryError(
+                f"selected point ({x_m:.2f}, {y_m:.2f}) lies outside the grid, which covers x "
+                f"{left:.2f} to {right:.2f} m and y {bottom:.2f} to {top:.2f} m in "
+                f"{self._frame_id!r}; choose a place inside"
+            )
+
     def _selected(self, site: LandingSite) -> list[Outgoing]:
         """Return the messages after a site was selected, with its height where it is known."""
         known = {old.site_id: old for old in self._choice.sites}
@@ -182,6 +202,13 @@ class LandingOutbox:
                 Outgoing("best_landing_site", encode_best_site(self._types, sites[0], header))
             )
         return result
+
+
+def _bounds_m(snapshot: GridSnapshot) -> tuple[float, float, float, float]:
+    """Return lowest x and y, highest x and y."""
+    rows, cols = snapshot.cost.shape
+    left, bottom, cell_m = snapshot.origin_x_m, snapshot.origin_y_m, snapshot.resolution_m
+    return left, bottom, left + cols * cell_m, bottom + rows * cell_m
 
 
 def _with_height(site: LandingSite, view: GroundView) -> LandingSite:

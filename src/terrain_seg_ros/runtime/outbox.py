@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,10 +32,15 @@ class Outgoing(NamedTuple):
 
 
 class Bus(NamedTuple):
-    """Say how topics are heard: whether somebody listens, and a topic's name in full."""
+    """Say how topics are heard: whether somebody listens, and a topic's name in full.
+
+    `image_topics` is where each camera's images come from, None where the parameters say it; the
+    name tells rectified images.
+    """
 
     wanted: Callable[[str], bool] = lambda _: True
     full_name: Callable[[str], str] = "/{}".format
+    image_topics: Mapping[str, str] | None = None
 
 
 def outgoing_topics(parameters: Parameters) -> dict[str, TopicSpec]:

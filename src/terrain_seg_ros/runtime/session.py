@@ -13,7 +13,12 @@ from terrain_seg_ros.core.tensor_to_probabilities import Backend
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
 from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.registry import BackendName, self_test
-from terrain_seg_ros.parameters import Parameters, backend_options, pipeline_settings
+from terrain_seg_ros.parameters import (
+    Parameters,
+    backend_options,
+    model_trust,
+    pipeline_settings,
+)
 from terrain_seg_ros.runtime.cpu_affinity import apply_cpu_affinity
 from terrain_seg_ros.runtime.height_map_file import read_height_map
 from terrain_seg_ros.runtime.own_bodies import OwnBodies
@@ -45,7 +50,7 @@ class Session:
         # Before the runtime makes its threads, which inherit it.
         apply_cpu_affinity(parameters.text("cpu_affinity"))
         settings = pipeline_settings(parameters)
-        self.model = load_model(parameters.text("model"))
+        self.model = load_model(parameters.text("model"), model_trust(parameters))
         self.model.card.taxonomy.with_hazards(settings.hazards)
         settings.speed.per_class(self.model.card.taxonomy)
         self.own_bodies = OwnBodies(parameters)
@@ -79,6 +84,10 @@ class Session:
         """Return the model's classes with the hazards in force."""
         return self.pipeline.taxonomy
 
+    def hazard_advice(self) -> str:
+        """Return where hazards and threshold do not tell classes apart as users may think."""
+        return self.pipeline.hazard_rule.advice(self.pipeline.taxonomy.names)
+
     def change(self, changes: Mapping[str, Any]) -> Parameters:
         """Use other values from the next image on; return all that are in force then.
 
@@ -102,9 +111,11 @@ class Session:
 
     def about(self) -> dict[str, str]:
         """Return what runs here, for diagnostics and summaries."""
-        card = self.model.file(self.backend.precision).card
+        file = self.model.file(self.backend.precision)
+        card = file.card
         about = {
             "model": f"{card.name} {card.version}",
+            "model_digest": file.digest[:16] or "none",
             "model_sha256": card.sha256[:16],
             "backend": self.backend.name,
             "precision": self.backend.precision,

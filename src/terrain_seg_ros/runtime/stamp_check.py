@@ -7,27 +7,32 @@ from enum import Enum
 from terrain_seg_ros.parameters import Parameters
 from terrain_seg_ros.runtime.health import Refusal
 from terrain_seg_ros.runtime.refused import RefusedError
+from terrain_seg_ros.runtime.time_line import Place, TimeLine
 
 REORDER_NS = 100_000_000
-"""Best-effort transport may swap neighbours; an image older than this is a jump in time."""
+"""Best-effort transport may swap neighbours."""
 RATE_TOLERANCE = 0.1
 """A camera's own jitter must not halve its rate: this share of the period may be missing."""
+EXPECTED_FOR = 30
+"""So many images on the old line end the expectation of a jump."""
 
 
 class StampVerdict(Enum):
     """Say what to do with an image."""
 
     TAKE = "take"
+    TAKE_WITHOUT_LAST = "take, as the last one was stamped wrongly"
     TAKE_AFTER_JUMP = "take, after clearing what came before"
     TOO_SOON = "drop, as the rate is limited"
 
 
 class StampCheck:
-    """Remember the newest stamp of each camera."""
+    """Follow the stamps of each camera."""
 
     def __init__(self, parameters: Parameters) -> None:
         """Make a check that has seen no image."""
-        self._newest_ns: dict[str, int] = {}
+        self._lines: dict[str, TimeLine] = {}
+        self._expected = 0
         self.set_limits(parameters)
 
     def set_limits(self, parameters: Parameters) -> None:
@@ -41,36 +46,43 @@ class StampCheck:
             if rate_hz
         }
 
-    def judge(self, camera: str, stamp_ns: int, *, now_ns: int | None) -> StampVerdict:
+    def expect_jump(self) -> None:
+        """Believe the next image that lies back in time: the clock or TF has jumped already."""
+        self._expected = EXPECTED_FOR
+
+    def judge(
+        self, camera: str, stamp_ns: int, *, now_ns: int | None, moment_ns: int | None = None
+    ) -> StampVerdict:
         """Return what to do with an image; a zero stamp is taken as it is.
 
         Args:
             camera: its name.
             stamp_ns: the image's stamp.
             now_ns: the time of the clock that stamps are made with; None where there is none.
+            moment_ns: when it came, by a clock that never jumps; None where nobody knows.
 
         Raises:
-            RefusedError: the stamp is too far from the clock, repeated or slightly out of order.
+            RefusedError: the stamp is too far from the clock, repeated, out of order or alone.
         """
         if stamp_ns == 0:
             return StampVerdict.TAKE
         if now_ns is not None:
             self._check_clock(stamp_ns, now_ns)
-        newest_ns = self._newest_ns.get(camera)
-        behind_ns = 0 if newest_ns is None else newest_ns - stamp_ns
-        if behind_ns > REORDER_NS:
-            self._newest_ns = {camera: stamp_ns}
-            return StampVerdict.TAKE_AFTER_JUMP
-        if newest_ns is not None and behind_ns >= 0:
-            raise RefusedError(
-                Refusal.OUT_OF_ORDER,
-                f"image of {camera!r} is stamped {behind_ns * 1e-9:.3f} s before the last one, "
-                "expected a later stamp; check that one node publishes this topic",
-            )
-        if newest_ns is not None and stamp_ns - newest_ns < self._periods_ns.get(camera, 0):
+        line = self._lines.setdefault(camera, TimeLine(REORDER_NS))
+        newest_ns = line.newest_ns
+        period_ns = self._periods_ns.get(camera, 0)
+        if newest_ns is not None and 0 < stamp_ns - newest_ns < period_ns:
             return StampVerdict.TOO_SOON
-        self._newest_ns[camera] = stamp_ns
-        return StampVerdict.TAKE
+        place = line.judge(stamp_ns, moment_ns=moment_ns, expect_jump=self._expected > 0)
+        if place is Place.JUMPED:
+            self._lines = {camera: line}
+            self._expected = 0
+            return StampVerdict.TAKE_AFTER_JUMP
+        if place in {Place.NEXT, Place.NEXT_WITHOUT_LAST}:
+            self._expected = max(0, self._expected - 1)
+            wrong = place is Place.NEXT_WITHOUT_LAST
+            return StampVerdict.TAKE_WITHOUT_LAST if wrong else StampVerdict.TAKE
+        raise _odd(camera, stamp_ns - (newest_ns or 0), place)
 
     def _check_clock(self, stamp_ns: int, now_ns: int) -> None:
         ahead_ns = stamp_ns - now_ns
@@ -88,3 +100,18 @@ class StampCheck:
                 f"{self._max_age_ns * 1e-9:g} s; synchronise the clocks or raise "
                 "time.max_age_s (0 switches the check off)",
             )
+
+
+def _odd(camera: str, apart_ns: int, place: Place) -> RefusedError:
+    if place is Place.ODD_AHEAD:
+        return RefusedError(
+            Refusal.OUT_OF_ORDER,
+            f"image of {camera!r} is stamped {apart_ns * 1e-9:.3f} s after the last one, much more "
+            "than they usually lie apart; it is taken for a wrong stamp unless the next one "
+            "agrees with it: check the camera's clock, and that one node publishes this topic",
+        )
+    return RefusedError(
+        Refusal.OUT_OF_ORDER,
+        f"image of {camera!r} is stamped {-apart_ns * 1e-9:.3f} s before the last one, "
+        "expected a later stamp; check that one node publishes this topic",
+    )

@@ -2,57 +2,149 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from terrain_seg_ros.core.errors import TerrainSegError
-from terrain_seg_ros.core.transform_buffer import TransformBuffer
-from terrain_seg_ros.messages.transform_message import StampedTransform, decode_transforms
-from terrain_seg_ros.runtime.health import Health, Refusal
+from terrain_seg_ros.core.transform_buffer import MAX_FRAMES, TransformBuffer
+from terrain_seg_ros.messages.transform_message import StampedTransform, decode_each
+from terrain_seg_ros.runtime.health import Health, Note, Refusal
+from terrain_seg_ros.runtime.time_line import AGREEING, Place, TimeLine
 
-JUMP_NS = 500_000_000
-"""One frame's samples may come swapped by the network; further back is a jump in time."""
+REORDER_NS = 500_000_000
+"""One frame's samples may come swapped by the network; further back they are late."""
+FRESH = 50
+"""For so many samples after a frame jumped, a jump of the images is the same jump."""
 
 
 class TransformIntake:
-    """Decode and store; what cannot be used is counted, never raised.
+    """Decode and store; what cannot be used is counted by its frames' names, never raised.
 
-    A jump backwards in time (a looping bag, a restarted simulation) shows either here or at the
-    images first. Whoever sees it first forgets the moving transforms of before; `forget_moving`
-    is for the images.
+    Each frame is judged for itself, so that one bad, late or early sample harms no other. A late
+    one within the cache is stored in its place. Where several in a row of one frame agree that
+    time jumped back (a looping bag, a restarted simulation), that frame's history is forgotten;
+    the others' is as soon as theirs agree, or the images do: `forget_moving` is for the latter.
     """
 
-    def __init__(self, buffer: TransformBuffer, health: Health, *, cache_s: float) -> None:
-        """Fill a buffer that keeps `cache_s` seconds."""
+    def __init__(
+        self,
+        buffer: TransformBuffer,
+        health: Health,
+        *,
+        cache_s: float,
+        on_jump: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Fill a buffer that keeps `cache_s` seconds; `on_jump` hears of a frame that jumped."""
         self._buffer = buffer
         self._health = health
-        self._jump_ns = min(JUMP_NS, round(cache_s * 1e9))
-        self._newest_ns: dict[str, int] = {}
-        self._jumped = False
+        self._slack_ns = min(REORDER_NS, round(cache_s * 1e9))
+        self._on_jump = on_jump
+        self._lines: dict[str, TimeLine] = {}
+        self._behind: dict[str, list[StampedTransform]] = {}
+        self._ahead: dict[str, StampedTransform] = {}
+        self._jumped: dict[str, int] = {}
+        self._slash_noted = False
 
     def add(self, message: Any, *, static: bool) -> None:
         """Take a tf2_msgs/TFMessage from `/tf` or `/tf_static`."""
-        try:
-            for item in decode_transforms(message):
-                self._store(item, static=static)
-        except TerrainSegError as error:
-            self._health.count_refused(Refusal.BAD_TRANSFORM, str(error))
+        for item in decode_each(message):
+            if isinstance(item, TerrainSegError):
+                self._refuse(str(item))
+                continue
+            try:
+                if static:
+                    self._buffer.set(item.parent, item.child, item.stamp_ns, item.transform, True)
+                else:
+                    self._store(item)
+            except TerrainSegError as error:
+                self._refuse(str(error))
+        self._note_slashes(message)
 
     def forget_moving(self) -> None:
-        """Forget moving transforms, as images jumped back; not those that jumped back before."""
-        if not self._jumped:
-            self._forget()
-        self._jumped = False
+        """Forget moving transforms, as images jumped back; not those that came after the jump."""
+        for name in list(self._lines):
+            if name not in self._jumped:
+                self._forget(name)
+        self._jumped.clear()
 
-    def _store(self, item: StampedTransform, *, static: bool) -> None:
-        newest_ns = None if static else self._newest_ns.get(item.child)
-        if newest_ns is not None and item.stamp_ns < newest_ns - self._jump_ns:
-            self._forget()
-            self._jumped = True
-            newest_ns = None
-        self._buffer.set(item.parent, item.child, item.stamp_ns, item.transform, static)
-        if not static:
-            self._newest_ns[item.child] = max(newest_ns or item.stamp_ns, item.stamp_ns)
+    def _store(self, item: StampedTransform) -> None:
+        line = self._lines.get(item.child)
+        if line is None:
+            line = TimeLine(self._slack_ns)
+        place = line.judge(item.stamp_ns)
+        if place is Place.ODD_AHEAD:
+            self._ahead[item.child] = item
+            return
+        if place is Place.ODD_BEHIND:
+            late = self._behind.setdefault(item.child, [])
+            late.append(item)
+            del late[: -(AGREEING - 1)]
+        elif place in {Place.NEXT, Place.NEXT_WITHOUT_LAST}:
+            self._behind.pop(item.child, None)
+            self._settle_ahead(item)
+            if place is Place.NEXT_WITHOUT_LAST:
+                self._buffer.drop_after(item.child, item.stamp_ns)
+            self._age_jump(item.child)
+        elif place is Place.JUMPED:
+            self._forget(item.child)
+            self._jumped[item.child] = 0
+            self._on_jump()
+        self._put(item)
+        if item.child not in self._lines and len(self._lines) >= MAX_FRAMES:
+            oldest = next(iter(self._lines))
+            for known in (self._lines, self._behind, self._ahead, self._jumped):
+                known.pop(oldest, None)
+        self._lines[item.child] = line
 
-    def _forget(self) -> None:
-        self._buffer.clear_moving()
-        self._newest_ns.clear()
+    def _age_jump(self, child: str) -> None:
+        """Let a frame's jump be forgotten after some samples."""
+        if child in self._jumped:
+            self._jumped[child] += 1
+            if self._jumped[child] > FRESH:
+                del self._jumped[child]
+
+    def _settle_ahead(self, item: StampedTransform) -> None:
+        """Store the sample that lay far ahead if this one agrees with it, else drop it."""
+        ahead = self._ahead.pop(item.child, None)
+        if ahead is None:
+            return
+        if ahead.stamp_ns < item.stamp_ns:
+            self._put(ahead)
+            return
+        self._refuse(
+            f"transform of {ahead.child!r} in {ahead.parent!r} is stamped "
+            f"{(ahead.stamp_ns - item.stamp_ns) * 1e-9:.3f} s after the one that followed it; "
+            "check the publisher's clock"
+        )
+
+    def _put(self, item: StampedTransform) -> None:
+        if not self._buffer.set(item.parent, item.child, item.stamp_ns, item.transform, False):
+            self._refuse(
+                f"transform of {item.child!r} in {item.parent!r} is older than tf_cache_s before "
+                "the newest one and is left out; check the publisher's clock"
+            )
+
+    def _forget(self, child: str) -> None:
+        """Forget a frame's samples, but for those that showed that time jumped back."""
+        late = self._behind.pop(child, [])
+        self._ahead.pop(child, None)
+        self._buffer.clear_moving(child)
+        self._lines.pop(child, None)
+        for item in late:
+            self._lines.setdefault(child, TimeLine(self._slack_ns)).judge(item.stamp_ns)
+            self._put(item)
+
+    def _refuse(self, text: str) -> None:
+        self._health.count_refused(Refusal.BAD_TRANSFORM, text)
+
+    def _note_slashes(self, message: Any) -> None:
+        """Tell once that names have a leading slash; tf2 drops it too."""
+        if self._slash_noted:
+            return
+        if any(
+            name.startswith("/")
+            for item in message.transforms
+            for name in (item.header.frame_id, item.child_frame_id)
+        ):
+            self._slash_noted = True
+            self._health.note(Note.FRAME_SLASH)

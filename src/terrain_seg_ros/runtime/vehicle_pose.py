@@ -39,7 +39,8 @@ class VehiclePose(NamedTuple):
 
     `assumed`: the vehicle is taken to stand at the grid's origin, as no TF was ever seen.
     `restart`: what is in the grid no longer lies where it says, as TF came after such assumed
-    poses, or the vehicle `jumped`: it moved faster than it can.
+    poses, the vehicle is elsewhere after a jump in time, or it `jumped`: it moved faster than it
+    can.
     """
 
     grid_T_camera: Transform  # noqa: N815
@@ -63,6 +64,7 @@ class PoseSource:
         self._seen = False
         self._assumed = False
         self._last: tuple[int, F64] | None = None
+        self._before_jump_m: F64 | None = None
         self.set_parameters(parameters)
 
     def set_parameters(self, parameters: Parameters) -> None:
@@ -78,6 +80,9 @@ class PoseSource:
         pose = self._pose(optical_frame, stamp_ns)
         place_m = pose.grid_T_base.translation_m
         last, self._last = self._last, (stamp_ns, place_m)
+        before_m, self._before_jump_m = self._before_jump_m, None
+        if before_m is not None and float(np.linalg.norm(place_m - before_m)) > JUMP_SLACK_M:
+            return pose._replace(restart=True)
         if last is None or pose.restart or self._max_speed_mps <= 0.0:
             return pose
         elapsed_s = abs(stamp_ns - last[0]) * 1e-9
@@ -98,9 +103,11 @@ class PoseSource:
         grid_T_camera = self._transforms.lookup(self._grid_frame, optical_frame, stamp_ns)
         return VehiclePose(grid_T_camera, grid_T_base)
 
-    def forget(self) -> None:
-        """Start anew after a jump in time."""
+    def time_jumped(self) -> None:
+        """Start anew after a jump in time; the next pose tells whether the vehicle jumped too."""
         self._seen = self._assumed = False
+        if self._last is not None:
+            self._before_jump_m = self._last[1]
         self._last = None
 
     def _mounted(self, base_T_camera: Transform, stamp_ns: int) -> VehiclePose:

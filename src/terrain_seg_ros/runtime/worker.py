@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Event, Thread
 from typing import Generic
 
-from terrain_seg_ros.core.errors import InferenceError
+from terrain_seg_ros.core.errors import THREADS_REMEDY, InferenceError
 from terrain_seg_ros.parameters import Parameters
 from terrain_seg_ros.runtime.gate import Gate
 from terrain_seg_ros.runtime.health import Drop, Health
@@ -56,12 +56,12 @@ class Worker(Generic[Item]):
         """Start the thread; the gate stays as it is.
 
         Raises:
-            InferenceError: it was started before.
+            InferenceError: it was started before, or the system gives no thread.
         """
         if self._thread is not None:
             raise InferenceError("the worker was started before; make a new one")
         self._thread = Thread(target=self._run, name="terrain_seg_worker", daemon=True)
-        self._thread.start()
+        start_thread(self._thread)
 
     def offer(self, camera: str, item: Item) -> None:
         """Put an image into the slot, from any thread; count it, or what it replaces, as dropped.
@@ -122,6 +122,38 @@ class Worker(Generic[Item]):
                     self._idle()
         finally:
             self._done.set()
+
+
+def start_thread(thread: Thread) -> None:
+    """Start a thread.
+
+    Raises:
+        InferenceError: the system gives none.
+    """
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise InferenceError(f"{thread.name}: {error}; {THREADS_REMEDY}") from error
+
+
+def check_thread_room(count: int) -> None:
+    """Check that the system gives so many more threads, by starting and ending them.
+
+    A library that cannot get its threads may end the process without a word.
+
+    Raises:
+        InferenceError: it does not.
+    """
+    end, threads = Event(), []
+    try:
+        for index in range(count):
+            threads.append(Thread(target=end.wait, name=f"terrain_seg_room_{index}", daemon=True))
+            start_thread(threads[-1])
+    finally:
+        end.set()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
 
 
 def images_at_once(parameters: Parameters) -> int:

@@ -42,8 +42,8 @@ def load_mujoco() -> Any:
     """
     if not mujoco_is_installed():
         raise ConfigError(
-            "the simulator needs MuJoCo, which is not installed; install the extra `sim`: "
-            "`pip install 'terrain_seg_ros[sim]'` or, in a checkout, `pip install -e '.[sim]'`"
+            "the simulator needs MuJoCo, which is not installed (the extra `sim`): "
+            "`pip install 'mujoco>=3.3,<5'` or, in a checkout, `pip install -e '.[sim]'`"
         )
     os.environ[VARIABLE] = choose_platform()
     return importlib.import_module("mujoco")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import re
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from terrain_seg_ros.sim.closed_loop import ClosedLoop, Shot
 from terrain_seg_ros.sim.paths import PathPose, descend, drive, pose_on_ground
 from terrain_seg_ros.sim.scenarios import (
     MIN_HAZARD_M,
+    MODES,
     Scenario,
     body_of,
     camera_of,
@@ -70,6 +72,13 @@ class ScoreTask:
     views: int | None
 
 
+def has_own_pictures(folder: Path) -> bool:
+    """Return whether a folder holds the pictures of earlier scores, and nothing else."""
+    names = "|".join(re.escape(scenario.name) for mode in MODES for scenario in scenarios_of(mode))
+    own = re.compile(rf"({names})_[0-9]+\.png")
+    return all(own.fullmatch(path.name) for path in folder.iterdir())
+
+
 def score_worlds(request: ScoreRequest) -> Iterator[Tally]:
     """Yield the counts of each world as it is done, in any order.
 
@@ -79,7 +88,7 @@ def score_worlds(request: ScoreRequest) -> Iterator[Tally]:
     """
     scenarios = scenarios_of(request.mode, request.scenarios)
     if request.pictures is not None:
-        request.pictures.mkdir(exist_ok=True)
+        request.pictures.mkdir(parents=True, exist_ok=True)
     tasks = [
         ScoreTask(
             scenarios[index % len(scenarios)],

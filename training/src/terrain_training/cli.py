@@ -1,61 +1,129 @@
-"""The command line `terrain-train`: from raw data to a model that flies."""
+"""The command line `terrain-train`; a command's module is imported only when it is asked for."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
+import os
 import sys
-from collections.abc import Sequence
-
-import torch
+from collections.abc import Callable, Sequence
+from typing import Protocol, cast
 
 from terrain_seg_ros.core.errors import TerrainSegError
-from terrain_training.commands import (
-    compare,
-    download,
-    evaluate,
-    export,
-    inspect,
-    peers,
-    render,
-    throughput,
-    train,
-    tune,
-)
-from terrain_training.commands.common import positive
+from terrain_training.cpu import let_threads_sleep
+from terrain_training.errors import TrainingError
+from terrain_training.interrupt import Interrupted, Signals
 
-COMMANDS = (inspect, download, render, train, evaluate, export, tune, compare, throughput, peers)
+PROGRAM = "terrain-train"
+EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 2
-EXIT_INTERRUPTED = 130
+COMMANDS = {
+    "inspect": "report balance, heat maps, duplicates, foreign images and leakage of a data set",
+    "inspect-check": "plant foreign images in a data set and count how many `inspect` names",
+    "download": "bring a published data set into a folder; an interrupted download goes on",
+    "render": "render labelled pictures of generated worlds, to train on",
+    "train": "train a recipe, or go on where --out holds a checkpoint",
+    "evaluate": "score a run, a checkpoint or an exported model on labelled images",
+    "export": "write model.onnx, card.json, golden.npz and README.md of a run, or a model in less",
+    "tune": "search learning rate, batch size, dropout, loss, encoder or any key of a recipe",
+    "compare": "train, evaluate and export several recipes or runs; one table with charts",
+    "throughput": "compare the trainer's images per second with a bare PyTorch loop's",
+    "peers": "time an exported model against PyTorch, plain and compiled, and ONNX Runtime",
+}
+
+
+class Command(Protocol):
+    """Be what each command's module offers."""
+
+    HELP: str
+    INTERRUPTED: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; expected failures are one line on stderr and exit code 2."""
-    options = make_parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
-    try:
-        result: int = options.command(options)
-    except TerrainSegError as error:
-        print(f"terrain-train: {error}", file=sys.stderr)
-        return EXIT_WRONG_INPUT
-    except KeyboardInterrupt:
-        print("terrain-train: interrupted; the same command goes on", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    return result
+    """Run one command and return its exit code.
+
+    Expected failures are one line on stderr: exit code 2 for input that cannot be used, 1 for work
+    that cannot go on, 128 and the signal's number where a signal ended it.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    name = words[0] if words and words[0] in COMMANDS else None
+    let_threads_sleep()
+    with Signals(f"{PROGRAM}: ended at once") as signals:
+        command: Command | None = None
+        try:
+            if name is None:
+                _overview().parse_args(words)
+                raise AssertionError("the overview takes no command that is not in COMMANDS")
+            command = load_command(name)
+            options = command_parser(name, command).parse_args(words[1:])
+            logging.basicConfig(
+                level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr
+            )
+            return command.run(options)
+        except TrainingError as error:
+            return _say(str(error), EXIT_FAILED)
+        except TerrainSegError as error:
+            return _say(str(error), EXIT_WRONG_INPUT)
+        except KeyboardInterrupt as caught:
+            asked = caught if isinstance(caught, Interrupted) else Interrupted(signals.number or 2)
+            return _interrupted(asked, command)
+        except Exception:
+            if signals.number is None:
+                raise
+            # What broke while all was being ended, such as a process that loads images.
+            return _interrupted(Interrupted(signals.number), command)
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of every command."""
-    parser = argparse.ArgumentParser(prog="terrain-train", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        sub = commands.add_parser(command.NAME, help=command.HELP, description=command.HELP)
-        sub.set_defaults(command=command.run)
-        command.add_arguments(sub)
-        sub.add_argument("--threads", type=positive, metavar="N", help="CPU threads of torch")
+def load_command(name: str) -> Command:
+    """Import the module of one command of `COMMANDS`."""
+    return cast(
+        Command, importlib.import_module(f"terrain_training.commands.{name.replace('-', '_')}")
+    )
+
+
+def command_parser(name: str, command: Command) -> argparse.ArgumentParser:
+    """Return the parser of one command's arguments."""
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} {name}", description=command.HELP, allow_abbrev=False
+    )
+    command.add_arguments(parser)
     return parser
+
+
+def _overview() -> argparse.ArgumentParser:
+    width = max(len(name) for name in COMMANDS) + 2
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="From raw data to a model that flies.",
+        epilog="\n".join(
+            [
+                "commands:",
+                *(f"  {name:<{width}}{text}" for name, text in COMMANDS.items()),
+                "",
+                f"'{PROGRAM} COMMAND --help' tells more about one.",
+            ]
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="see below")
+    return parser
+
+
+def _interrupted(asked: Interrupted, command: Command | None) -> int:
+    """Say what comes next; of processes that train together, the first one says it."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        rest = command.INTERRUPTED if command is not None else "nothing was begun"
+        _say(f"interrupted; {rest}", 0)
+    return asked.exit_code
+
+
+def _say(text: str, code: int) -> int:
+    print(f"{PROGRAM}: {' '.join(text.split())}", file=sys.stderr, flush=True)
+    return code
 
 
 if __name__ == "__main__":

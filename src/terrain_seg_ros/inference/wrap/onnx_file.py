@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,14 @@ from google.protobuf.message import DecodeError
 from onnx import AttributeProto, TensorProto
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.inference.model_store import MAX_MODEL_BYTES
+from terrain_seg_ros.core.regular_file import read_regular_file
+from terrain_seg_ros.inference.model_files import MAX_MODEL_BYTES
+from terrain_seg_ros.inference.onnx_safety import check_network
+
+_EXPORT_FIRST = (
+    "export it first (PyTorch: torch.onnx.export, Keras: tf2onnx; see "
+    '"Bring your own model" in the README)'
+)
 
 
 def read_onnx(path: Path) -> Any:
@@ -22,7 +28,8 @@ def read_onnx(path: Path) -> Any:
         ModelError: the file is missing, too large, no ONNX, or keeps tensors where they may not
             be: outside its own folder, behind a link, or beyond the end of a file.
     """
-    data = _read(path, MAX_MODEL_BYTES)
+    data = read_onnx_bytes(path)
+    check_network(data, source=str(path), may_read_files=True, remedy=_EXPORT_FIRST)
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
@@ -34,8 +41,22 @@ def read_onnx(path: Path) -> Any:
         raise ModelError(
             f"{path}: is a damaged ONNX model, with names that are no text; export it again"
         )
+    if model.ir_version > onnx.IR_VERSION:
+        raise ModelError(
+            f"{path}: has IR version {model.ir_version}, but onnx {onnx.__version__} knows up to "
+            f"{onnx.IR_VERSION}; export it again with opset 17, or update the package onnx"
+        )
     _load_external(model, path, left_bytes=MAX_MODEL_BYTES - len(data))
     return model
+
+
+def read_onnx_bytes(path: Path) -> bytes:
+    """Return the bytes of an ONNX file.
+
+    Raises:
+        ModelError: the file is missing, too large or not a regular one.
+    """
+    return _read(path, MAX_MODEL_BYTES)
 
 
 def subgraphs(graph: Any) -> Iterator[Any]:
@@ -52,25 +73,13 @@ def subgraphs(graph: Any) -> Iterator[Any]:
 
 
 def _no_onnx(path: Path) -> ModelError:
-    return ModelError(
-        f"{path}: is no ONNX model; export it first (PyTorch: torch.onnx.export, Keras: tf2onnx; "
-        'see "Bring your own model" in the README)'
-    )
+    return ModelError(f"{path}: is no ONNX model; {_EXPORT_FIRST}")
 
 
 def _read(path: Path, limit_bytes: int) -> bytes:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ModelError(f"{path}: is no file; give the path of the .onnx file")
-        if status.st_size > limit_bytes:
-            raise ModelError(
-                f"{path}: {status.st_size} bytes are more than the limit of {limit_bytes}; "
-                "check that this is the right file"
-            )
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    return read_regular_file(
+        path, limit_bytes, error=ModelError, remedy="give the path of the .onnx file"
+    )
 
 
 def _names(graph: Any) -> Iterator[str | bytes]:

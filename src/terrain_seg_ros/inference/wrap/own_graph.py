@@ -9,6 +9,7 @@ import onnx.checker
 import onnx.inliner
 import onnx.shape_inference
 import onnx.version_converter
+from google.protobuf.message import DecodeError, EncodeError
 from onnx import TensorProto
 
 from terrain_seg_ros.core.errors import ModelError
@@ -26,7 +27,12 @@ _STANDARD = ("", "ai.onnx")
 _ONNX_ERRORS = (
     onnx.checker.ValidationError,
     onnx.shape_inference.InferenceError,
+    onnx.version_converter.ConvertError,
+    DecodeError,
+    EncodeError,
+    LookupError,
     RuntimeError,
+    TypeError,
     ValueError,
 )
 
@@ -128,9 +134,11 @@ def at_contract_opset(model: Any, settings: WrapSettings) -> Any:
         del converted.opset_import[:]
         converted.opset_import.append(onnx.helper.make_opsetid("", version))
         _drop_shadowed_inputs(converted.graph)
+        # Up to IR version 3 the converter wants the inputs that were dropped.
+        converted.ir_version = IR_VERSION
         if version != OPSET:
             converted = onnx.version_converter.convert_version(converted, OPSET)
-        converted.ir_version = IR_VERSION
+            converted.ir_version = IR_VERSION
     except _ONNX_ERRORS as error:
         raise ModelError(
             f"{source}: cannot be brought from opset {version} (IR version {model.ir_version}) to "

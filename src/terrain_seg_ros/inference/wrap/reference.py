@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,15 @@ import onnxruntime
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import F32, U8
-from terrain_seg_ros.inference.onnxruntime_errors import ONNXRUNTIME_ERRORS
+from terrain_seg_ros.inference.model_trust import DEFAULT_TEST_DEADLINE_S
+from terrain_seg_ros.inference.network_trial import try_network
+from terrain_seg_ros.inference.onnxruntime_errors import ONNXRUNTIME_ERRORS, runtime_reason
 from terrain_seg_ros.inference.self_test import MIN_AGREEMENT
 from terrain_seg_ros.inference.wrap.wrap_settings import Activation, Colors, Layout, WrapSettings
 
 MAX_PROBABILITY_CHANGE = 2
 """Of 255 steps."""
+MAX_RUN_IR_VERSION = 8
 SUM_WITHIN = 0.01
 """How far from one the probabilities of a pixel may add up."""
 
@@ -40,18 +44,41 @@ class OwnNetwork:
         """
         self._names = names
         self._settings = settings
+        self._data = _runnable(model)
+        self._session: Any = None
+
+    def try_once(self, tensor_nhwc_u8: U8) -> None:
+        """Run one image (1, h, w, C) in a process of its own, where a crash does no harm.
+
+        Raises:
+            ModelError: the network crashes, takes too long or is refused.
+            InferenceError: no process can be started.
+        """
+        settings = self._settings
+        image = own_input_array(tensor_nhwc_u8, settings)
+        trial = try_network(
+            self._data,
+            image,
+            name=self._names[0],
+            deadline_s=DEFAULT_TEST_DEADLINE_S,
+            source=str(settings.source),
+        )
+        if trial.error:
+            raise self._refused(trial.error)
+
+    def _open(self) -> Any:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         try:
-            self._session: Any = onnxruntime.InferenceSession(
-                model.SerializeToString(),
+            return onnxruntime.InferenceSession(
+                self._data,
                 options,
                 providers=["CPUExecutionProvider"],
                 # Else Python's part of the runtime prints the error to stdout and tries again.
                 enable_fallback=0,
             )
         except ONNXRUNTIME_ERRORS as error:
-            raise self._refused(error) from error
+            raise self._refused(str(error)) from error
 
     def scores(self, tensor_nhwc_u8: U8) -> F32:
         """Return what the network says of one image (planes, h, w).
@@ -63,10 +90,12 @@ class OwnNetwork:
         settings = self._settings
         name, output = self._names
         image = own_input_array(tensor_nhwc_u8, settings)
+        if self._session is None:
+            self._session = self._open()
         try:
             values: F32 = self._session.run([output], {name: image})[0]
         except ONNXRUNTIME_ERRORS as error:
-            raise self._refused(error) from error
+            raise self._refused(str(error)) from error
         size = tensor_nhwc_u8.shape[1:3]
         places = (2, 3) if settings.output_layout is Layout.NCHW else (1, 2)
         fits = values.ndim == 4 and tuple(values.shape[place] for place in places) == size
@@ -82,12 +111,22 @@ class OwnNetwork:
         _check_values(planes, settings, f"{settings.source}: output {output!r}")
         return np.asarray(planes, dtype=np.float32)
 
-    def _refused(self, error: Exception) -> ModelError:
-        text = " ".join(str(error).split())[:300]
+    def _refused(self, reason: str) -> ModelError:
         return ModelError(
             f"{self._settings.source}: ONNX Runtime {onnxruntime.__version__} cannot run it "
-            f"({text}); check --size and --layout, or export it again with opset 17"
+            f"({runtime_reason(reason)}); check --size and --layout, or export it again with "
+            "opset 17"
         )
+
+
+def _runnable(model: Any) -> bytes:
+    """Return the file with an IR version that every runtime takes; operators decide, not it."""
+    if model.ir_version <= MAX_RUN_IR_VERSION:
+        return bytes(model.SerializeToString())
+    copy = type(model)()
+    copy.CopyFrom(model)
+    copy.ir_version = MAX_RUN_IR_VERSION
+    return bytes(copy.SerializeToString())
 
 
 def own_input_array(tensor_nhwc_u8: U8, settings: WrapSettings) -> F32:
@@ -122,6 +161,38 @@ def own_result(scores: F32, settings: WrapSettings) -> tuple[U8, U8]:
     return mask, np.asarray(rounded, dtype=np.uint8)
 
 
+def check_forced(scores: F32, settings: WrapSettings) -> None:
+    """Refuse logits that never left 0 to 1 on any image, unless the settings insist.
+
+    Args:
+        scores: of the last image (planes, h, w).
+        settings: how the network sees and what it says.
+
+    Raises:
+        ModelError: the output looks like a sigmoid.
+    """
+    if settings.force_activation:
+        return
+    low, high = float(scores.min()), float(scores.max())
+    ceiling = highest_confidence(len(scores))
+    raise ModelError(
+        f"{settings.source}: its output stayed between {low:.3g} and {high:.3g}, as a sigmoid's "
+        f"does; taken for logits, no confidence would exceed {ceiling:.2f}, and the grid would "
+        "stay unknown where observability.min_confidence is not below that; "
+        + (
+            "give --activation sigmoid"
+            if len(scores) == 1
+            else "export it without the sigmoid, or with a softmax and --activation softmax"
+        )
+        + ", or insist with --force-activation"
+    )
+
+
+def highest_confidence(planes: int) -> float:
+    """Return the largest probability that logits between 0 and 1 can give."""
+    return math.e / (math.e + max(1, planes - 1))
+
+
 def compare(scores: F32, output: NetworkOutput, settings: WrapSettings) -> Agreement:
     """Return how near a wrapped model's output is to its maker's.
 
@@ -147,12 +218,12 @@ def _check_values(planes: F32, settings: WrapSettings, what: str) -> None:
         raise ModelError(
             f"{what} is not finite; check --scale, --mean and --std, or the network's weights"
         )
-    _check_planes(len(planes), settings, what)
     low, high = float(planes.min()), float(planes.max())
     unit = low >= -SUM_WITHIN and high <= 1.0 + SUM_WITHIN
     sums = planes.sum(axis=0)
     adds_up = len(planes) > 1 and bool(np.abs(sums - 1.0).max() <= SUM_WITHIN)
     given = settings.activation
+    _check_planes(len(planes), settings, what, adds_up=unit and adds_up)
     if given is Activation.LOGITS and unit and adds_up:
         raise ModelError(
             f"{what} adds up to 1 in every pixel, so it is no logits; give --activation softmax"
@@ -169,13 +240,18 @@ def _check_values(planes: F32, settings: WrapSettings, what: str) -> None:
         )
 
 
-def _check_planes(planes: int, settings: WrapSettings, what: str) -> None:
+def _check_planes(planes: int, settings: WrapSettings, what: str, *, adds_up: bool) -> None:
     classes = list(settings.taxonomy.names)
     expected = 2 if planes == 1 else planes
     if len(classes) != expected:
         raise ModelError(
             f"{what} has {planes} channels in {settings.output_layout.value}, but --classes names "
             f"{len(classes)}: {classes}; name {expected} in the order of the channels"
+        )
+    if settings.activation is Activation.SIGMOID and planes > 1 and adds_up:
+        raise ModelError(
+            f"{what} adds up to 1 in every pixel, so it is a softmax over {planes} channels; give "
+            "--activation softmax"
         )
     if settings.activation is Activation.SIGMOID and planes > 1:
         raise ModelError(

@@ -19,13 +19,13 @@ from terrain_seg_ros.core.model_card import ModelCard, card_content
 from terrain_seg_ros.core.types import F32, U8
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
 from terrain_seg_ros.inference.loaded_model import LoadedModel
+from terrain_seg_ros.inference.model_files import CARD_FILE, GOLDEN_FILE, ONNX_FILE
 from terrain_seg_ros.inference.model_install import (
     InstalledModel,
     check_free_name,
     check_name,
     try_model,
 )
-from terrain_seg_ros.inference.model_store import CARD_FILE, GOLDEN_FILE, ONNX_FILE
 from terrain_seg_ros.inference.onnx_contract import check_onnx
 from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.inference.self_test import probe_image
@@ -33,7 +33,8 @@ from terrain_seg_ros.inference.wrap.contract_graph import (
     build_contract_graph,
     check_contract_graph,
 )
-from terrain_seg_ros.inference.wrap.onnx_file import read_onnx
+from terrain_seg_ros.inference.wrap.inference_mode import check_inference_mode
+from terrain_seg_ros.inference.wrap.onnx_file import read_onnx, read_onnx_bytes
 from terrain_seg_ros.inference.wrap.own_graph import (
     PREFIX,
     at_contract_opset,
@@ -42,7 +43,7 @@ from terrain_seg_ros.inference.wrap.own_graph import (
     own_input,
     own_output,
 )
-from terrain_seg_ros.inference.wrap.reference import Agreement, OwnNetwork, compare
+from terrain_seg_ros.inference.wrap.reference import Agreement, OwnNetwork, check_forced, compare
 from terrain_seg_ros.inference.wrap.wrap_settings import Activation, WrapSettings
 from terrain_seg_ros.inference.wrap.wrapped_card import (
     comparison_metrics,
@@ -102,12 +103,14 @@ def make_wrapped(settings: WrapSettings, images: Sequence[Path]) -> WrappedModel
         InferenceError: ONNX Runtime refuses the wrapped model.
     """
     original = read_onnx(settings.source)
+    check_inference_mode(original, source=str(settings.source))
     given, output = own_input(original, settings), own_output(original, settings)
     size_hw = input_size(given, settings)
     network = OwnNetwork(original, (given.name, output.name), settings)
-    digest = hashlib.sha256(settings.source.read_bytes()).hexdigest()
+    digest = hashlib.sha256(read_onnx_bytes(settings.source)).hexdigest()
     draft = wrapped_card(b"", settings, size_hw=size_hw, source_sha256=digest)
     golden = next(_tensors(images, draft))
+    network.try_once(golden)
     planes = len(network.scores(golden))
     own = at_contract_opset(original, settings)
     fix_size(own, size_hw, settings)
@@ -124,7 +127,7 @@ def make_wrapped(settings: WrapSettings, images: Sequence[Path]) -> WrappedModel
     whole = replace(
         card,
         metrics=comparison_metrics(found, synthetic=synthetic),
-        limits=wrapped_limits(synthetic=synthetic, narrow=narrow and planes == 1),
+        limits=wrapped_limits(synthetic=synthetic, narrow_planes=planes if narrow else 0),
     )
     return WrappedModel(whole, data, golden[0], _mask(loaded, golden))
 
@@ -140,6 +143,8 @@ def _compare_all(
             scores = network.scores(tensor)
             found.append(compare(scores, backend(tensor), settings))
             narrow = narrow and _within_unit(scores)
+    if narrow:
+        check_forced(scores, settings)
     return found, narrow
 
 

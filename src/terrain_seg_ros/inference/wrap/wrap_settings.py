@@ -41,7 +41,8 @@ class WrapSettings:
 
     A byte b of the image becomes (b * white / 255 - mean) / std; `mean` and `std` hold one value,
     or one per plane in the network's own order. A network with one output plane tells the second
-    of two classes from the first.
+    of two classes from the first. `force_activation` takes `activation` at its word where the
+    output looks like another one.
     """
 
     name: str
@@ -58,6 +59,7 @@ class WrapSettings:
     size_hw: tuple[int, int] | None
     output: str | None
     source: Path
+    force_activation: bool = False
 
     def __post_init__(self) -> None:
         """Check the ranges."""

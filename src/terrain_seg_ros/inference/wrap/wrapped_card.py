@@ -7,7 +7,7 @@ from typing import Any
 
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.inference.wrap.own_graph import OPSET
-from terrain_seg_ros.inference.wrap.reference import Agreement
+from terrain_seg_ros.inference.wrap.reference import Agreement, highest_confidence
 from terrain_seg_ros.inference.wrap.wrap_settings import WrapSettings
 
 
@@ -49,12 +49,12 @@ def comparison_metrics(found: list[Agreement], *, synthetic: bool) -> dict[str, 
     }
 
 
-def wrapped_limits(*, synthetic: bool, narrow: bool) -> tuple[str, ...]:
+def wrapped_limits(*, synthetic: bool, narrow_planes: int) -> tuple[str, ...]:
     """Return what a deployer must not take for granted.
 
     Args:
         synthetic: whether no example image was given.
-        narrow: whether one plane of logits never left 0 to 1.
+        narrow_planes: of logits that never left 0 to 1; 0 where they did.
     """
     limits = [
         "Never scored here: how well it segments, and where it fails, is unknown. Score it on "
@@ -73,10 +73,11 @@ def wrapped_limits(*, synthetic: bool, narrow: bool) -> tuple[str, ...]:
             "No example image was given: the golden image is synthetic, so that the self-test "
             "shows that backends agree, not that the classes make sense."
         )
-    if narrow:
+    if narrow_planes:
         limits.append(
-            "Its one output stayed within 0 to 1 on every image: if a sigmoid is inside already, "
-            "`--activation logits` was wrong and every probability lies between 0.5 and 0.73."
+            "Its output stayed within 0 to 1 on every image: if a sigmoid is inside already, "
+            "`--activation logits` was wrong, no confidence can exceed "
+            f"{highest_confidence(narrow_planes):.2f}, and the grid may stay unknown."
         )
     return tuple(limits)
 

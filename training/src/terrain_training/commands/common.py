@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
+from terrain_training.cpu import available_cores
 from terrain_training.learning.run import Machine
 
 
@@ -59,6 +63,24 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add `--threads`."""
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="CPU threads (default: the cores that this process may use, fewer for small networks)",
+    )
+
+
+def use_threads(options: argparse.Namespace) -> int:
+    """Let torch use the threads asked for, or as many as there are cores; return how many."""
+    threads: int = options.threads or available_cores()
+    if options.threads is not None or "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(threads)
+    return threads
+
+
 def add_machine(parser: argparse.ArgumentParser) -> None:
     """Add what computes."""
     parser.add_argument(
@@ -78,7 +100,8 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
 
 def machine_of(options: argparse.Namespace) -> Machine:
     """Return what `add_machine` was given."""
-    return Machine(accelerator=options.accelerator, devices=options.devices)
+    own = options.threads is not None or "OMP_NUM_THREADS" in os.environ
+    return Machine(options.accelerator, options.devices, choose_threads=not own)
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

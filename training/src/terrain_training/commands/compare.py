@@ -8,19 +8,26 @@ import platform
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.report.output_place import check_output_folder
 from terrain_training.commands.common import (
     add_data,
     add_machine,
     add_overrides,
+    add_threads,
     machine_of,
     print_table,
+    use_threads,
 )
 from terrain_training.comparison.compare import CompareRequest, compare
 from terrain_training.comparison.plan import read_items
-from terrain_training.comparison.report import PAGE_FILE, write_comparison_report
+from terrain_training.comparison.report import (
+    PAGE_FILE,
+    is_own_comparison,
+    write_comparison_report,
+)
 
-NAME = "compare"
-HELP = "train, evaluate and export several recipes or runs, and write one table with charts"
+HELP = "train, evaluate and export several recipes or runs; one table with charts"
+INTERRUPTED = "the same command goes on"
 EXIT_INCOMPLETE = 1
 
 
@@ -40,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_overrides(parser)
     add_machine(parser)
+    add_threads(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,6 +56,8 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: an item, plan or argument is wrong.
     """
+    threads = use_threads(options)
+    check_output_folder(options.out, option="--out", is_own=is_own_comparison)
     items = read_items(
         options.items,
         data=options.data,
@@ -56,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         out=options.out,
     )
     request = CompareRequest(
-        machine=machine_of(options), skip_bad=options.skip_bad, threads=options.threads or 0
+        machine=machine_of(options), skip_bad=options.skip_bad, threads=threads
     )
     rows = []
     for row in compare(items, request):

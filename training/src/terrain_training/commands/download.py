@@ -12,8 +12,8 @@ from terrain_training.download.known_sets import KNOWN_SETS
 from terrain_training.download.source import FORMS, Kind, Source, parse_source
 from terrain_training.download.source_to_folder import DownloadRules, download
 
-NAME = "download"
 HELP = "bring a published data set into a folder; an interrupted download goes on"
+INTERRUPTED = "the same command goes on"
 _MEGABYTE = 1e6
 
 

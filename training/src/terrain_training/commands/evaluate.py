@@ -7,17 +7,32 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.inference.registry import BackendName
-from terrain_training.commands.common import add_data, cell, positive, print_table, share
+from terrain_seg_ros.report.output_place import (
+    check_output_file,
+    check_output_folder,
+    holds_json,
+    write_whole,
+)
+from terrain_training.commands.common import (
+    add_data,
+    add_threads,
+    cell,
+    positive,
+    print_table,
+    share,
+    use_threads,
+)
 from terrain_training.evaluation.figures import Comparison, EvaluationFigures
-from terrain_training.evaluation.report import write_report
+from terrain_training.evaluation.report import OWN_REPORT, write_report
 from terrain_training.evaluation.sharpening import sharpening_effect
 from terrain_training.scoring.run import Evaluation, EvaluationRequest, evaluate
 from terrain_training.scoring.subject import Subject, open_subject
 
-NAME = "evaluate"
 HELP = "score a run, a checkpoint or an exported model on labelled images"
+SCORED_AT = "image size (that of the labels)"
+INTERRUPTED = "nothing was written; the same command begins anew"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         type=Path,
-        help="folder of a run, .safetensors or .h5 in one, exported folder, or a model's name",
+        help="folder of a run, .safetensors or .h5 in one, exported folder, .h5 in one, or a name",
     )
     add_data(parser)
     parser.add_argument("--recipe", type=Path, help="where the model does not keep its own")
@@ -52,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of an exported model (default %(default)s)",
     )
     parser.add_argument("--precision", default="fp32", help="of that backend (default %(default)s)")
+    add_threads(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -62,14 +78,18 @@ def run(options: argparse.Namespace) -> int:
         ModelError: the exported model cannot be used.
         InferenceError: the backend cannot be used.
     """
-    if options.json is not None and not options.json.absolute().parent.is_dir():
-        raise ConfigError(f"--json: there is no folder {str(options.json.parent)!r}; make it")
+    threads = use_threads(options)
+    if options.json is not None:
+        own = holds_json("model", "split", "mean_iou")
+        check_output_file(options.json, option="--json", is_own=own)
+    if options.report is not None:
+        check_output_folder(options.report, option="--report", is_own=OWN_REPORT)
     subject = open_subject(
         options.model,
         recipe=options.recipe,
         backend=options.backend,
         precision=options.precision,
-        threads=options.threads or 0,
+        threads=threads,
     )
     request = EvaluationRequest(
         data=options.data,
@@ -89,11 +109,12 @@ def run(options: argparse.Namespace) -> int:
         content = {
             **about,
             "split": options.split,
+            "scored_at": SCORED_AT,
             **evaluation.figures.to_json(),
             "bad_samples": evaluation.bad,
             "comparison": [asdict(item) for item in comparison],
         }
-        options.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_whole(options.json, json.dumps(content, indent=2, allow_nan=False) + "\n")
     if options.report is not None:
         page = write_report(
             options.report,
@@ -101,7 +122,7 @@ def run(options: argparse.Namespace) -> int:
             figures=evaluation.figures,
             taxonomy=subject.taxonomy,
             worst=evaluation.worst,
-            facts={**about, "data": options.data.name},
+            facts={**about, "data": options.data.name, **_advice(subject, evaluation)},
             comparison=comparison,
         )
         print(f"report {page}")
@@ -114,11 +135,20 @@ def _comparison(evaluation: Evaluation) -> tuple[Comparison, ...]:
     return (sharpening_effect(evaluation.figures, evaluation.sharpened),)
 
 
+def _advice(subject: Subject, evaluation: Evaluation) -> dict[str, str]:
+    """Return what to know of classes at the threshold, or that do not differ in hazard."""
+    rule = HazardRule.of(subject.taxonomy, evaluation.figures.hazard_threshold)
+    text = rule.advice(subject.taxonomy.names)
+    return {"hazards": text} if text else {}
+
+
 def _print(subject: Subject, evaluation: Evaluation, comparison: tuple[Comparison, ...]) -> None:
     figures = evaluation.figures
     for text in evaluation.bad.values():
         print(f"left out: {text}")
     print(f"{subject.name}, {subject.backend} {subject.precision}, {figures.images} images")
+    for text in _advice(subject, evaluation).values():
+        print(f"note: {text}")
     names = list(figures.iou)
     columns = (figures.iou, figures.precision, figures.recall, figures.dice, figures.boundary_f1)
     print_table(
@@ -136,7 +166,7 @@ def _print(subject: Subject, evaluation: Evaluation, comparison: tuple[Compariso
 def _lines(figures: EvaluationFigures) -> list[tuple[str, str]]:
     recall, intervals = figures.hazard_recall, figures.intervals
     return [
-        ("mean IoU", f"{figures.mean_iou:.4f}{_interval(intervals.mean_iou)}"),
+        ("mean IoU, image size", f"{figures.mean_iou:.4f}{_interval(intervals.mean_iou)}"),
         ("pixel accuracy", f"{figures.pixel_accuracy:.4f}{_interval(intervals.pixel_accuracy)}"),
         (
             "boundary F1",

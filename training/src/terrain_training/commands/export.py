@@ -7,17 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.model_card import PRECISIONS, ModelCard
-from terrain_seg_ros.inference.model_store import CARD_FILE
-from terrain_training.commands.common import add_data, print_table
+from terrain_seg_ros.inference.model_store import load_card
+from terrain_training.commands.common import (
+    add_data,
+    add_threads,
+    print_table,
+    use_threads,
+)
 from terrain_training.export.export_model import ExportRequest, export_model
 from terrain_training.export.lower_model import LoweredTo, LowerRequest, lower_model
 from terrain_training.export.quantisation import Activations
-from terrain_training.learning.run_folder import RunFolder
+from terrain_training.learning.run_folder import RunFolder, check_is_model
 
-NAME = "export"
-HELP = "write model.onnx, card.json, golden.npz and README.md of a run, or of a model in less"
+HELP = "write model.onnx, card.json, golden.npz and README.md of a run, or a model in less"
+INTERRUPTED = "nothing was written; the same command begins anew"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source",
         type=Path,
         metavar="RUN|MODEL",
-        help="folder of a run; or of an exported float32 model, for a lower --precision of it",
+        help="folder of a run; or folder or name of a float32 model, for a lower --precision of it",
     )
     add_data(parser)
     parser.add_argument("--recipe", type=Path, help="where the model does not keep its own")
@@ -46,7 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of --precision int8: int8 runs everywhere, uint8 faster in ONNX Runtime and not in "
         "TensorRT",
     )
+    parser.add_argument(
+        "--force", action="store_true", help="replace a model of another name in --out"
+    )
     parser.add_argument("--hdf5", action="store_true", help="write the weights as weights.h5 too")
+    add_threads(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -56,9 +65,13 @@ def run(options: argparse.Namespace) -> int:
         ConfigError: run, model, recipe or data cannot be used.
         ModelError: the model cannot be used, or the runtimes disagree.
     """
+    use_threads(options)
     card = _export(options) if _is_run(options) else _lower(options)
     print(f"{card.name} {card.version} written to {options.out}")
-    print(f"mean IoU {card.metrics['mean_iou']:.4f} on {card.metrics['images']} validation images")
+    print(
+        f"mean IoU {card.metrics['mean_iou']:.4f} at {card.metrics['scored_at']} on "
+        f"{card.metrics['images']} validation images"
+    )
     print_table(
         ("backend", "precision", "mean IoU lost", "dangerous recall lost", "clear px changed"),
         [
@@ -78,8 +91,25 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _is_run(options: argparse.Namespace) -> bool:
-    run = RunFolder(options.source)
-    return run.snapshot.is_file() or not (options.source / CARD_FILE).is_file()
+    """Tell a run from a model's folder or name.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    source: Path = options.source
+    if RunFolder(source).snapshot.is_file():
+        return True
+    if source.is_file() and RunFolder(source.parent).snapshot.is_file():
+        raise ConfigError(f"'{source}' is a file of a run; give the run's folder, {source.parent}")
+    check_is_model(source)
+    try:
+        load_card(source)
+    except ModelError as error:
+        raise ConfigError(
+            f"'{source}' is neither a run's folder nor a model's folder or name ({error}); train "
+            "first, or see `terrain-seg models`"
+        ) from error
+    return False
 
 
 def _export(options: argparse.Namespace) -> ModelCard:
@@ -92,6 +122,7 @@ def _export(options: argparse.Namespace) -> ModelCard:
             out=options.out,
             skip_bad=options.skip_bad,
             hdf5=options.hdf5,
+            force=options.force,
             precision=options.precision,
             activations=Activations(options.activations),
         )
@@ -109,6 +140,7 @@ def _lower(options: argparse.Namespace) -> ModelCard:
             to=LoweredTo(options.precision, Activations(options.activations)),
             recipe=options.recipe,
             skip_bad=options.skip_bad,
+            force=options.force,
         )
     )
 

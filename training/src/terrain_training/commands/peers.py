@@ -11,11 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_training.commands.common import cell, positive, print_table
+from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
+from terrain_training.commands.common import (
+    add_threads,
+    cell,
+    positive,
+    print_table,
+    use_threads,
+)
 from terrain_training.scoring.peers import time_peers
 
-NAME = "peers"
-HELP = "time an exported model against plain PyTorch, compiled, and numpy around ONNX Runtime"
+HELP = "time an exported model against PyTorch, plain and compiled, and ONNX Runtime"
+INTERRUPTED = "the same command begins anew"
 MAX_SIDE_PX = 8192
 
 
@@ -34,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=positive, default=50, metavar="N", help="of each")
     parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    add_threads(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -44,9 +52,12 @@ def run(options: argparse.Namespace) -> int:
         ModelError: the model cannot be used.
         InferenceError: no backend can run it.
     """
+    threads = use_threads(options)
     found = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", options.size)
     if found is None or not 16 <= min(int(found[1]), int(found[2])) <= MAX_SIDE_PX:
         raise ConfigError(f"--size is {options.size!r}, expected WIDTHxHEIGHT such as 640x480")
+    if options.json is not None:
+        check_output_file(options.json, option="--json", is_own=holds_json("size", "ways"))
     shape = (int(found[2]), int(found[1]), 3)
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     times = time_peers(
@@ -54,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         options.model,
         image,
         rounds=options.rounds,
-        threads=options.threads or 0,
+        threads=threads,
         compiled=not options.no_compile,
     )
     ours = times[0].median_ms
@@ -65,5 +76,5 @@ def run(options: argparse.Namespace) -> int:
     print_table(("way", "median ms", "times ours", ""), rows)
     if options.json is not None:
         content = {"size": options.size, "ways": [asdict(item) for item in times]}
-        options.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_whole(options.json, json.dumps(content, indent=2) + "\n")
     return 0

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from pathlib import Path
 
 from terrain_seg_ros.worlds.world import Body
 from terrain_training.commands.common import positive, share
+from terrain_training.cpu import available_cores
 from terrain_training.rendering.cast_to_labels import RockRule
 from terrain_training.rendering.write_renders import RenderRequest, write_renders
 
-NAME = "render"
 HELP = "render labelled pictures of generated worlds, to train on"
+INTERRUPTED = "nothing was written; the same command begins anew"
 BODIES = {"mars": (Body.MARS,), "moon": (Body.MOON,), "both": (Body.MOON, Body.MARS)}
 
 
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         lander_share=options.lander_share,
         validation_share=options.validation_share,
         rule=RockRule(options.min_rock, options.min_across),
-        jobs=options.jobs or os.cpu_count() or 1,
+        jobs=options.jobs or available_cores(),
     )
 
     def report(done: int) -> None:

@@ -6,13 +6,19 @@ import argparse
 import json
 from pathlib import Path
 
-from terrain_seg_ros.core.errors import ConfigError
-from terrain_training.commands.common import add_data, add_overrides, positive
+from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
+from terrain_training.commands.common import (
+    add_data,
+    add_overrides,
+    add_threads,
+    positive,
+    use_threads,
+)
 from terrain_training.learning.throughput import measure_throughput
 from terrain_training.recipe.load import load_recipe
 
-NAME = "throughput"
 HELP = "compare the trainer's images per second with a bare PyTorch loop's"
+INTERRUPTED = "the same command begins anew"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batches", type=positive, default=30, metavar="N", help="per round")
     parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="of each, in turn")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    add_threads(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,8 +38,10 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: recipe or data cannot be used.
     """
-    if options.json is not None and not options.json.absolute().parent.is_dir():
-        raise ConfigError(f"--json: there is no folder {str(options.json.parent)!r}; make it")
+    use_threads(options)
+    if options.json is not None:
+        own = holds_json("recipe", "trainer_per_s", "bare_per_s")
+        check_output_file(options.json, option="--json", is_own=own)
     recipe = load_recipe(options.recipe, overrides=options.overrides)
     figures = measure_throughput(
         recipe,
@@ -45,5 +54,5 @@ def run(options: argparse.Namespace) -> int:
     print(f"bare loop  {figures.bare_per_s:8.2f} images/s")
     print(f"ratio      {figures.ratio:8.3f}   ({figures.device}, batches of {figures.batch_size})")
     if options.json is not None:
-        options.json.write_text(json.dumps(figures.to_json(), indent=2) + "\n", encoding="utf-8")
+        write_whole(options.json, json.dumps(figures.to_json(), indent=2) + "\n")
     return 0

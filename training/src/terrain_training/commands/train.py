@@ -11,15 +11,17 @@ from terrain_training.commands.common import (
     add_data,
     add_machine,
     add_overrides,
+    add_threads,
     machine_of,
     positive,
+    use_threads,
 )
 from terrain_training.learning.run import TrainingRequest, train
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.recipe.load import load_recipe
 
-NAME = "train"
 HELP = "train a recipe, or go on where --out holds a checkpoint"
+INTERRUPTED = "the same command goes on"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="end this call after N epochs; the next call goes on",
     )
+    add_threads(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -49,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: recipe, data, weights or machine cannot be used.
     """
+    use_threads(options)
     recipe = load_recipe(options.recipe, overrides=options.overrides)
     summary = train(
         recipe,
@@ -65,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         return 0  # the first process speaks for all
     print(f"best weights  {RunFolder(options.out).weights}")
     print(
-        f"mean IoU      {summary['best_mean_iou']:.4f} on {summary['validation_images']} "
-        f"validation images, epoch {summary['best_epoch']}"
+        f"mean IoU      {summary['best_mean_iou']:.4f} at {summary['scored_at']} on "
+        f"{summary['validation_images']} validation images, epoch {summary['best_epoch']}"
     )
     return 0

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import optuna
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.report.output_place import check_output_folder, write_whole
 from terrain_training.commands.common import (
     add_data,
     add_machine,
     add_overrides,
+    add_threads,
     machine_of,
     positive,
     print_table,
+    use_threads,
 )
 from terrain_training.tuning.space import load_space
 from terrain_training.tuning.study import TuneRequest, tune
 
-NAME = "tune"
 HELP = "search learning rate, batch size, dropout, loss, encoder or any key of a recipe"
+INTERRUPTED = "the same command goes on with a new trial"
 BEST_FILE = "best.json"
 SHOWN_TRIALS = 10
+_OWN = re.compile(r"study\.db|.*\.journal|trial_[0-9]{4,}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=42, metavar="N", help="of the search")
     add_overrides(parser)
     add_machine(parser)
+    add_threads(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -55,12 +61,14 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: recipe, space, data or storage cannot be used.
     """
-    options.out.mkdir(parents=True, exist_ok=True)
+    use_threads(options)
+    check_output_folder(options.out, option="--out", is_own=_is_own)
+    space = load_space(options.space)
     study = tune(
         TuneRequest(
             recipe=options.recipe,
             overrides=tuple(options.overrides),
-            space=load_space(options.space),
+            space=space,
             data=options.data,
             out=options.out,
             storage=options.storage or f"sqlite:///{options.out / 'study.db'}",
@@ -73,6 +81,11 @@ def run(options: argparse.Namespace) -> int:
     return _report(study, options.out)
 
 
+def _is_own(folder: Path) -> bool:
+    """Return whether an earlier search wrote into a folder."""
+    return any(_OWN.fullmatch(path.name) for path in folder.iterdir())
+
+
 def _report(study: optuna.Study, out: Path) -> int:
     trials = study.get_trials(deepcopy=False)
     done = [trial for trial in trials if trial.state is optuna.trial.TrialState.COMPLETE]
@@ -82,7 +95,7 @@ def _report(study: optuna.Study, out: Path) -> int:
     done.sort(key=lambda trial: -float(trial.value or 0.0))
     keys = list(done[0].params)
     print_table(
-        ("trial", "mean IoU", *keys),
+        ("trial", "mean IoU (network size)", *keys),
         [
             (str(t.number), f"{t.value:.4f}", *(str(t.params.get(key, "-")) for key in keys))
             for t in done[:SHOWN_TRIALS]
@@ -96,6 +109,6 @@ def _report(study: optuna.Study, out: Path) -> int:
         "set": [f"{key}={value}" for key, value in best.params.items()],
     }
     path = out / BEST_FILE
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
     print(f"best values in {path}; train them with --set KEY=VALUE")
     return 0

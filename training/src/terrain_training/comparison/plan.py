@@ -9,7 +9,7 @@ from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.learning.run_folder import RunFolder
-from terrain_training.yaml_file import read_yaml
+from terrain_training.yaml_file import as_yaml, read_yaml
 
 PLAN_KEY = "rows"
 _ROW_KEYS = {"recipe", "run", "name", "data", "also", "set"}
@@ -75,7 +75,7 @@ def read_items(
 
 def _plan(rows: object, path: Path, *, data: Path, out: Path) -> list[Item]:
     if not isinstance(rows, list) or not rows:
-        raise ConfigError(f"plan {path}: {PLAN_KEY} is {rows!r}, expected a list")
+        raise ConfigError(f"plan {path}: {PLAN_KEY} is {as_yaml(rows)}, expected a list")
     return [
         _item(row, f"plan {path}, row {number}", folder=path.parent, data=data, out=out)
         for number, row in enumerate(rows, start=1)
@@ -84,16 +84,19 @@ def _plan(rows: object, path: Path, *, data: Path, out: Path) -> list[Item]:
 
 def _item(row: object, where: str, *, folder: Path, data: Path, out: Path) -> Item:
     if not isinstance(row, Mapping) or not set(row) <= _ROW_KEYS:
-        raise ConfigError(f"{where} is {row!r}, expected of {sorted(_ROW_KEYS)}")
+        raise ConfigError(f"{where} is {as_yaml(row)}, expected of {', '.join(sorted(_ROW_KEYS))}")
     if ("recipe" in row) == ("run" in row):
-        raise ConfigError(f"{where} is {dict(row)!r}, expected either recipe or run")
+        raise ConfigError(f"{where} is {as_yaml(dict(row))}, expected either recipe or run")
     recipe = folder / str(row["recipe"]) if "recipe" in row else None
     stem = Path(str(row.get("run", row.get("recipe")))).stem
     name = str(row.get("name", stem))
     also = row.get("also", {})
     overrides = row.get("set", [])
     if not isinstance(also, Mapping) or not isinstance(overrides, list):
-        raise ConfigError(f"{where}: also is {also!r} and set {overrides!r}, expected {{}} and []")
+        raise ConfigError(
+            f"{where}: also is {as_yaml(also)} and set {as_yaml(overrides)}, expected a mapping "
+            "and a list"
+        )
     return Item(
         name=name,
         recipe=recipe,

@@ -12,18 +12,27 @@ import cv2
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.report.output_place import write_whole
 from terrain_seg_ros.report.page import Page, Row, Section, render_page
 from terrain_training.comparison.charts import write_scores
 from terrain_training.comparison.compare import RowResult
 from terrain_training.inspection.charts import STYLE
 from terrain_training.learning.curves import write_comparison
 from terrain_training.learning.loaders import VALIDATION
+from terrain_training.learning.run_folder import RunFolder
 
 CURVES_FILE = "curves.png"
 SCORES_FILE = "scores.png"
 TABLE_FILE = "comparison.md"
 JSON_FILE = "comparison.json"
 PAGE_FILE = "index.html"
+
+
+def is_own_comparison(folder: Path) -> bool:
+    """Return whether a folder has an earlier comparison, or nothing but runs of one."""
+    if (folder / JSON_FILE).is_file() and (folder / TABLE_FILE).is_file():
+        return True
+    return all(path.is_dir() and RunFolder(path).is_own() for path in folder.iterdir())
 
 
 def write_comparison_report(
@@ -45,11 +54,11 @@ def write_comparison_report(
         out.mkdir(parents=True, exist_ok=True)
         write_comparison({row.name: row.history for row in rows if row.history}, out / CURVES_FILE)
         write_scores(rows, out / SCORES_FILE)
-        (out / TABLE_FILE).write_text(_markdown(table, machine), encoding="utf-8")
+        write_whole(out / TABLE_FILE, _markdown(table, machine))
         plain = [_plain(row) for row in rows]
-        (out / JSON_FILE).write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+        write_whole(out / JSON_FILE, json.dumps(plain, indent=2, allow_nan=False) + "\n")
         page = _page(rows, table, title=title, machine=machine, folder=out)
-        (out / PAGE_FILE).write_text(render_page(page), encoding="utf-8")
+        write_whole(out / PAGE_FILE, render_page(page))
     except OSError as error:
         raise ConfigError(f"{out}: the comparison cannot be written: {error}") from error
     return table

@@ -14,6 +14,9 @@ from terrain_training.data.contract import BadSampleError
 
 Colour = tuple[int, int, int]
 _SHOWN = 6
+BLUR_LEVELS = 48.0
+"""How far JPEG moves a colour inside an area; along borders it mixes two."""
+MAX_UNKNOWN_SHARE = 0.25
 _ROWS = 65536
 """Pixels compared with a palette at once."""
 
@@ -21,8 +24,10 @@ _ROWS = 65536
 class ColourTable:
     """Tell class ids by colour; every colour of a mask must be known."""
 
-    def __init__(self, ids: Mapping[Colour, int]) -> None:
-        """Take the class id, or 255, of each colour.
+    def __init__(
+        self, ids: Mapping[Colour, int], *, remedy: str = "check that --data is this data set"
+    ) -> None:
+        """Take the class id, or 255, of each colour, and what to do about colours of none.
 
         Raises:
             ConfigError: a colour or an id is out of range.
@@ -32,6 +37,9 @@ class ColourTable:
                 raise ConfigError(
                     f"colour {colour} for id {number}: expected 3 x 0..255 and 0..255"
                 )
+        self._remedy = remedy
+        self._colours = np.array(list(ids), dtype=np.uint8)
+        self._by_place = np.array(list(ids.values()), dtype=np.uint8)
         keys = np.array([_key_of(colour) for colour in ids], dtype=np.int64)
         order = np.argsort(keys)
         self._keys = keys[order]
@@ -51,9 +59,27 @@ class ColourTable:
             most = [_colour_of(int(key)) for key in found[np.argsort(-counts)][:_SHOWN]]
             raise BadSampleError(
                 f"{source}: {unknown.mean():.1%} of the mask has colours that mean no class, such "
-                f"as {most}; add them to the taxonomy file, or decode by the nearest colour"
+                f"as {most}; {self._remedy}"
             )
         return np.asarray(self._ids[place], dtype=np.uint8)
+
+    def decode_blurred(self, colours: U8, *, source: str) -> U8:
+        """Return class ids (H, W) of a mask that JPEG has changed: those of the nearest colours.
+
+        What lies between colours, such as along borders, is 255: nobody knows what it was.
+
+        Raises:
+            BadSampleError: much of it is near no colour.
+        """
+        place = nearest_colour(colours, self._colours)
+        away = colours.astype(np.float32) - self._colours[place]
+        unknown = np.sqrt((away**2).sum(axis=2)) > BLUR_LEVELS
+        if unknown.mean() > MAX_UNKNOWN_SHARE:
+            raise BadSampleError(
+                f"{source}: {unknown.mean():.1%} of the mask is near no class's colour, even "
+                f"allowing for JPEG; {self._remedy}"
+            )
+        return np.where(unknown, np.uint8(IGNORE), self._by_place[place])
 
 
 def nearest_colour(colours: U8, palette: U8) -> U8:

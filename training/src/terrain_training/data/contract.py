@@ -126,7 +126,8 @@ def check_classes(sample: Sample, taxonomy: Taxonomy) -> None:
     if wrong:
         raise BadSampleError(
             f"{sample.name}: mask holds the ids {wrong[:8]}, but there are {len(taxonomy)} "
-            f"classes {list(taxonomy.names)}; map them in the taxonomy file"
+            f"classes {list(taxonomy.names)}; make them 255 to ignore them, or name their classes "
+            "(labelled_folder: data.options.classes)"
         )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.data.rover_clock import has_rover_clock
 
 
 def detect_source(root: Path) -> str:
@@ -15,18 +18,45 @@ def detect_source(root: Path) -> str:
     """
     if not root.exists():
         raise ConfigError(f"'{root}' does not exist; check --data")
-    if root.suffix == ".npz":
-        return "mars_terrain"
-    marks = {
-        "lunar_landscape": (root / "images" / "render").is_dir(),
-        "ai4mars": (root / "msl").is_dir() or (root / "val.txt").is_file(),
-        "side_by_side": (root / "train").is_dir() and not (root / "images").is_dir(),
-        "earth_terrain": any(root.glob("*_t.png")),
-    }
-    for name, found in marks.items():
-        if found:
-            return name
+    name = likely_source(root)
+    if name is not None and name != LABELLED_FOLDER:
+        return name
     raise ConfigError(
-        f"'{root}' has the layout of no published set ({', '.join(marks)}, mars_terrain); give a "
+        f"'{root}' has the layout of no published set ({', '.join(_MARKS)}, mars_terrain); give a "
         "recipe with --recipe that names source and classes, such as one with labelled_folder"
     )
+
+
+def likely_source(root: Path) -> str | None:
+    """Return the name of the source that a folder or file is laid out for, None where unclear."""
+    if root.suffix == ".npz" and root.is_file():
+        return "mars_terrain"
+    if not root.is_dir():
+        return None
+    for name, is_marked in _MARKS.items():
+        if is_marked(root):
+            return name
+    if (root / "images").is_dir() and (root / "masks").is_dir():
+        return LABELLED_FOLDER
+    return None
+
+
+def _is_ai4mars(root: Path) -> bool:
+    """Tell it by its folders, or by NASA's product names among its images."""
+    if (root / "msl").is_dir():
+        return True
+    images = root / "images"
+    if not (images.is_dir() and (root / "val.txt").is_file()):
+        return False
+    some = list(itertools.islice((path.stem for path in images.iterdir()), LOOKED_AT))
+    return bool(some) and all(has_rover_clock(stem) for stem in some)
+
+
+LABELLED_FOLDER = "labelled_folder"
+LOOKED_AT = 20
+_MARKS: dict[str, Callable[[Path], bool]] = {
+    "lunar_landscape": lambda root: (root / "images" / "render").is_dir(),
+    "ai4mars": _is_ai4mars,
+    "side_by_side": lambda root: (root / "train").is_dir() and not (root / "images").is_dir(),
+    "earth_terrain": lambda root: any(root.glob("*_t.png")),
+}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.data.contract import Source
+from terrain_training.data.detect import likely_source
 from terrain_training.data.palette import load_palette
+from terrain_training.data.remaining import REMOVED, RemainingSource, checked_names
 from terrain_training.data.sources.ai4mars import Ai4Mars
 from terrain_training.data.sources.earth_terrain import EarthTerrain
 from terrain_training.data.sources.labelled_folder import open_labelled_folder
@@ -19,6 +23,8 @@ from terrain_training.data.sources.side_by_side import SideBySide
 from terrain_training.data.taxonomy_file import MappedSource, parse_taxonomy_file
 from terrain_training.recipe.settings import DataSettings
 
+log = logging.getLogger(__name__)
+
 SOURCES: dict[str, Callable[..., Source]] = {
     "ai4mars": Ai4Mars,
     "lunar_landscape": LunarLandscape,
@@ -27,12 +33,14 @@ SOURCES: dict[str, Callable[..., Source]] = {
     "earth_terrain": EarthTerrain,
     "labelled_folder": open_labelled_folder,
 }
+_NOT_OF_RECIPES = {"palette"}
+"""Options that a run gives, not its recipe."""
 PALETTE_FILE = "palette.json"
 """Where a run keeps the colours that k-means found, so that a class stays what it was."""
 
 
 def open_source(data: DataSettings, root: Path, *, run: Path | None = None) -> Source:
-    """Return the source of a recipe, with its classes mapped.
+    """Return the source of a recipe, without removed samples and with its classes mapped.
 
     Args:
         data: the recipe's settings.
@@ -43,20 +51,40 @@ def open_source(data: DataSettings, root: Path, *, run: Path | None = None) -> S
         ConfigError: the data are not laid out as the source expects, or an option is wrong.
     """
     options = dict(data.options)
+    removed = checked_names(options.pop(REMOVED, []))
     if data.source == "side_by_side" and run is not None and (run / PALETTE_FILE).is_file():
         options = {"palette": load_palette(run / PALETTE_FILE)}
-    try:
-        source = SOURCES[data.source](root, **options)
-    except TypeError as error:
-        raise ConfigError(f"recipe key data.options is {data.options}: {error}") from error
+    if REMOVED in source_options(data.source):
+        options[REMOVED] = removed
+    source = _open(data.source, root, options)
+    if removed:
+        source = RemainingSource(source, removed)
     if data.taxonomy is None:
         return source
     return MappedSource(source, parse_taxonomy_file(data.taxonomy, source="data.taxonomy"))
 
 
+def _open(name: str, root: Path, options: dict[str, Any]) -> Source:
+    """Open a source; say what the data look like where they are of another one."""
+    looks_like = likely_source(root)
+    other = looks_like not in (None, name)
+    said = f"'{root}' looks like {looks_like}; the recipe wants {name}"
+    try:
+        source = SOURCES[name](root, **options)
+    except ConfigError as error:
+        if not other:
+            raise
+        raise ConfigError(
+            f"{said}: give a recipe for {looks_like} or other data ({error})"
+        ) from error
+    if other:
+        log.warning("%s: check that the masks hold the classes of the recipe", said)
+    return source
+
+
 def keep_palette(source: Source, run: Path) -> None:
     """Write the palette of a source that has one into a run's folder."""
-    if isinstance(source, MappedSource):
+    while isinstance(source, (MappedSource, RemainingSource)):
         source = source.source
     if isinstance(source, SideBySide):
         source.palette.save(run / PALETTE_FILE)
@@ -70,17 +98,40 @@ def check_source(data: DataSettings) -> None:
     """
     if data.source not in SOURCES:
         raise ConfigError(
-            f"recipe key data.source is {data.source!r}, expected one of {list(SOURCES)}"
+            f"recipe key data.source is {data.source!r}, expected one of {', '.join(SOURCES)}"
         )
-    known = source_options(data.source)
+    checked_names(data.options.get(REMOVED, []))
+    known = sorted({*source_options(data.source), REMOVED})
     unknown = sorted(set(data.options) - set(known))
     if unknown:
         raise ConfigError(
-            f"recipe key data.options.{unknown[0]} is unknown; {data.source} takes {known}"
+            f"recipe key data.options.{unknown[0]} is unknown; {data.source} takes "
+            f"{', '.join(known) or 'no options'}"
+        )
+    missing = [name for name in _needed(data.source) if name not in data.options]
+    if missing:
+        raise ConfigError(
+            f"recipe key data.options.{missing[0]} is missing; {data.source} needs it"
         )
 
 
 def source_options(name: str) -> list[str]:
     """Return the names of a source's options."""
-    parameters: Any = inspect.signature(SOURCES[name]).parameters
-    return [key for key, item in parameters.items() if item.kind is item.KEYWORD_ONLY]
+    return list(_parameters(name))
+
+
+def source_kinds(name: str) -> dict[str, Any]:
+    """Return the type of each of a source's options that a recipe may give."""
+    source = SOURCES[name]
+    hints = typing.get_type_hints(source.__init__ if inspect.isclass(source) else source)
+    return {key: hints[key] for key in _parameters(name) if key not in _NOT_OF_RECIPES}
+
+
+def _needed(name: str) -> list[str]:
+    parameters = _parameters(name).items()
+    return [key for key, item in parameters if item.default is inspect.Parameter.empty]
+
+
+def _parameters(name: str) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(SOURCES[name]).parameters
+    return {key: item for key, item in parameters.items() if item.kind is item.KEYWORD_ONLY}

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.image_file import decode_file
+from terrain_seg_ros.core.exif import TURNS, UPRIGHT, turned_size
+from terrain_seg_ros.core.image_file import decode_file, file_turn
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import BadSampleError
 
@@ -23,9 +24,19 @@ def read_picture(path: Path) -> U8:
     """Return a camera image, (H, W) grey or (H, W, 3) RGB.
 
     Raises:
-        BadSampleError: it is missing, cut off, of 16 bits, or transparent somewhere.
+        BadSampleError: it is missing, cut off, of 16 bits, transparent somewhere, or EXIF wants
+            it turned, so that nobody knows which pixels a mask belongs to.
     """
     values = _read_bytes(path)
+    turn = file_turn(path)
+    if turn != UPRIGHT:
+        height_px, width_px = values.shape[:2]
+        wide_px, high_px = turned_size(width_px, height_px, turn)
+        raise BadSampleError(
+            f"{path}: is {width_px} x {height_px} px as stored, but EXIF orientation {turn} wants "
+            f"it {TURNS[turn]}, {wide_px} x {high_px} px; store the pixels as the masks have them, "
+            "without EXIF"
+        )
     if values.ndim == 2:
         return values
     return np.asarray(cv2.cvtColor(values, cv2.COLOR_BGR2RGB), dtype=np.uint8)
@@ -35,9 +46,15 @@ def read_ids(path: Path) -> U8:
     """Return the values (H, W) of a mask of one channel.
 
     Raises:
-        BadSampleError: it cannot be read, or has colours that are not grey.
+        BadSampleError: it cannot be read, is JPEG, or has colours that are not grey.
     """
     values = _read_bytes(path)
+    if is_jpeg(path):
+        raise BadSampleError(
+            f"{path}: is JPEG, which changes class ids; write masks as PNG. With source "
+            "labelled_folder, set data.options.by_colour to true and give each class, as its "
+            "color, the grey level that stands for it, if levels are 30 or more apart"
+        )
     if values.ndim == 2:
         return values
     if np.array_equal(values[..., 0], values[..., 1]) and np.array_equal(
@@ -45,8 +62,8 @@ def read_ids(path: Path) -> U8:
     ):
         return np.ascontiguousarray(values[..., 0])
     raise BadSampleError(
-        f"{path}: the mask has colours, expected class ids in one channel; name the colours in "
-        "the taxonomy file"
+        f"{path}: the mask has colours, expected class ids in one channel; with source "
+        "labelled_folder, set data.options.by_colour to true"
     )
 
 
@@ -58,6 +75,19 @@ def read_colours(path: Path) -> U8:
     """
     values = read_picture(path)
     return values if values.ndim == 3 else np.repeat(values[..., np.newaxis], 3, axis=2)
+
+
+def is_jpeg(path: Path) -> bool:
+    """Return whether a file is JPEG, whatever its name says.
+
+    Raises:
+        BadSampleError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(3) == b"\xff\xd8\xff"
+    except OSError as error:
+        raise BadSampleError(f"{path}: cannot be read ({error})") from error
 
 
 def find_pictures(folder: Path) -> dict[str, Path]:

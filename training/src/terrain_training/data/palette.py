@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.regular_file import read_regular_file
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.colours import nearest_colour
 
@@ -44,11 +45,9 @@ def load_palette(path: Path) -> Palette:
         ConfigError: the file is missing or holds something else.
     """
     try:
-        if path.stat().st_size > FILE_LIMIT_BYTES:
-            raise ConfigError(f"palette {path} is larger than {FILE_LIMIT_BYTES} bytes")
-        rows = json.loads(path.read_text(encoding="utf-8"))["palette_rgb"]
+        rows = json.loads(read_regular_file(path, FILE_LIMIT_BYTES))["palette_rgb"]
         values = np.array(rows)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ConfigError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(f"palette {path} cannot be read: {error}; make it again") from error
     good = values.ndim == 2 and values.shape[1:] == (3,) and 2 <= len(values) <= 255
     if not good or values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 255:

@@ -24,6 +24,11 @@ class ClockSplit:
     validation: tuple[str, ...]
 
 
+def has_rover_clock(stem: str) -> bool:
+    """Return whether a name is that of an MSL NavCam image."""
+    return _CLOCK.match(stem) is not None
+
+
 def spacecraft_clock_s(stem: str) -> int:
     """Return the spacecraft clock of an MSL NavCam image, in seconds.
 

@@ -14,7 +14,7 @@ from terrain_seg_ros.core.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import Sample, Source
-from terrain_training.yaml_file import read_yaml
+from terrain_training.yaml_file import as_yaml, read_yaml
 
 _KEYS = {"classes", "map"}
 _CLASS_KEYS = {"name", "color", "hazard"}
@@ -89,11 +89,13 @@ def parse_taxonomy_file(content: object, *, source: str) -> TaxonomyFile:
         ConfigError: a key or value is wrong.
     """
     if not isinstance(content, Mapping) or set(content) != _KEYS:
-        raise ConfigError(f"{source}: expected the keys {sorted(_KEYS)}")
+        raise ConfigError(f"{source}: expected a mapping with the keys classes and map")
     taxonomy = parse_classes(content["classes"], source)
     mapping = content["map"]
     if not isinstance(mapping, Mapping):
-        raise ConfigError(f"{source}: map is {mapping!r}, expected lines such as `rock: big_rock`")
+        raise ConfigError(
+            f"{source}: map is {as_yaml(mapping)}, expected lines such as `rock: big_rock`"
+        )
     checked: dict[str, str | None] = {}
     for theirs, ours in mapping.items():
         if ours != _IGNORE and ours not in taxonomy.names:
@@ -112,21 +114,24 @@ def parse_classes(rows: Any, source: str) -> Taxonomy:
         ConfigError: one of them is wrong.
     """
     if not isinstance(rows, Sequence) or isinstance(rows, str) or not rows:
-        raise ConfigError(f"{source}: classes is {rows!r}, expected a list")
+        raise ConfigError(f"{source}: classes is {as_yaml(rows)}, expected a list")
     classes = []
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping) or set(row) != _CLASS_KEYS:
             raise ConfigError(
-                f"{source}: class {number} is {row!r}, expected {sorted(_CLASS_KEYS)}"
+                f"{source}: class {number} is {as_yaml(row)}, expected a mapping of "
+                f"{', '.join(sorted(_CLASS_KEYS))}"
             )
         colour = row["color"]
         if not isinstance(colour, Sequence) or not all(isinstance(c, int) for c in colour):
             raise ConfigError(
-                f"{source}: color of {row['name']!r} is {colour!r}, expected 3 numbers"
+                f"{source}: color of {row['name']!r} is {as_yaml(colour)}, expected 3 numbers"
             )
         hazard = row["hazard"]
         if isinstance(hazard, bool) or not isinstance(hazard, (int, float)):
-            raise ConfigError(f"{source}: hazard of {row['name']!r} is {hazard!r}, expected 0 to 1")
+            raise ConfigError(
+                f"{source}: hazard of {row['name']!r} is {as_yaml(hazard)}, expected 0 to 1"
+            )
         try:
             rgb = tuple(colour)
             classes.append(TerrainClass(number, str(row["name"]), rgb, float(hazard)))

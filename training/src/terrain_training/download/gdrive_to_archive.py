@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.download.extra import install_extra
 from terrain_training.download.source import Source
 
-INSTALL = "pip install 'terrain-seg-training[gdrive]'"
+INSTALL = install_extra("gdrive", package="gdown>=5.2,<7")
 
 
 def fetch_gdrive(source: Source, archive: Path, *, by_hand: str) -> None:

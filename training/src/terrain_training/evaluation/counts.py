@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ModelError
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.segmentation_metrics import IGNORE, ConfusionMatrix
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F64, U8
@@ -31,7 +32,6 @@ from terrain_training.evaluation.figures import (
 from terrain_training.evaluation.hazard import (
     LEVELS,
     HazardCounts,
-    HazardRule,
     add_hazards,
     alarm_rates,
     best_level,
@@ -157,13 +157,14 @@ class EvaluationCounts:
             unpredicted_px=int(hazard.levels[:, LEVELS].sum()),
             hazard_threshold=self._rule.threshold,
             hazardous_classes=self._hazardous_names(),
+            hazard_unavailable=self._rule.undivided() or None,
             false_safe_rate=_false_safe_rate(hazard, self._rule),
             false_safe_px=hazard.false_safe,
             called_safe_px=hazard.called_safe,
-            missed_hazard_share=_ratio(hazard.false_safe, hazard.hazardous),
+            missed_hazard_share=self._divided(hazard.false_safe, hazard.hazardous),
             hazard_recall=_hazard_recall(hazard, false_alarm_rate),
-            hazard_dice=_ratio(2 * hazard.hits, hazard.alarms + hazard.hazardous),
-            hazard_iou=_ratio(hazard.hits, hazard.alarms + hazard.hazardous - hazard.hits),
+            hazard_dice=self._divided(2 * hazard.hits, hazard.alarms + hazard.hazardous),
+            hazard_iou=self._divided(hazard.hits, hazard.alarms + hazard.hazardous - hazard.hits),
             alarm_curve=_alarm_curve(hazard),
             mean_iou=scores.mean_iou,
             pixel_accuracy=scores.pixel_accuracy,
@@ -211,13 +212,17 @@ class EvaluationCounts:
                 )
 
     def _image_counts(self) -> ImageCounts:
-        any_hazard = bool(self._rule.hazardous_classes().any())
-        safe = [(item.called_safe * any_hazard, item.false_safe) for item in self._hazards]
+        divided = not self._rule.undivided()
+        safe = [(item.called_safe * divided, item.false_safe) for item in self._hazards]
         return ImageCounts(
             confusions=np.stack(self._confusions),
             levels=np.stack([item.levels for item in self._hazards]),
             safe=np.array(safe, dtype=np.int32),
         )
+
+    def _divided(self, part: float, whole: float) -> float | None:
+        """Return a share of hazards; None where classes do not tell hazards from safe ground."""
+        return None if self._rule.undivided() else _ratio(part, whole)
 
     def _truth_px(self) -> list[int]:
         per_image = [confusion.sum(axis=1) for confusion in self._confusions]
@@ -266,7 +271,7 @@ def _confidence(mask: U8, probabilities: U8) -> U8:
 
 
 def _false_safe_rate(hazard: HazardCounts, rule: HazardRule) -> float | None:
-    if not rule.hazardous_classes().any():
+    if rule.undivided():
         return None
     return _ratio(hazard.false_safe, hazard.called_safe)
 

@@ -6,10 +6,11 @@ from enum import IntEnum
 
 import numpy as np
 
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.types import U8
 from terrain_training.evaluation.counts import Prediction
-from terrain_training.evaluation.hazard import HazardRule
+from terrain_training.evaluation.hazard import false_safe, truly_hazardous
 
 
 class Verdict(IntEnum):
@@ -54,11 +55,11 @@ def judge(truth: U8, prediction: Prediction, *, rule: HazardRule) -> U8:
     """
     mask, probabilities = prediction.mask, prediction.probabilities
     predicted = mask < len(rule.hazards)
-    alarms = rule.alarms(rule.scores(probabilities)) & predicted
+    alarms = rule.is_hazard(probabilities) & predicted
     verdicts = np.where(truth == mask, Verdict.RIGHT, Verdict.CONFUSED).astype(np.uint8)
     verdicts[~predicted] = Verdict.UNPREDICTED
-    verdicts[alarms & ~rule.truly_hazardous(truth)] = Verdict.FALSE_ALARM
-    verdicts[rule.false_safe(truth, mask, probabilities)] = Verdict.FALSE_SAFE
+    verdicts[alarms & ~truly_hazardous(rule, truth)] = Verdict.FALSE_ALARM
+    verdicts[false_safe(rule, truth, mask, probabilities)] = Verdict.FALSE_SAFE
     verdicts[truth == IGNORE] = Verdict.IGNORED
     return verdicts
 

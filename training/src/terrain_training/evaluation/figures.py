@@ -64,8 +64,8 @@ class EvaluationFigures:
     prediction, and are what a row lacks of its class in `truth_px`.
     `false_safe_rate` is the share of the pixels called safe (hazard score below
     `hazard_threshold`) that are hazardous in truth, `missed_hazard_share` the share of the
-    hazardous pixels that are called safe; None where there are no such pixels or no class is
-    hazardous.
+    hazardous pixels that are called safe; None where there are no such pixels. All that is said of
+    hazards is None where no class is hazardous or none is safe; `hazard_unavailable` says why then.
     """
 
     images: int
@@ -73,6 +73,7 @@ class EvaluationFigures:
     unpredicted_px: int
     hazard_threshold: float
     hazardous_classes: tuple[str, ...]
+    hazard_unavailable: str | None
     false_safe_rate: float | None
     false_safe_px: int
     called_safe_px: int

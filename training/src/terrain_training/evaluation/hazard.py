@@ -8,68 +8,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.ground_to_grid import HAZARD_ROUNDING
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.segmentation_metrics import IGNORE
-from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F32, F64, U8
 
 LEVELS = 256
+LEVEL_ROUNDING = 1e-3
+"""Rounding must not move a score of exactly a level below it."""
 
 Flags = NDArray[np.bool_]
 Counts = NDArray[np.int32] | NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class HazardRule:
-    """Hold what counts as hazardous: a class in the truth, a score in the prediction."""
+def byte_scores(rule: HazardRule, probabilities: U8) -> F32:
+    """Return the rule's scores, 0 to 255, of (K, H, W) bytes; 0 where all are 0."""
+    score = rule.score(probabilities)
+    score[np.isnan(score)] = 0.0
+    score *= np.float32(LEVELS - 1)
+    return score
 
-    hazards: F32
-    threshold: float
 
-    def __post_init__(self) -> None:
-        """Check the range."""
-        if not 0.0 < self.threshold <= 1.0:
-            raise ConfigError(
-                f"hazard_threshold is {self.threshold}, expected more than 0, at most 1"
-            )
+def truly_hazardous(rule: HazardRule, truth: U8) -> Flags:
+    """Return which labelled pixels are of a class that is a hazard."""
+    table = np.zeros(256, dtype=bool)
+    table[: len(rule.hazards)] = rule.hazardous_classes()
+    return table[truth]
 
-    @classmethod
-    def of(cls, taxonomy: Taxonomy, threshold: float) -> HazardRule:
-        """Return the rule for a model's classes.
 
-        Raises:
-            ConfigError: the threshold is out of range.
-        """
-        return cls(taxonomy.hazards(), threshold)
+def false_safe(rule: HazardRule, truth: U8, mask: U8, probabilities: U8) -> Flags:
+    """Return which pixels (H, W) are called safe and are hazardous in truth.
 
-    def hazardous_classes(self) -> Flags:
-        """Return which classes (K,) are hazardous by their own."""
-        return self.hazards.astype(np.float64) >= self.threshold - HAZARD_ROUNDING / 255.0
-
-    def scores(self, probabilities: U8) -> F32:
-        """Return the sum of P(class) x hazard(class), 0 to 255, of (K, H, W) bytes."""
-        score: F32 = np.zeros(probabilities.shape[1:], dtype=np.float32)
-        for values, hazard in zip(probabilities, self.hazards):
-            score += values * hazard
-        return score
-
-    def alarms(self, scores: F32) -> Flags:
-        """Return which scores reach the threshold, as the vehicle's grid decides it."""
-        return np.asarray(scores >= 255.0 * self.threshold - HAZARD_ROUNDING)
-
-    def truly_hazardous(self, truth: U8) -> Flags:
-        """Return which labelled pixels are of a hazardous class."""
-        table = np.zeros(256, dtype=bool)
-        table[: len(self.hazards)] = self.hazardous_classes()
-        return table[truth]
-
-    def false_safe(self, truth: U8, mask: U8, probabilities: U8) -> Flags:
-        """Return which pixels (H, W) are called safe and are hazardous in truth.
-
-        Pixels that the prediction leaves unlabelled are not called safe: nobody drives there.
-        """
-        seen = mask < len(self.hazards)
-        return self.truly_hazardous(truth) & seen & ~self.alarms(self.scores(probabilities))
+    Pixels that the prediction leaves unlabelled are not called safe: nobody drives there.
+    """
+    seen = mask < len(rule.hazards)
+    return truly_hazardous(rule, truth) & seen & ~rule.is_hazard(probabilities)
 
 
 @dataclass(frozen=True)
@@ -103,11 +75,11 @@ def count_hazards(truth: U8, mask: U8, *, probabilities: U8, rule: HazardRule) -
         rule: what is hazardous.
     """
     labelled = truth != IGNORE
-    danger = rule.truly_hazardous(truth)[labelled]
+    danger = truly_hazardous(rule, truth)[labelled]
     predicted = (mask < len(rule.hazards))[labelled]
-    scores = rule.scores(probabilities)[labelled]
-    alarm = rule.alarms(scores) & predicted
-    level = np.clip(scores + HAZARD_ROUNDING, 0, LEVELS - 1).astype(np.int64)
+    alarm = rule.is_hazard(probabilities)[labelled] & predicted
+    scores = byte_scores(rule, probabilities)[labelled]
+    level = np.clip(scores + LEVEL_ROUNDING, 0, LEVELS - 1).astype(np.int64)
     level[~predicted] = LEVELS
     levels = np.bincount(danger * (LEVELS + 1) + level, minlength=2 * (LEVELS + 1))
     return HazardCounts(

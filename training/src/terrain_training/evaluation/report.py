@@ -11,6 +11,7 @@ from typing import Any
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.report.output_place import has_own_file, holds_json, write_whole
 from terrain_seg_ros.report.page import Page, Rgb, Row, Section, render_page
 from terrain_seg_ros.report.pictures import brightened
 from terrain_training.evaluation import charts
@@ -29,6 +30,8 @@ from terrain_training.evaluation.worst_cases import Case, WorstCases
 
 PAGE_NAME = "index.html"
 FIGURES_NAME = "figures.json"
+OWN_REPORT = has_own_file(FIGURES_NAME, holds_json("title", "confusion", "worst_images"))
+"""Tells whether a folder holds an earlier report."""
 _STYLE = """
 main { display: flex; flex-direction: column; align-items: stretch; }
 main > section:has(> table) { order: -1; }
@@ -83,8 +86,8 @@ def write_report(
     try:
         out.mkdir(parents=True, exist_ok=True)
         text = json.dumps(plain, indent=2, allow_nan=False) + "\n"
-        (out / FIGURES_NAME).write_text(text, encoding="utf-8")
-        (out / PAGE_NAME).write_text(render_page(page), encoding="utf-8")
+        write_whole(out / FIGURES_NAME, text)
+        write_whole(out / PAGE_NAME, render_page(page))
     except OSError as error:
         raise ConfigError(f"{out}: the report cannot be written: {error}") from error
     return out / PAGE_NAME
@@ -201,10 +204,14 @@ def _notes(figures: EvaluationFigures) -> tuple[str, ...]:
     hazardous = ", ".join(figures.hazardous_classes) or "none"
     return (
         f"Hazardous classes at the threshold {figures.hazard_threshold:g}: {hazardous}. A pixel "
-        "is called safe if the sum of P(class) x hazard(class) is below the threshold, as the "
-        "vehicle's grid decides it.",
+        "is called safe if the sum of P(class) x hazard(class) is below the threshold and "
+        "hazardous classes have less than half of the probability, as the vehicle's grid decides "
+        "it.",
+        *_no_hazards(figures),
         "False-safe rate: share of the pixels called safe that are hazardous in truth. Missed "
         "share: share of the hazardous pixels that are called safe.",
+        "Everything is scored at the size of the labels. What a training prints and what a card "
+        "says is scored at the size of the network's input, which is another figure.",
         "Means are over the classes in the truth. Labelled pixels without a prediction count as "
         "wrong, raise no alarm and are not called safe.",
         "The intervals treat images as independent; images of one drive are not, so the true "
@@ -213,3 +220,8 @@ def _notes(figures: EvaluationFigures) -> tuple[str, ...]:
         "apart by 0.75 % of the diagonal. Where labels leave the ground between classes open, "
         "there are few, and the figure says little.",
     )
+
+
+def _no_hazards(figures: EvaluationFigures) -> tuple[str, ...]:
+    why = figures.hazard_unavailable
+    return (f"Figures of hazards are not available: {why}.",) if why else ()

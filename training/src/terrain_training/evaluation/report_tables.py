@@ -39,6 +39,7 @@ def summary_table(figures: EvaluationFigures) -> Table:
             share(figures.false_safe_rate),
             _interval(bounds.false_safe_rate, percent=True),
         ),
+        *_unavailable(figures),
         ("missed share of hazards", share(figures.missed_hazard_share), ""),
         ("hazard IoU", number(figures.hazard_iou), ""),
         ("hazard Dice", number(figures.hazard_dice), ""),
@@ -47,6 +48,11 @@ def summary_table(figures: EvaluationFigures) -> Table:
         ("labelled pixels without a prediction", f"{figures.unpredicted_px:,}", ""),
     ]
     return ("figure", "value", "95 % interval"), rows
+
+
+def _unavailable(figures: EvaluationFigures) -> list[tuple[str, str, str]]:
+    why = figures.hazard_unavailable
+    return [("hazard figures", f"not available: {why}", "")] if why else []
 
 
 def class_table(figures: EvaluationFigures) -> Table:

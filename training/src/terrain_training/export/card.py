@@ -18,6 +18,7 @@ from terrain_training.evaluation.ood import PERCENTILES, SCORE
 from terrain_training.export.onnx_graph import OPSET
 from terrain_training.export.parity import ModelScores
 from terrain_training.learning.loaders import OpenData
+from terrain_training.learning.scores import network_size
 from terrain_training.recipe.settings import Recipe
 
 
@@ -47,11 +48,16 @@ def lowered_card(card: ModelCard, model: Path, *, precision: Precision) -> Model
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
     return dataclasses.replace(
         card,
-        name=f"{card.name}_{precision}",
+        name=lowered_name(card.name, precision),
         sha256=digest,
         precision=precision,
         lowered_from_sha256=card.sha256,
     )
+
+
+def lowered_name(name: str, precision: Precision) -> str:
+    """Return the name of a model's file of some precision."""
+    return name if precision == "fp32" else f"{name}_{precision}"
 
 
 def reference_figures(scored: ModelScores, sha256: str) -> dict[str, Any]:
@@ -86,6 +92,7 @@ def card_metrics(
     figures = scored.figures.to_json()
     result = {
         "data": f"{recipe.data.source}, validation split, {_NAMES[precision]}",
+        "scored_at": network_size(recipe),
         "images": scored.figures.images,
         **_rounded({name: figures[name] for name in _FIGURES}),
         "intervals": _rounded(figures["intervals"]),

@@ -18,10 +18,10 @@ from terrain_seg_ros.core.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION
 from terrain_seg_ros.inference.loaded_model import LoadedModel
-from terrain_seg_ros.inference.model_store import GOLDEN_FILE, ONNX_FILE
+from terrain_seg_ros.inference.model_files import GOLDEN_FILE, ONNX_FILE
 from terrain_training.data.factory import keep_palette
 from terrain_training.export.calibration import fit_temperature
-from terrain_training.export.card import card_metrics, unscored_card
+from terrain_training.export.card import card_metrics, lowered_name, unscored_card
 from terrain_training.export.export_images import BATCH, ExportImages
 from terrain_training.export.folding import fold_network, round_to_bfloat16
 from terrain_training.export.golden import check_golden_files, write_golden
@@ -32,7 +32,12 @@ from terrain_training.export.lower_model import (
     write_lowered,
 )
 from terrain_training.export.lowering import check_precision
-from terrain_training.export.model_folder import model_draft, write_card
+from terrain_training.export.model_folder import (
+    HDF5_FILE,
+    check_model_place,
+    model_draft,
+    write_card,
+)
 from terrain_training.export.onnx_graph import DeployedNetwork, write_onnx
 from terrain_training.export.parity import (
     Run,
@@ -58,7 +63,6 @@ log = logging.getLogger(__name__)
 
 PARITY_IMAGES = 16
 TYPICAL_IMAGES = 32
-HDF5_FILE = "weights.h5"
 _PIXELS_PER_IMAGE = 500
 
 
@@ -66,7 +70,8 @@ _PIXELS_PER_IMAGE = 500
 class ExportRequest:
     """Hold what is exported: a run's folder, its data, and where to.
 
-    `hdf5` writes the trained weights beside the model as well. `precision` is what the file is
+    `hdf5` writes the trained weights beside the model as well. `force` replaces a model of another
+    name. `precision` is what the file is
     written in, `activations` what int8 makes of activations.
     """
 
@@ -75,6 +80,7 @@ class ExportRequest:
     out: Path
     skip_bad: bool = False
     hdf5: bool = False
+    force: bool = False
     precision: Precision = "fp32"
     activations: Activations = Activations.INT8
 
@@ -99,6 +105,8 @@ def export_model(request: ExportRequest) -> ModelCard:
     """
     folder = RunFolder(request.run)
     recipe, taxonomy = folder.recipe(), folder.taxonomy()
+    name = lowered_name(recipe.name, request.precision)
+    check_model_place(request.out, name=name, force=request.force)
     network = load_network(folder.weights, recipe, classes=len(taxonomy))
     opened = open_data(recipe, request.data, skip_bad=request.skip_bad, run=request.run)
     if opened.source.taxonomy.fingerprint() != taxonomy.fingerprint():
@@ -108,7 +116,7 @@ def export_model(request: ExportRequest) -> ModelCard:
         )
     export = _Export(recipe, opened, request)
     deployed = export.prepare(network)
-    with model_draft(request.out) as draft:
+    with model_draft(request.out, name=name, force=request.force) as draft:
         card = export.write(deployed, draft)
         if request.hdf5:
             write_hdf5(network, draft / HDF5_FILE)

@@ -15,12 +15,18 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.model_card import ModelCard, Precision
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION
 from terrain_seg_ros.inference.loaded_model import LoadedModel
-from terrain_seg_ros.inference.model_store import GOLDEN_FILE, ONNX_FILE, load_model
-from terrain_training.export.card import card_metrics, lowered_card, reference_figures
+from terrain_seg_ros.inference.model_files import GOLDEN_FILE, ONNX_FILE
+from terrain_seg_ros.inference.model_store import load_model
+from terrain_training.export.card import (
+    card_metrics,
+    lowered_card,
+    lowered_name,
+    reference_figures,
+)
 from terrain_training.export.export_images import ExportImages
 from terrain_training.export.golden import check_golden_files, write_golden
 from terrain_training.export.lowering import Int8Lowering, Lowered, check_precision, lower_to_fp16
-from terrain_training.export.model_folder import model_draft, write_card
+from terrain_training.export.model_folder import check_model_place, model_draft, write_card
 from terrain_training.export.parity import ModelScores
 from terrain_training.export.quantisation import Activations
 from terrain_training.export.runtimes import (
@@ -62,6 +68,7 @@ class LowerRequest:
     """Hold which exported float32 model is lowered, with which data, to what, and where to.
 
     `recipe` says how the data are read where the model's card keeps none that can be used.
+    `force` replaces a model of another name in `out`.
     """
 
     model: Path
@@ -70,6 +77,7 @@ class LowerRequest:
     to: LoweredTo
     recipe: Path | None = None
     skip_bad: bool = False
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,8 @@ def lower_model(request: LowerRequest) -> ModelCard:
         ModelError: the model cannot be used, is not float32, or nothing in it can be lowered.
     """
     model, images = _opened(request)
-    with model_draft(request.out) as draft:
+    name = lowered_name(model.card.name, request.to.precision)
+    with model_draft(request.out, name=name, force=request.force) as draft:
         _write_golden(model, images, draft)
         copy = Path(shutil.copy(str(model.onnx_path), draft / FLOAT32_FILE))
         exact = dataclasses.replace(model, onnx_path=copy)
@@ -145,6 +154,7 @@ def _opened(request: LowerRequest) -> tuple[LoadedModel, ExportImages]:
         raise ConfigError(
             f"the file of model {card.name!r} is {card.precision} already; give the float32 one"
         )
+    _check_place(request, model)
     recipe = recipe_of(card, request.recipe)
     _check_input(recipe.data, card)
     folder = Path(str(model.onnx_path)).parent
@@ -155,6 +165,13 @@ def _opened(request: LowerRequest) -> tuple[LoadedModel, ExportImages]:
             f"knows {list(card.taxonomy.names)}; give the data that it was trained with"
         )
     return model, ExportImages(recipe, opened)
+
+
+def _check_place(request: LowerRequest, model: LoadedModel) -> None:
+    if request.out.resolve() == Path(str(model.onnx_path)).parent.resolve():
+        raise ConfigError(f"--out '{request.out}' is the model itself; give another folder")
+    name = lowered_name(model.card.name, request.to.precision)
+    check_model_place(request.out, name=name, force=request.force)
 
 
 def _write_golden(model: LoadedModel, images: ExportImages, folder: Path) -> None:

@@ -22,7 +22,9 @@ def model_readme(card: ModelCard) -> str:
         f"{metrics['data']}, {metrics['images']} images: mean IoU {metrics['mean_iou']:.3f}, "
         f"pixel accuracy {metrics['pixel_accuracy']:.3f}, expected calibration error "
         f"{metrics['expected_calibration_error']:.3f}. Split {training['split']}. The epoch was "
-        "chosen and the temperature fitted on the same images, so expect a little less elsewhere.",
+        "chosen and the temperature fitted on the same images, so expect a little less elsewhere. "
+        f"Scored at {metrics.get('scored_at', 'the size of the input')}; `terrain-train evaluate` "
+        "scores at the size of the labels, which is another figure.",
         "",
         "| class | hazard | IoU | precision | recall |",
         "|---|---|---|---|---|",

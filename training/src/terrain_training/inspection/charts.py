@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F32, U8
 from terrain_training.inspection.balance import ClassBalance
-from terrain_training.inspection.survey import Seen
+from terrain_training.inspection.thumbnails import Thumbnail
 
 HEAT_CELL_PX = 8
 TILE_PX = 112
@@ -65,12 +65,19 @@ def heat_picture(occurrence: F32) -> U8:
     return np.asarray(cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
-def contact_sheet(items: Sequence[Seen], captions: Sequence[str], *, palette: U8 | None) -> U8:
-    """Return thumbnails with a line of text each; with a palette, the masks beside the images."""
+def contact_sheet(items: Sequence[Thumbnail], captions: Sequence[str], *, palette: U8 | None) -> U8:
+    """Return thumbnails with lines of text each; with a palette, the masks beside the images.
+
+    Args:
+        items: to show.
+        captions: one each; a line break starts another line, what is too long loses its start.
+        palette: (256, 3) colours of the masks.
+    """
+    lines = max((caption.count("\n") + 1 for caption in captions), default=1)
     width = TILE_PX * (1 if palette is None else 2)
     columns = max(1, min(COLUMNS if palette is None else COLUMNS // 2, len(items)))
     rows = max(1, -(-len(items) // columns))
-    tile = (TILE_PX + TEXT_PX, width)
+    tile = (TILE_PX + TEXT_PX * lines, width)
     sheet: U8 = np.full((rows * tile[0], columns * tile[1], 3), _BACK, dtype=np.uint8)
     for number, (item, caption) in enumerate(zip(items, captions)):
         top, left = number // columns * tile[0], number % columns * tile[1]
@@ -78,9 +85,10 @@ def contact_sheet(items: Sequence[Seen], captions: Sequence[str], *, palette: U8
         if palette is not None:
             _put(sheet, palette[item.mask], top, left + TILE_PX)
         space = width // 7
-        text = caption if len(caption) <= space else f"...{caption[3 - space :]}"
-        place = (left + 3, top + TILE_PX + TEXT_PX - 6)
-        cv2.putText(sheet, text, place, cv2.FONT_HERSHEY_PLAIN, 0.65, _INK, 1, cv2.LINE_AA)
+        for row, line in enumerate(caption.split("\n"), start=1):
+            text = line if len(line) <= space else f"...{line[3 - space :]}"
+            place = (left + 3, top + TILE_PX + TEXT_PX * row - 6)
+            cv2.putText(sheet, text, place, cv2.FONT_HERSHEY_PLAIN, 0.65, _INK, 1, cv2.LINE_AA)
     return sheet
 
 

@@ -13,9 +13,7 @@ from terrain_training.inspection.descriptors import LOOK_PARTS, detail_of, is_co
 BLOCK = 1024
 """Images that are compared with as many others at a time."""
 DUPLICATE_CORRELATION = 0.9
-NEIGHBOUR_SHARE = 0.01
 NEIGHBOURS_AT_LEAST = 5
-UNLIKE_Z = 5.0
 LIKE_RATIO = 1.2
 _MAD_TO_STD = 1.4826
 _LEAST_SPREAD = 0.02

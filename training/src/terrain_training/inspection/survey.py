@@ -9,47 +9,60 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from terrain_seg_ros.core.types import F32, F64, U8
+from terrain_seg_ros.core.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.types import F32, F64
 from terrain_training.data.contract import BadSampleError, Sample, Source, check_classes
+from terrain_training.inspection import encoder
 from terrain_training.inspection.balance import BalanceCounter, ClassBalance
 from terrain_training.inspection.descriptors import LENGTH, describe
+from terrain_training.inspection.encoder import Encoder, Looks
+from terrain_training.inspection.keypoints import Keypoints, find_keypoints, points_per_image
+
+F16 = np.ndarray[tuple[int, ...], np.dtype[np.float16]]
 
 log = logging.getLogger(__name__)
 
-THUMBNAIL_PX = 96
 SAY_EVERY = 500
 BLACK, WHITE = 2, 253
 """Grey levels from which on a pixel counts as black or saturated."""
+SAME_ROW = 0.1
+"""Mean difference in grey levels up to which a row of pixels repeats the one above it."""
 
 
 @dataclass(frozen=True)
 class Seen:
     """Hold what is kept of one sample.
 
-    `image` is at most 96 px (h, w, 3) RGB, `mask` as large; `mean` and `std` are grey levels,
-    `black` and `white` shares of the pixels; `classes` holds the ids in the mask.
+    `mean` and `std` are grey levels, `black` and `white` shares of the pixels, `labelled` the share
+    that has a class, `repeated` the greatest share of the rows, one below the other, that are the
+    same; `classes` holds the ids in the mask.
     """
 
     name: str
     split: str
-    image: U8
-    mask: U8
     size_px: tuple[int, int]
     colour: bool
     mean: float
     std: float
     black: float
     white: float
+    labelled: float
+    repeated: float
     classes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Survey:
-    """Hold a set: N samples, their descriptors (N, D), balance per split, and the bad ones."""
+    """Hold a set: N samples, their descriptors (N, D), balance per split, and the bad ones.
+
+    `rows` (N, L) is what `Encoder.look` returned.
+    """
 
     splits: tuple[str, ...]
     seen: tuple[Seen, ...]
     descriptors: F32
+    rows: F16
+    keypoints: tuple[Keypoints, ...]
     balance: Mapping[str, ClassBalance]
     whole: ClassBalance
     bad: Mapping[str, str]
@@ -57,6 +70,10 @@ class Survey:
     def places(self, split: str) -> list[int]:
         """Return where the samples of a split are."""
         return [place for place, item in enumerate(self.seen) if item.split == split]
+
+    def looks(self) -> Looks:
+        """Return what a network sees in the samples."""
+        return Looks.of(self.rows)
 
     def groups(self) -> F64:
         """Return the number of the split of each sample (N,)."""
@@ -78,6 +95,9 @@ def make_survey(source: Source, *, skip_bad: bool) -> Survey:
     names = source.taxonomy.names
     seen: list[Seen] = []
     descriptors: list[F32] = []
+    network, rows = Encoder(), list[F16]()
+    keypoints: list[Keypoints] = []
+    points = points_per_image(sum(len(source.names(split)) for split in source.splits()))
     bad: dict[str, str] = {}
     whole = BalanceCounter(names)
     parts: dict[str, ClassBalance] = {}
@@ -91,11 +111,23 @@ def make_survey(source: Source, *, skip_bad: bool) -> Survey:
             counts = whole.add(sample.mask)
             seen.append(_look_at(sample, split, np.flatnonzero(counts).tolist()))
             descriptors.append(describe(sample.image))
+            rows.append(network.look(sample.image))
+            keypoints.append(find_keypoints(sample.image, count=points))
             if len(seen) % SAY_EVERY == 0:
                 log.info("%d samples", len(seen))
         parts[split] = counter.result()
     stacked = np.stack(descriptors) if descriptors else np.zeros((0, LENGTH), np.float32)
-    return Survey(tuple(source.splits()), tuple(seen), stacked, parts, whole.result(), bad)
+    looked = np.stack(rows) if rows else np.zeros((0, encoder.LENGTH), np.float16)
+    return Survey(
+        splits=tuple(source.splits()),
+        seen=tuple(seen),
+        descriptors=stacked,
+        rows=looked,
+        keypoints=tuple(keypoints),
+        balance=parts,
+        whole=whole.result(),
+        bad=bad,
+    )
 
 
 def _load(source: Source, name: str, bad: dict[str, str], *, skip_bad: bool) -> Sample | None:
@@ -115,21 +147,18 @@ def _look_at(sample: Sample, split: str, classes: Sequence[int]) -> Seen:
     colour = image.ndim == 3
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if colour else image
     height, width = grey.shape
-    factor = max(1.0, max(height, width) / THUMBNAIL_PX)
-    size = (max(1, round(width / factor)), max(1, round(height / factor)))
-    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    shown = small if colour else np.repeat(small[..., None], 3, axis=2)
-    mask = cv2.resize(sample.mask, size, interpolation=cv2.INTER_NEAREST)
+    steps = np.abs(np.diff(grey.astype(np.int16), axis=0)).mean(axis=1)
+    ends = np.flatnonzero(np.concatenate([[True], steps > SAME_ROW, [True]]))
     return Seen(
         name=sample.name,
         split=split,
-        image=shown,
-        mask=np.asarray(mask, dtype=np.uint8),
         size_px=(width, height),
         colour=colour,
         mean=float(grey.mean()),
         std=float(grey.std()),
         black=float((grey <= BLACK).mean()),
         white=float((grey >= WHITE).mean()),
+        labelled=float((sample.mask != IGNORE).mean()),
+        repeated=float((np.diff(ends).max() - 1) / height),
         classes=tuple(classes),
     )

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.types import F32, F64
+from terrain_seg_ros.core.types import F32, U8
+from terrain_training.data.contract import Source
 from terrain_training.inspection.descriptors import is_constant
+from terrain_training.inspection.keypoints import grey_of
+from terrain_training.inspection.outliers import AT_LEAST, COMPANIONS, find_outliers
+from terrain_training.inspection.recurring import find_recurring
 from terrain_training.inspection.similarity import (
     LIKE_RATIO,
-    NEIGHBOUR_SHARE,
     NEIGHBOURS_AT_LEAST,
-    UNLIKE_Z,
     comparable_look,
     neighbour_distances,
 )
 from terrain_training.inspection.survey import Survey
 
-_MAD_TO_STD = 1.4826
+_GREYS = 256
+"""Images that are kept to compare them again."""
+REPEATED_SHARE, REPEATED_SELDOM = 0.15, 0.05
+"""So many rows are the same, in at most such a share of the set: the image is torn."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +38,15 @@ class Suspect:
     score: float
 
 
-def find_suspects(survey: Survey, *, like: Sequence[str] = ()) -> list[Suspect]:
+def find_suspects(survey: Survey, source: Source, *, like: Sequence[str] = ()) -> list[Suspect]:
     """Return the samples that may not belong, the most suspect first.
 
-    They are constant or without any label, unlike the rest (their distance to their neighbours is
-    beyond `UNLIKE_Z` robust standard deviations), or similar to samples that the user names.
+    They are constant, torn or without any label, unlike the rest (see `outliers`), share an object
+    that was pasted in (see `recurring`), or are similar to samples that the user names.
 
     Args:
         survey: of the set.
+        source: of the samples, some of which are read again.
         like: names of samples that do not belong.
 
     Raises:
@@ -47,24 +54,16 @@ def find_suspects(survey: Survey, *, like: Sequence[str] = ()) -> list[Suspect]:
     """
     found: dict[int, Suspect] = {}
     look = comparable_look(survey.descriptors)
-    candidates = (*_like(survey, look, like), *_empty(survey), *_unlike(survey, look))
+    candidates = (
+        *_like(survey, look, like),
+        *_empty(survey),
+        *_torn(survey),
+        *_unlike(survey),
+        *_pasted(survey, source),
+    )
     for suspect in candidates:
         found.setdefault(suspect.place, suspect)
     return sorted(found.values(), key=lambda item: (-item.score, item.place))
-
-
-def distances_to_neighbours(look: F32) -> F64:
-    """Return each sample's distance to its neighbours, in robust standard deviations (N,).
-
-    Counted is the neighbour at one per cent of the set (five or more), so that a small group of
-    foreign images, alike among themselves, still stands out.
-    """
-    count = len(look)
-    nearest = min(count, 1 + max(NEIGHBOURS_AT_LEAST, round(NEIGHBOUR_SHARE * count)))
-    away = neighbour_distances(look, look, nearest=nearest).astype(np.float64)
-    spread = _MAD_TO_STD * float(np.median(np.abs(away - np.median(away))))
-    result: F64 = (away - np.median(away)) / max(spread, 1e-9)
-    return result
 
 
 def _empty(survey: Survey) -> Iterator[Suspect]:
@@ -75,12 +74,35 @@ def _empty(survey: Survey) -> Iterator[Suspect]:
             yield Suspect(place, "nothing is labelled", 1000.0)
 
 
-def _unlike(survey: Survey, look: F32) -> Iterator[Suspect]:
-    if len(survey.seen) <= NEIGHBOURS_AT_LEAST:
+def _torn(survey: Survey) -> Iterator[Suspect]:
+    repeated = np.array([item.repeated for item in survey.seen])
+    torn = repeated > REPEATED_SHARE
+    if torn.mean() > REPEATED_SELDOM:
         return
-    score = distances_to_neighbours(look)
-    for place in np.flatnonzero(score > UNLIKE_Z).tolist():
-        yield Suspect(place, f"unlike the rest, z = {score[place]:.1f}", float(score[place]))
+    for place in np.flatnonzero(torn).tolist():
+        share = 100 * repeated[place]
+        yield Suspect(place, f"{share:.0f} % of its rows are the same", 500.0)
+
+
+def _unlike(survey: Survey) -> Iterator[Suspect]:
+    if len(survey.seen) < AT_LEAST:
+        return
+    outliers = find_outliers(survey.looks())
+    for place in outliers.suspect():
+        score, others = float(outliers.score[place]), int(outliers.companions[place])
+        reason = f"unlike the rest in {outliers.where[place]}, score {score:.1f}"
+        if others >= COMPANIONS:
+            reason += f", as {others} others"
+        yield Suspect(place, reason, score)
+
+
+def _pasted(survey: Survey, source: Source) -> Iterator[Suspect]:
+    @lru_cache(maxsize=_GREYS)
+    def grey(place: int) -> U8:
+        return grey_of(source.load(survey.seen[place].name).image)
+
+    for place, others in find_recurring(survey.keypoints, grey).items():
+        yield Suspect(place, f"shares an object with {others} other images", 100.0 + others)
 
 
 def _like(survey: Survey, look: F32, like: Sequence[str]) -> Iterator[Suspect]:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.learning.finite import not_finite
 from terrain_training.learning.weights_hdf5 import HDF5_SUFFIXES, read_hdf5
 from terrain_training.networks.registry import build_network
 from terrain_training.recipe.settings import Recipe
@@ -35,6 +36,12 @@ def load_network(weights: Path, recipe: Recipe, *, classes: int) -> nn.Module:
     )
     try:
         values = read_hdf5(weights) if weights.suffix in HDF5_SUFFIXES else load_file(weights)
+        wrong = not_finite(values)
+        if wrong is not None:
+            raise ConfigError(
+                f"weights {weights} hold values in {wrong!r} that are no numbers; train again with "
+                "a lower training.learning_rate"
+            )
         network.load_state_dict(values)
     except SafetensorError as error:
         raise ConfigError(f"weights {weights} cannot be read ({error}); train again") from error

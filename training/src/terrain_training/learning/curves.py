@@ -27,7 +27,8 @@ def write_curves(history: History, path: Path) -> None:
         scores.plot(epochs, [row[name] for row in history], label=name.replace("_", " "))
     for name in history[-1]["iou"]:
         classes.plot(epochs, [row["iou"].get(name) for row in history], label=name)
-    for axes, title in ((losses, "loss"), (scores, "validation"), (classes, "validation IoU")):
+    titles = ("loss", "validation, network size", "validation IoU, network size")
+    for axes, title in zip((losses, scores, classes), titles):
         _finish(axes, title, unit_range=axes is not losses)
     _write(figure, path)
 
@@ -42,7 +43,7 @@ def write_comparison(runs: Mapping[str, History], path: Path) -> None:
         losses.plot(epochs, [row.get("validation_loss") for row in history], **style)
         scores.plot(epochs, [row["mean_iou"] for row in history], **style)
     _finish(losses, "validation loss", unit_range=False)
-    _finish(scores, "validation mean IoU", unit_range=True)
+    _finish(scores, "validation mean IoU, network size", unit_range=True)
     losses.set_yscale("log")
     for legend in (losses.get_legend(), scores.get_legend()):
         if legend is not None:

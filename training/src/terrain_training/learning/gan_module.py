@@ -59,7 +59,7 @@ class GanModule(SegmentationModule):
             width=int(recipe.network.options["width"]),
         )
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _place: int) -> None:  # type: ignore[override]
+    def training_step(self, batch: tuple[Tensor, Tensor], place: int) -> None:  # type: ignore[override]
         """Take one step of the discriminator and one of the generator."""
         images, masks = batch
         target = masks.long()
@@ -71,13 +71,17 @@ class GanModule(SegmentationModule):
         true_loss = _told(self.discriminator(seen, truth), true=True)
         made_loss = _told(self.discriminator(seen, made.detach()), true=False)
         told = true_loss + made_loss
+        numbers = self.check_losses({"discriminator's loss": told}, place)
         self._step(discriminator, told * 0.5, self.discriminator)
         fooled = _told(self.discriminator(seen, made), true=True)
         segmented = self.loss(logits, target)
         total = segmented + fooled * self.recipe.training.adversarial_weight
+        numbers &= self.check_losses({"generator's loss": total}, place)
         self._step(generator, total, self.network)
         for schedule in self.lr_schedulers():  # type: ignore[union-attr]
             schedule.step()
+        if not numbers:
+            return
         share = sum(self.recipe.training.losses.values())
         figures = {
             TRAIN_LOSS: total,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.augmentation.registry import build_augmentation
+from terrain_training.cpu import available_cores
 from terrain_training.data.contract import Source, find_usable
 from terrain_training.data.dataset import EpochSampler, Item, LabelledImages
 from terrain_training.data.factory import open_source
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 TRAIN = "train"
 VALIDATION = "validation"
 MAX_WORKERS = 8
+_OF_TERMINALS = (signal.SIGINT, signal.SIGHUP)
+"""What a terminal sends to every process of a command."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,26 @@ def open_data(recipe: Recipe, root: Path, *, skip_bad: bool, run: Path | None) -
     return opened
 
 
+class _Loader(DataLoader[Item]):
+    """Start loading processes with Ctrl-C held back: it is for the process that trains.
+
+    They inherit what is held back, so that one that still imports dies of no signal either.
+    """
+
+    def __iter__(self) -> Any:
+        """Start the processes, or go on with those that are there."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_TERMINALS)
+        try:
+            return super().__iter__()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _leave_signals(_worker: int) -> None:
+    for number in _OF_TERMINALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 class RunData(pl.LightningDataModule):
     """Serve training and validation batches, a share to each process."""
 
@@ -92,7 +115,7 @@ class RunData(pl.LightningDataModule):
         sampler = EpochSampler(
             len(self.training_images), seed=training.seed, rank=rank, processes=processes
         )
-        return DataLoader(
+        return _Loader(
             self.training_images,
             batch_size=training.batch_size,
             sampler=sampler,
@@ -103,7 +126,7 @@ class RunData(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Item]:
         """Return the batches of one process, in order."""
         rank, processes = self._place()
-        return DataLoader(
+        return _Loader(
             self.validation_images,
             batch_size=self._recipe.training.batch_size,
             sampler=range(rank, len(self.validation_images), processes),
@@ -131,10 +154,11 @@ class RunData(pl.LightningDataModule):
             "num_workers": workers,
             "persistent_workers": True,
             "multiprocessing_context": "spawn",
+            "worker_init_fn": _leave_signals,
         }
 
     def _helpful_workers(self) -> int:
         """Return how many processes help: some beside a GPU, none where the CPU trains."""
         if self.trainer is None or self.trainer.strategy.root_device.type == "cpu":
             return 0
-        return max(1, min(MAX_WORKERS, (os.cpu_count() or 1) // self.trainer.world_size))
+        return max(1, min(MAX_WORKERS, available_cores() // self.trainer.world_size))

@@ -14,6 +14,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from terrain_seg_ros.core.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_training.learning.finite import FiniteGuard, Place, check_validation_loss
 from terrain_training.learning.losses import LossContext, SegmentationLoss
 from terrain_training.networks.registry import is_encoder
 from terrain_training.recipe.settings import DataSettings, Recipe, TrainingSettings
@@ -67,6 +68,7 @@ class SegmentationModule(pl.LightningModule):
             hazard_miss_weight=recipe.training.hazard_miss_weight,
         )
         self.loss = SegmentationLoss(recipe.training, context)
+        self._guard = FiniteGuard(scaled=recipe.training.precision == "fp16")
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits (N, K, H, W) of bytes (N, C, H, W)."""
@@ -78,20 +80,41 @@ class SegmentationModule(pl.LightningModule):
         place = (self.recipe.training.seed, self.current_epoch, batch_idx, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _place: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, Tensor], place: int) -> Tensor:
         """Return the loss of a batch."""
         images, masks = batch
         loss = self.loss(self(images).float(), masks.long())
-        self.log(TRAIN_LOSS, loss, on_step=False, on_epoch=True, batch_size=len(images))
+        if self.check_losses({"training loss": loss}, place):
+            self.log(TRAIN_LOSS, loss, on_step=False, on_epoch=True, batch_size=len(images))
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], _place: int) -> None:
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Check the gradients."""
+        own = [item for group in optimizer.param_groups for item in group["params"]]
+        place = self._place(self.trainer.fit_loop.batch_idx)
+        self._guard.check_gradients(f"optimiser {id(optimizer)}", own, place)
+
+    def check_losses(self, losses: dict[str, Tensor], batch_idx: int) -> bool:
+        """Return whether losses are numbers; where a scaler leaves the step out, none need be.
+
+        Raises:
+            TrainingError: they are not.
+        """
+        return self._guard.check_losses(losses, self._place(batch_idx))
+
+    def _place(self, batch_idx: int) -> Place:
+        optimisers = self.trainer.optimizers
+        rate = max(float(g["lr"]) for item in optimisers for g in item.param_groups)
+        return Place(self.current_epoch + 1, batch_idx + 1, rate)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], place: int) -> None:
         """Count a batch."""
         images, masks = batch
         target = masks.long()
         logits = self(images).float()
         self.confusion.update(logits.argmax(dim=1), target)
         loss = self.loss(logits, target)
+        check_validation_loss(loss, self._place(place))
         self.log(VALIDATION_LOSS, loss, batch_size=len(images), sync_dist=True)
 
     def configure_optimizers(self) -> Any:

@@ -9,6 +9,8 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
+from terrain_training.interrupt import current_signals
+
 log = logging.getLogger(__name__)
 
 SAY_EVERY_S = 30.0
@@ -34,6 +36,29 @@ class Progress(Callback):
             self._said_s = time.monotonic()
             steps = trainer.num_training_batches
             log.info("epoch %d step %d/%d", trainer.current_epoch + 1, batch_idx + 1, steps)
+
+
+class KeepSignals(Callback):
+    """Leave signals to the command line: Lightning takes SIGTERM over, and goes on for an epoch."""
+
+    def on_train_start(self, _trainer: pl.Trainer, _module: pl.LightningModule) -> None:
+        """Take them back."""
+        signals = current_signals()
+        if signals is not None:
+            signals.install()
+
+    def on_train_batch_end(
+        self,
+        _trainer: pl.Trainer,
+        _module: pl.LightningModule,
+        _outputs: Any,
+        _batch: Any,
+        _batch_idx: int,
+    ) -> None:
+        """Raise what was swallowed."""
+        signals = current_signals()
+        if signals is not None:
+            signals.check()
 
 
 class ThisTime(Callback):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import logging
 import time
 from collections.abc import Mapping
@@ -14,14 +13,18 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
-from safetensors.torch import save_file
+from safetensors.torch import save
+from torch import nn
 
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.report.output_place import write_whole
 from terrain_training.data.dataset import LabelledImages
+from terrain_training.errors import TrainingError
 from terrain_training.learning.curves import write_curves
+from terrain_training.learning.finite import not_finite
 from terrain_training.learning.module import VALIDATION_IOU, SegmentationModule
-from terrain_training.learning.run_folder import RunFolder
+from terrain_training.learning.run_folder import RunFolder, strict_json
 from terrain_training.learning.scores import epoch_scores
 
 log = logging.getLogger(__name__)
@@ -76,8 +79,7 @@ class Recorder(Callback):
         if not trainer.is_global_zero:
             return
         if better:
-            weights = module.network.state_dict()
-            save_file({k: v.contiguous() for k, v in weights.items()}, self._folder.weights)
+            self._keep_weights(module.network)
         if self._count:
             self._show_examples(trainer, module)
 
@@ -92,20 +94,26 @@ class Recorder(Callback):
             "learning_rate": max(g["lr"] for g in trainer.optimizers[0].param_groups),
             "seconds": round(time.monotonic() - self._started_s, 2),
         }
-        log.info("%s", json.dumps(row))
+        log.info("%s", strict_json(row))
         history = [old for old in self._folder.read_history() if old["epoch"] < row["epoch"]]
         history.append(row)
-        lines = "".join(f"{json.dumps(item)}\n" for item in history)
-        self._folder.history.write_text(lines, encoding="utf-8")
+        write_whole(self._folder.history, "".join(f"{strict_json(item)}\n" for item in history))
         _write_csv(history, self._folder)
         write_curves(history, self._folder.path / "curves.png")
         self._update_summary()
+
+    def _keep_weights(self, network: nn.Module) -> None:
+        weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+        wrong = not_finite(weights)
+        if wrong is not None:
+            raise TrainingError(f"weights {wrong!r} hold values that are no numbers; train again")
+        write_whole(self._folder.weights, save(weights))
 
     def _update_summary(self) -> None:
         content = self._folder.read_summary()
         content["best_epoch"] = self.best_epoch
         content["best_mean_iou"] = self.best_mean_iou
-        self._folder.summary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_whole(self._folder.summary, strict_json(content, indent=2) + "\n")
 
     def _show_examples(self, trainer: pl.Trainer, module: SegmentationModule) -> None:
         rows = [self._example(module, place) for place in range(self._count)]

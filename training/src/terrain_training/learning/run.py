@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import logging
 import pickle
+import signal
 import sys
+import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,23 +20,24 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_training.data.factory import keep_palette
+from terrain_training.cpu import helpful_threads
+from terrain_training.errors import TrainingError
+from terrain_training.interrupt import current_signals
 from terrain_training.learning.averaging import moving_average
+from terrain_training.learning.begin import check_run_place, start_folder
+from terrain_training.learning.checkpoint_file import WholeCheckpoints
 from terrain_training.learning.gan_module import GanModule
 from terrain_training.learning.loaders import OpenData, RunData, open_data
 from terrain_training.learning.module import VALIDATION_IOU, SegmentationModule
-from terrain_training.learning.progress import Progress, ThisTime
+from terrain_training.learning.progress import KeepSignals, Progress, ThisTime
 from terrain_training.learning.recorder import Recorder
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.learning.start import class_weights, start_network
-from terrain_training.networks.registry import parameter_count
-from terrain_training.recipe.load import write_recipe
 from terrain_training.recipe.settings import Recipe
 
 log = logging.getLogger(__name__)
 
-_WORDS = ("name", "version", "description", "credits", "limits", "export", "sharpening")
-"""Recipe keys that do not change what is learned."""
+SIGNAL_WAIT_S = 0.5
 PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
     "fp32": "32-true",
     "bf16": "bf16-mixed",
@@ -46,10 +47,15 @@ PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
 
 @dataclass(frozen=True)
 class Machine:
-    """Say where to train; `devices` counts GPUs, or processes on the CPU."""
+    """Say where to train; `devices` counts GPUs, or processes on the CPU.
+
+    `choose_threads` gives torch as many CPU threads as help with the recipe's batches; else it
+    keeps those that it has.
+    """
 
     accelerator: str
     devices: int
+    choose_threads: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,23 +81,32 @@ def train(recipe: Recipe, request: TrainingRequest) -> dict[str, Any]:
         The summary of the run; its keys `best_mean_iou` and `best_epoch` are of the validation.
 
     Raises:
-        ConfigError: data, checkpoint, weights or machine cannot be used.
+        ConfigError: data, checkpoint, weights, machine or `out` cannot be used.
+        TrainingError: the loss or a gradient is no number any more.
+        KeyboardInterrupt: a signal ended it; the same call goes on.
     """
     _quieten()
     folder = RunFolder(request.out)
-    _check_same_recipe(folder, recipe)
+    check_run_place(folder, recipe)
     if request.pretrained is not None and not request.pretrained.is_file():
         raise ConfigError(f"weights {request.pretrained} do not exist; check --pretrained")
-    request.out.mkdir(parents=True, exist_ok=True)
+    if request.machine.choose_threads:
+        _choose_threads(recipe, request.machine)
     pl.seed_everything(recipe.training.seed, verbose=False)
     opened = open_data(recipe, request.data, skip_bad=request.skip_bad, run=request.out)
     data = RunData(recipe, opened)
     module = _make_module(recipe, request, opened, data)
-    _start_folder(folder, recipe, opened, module)
+    start_folder(folder, recipe, opened, module.network)
     taxonomy = opened.source.taxonomy
     trainer = _make_trainer(recipe, request, folder, taxonomy=taxonomy, data=data)
     _fit(trainer, module, data, folder)
     return folder.read_summary()
+
+
+def _choose_threads(recipe: Recipe, machine: Machine) -> None:
+    pixels = recipe.training.batch_size * recipe.data.height_px * recipe.data.width_px
+    torch.set_num_threads(helpful_threads(pixels, processes=machine.devices))
+    log.info("%d CPU threads", torch.get_num_threads())
 
 
 def _make_module(
@@ -129,7 +144,7 @@ def _make_trainer(
         examples=data.validation_images,
         count=training.example_images,
     )
-    callbacks: list[Callback] = [recorder]
+    callbacks: list[Callback] = [recorder, KeepSignals()]
     if training.ema_decay > 0:
         callbacks.append(moving_average(training.ema_decay))
     callbacks += request.callbacks
@@ -152,6 +167,7 @@ def _make_trainer(
             precision=PRECISIONS[training.precision],
             gradient_clip_val=None if training.adversarial_weight > 0 else clip,
             callbacks=callbacks,
+            plugins=[WholeCheckpoints()],
             logger=TensorBoardLogger(folder.path, name="tensorboard", version=""),
             enable_progress_bar=bar,
             enable_model_summary=False,
@@ -186,11 +202,37 @@ def _fit(trainer: pl.Trainer, module: SegmentationModule, data: RunData, folder:
     except (pickle.UnpicklingError, EOFError, KeyError) as error:
         raise _bad_checkpoint(folder, error) from error
     except RuntimeError as error:
+        _check_signal(error)
         if checkpoint is None or "PytorchStreamReader" not in str(error):
             raise
         raise _bad_checkpoint(folder, error) from error
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    except TrainingError as error:
+        raise TrainingError(f"{error}; {_kept(folder)}") from error
+    except SystemExit:  # how Lightning ends a fit that was interrupted
+        _check_signal(None)
+        raise KeyboardInterrupt from None
+
+
+def _check_signal(error: RuntimeError | None) -> None:
+    """Raise what a signal asked for, where an error is only what came of it.
+
+    A signal to all processes may end one that loads images before it reaches this one.
+    """
+    signals = current_signals()
+    if signals is None:
+        return
+    if error is not None and "killed by signal" in str(error):
+        # Torch's handler raises for every further process that ends.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        time.sleep(SIGNAL_WAIT_S)
+    signals.check()
+
+
+def _kept(folder: RunFolder) -> str:
+    if not folder.history.is_file() or not folder.weights.is_file():
+        return "no epoch was finished"
+    best = folder.read_summary().get("best_epoch")
+    return f"the best weights so far, of epoch {best}, stay in {folder.weights}"
 
 
 def _bad_checkpoint(folder: RunFolder, error: Exception) -> ConfigError:
@@ -198,56 +240,6 @@ def _bad_checkpoint(folder: RunFolder, error: Exception) -> ConfigError:
     return ConfigError(
         f"checkpoint {folder.checkpoint} cannot be read ({reason}); delete it or restore it"
     )
-
-
-def _check_same_recipe(folder: RunFolder, recipe: Recipe) -> None:
-    if not folder.checkpoint.is_file() or not folder.snapshot.is_file():
-        return
-    old, new = _computing_part(folder.recipe()), _computing_part(recipe)
-    changed = sorted(key for key in new if old.get(key) != new[key])
-    if recipe.training.schedule == "constant" and recipe.training.warmup_share == 0.0:
-        changed = [key for key in changed if key != "training.epochs"]
-    if changed:
-        raise ConfigError(
-            f"checkpoint {folder.checkpoint} was made with other values of {changed}; restore the "
-            "recipe or give another --out"
-        )
-
-
-def _computing_part(recipe: Recipe) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for name, value in dataclasses.asdict(recipe).items():
-        if name in _WORDS:
-            continue
-        if isinstance(value, dict):
-            result.update({f"{name}.{key}": item for key, item in value.items()})
-        else:
-            result[name] = value
-    for name in ("data.cache_mib", "data.workers", "training.example_images"):
-        del result[name]
-    return result
-
-
-def _start_folder(
-    folder: RunFolder, recipe: Recipe, opened: OpenData, module: SegmentationModule
-) -> None:
-    """Write snapshot, classes and sizes; the scores follow after each epoch."""
-    write_recipe(recipe, folder.snapshot)
-    keep_palette(opened.source, folder.path)
-    old = folder.read_summary() if folder.summary.is_file() else {}
-    content = {
-        **old,
-        "name": recipe.name,
-        "classes": [
-            {"name": c.name, "color_rgb": list(c.color_rgb), "hazard": c.hazard}
-            for c in opened.source.taxonomy
-        ],
-        "training_images": len(opened.train),
-        "validation_images": len(opened.validation),
-        "bad_samples": opened.bad,
-        "parameters": parameter_count(module.network),
-    }
-    folder.summary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _quieten() -> None:

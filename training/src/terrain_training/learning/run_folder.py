@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
+from terrain_seg_ros.inference.model_files import CARD_FILE
+from terrain_seg_ros.report.output_place import has_own_file, holds_json, some
 from terrain_training.recipe.load import load_recipe
 from terrain_training.recipe.settings import Recipe
 
 WEIGHTS = "best.safetensors"
 SNAPSHOT = "recipe.yaml"
+_OWN_SUMMARY = holds_json("classes", "parameters", "training_images")
 JSON_LIMIT_BYTES = 16 * 2**20
 
 
@@ -52,6 +57,10 @@ class RunFolder:
     def examples(self) -> Path:
         """Return the folder of example predictions."""
         return self.path / "examples"
+
+    def is_own(self) -> bool:
+        """Return whether a run was begun here."""
+        return self.snapshot.is_file() and has_own_file(self.summary.name, _OWN_SUMMARY)(self.path)
 
     def recipe(self) -> Recipe:
         """Return the recipe that the run was trained with.
@@ -109,8 +118,45 @@ class RunFolder:
             raise ConfigError(f"{self.history} is damaged ({error}); delete it") from error
 
 
+def check_is_model(path: Path) -> None:
+    """Check what is neither a run nor a file of weights, before it is taken for a model.
+
+    Raises:
+        ConfigError: it is a folder without a model, or a file of another kind.
+    """
+    if path.is_dir() and not (path / CARD_FILE).is_file():
+        inside = sorted(
+            child.name
+            for child in path.iterdir()
+            if (child / SNAPSHOT).is_file() or (child / CARD_FILE).is_file()
+        )
+        hint = f"; in it are {some(inside)}" if inside else "; train or export first"
+        raise ConfigError(
+            f"'{path}' is neither a run (it has no {SNAPSHOT}) nor an exported model (no "
+            f"{CARD_FILE}){hint}"
+        )
+    if path.is_file() and path.suffix != ".onnx":
+        raise ConfigError(
+            f"'{path}' is no model: give a run's folder, its {WEIGHTS}, an exported folder or a "
+            "model's name"
+        )
+
+
+def strict_json(content: Mapping[str, Any], *, indent: int | None = None) -> str:
+    """Return JSON that every reader takes: null where a value is no number."""
+    return json.dumps(_plain(content), indent=indent, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _json_object(text: str) -> dict[str, Any]:
-    content = json.loads(text)
+    content = json.loads(text, parse_constant=lambda _: None)
     if not isinstance(content, dict):
         raise ValueError(f"{text[:40]!r} is no JSON object")
     return content

@@ -10,6 +10,12 @@ from torch import Tensor
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_training.recipe.settings import Recipe
+
+
+def network_size(recipe: Recipe) -> str:
+    """Say at which size a run and a model's card are scored; `evaluate` scores at the labels'."""
+    return f"network size ({recipe.data.width_px} x {recipe.data.height_px})"
 
 
 def epoch_scores(confusion: Tensor, taxonomy: Taxonomy) -> dict[str, Any]:

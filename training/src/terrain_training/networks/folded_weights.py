@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -12,7 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from terrain_seg_ros.core.array_file import npz_names, read_npz
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.regular_file import read_regular_file
+
+FILE_LIMIT_BYTES = 512 * 2**20
 
 
 @torch.no_grad()
@@ -60,20 +63,19 @@ def _read_layers(path: Path) -> list[tuple[NDArray[np.float32], NDArray[np.float
         raise ConfigError(
             f"pretrained weights {path} do not exist; leave --pretrained out or fix it"
         )
+    data = read_regular_file(path, FILE_LIMIT_BYTES)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            count = sum(name.endswith(".weight") for name in stored.files)
-            return [
-                (
-                    stored[f"{i:02d}.weight"].astype(np.float32),
-                    stored[f"{i:02d}.bias"].astype(np.float32),
-                )
-                for i in range(count)
-            ]
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        count = sum(name.endswith(".weight") for name in npz_names(data))
+        names = [f"{i:02d}.{kind}" for i in range(count) for kind in ("weight", "bias")]
+        arrays = read_npz(data, names, limit_bytes=FILE_LIMIT_BYTES)
+    except ConfigError as error:
         raise ConfigError(
             f"pretrained weights {path} cannot be read; expected .npz with NN.weight and NN.bias"
         ) from error
+    return [
+        (arrays[f"{i:02d}.weight"].astype(np.float32), arrays[f"{i:02d}.bias"].astype(np.float32))
+        for i in range(count)
+    ]
 
 
 def _convolution_norm_pairs(encoder: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:

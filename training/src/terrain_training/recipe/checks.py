@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.augmentation.registry import check_augmentation
-from terrain_training.data.factory import check_source
+from terrain_training.data.factory import check_source, source_kinds
 from terrain_training.learning.losses import LOSSES
 from terrain_training.networks.registry import check_network
 from terrain_training.recipe.settings import (
@@ -13,6 +13,8 @@ from terrain_training.recipe.settings import (
     SharpeningSettings,
     TrainingSettings,
 )
+from terrain_training.recipe.typed import checked
+from terrain_training.yaml_file import as_yaml
 
 CLASS_WEIGHTS = ("none", "median_frequency", "inverse_sqrt")
 
@@ -25,6 +27,9 @@ def check_recipe(recipe: Recipe) -> None:
     """
     _check_data(recipe.data)
     check_source(recipe.data)
+    for name, kind in source_kinds(recipe.data.source).items():
+        if name in recipe.data.options:
+            checked(kind, recipe.data.options[name], f"data.options.{name}")
     check_network(recipe.network, height_px=recipe.data.height_px, width_px=recipe.data.width_px)
     _check_training(recipe.training)
     check_augmentation(recipe.augmentation)
@@ -87,7 +92,7 @@ def _check_training(training: TrainingSettings) -> None:
     _check_losses(training)
     weights = training.class_weights
     if isinstance(weights, str) and weights not in CLASS_WEIGHTS:
-        raise _out("class_weights", training, f"a list or one of {list(CLASS_WEIGHTS)}")
+        raise _out("class_weights", training, f"a list or one of {', '.join(CLASS_WEIGHTS)}")
     if not isinstance(weights, str) and min(weights, default=0.0) <= 0.0:
         raise _out("class_weights", training, "positive numbers")
 
@@ -96,7 +101,8 @@ def _check_losses(training: TrainingSettings) -> None:
     unknown = sorted(set(training.losses) - set(LOSSES))
     if unknown:
         raise ConfigError(
-            f"recipe key training.losses.{unknown[0]} is unknown, expected of {sorted(LOSSES)}"
+            f"recipe key training.losses.{unknown[0]} is unknown, expected of "
+            f"{', '.join(sorted(LOSSES))}"
         )
     if not training.losses or any(weight <= 0 for weight in training.losses.values()):
         raise _out("losses", training, "at least one, with weights above 0")
@@ -104,5 +110,5 @@ def _check_losses(training: TrainingSettings) -> None:
 
 def _out(name: str, training: TrainingSettings, expected: str) -> ConfigError:
     return ConfigError(
-        f"recipe key training.{name} is {getattr(training, name)!r}, expected {expected}"
+        f"recipe key training.{name} is {as_yaml(getattr(training, name))}, expected {expected}"
     )

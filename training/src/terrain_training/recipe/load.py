@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -12,15 +13,21 @@ import yaml
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.model_card import ModelCard
+from terrain_training.data.remaining import REMOVED
 from terrain_training.data.removal_list import read_removal_list
 from terrain_training.recipe.checks import check_recipe
+from terrain_training.recipe.migrate import migrated
 from terrain_training.recipe.settings import Recipe
 from terrain_training.recipe.typed import build
-from terrain_training.yaml_file import read_yaml
+from terrain_training.yaml_file import as_yaml, read_yaml
+
+log = logging.getLogger(__name__)
 
 MAX_EXTENDS = 5
 _REPLACED = {"losses", "options", "taxonomy"}
 """Mappings that a recipe gives whole, because their keys belong together."""
+_LIST_SUFFIX = ".txt"
+"""What ends so among removed samples is a file of names."""
 
 
 def load_recipe(path: Path, *, overrides: Sequence[str] = ()) -> Recipe:
@@ -44,17 +51,27 @@ def load_recipe(path: Path, *, overrides: Sequence[str] = ()) -> Recipe:
     return recipe
 
 
-def recipe_from(content: object, *, source: str) -> Recipe:
+def recipe_from(content: object, *, source: str, card: ModelCard | None = None) -> Recipe:
     """Return a recipe that was kept whole, such as in the card of a model.
 
+    One of an earlier form is brought to the present one, and that is said.
+
+    Args:
+        content: of the recipe.
+        source: what keeps it, for messages.
+        card: of the model that keeps it.
+
     Raises:
-        ConfigError: it is of another version of this software, or damaged.
+        ConfigError: it is of a later version of this software, or damaged.
     """
     try:
+        content, said = migrated(content, _base(), card)
         recipe = build(Recipe, content, key="")
     except ConfigError as error:
         raise ConfigError(f"{source} keeps no recipe that can be used ({error})") from error
     check_recipe(recipe)
+    if said is not None:
+        log.info("%s %s", source, said)
     return recipe
 
 
@@ -66,8 +83,11 @@ def recipe_of(card: ModelCard, file: Path | None) -> Recipe:
     """
     if file is not None:
         return load_recipe(file)
+    kept = card.training.get("recipe")
+    if kept is None:
+        raise ConfigError(f"the card of {card.name} keeps no recipe; give one with --recipe")
     try:
-        return recipe_from(card.training.get("recipe"), source=f"the card of {card.name}")
+        return recipe_from(kept, source=f"the card of {card.name}", card=card)
     except ConfigError as error:
         raise ConfigError(f"{error}; give one with --recipe") from error
 
@@ -94,7 +114,9 @@ def _chain(path: Path) -> list[dict[str, Any]]:
         values = _read(current)
         parent = values.pop("extends", None)
         if parent is not None and not isinstance(parent, str):
-            raise ConfigError(f"recipe {current}: extends is {parent!r}, expected a file name")
+            raise ConfigError(
+                f"recipe {current}: extends is {as_yaml(parent)}, expected a file name"
+            )
         parts.insert(0, _inlined(values, current.parent))
         current = None if parent is None else current.parent / parent
     return parts
@@ -105,7 +127,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"recipe {path} does not exist; see training/configs for examples")
     values = read_yaml(path, what="recipe")
     if not isinstance(values, dict):
-        raise ConfigError(f"recipe {path} is not a mapping of settings")
+        raise ConfigError(f"recipe {path} is {as_yaml(values)}, expected a mapping of settings")
     return values
 
 
@@ -118,10 +140,22 @@ def _inlined(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(data.get("taxonomy"), str):
         data["taxonomy"] = _read(folder / data["taxonomy"])
     options = data.get("options")
-    if isinstance(options, dict) and isinstance(options.get("removed"), str):
-        names = read_removal_list(folder / options["removed"])
-        data["options"] = {**options, "removed": list(names)}
+    if isinstance(options, dict) and REMOVED in options:
+        data["options"] = {**options, REMOVED: _names(options[REMOVED], folder)}
     return {**values, "data": data}
+
+
+def _names(value: object, folder: Path) -> object:
+    """Return what is removed, with the names in the place of the files that hold them."""
+    if isinstance(value, str):
+        return list(read_removal_list(folder / value))
+    if not isinstance(value, list):
+        return value
+    names: list[object] = []
+    for item in value:
+        is_file = isinstance(item, str) and item.endswith(_LIST_SUFFIX)
+        names += read_removal_list(folder / item) if is_file else [item]
+    return names
 
 
 def _merged(base: Mapping[str, Any], new: Mapping[str, Any], *, path: str) -> dict[str, Any]:
@@ -130,7 +164,9 @@ def _merged(base: Mapping[str, Any], new: Mapping[str, Any], *, path: str) -> di
         old = result.get(key)
         if isinstance(old, Mapping) and key not in _REPLACED:
             if not isinstance(value, Mapping):
-                raise ConfigError(f"{path}: recipe key {key} is {value!r}, expected settings")
+                raise ConfigError(
+                    f"{path}: recipe key {key} is {as_yaml(value)}, expected a mapping"
+                )
             result[key] = _merged(old, value, path=path)
         else:
             result[key] = value
@@ -145,8 +181,11 @@ def _overridden(values: dict[str, Any], text: str) -> dict[str, Any]:
         raise ConfigError(f"--set {text!r}: expected KEY=VALUE, such as training.epochs=2")
     try:
         leaf: Any = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {text!r}: the value is no YAML") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"--set {text!r}: the value is no YAML; write numbers, texts, [a, list] or "
+            "{key: value}"
+        ) from error
     nested: dict[str, Any] = {names[-1]: leaf}
     for name in reversed(names[:-1]):
         nested = {name: nested}

@@ -7,7 +7,7 @@ import math
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -16,10 +16,13 @@ import yaml
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.inference.unpack import new_folder
+from terrain_seg_ros.report.output_place import check_output_folder
 from terrain_seg_ros.worlds.cast_rays import cast_rays
 from terrain_seg_ros.worlds.generate import generate_world
 from terrain_seg_ros.worlds.render import render, render_view
 from terrain_seg_ros.worlds.world import WORLD_TAXONOMY, Body, World
+from terrain_training.interrupt import left_to_this_process
 from terrain_training.rendering.cast_to_labels import RockRule, cast_to_labels
 from terrain_training.rendering.choose_view import (
     SPACING_M,
@@ -109,21 +112,32 @@ def write_renders(request: RenderRequest, *, report: Callable[[int], None]) -> d
     Raises:
         ConfigError: the folder has pictures already.
     """
-    for folder in (request.out / "images", request.out / "masks"):
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise ConfigError(f"folder '{folder}' is not empty; give --out another one")
+    check_output_folder(request.out, option="--out", is_own=lambda _: False)
+    if request.out.is_dir():
+        request.out.rmdir()
+    with new_folder(request.out) as folder:
+        for name in ("images", "masks"):
+            (folder / name).mkdir()
+        return _write_all(replace(request, out=folder), report)
+
+
+def _write_all(request: RenderRequest, report: Callable[[int], None]) -> dict[str, int]:
     stems: dict[int, list[str]] = {}
     done = 0
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(request.jobs, mp_context=context) as pool:
-        futures = {
-            pool.submit(render_world, request, index): index for index in range(request.worlds)
-        }
-        for future in as_completed(futures):
-            stems[futures[future]] = future.result()
-            done += len(future.result())
-            report(done)
+        with left_to_this_process():
+            futures = {
+                pool.submit(render_world, request, index): index for index in range(request.worlds)
+            }
+        try:
+            for future in as_completed(futures):
+                stems[futures[future]] = future.result()
+                done += len(future.result())
+                report(done)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     return _write_lists(request, stems)
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.image_file import read_image
 from terrain_training.data.contract import Source, find_usable
 from terrain_training.data.factory import open_source
 from terrain_training.data.files import find_pictures
 from terrain_training.evaluation.counts import EvaluationCounts
 from terrain_training.evaluation.figures import EvaluationFigures
-from terrain_training.evaluation.hazard import HazardRule
 from terrain_training.evaluation.ood import ood_score
 from terrain_training.evaluation.sharpening import sharpen
 from terrain_training.evaluation.worst_cases import WorstCases

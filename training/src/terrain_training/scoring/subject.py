@@ -17,13 +17,13 @@ from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8, UNLABELLED
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.model_store import load_model
+from terrain_seg_ros.inference.model_store import CARD_FILE, load_card, load_model
 from terrain_seg_ros.inference.registry import create_backend
 from terrain_training.evaluation.counts import Prediction
 from terrain_training.export.onnx_graph import DeployedNetwork
 from terrain_training.export.runtimes import TorchFloat32
 from terrain_training.learning.checkpoint import load_network
-from terrain_training.learning.run_folder import RunFolder
+from terrain_training.learning.run_folder import RunFolder, check_is_model
 from terrain_training.learning.weights_hdf5 import HDF5_SUFFIXES
 from terrain_training.recipe.load import load_recipe, recipe_of
 from terrain_training.recipe.settings import Recipe
@@ -82,6 +82,7 @@ def open_subject(
         return _checkpoint(RunFolder(model), RunFolder(model).weights, recipe)
     if model.suffix in WEIGHT_SUFFIXES:
         return _checkpoint(RunFolder(model.parent), model, recipe)
+    check_is_model(model)
     loaded = load_model(model)
     running = create_backend(backend, loaded, BackendOptions(threads, precision))
     return Subject(
@@ -99,13 +100,7 @@ def open_subject(
 def _checkpoint(folder: RunFolder, weights: Path, recipe_file: Path | None) -> Subject:
     if not weights.is_file():
         raise ConfigError(f"weights {weights} do not exist; train first")
-    if recipe_file is None and not folder.snapshot.is_file():
-        raise ConfigError(
-            f"{folder.path} is no run: it has no {folder.snapshot.name}; weights alone do not "
-            "tell their network, keep them in their run's folder"
-        )
-    recipe = load_recipe(recipe_file) if recipe_file else folder.recipe()
-    taxonomy = folder.taxonomy()
+    recipe, taxonomy = _about(folder, recipe_file)
     network = load_network(weights, recipe, classes=len(taxonomy))
     deployed = DeployedNetwork(
         nn.Sequential(_Scale(recipe.data.std), network), mean=recipe.data.mean, temperature=1.0
@@ -121,6 +116,20 @@ def _checkpoint(folder: RunFolder, weights: Path, recipe_file: Path | None) -> S
         recipe=recipe,
         palette_folder=folder.path,
     )
+
+
+def _about(folder: RunFolder, recipe_file: Path | None) -> tuple[Recipe, Taxonomy]:
+    """Return recipe and classes of weights, from their run or from the card beside them."""
+    if (folder.path / CARD_FILE).is_file():
+        card = load_card(folder.path)
+        return recipe_of(card, recipe_file), card.taxonomy
+    if not folder.summary.is_file() or (recipe_file is None and not folder.snapshot.is_file()):
+        raise ConfigError(
+            f"{folder.path} is neither a run (it has no {folder.snapshot.name}) nor an exported "
+            f"model (no {CARD_FILE}); weights alone do not tell their network, keep them there"
+        )
+    recipe = load_recipe(recipe_file) if recipe_file else folder.recipe()
+    return recipe, folder.taxonomy()
 
 
 class _Scale(nn.Module):

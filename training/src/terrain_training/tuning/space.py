@@ -11,7 +11,7 @@ import optuna
 import yaml
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_training.yaml_file import read_yaml
+from terrain_training.yaml_file import as_yaml, read_yaml
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,19 @@ def _parse(value: object, where: str) -> Choices | Span:
     if isinstance(value, Mapping) and set(value) == {"choices"}:
         choices = value["choices"]
         if not isinstance(choices, list) or not choices:
-            raise ConfigError(f"{where}: choices is {choices!r}, expected a list")
+            raise ConfigError(f"{where}: choices is {as_yaml(choices)}, expected a list")
         return Choices(tuple(choices))
     if not isinstance(value, Mapping) or not {"low", "high"} <= set(value) <= {
         "low",
         "high",
         "log",
     }:
-        raise ConfigError(f"{where} is {value!r}, expected `choices`, or `low`, `high` and `log`")
+        raise ConfigError(
+            f"{where} is {as_yaml(value)}, expected `choices`, or `low`, `high` and `log`"
+        )
     low, high, log = _number(value["low"], where), _number(value["high"], where), value.get("log")
     if log not in (None, True, False):
-        raise ConfigError(f"{where}: log is {log!r}, expected true or false")
+        raise ConfigError(f"{where}: log is {as_yaml(log)}, expected true or false")
     if low >= high or (log and low <= 0):
         raise ConfigError(
             f"{where}: low is {low}, high {high}; expected low < high, above 0 for log"
@@ -95,7 +97,7 @@ def _number(value: object, where: str) -> float | int:
         except ValueError:
             pass
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ConfigError(f"{where}: {value!r} is no number")
+        raise ConfigError(f"{where}: {as_yaml(value)} is no number")
     return value
 
 

@@ -15,6 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import SQLAlchemyError
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.errors import TrainingError
 from terrain_training.learning.module import VALIDATION_IOU
 from terrain_training.learning.run import Machine, TrainingRequest, train
 from terrain_training.recipe.load import load_recipe
@@ -74,7 +75,9 @@ def tune(request: TuneRequest) -> optuna.Study:
             n_startup_trials=STARTUP_TRIALS, n_warmup_steps=WARMUP_EPOCHS
         ),
     )
-    study.optimize(lambda trial: _run_trial(trial, request), n_trials=request.trials)
+    study.optimize(
+        lambda trial: _run_trial(trial, request), n_trials=request.trials, catch=(TrainingError,)
+    )
     return study
 
 

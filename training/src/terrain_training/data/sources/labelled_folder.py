@@ -1,12 +1,13 @@
 """Any folder of images and masks: MarsData, MarsScapes, SynMars, Katwijk, ReSyRIS and one's own.
 
-    images/STEM.jpg   masks/STEM.png   [train.txt validation.txt ... one STEM per line]
+    images/STEM.jpg   masks/STEM.png   [train.txt val.txt test.txt ..., one image per line]
 
 Masks are class ids in one channel, or colours that the classes name.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,20 +19,24 @@ from terrain_training.data.colours import Colour, ColourTable
 from terrain_training.data.contract import Sample
 from terrain_training.data.files import (
     find_pictures,
+    is_jpeg,
     pair_up,
     read_colours,
     read_ids,
     read_picture,
 )
-from terrain_training.data.splits import part_of, random_split
+from terrain_training.data.split_lists import read_splits
+from terrain_training.data.splits import part_of
 from terrain_training.data.taxonomy_file import parse_classes
 
-LIST_LIMIT_BYTES = 16 * 2**20
+log = logging.getLogger(__name__)
+
+_REMEDY = "add them to data.options.classes, or to data.options.ignored"
 DEFAULT_SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
 
 
 class LabelledFolder:
-    """Read images and masks that share a stem; lists of stems are splits, else one is drawn."""
+    """Read images and masks that share a stem; lists of images are splits, what lacks is drawn."""
 
     def __init__(
         self,
@@ -50,8 +55,8 @@ class LabelledFolder:
             taxonomy: ids of masks in one channel, or the colours of others.
             by_colour: masks are colours.
             ignored: colours that do not count.
-            shares: of the splits, where the folder has no lists.
-            seed: of the splits.
+            shares: of the splits, where the folder has no list of them.
+            seed: of what is drawn.
 
         Raises:
             ConfigError: folders or lists cannot be used.
@@ -62,8 +67,14 @@ class LabelledFolder:
         self._table = None
         if by_colour:
             ids = {item.color_rgb: item.id for item in taxonomy}
-            self._table = ColourTable({**ids, **dict.fromkeys(ignored, IGNORE)})
-        self._parts = read_lists(root, self._pairs) or random_split(self._pairs, shares, seed=seed)
+            self._table = ColourTable({**ids, **dict.fromkeys(ignored, IGNORE)}, remedy=_REMEDY)
+            if any(is_jpeg(mask) for _, mask in self._pairs.values() if mask.is_file()):
+                log.warning(
+                    "masks in %s are JPEG: a pixel is of the class of the nearest colour, and one "
+                    "between two colours is ignored; PNG keeps masks as they are",
+                    root / "masks",
+                )
+        self._parts = read_splits(root, self._pairs, shares=shares, seed=seed)
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -84,36 +95,10 @@ class LabelledFolder:
         image = read_picture(image_path)
         if self._table is None:
             return Sample(name, image, read_ids(mask_path))
-        return Sample(
-            name, image, self._table.decode(read_colours(mask_path), source=str(mask_path))
-        )
-
-
-def read_lists(root: Path, known: Mapping[str, object]) -> dict[str, list[str]]:
-    """Return the lists SPLIT.txt of a folder by split; empty where there is none.
-
-    Raises:
-        ConfigError: a list names what is not there, names something twice, or is too large.
-    """
-    parts: dict[str, list[str]] = {}
-    seen: dict[str, str] = {}
-    for path in sorted(root.glob("*.txt")):
-        if path.stat().st_size > LIST_LIMIT_BYTES:
-            raise ConfigError(
-                f"{path}: larger than {LIST_LIMIT_BYTES} bytes; is it a list of names?"
-            )
-        stems = path.read_text(encoding="utf-8").split()
-        unknown = [stem for stem in stems if stem not in known]
-        if unknown:
-            raise ConfigError(
-                f"{path}: names {len(unknown)} images that are not there, such as {unknown[:3]}"
-            )
-        for stem in stems:
-            if stem in seen:
-                raise ConfigError(f"{path}: {stem!r} is in {seen[stem]}.txt already; keep it once")
-            seen[stem] = path.stem
-        parts[path.stem] = stems
-    return parts
+        colours, source = read_colours(mask_path), str(mask_path)
+        if is_jpeg(mask_path):
+            return Sample(name, image, self._table.decode_blurred(colours, source=source))
+        return Sample(name, image, self._table.decode(colours, source=source))
 
 
 def open_labelled_folder(

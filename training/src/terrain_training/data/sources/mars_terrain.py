@@ -3,19 +3,18 @@
     training_set (2615, 2, 64, 128): image and mask; test_set (N, 64, 128): images without masks
 
 Values are class ids: 0 background, 1 soil, 2 bedrock, 3 sand, 4 big rock. Some images are
-contaminated (an alien pasted in); the published cleaning finds 106 by similarity search. A list of
-sample names, such as `terrain-train inspect` writes, leaves them out.
+contaminated (an alien pasted in); the published cleaning finds 106 by similarity search.
 """
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
+from terrain_seg_ros.core.array_file import read_npz
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.regular_file import read_regular_file
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import BadSampleError, Sample
@@ -38,26 +37,20 @@ ARRAY = "training_set"
 class MarsTerrain:
     """Read the labelled part; samples are called `mars_0000` and on, by their place in the file."""
 
-    def __init__(self, path: Path, *, removed: Collection[str] = (), seed: int = 42) -> None:
+    def __init__(self, path: Path, *, seed: int = 42) -> None:
         """Read the arrays.
 
         Args:
             path: of the .npz.
-            removed: names of samples to leave out.
             seed: of the split.
 
         Raises:
-            ConfigError: the file is missing, damaged or laid out otherwise, or a name to leave out
-                is none.
+            ConfigError: the file is missing, damaged or laid out otherwise.
         """
         self._pairs = _read(path)
         names = [f"mars_{index:04d}" for index in range(len(self._pairs))]
-        unknown = sorted(set(removed) - set(names))
-        if unknown:
-            raise ConfigError(f"{unknown[:3]} to be left out are no samples of {path.name}")
         self._index = {name: index for index, name in enumerate(names)}
-        kept = [name for name in names if name not in set(removed)]
-        self._parts = random_split(kept, SHARES, seed=seed)
+        self._parts = random_split(names, SHARES, seed=seed)
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -85,15 +78,11 @@ class MarsTerrain:
 def _read(path: Path) -> U8:
     if not path.is_file():
         raise ConfigError(f"{path} does not exist; name the .npz of Mars Terrain Images")
-    if path.stat().st_size > FILE_LIMIT_BYTES:
-        raise ConfigError(f"{path} is larger than {FILE_LIMIT_BYTES} bytes")
+    data = read_regular_file(path, FILE_LIMIT_BYTES)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if ARRAY not in stored.files:
-                raise ConfigError(f"{path} has the arrays {stored.files}, expected {ARRAY!r}")
-            values = stored[ARRAY]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ConfigError(f"{path} cannot be read as .npz: {error}") from error
+        values = read_npz(data, [ARRAY], limit_bytes=FILE_LIMIT_BYTES)[ARRAY]
+    except ConfigError as error:
+        raise ConfigError(f"{path} is no .npz with the array {ARRAY!r}: it {error}") from error
     if values.ndim != 4 or values.shape[1] != 2 or not values.size:
         raise ConfigError(f"{path}: {ARRAY} has shape {values.shape}, expected (N, 2, 64, 128)")
     if values.dtype != np.uint8:

@@ -9,6 +9,7 @@ a palette; JPEG blurs the borders, which the nearest colour survives.
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Collection
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
@@ -17,6 +18,7 @@ from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import BadSampleError, Sample
 from terrain_training.data.files import find_pictures, read_colours
 from terrain_training.data.palette import DEFAULT_CLASSES, Palette, fit_palette
+from terrain_training.data.remaining import names_to_leave_out
 from terrain_training.data.splits import part_of
 
 FIT_IMAGES = 200
@@ -33,11 +35,19 @@ class SideBySide:
         palette: Palette | None = None,
         classes: int = DEFAULT_CLASSES,
         seed: int = 42,
+        removed: Collection[str] = (),
     ) -> None:
         """Find the files, and the colours of the classes.
 
+        Args:
+            root: of the data set.
+            palette: the colours of the classes; None finds them.
+            classes: how many colours to find.
+            seed: of k-means.
+            removed: names of pairs whose colours do not count.
+
         Raises:
-            ConfigError: there are no folders of pairs, or too few colours.
+            ConfigError: there are no folders of pairs, too few colours, or a removed name is none.
         """
         self._files: dict[str, Path] = {}
         self._parts: dict[str, list[str]] = {}
@@ -50,8 +60,10 @@ class SideBySide:
             raise ConfigError(
                 f"'{root}' has no folder train; expected train, val and test of pairs"
             )
+        left_out = names_to_leave_out(removed, self._files)
+        fitted = [name for name in self._parts["train"] if name not in left_out][:FIT_IMAGES]
         self.palette = palette or fit_palette(
-            (self._halves(name)[1] for name in self._parts["train"][:FIT_IMAGES]),
+            (self._halves(name)[1] for name in fitted),
             classes=classes,
             seed=seed,
         )

@@ -1,0 +1,228 @@
+"""Decide whether the fields of a CameraInfo are a plausible calibration, and what they mean.
+
+The only place that does, so that drivers' quirks are read alike everywhere: what is plain is
+taken, what is assumed is told, what could be either is refused with the remedy.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from terrain_seg_ros.core.camera import CameraModel
+from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.lens_model import normal_lens
+from terrain_seg_ros.core.types import F64, ORTHONORMAL_WITHIN
+
+FOCAL_LIMITS_PX = (1e-2, 1e7)
+MAX_FIELD_RAD = math.radians(175.0)
+"""Of a camera that is no fisheye: K of one or of another size gives more."""
+HUGE = 1e12
+SKEW = 1e-6
+DIFFERENT = 0.01
+"""Share by which focal lengths of K and P differ where both should be the same."""
+_REMEDY = "calibrate the camera or check who publishes camera_info"
+
+
+class Calibration(NamedTuple):
+    """Hold the camera of the delivered image, and what was assumed to get it."""
+
+    camera: CameraModel
+    notes: tuple[str, ...] = ()
+
+
+class Fields(NamedTuple):
+    """Hold the fields of a CameraInfo; K and R (9,), P (12,), D of any length.
+
+    `roi` is x, y, width and height; a zero width or height means the full image.
+    """
+
+    width_px: int
+    height_px: int
+    k: ArrayLike
+    d: ArrayLike
+    distortion_model: str
+    binning_x: int = 0
+    binning_y: int = 0
+    roi: tuple[int, int, int, int] = (0, 0, 0, 0)
+    r: ArrayLike = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    p: ArrayLike = (0.0,) * 12
+
+
+class _Lens(NamedTuple):
+    """Hold the 3 x 3 matrix and the distortion that the pixels follow."""
+
+    name: str
+    matrix: F64
+    model: str
+    coefficients: tuple[float, ...]
+
+
+def calibrate(fields: Fields, *, rectified: bool = False) -> Calibration:
+    """Return the model of the delivered image from the fields of a CameraInfo (REP-104).
+
+    K, P and the ROI are in pixels of the full, unbinned sensor; the image as delivered is the ROI
+    divided by the binning. A binned pixel is the mean of a rectangle of sensor pixels, so pixel
+    centres move by half a pixel: c' = (c + 0.5 - offset) / binning - 0.5.
+
+    Args:
+        fields: of the message.
+        rectified: the image was rectified, so that P holds without D.
+
+    Raises:
+        GeometryError: the camera is not calibrated, a value is not plausible, or the fields
+            contradict each other.
+    """
+    arrays = {
+        name: _finite(name, getattr(fields, name.lower()), count)
+        for name, count in (("K", 9), ("D", None), ("R", 9), ("P", 12))
+    }
+    notes: list[str] = []
+    lens = _lens(fields, arrays, notes, rectified=rectified)
+    _check_matrix(lens.name, lens.matrix, notes)
+    _check_view(fields, lens)
+    notes += _doubts(arrays, lens)
+    return Calibration(_delivered(fields, lens), tuple(notes))
+
+
+def _finite(name: str, values: ArrayLike, count: int | None) -> F64:
+    """Return an array whose numbers are finite and none of them beyond what is physical."""
+    array = np.asarray(values, dtype=np.float64).ravel()
+    if count is not None and array.size != count:
+        raise GeometryError(f"{name} has {array.size} numbers, expected {count}; check camera_info")
+    if not np.isfinite(array).all():
+        raise GeometryError(
+            f"{name} is {array.tolist()} and holds a value that is not finite; {_REMEDY}"
+        )
+    if array.size and np.abs(array).max() > HUGE:
+        worst = float(array[np.argmax(np.abs(array))])
+        raise GeometryError(f"{name} holds {worst:g}, expected at most {HUGE:g}; {_REMEDY}")
+    return array
+
+
+def _lens(fields: Fields, arrays: dict[str, F64], notes: list[str], *, rectified: bool) -> _Lens:
+    """Return what the pixels follow: P without D if they are rectified, else K and D."""
+    k, d, p = arrays["K"], arrays["D"], arrays["P"]
+    if not rectified:
+        model, coefficients, note = normal_lens(fields.distortion_model, d.tolist())
+        notes += [note] if note else []
+        return _Lens("K", k, model, coefficients)
+    if p.any():
+        if d.any() or not np.allclose(p[[0, 2, 5, 6]], k[[0, 2, 4, 5]]):
+            notes.append("images are rectified: rays follow P, without K and D")
+        return _Lens("P", np.delete(p, [3, 7, 11]), "none", ())
+    if d.any():
+        raise GeometryError(
+            "P is all zero, but the images are rectified and D is not zero, so that K does not "
+            "hold; publish the P of the rectification, or set image_rectification to raw"
+        )
+    return _Lens("K", k, "none", ())
+
+
+def _check_matrix(name: str, matrix: F64, notes: list[str]) -> None:
+    if not matrix.any():
+        raise GeometryError(
+            f"{name} is all zero: the camera is uncalibrated; calibrate it, or drop camera_info "
+            "and set horizontal_fov_rad"
+        )
+    low, high = FOCAL_LIMITS_PX
+    for axis, value in (("fx", float(matrix[0])), ("fy", float(matrix[4]))):
+        if not low <= value <= high:
+            raise GeometryError(
+                f"{name} has the focal length {axis} {value:g} px, expected {low:g} to {high:g}; "
+                "calibrate the camera, or drop camera_info and set horizontal_fov_rad"
+            )
+    if abs(matrix[1]) > SKEW * matrix[0] or abs(matrix[3]) > SKEW * matrix[4]:
+        raise GeometryError(
+            f"{name} is {matrix.tolist()}, expected no skew ({name}[0][1] and {name}[1][0] zero); "
+            "calibrate without it"
+        )
+    last = matrix[6:9].tolist()
+    if last == [0.0, 0.0, 0.0]:
+        notes.append(f"the last row of {name} is 0 0 0: taken for 0 0 1")
+    elif not np.allclose(last, (0.0, 0.0, 1.0), atol=SKEW):
+        raise GeometryError(f"{name} has the last row {last}, expected 0 0 1; {_REMEDY}")
+
+
+def _check_view(fields: Fields, lens: _Lens) -> None:
+    """Check principal point and field of view on the full sensor, whose size may be unknown."""
+    fx, cx, fy, cy = (float(lens.matrix[index]) for index in (0, 2, 4, 5))
+    width, height = fields.width_px, fields.height_px
+    if width < 1 or height < 1:
+        raise GeometryError(
+            f"camera_info describes {width} x {height} px, expected the image's size; "
+            "publish it, or drop camera_info and set horizontal_fov_rad"
+        )
+    inside = -0.5 <= cx <= width - 0.5 and -0.5 <= cy <= height - 0.5
+    if not inside or (cx == 0.0 and cy == 0.0):
+        raise GeometryError(
+            f"{lens.name} has the principal point ({cx:g}, {cy:g}), which lies outside the image "
+            f"of {width} x {height} px or in its corner; calibrate the camera, and tell a crop by "
+            "roi"
+        )
+    for name, focal, middle, size in (("horizontal", fx, cx, width), ("vertical", fy, cy, height)):
+        sides = ((middle + 0.5) / focal, (size - 0.5 - middle) / focal)
+        fisheye = lens.model == "equidistant"
+        field = sum(sides) if fisheye else sum(map(math.atan, sides))
+        limit = 2.0 * math.pi if fisheye else MAX_FIELD_RAD
+        if field > limit:
+            raise GeometryError(
+                f"{lens.name} gives a {name} field of view of {math.degrees(field):.1f} degrees by "
+                f"the focal length {focal:g} px over {size} px, expected at most "
+                f"{math.degrees(limit):.0f}; is {lens.name} the identity, or of another "
+                f"resolution? {_REMEDY}"
+            )
+
+
+def _doubts(arrays: dict[str, F64], lens: _Lens) -> list[str]:
+    """Return what is odd in fields that do not matter for the rays, or hardly."""
+    notes = []
+    rotation = arrays["R"].reshape(3, 3)
+    if rotation.any() and np.abs(rotation @ rotation.T - np.eye(3)).max() > ORTHONORMAL_WITHIN:
+        notes.append("R is no rotation; it is not used, but the calibration may be damaged")
+    k, p = arrays["K"], arrays["P"]
+    is_identity = not rotation.any() or np.allclose(rotation, np.eye(3), atol=ORTHONORMAL_WITHIN)
+    same = lens.name == "K" and lens.model == "none" and is_identity
+    if same and p.any() and np.abs(p[[0, 5]] - k[[0, 4]]).max() > DIFFERENT * k[0]:
+        notes.append(
+            f"K and P have other focal lengths ({k[0]:g} and {p[0]:g} px) although there is no "
+            "distortion: K is used; if the images are rectified or resized, set "
+            "image_rectification"
+        )
+    fx, fy = float(lens.matrix[0]), float(lens.matrix[4])
+    if not 0.5 <= fx / fy <= 2.0:
+        notes.append(f"fx is {fx:g} and fy {fy:g} px, which few cameras have")
+    return notes
+
+
+def _delivered(fields: Fields, lens: _Lens) -> CameraModel:
+    """Return the model after region of interest and binning."""
+    width_px, height_px = fields.width_px, fields.height_px
+    binning_x, binning_y, roi = fields.binning_x, fields.binning_y, fields.roi
+    if not (0 <= binning_x <= width_px and 0 <= binning_y <= height_px):
+        raise GeometryError(
+            f"binning {binning_x} x {binning_y} does not fit an image of "
+            f"{width_px} x {height_px} px; check camera_info"
+        )
+    step_x, step_y = max(binning_x, 1), max(binning_y, 1)
+    left, top, roi_width, roi_height = roi
+    if roi_width == 0 or roi_height == 0:
+        left, top, roi_width, roi_height = 0, 0, width_px, height_px
+    if min(roi) < 0 or left + roi_width > width_px or top + roi_height > height_px:
+        raise GeometryError(
+            f"roi {roi} (x, y, width, height) leaves the image of {width_px} x {height_px} px; "
+            "check camera_info: width and height are those of the full sensor"
+        )
+    return CameraModel(
+        width_px=roi_width // step_x,
+        height_px=roi_height // step_y,
+        fx_px=float(lens.matrix[0]) / step_x,
+        fy_px=float(lens.matrix[4]) / step_y,
+        cx_px=(float(lens.matrix[2]) + 0.5 - left) / step_x - 0.5,
+        cy_px=(float(lens.matrix[5]) + 0.5 - top) / step_y - 0.5,
+        distortion_model=lens.model,
+        coefficients=lens.coefficients,
+    )

@@ -1,0 +1,142 @@
+"""What is a hazard: the one rule for pixels, cells, truth and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.types import F32
+
+ROUNDING = 1e-6
+"""Rounding must not turn what is exactly at the threshold into safe ground."""
+BYTE_ROUNDING = 255.0 * ROUNDING
+MAJORITY = 0.5
+"""Share of the probability from which classes that are hazards by themselves decide."""
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class HazardRule:
+    """Hold hazard per class (K,), 0 to 1, and the threshold.
+
+    Opinions are parts p_k per class: bytes of a network, evidence of a cell, or one class for
+    truth. They are normalised by their own sum, so that what bytes lost by rounding does not
+    matter: P(hazard) = sum of p_k x hazard_k / sum of p_k. An opinion is a hazard if P(hazard)
+    reaches the threshold, or if classes that are hazards by themselves, whose hazard reaches it,
+    hold at least half of the probability: a class at the threshold so is one, whether it comes
+    with certainty, as in a truth, or with 0.995, as from a network.
+    """
+
+    hazards: F32
+    threshold: float
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        if not 0.0 < self.threshold <= 1.0:
+            raise ConfigError(
+                f"hazard_threshold is {self.threshold}, expected more than 0, at most 1"
+            )
+
+    @classmethod
+    def of(cls, taxonomy: Taxonomy, threshold: float) -> HazardRule:
+        """Return the rule for a model's classes.
+
+        Raises:
+            ConfigError: the threshold is out of range.
+        """
+        return cls(taxonomy.hazards(), threshold)
+
+    def hazardous_classes(self) -> Flags:
+        """Return which classes (K,) are hazards by themselves."""
+        return self.hazards.astype(np.float64) >= self.threshold - ROUNDING
+
+    def classes_at_threshold(self) -> Flags:
+        """Return which classes (K,) have exactly the threshold's hazard."""
+        return np.abs(self.hazards.astype(np.float64) - self.threshold) <= ROUNDING
+
+    def score(self, parts_k: Iterable[NDArray[Any]]) -> F32:
+        """Return P(hazard), 0 to 1, NaN where all parts are 0.
+
+        Where classes that are hazards by themselves decide, it is at least the threshold, so that
+        `reaches` says of the score what the rule says of the parts.
+
+        Args:
+            parts_k: K arrays of one shape, none of them negative.
+        """
+        weighted = total = sure = None
+        for part, hazard, flag in zip(parts_k, self.hazards, self.hazardous_classes()):
+            if weighted is None or total is None or sure is None:
+                weighted, total, sure = (np.zeros(part.shape, dtype=np.float32) for _ in range(3))
+            total += part
+            if hazard > 0.0:
+                weighted += part * hazard
+            if flag:
+                sure += part
+        if weighted is None or total is None or sure is None:
+            return np.zeros(0, dtype=np.float32)
+        found: F32 = np.full_like(total, np.nan)
+        np.divide(weighted, total, out=found, where=total > 0.0)
+        np.minimum(found, np.float32(1.0), out=found)
+        decided = (sure >= (MAJORITY - ROUNDING) * total) & (total > 0.0)
+        np.maximum(found, np.float32(self.threshold), out=found, where=decided)
+        return found
+
+    def reaches(self, score: F32) -> Flags:
+        """Return which scores are hazards; NaN is none."""
+        return np.asarray(score >= self.threshold - ROUNDING)
+
+    def is_hazard(self, parts_k: NDArray[Any]) -> Flags:
+        """Return which opinions (K, ...) are hazards, as `reaches(score(parts_k))`.
+
+        Bytes are summed up without a division.
+        """
+        if parts_k.dtype != np.uint8:
+            return self.reaches(self.score(parts_k))
+        excess: F32 = np.zeros(parts_k.shape[1:], dtype=np.float32)
+        scaled = np.empty_like(excess)
+        total: NDArray[np.int32] = np.zeros(parts_k.shape[1:], dtype=np.int32)
+        sure = np.zeros_like(total)
+        above = self.hazards.astype(np.float64) - self.threshold
+        for part, weight, flag in zip(parts_k, above, self.hazardous_classes()):
+            excess += np.multiply(part, np.float32(weight), out=scaled)
+            total += part
+            if flag:
+                sure += part
+        found: Flags = excess >= -BYTE_ROUNDING
+        found |= 2 * sure >= total
+        found &= total > 0
+        return found
+
+    def undivided(self) -> str:
+        """Return why classes do not tell safe ground from hazards, empty where they do."""
+        flags = self.hazardous_classes()
+        values = sorted({float(value) for value in self.hazards})
+        told = f"all classes have hazard {values[0]:g}" if len(values) == 1 else ""
+        if flags.all():
+            why = f"no class is safe at the threshold {self.threshold:g}"
+        elif not flags.any():
+            why = f"no class is a hazard at the threshold {self.threshold:g}"
+        else:
+            return ""
+        return f"{why}: {told}" if told else why
+
+    def advice(self, names: tuple[str, ...]) -> str:
+        """Return what to know of the classes of these names, empty where there is nothing."""
+        undivided = self.undivided()
+        if undivided:
+            return f"{undivided}; set hazard.<class> or cost.hazard_threshold"
+        flags = self.classes_at_threshold()
+        found = [name for name, flag in zip(names, flags) if flag]
+        if not found:
+            return ""
+        return (
+            f"hazard of {', '.join(found)} is exactly cost.hazard_threshold {self.threshold:g}: "
+            "they count as hazards"
+        )

@@ -1,0 +1,149 @@
+"""Where results go: nothing that this software did not write is overwritten.
+
+A command checks its places before it computes, and a file gets its name when it is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from terrain_seg_ros.core.errors import ConfigError
+
+READ_LIMIT_BYTES = 64 * 2**20
+_SHOWN = 3
+
+
+def check_output_folder(folder: Path, *, option: str, is_own: Callable[[Path], bool]) -> None:
+    """Check that results may go into a folder: it is absent, empty, or has earlier ones.
+
+    Args:
+        folder: which the command will write into.
+        option: that named it, for the message.
+        is_own: tells of a folder with something in it whether the command wrote into it before.
+
+    Raises:
+        ConfigError: it is a file, has other things in it, or cannot be made or written.
+    """
+    _check_parent(folder, option)
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_dir():
+        raise ConfigError(f"{option} '{folder}' exists and is no folder; give a new folder")
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        raise ConfigError(f"{option} '{folder}' cannot be read ({error.strerror})") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"{option} '{folder}' cannot be written; check its permissions")
+    if names and not is_own(folder):
+        raise ConfigError(
+            f"{option} '{folder}' holds {some(names)}, which this command did not write; give a "
+            "new or empty folder"
+        )
+
+
+def check_output_file(path: Path, *, option: str, is_own: Callable[[str], bool]) -> None:
+    """Check that a result may go into a file: it is absent, empty, or an earlier one.
+
+    A pipe or a device, such as /dev/stdout, takes it as well.
+
+    Args:
+        path: of the file.
+        option: that named it, for the message.
+        is_own: tells of a file's text whether the command wrote it.
+
+    Raises:
+        ConfigError: it is a folder, holds something else, or cannot be written.
+    """
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"{option} '{path}': there is no folder '{path.parent}'; make it")
+    _check_parent(path, option)
+    if path.is_dir():
+        raise ConfigError(f"{option} '{path}' is a folder; give a file")
+    if not path.exists():
+        return
+    if not os.access(path, os.W_OK):
+        raise ConfigError(f"{option} '{path}' cannot be written; check its permissions")
+    text = _own_text(path)
+    if text is None or (text and not is_own(text)):
+        raise ConfigError(
+            f"{option} '{path}' exists and is none of this command's results; remove it or give "
+            "another name"
+        )
+
+
+def holds_json(*keys: str) -> Callable[[str], bool]:
+    """Return what tells whether a text is a JSON object with some keys."""
+
+    def is_own(text: str) -> bool:
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError):
+            return False
+        return isinstance(content, dict) and set(keys) <= set(content)
+
+    return is_own
+
+
+def has_own_file(name: str, is_own: Callable[[str], bool]) -> Callable[[Path], bool]:
+    """Return what tells whether a folder has a file of some content."""
+
+    def folder_is_own(folder: Path) -> bool:
+        path = folder / name
+        text = _own_text(path) if path.is_file() else None
+        return bool(text) and is_own(str(text))
+
+    return folder_is_own
+
+
+def write_whole(path: Path, data: str | bytes) -> None:
+    """Write a file that gets its name when it is whole; what has the name stays until then.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    content = data.encode("utf-8") if isinstance(data, str) else data
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)  # a pipe or a device
+        return
+    target = path.resolve()
+    new = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
+    try:
+        new.write_bytes(content)
+        new.replace(target)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def some(names: list[str]) -> str:
+    """Return the first of many names, and how many more there are."""
+    rest = len(names) - _SHOWN
+    listed = ", ".join(repr(name) for name in names[:_SHOWN])
+    return listed if rest <= 0 else f"{listed} and {rest} more"
+
+
+def _check_parent(path: Path, option: str) -> None:
+    """Check that the nearest folder above that is there can take something new."""
+    above = path.absolute().parent
+    while not os.path.lexists(above):
+        above = above.parent
+    if not above.is_dir():
+        raise ConfigError(f"{option} '{path}': '{above}' is no folder; give another place")
+    if not os.path.lexists(path) and not os.access(above, os.W_OK | os.X_OK):
+        raise ConfigError(f"{option} '{path}' cannot be made: '{above}' cannot be written")
+
+
+def _own_text(path: Path) -> str | None:
+    """Return a regular file's text, the empty one of a pipe or device, None of what is no text."""
+    if not path.is_file():
+        return ""
+    try:
+        if path.stat().st_size > READ_LIMIT_BYTES:
+            return None
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None

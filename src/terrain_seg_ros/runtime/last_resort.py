@@ -1,0 +1,102 @@
+"""Keep an error that nobody expected from ending the node: the one place that catches all."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from threading import Lock
+from types import TracebackType
+
+from terrain_seg_ros.runtime.health import DEFECTS_IN_A_ROW, Health
+
+KINDS_LIMIT = 100
+"""Kinds of defects whose traceback is told; a process with more tells no further ones."""
+
+
+class LastResort:
+    """Count defects by their place, and tell the traceback of each kind once.
+
+    A kind is the type of the error and the line that raised it. MemoryError is a defect like any
+    other; KeyboardInterrupt and SystemExit pass. Every method may be called from any thread.
+    """
+
+    def __init__(self, health: Health) -> None:
+        """Count in `health`; tracebacks go to the log of the module."""
+        self._health = health
+        self._tell: Callable[[str], None] = logging.getLogger(__name__).error
+        self._kinds: set[tuple[str, str, int]] = set()
+        self._lock = Lock()
+
+    def tell_by(self, tell: Callable[[str], None]) -> None:
+        """Send tracebacks elsewhere, such as to the log of ROS."""
+        self._tell = tell
+
+    def around(self, place: str) -> Attempt:
+        """Return a context that nothing but a request to end leaves by an exception.
+
+        Args:
+            place: what is done, in a few words of a closed set.
+        """
+        return Attempt(self, place)
+
+    def passed(self, place: str) -> None:
+        """Note an attempt without a defect."""
+        self._health.passed(place)
+
+    def failed(self, place: str, error: Exception) -> bool:
+        """Count a defect, and tell its traceback if it is the first of its kind.
+
+        Returns:
+            Whether so many in a row have failed now that it is no accident.
+        """
+        frame = traceback.extract_tb(error.__traceback__)[-1:]
+        where = (frame[0].filename, frame[0].lineno or 0) if frame else ("", 0)
+        text = " ".join(str(error).split())
+        count = self._health.count_defect(place, f"{place}: {type(error).__name__}: {text}")
+        kind = (type(error).__name__, *where)
+        with self._lock:
+            is_new = kind not in self._kinds and len(self._kinds) < KINDS_LIMIT
+            if is_new:
+                self._kinds.add(kind)
+        if is_new:
+            trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+            self._tell(
+                f"defect in {place}; what it hit is left out and the node goes on. Please report "
+                f"it with this traceback, which is shown once:\n{trace}"
+            )
+        return count == DEFECTS_IN_A_ROW
+
+
+class Attempt:
+    """Be one passage of a place.
+
+    Afterwards `failed` says whether it ended by a defect, and `turned_persistent` whether that
+    makes so many in a row that the grid must be taken back.
+    """
+
+    def __init__(self, resort: LastResort, place: str) -> None:
+        """Prepare; nothing is counted before the end."""
+        self._resort = resort
+        self._place = place
+        self.failed = self.turned_persistent = False
+
+    def __enter__(self) -> Attempt:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        """Count how it ended; only requests to end the process go on upwards."""
+        if error is None:
+            self._resort.passed(self._place)
+            return False
+        if not isinstance(error, Exception):
+            return False
+        self.failed = True
+        self.turned_persistent = self._resort.failed(self._place, error)
+        return True

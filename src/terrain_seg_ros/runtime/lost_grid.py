@@ -1,0 +1,42 @@
+"""Take the grid and the landing sites back: nothing is seen any more, or nobody looks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from terrain_seg_ros.core.pipeline import Pipeline
+from terrain_seg_ros.core.types import Reason
+from terrain_seg_ros.runtime.grid_outbox import GridOutbox
+from terrain_seg_ros.runtime.landing_outbox import LandingOutbox
+from terrain_seg_ros.runtime.last_resort import LastResort
+from terrain_seg_ros.runtime.outbox import Outgoing
+
+
+class LostGrid(NamedTuple):
+    """Make the messages; they come also where the pipeline is broken."""
+
+    pipeline: Pipeline
+    grids: GridOutbox
+    landing: LandingOutbox
+    resort: LastResort
+
+    def messages(self, reason: Reason, stamp_ns: int) -> list[Outgoing]:
+        """Forget all but the hazards that are kept; return the grid and no landing sites."""
+        outgoing: list[Outgoing] = []
+        with self.resort.around("forgetting the grid") as attempt:
+            snapshot = self.pipeline.mark_unobserved(reason, stamp_ns)
+            outgoing += self.grids.lost(snapshot, self.pipeline)
+        if attempt.failed:
+            return self.blind(reason, stamp_ns)
+        with self.resort.around("forgetting landing sites"):
+            outgoing += self.landing.lost(stamp_ns)
+        return outgoing
+
+    def blind(self, reason: Reason, stamp_ns: int) -> list[Outgoing]:
+        """Return the same without the pipeline, which may be stuck: from the last grid."""
+        outgoing: list[Outgoing] = []
+        with self.resort.around("taking the last grid back"):
+            outgoing += self.grids.blind(reason, stamp_ns)
+        with self.resort.around("forgetting landing sites"):
+            outgoing += self.landing.lost(stamp_ns)
+        return outgoing

@@ -1,0 +1,121 @@
+"""Warn of what goes wrong on the bus in silence: lost images, two publishers, two nodes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from terrain_seg_ros.runtime.health import Health
+from terrain_seg_ros.runtime.packet_drops import dropped_packets
+
+SILENT_AFTER_S = 5.0
+"""A publisher of images that is there and gives none for so long is told of."""
+HELD_S = 10.0
+"""So long a loss is told of after it happened."""
+PACKETS_LOST = "UDP packets lost"
+PACKETS_EFFECT = ", so that large images by best effort vanish and reliable ones come late"
+REMEDY = (
+    "raise net.core.rmem_max (sysctl -w net.core.rmem_max=33554432), publish reliably and set "
+    "input_reliability, or send smaller or compressed images"
+)
+
+
+class InputFacts(NamedTuple):
+    """Hold what a rim knows of one input: its name on the bus, and counts since the start.
+
+    `publishers` are those that are there now, `received` and `lost` messages, `incompatible`
+    publishers that offer less than the input asks for, so that nothing comes from them.
+    """
+
+    topic: str
+    publishers: int
+    received: int
+    lost: int
+    is_image: bool
+    incompatible: int = 0
+
+
+class Reception:
+    """Compare the counts of one look with those of the last; look about once a second."""
+
+    def __init__(
+        self,
+        health: Health,
+        *,
+        clock_s: Callable[[], float] = time.monotonic,
+        dropped: Callable[[], int] = dropped_packets,
+    ) -> None:
+        """Begin; packets that were lost before count too."""
+        self._health = health
+        self._clock_s = clock_s
+        self._dropped = dropped
+        self._received: dict[str, tuple[int, float]] = {}
+        self._lost: dict[str, tuple[int, float]] = {}
+
+    def look(self, inputs: Iterable[InputFacts], *, other_nodes: int) -> None:
+        """Set the warnings that hold now and take back the others.
+
+        Args:
+            inputs: what images, intrinsics and measurements come by; transforms may have several
+                publishers.
+            other_nodes: how many others publish this node's outputs under the same names.
+        """
+        now_s = self._clock_s()
+        for item in inputs:
+            self._publishers(item)
+            self._quality(item)
+            if item.is_image:
+                self._silence(item, now_s)
+            self._loss(f"messages of {item.topic} lost", item.lost, now_s)
+        self._loss(PACKETS_LOST, self._dropped(), now_s)
+        self._health.set_standing(
+            "nodes",
+            f"{other_nodes} more of this node in its namespace publish the same topics; consumers "
+            "get a mix of the grids: stop one, or give it another namespace"
+            if other_nodes
+            else "",
+        )
+
+    def _publishers(self, item: InputFacts) -> None:
+        self._health.set_standing(
+            f"publishers of {item.topic}",
+            f"{item.topic} has {item.publishers} publishers, expected one; images and stamps "
+            "of several cameras are mixed: stop one, or give each camera its topic"
+            if item.publishers > 1
+            else "",
+        )
+
+    def _quality(self, item: InputFacts) -> None:
+        self._health.set_standing(
+            f"quality of {item.topic}",
+            f"a publisher of {item.topic} offers less than this input asks for, so that nothing "
+            "comes from it; set input_reliability to best_effort"
+            if item.incompatible and not item.publishers
+            else "",
+        )
+
+    def _silence(self, item: InputFacts, now_s: float) -> None:
+        received, since_s = self._received.get(item.topic, (-1, now_s))
+        if received != item.received or item.publishers == 0:
+            since_s = now_s
+        self._received[item.topic] = item.received, since_s
+        silent_s = now_s - since_s
+        self._health.set_standing(
+            f"silence of {item.topic}",
+            f"{item.topic} has a publisher but gave no image for {silent_s:.0f} s: it sends "
+            f"none, or images get lost on the way; for the latter {REMEDY}"
+            if silent_s >= SILENT_AFTER_S
+            else "",
+        )
+
+    def _loss(self, what: str, total: int, now_s: float) -> None:
+        before, at_s = self._lost.get(what, (0, -HELD_S))
+        if total > before:
+            at_s = now_s
+        self._lost[what] = total, at_s
+        if total:
+            self._health.set_gauge(what, float(total))
+        recent = total > 0 and now_s - at_s < HELD_S
+        effect = PACKETS_EFFECT if what == PACKETS_LOST else ""
+        self._health.set_standing(what, f"{total} {what}{effect}: {REMEDY}" if recent else "")

@@ -1,0 +1,58 @@
+"""SROS2: what the environment asks for, with or without ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from terrain_seg_ros.core.errors import ConfigError
+
+ENABLE, STRATEGY = "ROS_SECURITY_ENABLE", "ROS_SECURITY_STRATEGY"
+KEYSTORE, ENCLAVE = "ROS_SECURITY_KEYSTORE", "ROS_SECURITY_ENCLAVE_OVERRIDE"
+_OFF = frozenset({"", "0", "false", "no", "off"})
+
+
+def is_secured(environment: Mapping[str, str]) -> bool:
+    """Return whether ROS uses SROS2: it compares with `true` to the letter."""
+    return environment.get(ENABLE) == "true"
+
+
+def check_security(environment: Mapping[str, str]) -> None:
+    """Check the variables, which ROS compares to the letter; another spelling is off in silence.
+
+    Raises:
+        ConfigError: somebody asked for security in words that ROS does not understand.
+    """
+    enable, strategy = environment.get(ENABLE, ""), environment.get(STRATEGY, "")
+    if not is_secured(environment) and enable.strip().lower() not in _OFF:
+        raise ConfigError(
+            f"{ENABLE} is {enable!r}, which ROS takes for off; set it to true, or unset it"
+        )
+    if is_secured(environment) and strategy not in {"", "Enforce", "Permissive"}:
+        raise ConfigError(
+            f"{STRATEGY} is {strategy!r}, which ROS takes for Permissive; set it to Enforce"
+        )
+
+
+def unenforced(environment: Mapping[str, str]) -> str:
+    """Return a warning where a node that finds no keys would go on without protection, else ""."""
+    if not is_secured(environment) or environment.get(STRATEGY) == "Enforce":
+        return ""
+    return (
+        f"{STRATEGY} is not Enforce: without keys in {KEYSTORE} this node takes images from "
+        "everybody on the network, and nothing tells; set it to Enforce"
+    )
+
+
+def refuse_where_secured(environment: Mapping[str, str]) -> None:
+    """Refuse to join a bus with a DDS that has no security plug-ins, where security is asked for.
+
+    Raises:
+        ConfigError: it is.
+    """
+    check_security(environment)
+    if is_secured(environment):
+        raise ConfigError(
+            f"{ENABLE} is true, but Cyclone DDS from pip has no security plug-ins: what joins with "
+            "it is unprotected; run the ROS 2 node for SROS2, or unset the variable on an isolated "
+            "network (docs/security.md)"
+        )

@@ -1,0 +1,112 @@
+"""SIGINT, SIGTERM and SIGHUP end a command in order: one line, and 128 plus the signal's number."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+OF_TERMINALS = (signal.SIGINT, signal.SIGHUP)
+"""What a terminal sends to every process of a command."""
+
+
+@contextmanager
+def left_to_this_process() -> Iterator[None]:
+    """Start processes in the `with` statement that Ctrl-C does not reach; it is for this one.
+
+    They inherit what is held back, so that one that still imports dies of it neither.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_TERMINALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked the process to end; whoever handles Ctrl-C handles it as well."""
+
+    def __init__(self, number: int) -> None:
+        """Take the signal's number."""
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """Return what shells expect of a process that a signal ended."""
+        return 128 + self.number
+
+
+class Signals:
+    """Raise `Interrupted` at the first signal, while in the `with` statement.
+
+    What code raises in a signal handler can be swallowed where Python ignores exceptions, such as
+    in a destructor. So the signal is noted too: `check` raises again.
+    """
+
+    def __init__(self, line: str) -> None:
+        """Take what is said if a second signal ends the process at once."""
+        self._line = line
+        self._number: int | None = None
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Signals:
+        """Take the signals over; SIGHUP stays ignored where nohup has ignored it."""
+        global _current  # noqa: PLW0603  (a process has one set of signal handlers)
+        # Python takes handlers from the main thread alone.
+        main = threading.current_thread() is threading.main_thread()
+        self._before = {
+            number: signal.getsignal(number) or signal.SIG_DFL
+            for number in (SIGNALS if main else ())
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+        }
+        _current = self
+        self.install()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give them back."""
+        global _current  # noqa: PLW0603
+        _current = None
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def install(self) -> None:
+        """Handle the signals, again where a library took them over."""
+        for number in self._before:
+            signal.signal(number, self._handle)
+
+    def check(self) -> None:
+        """Raise what a signal asked for.
+
+        Raises:
+            Interrupted: there was one.
+        """
+        if self._number is not None:
+            raise Interrupted(self._number)
+
+    @property
+    def number(self) -> int | None:
+        """Return the first signal, None where there was none."""
+        return self._number
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self._number is not None:
+            os.write(2, f"{self._line}\n".encode())
+            os._exit(128 + self._number)
+        self._number = number
+        raise Interrupted(number)
+
+
+_current: Signals | None = None
+
+
+def current_signals() -> Signals | None:
+    """Return what handles the signals of this process; None in a library's use."""
+    return _current

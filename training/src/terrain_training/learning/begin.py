@@ -1,0 +1,118 @@
+"""The folder of a run before the first epoch: may it be used, and what stands in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import secrets
+import shutil
+from typing import Any
+
+from torch import nn
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.report.output_place import check_output_folder, write_whole
+from terrain_training.data.factory import keep_palette
+from terrain_training.learning.loaders import OpenData
+from terrain_training.learning.run_folder import RunFolder
+from terrain_training.learning.scores import network_size
+from terrain_training.networks.registry import parameter_count
+from terrain_training.recipe.load import write_recipe
+from terrain_training.recipe.settings import Recipe
+
+_WORDS = ("name", "version", "description", "credits", "limits", "export", "sharpening")
+"""Recipe keys that do not change what is learned."""
+
+
+def is_first_process() -> bool:
+    """Return whether this is the process that writes, of several that train together."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def check_run_place(folder: RunFolder, recipe: Recipe) -> None:
+    """Check that a run may begin or go on in a folder.
+
+    Raises:
+        ConfigError: it holds something else, was made by another recipe, or holds epochs that
+            cannot be gone on with and would be lost.
+    """
+    check_output_folder(folder.path, option="--out", is_own=lambda _: folder.is_own())
+    _check_same_recipe(folder, recipe)
+    epochs = len(folder.read_history())
+    # After one epoch it may be an interrupt between history and checkpoint.
+    if epochs > 1 and not folder.checkpoint.is_file():
+        raise ConfigError(
+            f"--out '{folder.path}' has the weights of {epochs} epochs, but no "
+            f"{folder.checkpoint.name} to go on from; they would be overwritten: give another --out"
+        )
+
+
+def start_folder(folder: RunFolder, recipe: Recipe, opened: OpenData, network: nn.Module) -> None:
+    """Write snapshot, classes and sizes; the scores follow after each epoch.
+
+    A new run's folder appears with all of them in it, so that an interrupt leaves nothing that
+    the same command would take for something else.
+    """
+    if not is_first_process():
+        return
+    if folder.is_own():
+        _write_start(folder, recipe, opened, network)
+        return
+    target = folder.path.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
+    draft.mkdir()
+    try:
+        _write_start(RunFolder(draft), recipe, opened, network)
+        draft.rename(target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write_start(folder: RunFolder, recipe: Recipe, opened: OpenData, network: nn.Module) -> None:
+    old = folder.read_summary() if folder.summary.is_file() else {}
+    write_recipe(recipe, folder.snapshot)
+    keep_palette(opened.source, folder.path)
+    content = {
+        **old,
+        "name": recipe.name,
+        "classes": [
+            {"name": c.name, "color_rgb": list(c.color_rgb), "hazard": c.hazard}
+            for c in opened.source.taxonomy
+        ],
+        "training_images": len(opened.train),
+        "validation_images": len(opened.validation),
+        "bad_samples": opened.bad,
+        "scored_at": network_size(recipe),
+        "parameters": parameter_count(network),
+    }
+    write_whole(folder.summary, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def _check_same_recipe(folder: RunFolder, recipe: Recipe) -> None:
+    if not folder.checkpoint.is_file() or not folder.snapshot.is_file():
+        return
+    old, new = _computing_part(folder.recipe()), _computing_part(recipe)
+    changed = sorted(key for key in new if old.get(key) != new[key])
+    if recipe.training.schedule == "constant" and recipe.training.warmup_share == 0.0:
+        changed = [key for key in changed if key != "training.epochs"]
+    if changed:
+        raise ConfigError(
+            f"checkpoint {folder.checkpoint} was made with other values of {changed}; restore the "
+            "recipe or give another --out"
+        )
+
+
+def _computing_part(recipe: Recipe) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, value in dataclasses.asdict(recipe).items():
+        if name in _WORDS:
+            continue
+        if isinstance(value, dict):
+            result.update({f"{name}.{key}": item for key, item in value.items()})
+        else:
+            result[name] = value
+    for name in ("data.cache_mib", "data.workers", "training.example_images"):
+        del result[name]
+    return result
