@@ -262,6 +262,7 @@ def exchange(peer):
         (["--domain", "999"], "999"),
         (["--duration", "0"], "--duration is 0.0"),
         (["--params", "/none/such.yaml"], "such.yaml"),
+        (["--json", __file__], "none of this command's results"),
         (["--model", "none_such"], "none_such"),
         (["--backend", "constant", "--model", "synthetic", "--image-topic", "a b"], "a b"),
     ],

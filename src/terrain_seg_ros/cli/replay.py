@@ -21,9 +21,9 @@ from terrain_seg_ros.cli.model_arguments import add_mode_argument, add_model_arg
 from terrain_seg_ros.cli.replay_many import Results, run_many
 from terrain_seg_ros.cli.replay_score import ScorePlan, plan_score
 from terrain_seg_ros.cli.replay_tables import bag_table, print_report
-from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.segmentation_metrics import IGNORE
 from terrain_seg_ros.parameters import Parameters, load_parameters
+from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 
 NAME = "replay"
 HELP = "read bags, write them again with all our topics added, and score them"
@@ -93,8 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
         ModelError: the model cannot be used.
         InferenceError: the backend cannot be used.
     """
-    if arguments.json is not None and not arguments.json.absolute().parent.is_dir():
-        raise ConfigError(f"--json: there is no folder {str(arguments.json.parent)!r}; make it")
+    if arguments.json is not None:
+        check_output_file(arguments.json, option="--json", is_own=_is_scores)
     limits = read_limits(arguments.limits) if arguments.limits is not None else []
     with _ended_by_sigterm():
         if len(arguments.sources) > 1:
@@ -105,13 +105,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         content = results if len(arguments.sources) > 1 else next(iter(results.values()))
         text = json.dumps({"bags": content} if len(arguments.sources) > 1 else content, indent=2)
-        arguments.json.write_text(f"{text}\n", encoding="utf-8")
+        write_whole(arguments.json, f"{text}\n")
     if len(arguments.sources) > 1:
         print(bag_table(results, missed))
     for name, lines in missed.items():
         for line in lines:
             print(f"missed in {name}: {line}" if len(results) > 1 else f"missed: {line}")
     return _exit_code(results, missed)
+
+
+def _is_scores(text: str) -> bool:
+    """Say whether a text is the scores of an earlier replay, of one bag or of several."""
+    return holds_json("grid_availability")(text) or holds_json("bags")(text)
 
 
 def _exit_code(results: Results, missed: Mapping[str, Sequence[str]]) -> int:

@@ -15,6 +15,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import Discovery, choose_discovery, choose_domain, reach
 from terrain_seg_ros.parameter_file import NAMESPACE
 from terrain_seg_ros.parameters import Parameters, load_parameters
+from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.runtime.health import HealthSnapshot
 from terrain_seg_ros.runtime.health_report import note_line
@@ -77,6 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if arguments.duration is not None and not arguments.duration > 0.0:
         raise ConfigError(f"--duration is {arguments.duration}, expected more than 0 s")
+    if arguments.json is not None:
+        own = holds_json("images_in", "grids_out")
+        check_output_file(arguments.json, option="--json", is_own=own)
     domain = choose_domain(arguments.domain)
     parameters = _parameters(arguments)
     with Interrupt() as interrupt:
@@ -181,7 +185,7 @@ def _status(health: HealthSnapshot) -> str:
 def _summarise(health: HealthSnapshot, about: dict[str, str], path: Path | None) -> None:
     """Write the summary to a file if asked to, and print it."""
     if path is not None:
-        path.write_text(json.dumps(_content(health, about), indent=2) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(_content(health, about), indent=2) + "\n")
     rows = list(about.items())
     rows += [
         ("images in", str(health.images_in)),
