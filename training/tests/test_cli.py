@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,6 +65,26 @@ def test_training_goes_on_after_an_early_end(recipe_file, data, tmp_path, capsys
     assert len(RunFolder(tmp_path / "run").read_history()) == 1
     assert main(words) == 0
     assert len(RunFolder(tmp_path / "run").read_history()) == 2
+
+
+def test_a_run_begins_in_an_empty_working_folder(recipe_file, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one = ("--stop-after", "1", "--set", "training.epochs=2", "--set", "training.example_images=0")
+    assert main([*arguments("train", recipe_file, "--data", data, "--out", ".", *CPU), *one]) == 0
+    assert (tmp_path / "best.safetensors").is_file()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this machine")
+def test_a_full_disk_is_one_line_and_exit_1(recipe_file, data, tmp_path, capsys):
+    out = tmp_path / "run"
+    words = arguments("train", recipe_file, "--data", data, "--out", out, *CPU, "--stop-after", "1")
+    assert main(words) == 0
+    (out / "metrics.csv").unlink()
+    (out / "metrics.csv").symlink_to("/dev/full")
+    assert main(words) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("terrain-train: ")
+    assert "No space left" in line
 
 
 def run_as_a_user(words):

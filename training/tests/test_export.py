@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -264,6 +265,13 @@ def test_a_model_is_replaced_by_its_like_alone(exported, trained, data, tmp_path
     export_model(ExportRequest(run=trained, data=data, out=out, force=True))
     assert json.loads((out / "card.json").read_text())["name"] == "tiny"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_an_empty_working_folder_takes_a_model(trained, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    export_model(ExportRequest(run=trained, data=data, out=Path()))
+    names = ["README.md", "card.json", "golden.npz", "model.onnx"]
+    assert sorted(path.name for path in Path().iterdir()) == names
 
 
 def test_data_of_other_classes_are_refused(trained, tmp_path, data):

@@ -287,3 +287,32 @@ def test_a_recipe_in_a_card_that_cannot_be_used_is_named(least):
     del whole["name"]
     with pytest.raises(ConfigError, match=r"the card keeps no recipe .*name is missing"):
         recipe_from(whole, source="the card")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("training: {epochs: 2}\ntraining: {batch_size: 2}\n", "'training' is given in line"),
+        ("training: {epochs: 2, epochs: 3}\n", "'epochs' is given in line"),
+        ("augmentation:\n  - {name: flip_vertical, name: hue}\n", "'name' is given in line"),
+    ],
+)
+def test_a_key_that_is_given_twice_is_refused(tmp_path, text, told):
+    with pytest.raises(ConfigError, match=f"no YAML: {told}.* the first would be lost"):
+        load_recipe(write(tmp_path, MINIMAL + text))
+
+
+def test_a_key_that_is_given_twice_in_an_override_is_refused(least):
+    with pytest.raises(ConfigError, match="the value is no YAML"):
+        load_recipe(least, overrides=["training.losses={dice: 1.0, dice: 2.0}"])
+
+
+def test_a_date_that_is_none_is_no_yaml(tmp_path):
+    with pytest.raises(ConfigError, match="no YAML: month must be in"):
+        load_recipe(write(tmp_path, MINIMAL + "version: 2026-13-45\n"))
+
+
+def test_what_is_merged_may_be_overridden(tmp_path):
+    text = MINIMAL + "training: &t {epochs: 2, batch_size: 3}\n"
+    with pytest.raises(ConfigError, match="other is unknown"):  # read, not taken for a key twice
+        load_recipe(write(tmp_path, text + "other: {<<: *t, epochs: 5}\n"))

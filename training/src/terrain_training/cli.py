@@ -18,6 +18,7 @@ from terrain_training.interrupt import Interrupted, Signals
 PROGRAM = "terrain-train"
 EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 2
+EXIT_BROKEN_PIPE = 141
 COMMANDS = {
     "inspect": "report balance, heat maps, duplicates, foreign images and leakage of a data set",
     "inspect-check": "plant foreign images in a data set and count how many `inspect` names",
@@ -70,11 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt as caught:
             asked = caught if isinstance(caught, Interrupted) else Interrupted(signals.number or 2)
             return _interrupted(asked, command)
-        except Exception:
-            if signals.number is None:
+        except Exception as error:
+            if signals.number is not None:
+                # What broke while all was being ended, such as a process that loads images.
+                return _interrupted(Interrupted(signals.number), command)
+            if not isinstance(error, OSError):
                 raise
-            # What broke while all was being ended, such as a process that loads images.
-            return _interrupted(Interrupted(signals.number), command)
+            return _machine_failed(error)
 
 
 def load_command(name: str) -> Command:
@@ -119,6 +122,17 @@ def _interrupted(asked: Interrupted, command: Command | None) -> int:
         rest = command.INTERRUPTED if command is not None else "nothing was begun"
         _say(f"interrupted; {rest}", 0)
     return asked.exit_code
+
+
+def _machine_failed(error: OSError) -> int:
+    """Say what a full disk, a missing permission or a folder that vanished comes to."""
+    if isinstance(error, BrokenPipeError):
+        # The interpreter flushes stdout at exit and would complain about the closed pipe again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    reason = error.strerror or str(error) or type(error).__name__
+    place = "" if error.filename is None else f"cannot use {str(error.filename)!r}: "
+    return _say(f"{place}{reason}; check the paths and the free space", EXIT_FAILED)
 
 
 def _say(text: str, code: int) -> int:

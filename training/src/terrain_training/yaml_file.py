@@ -1,8 +1,10 @@
-"""Read a YAML file of bounded size."""
+"""Read a YAML file of bounded size, without keys that are given twice."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -21,16 +23,45 @@ def read_yaml(path: Path, *, what: str) -> object:
         what: it should be, for messages.
 
     Raises:
-        ConfigError: it is missing, too large, no text or no YAML.
+        ConfigError: it is missing, too large, no text or no YAML, or gives a key twice.
     """
     try:
-        content: object = yaml.safe_load(read_regular_file(path, LIMIT_BYTES).decode("utf-8"))
+        content = parse_yaml(read_regular_file(path, LIMIT_BYTES).decode("utf-8"))
     except ConfigError as error:
         raise ConfigError(f"{what} {error}") from error
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{what} {path} is no YAML: {reason}") from error
     return content
+
+
+def parse_yaml(text: str) -> object:
+    """Return the content of a text.
+
+    Raises:
+        yaml.YAMLError: it is no YAML, or gives a key of one mapping twice.
+        ValueError: a value is none, such as a date of month 13.
+        RecursionError: it is nested too deep.
+    """
+    return yaml.load(text, _StrictLoader)  # noqa: S506  (a safe one)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuse keys that are given twice, of which YAML would take the last in silence."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+        lines: dict[object, int] = {}
+        for key_node, _ in node.value:
+            key = getattr(key_node, "value", None)
+            line = key_node.start_mark.line + 1
+            if isinstance(key, str) and key in lines:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"{key!r} is given in line {lines[key]} and again in line {line}; the "
+                    "first would be lost: put both into one"
+                )
+            if isinstance(key, str):
+                lines[key] = line
+        return super().construct_mapping(node, deep)
 
 
 def as_yaml(value: object) -> str:

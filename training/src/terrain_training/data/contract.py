@@ -76,10 +76,15 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Usable:
-    """Hold which samples can be used, and why the others cannot, by name."""
+    """Hold which samples can be used, and why the others cannot, by name.
+
+    `ids` are the values that the masks of those that can be used hold, with 255 where a part of
+    them does not count.
+    """
 
     names: tuple[str, ...]
     bad: dict[str, str]
+    ids: frozenset[int]
 
 
 def find_usable(source: Source, names: Iterable[str], *, skip_bad: bool) -> Usable:
@@ -94,7 +99,8 @@ def find_usable(source: Source, names: Iterable[str], *, skip_bad: bool) -> Usab
         BadSampleError: one is bad and `skip_bad` is off.
         ConfigError: none can be used.
     """
-    verdicts = {name: _fault(source, name) for name in names}
+    ids: set[int] = set()
+    verdicts = {name: _fault(source, name, ids) for name in names}
     bad = {name: str(error) for name, error in verdicts.items() if error is not None}
     for error in verdicts.values():
         if error is not None and not skip_bad:
@@ -104,19 +110,20 @@ def find_usable(source: Source, names: Iterable[str], *, skip_bad: bool) -> Usab
         raise ConfigError(
             f"none of {len(bad)} samples can be used; the first: {next(iter(bad.values()), '-')}"
         )
-    return Usable(tuple(good), bad)
+    return Usable(tuple(good), bad, frozenset(ids))
 
 
-def _fault(source: Source, name: str) -> BadSampleError | None:
+def _fault(source: Source, name: str, ids: set[int]) -> BadSampleError | None:
+    """Return what is wrong with a sample; of a good one, add the values of its mask to `ids`."""
     try:
-        check_classes(source.load(name), source.taxonomy)
+        ids |= check_classes(source.load(name), source.taxonomy)
     except BadSampleError as error:
         return error
     return None
 
 
-def check_classes(sample: Sample, taxonomy: Taxonomy) -> None:
-    """Check that a mask holds classes of the taxonomy only.
+def check_classes(sample: Sample, taxonomy: Taxonomy) -> set[int]:
+    """Check that a mask holds classes of the taxonomy only, and return its values.
 
     Raises:
         BadSampleError: it holds another id.
@@ -129,6 +136,7 @@ def check_classes(sample: Sample, taxonomy: Taxonomy) -> None:
             f"classes {list(taxonomy.names)}; make them 255 to ignore them, or name their classes "
             "(labelled_folder: data.options.classes)"
         )
+    return {int(value) for value in ids}
 
 
 def samples_of(source: Source, names: Iterable[str]) -> Iterator[Sample]:

@@ -30,13 +30,16 @@ def random_split(
     if len(set(ordered)) != len(ordered):
         raise ConfigError("a split was asked for names that are not unique")
     if len(ordered) < len(shares):
-        raise ConfigError(f"{len(ordered)} samples cannot fill the splits {list(shares)}")
+        raise ConfigError(
+            f"{len(ordered)} samples cannot fill the splits {list(shares)}; add images, or lists "
+            "of names that say which image is in which split"
+        )
     shuffled = [ordered[i] for i in np.random.default_rng(seed).permutation(len(ordered))]
     ends = np.rint(np.cumsum(list(shares.values())) * len(ordered)).astype(int)
     parts = dict(zip(shares, np.split(np.array(shuffled, dtype=object), ends[:-1])))
     empty = [name for name, part in parts.items() if not len(part)]
     if empty:
-        raise ConfigError(f"{len(ordered)} samples leave the splits {empty} empty; use more")
+        raise ConfigError(f"{len(ordered)} samples leave the splits {empty} empty; add more")
     return {name: [str(item) for item in part] for name, part in parts.items()}
 
 

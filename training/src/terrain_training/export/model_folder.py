@@ -103,9 +103,16 @@ def write_card(card: ModelCard, folder: Path) -> None:
 
 
 def _replace(target: Path, draft: Path) -> None:
-    """Give a folder the name of another one, which is removed only then."""
+    """Give a folder the name of another one, which is removed only then.
+
+    An empty one stays and takes the files, the card last: it may be the working folder or a mount.
+    """
     if not target.is_dir():
         draft.rename(target)
+        return
+    if not any(target.iterdir()):
+        for path in sorted(draft.iterdir(), key=lambda path: path.name == CARD_FILE):
+            shutil.move(path, target / path.name)
         return
     old = target.with_name(f".{target.name}.{secrets.token_hex(4)}.old")
     target.rename(old)

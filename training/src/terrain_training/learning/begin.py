@@ -13,7 +13,7 @@ from torch import nn
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.report.output_place import check_output_folder, write_whole
-from terrain_training.data.factory import keep_palette
+from terrain_training.data.factory import PALETTE_FILE, keep_palette
 from terrain_training.learning.loaders import OpenData
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.learning.scores import network_size
@@ -60,6 +60,9 @@ def start_folder(folder: RunFolder, recipe: Recipe, opened: OpenData, network: n
         _write_start(folder, recipe, opened, network)
         return
     target = folder.path.resolve()
+    if target.is_dir():
+        _fill(RunFolder(target), recipe, opened, network)
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
     draft.mkdir()
@@ -68,6 +71,16 @@ def start_folder(folder: RunFolder, recipe: Recipe, opened: OpenData, network: n
         draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _fill(folder: RunFolder, recipe: Recipe, opened: OpenData, network: nn.Module) -> None:
+    """Begin in an empty folder that is there, which may be the working folder or a mount."""
+    try:
+        _write_start(folder, recipe, opened, network)
+    except BaseException:
+        for path in (folder.snapshot, folder.summary, folder.path / PALETTE_FILE):
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _write_start(folder: RunFolder, recipe: Recipe, opened: OpenData, network: nn.Module) -> None:

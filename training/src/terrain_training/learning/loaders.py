@@ -12,6 +12,8 @@ import lightning.pytorch as pl
 from torch.utils.data import DataLoader
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_training.augmentation.registry import build_augmentation
 from terrain_training.cpu import available_cores
 from terrain_training.data.contract import Source, find_usable
@@ -48,7 +50,8 @@ def open_data(recipe: Recipe, root: Path, *, skip_bad: bool, run: Path | None) -
         run: folder of the run, where a palette may be kept.
 
     Raises:
-        ConfigError: the data cannot be used, or one split has no usable sample.
+        ConfigError: the data cannot be used, one split has no usable sample, or the masks of the
+            training images hold fewer than two classes.
     """
     source = open_source(recipe.data, root, run=run)
     missing = [name for name in (TRAIN, VALIDATION) if name not in source.splits()]
@@ -61,6 +64,7 @@ def open_data(recipe: Recipe, root: Path, *, skip_bad: bool, run: Path | None) -
     bad = {name: text for usable in found.values() for name, text in usable.bad.items()}
     for text in bad.values():
         log.warning("left out: %s", text)
+    _check_seen_classes(source.taxonomy, found[TRAIN].ids)
     opened = OpenData(source, found[TRAIN].names, found[VALIDATION].names, bad)
     log.info(
         "%d training images, %d validation images, classes %s",
@@ -69,6 +73,35 @@ def open_data(recipe: Recipe, root: Path, *, skip_bad: bool, run: Path | None) -
         ", ".join(source.taxonomy.names),
     )
     return opened
+
+
+def _check_seen_classes(taxonomy: Taxonomy, ids: frozenset[int]) -> None:
+    """Say which classes no training mask holds: a network never gives what it never saw.
+
+    Raises:
+        ConfigError: there are fewer than two classes to tell apart.
+    """
+    unseen = [item.name for item in taxonomy if item.id not in ids]
+    seen = [item.name for item in taxonomy if item.id in ids]
+    ignored = (
+        "; they hold 255 too, which is ignored: if it stands for a class (masks of 0 and 255), "
+        "with source labelled_folder set data.options.by_colour to true and give each class its "
+        "grey level as color, such as [255, 255, 255]"
+        if IGNORE in ids
+        else ""
+    )
+    if unseen and len(seen) < 2:
+        only = f"only the class {seen[0]!r}" if seen else "no class"
+        raise ConfigError(
+            f"the masks of the training images hold {only} of {list(taxonomy.names)}, so that "
+            f"there is nothing to tell apart{ignored or '; check the masks and the split'}"
+        )
+    if unseen:
+        log.warning(
+            "no training mask holds %s: the network will never give that%s",
+            ", ".join(unseen),
+            ignored,
+        )
 
 
 class _Loader(DataLoader[Item]):

@@ -21,6 +21,8 @@ def network_size(recipe: Recipe) -> str:
 def epoch_scores(confusion: Tensor, taxonomy: Taxonomy) -> dict[str, Any]:
     """Return mean IoU (over the true classes), pixel accuracy, and IoU and recall per class.
 
+    A class that the truth lacks has no IoU and no part in the mean, as everywhere.
+
     Args:
         confusion: (K, K) counts, rows the truth.
         taxonomy: of the K classes.
@@ -33,7 +35,7 @@ def epoch_scores(confusion: Tensor, taxonomy: Taxonomy) -> dict[str, Any]:
         raise ConfigError("no validation pixel is labelled; check the masks and the taxonomy file")
     hits, truth, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     union = truth + predicted - hits
-    iou = np.divide(hits, union, out=np.full_like(hits, np.nan), where=union > 0)
+    iou = np.divide(hits, union, out=np.full_like(hits, np.nan), where=truth > 0)
     recall = np.divide(hits, truth, out=np.full_like(hits, np.nan), where=truth > 0)
     return {
         "mean_iou": float(iou[truth > 0].mean()),

@@ -19,7 +19,7 @@ from terrain_training.recipe.checks import check_recipe
 from terrain_training.recipe.migrate import migrated
 from terrain_training.recipe.settings import Recipe
 from terrain_training.recipe.typed import build
-from terrain_training.yaml_file import as_yaml, read_yaml
+from terrain_training.yaml_file import as_yaml, parse_yaml, read_yaml
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ def _overridden(values: dict[str, Any], text: str) -> dict[str, Any]:
     if not separator or not all(names):
         raise ConfigError(f"--set {text!r}: expected KEY=VALUE, such as training.epochs=2")
     try:
-        leaf: Any = yaml.safe_load(value)
+        leaf: Any = parse_yaml(value)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"--set {text!r}: the value is no YAML; write numbers, texts, [a, list] or "
