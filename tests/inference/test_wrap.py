@@ -1,6 +1,7 @@
 """Tests of the wrap: every kind of network against a numpy reference, and every refusal."""
 
 import json
+import re
 from dataclasses import replace
 
 import cv2
@@ -13,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from own_networks import OWN_SIZE as SIZE
 from own_networks import own_taxonomy, wrap_settings, write_own_network
 from terrain_seg_ros.core.errors import ModelError
+from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.registry import create_backend
@@ -23,6 +25,8 @@ from terrain_seg_ros.inference.wrap.wrap_settings import (
     Colors,
     Layout,
 )
+from terrain_seg_ros.inference.wrap.wrapped_card import USUAL_THRESHOLD
+from terrain_seg_ros.parameters import load_parameters
 
 MEAN = {"grey": (0.4,), "rgb": (0.5, 0.4, 0.3), "bgr": (0.3, 0.4, 0.5)}
 
@@ -142,6 +146,36 @@ def test_card_and_readme_claim_nothing(tmp_path):
         "golden.npz",
         "model.onnx",
     ]
+
+
+def test_a_network_that_gives_one_class_everywhere_is_told(tmp_path):
+    path = write_own_network(tmp_path / "dead.onnx", gain=0.0)
+    limits = make_wrapped(wrap_settings(path), []).card.limits
+    assert any("on every pixel that it was tried on" in limit for limit in limits)
+    alive = write_own_network(tmp_path / "net.onnx")
+    limits = make_wrapped(wrap_settings(alive), []).card.limits
+    assert not any("on every pixel" in limit for limit in limits)
+
+
+@pytest.mark.parametrize(
+    ("hazards", "told"),
+    [
+        ((0.0, 0.0, 0.4), "above 0.4, .*: nothing that it sees becomes a hazard"),
+        ((0.5, 1.0, 0.7), "below 0.5, .*: everything that it sees is a hazard"),
+        ((0.0, 0.5, 0.0), None),
+    ],
+)
+def test_hazards_that_make_no_difference_are_told(tmp_path, hazards, told):
+    path = write_own_network(tmp_path / "net.onnx")
+    classes = (replace(item, hazard=hazards[item.id]) for item in own_taxonomy(3))
+    limits = make_wrapped(wrap_settings(path, taxonomy=Taxonomy(tuple(classes))), []).card.limits
+    found = [limit for limit in limits if limit.startswith("No class has a hazard")]
+    assert len(found) == (told is not None)
+    assert told is None or re.search(told, found[0])
+
+
+def test_the_threshold_told_is_the_shipped_one():
+    assert load_parameters().number("cost.hazard_threshold") == USUAL_THRESHOLD
 
 
 def test_an_example_image_is_the_golden_image(tmp_path):

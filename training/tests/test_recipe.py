@@ -167,6 +167,8 @@ def test_shipped_recipes_survive_their_snapshot(path, tmp_path):
         ("data.taxonomy=[a]", "data.taxonomy", "expected"),
         ("training.epochs=0", "training.epochs is 0", "more than 0"),
         ("training.batch_size=-1", "training.batch_size is -1", "more than 0"),
+        ("training.learning_rate=1e38", "learning_rate is 1", "at most 1e"),
+        ("training.encoder_learning_rate=1e31", "encoder_learning_rate is 1", "at most 1e"),
         ("training.learning_rate=0", "training.learning_rate is 0.0", "more than 0"),
         ("training.encoder_learning_rate=0", "encoder_learning_rate is 0.0", "more than 0"),
         ("training.ema_decay=1", "training.ema_decay is 1.0", "0 to below 1"),

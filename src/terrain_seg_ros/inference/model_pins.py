@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.regular_file import read_regular_file
+from terrain_seg_ros.core.strict_json import read_json
 
 PINS_FILE = "pins.json"
 PINS_FORMAT = 2
@@ -46,11 +47,12 @@ def read_pins(models: Path) -> dict[str, Pin]:
         return {}
     data = read_regular_file(path, MAX_PINS_BYTES, error=ModelError, remedy=_REMEDY)
     try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        content = read_json(data)
+    except ValueError as error:
         raise ModelError(f"{path}: cannot be read ({error}); {_REMEDY}") from error
     given = content.get("format") if isinstance(content, dict) else None
-    if given == PINS_FORMAT:
+    # A section that lacks or has another name would let go of its pins in silence.
+    if given == PINS_FORMAT and {"digest"} <= content.keys() - {"format"} <= {"digest", "sha256"}:
         pins = {name: Pin("", sha256) for name, sha256 in _section(content, "sha256", path)}
         return pins | {name: Pin(digest, "") for name, digest in _section(content, "digest", path)}
     if given == _OLD_FORMAT and given is not True and "sha256" in content:

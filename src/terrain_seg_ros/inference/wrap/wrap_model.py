@@ -122,26 +122,41 @@ def make_wrapped(settings: WrapSettings, images: Sequence[Path]) -> WrappedModel
     card = replace(draft, sha256=hashlib.sha256(data).hexdigest())
     check_onnx(data, card, source=f"{settings.source}, wrapped")
     loaded = LoadedModel(card=card, onnx_path=None, onnx_bytes=data, golden=None)
-    found, narrow = _compare_all(network, loaded, images, settings)
+    given: set[int] = set()
+    found, narrow = _compare_all(network, loaded, images, settings, given)
     synthetic = not images
     whole = replace(
         card,
         metrics=comparison_metrics(found, synthetic=synthetic),
-        limits=wrapped_limits(synthetic=synthetic, narrow_planes=planes if narrow else 0),
+        limits=wrapped_limits(
+            settings.taxonomy,
+            given=frozenset(given),
+            synthetic=synthetic,
+            narrow_planes=planes if narrow else 0,
+        ),
     )
     return WrappedModel(whole, data, golden[0], _mask(loaded, golden))
 
 
 def _compare_all(
-    network: OwnNetwork, wrapped: LoadedModel, images: Sequence[Path], settings: WrapSettings
+    network: OwnNetwork,
+    wrapped: LoadedModel,
+    images: Sequence[Path],
+    settings: WrapSettings,
+    given: set[int],
 ) -> tuple[list[Agreement], bool]:
-    """Return how near each image's result is, and whether no logit left 0 to 1."""
+    """Return how near each image's result is, and whether no logit left 0 to 1.
+
+    The class ids of all masks are added to `given`.
+    """
     found: list[Agreement] = []
     narrow = settings.activation is Activation.LOGITS
     with closing(_backend(wrapped)) as backend:
         for tensor in _tensors(images, wrapped.card):
             scores = network.scores(tensor)
-            found.append(compare(scores, backend(tensor), settings))
+            output = backend(tensor)
+            found.append(compare(scores, output, settings))
+            given.update(int(value) for value in np.unique(output.mask))
             narrow = narrow and _within_unit(scores)
     if narrow:
         check_forced(scores, settings)

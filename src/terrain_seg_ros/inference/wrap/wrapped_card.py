@@ -6,9 +6,13 @@ import hashlib
 from typing import Any
 
 from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.inference.wrap.own_graph import OPSET
 from terrain_seg_ros.inference.wrap.reference import Agreement, highest_confidence
 from terrain_seg_ros.inference.wrap.wrap_settings import WrapSettings
+
+USUAL_THRESHOLD = 0.5
+"""Of hazards, as the parameters are shipped."""
 
 
 def wrapped_card(
@@ -49,10 +53,14 @@ def comparison_metrics(found: list[Agreement], *, synthetic: bool) -> dict[str, 
     }
 
 
-def wrapped_limits(*, synthetic: bool, narrow_planes: int) -> tuple[str, ...]:
+def wrapped_limits(
+    taxonomy: Taxonomy, *, given: frozenset[int], synthetic: bool, narrow_planes: int
+) -> tuple[str, ...]:
     """Return what a deployer must not take for granted.
 
     Args:
+        taxonomy: the classes.
+        given: ids that the masks of the images hold.
         synthetic: whether no example image was given.
         narrow_planes: of logits that never left 0 to 1; 0 where they did.
     """
@@ -73,6 +81,13 @@ def wrapped_limits(*, synthetic: bool, narrow_planes: int) -> tuple[str, ...]:
             "No example image was given: the golden image is synthetic, so that the self-test "
             "shows that backends agree, not that the classes make sense."
         )
+    if len(given) == 1:
+        limits.append(
+            f"It gave the class {taxonomy.names[min(given)]!r} on every pixel that it was tried "
+            "on: if your images hold more, `--scale`, `--mean`, `--std` or `--channels` are wrong, "
+            "or the weights are."
+        )
+    limits += _hazard_limits(taxonomy)
     if narrow_planes:
         limits.append(
             "Its output stayed within 0 to 1 on every image: if a sigmoid is inside already, "
@@ -80,6 +95,22 @@ def wrapped_limits(*, synthetic: bool, narrow_planes: int) -> tuple[str, ...]:
             f"{highest_confidence(narrow_planes):.2f}, and the grid may stay unknown."
         )
     return tuple(limits)
+
+
+def _hazard_limits(taxonomy: Taxonomy) -> list[str]:
+    """Say what no figure shows later: that no class is a hazard, or that each is."""
+    highest, lowest = (pick(item.hazard for item in taxonomy) for pick in (max, min))
+    if highest < USUAL_THRESHOLD:
+        return [
+            f"No class has a hazard above {highest:g}, and `cost.hazard_threshold` is "
+            f"{USUAL_THRESHOLD:g} as shipped: nothing that it sees becomes a hazard on the map."
+        ]
+    if lowest >= USUAL_THRESHOLD:
+        return [
+            f"No class has a hazard below {lowest:g}, and `cost.hazard_threshold` is "
+            f"{USUAL_THRESHOLD:g} as shipped: everything that it sees is a hazard on the map."
+        ]
+    return []
 
 
 def wrapped_readme(card: ModelCard) -> str:

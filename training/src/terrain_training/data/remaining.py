@@ -101,7 +101,7 @@ def names_to_leave_out(removed: Iterable[str], known: Iterable[str]) -> frozense
             found.add(match)
     if unknown:
         near = difflib.get_close_matches(unknown[0], samples, n=1)
-        hint = f"; is {unknown[0]!r} {near[0]!r}?" if near else ""
+        hint = f"; is {unknown[0]!r} {near[0]!r}?" if near else "."
         raise ConfigError(
             f"{len(unknown)} of the removed samples are not in this data set, such as "
             f"{unknown[:3]}{hint} Correct data.options.removed, or give a recipe without it where "

@@ -16,6 +16,8 @@ from terrain_training.recipe.settings import (
 from terrain_training.recipe.typed import checked
 from terrain_training.yaml_file import as_yaml
 
+MAX_LEARNING_RATE = 1e30
+"""Optimisers multiply it, and float32 ends at 3e38."""
 CLASS_WEIGHTS = ("none", "median_frequency", "inverse_sqrt")
 
 
@@ -86,15 +88,22 @@ def _check_training(training: TrainingSettings) -> None:
     ):
         if getattr(training, name) < 0:
             raise _out(name, training, "0 or more")
-    rate = training.encoder_learning_rate
-    if rate is not None and rate <= 0:
-        raise _out("encoder_learning_rate", training, "more than 0, or nothing")
+    _check_rates(training)
     _check_losses(training)
     weights = training.class_weights
     if isinstance(weights, str) and weights not in CLASS_WEIGHTS:
         raise _out("class_weights", training, f"a list or one of {', '.join(CLASS_WEIGHTS)}")
     if not isinstance(weights, str) and min(weights, default=0.0) <= 0.0:
         raise _out("class_weights", training, "positive numbers")
+
+
+def _check_rates(training: TrainingSettings) -> None:
+    rate = training.encoder_learning_rate
+    if rate is not None and rate <= 0:
+        raise _out("encoder_learning_rate", training, "more than 0, or nothing")
+    for name in ("learning_rate", "encoder_learning_rate"):
+        if (getattr(training, name) or 0.0) > MAX_LEARNING_RATE:
+            raise _out(name, training, f"at most {MAX_LEARNING_RATE:g}")
 
 
 def _check_losses(training: TrainingSettings) -> None:
