@@ -122,15 +122,15 @@ def make_wrapped(settings: WrapSettings, images: Sequence[Path]) -> WrappedModel
     card = replace(draft, sha256=hashlib.sha256(data).hexdigest())
     check_onnx(data, card, source=f"{settings.source}, wrapped")
     loaded = LoadedModel(card=card, onnx_path=None, onnx_bytes=data, golden=None)
-    given: set[int] = set()
-    found, narrow = _compare_all(network, loaded, images, settings, given)
+    ids: set[int] = set()
+    found, narrow = _compare_all(network, loaded, images, settings, ids)
     synthetic = not images
     whole = replace(
         card,
         metrics=comparison_metrics(found, synthetic=synthetic),
         limits=wrapped_limits(
             settings.taxonomy,
-            given=frozenset(given),
+            given=frozenset(ids),
             synthetic=synthetic,
             narrow_planes=planes if narrow else 0,
         ),

@@ -57,8 +57,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--outside", type=Path, metavar="DIR", help="images unlike the training data, unlabelled"
     )
-    parser.add_argument("--false-alarm-rate", type=share, default=0.05, metavar="SHARE")
-    parser.add_argument("--hazard-threshold", type=float, default=0.5, metavar="HAZARD")
+    parser.add_argument(
+        "--false-alarm-rate",
+        type=share,
+        default=0.05,
+        metavar="SHARE",
+        help="of safe pixels, at which the recall of hazards is told (default %(default)s)",
+    )
+    parser.add_argument(
+        "--hazard-threshold",
+        type=float,
+        default=0.5,
+        metavar="HAZARD",
+        help="from which a pixel is a hazard, above 0 to 1 (default %(default)s)",
+    )
     parser.add_argument("--resamples", type=positive, default=1000, help="of the bootstrap")
     parser.add_argument(
         "--backend",
