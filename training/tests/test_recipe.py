@@ -272,6 +272,23 @@ def test_a_file_without_end_is_refused(tmp_path):
         load_recipe(path)
 
 
+@pytest.mark.parametrize(("count", "fits"), [(8000, True), (20_000, False)])
+def test_a_long_list_of_removed_samples_survives_the_snapshot_or_is_refused(
+    tmp_path, least, count, fits
+):
+    names = [f"NLB_{number:09d}EDR_F0540006NCAM00267M1" for number in range(count)]
+    removed = tmp_path / "removed.txt"
+    removed.write_text("\n".join(names), encoding="utf-8")
+    overrides = [f"data.options.removed={removed}"]
+    if not fits:
+        with pytest.raises(ConfigError, match=f"removed has {count} names, too many"):
+            load_recipe(least, overrides=overrides)
+        return
+    recipe = load_recipe(least, overrides=overrides)
+    write_recipe(recipe, tmp_path / "snapshot.yaml")
+    assert load_recipe(tmp_path / "snapshot.yaml") == recipe
+
+
 def test_a_loop_of_extends_is_refused(tmp_path):
     write(tmp_path, "extends: two.yaml\n", name="one.yaml")
     path = write(tmp_path, "extends: one.yaml\n", name="two.yaml")

@@ -11,7 +11,8 @@ import yaml
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.regular_file import read_regular_file
 
-LIMIT_BYTES = 256 * 1024
+LIMIT_BYTES = 512 * 1024
+"""Run and card keep a recipe with the names of removed samples; a card may have 1 MiB."""
 SHOWN_CHARACTERS = 160
 
 

@@ -19,7 +19,7 @@ from terrain_training.recipe.checks import check_recipe
 from terrain_training.recipe.migrate import migrated
 from terrain_training.recipe.settings import Recipe
 from terrain_training.recipe.typed import build
-from terrain_training.yaml_file import as_yaml, parse_yaml, read_yaml
+from terrain_training.yaml_file import LIMIT_BYTES, as_yaml, parse_yaml, read_yaml
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ def load_recipe(path: Path, *, overrides: Sequence[str] = ()) -> Recipe:
         values = _overridden(values, text)
     recipe = build(Recipe, values, key="")
     check_recipe(recipe)
+    _check_kept(recipe)
     return recipe
 
 
@@ -94,8 +95,25 @@ def recipe_of(card: ModelCard, file: Path | None) -> Recipe:
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
     """Write every setting; `load_recipe` reads it back alone."""
-    text = yaml.safe_dump(dataclasses.asdict(recipe), sort_keys=False, allow_unicode=True)
-    path.write_text(text, encoding="utf-8")
+    path.write_text(_as_text(recipe), encoding="utf-8")
+
+
+def _as_text(recipe: Recipe) -> str:
+    return yaml.safe_dump(dataclasses.asdict(recipe), sort_keys=False, allow_unicode=True)
+
+
+def _check_kept(recipe: Recipe) -> None:
+    """Check, before anything is trained, that what the run keeps can be read again.
+
+    Raises:
+        ConfigError: so many samples are removed that it cannot.
+    """
+    removed = recipe.data.options.get(REMOVED)
+    if removed and len(_as_text(recipe).encode("utf-8")) > LIMIT_BYTES:
+        raise ConfigError(
+            f"data.options.{REMOVED} has {len(removed)} names, too many to be kept with run and "
+            f"model (all settings: {LIMIT_BYTES} bytes); move those files out of the data set"
+        )
 
 
 def _base() -> dict[str, Any]:
