@@ -81,6 +81,10 @@ def test_quirks_of_drivers_are_read_and_told(name, d, model, coefficients, noted
         ({"k": (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0)}, "principal point"),
         ({"k": (1.0, 0, 320, 0, 1.0, 240, 0, 0, 1.0)}, "field of view of 179.*identity"),
         ({"k": (10.0, 0, 320, 0, 10.0, 240, 0, 0, 1.0)}, "field of view"),
+        ({"k": (0.78, 0, 0.5, 0, 1.04, 0.5, 0, 0, 1.0)}, "horizontal field .*in other units"),
+        ({"k": (4.2, 0, 3.1, 0, 4.2, 2.3, 0, 0, 1.0)}, "to one side.*in other units than pixels"),
+        ({"k": (200.0, 0, 159.5, 0, 205.0, 119.5, 0, 0, 1.0)}, "320 x 240 px, but .*640 x 480"),
+        ({"k": (500.0, 0, 399.5, 0, 512.0, 299.5, 0, 0, 1.0)}, "middle of an image of 800 x 600"),
         ({"k": matrix(0, 1e100)}, "K holds 1e.100"),
         ({"k": matrix(0, 1e8)}, "focal length fx 1e.08 px, expected 0.01 to 1e.07"),
         ({"k": matrix(4, 1e-3)}, "focal length fy 0.001"),
@@ -145,6 +149,25 @@ def test_a_p_that_is_not_plausible_is_refused_where_it_is_used():
     with pytest.raises(GeometryError, match="P has the focal length fx 1e-05"):
         calibrate(changed(p=bad), rectified=True)
     assert calibrate(changed(p=bad)).camera.fx_px == 400.0
+
+
+def test_a_p_of_another_resolution_is_refused_where_it_is_used():
+    half = (190.0, 0.0, 160.0, 0.0, 0.0, 195.0, 119.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    with pytest.raises(GeometryError, match=r"P has the principal point .*publish P of that"):
+        calibrate(changed(p=half), rectified=True)
+    assert calibrate(changed(p=half)).camera.fx_px == 400.0
+
+
+def test_a_stereo_baseline_that_is_not_used_is_told():
+    told = calibrate(changed(p=matrix(3, -38.0, P)), rectified=True).notes
+    assert "baseline of 0.1 m, which is not used" in told[-1]
+    assert "baseline" not in str(calibrate(changed(p=P), rectified=True).notes)
+
+
+def test_a_principal_point_far_from_the_middle_is_told():
+    swapped = matrix(2, 239.5, matrix(5, 319.5))
+    assert "far from the middle of 640 x 480" in calibrate(changed(k=swapped)).notes[0]
+    assert calibrate(changed(k=matrix(2, 280.0))).notes == ()
 
 
 def test_what_is_odd_but_not_used_is_told():

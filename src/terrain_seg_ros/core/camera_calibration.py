@@ -20,6 +20,11 @@ from terrain_seg_ros.core.types import F64, ORTHONORMAL_WITHIN
 FOCAL_LIMITS_PX = (1e-2, 1e7)
 MAX_FIELD_RAD = math.radians(175.0)
 """Of a camera that is no fisheye: K of one or of another size gives more."""
+CENTRED_WITHIN = 0.15
+"""Share of the image's size by which few lenses' principal point misses the middle."""
+SCALED_BEYOND = 0.18
+SCALES_AGREE_WITHIN = 0.05
+"""Both shares of the principal point's distance from the corner that the middle would have."""
 HUGE = 1e12
 SKEW = 1e-6
 DIFFERENT = 0.01
@@ -84,7 +89,9 @@ def calibrate(fields: Fields, *, rectified: bool = False) -> Calibration:
     lens = _lens(fields, arrays, notes, rectified=rectified)
     _check_matrix(lens.name, lens.matrix, notes)
     _check_view(fields, lens)
+    _check_resolution(fields, lens)
     notes += _doubts(arrays, lens)
+    notes += _offsets(fields, arrays, lens)
     return Calibration(_delivered(fields, lens), tuple(notes))
 
 
@@ -166,15 +173,53 @@ def _check_view(fields: Fields, lens: _Lens) -> None:
     for name, focal, middle, size in (("horizontal", fx, cx, width), ("vertical", fy, cy, height)):
         sides = ((middle + 0.5) / focal, (size - 0.5 - middle) / focal)
         fisheye = lens.model == "equidistant"
-        field = sum(sides) if fisheye else sum(map(math.atan, sides))
-        limit = 2.0 * math.pi if fisheye else MAX_FIELD_RAD
-        if field > limit:
+        angles = sides if fisheye else (math.atan(sides[0]), math.atan(sides[1]))
+        field, limit = sum(angles), 2.0 * math.pi if fisheye else MAX_FIELD_RAD
+        if field > limit or (not fisheye and max(angles) > limit / 2.0):
             raise GeometryError(
                 f"{lens.name} gives a {name} field of view of {math.degrees(field):.1f} degrees by "
-                f"the focal length {focal:g} px over {size} px, expected at most "
-                f"{math.degrees(limit):.0f}; is {lens.name} the identity, or of another "
-                f"resolution? {_REMEDY}"
+                f"the focal length {focal:g} px over {size} px, up to "
+                f"{math.degrees(max(angles)):.1f} to one side, expected at most "
+                f"{math.degrees(limit):.0f} and half of it; is {lens.name} the identity, in other "
+                f"units than pixels, or of another resolution? {_REMEDY}"
             )
+
+
+def _check_resolution(fields: Fields, lens: _Lens) -> None:
+    """Refuse a principal point that is the middle of a smaller or larger image.
+
+    It could be a crop as well, which roi tells.
+    """
+    cx, cy = float(lens.matrix[2]), float(lens.matrix[5])
+    scale_x = (cx + 0.5) / (0.5 * fields.width_px)
+    scale_y = (cy + 0.5) / (0.5 * fields.height_px)
+    scaled = min(abs(scale_x - 1.0), abs(scale_y - 1.0)) > SCALED_BEYOND
+    if scaled and abs(scale_x - scale_y) <= SCALES_AGREE_WITHIN * max(scale_x, scale_y):
+        raise GeometryError(
+            f"{lens.name} has the principal point ({cx:g}, {cy:g}), the middle of an image of "
+            f"{2.0 * cx + 1.0:.0f} x {2.0 * cy + 1.0:.0f} px, but camera_info is of "
+            f"{fields.width_px} x {fields.height_px} px; publish {lens.name} of that resolution, "
+            "and tell a crop by roi, pixels of several by binning"
+        )
+
+
+def _offsets(fields: Fields, arrays: dict[str, F64], lens: _Lens) -> list[str]:
+    """Return what is to be known of the place of the principal point and of the camera."""
+    notes = []
+    cx, cy = float(lens.matrix[2]), float(lens.matrix[5])
+    aside = max(abs((cx + 0.5) / fields.width_px - 0.5), abs((cy + 0.5) / fields.height_px - 0.5))
+    if aside > CENTRED_WITHIN:
+        notes.append(
+            f"{lens.name} has the principal point ({cx:g}, {cy:g}), far from the middle of "
+            f"{fields.width_px} x {fields.height_px} px: check that it is of this resolution"
+        )
+    baseline_m = -float(arrays["P"][3]) / float(lens.matrix[0])
+    if lens.name == "P" and baseline_m != 0.0:
+        notes.append(
+            f"P tells a stereo baseline of {baseline_m:g} m, which is not used: the image's "
+            "frame_id must be of this camera, not of the other one of the pair"
+        )
+    return notes
 
 
 def _doubts(arrays: dict[str, F64], lens: _Lens) -> list[str]:
