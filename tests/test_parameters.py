@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.parameter_file import read_parameter_file
+from terrain_seg_ros.parameter_file import parameter_sections, read_parameter_file
 from terrain_seg_ros.parameters import (
     DECLARATION,
     HAZARD,
@@ -151,6 +151,35 @@ def test_a_wrong_file_is_refused_by_name(tmp_path, text, words):
         load_parameters(write(tmp_path, text))
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/terrain/terrain_seg: {ros__parameters: {threads: 1}}\n"
+        "terrain: {terrain_seg: {ros__parameters: {threads: 2}}}\n",
+        "terrain_seg: {ros__parameters: {threads: 1}}\n"
+        "/terrain_seg: {ros__parameters: {threads: 2}}",
+        "/**: {ros__parameters: {footprint.radius_m: 2.0}}\n"
+        "'**': {ros__parameters: {footprint: {radius_m: 0.6}}}\n",
+        "/**: {ros__parameters: {footprint.radius_m: 2.0, footprint: {radius_m: 0.6}}}",
+    ],
+)
+def test_what_is_given_twice_in_other_spellings_is_refused_for_both_nodes(tmp_path, text):
+    path = write(tmp_path, text)
+    for read in (load_parameters, parameter_sections):
+        with pytest.raises(ConfigError, match=r"twice|in two blocks"):
+            read(path)
+
+
+def test_blocks_of_one_name_that_give_different_parameters_are_merged(tmp_path):
+    path = write(
+        tmp_path,
+        "/terrain/terrain_seg: {ros__parameters: {threads: 1}}\n"
+        "terrain: {terrain_seg: {ros__parameters: {input_depth: 2}}}",
+    )
+    found = load_parameters(path)
+    assert (found.integer("threads"), found.integer("input_depth")) == (1, 2)
 
 
 BLOCKS = {"/**": 1, "/*/terrain_seg": 2, "/terrain/**": 3, "/terrain/*": 4, "terrain_seg": 5}

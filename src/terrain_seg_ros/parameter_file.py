@@ -72,12 +72,35 @@ def parameter_sections(path: Path | str) -> list[_Section]:
     """Return the blocks of a ROS parameter file, in their order.
 
     Raises:
-        ConfigError: it is no readable YAML mapping, or gives a key twice.
+        ConfigError: it is no readable YAML mapping, or gives a key or a parameter twice.
     """
     content = read_yaml(Path(path), "`/**:` with `ros__parameters:`")
     sections: list[_Section] = []
     _find_sections(content, "", sections, str(path))
+    _check_once(sections, str(path))
     return sections
+
+
+def _check_once(sections: Iterable[_Section], source: str) -> None:
+    """Check that a parameter is not given to one name twice, however both are spelled.
+
+    Names may be nested or written with slashes, parameters nested or with dots. What is for other
+    nodes only is not looked at.
+    """
+    given: dict[tuple[str, ...], set[str]] = {}
+    for node, section in sections:
+        if NODE_NAME not in node and "*" not in node:
+            continue
+        flat: dict[str, Any] = {}
+        _flatten(section, "", flat, source)
+        before = given.setdefault(tuple(_parts(node)), set())
+        for name in flat:
+            if name in before:
+                raise ConfigError(
+                    f"{source}: parameter {name!r} is given in two blocks for {node!r}; the first "
+                    "would be lost: put both into one"
+                )
+        before.update(flat)
 
 
 def _only_namespace(sections: Iterable[_Section], source: str) -> str:
