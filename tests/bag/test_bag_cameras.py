@@ -176,6 +176,33 @@ def test_depth_that_was_compressed_as_an_image_is_left_out_and_named(
         assert "depth" in left_out_images(reader, cameras)[topic]
 
 
+@pytest.mark.parametrize(
+    ("topic", "words"),
+    [
+        ("/lidar/range_image", "says range and it is grey of 16 bits"),
+        ("/tof/distance/image_raw", "says distance"),
+        ("/stereo/disp/image", "says disp"),
+    ],
+)
+def test_measured_values_of_sixteen_bits_are_told_by_the_words_of_their_name(
+    tmp_path, topic, words
+):
+    entries = [image(0), image(0, topic="/long_range/image_raw"), sixteen_bits(topic)]
+    with BagReader(write_bag(tmp_path / "bag", entries)) as reader:
+        cameras = find_cameras(reader, "front")
+        found = {camera.image_topic for camera in cameras}
+        assert found == {"/navcam/image_raw", "/long_range/image_raw"}
+        assert words in left_out_images(reader, cameras)[topic]
+
+
+def sixteen_bits(topic):
+    entry = image(0, topic=topic)
+    entry.message.encoding = "mono16"
+    entry.message.step = 2 * WIDTH_PX
+    entry.message.data = np.zeros(2 * WIDTH_PX * HEIGHT_PX, dtype=np.uint8)
+    return entry
+
+
 def test_a_colour_camera_called_after_its_depth_is_one(tmp_path):
     entry = image(0, topic="/depth_camera/image_raw")
     pixels = np.zeros((HEIGHT_PX, WIDTH_PX, 3), np.uint8)

@@ -20,6 +20,10 @@ DEPTH_FORMATS = [
     "32FC1; png compressed ",
     "16SC1; png compressed ",
     "compressedDepth",
+    "png compressed 16UC1",
+    "png; 16UC1",
+    "png;32FC1",
+    "; png compressed 16UC1",
 ]
 
 

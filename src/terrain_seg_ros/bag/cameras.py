@@ -22,6 +22,8 @@ INFO_TYPE = topic("camera_info").type
 _COMPRESSED = "/compressed"
 _DEPTH_TRANSPORT = "/compressedDepth"
 _DEPTH_NAMES = ("depth", "disparity")
+_MEASURED_WORDS = frozenset({"range", "ranges", "distance", "distances", "disp", "confidence"})
+"""Words in the name of a topic that, if its images are grey of 16 bits, tell measured values."""
 _TRUTH_NAMES = ("truth", "label", "segmentation", "semantic")
 _LOOKED_AT = 5
 """Images of a topic, from its first on, that tell what it shows."""
@@ -162,6 +164,12 @@ def _why_no_camera(reader: BagReader, connection: Connection) -> str:
     named = any(name in part for part in parts for name in _DEPTH_NAMES)
     if named and _is_grey(reader, connection):
         return "its name says depth and it is grey; --image-topic takes it all the same"
+    words = {word for part in parts for word in part.split("_")} & _MEASURED_WORDS
+    if words and _is_grey(reader, connection, bytes_per_channel=2):
+        return (
+            f"its name says {min(words)} and it is grey of 16 bits; --image-topic takes it all the "
+            "same"
+        )
     return ""
 
 
@@ -183,20 +191,23 @@ def _why_no_content(reader: BagReader, connection: Connection) -> str:
     return found
 
 
-def _is_grey(reader: BagReader, connection: Connection) -> bool:
-    """Say whether the first image of a topic that can be decoded has one channel."""
-    channels = (_channels(message) for message in _first(reader, connection))
-    return next((count for count in channels if count), 0) == 1
+def _is_grey(reader: BagReader, connection: Connection, *, bytes_per_channel: int = 0) -> bool:
+    """Say whether the first image of a topic that can be decoded has one channel, of any size."""
+    layouts = (_layout(message) for message in _first(reader, connection))
+    channels, size = next((item for item in layouts if item is not None), (0, 0))
+    return channels == 1 and bytes_per_channel in {0, size}
 
 
-def _channels(message: Any) -> int:
-    """Return how many channels an image has, 0 where it cannot be decoded."""
+def _layout(message: Any) -> tuple[int, int] | None:
+    """Return channels and bytes per channel of an image, None where it cannot be decoded."""
     try:
         if hasattr(message, "encoding"):
-            return camera_encoding(str(message.encoding)).channels
-        return 1 if decode_stored(message).ndim == 2 else 3
+            encoding = camera_encoding(str(message.encoding))
+            return encoding.channels, encoding.bytes_per_channel
+        stored = decode_stored(message)
+        return (1 if stored.ndim == 2 else 3), stored.itemsize
     except MessageError:
-        return 0
+        return None
 
 
 def _first(reader: BagReader, connection: Connection) -> Iterator[Any]:

@@ -111,9 +111,11 @@ def camera_encoding(text: str) -> Encoding:
 def not_a_camera(text: str) -> str:
     """Return why images of an `encoding` or a `format` are no camera's, empty where they may be."""
     words = text.lower().replace(";", " ").split()
-    if any(word in MEASURED for word in words[:1]):
+    told = words[:1] if words[:1] and words[0] in ENCODINGS else words
+    measured = next((word for word in told if word in MEASURED), "")
+    if measured:
         return (
-            f"{words[0].upper()} is depth or something else that was measured, which is no camera "
+            f"{measured.upper()} is depth or something else that was measured, which is no camera "
             "image; depth is read by depth.source and depth.topic"
         )
     if any(word.startswith(DEPTH_TRANSPORTS) for word in words):
