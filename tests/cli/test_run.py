@@ -126,7 +126,7 @@ def show_until_grid(peer):
     return wait_until(shown, "a grid")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_feeding_then_a_signal_ends_with_code_0_and_a_summary(opened, tmp_path, number):
     domain, summary = free_domain(), tmp_path / "summary.json"
     run = Run("--domain", domain, "--json", summary)
@@ -283,6 +283,34 @@ def test_missing_cyclone_names_the_remedy(monkeypatch, capsys):
     line = capsys.readouterr().err.splitlines()[-1]
     assert "pip install cyclonedds" in line
     assert "ros2 launch" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("none/summary.json", "there is no folder"),
+        (".", "is a folder"),
+        ("mine.yaml", "none of this command's results"),
+    ],
+)
+def test_a_place_for_the_summary_is_checked_before_the_run(tmp_path, capsys, name, text):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("mine: true\n")
+    options = ["--domain", str(free_domain()), "--discovery", "host", "--duration", "0.1"]
+    options += ["--model", "synthetic", "--backend", "constant", "--json", str(tmp_path / name)]
+    assert main(["run", *options]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert text in line
+    assert mine.read_text() == "mine: true\n"
+
+
+def test_a_full_disk_does_not_take_the_printed_summary(capsys):
+    options = ["--domain", str(free_domain()), "--discovery", "host", "--duration", "0.1"]
+    options += ["--model", "synthetic", "--backend", "constant", "--json", "/dev/full"]
+    assert main(["run", *options]) == 2
+    told = capsys.readouterr()
+    assert "images in" in told.out
+    assert "No space left" in told.err
 
 
 def test_signal_handlers_are_put_back(capsys):

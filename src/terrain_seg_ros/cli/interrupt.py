@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class Interrupt:
-    """Note SIGINT, SIGTERM and SIGHUP instead of dying of them, while in the `with` statement.
+    """Note SIGINT, SIGTERM, SIGQUIT and SIGHUP instead of dying of them, while in `with`.
 
     A SIGHUP that is ignored already, as under nohup, stays so. A plain flag, not an Event: an
     Event's lock may be held by the thread that the handler stops.
@@ -21,7 +21,7 @@ class Interrupt:
 
     def __enter__(self) -> Interrupt:
         """Take over the signals."""
-        signals = [signal.SIGINT, signal.SIGTERM]
+        signals = [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT]
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signals.append(signal.SIGHUP)
         self._before = {number: signal.signal(number, self._note) for number in signals}

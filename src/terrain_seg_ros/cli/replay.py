@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         InferenceError: the backend cannot be used.
     """
     if arguments.json is not None:
-        check_output_file(arguments.json, option="--json", is_own=_is_scores)
+        check_output_file(arguments.json, option="--json", is_own=_is_own_json)
     limits = read_limits(arguments.limits) if arguments.limits is not None else []
     with _ended_by_sigterm():
         if len(arguments.sources) > 1:
@@ -114,9 +114,9 @@ def run(arguments: argparse.Namespace) -> int:
     return _exit_code(results, missed)
 
 
-def _is_scores(text: str) -> bool:
-    """Say whether a text is the scores of an earlier replay, of one bag or of several."""
-    return holds_json("grid_availability")(text) or holds_json("bags")(text)
+def _is_own_json(text: str) -> bool:
+    """Say whether a text is the scores of one bag or of several."""
+    return holds_json("grid_availability", "latency_ms")(text) or holds_json("bags")(text)
 
 
 def _exit_code(results: Results, missed: Mapping[str, Sequence[str]]) -> int:

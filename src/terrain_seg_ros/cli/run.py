@@ -72,14 +72,14 @@ def run(arguments: argparse.Namespace) -> int:
     However it ends, the grid goes out as unknown and the summary is written.
 
     Raises:
-        ConfigError: a parameter, topic or domain cannot be used, or Cyclone DDS is missing.
+        ConfigError: a parameter, topic, domain or file cannot be used, or Cyclone DDS is missing.
         ModelError: the model cannot be used.
         InferenceError: the backend cannot be used.
     """
     if arguments.duration is not None and not arguments.duration > 0.0:
         raise ConfigError(f"--duration is {arguments.duration}, expected more than 0 s")
     if arguments.json is not None:
-        own = holds_json("images_in", "grids_out")
+        own = holds_json("images_in", "images_out", "ended_by")
         check_output_file(arguments.json, option="--json", is_own=own)
     domain = choose_domain(arguments.domain)
     parameters = _parameters(arguments)
@@ -183,9 +183,15 @@ def _status(health: HealthSnapshot) -> str:
 
 
 def _summarise(health: HealthSnapshot, about: dict[str, str], path: Path | None) -> None:
-    """Write the summary to a file if asked to, and print it."""
-    if path is not None:
-        write_whole(path, json.dumps(_content(health, about), indent=2) + "\n")
+    """Write the summary to a file if asked to, and print it, even where the file fails."""
+    try:
+        if path is not None:
+            write_whole(path, json.dumps(_content(health, about), indent=2) + "\n")
+    finally:
+        _print_summary(health, about)
+
+
+def _print_summary(health: HealthSnapshot, about: dict[str, str]) -> None:
     rows = list(about.items())
     rows += [
         ("images in", str(health.images_in)),

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         check_security(os.environ)
     except ConfigError as error:
         _refuse(str(error))
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, note)
     try:
