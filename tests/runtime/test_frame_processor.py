@@ -16,7 +16,7 @@ from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.messages.cdr import serialize
 from terrain_seg_ros.messages.cloud_message import decode_cloud
 from terrain_seg_ros.messages.diagnostics_message import Level, decode_diagnostics
-from terrain_seg_ros.messages.header_message import stamp_ns
+from terrain_seg_ros.messages.header_message import LATEST_NS, stamp_ns
 from terrain_seg_ros.messages.interfaces import Direction, topics
 from terrain_seg_ros.messages.label_info_message import decode_label_info
 from terrain_seg_ros.runtime.health import Drop
@@ -216,6 +216,17 @@ def test_the_grid_turns_unknown_once_when_images_stop():
     assert decode_diagnostics(node.node.diagnostics()[0].message)[0].level is not Level.ERROR
     clock.now_s += 3.0
     assert node.node.tick()
+
+
+def test_the_grid_turns_unknown_also_at_the_end_of_what_a_stamp_can_tell():
+    clock = Clock()
+    node = rover({"watchdog.stale_after_s": 2.0}, clock_s=clock)
+    assert (node.send(image_message(LATEST_NS))["hazard_grid"].data >= 0).any()
+    clock.now_s += 2.1
+    given = dict(node.node.tick())
+    assert (given["hazard_grid"].data == -1).all()
+    assert stamp_ns(given["hazard_grid"].header) == LATEST_NS
+    assert node.refused == {}
 
 
 def test_images_without_a_pose_do_not_keep_the_grid_alive():

@@ -8,6 +8,8 @@ from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.messages.message_types import Types
 
 _NS = 1_000_000_000
+LATEST_NS = 2**31 * _NS - 1
+"""The last moment that a ROS time can tell, in 2038."""
 
 
 def time_ns(stamp: Any) -> int:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.types import Reason
+from terrain_seg_ros.messages.header_message import LATEST_NS
 from terrain_seg_ros.runtime.grid_outbox import GridOutbox
 from terrain_seg_ros.runtime.landing_outbox import LandingOutbox
 from terrain_seg_ros.runtime.last_resort import LastResort
@@ -21,7 +22,11 @@ class LostGrid(NamedTuple):
     resort: LastResort
 
     def messages(self, reason: Reason, stamp_ns: int) -> list[Outgoing]:
-        """Forget all but the hazards that are kept; return the grid and no landing sites."""
+        """Forget all but the hazards that are kept; return the grid and no landing sites.
+
+        A stamp beyond the last that ROS can tell becomes that one, so that the grid goes out.
+        """
+        stamp_ns = min(stamp_ns, LATEST_NS)
         outgoing: list[Outgoing] = []
         with self.resort.around("forgetting the grid") as attempt:
             snapshot = self.pipeline.mark_unobserved(reason, stamp_ns)
@@ -34,6 +39,7 @@ class LostGrid(NamedTuple):
 
     def blind(self, reason: Reason, stamp_ns: int) -> list[Outgoing]:
         """Return the same without the pipeline, which may be stuck: from the last grid."""
+        stamp_ns = min(stamp_ns, LATEST_NS)
         outgoing: list[Outgoing] = []
         with self.resort.around("taking the last grid back"):
             outgoing += self.grids.blind(reason, stamp_ns)
