@@ -143,3 +143,12 @@ def test_an_odd_image_is_named_in_diagnostics():
     status = decode_diagnostics(drive.rover.node.diagnostics()[0].message)[0]
     assert "navcam" in status.message
     assert "1.050 s after the last one" in status.message
+
+
+def test_images_of_two_clocks_in_turn_are_told():
+    rover = Rover({"mounting.use_tf": False})
+    rover.send_info()
+    for index in range(6):
+        rover.send(image_message(START_NS + index * STEP_NS + (index % 2) * 3600 * SECOND_NS))
+    assert rover.health.snapshot().notes[Note.ODD_STAMP] >= 2
+    assert Note.TIME_JUMP not in rover.health.snapshot().notes

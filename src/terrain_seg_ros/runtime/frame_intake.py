@@ -106,6 +106,8 @@ class FrameIntake:
             self._health.note(Note.NO_STAMP)
         frame.jumped = verdict is StampVerdict.TAKE_AFTER_JUMP
         frame.rewound = verdict is StampVerdict.TAKE_WITHOUT_LAST
+        if frame.rewound:
+            self._health.note(Note.ODD_STAMP)
         self._last_stamp_ns = frame.stamp_ns
         bits = self._bits[frame.camera]
         frame.image = frame.timed("decode", lambda item: self._decode(item.message, bits))

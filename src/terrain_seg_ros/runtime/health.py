@@ -70,6 +70,10 @@ class Note(str, Enum):
         "stamps jumped backwards: the grid was cleared, but for hazards where the vehicle is still "
         "in its place"
     )
+    ODD_STAMP = (
+        "an image that was taken had a wrong stamp, as later ones lie before it: check the "
+        "camera's clock, and that one node publishes this topic"
+    )
     FRAME_SLASH = "frame names begin with a slash: it is dropped, as tf2 does"
 
 
