@@ -241,3 +241,14 @@ def test_pictures_of_class_ids_beside_a_camera_are_left_out_and_named(tmp_path, 
         assert "truth or labels" in left_out_images(reader, cameras)[topic]
     (camera,) = cameras_of(tmp_path / "alone", [image(0, topic=topic)])
     assert camera.image_topic == topic
+
+
+def test_foreign_pictures_called_like_ours_are_left_out_and_named_and_ours_in_silence(tmp_path):
+    topics = ("/zed/confidence/confidence_map", "/terrain/confidence")
+    entries = [image(0), *(image(0, topic=topic) for topic in topics)]
+    with BagReader(write_bag(tmp_path / "bag", entries)) as reader:
+        cameras = find_cameras(reader, "front")
+        assert [camera.image_topic for camera in cameras] == ["/navcam/image_raw"]
+        told = left_out_images(reader, cameras)
+    assert list(told) == [topics[0]]
+    assert "--image-topic takes it" in told[topics[0]]

@@ -15,6 +15,7 @@ from terrain_seg_ros.messages.cdr import deserialize
 from terrain_seg_ros.messages.encodings import camera_encoding, parse_format
 from terrain_seg_ros.messages.image_message import decode_stored
 from terrain_seg_ros.messages.interfaces import Direction, topic, topics
+from terrain_seg_ros.parameter_file import NAMESPACE
 
 RAW_TYPE = topic("image").type
 COMPRESSED_TYPE = topic("image/compressed").type
@@ -92,6 +93,10 @@ def left_out_images(
         if not is_image or item.topic in taken or item.topic in other_topics:
             continue
         if _is_output(item.topic):
+            if not item.topic.startswith(f"{NAMESPACE}/"):
+                result[item.topic] = (
+                    "it is called like one of this node's pictures; --image-topic takes it as well"
+                )
             continue
         why = _why_no_camera(reader, item)
         if why:
