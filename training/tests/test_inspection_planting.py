@@ -242,7 +242,7 @@ def test_the_check_counts_what_was_planted(tmp_path, capsys):
     words += ["--foreign", str(extra), "--json", str(tmp_path / "figures.json")]
     assert main(words) == 0
     assert "postcards" in capsys.readouterr().out
-    small, large = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    small, large = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))["sets"]
     assert (small["samples"], large["samples"]) == (40, 48)
     assert set(small["kinds"]) == {*KINDS, "postcards"}
     for kind in small["kinds"].values():

@@ -185,11 +185,11 @@ def test_an_encoder_is_known_by_its_name():
     ("kind", "changes", "message"),
     [
         ("unet", {"depth": 3}, r"network\.options\.depth is unknown; unet takes \['channels'"),
-        ("unet", {"norm": 1}, r"network\.options\.norm is 1, expected str"),
+        ("unet", {"norm": 1}, r"network\.options\.norm is 1, expected text"),
         ("unet", {"channels": [4, "x", 6]}, r"network\.options\.channels\[1\] is 'x'"),
         ("pix2pix", {"dropout": "much"}, r"network\.options\.dropout is 'much'"),
-        ("smp", {"encoder": None}, r"network\.options\.encoder is None"),
-        ("smp", {"arguments": 3}, r"network\.options\.arguments is 3, expected settings"),
+        ("smp", {"encoder": None}, r"network\.options\.encoder is null"),
+        ("smp", {"arguments": 3}, r"network\.options\.arguments is 3, expected a mapping"),
     ],
 )
 def test_options_of_the_wrong_kind_are_named(kind, changes, message):
