@@ -21,6 +21,8 @@ REQUIREMENTS = [
     "onnxruntime>=1.17,<2",
     "openvino>=2024.4,<2027",
     "rosbags>=0.11.6,<0.12",
+    "lz4>=4.3,<5",
+    "backports-zstd>=1,<2; python_version < '3.14'",
     "cyclonedds>=0.10.5,<12; platform_machine != 'aarch64'",
 ]
 
