@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
 
+from terrain_training.interrupt import Interrupted, Signals
 from terrain_training.learning.run_folder import RunFolder
 
 LINE = "terrain-train: interrupted; the same command goes on\n"
@@ -79,6 +81,30 @@ MOMENTS = {
     ),
     "later": lambda out, _pid: len(RunFolder(out).read_history()) > 1,
 }
+
+
+def test_a_signal_that_python_swallows_is_raised_at_the_next_check(monkeypatch):
+    class Thing:
+        pass
+
+    def interrupt(_reference):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def fail(_reference):
+        raise ValueError("still reported")
+
+    reported = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: reported.append(str(args.exc_value)))
+    hook = sys.unraisablehook
+    with Signals("line") as signals:
+        thing = Thing()
+        references = [weakref.ref(thing, interrupt), weakref.ref(thing, fail)]
+        del thing
+        assert len(references) == 2
+        with pytest.raises(Interrupted):
+            signals.check()
+    assert sys.unraisablehook is hook
+    assert reported == ["still reported"]
 
 
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -47,7 +52,8 @@ class Signals:
     """Raise `Interrupted` at the first signal, while in the `with` statement.
 
     What code raises in a signal handler can be swallowed where Python ignores exceptions, such as
-    in a destructor. So the signal is noted too: `check` raises again.
+    in a destructor or in a weak reference's callback. So the signal is noted too: `check` raises
+    again, and Python's report of the swallowed exception is left out.
     """
 
     def __init__(self, line: str) -> None:
@@ -55,6 +61,7 @@ class Signals:
         self._line = line
         self._number: int | None = None
         self._before: dict[int, object] = {}
+        self._unraisable = sys.unraisablehook
 
     def __enter__(self) -> Signals:
         """Take the signals over; SIGHUP stays ignored where nohup has ignored it."""
@@ -67,6 +74,7 @@ class Signals:
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
         }
         _current = self
+        self._unraisable, sys.unraisablehook = sys.unraisablehook, self._leave_out_interrupted
         self.install()
         return self
 
@@ -74,6 +82,7 @@ class Signals:
         """Give them back."""
         global _current  # noqa: PLW0603
         _current = None
+        sys.unraisablehook = self._unraisable
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
@@ -95,6 +104,10 @@ class Signals:
     def number(self) -> int | None:
         """Return the first signal, None where there was none."""
         return self._number
+
+    def _leave_out_interrupted(self, unraisable: UnraisableHookArgs) -> None:
+        if not isinstance(unraisable.exc_value, Interrupted):
+            self._unraisable(unraisable)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self._number is not None:

@@ -12,7 +12,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.download.extra import install_extra
 from terrain_training.download.source import Source
 
-INSTALL = install_extra("kaggle", package="kaggle>=1.7.4,<3")
+INSTALL = install_extra("kaggle", package="kaggle>=1.7.4,<3' 'six>=1.16,<2")
 CREDENTIALS = (
     "Sign in at kaggle.com, make an API token in the settings of your account, and put it where "
     "the package looks: KAGGLE_USERNAME and KAGGLE_KEY, KAGGLE_API_TOKEN, or "
