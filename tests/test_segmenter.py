@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ConfigError, MessageError
 from terrain_seg_ros.core.image_file import read_image
 from terrain_seg_ros.segmenter import Segmenter
-from tiny_model import write_tiny_model
 
 GREY = np.tile(np.linspace(0, 255, 40).astype(np.uint8), (30, 1))
 RGB = np.stack([GREY, GREY[:, ::-1], GREY // 2], axis=2)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from bags import (
+
+from support.bags import (
     HEIGHT_PX,
     WIDTH_PX,
     compressed,
@@ -18,7 +19,6 @@ from bags import (
     text,
     write_bag,
 )
-
 from terrain_seg_ros.bag.cameras import BagCamera, find_cameras, left_out_images
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.core.errors import ConfigError

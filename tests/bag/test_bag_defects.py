@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-from bags import drive, write_bag
 from rosbags.rosbag2 import StoragePlugin
 
+from support.bags import drive, write_bag
 from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.bag.replay import replay

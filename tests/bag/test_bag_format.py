@@ -6,10 +6,10 @@ import sqlite3
 
 import pytest
 import yaml
-from bags import START_NS, TEXT, drive, image, serialize, stamp, text, type_store, write_bag
-from mcap_records import read_summary
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 
+from support.bags import START_NS, TEXT, drive, image, serialize, stamp, text, type_store, write_bag
+from support.mcap_records import read_summary
 from terrain_seg_ros.bag.plan import ReplayOptions
 from terrain_seg_ros.bag.replay import replay
 from terrain_seg_ros.parameters import load_parameters

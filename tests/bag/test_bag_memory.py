@@ -7,9 +7,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from bags import IMAGE, Entry, drive, header, message_class, stamp, write_bag
 from rosbags.rosbag2 import StoragePlugin
 
+from support.bags import IMAGE, Entry, drive, header, message_class, stamp, write_bag
 from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
 from terrain_seg_ros.bag.replay import replay
 from terrain_seg_ros.messages.image_message import encode_image

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from bags import cloud, depth_image, distance, drive, image, info, text, write_bag
 
+from support.bags import cloud, depth_image, distance, drive, image, info, text, write_bag
 from terrain_seg_ros.bag.cameras import find_cameras
 from terrain_seg_ros.bag.plan import ReplayOptions, Role, find_inputs, find_outputs, find_replaced
 from terrain_seg_ros.bag.reader import BagReader

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from bags import PERIOD_NS, START_NS, drive, stamp, text, write_bag
 from rosbags.rosbag2 import StoragePlugin
 
+from support.bags import PERIOD_NS, START_NS, drive, stamp, text, write_bag
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.bag.replay import replay
 from terrain_seg_ros.core.errors import ConfigError, MessageError, TerrainSegError

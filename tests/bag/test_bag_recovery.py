@@ -10,11 +10,22 @@ import sqlite3
 import numpy as np
 import pytest
 import yaml
-from bags import IMAGE, PERIOD_NS, START_NS, TF, drive, image, serialize, stamp, text, write_bag
-from mcap_writer import Channel, chunk, record, write_mcap
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin
 
+from support.bags import (
+    IMAGE,
+    PERIOD_NS,
+    START_NS,
+    TF,
+    drive,
+    image,
+    serialize,
+    stamp,
+    text,
+    write_bag,
+)
+from support.mcap_writer import Channel, chunk, record, write_mcap
 from terrain_seg_ros.bag import bounded_unpack, mcap_records
 from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
 from terrain_seg_ros.bag.reader import BagReader

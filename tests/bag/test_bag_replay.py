@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bags import (
+from rosbags.rosbag2 import Reader, StoragePlugin
+
+from support.bags import (
     HEIGHT_PX,
     PERIOD_NS,
     START_NS,
@@ -23,8 +25,6 @@ from bags import (
     text,
     write_bag,
 )
-from rosbags.rosbag2 import Reader, StoragePlugin
-
 from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
 from terrain_seg_ros.bag.replay import LOOK_AHEAD_S, replay
 from terrain_seg_ros.core.errors import ConfigError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from bags import START_NS, drive, image, read_bag, write_bag
 from rosbags.rosbag2 import Reader
 
+from support.bags import START_NS, drive, image, read_bag, write_bag
 from terrain_seg_ros.bag.writer import BagWriter, qos_of
 from terrain_seg_ros.core.errors import ConfigError, MessageError
 from terrain_seg_ros.messages.interfaces import topic

@@ -8,9 +8,9 @@ import struct
 from contextlib import closing
 
 import pytest
-from bags import TEXT, drive, stamp, text, write_bag
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 
+from support.bags import TEXT, drive, stamp, text, write_bag
 from terrain_seg_ros.bag import bounded_unpack, mcap_file
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.core.errors import ConfigError, MessageError, TerrainSegError

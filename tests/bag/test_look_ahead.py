@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from bags import header
 
+from support.bags import header
 from terrain_seg_ros.bag.look_ahead import JUMP_NS, NAME_LIMIT, Held, JumpWatch, LookAhead
 
 

@@ -5,8 +5,7 @@ import signal
 import subprocess
 import sys
 
-from bags import drive, write_bag
-
+from support.bags import drive, write_bag
 from terrain_seg_ros.bag.scratch import PREFIX, clear_abandoned, scratch_folder
 from terrain_seg_ros.bag.writer import BagWriter
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from bags import COMPRESSED, HEIGHT_PX, IMAGE, WIDTH_PX, Entry, header, stamp, write_bag
 
+from support.bags import COMPRESSED, HEIGHT_PX, IMAGE, WIDTH_PX, Entry, header, stamp, write_bag
 from terrain_seg_ros.bag.cameras import BagCamera
 from terrain_seg_ros.bag.scores import WAITING_LIMIT, score_masks
 from terrain_seg_ros.bag.truth import Truth, decode_truth, find_truth

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.cli import bench
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.core.errors import InferenceError
-from tiny_model import write_tiny_model
 
 KEYS = {"backend", "precision", "size", "bare_ms", "end_to_end_ms", "overhead_ms", "ratio"}
 

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 import cv2
 import numpy as np
 import pytest
-from demo_runs import Demo, running
 from rosbags.highlevel import AnyReader
 
+from support.demo_runs import Demo, running
 from terrain_seg_ros.cli.demo_frames import APART_M, HOLD, first_frames
 from terrain_seg_ros.cli.demo_report import write_report
 from terrain_seg_ros.core.errors import ConfigError

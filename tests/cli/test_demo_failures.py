@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 
 import pytest
-from demo_runs import Demo, running
 from rosbags.highlevel import AnyReader
 
+from support.buses import free_domain, wait_until
+from support.demo_runs import Demo, running
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.cli.demo_frames import HOLD, demo_frames
 from terrain_seg_ros.cli.main import main
-from tiny_model import write_tiny_model
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "dds"))
-from buses import free_domain, wait_until
 
 CONSTANT = ["--model", "synthetic", "--backend", "constant"]
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "dds"))
-from buses import free_domain
-
+from support.buses import free_domain
 from terrain_seg_ros.cli import demo_sim
 from terrain_seg_ros.cli.demo_scenes import MODEL, SCENES
 from terrain_seg_ros.cli.demo_sim import only_progress, play_scene, simulator_is_missing

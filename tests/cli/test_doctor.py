@@ -7,8 +7,8 @@ import stat
 
 import pytest
 
-from engine_keys import KEY
-from tensorrt_stand_in import install
+from support.engine_keys import KEY
+from support.tensorrt_stand_in import install
 from terrain_seg_ros.cli import doctor, doctor_ros
 from terrain_seg_ros.cli.doctor import State
 from terrain_seg_ros.cli.main import main

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.cli.main import main
-from tiny_model import write_tiny_model
 
 NAMES = ["soil", "bedrock", "sand", "big_rock"]
 LEVELS = np.array([32, 96, 160, 224], dtype=np.uint8)

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from own_networks import write_own_network
+from support.own_networks import write_own_network
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.cli.models_wrap import parse_classes
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.inference import model_store
 from terrain_seg_ros.segmenter import Segmenter
-from tiny_model import write_tiny_model
 
 TOLD = {
     "--name": "own",

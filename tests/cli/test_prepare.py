@@ -10,10 +10,10 @@ import time
 
 import pytest
 
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.cli import prepare as command
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.core.errors import ModelError
-from tiny_model import write_tiny_model
 
 DEADLINE_S = 60.0
 

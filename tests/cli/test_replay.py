@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin
 
-from terrain_seg_ros.cli.demo_frames import demo_camera, demo_frames
-from terrain_seg_ros.cli.main import main
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "bag"))
-from bags import (
+from support.bags import (
     IMAGE,
     INFO,
     TF,
@@ -31,7 +25,8 @@ from bags import (
     text,
     write_bag,
 )
-
+from terrain_seg_ros.cli.demo_frames import demo_camera, demo_frames
+from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.messages.transform_message import StampedTransform
 
 PICTURES = 3

@@ -13,12 +13,20 @@ import numpy as np
 import pytest
 import yaml
 
+from support.bags import (
+    IMAGE,
+    Entry,
+    drive,
+    encode_image,
+    header,
+    message_class,
+    picture,
+    stamp,
+    write_bag,
+)
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.bag.limits import read_limits
 from terrain_seg_ros.cli.main import main
-from tiny_model import write_tiny_model
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "bag"))
-from bags import IMAGE, Entry, drive, encode_image, header, message_class, picture, stamp, write_bag
 
 LIMITS = Path(__file__).parents[2] / "config" / "replay_limits.yaml"
 TRUTH = "/truth/labels"

@@ -13,12 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from support.buses import WAIT_S, free_domain, wait_until
+from support.peer import Peer
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.messages.header_message import stamp_ns
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "dds"))
-from buses import WAIT_S, free_domain, wait_until
-from peer import Peer
 
 READY = "terrain-seg: ready"
 SMALL = "/**:\n  ros__parameters:\n    grid: {size_m: 4.0, resolution_m: 0.25}\n"

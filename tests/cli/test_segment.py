@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.cli.main import main
-from tiny_model import write_tiny_model
 
 GREY = np.tile(np.linspace(0, 255, 40).astype(np.uint8), (30, 1))
 

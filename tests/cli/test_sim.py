@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 from rosbags.highlevel import AnyReader
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "sim"))
-from drawing import needs_drawing
-
+from support.drawing import needs_drawing
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.sim import opengl
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from landing_grids import (
+
+from support.landing_grids import (
     CLEARANCE_M,
     RESOLUTION_M,
     free,
@@ -13,7 +14,6 @@ from landing_grids import (
     sites_of,
     snapshot,
 )
-
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 

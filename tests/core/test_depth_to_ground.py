@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.scenes import (
+
+from support.scenes import (
     CELL_M,
     FISHEYE,
     LENS,
@@ -19,7 +20,6 @@ from tests.core.scenes import (
     project,
     projector,
 )
-
 from terrain_seg_ros.core.ground_measurement import DepthImage
 from terrain_seg_ros.core.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.types import Reason

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from outlines import outlines
 
+from support.outlines import outlines
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.footprint_outline import corners_of, heading_rad

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenes import STRETCH, mounting, pose, project, projector
 
+from support.scenes import STRETCH, mounting, pose, project, projector
 from terrain_seg_ros.core.grid import RollingGrid
 from terrain_seg_ros.core.grid_settings import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost

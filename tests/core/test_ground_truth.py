@@ -12,9 +12,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import pytest
-from tests.core.scenes import mounting, pose, slope_pose
-from tests.worlds.small_worlds import flat, rough, world
 
+from support.scenes import mounting, pose, slope_pose
+from support.small_worlds import flat, rough, world
 from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.ground_measurement import DepthImage
 from terrain_seg_ros.core.image_to_tensor import tensor_geometry

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.scenes import (
+
+from support.scenes import (
     CELL_M,
     FISHEYE,
     LENS,
@@ -17,8 +18,7 @@ from tests.core.scenes import (
     project,
     projector,
 )
-from tests.worlds.small_worlds import rough
-
+from support.small_worlds import rough
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.height_map import HeightMap, rays_to_depth
 from terrain_seg_ros.core.pixel_rays import trace_rays

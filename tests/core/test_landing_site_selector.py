@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from landing_grids import CLEARANCE_M, SLOPE, free, landing_settings, snapshot
 
+from support.landing_grids import CLEARANCE_M, SLOPE, free, landing_settings, snapshot
 from terrain_seg_ros.core.errors import GeometryError
 from terrain_seg_ros.core.landing_site_selector import LandingSiteSelector
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.scenes import (
+
+from support.scenes import (
     FISHEYE,
     LENS,
     PINHOLE,
@@ -17,7 +18,6 @@ from tests.core.scenes import (
     project,
     projector,
 )
-
 from terrain_seg_ros.core.errors import GeometryError, MessageError
 from terrain_seg_ros.core.ground_measurement import DepthCloud, DepthImage, GroundPoint
 from terrain_seg_ros.core.ground_view import Poses

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from landing_grids import SLOPE, landing_settings
 
+from support.landing_grids import SLOPE, landing_settings
 from terrain_seg_ros.core.camera import camera_from_field_of_view
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 from terrain_seg_ros.core.errors import ConfigError, GeometryError

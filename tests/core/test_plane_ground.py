@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.scenes import PINHOLE, STRETCH, mounting, pose, project, projector
 
+from support.scenes import PINHOLE, STRETCH, mounting, pose, project, projector
 from terrain_seg_ros.core.errors import GeometryError
 from terrain_seg_ros.core.ground_measurement import GroundPoint
 from terrain_seg_ros.core.types import Reason

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.core.scenes import (
+
+from support.scenes import (
     CELL_M,
     FISHEYE,
     LENS,
@@ -18,8 +19,7 @@ from tests.core.scenes import (
     project,
     projector,
 )
-from tests.worlds.small_worlds import flat
-
+from support.small_worlds import flat
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import Reason

@@ -1,8 +1,8 @@
 """A domain and a participant per test."""
 
 import pytest
-from buses import free_domain
 
+from support.buses import free_domain
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.participant import Participant
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from buses import image, wait_until
 
+from support.buses import image, wait_until
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.dispatcher import Dispatcher
 from terrain_seg_ros.dds.endpoints import Reader, Writer

@@ -8,9 +8,9 @@ from threading import Event
 
 import numpy as np
 import pytest
-from buses import python, wait_until
-from peer import Peer, stamped
 
+from support.buses import python, wait_until
+from support.peer import Peer, stamped
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.dds import node as node_module
 from terrain_seg_ros.dds.discovery import Discovery
@@ -187,8 +187,8 @@ def test_a_publisher_without_images_is_told_of(start, monkeypatch):
 
 PUBLISHER = """
 import sys, time
-from peer import stamped
-from buses import python, wait_until
+from support.peer import stamped
+from support.buses import python, wait_until
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer
 from terrain_seg_ros.dds.participant import Participant

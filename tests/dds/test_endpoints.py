@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from buses import Forger, end, image, python, wait_until
 
+from support.buses import Forger, end, image, python, wait_until
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.core.types import GridSnapshot
 from terrain_seg_ros.dds.cyclone import DataReader, DDSException, Topic, make_idl_struct, types
@@ -18,7 +18,7 @@ from terrain_seg_ros.messages.interfaces import topic
 
 ECHO = """
 import sys
-from buses import wait_until
+from support.buses import wait_until
 from terrain_seg_ros.dds.endpoints import Reader, Writer
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.participant import Participant

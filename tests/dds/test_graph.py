@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from buses import wait_until
-
+from support.buses import wait_until
 from terrain_seg_ros.dds.cyclone import Policy
 from terrain_seg_ros.dds.endpoints import Reader, Writer
 from terrain_seg_ros.dds.graph import GRAPH, GRAPH_TOPIC, GRAPH_TYPE_HASH, GraphEntry

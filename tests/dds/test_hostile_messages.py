@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 import pytest
-from buses import wait_until
-from peer import OPTICAL, Peer, intrinsics, stamped
 
+from support.buses import wait_until
+from support.peer import OPTICAL, Peer, intrinsics, stamped
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer
 from terrain_seg_ros.dds.idl_types import dds_topic_name

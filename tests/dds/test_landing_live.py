@@ -7,9 +7,10 @@ import time
 
 import numpy as np
 import pytest
-from buses import wait_until
-from peer import HEIGHT_PX, OPTICAL, TYPES, WIDTH_PX, Peer
 
+from support.buses import wait_until
+from support.peer import HEIGHT_PX, OPTICAL, TYPES, WIDTH_PX, Peer
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer
 from terrain_seg_ros.dds.idl_types import dds_topic_name
@@ -20,7 +21,6 @@ from terrain_seg_ros.messages.image_message import encode_image
 from terrain_seg_ros.messages.interfaces import topic
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.runtime.session import Session
-from tiny_model import write_tiny_model
 
 OUTPUTS = ("landing_sites", "landing_sites_markers", "best_landing_site", "safe_map")
 CHANGES = {

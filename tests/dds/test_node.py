@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from buses import Forger, wait_until
-from peer import HEIGHT_PX, OPTICAL, WIDTH_PX, Peer, intrinsics, stamped, transforms
 
+from support.buses import Forger, wait_until
+from support.peer import HEIGHT_PX, OPTICAL, WIDTH_PX, Peer, intrinsics, stamped, transforms
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.ground_measurement import DepthImage
 from terrain_seg_ros.core.types import Transform

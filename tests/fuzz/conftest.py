@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-for folder in ("runtime", "dds", "bag"):
-    sys.path.append(str(Path(__file__).parents[1] / folder))
 
 SEED, COUNT = 20261129, 1.0
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from bags import drive, read_bag, write_bag
-from mutators import mutated_bytes, mutated_tree
 from rosbags.rosbag2 import StoragePlugin
 
+from support.bags import drive, read_bag, write_bag
+from support.mutators import mutated_bytes, mutated_tree
 from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
 from terrain_seg_ros.bag.replay import replay
 from terrain_seg_ros.core.errors import TerrainSegError

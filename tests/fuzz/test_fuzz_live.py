@@ -6,11 +6,11 @@ import time
 
 import numpy as np
 import pytest
-from buses import Forger, free_domain, wait_until
-from good_inputs import GOOD
-from mutators import mutated_bytes, mutated_message
-from peer import Peer
 
+from support.buses import Forger, free_domain, wait_until
+from support.good_inputs import GOOD
+from support.mutators import mutated_bytes, mutated_message
+from support.peer import Peer
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer

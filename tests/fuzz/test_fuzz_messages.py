@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from good_inputs import GOOD, mounting, poses
-from mutators import mutated_bytes, mutated_message
-from rover import SECOND_NS, START_NS, Rover, camera_info_message, image_message
 
+from support.good_inputs import GOOD, mounting, poses
+from support.mutators import mutated_bytes, mutated_message
+from support.rover import SECOND_NS, START_NS, Rover, camera_info_message, image_message
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.messages.cdr import deserialize, serialize
 from terrain_seg_ros.messages.diagnostics_message import decode_diagnostics

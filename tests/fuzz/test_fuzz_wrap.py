@@ -9,7 +9,7 @@ import random
 import onnx
 import pytest
 
-from own_networks import wrap_settings, write_own_network
+from support.own_networks import wrap_settings, write_own_network
 from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.inference import network_trial
 from terrain_seg_ros.inference.wrap.wrap_model import make_wrapped

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
 from terrain_seg_ros.inference import openvino_backend
 from terrain_seg_ros.inference.backend_options import BackendOptions
@@ -16,7 +17,6 @@ from terrain_seg_ros.inference.openvino_backend import usable_precisions as open
 from terrain_seg_ros.inference.prepare import prepare_engine
 from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.inference.synthetic_model import synthetic_model
-from tiny_model import write_tiny_model
 
 FP32 = BackendOptions(precision="fp32")
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from engine_builds import ENGINE, Builds, files
-from engine_keys import KEY, key
+from support.engine_builds import ENGINE, Builds, files
+from support.engine_keys import KEY, key
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.inference import engine_cache, engine_files
 from terrain_seg_ros.inference.engine_cache import LOCK_FILE, EngineCache, default_cache_folder
@@ -25,7 +25,7 @@ DEADLINE_S = 60.0
 BUILDER = """
 import sys, time
 from pathlib import Path
-from engine_keys import KEY
+from support.engine_keys import KEY
 from terrain_seg_ros.inference.engine_cache import EngineCache
 folder, counter, wait_s = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
 def build():

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from engine_builds import ENGINE, Builds, files
-from engine_keys import KEY, key
+from support.engine_builds import ENGINE, Builds, files
+from support.engine_keys import KEY, key
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.inference import engine_files
 from terrain_seg_ros.inference.engine_cache import LOCK_FILE

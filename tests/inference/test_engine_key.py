@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_keys import KEY, key
+from support.engine_keys import KEY, key
 from terrain_seg_ros.inference import engine_key
 
 CHANGES = {

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from file_server import serve
+from support.file_server import serve
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.inference import fetch as fetch_module
 from terrain_seg_ros.inference.fetch import FetchRules, fetch

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import InferenceError, ModelError
 from terrain_seg_ros.inference import registry
 from terrain_seg_ros.inference.backend_options import BackendOptions
@@ -17,7 +18,6 @@ from terrain_seg_ros.inference.prepare import cached_engine, prepare_engine, wan
 from terrain_seg_ros.inference.registry import BackendName, create_backend, try_backends
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.runtime.session import Session
-from tiny_model import write_tiny_model
 
 ROW = {
     "precision": "int8",

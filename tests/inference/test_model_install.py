@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from archives import folder_content, write_archive
-from file_server import serve
+from support.archives import folder_content, write_archive
+from support.file_server import serve
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.inference import fetch as fetch_module
 from terrain_seg_ros.inference import model_store
@@ -22,7 +23,6 @@ from terrain_seg_ros.inference.model_store import (
     shipped_models,
     user_models_folder,
 )
-from tiny_model import write_tiny_model
 
 KINDS = ("moon.zip", "moon.tar.gz")
 

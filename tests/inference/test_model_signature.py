@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.inference import model_store
@@ -16,7 +17,6 @@ from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.model_trust import ModelTrust
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.runtime.session import Session
-from tiny_model import write_tiny_model
 
 serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
 

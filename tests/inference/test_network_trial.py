@@ -7,6 +7,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from test_onnx_safety import endless
 
+from support.tiny_model import golden_image, onnx_bytes, write_tiny_model
 from terrain_seg_ros.core.errors import InferenceError, ModelError
 from terrain_seg_ros.inference import model_store, network_trial
 from terrain_seg_ros.inference.backend_options import BackendOptions
@@ -14,7 +15,6 @@ from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.model_trust import ModelTrust
 from terrain_seg_ros.inference.network_trial import try_network
 from terrain_seg_ros.inference.registry import create_backend, try_backends
-from tiny_model import golden_image, onnx_bytes, write_tiny_model
 
 IMAGE = golden_image(32, 32, 1)[None]
 

@@ -7,10 +7,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from support.tiny_model import onnx_bytes
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.onnx_facts import OnnxFacts, onnx_facts
-from tiny_model import onnx_bytes
 
 KINDS = {"fp32": TensorProto.FLOAT, "fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 

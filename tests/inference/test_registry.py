@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import InferenceError, ModelError
 from terrain_seg_ros.inference import registry
 from terrain_seg_ros.inference.backend_options import BackendOptions
@@ -17,7 +18,6 @@ from terrain_seg_ros.inference.registry import (
     try_backends,
     usable_precisions,
 )
-from tiny_model import write_tiny_model
 
 
 @pytest.fixture(scope="module")

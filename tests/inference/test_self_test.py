@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import InferenceError, ModelError
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.inference.backend_options import BackendOptions
@@ -18,7 +19,6 @@ from terrain_seg_ros.inference.self_test import (
     probe_image,
     time_backends,
 )
-from tiny_model import write_tiny_model
 
 GOOD = {
     "backend": "fake",

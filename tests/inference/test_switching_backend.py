@@ -7,6 +7,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.model_store import load_model
@@ -17,7 +18,6 @@ from terrain_seg_ros.inference.switching_backend import (
     WARM_UP_ROUNDS,
     SwitchingBackend,
 )
-from tiny_model import write_tiny_model
 
 FP32 = BackendOptions(precision="fp32")
 

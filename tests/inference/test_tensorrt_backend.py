@@ -8,7 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from tensorrt_stand_in import VERSIONS, install
+from support.tensorrt_stand_in import VERSIONS, install
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.engine_cache import EngineCache
@@ -24,7 +25,6 @@ from terrain_seg_ros.inference.registry import (
 )
 from terrain_seg_ros.inference.tensorrt_backend import TensorRtBackend, build, engine_key
 from terrain_seg_ros.inference.tensorrt_import import load_cuda, load_tensorrt
-from tiny_model import write_tiny_model
 
 
 @pytest.fixture(scope="module")

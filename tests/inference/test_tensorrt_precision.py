@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tensorrt_stand_in import CudaStandIn, TensorRtStandIn
+from support.tensorrt_stand_in import CudaStandIn, TensorRtStandIn
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
 from terrain_seg_ros.inference.tensorrt_precision import choose_precision, device_precisions
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from archives import add_member, folder_content, write_archive, zip_entry
+from support.archives import add_member, folder_content, write_archive, zip_entry
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.inference import unpack as unpack_module
 from terrain_seg_ros.inference.unpack import UnpackLimits, is_archive, new_folder, unpack

@@ -11,8 +11,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from own_networks import OWN_SIZE as SIZE
-from own_networks import own_taxonomy, wrap_settings, write_own_network
+from support.own_networks import OWN_SIZE as SIZE
+from support.own_networks import own_taxonomy, wrap_settings, write_own_network
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.inference.backend_options import BackendOptions

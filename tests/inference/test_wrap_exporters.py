@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from own_networks import own_taxonomy, wrap_settings, write_own_network
+from support.own_networks import own_taxonomy, wrap_settings, write_own_network
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.inference.onnxruntime_errors import runtime_reason
 from terrain_seg_ros.inference.wrap.inference_mode import check_inference_mode

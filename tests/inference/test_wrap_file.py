@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from own_networks import write_own_network
+from support.own_networks import write_own_network
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.inference.wrap import onnx_file
 from terrain_seg_ros.inference.wrap.onnx_file import read_onnx

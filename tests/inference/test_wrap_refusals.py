@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from own_networks import OWN_SIZE, own_taxonomy, wrap_settings, write_own_network
+from support.own_networks import OWN_SIZE, own_taxonomy, wrap_settings, write_own_network
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.inference.wrap.reference import Agreement, compare, own_result

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grid_map_reader import GridMap
+from support.grid_map_reader import GridMap
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.core.types import GridSnapshot
 from terrain_seg_ros.messages import cdr

@@ -4,7 +4,8 @@ import itertools
 import os
 
 import pytest
-from node_process import NodeProcess
+
+from support.node_process import NodeProcess
 
 NO_SECURITY = ("security support enabled", "dds_security", "have the security libraries")
 """What the middlewares say that were built without."""
@@ -26,7 +27,7 @@ def domain(monkeypatch):
 def middleware_security(tmp_path_factory):
     """Skip where keystores cannot be made, or where the middleware was built without security."""
     pytest.importorskip("sros2", reason="no sros2 here: keystores cannot be made")
-    from keystores import OPERATOR, environment_of, make_keystore, ros2  # noqa: PLC0415
+    from support.keystores import OPERATOR, environment_of, make_keystore, ros2  # noqa: PLC0415
 
     number = 215 + os.getpid() % 17
     keystore = make_keystore(tmp_path_factory.mktemp("probe") / "keystore", number)
@@ -49,7 +50,7 @@ def opened():
 @pytest.fixture
 def peer(domain, opened):
     """Return another node on the bus."""
-    from ros_peer import RosPeer  # noqa: PLC0415  (needs rclpy)
+    from support.ros_peer import RosPeer  # noqa: PLC0415  (needs rclpy)
 
     opened.append(RosPeer(domain))
     return opened[-1]

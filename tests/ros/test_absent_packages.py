@@ -6,8 +6,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these beside one")
 
-from ros_peer import wait_until
-
+from support.ros_peer import wait_until
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.ros.message_classes import has_message, message_class
 

@@ -9,12 +9,12 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these beside one")
 
 import rclpy
-from node_process import QUICK
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
-from ros_peer import wait_until
 from std_srvs.srv import Trigger
 
+from support.node_process import QUICK
+from support.ros_peer import wait_until
 from terrain_seg_ros.messages.diagnostics_message import Level, decode_diagnostics
 from terrain_seg_ros.ros.main import _spin
 from terrain_seg_ros.ros.node import TerrainSegNode

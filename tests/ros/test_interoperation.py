@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
@@ -14,12 +13,10 @@ pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these b
 pytest.importorskip("cyclonedds", reason="no wheel of Cyclone DDS here")
 
 import rclpy
-from ros_peer import SPECS, stamped, wait_until
 
+from support.ros_peer import SPECS, stamped, wait_until
 from terrain_seg_ros.messages.interfaces import Direction, Durability, topics
 from terrain_seg_ros.ros.message_classes import has_message
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "dds"))
 
 OUTPUTS = [spec.name for spec in topics(Direction.OUT) if has_message(spec.type)]
 
@@ -98,7 +95,7 @@ def test_the_graph_shows_types_and_quality_of_the_node_without_ros(cyclone_here,
 
 
 def test_the_ros_node_works_for_a_peer_without_ros(cyclone_here, start, peer, domain, opened):
-    from peer import Peer  # noqa: PLC0415  (the DDS rim's)
+    from support.peer import Peer  # noqa: PLC0415  (the DDS rim's)
 
     start(**{name.replace(".", "__"): value for name, value in EVERYTHING.items()})
     peer.listen("label_info")
@@ -133,7 +130,7 @@ def test_late_joiners_get_what_is_latched_from_either_side(cyclone_here, peer, p
 def test_images_of_any_size_cross_whole(cyclone_here, peer, pip_only):
     peer.listen("mask")
     wait_until(peer.image.get_subscription_count, "the subscription")
-    from ros_peer import intrinsics  # noqa: PLC0415
+    from support.ros_peer import intrinsics  # noqa: PLC0415
 
     for width, height in [(641, 480), (1280, 720)]:
         peer.camera_info.publish(intrinsics(width=width, height=height))

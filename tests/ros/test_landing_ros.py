@@ -9,8 +9,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these beside one")
 
-from ros_peer import message_class, wait_until
-
+from support.ros_peer import message_class, wait_until
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.ros.message_classes import ROS_TYPES
 

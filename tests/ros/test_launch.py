@@ -16,7 +16,8 @@ from ament_index_python.packages import PackageNotFoundError, get_package_share_
 from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from ros_peer import RosPeer, stamped, wait_until
+
+from support.ros_peer import RosPeer, stamped, wait_until
 
 try:
     SHARE = Path(get_package_share_directory("terrain_seg_ros"))

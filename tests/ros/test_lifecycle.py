@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these beside one")
 
-from ros_peer import wait_until
+from support.ros_peer import wait_until
 
 GROWTH_LIMIT_KB = 8 * 1024
 

@@ -19,7 +19,8 @@ from lifecycle_msgs.srv import ChangeState
 from nav2_msgs.msg import SpeedLimit
 from nav_msgs.msg import OccupancyGrid
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from ros_peer import Transition, wait_until
+
+from support.ros_peer import Transition, wait_until
 
 CONFIG = Path(__file__).parents[2] / "config"
 STATIC_LAYER = ("nav2_static.yaml", "local_costmap")

@@ -14,7 +14,9 @@ import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
-from ros_peer import (
+
+from support.grid_map_reader import GridMap
+from support.ros_peer import (
     SPECS,
     TRANSITIONS,
     intrinsics,
@@ -24,8 +26,6 @@ from ros_peer import (
     transforms,
     wait_until,
 )
-
-from grid_map_reader import GridMap
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.diagnostics_message import Level
 from terrain_seg_ros.messages.header_message import stamp_ns

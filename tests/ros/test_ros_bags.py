@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -15,10 +13,9 @@ pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these b
 pytest.importorskip("rosbag2_py", reason="no rosbag2 here")
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-from ros_peer import wait_until
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "bag"))
-from bags import drive, read_bag, write_bag
+from support.bags import drive, read_bag, write_bag
+from support.ros_peer import wait_until
 
 QUICK = ["model:=synthetic", "backend:=constant"]
 TOPICS = ["image_topic:=/navcam/image_raw", "camera_info_topic:=/navcam/camera_info"]

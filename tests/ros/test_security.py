@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these beside one")
 
-from bus_member import BusMember
-from keystores import (
+from support.bus_member import BusMember
+from support.keystores import (
     CONSUMER,
     NODE,
     OPERATOR,
@@ -19,8 +19,8 @@ from keystores import (
     forge_permissions,
     make_keystore,
 )
-from node_process import NodeProcess
-from ros_peer import wait_until
+from support.node_process import NodeProcess
+from support.ros_peer import wait_until
 
 DOMAIN = 215 + os.getpid() % 17
 OURS, THEIRS = 111, 666

@@ -10,8 +10,9 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these beside one")
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-from bus_member import BusMember
-from keystores import (
+
+from support.bus_member import BusMember
+from support.keystores import (
     CONSUMER,
     NODE,
     OPERATOR,
@@ -20,8 +21,8 @@ from keystores import (
     environment_of,
     make_keystore,
 )
-from node_process import WAIT_S, NodeProcess
-from ros_peer import wait_until
+from support.node_process import WAIT_S, NodeProcess
+from support.ros_peer import wait_until
 
 SHOWN = 30
 

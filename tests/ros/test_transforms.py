@@ -11,9 +11,9 @@ import rclpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rclpy.duration import Duration
-from ros_peer import transforms
 from tf2_ros import Buffer
 
+from support.ros_peer import transforms
 from terrain_seg_ros.core.errors import GeometryError, TransformTimeError
 from terrain_seg_ros.core.transform_buffer import TransformBuffer, rotation_from_rpy
 from terrain_seg_ros.core.types import Transform
@@ -139,7 +139,7 @@ def test_without_tf2_our_own_buffer_listens(peer, monkeypatch):
     found.open()
     assert not isinstance(found, Tf2Transforms)
     peer.mount()
-    from ros_peer import OPTICAL, wait_until  # noqa: PLC0415
+    from support.ros_peer import OPTICAL, wait_until  # noqa: PLC0415
 
     def known():
         try:

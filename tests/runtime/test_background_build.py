@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rover import BASE
 
+from support.rover import BASE
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.inference import registry
 from terrain_seg_ros.inference.backend_options import BackendOptions
@@ -29,7 +30,6 @@ from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.runtime import serving
 from terrain_seg_ros.runtime.background_build import BackgroundBuild, BuildState, prepare_command
 from terrain_seg_ros.runtime.session import Session
-from tiny_model import write_tiny_model
 
 DEADLINE_S = 60.0
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]

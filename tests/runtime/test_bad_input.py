@@ -5,7 +5,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from rover import (
+
+from support.rover import (
     HEIGHT_PX,
     OPTICAL,
     SECOND_NS,
@@ -18,7 +19,6 @@ from rover import (
     through_cdr,
     transform_message,
 )
-
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.messages.cdr import message_class
 from terrain_seg_ros.messages.diagnostics_message import Level, decode_diagnostics

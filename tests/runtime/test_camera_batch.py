@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rover import HEIGHT_PX, OPTICAL, SECOND_NS, START_NS, WIDTH_PX, Rover, image_message
 
+from support.rover import HEIGHT_PX, OPTICAL, SECOND_NS, START_NS, WIDTH_PX, Rover, image_message
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.messages.cdr import serialize
 from terrain_seg_ros.runtime.health import Drop, Note, Refusal
-from tiny_model import write_tiny_model
 
 CAMERAS = ("left", "right")
 RAMP = np.tile(np.linspace(0, 255, WIDTH_PX).astype(np.uint8), (HEIGHT_PX, 1))

@@ -6,14 +6,14 @@ import tracemalloc
 from threading import Event
 
 import numpy as np
-from rover import SECOND_NS, START_NS, STATIC, Rover, image_message
 
+from support.rover import SECOND_NS, START_NS, STATIC, Rover, image_message
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.messages.cdr import serialize
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Drop, Refusal
 from terrain_seg_ros.runtime.outbox import Bus, outgoing_topics
 from terrain_seg_ros.runtime.worker import Worker
-from tiny_model import write_tiny_model
 
 IMAGES = 5000
 SMALL = {**STATIC, "horizontal_fov_rad": 1.0, "grid.size_m": 4.0, "points_enable": False}

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from rover import (
+
+from support.rover import (
     HEIGHT_PX,
     OPTICAL,
     SECOND_NS,
@@ -10,7 +11,7 @@ from rover import (
     Rover,
     image_message,
 )
-
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.messages.cdr import serialize
@@ -21,7 +22,6 @@ from terrain_seg_ros.messages.interfaces import Direction, topics
 from terrain_seg_ros.messages.label_info_message import decode_label_info
 from terrain_seg_ros.runtime.health import Drop
 from terrain_seg_ros.runtime.outbox import Bus, outgoing_topics
-from tiny_model import write_tiny_model
 
 PERIOD_NS = SECOND_NS // 10
 

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rover import HEIGHT_PX, SECOND_NS, START_NS, STATIC, WIDTH_PX, Rover, image_message
 
+from support.rover import HEIGHT_PX, SECOND_NS, START_NS, STATIC, WIDTH_PX, Rover, image_message
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import GridSnapshot
 from terrain_seg_ros.messages.cdr import message_class
 from terrain_seg_ros.messages.grid_message import decode_grid
 from terrain_seg_ros.runtime.grid_outbox import GridChanges, keepout_of
 from terrain_seg_ros.runtime.outbox import Bus, outgoing_topics
-from tiny_model import write_tiny_model
 
 SIDE = 8
 STEP_NS = SECOND_NS // 10

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from rover import (
+
+from support.rover import (
     HEIGHT_PX,
     OPTICAL,
     SECOND_NS,
@@ -14,7 +15,6 @@ from rover import (
     through_cdr,
     transform_message,
 )
-
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.ground_measurement import DepthImage
 from terrain_seg_ros.messages.cdr import message_class

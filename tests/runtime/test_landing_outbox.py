@@ -4,8 +4,17 @@ import math
 
 import numpy as np
 import pytest
-from rover import HEIGHT_PX, SECOND_NS, START_NS, WIDTH_PX, Rover, image_message, transform_message
 
+from support.rover import (
+    HEIGHT_PX,
+    SECOND_NS,
+    START_NS,
+    WIDTH_PX,
+    Rover,
+    image_message,
+    transform_message,
+)
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.messages.cdr import message_class, serialize
 from terrain_seg_ros.messages.diagnostics_message import decode_diagnostics
@@ -13,7 +22,6 @@ from terrain_seg_ros.messages.grid_message import decode_grid
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.runtime.health import Note, Refusal
 from terrain_seg_ros.runtime.outbox import Bus, outgoing_topics
-from tiny_model import write_tiny_model
 
 TOPICS = {"landing_sites", "landing_sites_markers", "best_landing_site"}
 PERIOD_NS = SECOND_NS // 10

@@ -4,8 +4,8 @@ import logging
 
 import numpy as np
 import pytest
-from rover import SECOND_NS, START_NS, STATIC, Rover, camera_info_message, image_message
 
+from support.rover import SECOND_NS, START_NS, STATIC, Rover, camera_info_message, image_message
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.messages.diagnostics_message import Level, decode_diagnostics
 from terrain_seg_ros.runtime import camera_infos, frame_processor

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from nav2_rules import (
+
+from support.nav2_rules import (
     FREE,
     LETHAL,
     NO_INFORMATION,
@@ -18,14 +19,13 @@ from nav2_rules import (
     speed_limit,
     static_layer_cost,
 )
-from rover import HEIGHT_PX, SECOND_NS, START_NS, STATIC, WIDTH_PX, Rover, image_message
-
+from support.rover import HEIGHT_PX, SECOND_NS, START_NS, STATIC, WIDTH_PX, Rover, image_message
+from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.grid_to_cost import CostSettings, cost_of_hazard
 from terrain_seg_ros.inference.model_store import load_card
 from terrain_seg_ros.messages.interfaces import Direction, topic, topics
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.runtime.outbox import outgoing_topics
-from tiny_model import write_tiny_model
 
 CONFIG = Path(__file__).parents[2] / "config"
 FILES = ("nav2_static.yaml", "nav2_semantic.yaml", "nav2_params.yaml")

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from rover import OPTICAL, SECOND_NS, START_NS, Rover, image_message, transform_message
 
+from support.rover import OPTICAL, SECOND_NS, START_NS, Rover, image_message, transform_message
 from terrain_seg_ros.core.types import GridSnapshot
 from terrain_seg_ros.messages.diagnostics_message import decode_diagnostics
 from terrain_seg_ros.runtime.health import Note, Refusal

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 import pytest
-from rover import HEIGHT_PX, STATIC, WIDTH_PX, Rover, image_message
 
+from support.rover import HEIGHT_PX, STATIC, WIDTH_PX, Rover, image_message
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.messages.grid_message import decode_grid

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rover import STATIC, Rover, camera_info_message, image_message
 
+from support.rover import STATIC, Rover, camera_info_message, image_message
 from terrain_seg_ros.runtime.input_topics import is_rectified
 from terrain_seg_ros.runtime.outbox import Bus
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from rover import SECOND_NS, START_NS, transform_message
 
+from support.rover import SECOND_NS, START_NS, transform_message
 from terrain_seg_ros.core.errors import GeometryError
 from terrain_seg_ros.core.transform_buffer import MAX_FRAMES, TransformBuffer
 from terrain_seg_ros.runtime.health import Health, Note, Refusal

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from rover import (
+
+from support.rover import (
     HEIGHT_PX,
     SECOND_NS,
     START_NS,
@@ -12,7 +13,6 @@ from rover import (
     image_message,
     transform_message,
 )
-
 from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.messages.diagnostics_message import Level, decode_diagnostics
 from terrain_seg_ros.runtime.health import Note

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_world import small_world
 
+from support.small_world import small_world
 from terrain_seg_ros.core.types import CameraImage
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.runtime.session import Session

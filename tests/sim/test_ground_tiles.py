@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "worlds"))
-from small_worlds import look, rough
-
+from support.small_worlds import look, rough
 from terrain_seg_ros.core.camera import camera_from_field_of_view
 from terrain_seg_ros.sim.ground_tiles import (
     LEVEL_STEPS,

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drawing import needs_drawing
 
+from support.drawing import needs_drawing
 from terrain_seg_ros.core.camera import CameraModel, camera_from_field_of_view
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.transform_buffer import rotation_from_rpy

@@ -5,8 +5,8 @@ import math
 
 import numpy as np
 import pytest
-from small_world import small_world
 
+from support.small_world import small_world
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.sim.paths import (
     DescentSettings,

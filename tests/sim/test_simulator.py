@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
-from drawing import needs_drawing, settings
 from rosbags.highlevel import AnyReader
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "dds"))
-from buses import free_domain, wait_until
-
+from support.buses import free_domain, wait_until
+from support.drawing import needs_drawing, settings
 from terrain_seg_ros.bag.writer import BagWriter
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import Discovery

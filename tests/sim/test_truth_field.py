@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_world import small_world
 
+from support.small_world import small_world
 from terrain_seg_ros.core.camera import camera_from_field_of_view
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import GridSnapshot, Transform

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_worlds import flat, look, rough, world
 
+from support.small_worlds import flat, look, rough, world
 from terrain_seg_ros.core.camera import CameraModel, camera_from_field_of_view
 from terrain_seg_ros.core.errors import GeometryError
 from terrain_seg_ros.core.image_to_tensor import TensorGeometry

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_worlds import flat, look, rough, world
 
+from support.small_worlds import flat, look, rough, world
 from terrain_seg_ros.core.camera import camera_from_field_of_view
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.worlds.cast_rays import cast_rays

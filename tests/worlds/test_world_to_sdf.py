@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from small_worlds import flat, rough, world
 
+from support.small_worlds import flat, rough, world
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.worlds.ground_mesh import obj_text, texture, triangles
 from terrain_seg_ros.worlds.sdf_vehicle import MOUNTINGS, OPTICAL_FRAME, OWN_BODY_LABEL

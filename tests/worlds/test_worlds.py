@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_worlds import flat, rough, world
 
+from support.small_worlds import flat, rough, world
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.worlds.world import BEDROCK, SOIL, Sun
 

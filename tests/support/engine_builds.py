@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine_keys import KEY
+from support.engine_keys import KEY
 from terrain_seg_ros.inference.engine_cache import EngineCache
 
 ENGINE = bytes(range(256)) * 64

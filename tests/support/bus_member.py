@@ -39,7 +39,7 @@ class RosShower:
     """Publish images, intrinsics, mounting and poses through rclpy."""
 
     def __init__(self, domain):
-        from ros_peer import RosPeer, wait_until  # noqa: PLC0415  (each kind has its own bus)
+        from support.ros_peer import RosPeer, wait_until  # noqa: PLC0415  (each kind has its own bus)
 
         self._peer = RosPeer(domain, "sensors", "/terrain")
         self._peer.mount()
@@ -60,7 +60,7 @@ class RosListener:
     """Subscribe through rclpy."""
 
     def __init__(self, domain):
-        from ros_peer import RosPeer  # noqa: PLC0415
+        from support.ros_peer import RosPeer  # noqa: PLC0415
 
         self._peer = RosPeer(domain, "consumer", "/terrain")
         self._peer.listen(*OUTPUTS)
@@ -76,7 +76,7 @@ class RosOperator:
     """Change the node's state through rclpy, once each time."""
 
     def __init__(self, domain):
-        from ros_peer import RosPeer  # noqa: PLC0415
+        from support.ros_peer import RosPeer  # noqa: PLC0415
 
         self._peer = RosPeer(domain, "operator", "/terrain")
         self.change, self.close = self._peer.change, self._peer.close
@@ -160,7 +160,7 @@ ROLES |= {"bring_up": (False, bring_up), "halt": (False, halt)}
 
 
 def main():
-    sys.path.append(str(Path(__file__).parents[1] / "dds"))
+    sys.path.append(str(Path(__file__).parents[1]))
     kind, role, domain, mark = sys.argv[1:]
     repeats, act = ROLES[role]
     done = threading.Event()

@@ -6,8 +6,8 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from buses import wait_until
 
+from support.buses import wait_until
 from terrain_seg_ros.core.camera import camera_from_field_of_view
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.dds.discovery import Discovery

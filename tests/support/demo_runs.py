@@ -6,8 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "dds"))
-from buses import WAIT_S, free_domain
+from support.buses import WAIT_S, free_domain
 
 
 class Demo:

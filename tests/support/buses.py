@@ -45,7 +45,7 @@ def image(stamp_ns=1_000_000_000, *, width=64, height=48, value=100, frame="cam_
 
 def python(script, *arguments, **environment):
     """Start a Python process; the caller ends it."""
-    folder = str(Path(__file__).parent)
+    folder = str(Path(__file__).parents[1])
     path = os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, "-c", script, *map(str, arguments)],
@@ -70,7 +70,7 @@ def end(process, *, seconds=WAIT_S):
 
 FORGER = """
 import sys
-from buses import rtps_data, send_to_domain, wait_until
+from support.buses import rtps_data, send_to_domain, wait_until
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer
 from terrain_seg_ros.dds.participant import Participant

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from rover import HEIGHT_PX, OPTICAL, WIDTH_PX, camera_info_message, image_message
 
+from support.rover import HEIGHT_PX, OPTICAL, WIDTH_PX, camera_info_message, image_message
 from terrain_seg_ros.core.ground_measurement import DepthImage
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.cdr import message_class

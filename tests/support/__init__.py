@@ -1,0 +1,1 @@
+"""Helpers of the tests: builders of inputs, peers on the bus, and stand-ins."""
