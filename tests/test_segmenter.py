@@ -8,7 +8,7 @@ import pytest
 
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ConfigError, MessageError
-from terrain_seg_ros.core.image_file import read_image
+from terrain_seg_ros.core.image.image_file import read_image
 from terrain_seg_ros.segmenter import Segmenter
 
 GREY = np.tile(np.linspace(0, 255, 40).astype(np.uint8), (30, 1))

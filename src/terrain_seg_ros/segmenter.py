@@ -20,13 +20,13 @@ from typing import Any, Literal
 import numpy as np
 
 from terrain_seg_ros.core.errors import MessageError
-from terrain_seg_ros.core.exif import TURNS, UPRIGHT, upright
-from terrain_seg_ros.core.image_file import StoredImage, read_stored_image
-from terrain_seg_ros.core.image_to_tensor import image_to_tensor, tensor_geometry
-from terrain_seg_ros.core.mask_to_picture import color_mask, overlay
+from terrain_seg_ros.core.image.exif import TURNS, UPRIGHT, upright
+from terrain_seg_ros.core.image.image_file import StoredImage, read_stored_image
+from terrain_seg_ros.core.image.image_to_tensor import image_to_tensor, tensor_geometry
+from terrain_seg_ros.core.image.mask_to_picture import color_mask, overlay
+from terrain_seg_ros.core.image.probabilities_to_mask import probabilities_to_mask
+from terrain_seg_ros.core.image.sample_bits import SampleBits
 from terrain_seg_ros.core.model_card import ModelCard
-from terrain_seg_ros.core.probabilities_to_mask import probabilities_to_mask
-from terrain_seg_ros.core.sample_bits import SampleBits
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8, Segmentation

@@ -21,7 +21,7 @@ from support.scenes import (
     projector,
 )
 from terrain_seg_ros.core.ground_measurement import DepthImage
-from terrain_seg_ros.core.image_to_tensor import TensorGeometry
+from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.types import Reason
 
 tilt = st.floats(-math.radians(10), math.radians(10))

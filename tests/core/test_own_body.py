@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
-from terrain_seg_ros.core.image_to_tensor import TensorGeometry
+from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.own_body import OwnBody
 
 STRETCH = TensorGeometry(2.5, 2.0, 0.0, 0.0, 64, 48, 160, 96)

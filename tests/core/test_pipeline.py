@@ -12,9 +12,9 @@ from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.grid_settings import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings
 from terrain_seg_ros.core.grid_to_speed import SpeedSettings
+from terrain_seg_ros.core.image.observability import ObservabilitySettings
 from terrain_seg_ros.core.mask_to_ground import GroundSettings
 from terrain_seg_ros.core.model_card import ModelCard
-from terrain_seg_ros.core.observability import ObservabilitySettings
 from terrain_seg_ros.core.pipeline import Pipeline, PipelineSettings
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from terrain_seg_ros.cli.demo_frames import CAMERA_FRAME, DemoFrame, demo_camera, demo_frames
-from terrain_seg_ros.core.mask_to_picture import overlay
+from terrain_seg_ros.core.image.mask_to_picture import overlay
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.types import U8, CameraImage
 from terrain_seg_ros.inference.model_store import load_model

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from terrain_seg_ros.core.image_file import read_image
-from terrain_seg_ros.core.image_to_tensor import image_to_tensor
+from terrain_seg_ros.core.image.image_file import read_image
+from terrain_seg_ros.core.image.image_to_tensor import image_to_tensor
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.registry import create_backend, try_backends

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from terrain_seg_ros.core.errors import MessageError
-from terrain_seg_ros.core.sample_bits import SampleBits
+from terrain_seg_ros.core.image.sample_bits import SampleBits
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.encodings import camera_encoding, not_a_camera, parse_format
 from terrain_seg_ros.messages.header_message import make_header

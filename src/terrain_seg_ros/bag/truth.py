@@ -12,7 +12,7 @@ import numpy as np
 
 from terrain_seg_ros.bag.cameras import COMPRESSED_TYPE, RAW_TYPE, BagCamera
 from terrain_seg_ros.core.errors import ConfigError, MessageError
-from terrain_seg_ros.core.image_file import decode_file
+from terrain_seg_ros.core.image.image_file import decode_file
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.messages.image_message import decode_image, decode_stored
 

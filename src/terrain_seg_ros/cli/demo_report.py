@@ -14,7 +14,7 @@ from rosbags.highlevel import AnyReader
 
 from terrain_seg_ros.cli.demo_frames import APART_M, HOLD, DemoFrame
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.mask_to_picture import color_mask, overlay
+from terrain_seg_ros.core.image.mask_to_picture import color_mask, overlay
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.types import U8, Reason
 from terrain_seg_ros.inference.model_store import load_card

@@ -15,8 +15,8 @@ from terrain_seg_ros.cli.model_arguments import (
     open_segmenter,
 )
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.exif import TURNS, UPRIGHT
-from terrain_seg_ros.core.image_file import decode_file, file_turn, read_stored_image
+from terrain_seg_ros.core.image.exif import TURNS, UPRIGHT
+from terrain_seg_ros.core.image.image_file import decode_file, file_turn, read_stored_image
 from terrain_seg_ros.core.label_values import parse_label_values, truth_from_mask
 from terrain_seg_ros.core.segmentation_metrics import (
     IGNORE,

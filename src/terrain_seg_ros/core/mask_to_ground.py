@@ -20,7 +20,7 @@ from terrain_seg_ros.core.ground_measurement import (
 )
 from terrain_seg_ros.core.ground_view import SAMPLED_PX, GroundView, Poses
 from terrain_seg_ros.core.height_map import HeightMap
-from terrain_seg_ros.core.image_to_tensor import TensorGeometry
+from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.measured_ground import DepthGround, Ground, HeightMapGround
 from terrain_seg_ros.core.measurement_to_depth import measurement_to_depth
 from terrain_seg_ros.core.pixel_rays import Pixels, RayStore, Reach, keep

@@ -25,13 +25,17 @@ from terrain_seg_ros.core.ground_to_grid import ground_to_grid
 from terrain_seg_ros.core.ground_view import GroundView
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.height_map import HeightMap
-from terrain_seg_ros.core.image_to_tensor import TensorGeometry, image_to_tensor, tensor_geometry
+from terrain_seg_ros.core.image.image_to_tensor import (
+    TensorGeometry,
+    image_to_tensor,
+    tensor_geometry,
+)
+from terrain_seg_ros.core.image.observability import ObservabilitySettings, unobserved_reasons
+from terrain_seg_ros.core.image.probabilities_to_mask import probabilities_to_mask
 from terrain_seg_ros.core.landing_site_selector import LandingChoice, LandingSiteSelector
 from terrain_seg_ros.core.mask_to_ground import GroundProjector, GroundSettings
 from terrain_seg_ros.core.model_card import ModelCard
-from terrain_seg_ros.core.observability import ObservabilitySettings, unobserved_reasons
 from terrain_seg_ros.core.own_body import OwnBody
-from terrain_seg_ros.core.probabilities_to_mask import probabilities_to_mask
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.tensor_to_probabilities import Backend
 from terrain_seg_ros.core.types import (

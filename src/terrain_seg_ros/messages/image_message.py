@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import MessageError
-from terrain_seg_ros.core.sample_bits import SampleBits
+from terrain_seg_ros.core.image.sample_bits import SampleBits
 from terrain_seg_ros.core.types import U8, CameraImage
 from terrain_seg_ros.messages.encodings import Encoding, Format, camera_encoding, parse_format
 from terrain_seg_ros.messages.header_message import stamp_ns

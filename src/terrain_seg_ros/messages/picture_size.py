@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from terrain_seg_ros.core.errors import MessageError
-from terrain_seg_ros.core.picture_header import PIXEL_LIMIT, check_size, checked_header
+from terrain_seg_ros.core.image.picture_header import PIXEL_LIMIT, check_size, checked_header
 
 __all__ = ["PIXEL_LIMIT", "check_size", "picture_size"]
 

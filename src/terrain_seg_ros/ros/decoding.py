@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from terrain_seg_ros.core.errors import MessageError
-from terrain_seg_ros.core.sample_bits import SampleBits
+from terrain_seg_ros.core.image.sample_bits import SampleBits
 from terrain_seg_ros.core.types import CameraImage
 from terrain_seg_ros.messages.encodings import ENCODINGS, not_a_camera
 from terrain_seg_ros.messages.header_message import stamp_ns

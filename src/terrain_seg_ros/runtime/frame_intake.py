@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from terrain_seg_ros.core.sample_bits import SampleBits
+from terrain_seg_ros.core.image.sample_bits import SampleBits
 from terrain_seg_ros.core.types import CameraImage
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.parameters import Parameters

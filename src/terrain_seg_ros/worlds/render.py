@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.image_to_tensor import TensorGeometry
+from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.types import F32, F64, U8, UNLABELLED, Transform
 from terrain_seg_ros.worlds.cast_rays import RayCast, cast_rays
 from terrain_seg_ros.worlds.photometry import lunar_reflectance, martian_reflectance

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.core.image_file import read_image
-from terrain_seg_ros.core.image_to_tensor import image_to_tensor
+from terrain_seg_ros.core.image.image_file import read_image
+from terrain_seg_ros.core.image.image_to_tensor import image_to_tensor
 from terrain_seg_ros.core.model_card import ModelCard, card_content
 from terrain_seg_ros.core.types import F32, U8
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions

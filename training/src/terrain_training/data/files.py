@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.exif import TURNS, UPRIGHT, turned_size
-from terrain_seg_ros.core.image_file import decode_file, file_turn
+from terrain_seg_ros.core.image.exif import TURNS, UPRIGHT, turned_size
+from terrain_seg_ros.core.image.image_file import decode_file, file_turn
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import BadSampleError
 

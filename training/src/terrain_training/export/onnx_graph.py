@@ -13,7 +13,7 @@ from onnx import TensorProto
 from torch import Tensor, nn
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.core.image_to_tensor import TensorInput
+from terrain_seg_ros.core.image.image_to_tensor import TensorInput
 
 OPSET = 17
 IR_VERSION = 8

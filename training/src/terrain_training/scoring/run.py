@@ -8,7 +8,7 @@ from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.hazard_rule import HazardRule
-from terrain_seg_ros.core.image_file import read_image
+from terrain_seg_ros.core.image.image_file import read_image
 from terrain_training.data.contract import Source, find_usable
 from terrain_training.data.factory import open_source
 from terrain_training.data.files import find_pictures

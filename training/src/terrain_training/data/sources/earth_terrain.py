@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.image_file import decode_file
+from terrain_seg_ros.core.image.image_file import decode_file
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import F32
 from terrain_training.data.colours import ColourTable

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
-from terrain_seg_ros.core.mask_to_picture import color_mask, overlay
+from terrain_seg_ros.core.image.mask_to_picture import color_mask, overlay
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 
 TAXONOMY = Taxonomy(

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.core.image_to_tensor import TensorGeometry
+from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8, UNLABELLED, Segmentation
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.core.image_to_tensor import TensorGeometry
-from terrain_seg_ros.core.probabilities_to_mask import probabilities_to_mask
+from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
+from terrain_seg_ros.core.image.probabilities_to_mask import probabilities_to_mask
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 
 

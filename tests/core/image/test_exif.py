@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from terrain_seg_ros.core.exif import exif_turn, turned_size, upright
+from terrain_seg_ros.core.image.exif import exif_turn, turned_size, upright
 
 STORED = np.arange(6, dtype=np.uint8).reshape(2, 3)
 UPRIGHT = {

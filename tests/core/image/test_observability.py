@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.observability import ObservabilitySettings, unobserved_reasons
+from terrain_seg_ros.core.image.observability import ObservabilitySettings, unobserved_reasons
 from terrain_seg_ros.core.types import Reason, Segmentation
 
 SETTINGS = ObservabilitySettings(min_confidence=0.5, shadow_level=8, saturation_level=250)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from terrain_seg_ros.core.errors import MessageError
-from terrain_seg_ros.core.image_to_tensor import image_to_tensor, tensor_geometry
+from terrain_seg_ros.core.image.image_to_tensor import image_to_tensor, tensor_geometry
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from terrain_seg_ros.core import picture_header
 from terrain_seg_ros.core.errors import ConfigError, MessageError
-from terrain_seg_ros.core.image_file import decode_file, read_image
-from terrain_seg_ros.core.picture_header import checked_header
+from terrain_seg_ros.core.image import picture_header
+from terrain_seg_ros.core.image.image_file import decode_file, read_image
+from terrain_seg_ros.core.image.picture_header import checked_header
 from terrain_seg_ros.messages.picture_size import picture_size
 
 GREY = np.arange(35, dtype=np.uint8).reshape(5, 7)

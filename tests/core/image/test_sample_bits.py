@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.sample_bits import SampleBits
+from terrain_seg_ros.core.image.sample_bits import SampleBits
 
 
 def _scene(bits, *, brightest=1.0, seed=0, shape=(40, 60)):
