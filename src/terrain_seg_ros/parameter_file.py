@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.yaml_file import read_yaml
+from terrain_seg_ros.core.files.yaml_file import read_yaml
 
 NODE_NAME = "terrain_seg"
 NAMESPACE = "/terrain"

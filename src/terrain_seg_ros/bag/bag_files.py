@@ -13,7 +13,7 @@ from rosbags.interfaces import Qos
 from rosbags.rosbag2 import ReaderError
 from rosbags.rosbag2.metadata import parse_qos
 
-from terrain_seg_ros.core.regular_file import check_regular_file, read_regular_file
+from terrain_seg_ros.core.files.regular_file import check_regular_file, read_regular_file
 
 METADATA = "metadata.yaml"
 SUFFIXES = (".mcap", ".db3")

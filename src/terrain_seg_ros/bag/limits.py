@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.files.yaml_file import read_yaml
 from terrain_seg_ros.runtime.health import Drop, Refusal
-from terrain_seg_ros.yaml_file import read_yaml
 
 _SECTIONS = ("minimum", "maximum")
 _OF_TRUTH = (

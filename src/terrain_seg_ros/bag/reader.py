@@ -29,7 +29,7 @@ from terrain_seg_ros.bag.bag_files import (
 from terrain_seg_ros.bag.mcap_file import McapFile
 from terrain_seg_ros.bag.sqlite_file import SqliteFile
 from terrain_seg_ros.core.errors import ConfigError, MessageError, TerrainSegError
-from terrain_seg_ros.core.regular_file import check_regular_file, open_regular_file
+from terrain_seg_ros.core.files.regular_file import check_regular_file, open_regular_file
 
 _SCRATCH = "terrain-bag-"
 _ROS1_MAGIC = b"#ROSBAG"

@@ -16,8 +16,8 @@ import numpy as np
 import onnxruntime
 
 from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
+from terrain_seg_ros.core.files.regular_file import read_regular_file
 from terrain_seg_ros.core.image.image_to_tensor import image_to_tensor
-from terrain_seg_ros.core.regular_file import read_regular_file
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import AUTO, FULL_PRECISION, BackendOptions
 from terrain_seg_ros.inference.loaded_model import LoadedModel

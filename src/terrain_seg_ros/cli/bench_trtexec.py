@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.regular_file import read_regular_file
+from terrain_seg_ros.core.files.regular_file import read_regular_file
 
 FILE_LIMIT_BYTES = 64 * 2**20
 _THROUGHPUT = re.compile(r"Throughput: ([\d.]+) qps")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.core.strict_json import shown
+from terrain_seg_ros.core.files.strict_json import shown
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 
 CARD_FORMAT = 1

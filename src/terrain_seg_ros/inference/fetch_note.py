@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.regular_file import read_regular_file
+from terrain_seg_ros.core.files.regular_file import read_regular_file
 
 MAX_NOTE_BYTES = 64 * 1024
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.core.regular_file import read_regular_file
-from terrain_seg_ros.core.strict_json import read_json
+from terrain_seg_ros.core.files.regular_file import read_regular_file
+from terrain_seg_ros.core.files.strict_json import read_json
 
 PINS_FILE = "pins.json"
 PINS_FORMAT = 2

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
-from terrain_seg_ros.core.regular_file import read_regular_file
+from terrain_seg_ros.core.files.regular_file import read_regular_file
 from terrain_seg_ros.inference.model_files import SIGNATURE_FILE, ModelFiles
 
 MAX_KEY_BYTES = 16 * 2**10

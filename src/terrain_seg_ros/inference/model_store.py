@@ -11,8 +11,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
+from terrain_seg_ros.core.files.strict_json import read_json
 from terrain_seg_ros.core.model_card import ModelCard, parse_model_card
-from terrain_seg_ros.core.strict_json import read_json
 from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.model_files import (
     CARD_FILE,

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.files.regular_file import check_regular_file
+from terrain_seg_ros.core.files.yaml_file import read_yaml
 from terrain_seg_ros.core.height_map import HeightMap
-from terrain_seg_ros.core.regular_file import check_regular_file
 from terrain_seg_ros.parameters import Parameters
-from terrain_seg_ros.yaml_file import read_yaml
 
 POST_LIMIT = 100_000_000
 """Larger maps are refused: 400 MB of heights; cut out the part that the vehicle drives on."""

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.regular_file import read_regular_file
+from terrain_seg_ros.core.files.regular_file import read_regular_file
 
 LIMIT_BYTES = 512 * 1024
 """Run and card keep a recipe with the names of removed samples; a card may have 1 MiB."""

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError, MessageError
+from terrain_seg_ros.core.files.regular_file import read_regular_file
 from terrain_seg_ros.core.image.exif import TURNS, UPRIGHT, exif_turn, turned_size
 from terrain_seg_ros.core.image.picture_header import checked_header
 from terrain_seg_ros.core.image.sample_bits import SampleBits
-from terrain_seg_ros.core.regular_file import read_regular_file
 from terrain_seg_ros.core.types import U8
 
 MAX_FILE_BYTES = 512 * 2**20

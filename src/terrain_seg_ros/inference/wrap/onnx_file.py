@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from onnx import AttributeProto, TensorProto
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.core.regular_file import read_regular_file
+from terrain_seg_ros.core.files.regular_file import read_regular_file
 from terrain_seg_ros.inference.model_files import MAX_MODEL_BYTES
 from terrain_seg_ros.inference.onnx_safety import check_network
 

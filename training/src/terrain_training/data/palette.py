@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.regular_file import read_regular_file
+from terrain_seg_ros.core.files.regular_file import read_regular_file
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.colours import nearest_colour
 

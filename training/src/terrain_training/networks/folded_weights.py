@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from terrain_seg_ros.core.array_file import npz_names, read_npz
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.regular_file import read_regular_file
+from terrain_seg_ros.core.files.array_file import npz_names, read_npz
+from terrain_seg_ros.core.files.regular_file import read_regular_file
 
 FILE_LIMIT_BYTES = 512 * 2**20
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from terrain_seg_ros.core.array_file import read_npz
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.regular_file import read_regular_file
+from terrain_seg_ros.core.files.array_file import read_npz
+from terrain_seg_ros.core.files.regular_file import read_regular_file
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import BadSampleError, Sample

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.regular_file import read_regular_file
+from terrain_seg_ros.core.files.regular_file import read_regular_file
 
 FILE_LIMIT_BYTES = 256 * 1024
 NODE_LIMIT = 5000

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
-from terrain_seg_ros.core.regular_file import (
+from terrain_seg_ros.core.files.regular_file import (
     check_regular_file,
     open_regular_file,
     read_regular_file,

@@ -7,8 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from terrain_seg_ros.core.array_file import read_npz
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.files.array_file import read_npz
 
 
 def npz(**arrays):

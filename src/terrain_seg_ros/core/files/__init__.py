@@ -1,0 +1,1 @@
+"""Bounded readers of files from outside: sizes are checked before memory is taken."""
