@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from support.landing_grids import SLOPE, landing_settings
-from terrain_seg_ros.core.camera import camera_from_field_of_view
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
+from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
+from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.grid_settings import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings
 from terrain_seg_ros.core.grid_to_speed import SpeedSettings
@@ -18,7 +19,6 @@ from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.pipeline import Pipeline, PipelineSettings
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
-from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.types import CameraImage, Reason, Transform
 from terrain_seg_ros.core.view_shadow import ShadowSettings
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.camera_info_message import camera_model, encode_camera_info
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns

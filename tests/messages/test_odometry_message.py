@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from terrain_seg_ros.core.transform_buffer import rotation_from_rpy, transform_from_quaternion
+from terrain_seg_ros.core.geometry.transform_buffer import (
+    rotation_from_rpy,
+    transform_from_quaternion,
+)
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.cdr import deserialize, message_class, serialize
 from terrain_seg_ros.messages.header_message import stamp_ns, time_ns

@@ -15,7 +15,7 @@ from tf2_ros import Buffer
 
 from support.ros_peer import transforms
 from terrain_seg_ros.core.errors import GeometryError, TransformTimeError
-from terrain_seg_ros.core.transform_buffer import TransformBuffer, rotation_from_rpy
+from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer, rotation_from_rpy
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.transform_message import StampedTransform, encode_transforms
 from terrain_seg_ros.ros.message_classes import ROS_TYPES

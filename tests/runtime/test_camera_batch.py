@@ -8,7 +8,7 @@ import pytest
 from support.rover import HEIGHT_PX, OPTICAL, SECOND_NS, START_NS, WIDTH_PX, Rover, image_message
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import InferenceError
-from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.messages.cdr import serialize

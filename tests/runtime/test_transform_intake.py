@@ -3,7 +3,7 @@ import pytest
 
 from support.rover import SECOND_NS, START_NS, transform_message
 from terrain_seg_ros.core.errors import GeometryError
-from terrain_seg_ros.core.transform_buffer import MAX_FRAMES, TransformBuffer
+from terrain_seg_ros.core.geometry.transform_buffer import MAX_FRAMES, TransformBuffer
 from terrain_seg_ros.runtime.health import Health, Note, Refusal
 from terrain_seg_ros.runtime.transform_intake import TransformIntake
 

@@ -13,7 +13,7 @@ from support.rover import (
     image_message,
     transform_message,
 )
-from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.messages.diagnostics_message import Level, decode_diagnostics
 from terrain_seg_ros.runtime.health import Note
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.small_worlds import look, rough
-from terrain_seg_ros.core.camera import camera_from_field_of_view
+from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
 from terrain_seg_ros.sim.ground_tiles import (
     LEVEL_STEPS,
     SUNK_M,

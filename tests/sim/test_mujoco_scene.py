@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from support.drawing import needs_drawing
-from terrain_seg_ros.core.camera import CameraModel, camera_from_field_of_view
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.camera import CameraModel, camera_from_field_of_view
+from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.sim.mujoco_scene import MujocoScene, check_camera
 from terrain_seg_ros.sim.paths import DescentSettings, DriveSettings, descend, drive

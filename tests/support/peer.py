@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from support.buses import wait_until
-from terrain_seg_ros.core.camera import camera_from_field_of_view
+from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Reader, Writer

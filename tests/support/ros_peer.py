@@ -14,8 +14,8 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
-from terrain_seg_ros.core.camera import camera_from_field_of_view
-from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
+from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.camera_info_message import encode_camera_info
 from terrain_seg_ros.messages.diagnostics_message import decode_diagnostics

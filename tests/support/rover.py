@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from terrain_seg_ros.core.camera import camera_from_field_of_view
-from terrain_seg_ros.core.transform_buffer import TransformBuffer
+from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
+from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.camera_info_message import encode_camera_info
 from terrain_seg_ros.messages.cdr import deserialize, message_class, serialize

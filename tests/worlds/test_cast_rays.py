@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.small_worlds import flat, look, rough, world
-from terrain_seg_ros.core.camera import CameraModel, camera_from_field_of_view
 from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.geometry.camera import CameraModel, camera_from_field_of_view
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.types import UNLABELLED, Transform
 from terrain_seg_ros.worlds.cast_rays import RayCast, cast_rays, pixel_rays

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.small_worlds import flat, look, rough, world
-from terrain_seg_ros.core.camera import camera_from_field_of_view
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
 from terrain_seg_ros.worlds.cast_rays import cast_rays
 from terrain_seg_ros.worlds.generate import generate_world
 from terrain_seg_ros.worlds.photometry import lunar_reflectance, martian_reflectance

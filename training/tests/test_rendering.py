@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
-from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.worlds.cast_rays import cast_rays

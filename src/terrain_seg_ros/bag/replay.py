@@ -26,7 +26,7 @@ from terrain_seg_ros.bag.plan import (
 from terrain_seg_ros.bag.reader import BagMessage, BagReader
 from terrain_seg_ros.bag.writer import BagWriter
 from terrain_seg_ros.core.errors import MessageError
-from terrain_seg_ros.core.transform_buffer import TransformBuffer
+from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer
 from terrain_seg_ros.messages.cdr import deserialize, message_class
 from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.parameters import Parameters

@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from terrain_seg_ros.core.camera import CameraModel, camera_from_field_of_view
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.camera import CameraModel, camera_from_field_of_view
+from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.types import U8, Transform
 
 CAMERA_FRAME = "navcam_optical"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import GeometryError
-from terrain_seg_ros.core.pixel_rays import PixelRays, Reach
+from terrain_seg_ros.core.geometry.pixel_rays import PixelRays, Reach
 from terrain_seg_ros.core.types import F32, F64, U8, Reason
 
 MAX_FILL = 32

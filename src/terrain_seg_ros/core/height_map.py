@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
-from terrain_seg_ros.core.pixel_rays import PixelRays
+from terrain_seg_ros.core.geometry.pixel_rays import PixelRays
 from terrain_seg_ros.core.types import F32, F64, Transform
 
 MAX_FANS = 4096

@@ -9,8 +9,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
+from terrain_seg_ros.core.geometry.camera import CameraModel
+from terrain_seg_ros.core.geometry.pixel_rays import Pixels, RayStore, Reach, keep
 from terrain_seg_ros.core.ground_measurement import (
     DepthImage,
     GroundMeasurement,
@@ -23,7 +24,6 @@ from terrain_seg_ros.core.height_map import HeightMap
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.measured_ground import DepthGround, Ground, HeightMapGround
 from terrain_seg_ros.core.measurement_to_depth import measurement_to_depth
-from terrain_seg_ros.core.pixel_rays import Pixels, RayStore, Reach, keep
 from terrain_seg_ros.core.plane_ground import Plane, PlaneGround
 from terrain_seg_ros.core.types import F32, Transform
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
+from terrain_seg_ros.core.geometry.pixel_rays import keep
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
-from terrain_seg_ros.core.pixel_rays import keep
 from terrain_seg_ros.core.types import U8
 
 MIN_CORNERS = 3

@@ -9,12 +9,12 @@ from time import perf_counter
 import cv2
 import numpy as np
 
-from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.cost_to_landing_sites import LandingSettings, Position
 from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 from terrain_seg_ros.core.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.footprint_outline import heading_rad
+from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.grid import I8, RollingGrid
 from terrain_seg_ros.core.grid_settings import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost

@@ -9,7 +9,7 @@ from threading import Event, Thread
 from typing import Any
 
 from terrain_seg_ros.core.errors import MessageError
-from terrain_seg_ros.core.transform_buffer import TransformBuffer
+from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer
 from terrain_seg_ros.dds.dispatcher import Dispatcher
 from terrain_seg_ros.dds.endpoints import Reader, Writer
 from terrain_seg_ros.dds.graph import GraphEntry

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from terrain_seg_ros.core.camera import CameraModel
-from terrain_seg_ros.core.camera_calibration import Calibration, Fields, calibrate
+from terrain_seg_ros.core.geometry.camera import CameraModel
+from terrain_seg_ros.core.geometry.camera_calibration import Calibration, Fields, calibrate
 from terrain_seg_ros.messages.message_types import Types, sequence_of
 
 

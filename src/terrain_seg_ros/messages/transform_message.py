@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from terrain_seg_ros.core.errors import GeometryError, MessageError, TerrainSegError
-from terrain_seg_ros.core.transform_buffer import transform_from_quaternion
+from terrain_seg_ros.core.geometry.transform_buffer import transform_from_quaternion
 from terrain_seg_ros.core.types import F64, Transform
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.messages.message_types import Types

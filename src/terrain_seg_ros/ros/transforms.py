@@ -11,7 +11,10 @@ import rclpy.time
 from rclpy.lifecycle import LifecycleNode
 
 from terrain_seg_ros.core.errors import GeometryError, TerrainSegError, TransformTimeError
-from terrain_seg_ros.core.transform_buffer import TransformBuffer, transform_from_quaternion
+from terrain_seg_ros.core.geometry.transform_buffer import (
+    TransformBuffer,
+    transform_from_quaternion,
+)
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.interfaces import topic
 from terrain_seg_ros.messages.transform_message import decode_transform

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from terrain_seg_ros.core.camera import CameraModel
+from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.pipeline import FuseStep, SegmentStep
 from terrain_seg_ros.core.types import CameraImage, Reason

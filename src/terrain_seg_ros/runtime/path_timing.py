@@ -9,10 +9,10 @@ from time import perf_counter_ns
 import cv2
 import numpy as np
 
-from terrain_seg_ros.core.camera import camera_from_field_of_view
 from terrain_seg_ros.core.errors import InferenceError
+from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
+from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer, rotation_from_rpy
 from terrain_seg_ros.core.image.image_to_tensor import image_to_tensor
-from terrain_seg_ros.core.transform_buffer import TransformBuffer, rotation_from_rpy
 from terrain_seg_ros.core.types import U8, Transform
 from terrain_seg_ros.messages.camera_info_message import encode_camera_info
 from terrain_seg_ros.messages.cdr import deserialize, message_class, serialize

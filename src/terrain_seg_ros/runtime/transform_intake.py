@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from terrain_seg_ros.core.errors import TerrainSegError
-from terrain_seg_ros.core.transform_buffer import MAX_FRAMES, TransformBuffer
+from terrain_seg_ros.core.geometry.transform_buffer import MAX_FRAMES, TransformBuffer
 from terrain_seg_ros.messages.transform_message import StampedTransform, decode_each
 from terrain_seg_ros.runtime.health import Health, Note, Refusal
 from terrain_seg_ros.runtime.time_line import AGREEING, Place, TimeLine

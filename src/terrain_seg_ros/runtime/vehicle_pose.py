@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from terrain_seg_ros.core.errors import GeometryError, TransformTimeError
-from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.types import F64, Transform
 from terrain_seg_ros.parameters import Parameters
 

@@ -7,8 +7,8 @@ from types import TracebackType
 
 import numpy as np
 
-from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.types import F32, F64, U8, Transform
 from terrain_seg_ros.sim.ground_tiles import LEVEL_STEPS, ground_tiles, levels_to_draw
 from terrain_seg_ros.sim.opengl import load_mujoco

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.sim.paths import DescentSettings, DriveSettings

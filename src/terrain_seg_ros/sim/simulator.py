@@ -10,8 +10,8 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from terrain_seg_ros.core.camera import camera_from_field_of_view
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
 from terrain_seg_ros.core.types import F64, U8, Transform
 from terrain_seg_ros.messages.grid_message import GridValues
 from terrain_seg_ros.parameters import Parameters

@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.types import F32, F64, U8, UNLABELLED, Transform
 from terrain_seg_ros.worlds.height_pyramid import first_hits

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.types import F32, F64, U8, UNLABELLED, Transform
 from terrain_seg_ros.worlds.cast_rays import RayCast, cast_rays

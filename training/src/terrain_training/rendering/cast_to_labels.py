@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from terrain_seg_ros.core.camera import CameraModel
+from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.worlds.cast_rays import RayCast

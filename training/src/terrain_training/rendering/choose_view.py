@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from terrain_seg_ros.core.camera import CameraModel
-from terrain_seg_ros.core.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.camera import CameraModel
+from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.types import F64, Transform
 from terrain_seg_ros.worlds.render_settings import RenderSettings, default_camera
 from terrain_seg_ros.worlds.settings import WorldSettings, default_settings

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from terrain_seg_ros.core.camera import CameraModel
 from terrain_seg_ros.core.errors import GeometryError
-from terrain_seg_ros.core.lens_model import normal_lens
+from terrain_seg_ros.core.geometry.camera import CameraModel
+from terrain_seg_ros.core.geometry.lens_model import normal_lens
 from terrain_seg_ros.core.types import F64, ORTHONORMAL_WITHIN
 
 FOCAL_LIMITS_PX = (1e-2, 1e7)

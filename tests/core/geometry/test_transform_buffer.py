@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terrain_seg_ros.core import transform_buffer
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
-from terrain_seg_ros.core.transform_buffer import (
+from terrain_seg_ros.core.geometry import transform_buffer
+from terrain_seg_ros.core.geometry.transform_buffer import (
     TransformBuffer,
     rotation_from_rpy,
     transform_from_quaternion,
 )
-from terrain_seg_ros.core.transform_edge import quaternion_of
+from terrain_seg_ros.core.geometry.transform_edge import quaternion_of
 from terrain_seg_ros.core.types import Transform
 
 SECOND = 1_000_000_000

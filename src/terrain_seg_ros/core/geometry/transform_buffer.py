@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
-from terrain_seg_ros.core.transform_edge import (
+from terrain_seg_ros.core.geometry.transform_edge import (
     Edge,
     Sample,
     Vector,

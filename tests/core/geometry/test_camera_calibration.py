@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terrain_seg_ros.core.camera_calibration import Fields, calibrate
 from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.geometry.camera_calibration import Fields, calibrate
 
 K = (400.0, 0.0, 319.5, 0.0, 410.0, 239.5, 0.0, 0.0, 1.0)
 P = (380.0, 0.0, 310.0, 0.0, 0.0, 390.0, 236.0, 0.0, 0.0, 0.0, 1.0, 0.0)

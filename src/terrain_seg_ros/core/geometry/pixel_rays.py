@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from terrain_seg_ros.core.camera import CameraModel
+from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.types import F32, F64
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from terrain_seg_ros.core.distortion import distort, undistort
 from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.geometry.distortion import distort, undistort
 from terrain_seg_ros.core.types import F64
 
 COEFFICIENT_COUNTS = {

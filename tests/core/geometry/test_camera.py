@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terrain_seg_ros.core.camera import CameraModel, camera_from_field_of_view
-from terrain_seg_ros.core.camera_calibration import Fields, calibrate
 from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.geometry.camera import CameraModel, camera_from_field_of_view
+from terrain_seg_ros.core.geometry.camera_calibration import Fields, calibrate
 
 LENSES = {
     "none": (),

@@ -1,0 +1,1 @@
+"""Cameras, the rays of pixels, and transforms between frames."""
