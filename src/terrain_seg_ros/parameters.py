@@ -18,12 +18,12 @@ from terrain_seg_ros.core.footprint_outline import corners_of
 from terrain_seg_ros.core.grid_settings import Fusion, GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings
 from terrain_seg_ros.core.grid_to_speed import SpeedSettings
+from terrain_seg_ros.core.ground.mask_to_ground import GroundSettings, Source
+from terrain_seg_ros.core.ground.plane import Plane
+from terrain_seg_ros.core.ground.view_shadow import ShadowSettings
 from terrain_seg_ros.core.image.observability import ObservabilitySettings
 from terrain_seg_ros.core.image.sample_bits import SampleBits
-from terrain_seg_ros.core.mask_to_ground import GroundSettings, Source
 from terrain_seg_ros.core.pipeline import PipelineSettings
-from terrain_seg_ros.core.plane_ground import Plane
-from terrain_seg_ros.core.view_shadow import ShadowSettings
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.model_trust import ModelTrust
 from terrain_seg_ros.parameter_checks import HAZARD, SPEED, checked_value, parameter_spec

@@ -11,8 +11,8 @@ from terrain_seg_ros.core import ground_to_grid as stage
 from terrain_seg_ros.core.errors import GeometryError
 from terrain_seg_ros.core.grid import RollingGrid
 from terrain_seg_ros.core.grid_settings import GridSettings
+from terrain_seg_ros.core.ground.ground_view import GroundView
 from terrain_seg_ros.core.ground_to_grid import REASON_PRIORITY, ground_to_grid
-from terrain_seg_ros.core.ground_view import GroundView
 from terrain_seg_ros.core.types import Reason, Segmentation
 
 HAZARDS = np.array([0.0, 0.25, 1.0], dtype=np.float32)

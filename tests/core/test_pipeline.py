@@ -13,14 +13,14 @@ from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.grid_settings import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings
 from terrain_seg_ros.core.grid_to_speed import SpeedSettings
+from terrain_seg_ros.core.ground.mask_to_ground import GroundSettings
+from terrain_seg_ros.core.ground.view_shadow import ShadowSettings
 from terrain_seg_ros.core.image.observability import ObservabilitySettings
-from terrain_seg_ros.core.mask_to_ground import GroundSettings
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.pipeline import Pipeline, PipelineSettings
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import CameraImage, Reason, Transform
-from terrain_seg_ros.core.view_shadow import ShadowSettings
 
 SECOND = 1_000_000_000
 SOIL, ROCK, DARK = 100, 200, 2

@@ -11,7 +11,7 @@ import pytest
 from support.buses import Forger, wait_until
 from support.peer import HEIGHT_PX, OPTICAL, WIDTH_PX, Peer, intrinsics, stamped, transforms
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.ground_measurement import DepthImage
+from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer

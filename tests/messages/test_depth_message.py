@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terrain_seg_ros.core.errors import MessageError
-from terrain_seg_ros.core.ground_measurement import DepthImage
+from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.messages.cdr import deserialize, message_class, serialize
 from terrain_seg_ros.messages.depth_message import decode_depth, decode_range, encode_depth
 from terrain_seg_ros.messages.header_message import make_header

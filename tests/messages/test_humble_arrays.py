@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from terrain_seg_ros.core.ground_measurement import DepthImage
+from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.types import GridSnapshot
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.cloud_message import Cloud, encode_hazard_points, encode_points

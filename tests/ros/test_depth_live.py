@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these beside one")
 
 from support.ros_peer import HEIGHT_PX, OPTICAL, WIDTH_PX, message_class, transforms, wait_until
-from terrain_seg_ros.core.ground_measurement import DepthImage
+from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.depth_message import encode_depth
 from terrain_seg_ros.messages.diagnostics_message import decode_diagnostics

@@ -16,7 +16,7 @@ from support.rover import (
     transform_message,
 )
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.ground_measurement import DepthImage
+from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.messages.cdr import message_class
 from terrain_seg_ros.messages.cloud_message import decode_cloud, encode_points
 from terrain_seg_ros.messages.depth_message import encode_depth

@@ -12,7 +12,7 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from terrain_seg_ros.bag.writer import qos_of
 from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
 from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
-from terrain_seg_ros.core.ground_measurement import DepthImage
+from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages import interfaces
 from terrain_seg_ros.messages.camera_info_message import encode_camera_info

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from support.rover import HEIGHT_PX, OPTICAL, WIDTH_PX, camera_info_message, image_message
-from terrain_seg_ros.core.ground_measurement import DepthImage
+from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.cdr import message_class
 from terrain_seg_ros.messages.cloud_message import encode_points

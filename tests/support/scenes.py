@@ -8,8 +8,8 @@ import numpy as np
 
 from terrain_seg_ros.core.geometry.camera import CameraModel, camera_from_field_of_view
 from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.ground.mask_to_ground import GroundProjector, GroundSettings
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
-from terrain_seg_ros.core.mask_to_ground import GroundProjector, GroundSettings
 from terrain_seg_ros.core.types import Transform
 
 CELL_M = 0.1

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
-from terrain_seg_ros.core.ground_measurement import DepthImage
+from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.sim.closed_loop import Shot

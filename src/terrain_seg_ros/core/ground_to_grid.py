@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import GeometryError
 from terrain_seg_ros.core.grid import CellView, RollingGrid
-from terrain_seg_ros.core.ground_view import GroundView
+from terrain_seg_ros.core.ground.ground_view import GroundView
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.types import F32, F64, U8, Reason, Segmentation
 

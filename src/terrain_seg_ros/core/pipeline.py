@@ -20,11 +20,14 @@ from terrain_seg_ros.core.grid_settings import GridSettings
 from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost
 from terrain_seg_ros.core.grid_to_layers import grid_to_layers
 from terrain_seg_ros.core.grid_to_speed import SpeedSettings, grid_to_speed
-from terrain_seg_ros.core.ground_measurement import GroundMeasurement, GroundResidual
+from terrain_seg_ros.core.ground.ground_view import GroundView
+from terrain_seg_ros.core.ground.height_map import HeightMap
+from terrain_seg_ros.core.ground.mask_to_ground import GroundProjector, GroundSettings
+from terrain_seg_ros.core.ground.measurement import GroundMeasurement, GroundResidual
+from terrain_seg_ros.core.ground.own_body import OwnBody
+from terrain_seg_ros.core.ground.view_shadow import ShadowSettings, hide_shadows
 from terrain_seg_ros.core.ground_to_grid import ground_to_grid
-from terrain_seg_ros.core.ground_view import GroundView
 from terrain_seg_ros.core.hazard_rule import HazardRule
-from terrain_seg_ros.core.height_map import HeightMap
 from terrain_seg_ros.core.image.image_to_tensor import (
     TensorGeometry,
     image_to_tensor,
@@ -33,9 +36,7 @@ from terrain_seg_ros.core.image.image_to_tensor import (
 from terrain_seg_ros.core.image.observability import ObservabilitySettings, unobserved_reasons
 from terrain_seg_ros.core.image.probabilities_to_mask import probabilities_to_mask
 from terrain_seg_ros.core.landing_site_selector import LandingChoice, LandingSiteSelector
-from terrain_seg_ros.core.mask_to_ground import GroundProjector, GroundSettings
 from terrain_seg_ros.core.model_card import ModelCard
-from terrain_seg_ros.core.own_body import OwnBody
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.tensor_to_probabilities import Backend
 from terrain_seg_ros.core.types import (
@@ -47,7 +48,6 @@ from terrain_seg_ros.core.types import (
     Segmentation,
     Transform,
 )
-from terrain_seg_ros.core.view_shadow import ShadowSettings, hide_shadows
 
 
 @dataclass(frozen=True)

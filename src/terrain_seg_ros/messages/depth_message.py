@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from terrain_seg_ros.core.errors import MessageError
-from terrain_seg_ros.core.ground_measurement import DepthImage
+from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.types import FARTHEST_M
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import flat_bytes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terrain_seg_ros.core.ground_measurement import GroundMeasurement
+from terrain_seg_ros.core.ground.measurement import GroundMeasurement
 from terrain_seg_ros.core.pipeline import FuseStep, Pipeline
 from terrain_seg_ros.runtime.frame import Frame, View, hazard_cloud
 from terrain_seg_ros.runtime.outbox import Outbox, Outgoing

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from terrain_seg_ros.core.errors import GeometryError, TerrainSegError
-from terrain_seg_ros.core.ground_measurement import DepthCloud, GroundMeasurement, GroundPoint
+from terrain_seg_ros.core.ground.measurement import DepthCloud, GroundMeasurement, GroundPoint
 from terrain_seg_ros.core.pipeline import FuseStep
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.cloud_message import decode_sensed_points

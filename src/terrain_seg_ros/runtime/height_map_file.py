@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.files.regular_file import check_regular_file
 from terrain_seg_ros.core.files.yaml_file import read_yaml
-from terrain_seg_ros.core.height_map import HeightMap
+from terrain_seg_ros.core.ground.height_map import HeightMap
 from terrain_seg_ros.parameters import Parameters
 
 POST_LIMIT = 100_000_000

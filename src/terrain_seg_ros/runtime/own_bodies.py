@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from terrain_seg_ros.core.ground.own_body import MIN_CORNERS, OwnBody
 from terrain_seg_ros.core.image.image_file import read_image
-from terrain_seg_ros.core.own_body import MIN_CORNERS, OwnBody
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.parameters import Parameters
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from terrain_seg_ros.core.ground_view import GroundView
+from terrain_seg_ros.core.ground.ground_view import GroundView
 from terrain_seg_ros.core.types import Reason, Transform
 from terrain_seg_ros.runtime.health import Health, Note
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from terrain_seg_ros.core.ground_measurement import DepthImage
+from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.types import F32, U8, Transform
 from terrain_seg_ros.messages.camera_info_message import encode_camera_info
 from terrain_seg_ros.messages.cdr import message_class

@@ -1,1 +1,1 @@
-"""Images and masks: from camera pixels to the tensor of the network, and from its output to a mask."""
+"""Images, masks, and the steps between them and the tensors of the network."""

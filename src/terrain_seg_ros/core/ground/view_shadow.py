@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.ground_view import GroundView
+from terrain_seg_ros.core.ground.ground_view import GroundView
+from terrain_seg_ros.core.ground.standing_things import find_things, look_from_foot
 from terrain_seg_ros.core.hazard_rule import HazardRule
-from terrain_seg_ros.core.protruding_things import find_things, look_from_foot
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F32, F64, U8, Reason
 

@@ -16,7 +16,7 @@ import pytest
 from support.scenes import mounting, pose, slope_pose
 from support.small_worlds import flat, rough, world
 from terrain_seg_ros.core.geometry.camera import CameraModel
-from terrain_seg_ros.core.ground_measurement import DepthImage
+from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.image.image_to_tensor import tensor_geometry
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.pipeline import Pipeline, SegmentStep

@@ -21,9 +21,9 @@ from support.scenes import (
 )
 from support.small_worlds import flat
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.ground.view_shadow import ShadowSettings, hide_shadows
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import Reason
-from terrain_seg_ros.core.view_shadow import ShadowSettings, hide_shadows
 from terrain_seg_ros.worlds.cast_rays import cast_rays
 from terrain_seg_ros.worlds.world import ROCK
 

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from terrain_seg_ros.core.geometry.pixel_rays import Pixels, RayStore, keep
-from terrain_seg_ros.core.ground_measurement import GroundMeasurement, GroundPoint
-from terrain_seg_ros.core.ground_plane import PlaneView, intersect_plane
-from terrain_seg_ros.core.ground_view import GroundView, Poses, rotated, unmeasured_view
+from terrain_seg_ros.core.ground.ground_view import GroundView, Poses, rotated, unmeasured_view
+from terrain_seg_ros.core.ground.measurement import GroundMeasurement, GroundPoint
+from terrain_seg_ros.core.ground.plane_intersection import PlaneView, intersect_plane
 from terrain_seg_ros.core.types import F32, F64, Reason, Transform
 
 Plane = Literal["vehicle_plane", "gravity_plane", "grid_plane", "range_plane"]

@@ -4,9 +4,9 @@ import pytest
 from terrain_seg_ros.core.errors import GeometryError, MessageError
 from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
 from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
-from terrain_seg_ros.core.ground_measurement import DepthImage, GroundPoint
+from terrain_seg_ros.core.ground.mask_to_ground import GroundProjector, GroundSettings
+from terrain_seg_ros.core.ground.measurement import DepthImage, GroundPoint
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
-from terrain_seg_ros.core.mask_to_ground import GroundProjector, GroundSettings
 from terrain_seg_ros.core.types import Transform
 
 CAMERA = camera_from_field_of_view(width_px=160, height_px=120, horizontal_fov_rad=1.2)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import GeometryError
 from terrain_seg_ros.core.geometry.pixel_rays import PixelRays, Pixels, RayStore
-from terrain_seg_ros.core.ground_measurement import DepthCloud, DepthImage, GroundMeasurement
-from terrain_seg_ros.core.ground_view import Poses
+from terrain_seg_ros.core.ground.ground_view import Poses
+from terrain_seg_ros.core.ground.measurement import DepthCloud, DepthImage, GroundMeasurement
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.types import F32, Transform
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from support.scenes import PINHOLE, STRETCH, mounting, pose, project, projector
 from terrain_seg_ros.core.errors import GeometryError
-from terrain_seg_ros.core.ground_measurement import GroundPoint
+from terrain_seg_ros.core.ground.measurement import GroundPoint
 from terrain_seg_ros.core.types import Reason
 
 tilt = st.floats(-math.radians(10), math.radians(10))

@@ -21,7 +21,7 @@ from support.scenes import (
 from support.small_worlds import rough
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.geometry.pixel_rays import trace_rays
-from terrain_seg_ros.core.height_map import HeightMap, rays_to_depth
+from terrain_seg_ros.core.ground.height_map import HeightMap, rays_to_depth
 from terrain_seg_ros.core.types import Reason
 
 tilt = st.floats(-math.radians(10), math.radians(10))

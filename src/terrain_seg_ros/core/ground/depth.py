@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.geometry.pixel_rays import PixelRays, Reach
-from terrain_seg_ros.core.ground_plane import MAX_FILL, MIN_SLOPE, FillPoints
-from terrain_seg_ros.core.ground_view import GroundView, Poses
+from terrain_seg_ros.core.ground.ground_view import GroundView, Poses
+from terrain_seg_ros.core.ground.plane_intersection import MAX_FILL, MIN_SLOPE, FillPoints
 from terrain_seg_ros.core.types import F32, F64, U8, Reason
 
 CONTINUOUS = 2.0

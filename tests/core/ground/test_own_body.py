@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
+from terrain_seg_ros.core.ground.own_body import OwnBody
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
-from terrain_seg_ros.core.own_body import OwnBody
 
 STRETCH = TensorGeometry(2.5, 2.0, 0.0, 0.0, 64, 48, 160, 96)
 LETTERBOX = TensorGeometry(2.5, 2.5, 0.0, -30.0, 64, 64, 160, 96)

@@ -7,13 +7,13 @@ from typing import Protocol
 
 import numpy as np
 
-from terrain_seg_ros.core.depth_to_ground import depth_to_ground
 from terrain_seg_ros.core.geometry.pixel_rays import Pixels, RayStore
-from terrain_seg_ros.core.ground_measurement import GroundMeasurement
-from terrain_seg_ros.core.ground_view import GroundView, Poses
-from terrain_seg_ros.core.height_map import HeightMap, rays_to_depth
-from terrain_seg_ros.core.measurement_to_depth import measurement_to_depth
-from terrain_seg_ros.core.plane_ground import PlaneGround
+from terrain_seg_ros.core.ground.depth import depth_to_ground
+from terrain_seg_ros.core.ground.ground_view import GroundView, Poses
+from terrain_seg_ros.core.ground.height_map import HeightMap, rays_to_depth
+from terrain_seg_ros.core.ground.measurement import GroundMeasurement
+from terrain_seg_ros.core.ground.measurement_to_depth import measurement_to_depth
+from terrain_seg_ros.core.ground.plane import PlaneGround
 from terrain_seg_ros.core.types import F32, Reason
 
 

@@ -20,7 +20,7 @@ from support.scenes import (
     project,
     projector,
 )
-from terrain_seg_ros.core.ground_measurement import DepthImage
+from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.types import Reason
 

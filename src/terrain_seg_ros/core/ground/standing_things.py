@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from terrain_seg_ros.core.ground_view import GroundView
+from terrain_seg_ros.core.ground.ground_view import GroundView
 from terrain_seg_ros.core.types import F32, F64
 
 STEEP = 0.25

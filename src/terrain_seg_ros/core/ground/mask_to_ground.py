@@ -12,19 +12,19 @@ import numpy as np
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.geometry.pixel_rays import Pixels, RayStore, Reach, keep
-from terrain_seg_ros.core.ground_measurement import (
+from terrain_seg_ros.core.ground.ground_view import SAMPLED_PX, GroundView, Poses
+from terrain_seg_ros.core.ground.height_map import HeightMap
+from terrain_seg_ros.core.ground.known_shape import DepthGround, Ground, HeightMapGround
+from terrain_seg_ros.core.ground.measurement import (
     DepthImage,
     GroundMeasurement,
     GroundPoint,
     GroundResidual,
     depth_residual,
 )
-from terrain_seg_ros.core.ground_view import SAMPLED_PX, GroundView, Poses
-from terrain_seg_ros.core.height_map import HeightMap
+from terrain_seg_ros.core.ground.measurement_to_depth import measurement_to_depth
+from terrain_seg_ros.core.ground.plane import Plane, PlaneGround
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
-from terrain_seg_ros.core.measured_ground import DepthGround, Ground, HeightMapGround
-from terrain_seg_ros.core.measurement_to_depth import measurement_to_depth
-from terrain_seg_ros.core.plane_ground import Plane, PlaneGround
 from terrain_seg_ros.core.types import F32, Transform
 
 Source = Literal["plane", "depth", "height_map"]

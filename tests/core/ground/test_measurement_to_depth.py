@@ -21,10 +21,10 @@ from support.scenes import (
 from terrain_seg_ros.core.errors import GeometryError, MessageError
 from terrain_seg_ros.core.geometry.pixel_rays import Pixels, RayStore, Reach, trace_rays
 from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
-from terrain_seg_ros.core.ground_measurement import DepthCloud, DepthImage, GroundPoint
-from terrain_seg_ros.core.ground_view import Poses
+from terrain_seg_ros.core.ground.ground_view import Poses
+from terrain_seg_ros.core.ground.measurement import DepthCloud, DepthImage, GroundPoint
+from terrain_seg_ros.core.ground.measurement_to_depth import measurement_to_depth
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
-from terrain_seg_ros.core.measurement_to_depth import measurement_to_depth
 from terrain_seg_ros.core.types import Reason, Transform
 
 REACH = Reach(100.0, 100.0, 0.1)

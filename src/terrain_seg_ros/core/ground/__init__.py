@@ -1,0 +1,1 @@
+"""Where each pixel of a view meets the ground."""
