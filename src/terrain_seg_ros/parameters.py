@@ -11,13 +11,13 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from terrain_seg_ros.core.cost_to_landing_sites import LandingSettings
-from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings
-from terrain_seg_ros.core.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.footprint_outline import corners_of
-from terrain_seg_ros.core.grid_settings import Fusion, GridSettings
-from terrain_seg_ros.core.grid_to_cost import CostSettings
-from terrain_seg_ros.core.grid_to_speed import SpeedSettings
+from terrain_seg_ros.core.grid.cost_to_safe_map import FootprintSettings
+from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings
+from terrain_seg_ros.core.grid.footprint_outline import corners_of
+from terrain_seg_ros.core.grid.grid_settings import Fusion, GridSettings
+from terrain_seg_ros.core.grid.grid_to_cost import CostSettings
+from terrain_seg_ros.core.grid.grid_to_speed import SpeedSettings
 from terrain_seg_ros.core.ground.mask_to_ground import GroundSettings, Source
 from terrain_seg_ros.core.ground.plane import Plane
 from terrain_seg_ros.core.ground.view_shadow import ShadowSettings

@@ -14,8 +14,8 @@ from support.landing_grids import (
     sites_of,
     snapshot,
 )
-from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
+from terrain_seg_ros.core.grid.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from support.landing_grids import SLOPE, landing_settings
-from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
 from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
-from terrain_seg_ros.core.grid_settings import GridSettings
-from terrain_seg_ros.core.grid_to_cost import CostSettings
-from terrain_seg_ros.core.grid_to_speed import SpeedSettings
+from terrain_seg_ros.core.grid.cost_to_safe_map import FootprintSettings, cost_to_safe_map
+from terrain_seg_ros.core.grid.grid_settings import GridSettings
+from terrain_seg_ros.core.grid.grid_to_cost import CostSettings
+from terrain_seg_ros.core.grid.grid_to_speed import SpeedSettings
 from terrain_seg_ros.core.ground.mask_to_ground import GroundSettings
 from terrain_seg_ros.core.ground.view_shadow import ShadowSettings
 from terrain_seg_ros.core.image.observability import ObservabilitySettings

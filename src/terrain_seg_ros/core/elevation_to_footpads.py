@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from terrain_seg_ros.core.elevation_to_slope import SlopeSettings, probability_below
+from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings, probability_below
 from terrain_seg_ros.core.types import F32
 
 MIN_UNDER_KNOWN_SHARE = 0.8

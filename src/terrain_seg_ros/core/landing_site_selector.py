@@ -13,8 +13,8 @@ from terrain_seg_ros.core.cost_to_landing_sites import (
     cell_of,
     cost_to_landing_sites,
 )
-from terrain_seg_ros.core.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.types import GridSnapshot
 
 SAME_WITHIN_CELLS = 1.5

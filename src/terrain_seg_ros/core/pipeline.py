@@ -10,23 +10,23 @@ import cv2
 import numpy as np
 
 from terrain_seg_ros.core.cost_to_landing_sites import LandingSettings, Position
-from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
-from terrain_seg_ros.core.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.footprint_outline import heading_rad
 from terrain_seg_ros.core.geometry.camera import CameraModel
-from terrain_seg_ros.core.grid import I8, RollingGrid
-from terrain_seg_ros.core.grid_settings import GridSettings
-from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost
-from terrain_seg_ros.core.grid_to_layers import grid_to_layers
-from terrain_seg_ros.core.grid_to_speed import SpeedSettings, grid_to_speed
+from terrain_seg_ros.core.grid.cost_to_safe_map import FootprintSettings, cost_to_safe_map
+from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings
+from terrain_seg_ros.core.grid.footprint_outline import heading_rad
+from terrain_seg_ros.core.grid.grid_settings import GridSettings
+from terrain_seg_ros.core.grid.grid_to_cost import CostSettings, grid_to_cost
+from terrain_seg_ros.core.grid.grid_to_layers import grid_to_layers
+from terrain_seg_ros.core.grid.grid_to_speed import SpeedSettings, grid_to_speed
+from terrain_seg_ros.core.grid.ground_to_grid import ground_to_grid
+from terrain_seg_ros.core.grid.rolling_grid import I8, RollingGrid
 from terrain_seg_ros.core.ground.ground_view import GroundView
 from terrain_seg_ros.core.ground.height_map import HeightMap
 from terrain_seg_ros.core.ground.mask_to_ground import GroundProjector, GroundSettings
 from terrain_seg_ros.core.ground.measurement import GroundMeasurement, GroundResidual
 from terrain_seg_ros.core.ground.own_body import OwnBody
 from terrain_seg_ros.core.ground.view_shadow import ShadowSettings, hide_shadows
-from terrain_seg_ros.core.ground_to_grid import ground_to_grid
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.image.image_to_tensor import (
     TensorGeometry,

@@ -9,7 +9,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from terrain_seg_ros.core.grid_to_speed import FULL_PERCENT
+from terrain_seg_ros.core.grid.grid_to_speed import FULL_PERCENT
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.parameter_file import ROS_OWN
 from terrain_seg_ros.parameters import (

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
-from terrain_seg_ros.core.grid import COST_FREE, COST_LETHAL, COST_UNKNOWN
+from terrain_seg_ros.core.grid.cost_to_safe_map import FootprintSettings, cost_to_safe_map
+from terrain_seg_ros.core.grid.rolling_grid import COST_FREE, COST_LETHAL, COST_UNKNOWN
 from terrain_seg_ros.core.types import F32, F64, U8
 from terrain_seg_ros.worlds.near_pairs import expand
 from terrain_seg_ros.worlds.world import World

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import GeometryError
-from terrain_seg_ros.core.grid import CellView, RollingGrid
+from terrain_seg_ros.core.grid.rolling_grid import CellView, RollingGrid
 from terrain_seg_ros.core.ground.ground_view import GroundView
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.types import F32, F64, U8, Reason, Segmentation

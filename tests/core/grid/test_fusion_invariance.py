@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from support.scenes import STRETCH, mounting, pose, project, projector
 from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
-from terrain_seg_ros.core.grid import RollingGrid
-from terrain_seg_ros.core.grid_settings import GridSettings
-from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost
-from terrain_seg_ros.core.ground_to_grid import ground_to_grid
+from terrain_seg_ros.core.grid.grid_settings import GridSettings
+from terrain_seg_ros.core.grid.grid_to_cost import CostSettings, grid_to_cost
+from terrain_seg_ros.core.grid.ground_to_grid import ground_to_grid
+from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
 from terrain_seg_ros.core.types import Segmentation, Transform
 
 HAZARDS = np.array([0.0, 0.2, 1.0], dtype=np.float32)

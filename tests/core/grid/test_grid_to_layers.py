@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from terrain_seg_ros.core.grid import CellView, RollingGrid
-from terrain_seg_ros.core.grid_settings import GridSettings
-from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost
-from terrain_seg_ros.core.grid_to_layers import HAZARD_LAYER, grid_to_layers
+from terrain_seg_ros.core.grid.grid_settings import GridSettings
+from terrain_seg_ros.core.grid.grid_to_cost import CostSettings, grid_to_cost
+from terrain_seg_ros.core.grid.grid_to_layers import HAZARD_LAYER, grid_to_layers
+from terrain_seg_ros.core.grid.rolling_grid import CellView, RollingGrid
 from terrain_seg_ros.core.types import Reason
 
 HAZARDS = np.array([0.0, 0.2, 1.0], np.float32)

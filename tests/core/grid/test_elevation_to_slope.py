@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terrain_seg_ros.core.elevation_to_slope import (
+from terrain_seg_ros.core.errors import ConfigError, GeometryError
+from terrain_seg_ros.core.grid.elevation_to_slope import (
     SlopeSettings,
     elevation_to_slope,
     probability_below,
 )
-from terrain_seg_ros.core.errors import ConfigError, GeometryError
 
 RESOLUTION_M = 0.1
 ROVER = SlopeSettings(max_slope_deg=20.0, max_roughness_m=0.2, baseline_m=1.0, height_sigma_m=0.02)

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.outlines import outlines
-from terrain_seg_ros.core import cost_to_safe_map as stage
-from terrain_seg_ros.core.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.grid import cost_to_safe_map as stage
+from terrain_seg_ros.core.grid.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 
 SAFE, UNSAFE, INDEFINITE = 0, 100, -1
 SIDE = 15

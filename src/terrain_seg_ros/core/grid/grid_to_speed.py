@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.grid import COST_UNKNOWN, I8, RollingGrid
+from terrain_seg_ros.core.grid.rolling_grid import COST_UNKNOWN, I8, RollingGrid
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F32, GridSnapshot
 

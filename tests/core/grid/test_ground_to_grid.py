@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terrain_seg_ros.core import ground_to_grid as stage
 from terrain_seg_ros.core.errors import GeometryError
-from terrain_seg_ros.core.grid import RollingGrid
-from terrain_seg_ros.core.grid_settings import GridSettings
+from terrain_seg_ros.core.grid import ground_to_grid as stage
+from terrain_seg_ros.core.grid.grid_settings import GridSettings
+from terrain_seg_ros.core.grid.ground_to_grid import REASON_PRIORITY, ground_to_grid
+from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
 from terrain_seg_ros.core.ground.ground_view import GroundView
-from terrain_seg_ros.core.ground_to_grid import REASON_PRIORITY, ground_to_grid
 from terrain_seg_ros.core.types import Reason, Segmentation
 
 HAZARDS = np.array([0.0, 0.25, 1.0], dtype=np.float32)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
-from terrain_seg_ros.core.grid_settings import GridSettings
-from terrain_seg_ros.core.scrolling_layers import Cells, ScrollingLayers, Slots
+from terrain_seg_ros.core.grid.grid_settings import GridSettings
+from terrain_seg_ros.core.grid.scrolling_layers import Cells, ScrollingLayers, Slots
 from terrain_seg_ros.core.types import F32, U8, Reason
 
 COST_UNKNOWN = -1

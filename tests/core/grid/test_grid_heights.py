@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terrain_seg_ros.core.elevation_to_slope import SlopeSettings
-from terrain_seg_ros.core.grid import CellView, RollingGrid
-from terrain_seg_ros.core.grid_settings import GridSettings
-from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost
-from terrain_seg_ros.core.grid_to_layers import grid_to_layers
+from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings
+from terrain_seg_ros.core.grid.grid_settings import GridSettings
+from terrain_seg_ros.core.grid.grid_to_cost import CostSettings, grid_to_cost
+from terrain_seg_ros.core.grid.grid_to_layers import grid_to_layers
+from terrain_seg_ros.core.grid.ground_to_grid import ground_to_grid
+from terrain_seg_ros.core.grid.rolling_grid import CellView, RollingGrid
 from terrain_seg_ros.core.ground.ground_view import GroundView
-from terrain_seg_ros.core.ground_to_grid import ground_to_grid
 from terrain_seg_ros.core.types import Reason, Segmentation
 
 SECOND = 1_000_000_000

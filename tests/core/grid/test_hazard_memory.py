@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terrain_seg_ros.core.grid import SURE_VIEW, CellView, RollingGrid
-from terrain_seg_ros.core.grid_settings import GridSettings
-from terrain_seg_ros.core.grid_to_cost import CostSettings, grid_to_cost
+from terrain_seg_ros.core.grid.grid_settings import GridSettings
+from terrain_seg_ros.core.grid.grid_to_cost import CostSettings, grid_to_cost
+from terrain_seg_ros.core.grid.rolling_grid import SURE_VIEW, CellView, RollingGrid
 from terrain_seg_ros.core.types import Reason
 
 SECOND = 1_000_000_000

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from terrain_seg_ros.core.elevation_to_slope import SlopeSettings, elevation_to_slope
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.grid import (
+from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings, elevation_to_slope
+from terrain_seg_ros.core.grid.rolling_grid import (
     COST_FREE,
     COST_GRADED_MAX,
     COST_LETHAL,
@@ -16,8 +16,8 @@ from terrain_seg_ros.core.grid import (
     I8,
     RollingGrid,
 )
+from terrain_seg_ros.core.grid.scrolling_layers import Slots
 from terrain_seg_ros.core.hazard_rule import ROUNDING, HazardRule
-from terrain_seg_ros.core.scrolling_layers import Slots
 from terrain_seg_ros.core.types import F32, GridSnapshot
 
 

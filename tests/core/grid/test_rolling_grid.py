@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
-from terrain_seg_ros.core.grid import CellView, RollingGrid
-from terrain_seg_ros.core.grid_settings import GridSettings
+from terrain_seg_ros.core.grid.grid_settings import GridSettings
+from terrain_seg_ros.core.grid.rolling_grid import CellView, RollingGrid
 from terrain_seg_ros.core.types import Reason
 
 SECOND = 1_000_000_000

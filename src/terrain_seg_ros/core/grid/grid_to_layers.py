@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from terrain_seg_ros.core.grid import COST_UNKNOWN, RollingGrid
+from terrain_seg_ros.core.grid.rolling_grid import COST_UNKNOWN, RollingGrid
 from terrain_seg_ros.core.types import F32, GridSnapshot
 
 HAZARD_LAYER = "hazard"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.footprint_cells import MIN_CORNERS, Polygon
+from terrain_seg_ros.core.grid.footprint_cells import MIN_CORNERS, Polygon
 from terrain_seg_ros.core.types import Transform
 
 MIN_LEVEL = 0.5

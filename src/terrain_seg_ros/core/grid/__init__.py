@@ -1,0 +1,1 @@
+"""The rolling grid around the vehicle: evidence, cost, layers, speed and the safe map."""
