@@ -10,7 +10,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from terrain_seg_ros.core.cost_to_landing_sites import LandingSettings
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid.cost_to_safe_map import FootprintSettings
 from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings
@@ -23,6 +22,7 @@ from terrain_seg_ros.core.ground.plane import Plane
 from terrain_seg_ros.core.ground.view_shadow import ShadowSettings
 from terrain_seg_ros.core.image.observability import ObservabilitySettings
 from terrain_seg_ros.core.image.sample_bits import SampleBits
+from terrain_seg_ros.core.landing.cost_to_landing_sites import LandingSettings
 from terrain_seg_ros.core.pipeline import PipelineSettings
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.model_trust import ModelTrust

@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from terrain_seg_ros.core.cost_to_landing_sites import LandingSite
 from terrain_seg_ros.core.errors import MessageError
-from terrain_seg_ros.core.landing_site_selector import LandingChoice
+from terrain_seg_ros.core.landing.cost_to_landing_sites import LandingSite
+from terrain_seg_ros.core.landing.site_selector import LandingChoice
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.messages.landing_message import (

@@ -2,8 +2,11 @@
 
 import numpy as np
 
-from terrain_seg_ros.core.cost_to_landing_sites import LandingSettings, cost_to_landing_sites
 from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings
+from terrain_seg_ros.core.landing.cost_to_landing_sites import (
+    LandingSettings,
+    cost_to_landing_sites,
+)
 from terrain_seg_ros.core.types import GridSnapshot, Reason
 
 RESOLUTION_M = 0.5

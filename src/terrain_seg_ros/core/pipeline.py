@@ -9,7 +9,6 @@ from time import perf_counter
 import cv2
 import numpy as np
 
-from terrain_seg_ros.core.cost_to_landing_sites import LandingSettings, Position
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.grid.cost_to_safe_map import FootprintSettings, cost_to_safe_map
@@ -35,7 +34,8 @@ from terrain_seg_ros.core.image.image_to_tensor import (
 )
 from terrain_seg_ros.core.image.observability import ObservabilitySettings, unobserved_reasons
 from terrain_seg_ros.core.image.probabilities_to_mask import probabilities_to_mask
-from terrain_seg_ros.core.landing_site_selector import LandingChoice, LandingSiteSelector
+from terrain_seg_ros.core.landing.cost_to_landing_sites import LandingSettings, Position
+from terrain_seg_ros.core.landing.site_selector import LandingChoice, LandingSiteSelector
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.tensor_to_probabilities import Backend

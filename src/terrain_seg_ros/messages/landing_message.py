@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from terrain_seg_ros.core.cost_to_landing_sites import LandingSite
 from terrain_seg_ros.core.errors import MessageError
-from terrain_seg_ros.core.landing_site_selector import LandingChoice
+from terrain_seg_ros.core.landing.cost_to_landing_sites import LandingSite
+from terrain_seg_ros.core.landing.site_selector import LandingChoice
 from terrain_seg_ros.core.types import F64, FARTHEST_M
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.message_types import Types, sequence_of

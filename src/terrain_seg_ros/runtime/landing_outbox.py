@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from terrain_seg_ros.core.cost_to_landing_sites import LandingSite
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.ground.ground_view import GroundView
-from terrain_seg_ros.core.landing_site_selector import LandingChoice
+from terrain_seg_ros.core.landing.cost_to_landing_sites import LandingSite
+from terrain_seg_ros.core.landing.site_selector import LandingChoice
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.types import GridSnapshot
 from terrain_seg_ros.messages.header_message import make_header

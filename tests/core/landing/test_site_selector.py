@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from support.landing_grids import CLEARANCE_M, SLOPE, free, landing_settings, snapshot
 from terrain_seg_ros.core.errors import GeometryError
-from terrain_seg_ros.core.landing_site_selector import LandingSiteSelector
+from terrain_seg_ros.core.landing.site_selector import LandingSiteSelector
 
 
 def select(selector, grid, limits=None, vehicle=(7.0, 7.0)):

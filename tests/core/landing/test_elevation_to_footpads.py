@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terrain_seg_ros.core.elevation_to_footpads import elevation_to_footpads
 from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings
+from terrain_seg_ros.core.landing.elevation_to_footpads import elevation_to_footpads
 
 RESOLUTION_M = 0.1
 LANDER = SlopeSettings(max_slope_deg=10.0, max_roughness_m=0.3, baseline_m=2.0, height_sigma_m=0.0)

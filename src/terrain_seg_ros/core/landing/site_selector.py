@@ -6,15 +6,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from terrain_seg_ros.core.cost_to_landing_sites import (
+from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings
+from terrain_seg_ros.core.landing.cost_to_landing_sites import (
     LandingSettings,
     LandingSite,
     Position,
     cell_of,
     cost_to_landing_sites,
 )
-from terrain_seg_ros.core.errors import GeometryError
-from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.types import GridSnapshot
 
 SAME_WITHIN_CELLS = 1.5

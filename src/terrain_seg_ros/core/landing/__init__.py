@@ -1,0 +1,1 @@
+"""Landing sites: candidates, footpads, and the choice between grids."""
