@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.core.image.exif import TURNS, UPRIGHT, upright
 from terrain_seg_ros.core.image.image_file import StoredImage, read_stored_image
@@ -28,7 +29,6 @@ from terrain_seg_ros.core.image.probabilities_to_mask import probabilities_to_ma
 from terrain_seg_ros.core.image.sample_bits import SampleBits
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8, Segmentation
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.model_store import load_model

@@ -11,7 +11,7 @@ from terrain_seg_ros.bag.cameras import BagCamera
 from terrain_seg_ros.bag.scores import WAITING_LIMIT, score_masks
 from terrain_seg_ros.bag.truth import Truth, decode_truth, find_truth
 from terrain_seg_ros.core.errors import ConfigError, MessageError
-from terrain_seg_ros.core.segmentation_metrics import ConfusionMatrix
+from terrain_seg_ros.core.scores.segmentation_metrics import ConfusionMatrix
 from terrain_seg_ros.messages.cdr import message_class
 from terrain_seg_ros.messages.image_message import encode_image
 

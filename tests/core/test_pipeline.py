@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from support.landing_grids import SLOPE, landing_settings
+from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
 from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
@@ -19,7 +20,6 @@ from terrain_seg_ros.core.image.observability import ObservabilitySettings
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.pipeline import Pipeline, PipelineSettings
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
-from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import CameraImage, Reason, Transform
 
 SECOND = 1_000_000_000

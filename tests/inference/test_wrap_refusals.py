@@ -8,8 +8,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from support.own_networks import OWN_SIZE, own_taxonomy, wrap_settings, write_own_network
+from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import ConfigError, ModelError
-from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.inference.wrap.reference import Agreement, compare, own_result
 from terrain_seg_ros.inference.wrap.wrap_model import make_wrapped, wrap_model
 from terrain_seg_ros.inference.wrap.wrap_settings import Activation

@@ -15,9 +15,9 @@ import torch
 from onnx import TensorProto, helper
 
 from conftest import VALIDATION_IMAGES
+from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.model_card import parse_model_card
-from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_training.data.dataset import LabelledImages
 from terrain_training.data.factory import open_source
 from terrain_training.export.export_model import ExportRequest, export_model

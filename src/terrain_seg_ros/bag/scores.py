@@ -13,8 +13,8 @@ from terrain_seg_ros.bag.replay import ReplayReport
 from terrain_seg_ros.bag.truth import Truth, decode_truth, is_mask_type, read_truth
 from terrain_seg_ros.core.errors import ConfigError, MessageError
 from terrain_seg_ros.core.hazard_rule import HazardRule
-from terrain_seg_ros.core.label_values import resize_labels, truth_from_mask
-from terrain_seg_ros.core.segmentation_metrics import ConfusionMatrix
+from terrain_seg_ros.core.scores.label_values import resize_labels, truth_from_mask
+from terrain_seg_ros.core.scores.segmentation_metrics import ConfusionMatrix
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.messages.cdr import deserialize
 from terrain_seg_ros.messages.header_message import stamp_ns

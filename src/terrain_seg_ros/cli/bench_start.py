@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from terrain_seg_ros.cli.bench_machine import EnergyMeter, power_w, vram_mib
+from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.errors import InferenceError, TerrainSegError
-from terrain_seg_ros.core.tensor_to_probabilities import Backend
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.loaded_model import LoadedModel

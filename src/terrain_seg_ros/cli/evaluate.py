@@ -17,8 +17,8 @@ from terrain_seg_ros.cli.model_arguments import (
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.image.exif import TURNS, UPRIGHT
 from terrain_seg_ros.core.image.image_file import decode_file, file_turn, read_stored_image
-from terrain_seg_ros.core.label_values import parse_label_values, truth_from_mask
-from terrain_seg_ros.core.segmentation_metrics import (
+from terrain_seg_ros.core.scores.label_values import parse_label_values, truth_from_mask
+from terrain_seg_ros.core.scores.segmentation_metrics import (
     IGNORE,
     ConfusionMatrix,
     SegmentationScores,

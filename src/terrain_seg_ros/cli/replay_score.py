@@ -14,8 +14,8 @@ from terrain_seg_ros.bag.replay import ReplayReport
 from terrain_seg_ros.bag.scores import bag_scores, score_masks
 from terrain_seg_ros.bag.truth import Truth, find_truth, is_mask_type
 from terrain_seg_ros.core.hazard_rule import HazardRule
-from terrain_seg_ros.core.label_values import parse_label_values
-from terrain_seg_ros.core.segmentation_metrics import ConfusionMatrix
+from terrain_seg_ros.core.scores.label_values import parse_label_values
+from terrain_seg_ros.core.scores.segmentation_metrics import ConfusionMatrix
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.model_store import load_card

@@ -9,6 +9,7 @@ from time import perf_counter
 import cv2
 import numpy as np
 
+from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.grid.cost_to_safe_map import FootprintSettings, cost_to_safe_map
@@ -38,7 +39,6 @@ from terrain_seg_ros.core.landing.cost_to_landing_sites import LandingSettings, 
 from terrain_seg_ros.core.landing.site_selector import LandingChoice, LandingSiteSelector
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_seg_ros.core.tensor_to_probabilities import Backend
 from terrain_seg_ros.core.types import (
     F32,
     U8,

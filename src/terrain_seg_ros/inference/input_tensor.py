@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.core.model_card import ModelCard
-from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8
 
 

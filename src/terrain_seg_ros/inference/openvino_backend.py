@@ -8,9 +8,9 @@ from typing import Any
 
 import openvino
 
+from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
 from terrain_seg_ros.core.model_card import ModelCard
-from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import (
     AUTO,

@@ -11,8 +11,8 @@ from functools import partial
 from types import ModuleType
 from typing import NamedTuple, cast
 
+from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.errors import InferenceError, ModelError
-from terrain_seg_ros.core.tensor_to_probabilities import Backend
 from terrain_seg_ros.inference.backend_options import (
     AUTO,
     BUILD_NEVER,

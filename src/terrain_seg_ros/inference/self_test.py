@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from terrain_seg_ros.core.backend import Backend, NetworkOutput
 from terrain_seg_ros.core.errors import InferenceError, ModelError
 from terrain_seg_ros.core.files.strict_json import shown
 from terrain_seg_ros.core.model_card import ModelCard
-from terrain_seg_ros.core.tensor_to_probabilities import Backend, NetworkOutput
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, model_precision
 from terrain_seg_ros.inference.loaded_model import LoadedModel

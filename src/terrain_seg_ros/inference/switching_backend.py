@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from time import perf_counter
 
+from terrain_seg_ros.core.backend import Backend, NetworkOutput
 from terrain_seg_ros.core.errors import InferenceError
-from terrain_seg_ros.core.tensor_to_probabilities import Backend, NetworkOutput
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.engine_cache import Report, warn
 

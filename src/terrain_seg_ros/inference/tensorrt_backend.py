@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import InferenceError
-from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import BUILD_NEVER, BackendOptions
 from terrain_seg_ros.inference.engine_cache import EngineCache, default_cache_folder, warn

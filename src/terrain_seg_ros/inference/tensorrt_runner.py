@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import InferenceError
-from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.engine_cache import Report
 from terrain_seg_ros.inference.onnx_contract import INPUT, OUTPUTS

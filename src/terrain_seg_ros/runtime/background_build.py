@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from threading import Event, Thread
 
+from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.errors import TerrainSegError
-from terrain_seg_ros.core.tensor_to_probabilities import Backend
 from terrain_seg_ros.inference.engine_cache import Report, warn
 from terrain_seg_ros.inference.switching_backend import SwitchingBackend
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
+from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.errors import TerrainSegError
-from terrain_seg_ros.core.tensor_to_probabilities import Backend
 from terrain_seg_ros.inference.backend_options import (
     AUTO,
     BUILD_BACKGROUND,

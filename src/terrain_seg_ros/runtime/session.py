@@ -7,9 +7,9 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
+from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_seg_ros.core.tensor_to_probabilities import Backend
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
 from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.registry import BackendName, self_test

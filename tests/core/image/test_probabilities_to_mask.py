@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.image.probabilities_to_mask import probabilities_to_mask
-from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 
 
 def geometry(scale_x, scale_y, offset_x, offset_y, image_width, image_height):

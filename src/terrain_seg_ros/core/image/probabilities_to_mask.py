@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
-from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8, UNLABELLED, Segmentation
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import F32, U8
 from terrain_seg_ros.inference.model_trust import DEFAULT_TEST_DEADLINE_S
 from terrain_seg_ros.inference.network_trial import try_network

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
-from terrain_seg_ros.core.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import Sample, Source

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from terrain_seg_ros.core.image.image_to_tensor import TensorInput, image_to_tensor, tensor_geometry
-from terrain_seg_ros.core.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import Sample
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.hazard_rule import HazardRule
-from terrain_seg_ros.core.segmentation_metrics import IGNORE, ConfusionMatrix
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE, ConfusionMatrix
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F64, U8
 from terrain_training.evaluation import ood

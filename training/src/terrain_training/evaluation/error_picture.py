@@ -7,7 +7,7 @@ from enum import IntEnum
 import numpy as np
 
 from terrain_seg_ros.core.hazard_rule import HazardRule
-from terrain_seg_ros.core.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.types import U8
 from terrain_training.evaluation.counts import Prediction
 from terrain_training.evaluation.hazard import false_safe, truly_hazardous

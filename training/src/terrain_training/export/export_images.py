@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from terrain_seg_ros.core.tensor_to_probabilities import Backend
+from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_training.data.dataset import LabelledImages

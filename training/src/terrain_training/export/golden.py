@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.model_card import ModelCard
-from terrain_seg_ros.core.segmentation_metrics import IGNORE
-from terrain_seg_ros.core.tensor_to_probabilities import Backend
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
 from terrain_seg_ros.inference.model_store import load_model

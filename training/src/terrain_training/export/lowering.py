@@ -16,7 +16,7 @@ import torch
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.model_card import PRECISIONS
-from terrain_seg_ros.core.segmentation_metrics import ConfusionMatrix
+from terrain_seg_ros.core.scores.segmentation_metrics import ConfusionMatrix
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.loaded_model import LoadedModel

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from terrain_seg_ros.core.backend import Backend, NetworkOutput
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.core.segmentation_metrics import ConfusionMatrix, SegmentationScores
+from terrain_seg_ros.core.scores.segmentation_metrics import ConfusionMatrix, SegmentationScores
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_seg_ros.core.tensor_to_probabilities import Backend, NetworkOutput
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.self_test import CLEAR_MARGIN, MAX_CLEAR_CHANGED, MAX_PARITY_LOSS
 from terrain_training.data.dataset import LabelledImages

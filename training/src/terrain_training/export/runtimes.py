@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
+from terrain_seg_ros.core.backend import Backend, NetworkOutput
 from terrain_seg_ros.core.model_card import ModelCard
-from terrain_seg_ros.core.tensor_to_probabilities import Backend, NetworkOutput
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.loaded_model import LoadedModel

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from terrain_seg_ros.core.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.types import F32, F64
 from terrain_training.data.contract import BadSampleError, Sample, Source, check_classes
 from terrain_training.inspection import encoder

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from terrain_seg_ros.core.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_training.learning.module import (
     TRAIN_LOSS,

@@ -12,7 +12,7 @@ import lightning.pytorch as pl
 from torch.utils.data import DataLoader
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_training.augmentation.registry import build_augmentation
 from terrain_training.cpu import available_cores

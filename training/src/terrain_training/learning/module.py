@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from terrain_seg_ros.core.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_training.learning.finite import FiniteGuard, Place, check_validation_loss
 from terrain_training.learning.losses import LossContext, SegmentationLoss

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from terrain_seg_ros.core.geometry.camera import CameraModel
-from terrain_seg_ros.core.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.worlds.cast_rays import RayCast
 from terrain_seg_ros.worlds.world import World

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.image.image_to_tensor import TensorInput, image_to_tensor, tensor_geometry
 from terrain_seg_ros.core.image.probabilities_to_mask import tensor_to_image
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_seg_ros.core.tensor_to_probabilities import NetworkOutput
 from terrain_seg_ros.core.types import U8, UNLABELLED
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.model_store import CARD_FILE, load_card, load_model

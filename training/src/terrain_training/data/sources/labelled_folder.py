@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_training.data.colours import Colour, ColourTable
 from terrain_training.data.contract import Sample

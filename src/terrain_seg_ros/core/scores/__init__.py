@@ -1,0 +1,1 @@
+"""Scores of masks and grids against ground truth."""
