@@ -25,7 +25,7 @@ from terrain_seg_ros.core.image.sample_bits import SampleBits
 from terrain_seg_ros.core.landing.cost_to_landing_sites import LandingSettings
 from terrain_seg_ros.core.pipeline import PipelineSettings
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.model_trust import ModelTrust
+from terrain_seg_ros.model_store.model_trust import ModelTrust
 from terrain_seg_ros.parameter_checks import HAZARD, SPEED, checked_value, parameter_spec
 from terrain_seg_ros.parameter_declaration import DECLARATION
 from terrain_seg_ros.parameter_file import read_parameter_file

@@ -15,10 +15,10 @@ from terrain_seg_ros.cli.demo_frames import APART_M, HOLD, first_frames
 from terrain_seg_ros.cli.demo_report import write_report
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.image.mask_to_picture import overlay
-from terrain_seg_ros.inference.model_store import load_card
 from terrain_seg_ros.messages.grid_message import decode_grid
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import decode_image
+from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.report.pictures import FREE_RGB, REASON_RGB, brightened
 
 MODEL = "mars_navcam"

@@ -138,13 +138,13 @@ def test_engines_are_counted(monkeypatch, tmp_path):
 
 
 def test_no_model_is_missing(monkeypatch):
-    monkeypatch.setattr("terrain_seg_ros.inference.model_store.shipped_models", list)
+    monkeypatch.setattr("terrain_seg_ros.model_store.model_store.shipped_models", list)
     assert finding("models").state is State.MISSING
 
 
 def test_a_broken_model_is_missing(monkeypatch):
     monkeypatch.setattr(
-        "terrain_seg_ros.inference.model_store.shipped_models", lambda: ["no_such_model"]
+        "terrain_seg_ros.model_store.model_store.shipped_models", lambda: ["no_such_model"]
     )
     row = finding("models")
     assert row.state is State.MISSING

@@ -9,8 +9,8 @@ from support.archives import folder_content, write_archive
 from support.file_server import serve
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.cli.main import main
-from terrain_seg_ros.inference import model_store
-from terrain_seg_ros.inference.model_store import load_model
+from terrain_seg_ros.model_store import model_store
+from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.segmenter import Segmenter
 
 METRICS = {

@@ -12,7 +12,7 @@ from support.tiny_model import write_tiny_model
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.cli.models_wrap import parse_classes
 from terrain_seg_ros.core.errors import ConfigError, ModelError
-from terrain_seg_ros.inference import model_store
+from terrain_seg_ros.model_store import model_store
 from terrain_seg_ros.segmenter import Segmenter
 
 TOLD = {

@@ -14,9 +14,9 @@ from support.tiny_model import write_tiny_model
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.model_store import load_model, read_card
 from terrain_seg_ros.inference.registry import create_backend
 from terrain_seg_ros.inference.self_test import parity_refusal
+from terrain_seg_ros.model_store.model_store import load_model, read_card
 
 RUNS = int(os.environ.get("TERRAIN_SEG_FUZZ_RUNS", "1000"))
 SEED = int(os.environ.get("TERRAIN_SEG_FUZZ_SEED", "0"))

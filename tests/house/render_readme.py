@@ -11,8 +11,8 @@ from terrain_seg_ros.cli.main import COMMANDS, PROGRAM
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.types import Reason
-from terrain_seg_ros.inference.model_store import load_card, shipped_models
 from terrain_seg_ros.messages.interfaces import INTERFACES
+from terrain_seg_ros.model_store.model_store import load_card, shipped_models
 from terrain_seg_ros.parameters import (
     DECLARATION,
     ParameterSpec,

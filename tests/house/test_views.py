@@ -11,8 +11,8 @@ import yaml
 from render_readme import README
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.inference.model_store import load_card
 from terrain_seg_ros.messages.interfaces import Direction, TopicSpec, topic
+from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.runtime.health import Health, Latency
 from terrain_seg_ros.runtime.health_report import health_status
 

@@ -9,14 +9,14 @@ from terrain_seg_ros.inference import openvino_backend
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.constant_backend import ConstantBackend
 from terrain_seg_ros.inference.engine_cache import EngineCache
-from terrain_seg_ros.inference.loaded_model import LoadedModel
-from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.inference.openvino_backend import OpenVinoBackend
 from terrain_seg_ros.inference.openvino_backend import usable_precisions as openvino_precisions
 from terrain_seg_ros.inference.prepare import prepare_engine
 from terrain_seg_ros.inference.registry import BackendName
-from terrain_seg_ros.inference.synthetic_model import synthetic_model
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.model_store import load_model
+from terrain_seg_ros.model_store.synthetic_model import synthetic_model
 
 FP32 = BackendOptions(precision="fp32")
 

@@ -9,8 +9,6 @@ from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import InferenceError, ModelError
 from terrain_seg_ros.inference import registry
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.loaded_model import Golden, LoadedModel
-from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.registry import (
     BackendName,
     create_backend,
@@ -18,6 +16,8 @@ from terrain_seg_ros.inference.registry import (
     try_backends,
     usable_precisions,
 )
+from terrain_seg_ros.model_store.loaded_model import Golden, LoadedModel
+from terrain_seg_ros.model_store.model_store import load_model
 
 
 @pytest.fixture(scope="module")

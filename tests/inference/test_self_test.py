@@ -10,7 +10,6 @@ from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import InferenceError, ModelError
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.inference.self_test import (
     check_golden,
@@ -19,6 +18,7 @@ from terrain_seg_ros.inference.self_test import (
     probe_image,
     time_backends,
 )
+from terrain_seg_ros.model_store.model_store import load_model
 
 GOOD = {
     "backend": "fake",

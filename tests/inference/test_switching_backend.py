@@ -10,7 +10,6 @@ import pytest
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.inference.openvino_backend import OpenVinoBackend
 from terrain_seg_ros.inference.switching_backend import (
@@ -18,6 +17,7 @@ from terrain_seg_ros.inference.switching_backend import (
     WARM_UP_ROUNDS,
     SwitchingBackend,
 )
+from terrain_seg_ros.model_store.model_store import load_model
 
 FP32 = BackendOptions(precision="fp32")
 

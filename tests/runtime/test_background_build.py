@@ -16,7 +16,6 @@ from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.inference import registry
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.inference.openvino_backend import OpenVinoBackend
 from terrain_seg_ros.inference.prepare import cached_engine
@@ -26,6 +25,7 @@ from terrain_seg_ros.inference.switching_backend import (
     WARM_UP_ROUNDS,
     SwitchingBackend,
 )
+from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.runtime import serving
 from terrain_seg_ros.runtime.background_build import BackgroundBuild, BuildState, prepare_command

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_seg_ros.inference.model_store import load_card
+from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.sim.scenarios import body_of, scenarios_of
 from terrain_seg_ros.worlds.world import WORLD_TAXONOMY, Body
 

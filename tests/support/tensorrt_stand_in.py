@@ -16,7 +16,7 @@ from importlib.machinery import ModuleSpec
 import numpy as np
 import onnxruntime
 
-from terrain_seg_ros.inference.onnxruntime_errors import ONNXRUNTIME_ERRORS
+from terrain_seg_ros.model_store.onnxruntime_errors import ONNXRUNTIME_ERRORS
 
 OUTPUTS = ("mask", "confidence", "probabilities")
 VERSIONS = ("8.5.3.1", "10.3.0", "11.4.1")

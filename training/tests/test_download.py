@@ -18,7 +18,7 @@ import pytest
 
 from http_server import closed_port, serve
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.inference import fetch
+from terrain_seg_ros.model_store import fetch
 from terrain_training.commands import download as command
 
 LUNAR = "romainpessia/artificial-lunar-rocky-landscape-dataset"

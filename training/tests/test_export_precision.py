@@ -14,9 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 from conftest import VALIDATION_IMAGES
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.registry import create_backend
 from terrain_seg_ros.inference.self_test import parity_refusal
+from terrain_seg_ros.model_store.model_store import load_model
 from terrain_training.cli import main
 from terrain_training.data.dataset import LabelledImages
 from terrain_training.data.factory import open_source

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.inference.model_store import load_card
+from terrain_seg_ros.model_store.model_store import load_card
 from terrain_training.cli import main
 from terrain_training.recipe.load import recipe_from, recipe_of
 

@@ -24,14 +24,14 @@ from terrain_seg_ros.cli.bench_trtexec import read_trtexec
 from terrain_seg_ros.core.errors import ConfigError, InferenceError, TerrainSegError
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.loaded_model import LoadedModel
-from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.registry import (
     installed_backends,
     model_precisions,
     try_backends,
 )
 from terrain_seg_ros.inference.self_test import parity_refusal, probe_image
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.report.output_place import check_output_file, holds_json
 from terrain_seg_ros.runtime.path_timing import PathTiming, rgb_image, time_path

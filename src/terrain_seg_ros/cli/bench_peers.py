@@ -20,8 +20,8 @@ from terrain_seg_ros.core.files.regular_file import read_regular_file
 from terrain_seg_ros.core.image.image_to_tensor import image_to_tensor
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import AUTO, FULL_PRECISION, BackendOptions
-from terrain_seg_ros.inference.loaded_model import LoadedModel
-from terrain_seg_ros.inference.onnx_contract import INPUT, OUTPUTS
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.onnx_contract import INPUT, OUTPUTS
 from terrain_seg_ros.segmenter import Segmenter
 
 WARM_UP_ROUNDS = 3

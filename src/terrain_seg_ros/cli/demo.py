@@ -27,8 +27,8 @@ from terrain_seg_ros.cli.demo_sim import PlayedScene, play_scene, simulator_is_m
 from terrain_seg_ros.cli.demo_sim_report import write_scenes
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import choose_domain
-from terrain_seg_ros.inference.model_store import load_card
 from terrain_seg_ros.inference.registry import BackendName
+from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.report.table import text_table
 
 NAME = "demo"

@@ -17,10 +17,10 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.image.mask_to_picture import color_mask, overlay
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.types import U8, Reason
-from terrain_seg_ros.inference.model_store import load_card
 from terrain_seg_ros.messages.grid_message import GridValues, decode_grid
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import decode_image
+from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.report.map_pictures import COMPARISON_LEGEND
 from terrain_seg_ros.report.page import Page, Row, Section, render_page
 from terrain_seg_ros.report.pictures import (

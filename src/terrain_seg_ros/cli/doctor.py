@@ -163,7 +163,7 @@ def _dds() -> Finding:
 
 
 def _models() -> Finding:
-    store = importlib.import_module("terrain_seg_ros.inference.model_store")
+    store = importlib.import_module("terrain_seg_ros.model_store.model_store")
     names = store.shipped_models()
     if not names:
         return Finding("models", State.MISSING, "none are shipped", _REINSTALL)

@@ -14,13 +14,13 @@ from terrain_seg_ros.cli.models_sign import generate_key, sign
 from terrain_seg_ros.cli.models_wrap import add_wrap_arguments, wrap
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.model_card import ModelCard, card_content
-from terrain_seg_ros.inference.model_store import (
+from terrain_seg_ros.model_store.model_store import (
     added_models,
     load_card,
     load_files,
     shipped_models,
 )
-from terrain_seg_ros.inference.synthetic_model import SYNTHETIC
+from terrain_seg_ros.model_store.synthetic_model import SYNTHETIC
 
 NAME = "models"
 HELP = "list the models with their cards; add, wrap, pin, sign or remove your own"

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
-from terrain_seg_ros.inference.model_pins import Pin, release_pin, set_pin
 from terrain_seg_ros.inference.model_remove import remove_model
-from terrain_seg_ros.inference.model_store import (
+from terrain_seg_ros.model_store.model_pins import Pin, release_pin, set_pin
+from terrain_seg_ros.model_store.model_store import (
     added_models,
     load_model,
     shipped_models,
     user_models_folder,
 )
-from terrain_seg_ros.inference.model_trust import ModelTrust
+from terrain_seg_ros.model_store.model_trust import ModelTrust
 
 
 def pin_model(arguments: argparse.Namespace) -> int:

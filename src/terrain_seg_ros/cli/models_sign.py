@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.inference.model_signature import make_key, sign_model
-from terrain_seg_ros.inference.model_store import load_files, load_model
+from terrain_seg_ros.model_store.model_signature import make_key, sign_model
+from terrain_seg_ros.model_store.model_store import load_files, load_model
 
 
 def generate_key(arguments: argparse.Namespace) -> int:

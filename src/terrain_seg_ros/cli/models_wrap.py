@@ -11,7 +11,7 @@ from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
-from terrain_seg_ros.inference.model_store import user_models_folder
+from terrain_seg_ros.model_store.model_store import user_models_folder
 
 MAX_IMAGES = 64
 _WRAP = "terrain_seg_ros.inference.wrap"

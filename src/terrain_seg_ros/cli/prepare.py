@@ -11,8 +11,6 @@ from types import TracebackType
 
 from terrain_seg_ros.core.model_card import PRECISIONS
 from terrain_seg_ros.inference.backend_options import AUTO, BackendOptions
-from terrain_seg_ros.inference.loaded_model import LoadedModel
-from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.prepare import (
     PREPARABLE,
     cached_engine,
@@ -20,6 +18,8 @@ from terrain_seg_ros.inference.prepare import (
     wanted_engines,
 )
 from terrain_seg_ros.inference.registry import BackendName
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.parameters import (
     Parameters,
     backend_options,

@@ -13,7 +13,7 @@ from typing import Any
 from terrain_seg_ros.cli.bench_machine import machine
 from terrain_seg_ros.cli.score_report import is_own_markdown, markdown, result_lines
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.inference.model_store import load_card
+from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.report.output_place import (
     check_output_file,

@@ -9,7 +9,7 @@ from terrain_seg_ros.core.errors import ConfigError, InferenceError
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
 from terrain_seg_ros.inference.input_tensor import run_each
-from terrain_seg_ros.inference.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
 
 NAME = "constant"
 

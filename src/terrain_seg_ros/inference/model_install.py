@@ -10,8 +10,9 @@ from pathlib import Path
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
-from terrain_seg_ros.inference.fetch import FetchRules, Progress, check_sha256, fetch
-from terrain_seg_ros.inference.model_files import (
+from terrain_seg_ros.inference.registry import BackendName, create_backend
+from terrain_seg_ros.model_store.fetch import FetchRules, Progress, check_sha256, fetch
+from terrain_seg_ros.model_store.model_files import (
     CARD_FILE,
     GOLDEN_FILE,
     MAX_CARD_BYTES,
@@ -19,10 +20,9 @@ from terrain_seg_ros.inference.model_files import (
     MAX_MODEL_BYTES,
     ONNX_FILE,
 )
-from terrain_seg_ros.inference.model_store import load_model, shipped_models
-from terrain_seg_ros.inference.registry import BackendName, create_backend
-from terrain_seg_ros.inference.synthetic_model import SYNTHETIC
-from terrain_seg_ros.inference.unpack import UnpackLimits, unpack
+from terrain_seg_ros.model_store.model_store import load_model, shipped_models
+from terrain_seg_ros.model_store.synthetic_model import SYNTHETIC
+from terrain_seg_ros.model_store.unpack import UnpackLimits, unpack
 
 MAX_TEXTS_BYTES = 16 * 2**20
 """Of README.md, licences and whatever else lies beside the model."""

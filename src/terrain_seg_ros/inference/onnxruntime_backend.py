@@ -17,9 +17,9 @@ from terrain_seg_ros.inference.backend_options import (
     runtime_precision,
 )
 from terrain_seg_ros.inference.input_tensor import run_each
-from terrain_seg_ros.inference.loaded_model import LoadedModel
-from terrain_seg_ros.inference.onnx_contract import INPUT, OUTPUTS
-from terrain_seg_ros.inference.onnxruntime_errors import ONNXRUNTIME_ERRORS
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.onnx_contract import INPUT, OUTPUTS
+from terrain_seg_ros.model_store.onnxruntime_errors import ONNXRUNTIME_ERRORS
 
 NAME = "onnxruntime"
 _MAX_BATCH = 8

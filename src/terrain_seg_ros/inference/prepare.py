@@ -12,7 +12,6 @@ from terrain_seg_ros.core.errors import InferenceError, ModelError, TerrainSegEr
 from terrain_seg_ros.inference.backend_options import AUTO, BUILD_NEVER, BackendOptions
 from terrain_seg_ros.inference.engine_cache import EngineCache, Report, default_cache_folder, warn
 from terrain_seg_ros.inference.engine_key import EngineKey
-from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.registry import (
     BackendName,
     backend_module,
@@ -20,6 +19,7 @@ from terrain_seg_ros.inference.registry import (
     model_precisions,
 )
 from terrain_seg_ros.inference.self_test import parity_refusal
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
 
 PREPARABLE = (BackendName.TENSORRT, BackendName.OPENVINO)
 

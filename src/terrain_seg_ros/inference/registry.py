@@ -21,8 +21,8 @@ from terrain_seg_ros.inference.backend_options import (
     BackendOptions,
     model_precision,
 )
-from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.self_test import Trial, check_golden, choose_fastest, probe_image
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
 
 
 class BackendName(str, Enum):
@@ -195,7 +195,7 @@ def _make(name: BackendName, model: LoadedModel, options: BackendOptions) -> Bac
 
 def _try_in_openvino(file: LoadedModel) -> None:
     """Run a network that is not shipped where it can do no harm; ONNX Runtime did when loading."""
-    trial = importlib.import_module("terrain_seg_ros.inference.network_trial")
+    trial = importlib.import_module("terrain_seg_ros.model_store.network_trial")
     try:
         trial.try_network(
             file.graph(),

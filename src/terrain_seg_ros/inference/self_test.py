@@ -17,7 +17,7 @@ from terrain_seg_ros.core.files.strict_json import shown
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, model_precision
-from terrain_seg_ros.inference.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
 
 MIN_AGREEMENT = 0.999
 CLEAR_MARGIN = 0.1

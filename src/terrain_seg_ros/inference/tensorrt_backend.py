@@ -12,7 +12,6 @@ from terrain_seg_ros.inference.backend_options import BUILD_NEVER, BackendOption
 from terrain_seg_ros.inference.engine_cache import EngineCache, default_cache_folder, warn
 from terrain_seg_ros.inference.engine_key import NO_DLA, EngineKey
 from terrain_seg_ros.inference.input_tensor import run_each
-from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.tensorrt_build import (
     NAME,
     TENSORRT_ERRORS,
@@ -28,6 +27,7 @@ from terrain_seg_ros.inference.tensorrt_import import load_tensorrt
 from terrain_seg_ros.inference.tensorrt_memory import Cuda, gpu_count
 from terrain_seg_ros.inference.tensorrt_precision import device_precisions
 from terrain_seg_ros.inference.tensorrt_runner import TensorRtRunner
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
 
 SLOTS = 2
 

@@ -15,7 +15,6 @@ from terrain_seg_ros.inference.backend_options import (
     BackendOptions,
 )
 from terrain_seg_ros.inference.engine_key import EngineKey
-from terrain_seg_ros.inference.loaded_model import LoadedModel
 from terrain_seg_ros.inference.prepare import is_prepared
 from terrain_seg_ros.inference.registry import (
     BackendName,
@@ -25,6 +24,7 @@ from terrain_seg_ros.inference.registry import (
 )
 from terrain_seg_ros.inference.self_test import parity_refusal
 from terrain_seg_ros.inference.switching_backend import SwitchingBackend
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.parameters import Parameters
 from terrain_seg_ros.runtime.background_build import BackgroundBuild, prepare_command
 

@@ -7,7 +7,7 @@ from onnx import shape_inference
 from onnx.utils import Extractor
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.inference.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
 
 _BORDER = ("Cast", "Transpose")
 

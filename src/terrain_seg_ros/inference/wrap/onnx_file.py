@@ -12,8 +12,8 @@ from onnx import AttributeProto, TensorProto
 
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.files.regular_file import read_regular_file
-from terrain_seg_ros.inference.model_files import MAX_MODEL_BYTES
-from terrain_seg_ros.inference.onnx_safety import check_network
+from terrain_seg_ros.model_store.model_files import MAX_MODEL_BYTES
+from terrain_seg_ros.model_store.onnx_safety import check_network
 
 _EXPORT_FIRST = (
     "export it first (PyTorch: torch.onnx.export, Keras: tf2onnx; see "

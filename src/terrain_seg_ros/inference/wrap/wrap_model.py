@@ -18,15 +18,12 @@ from terrain_seg_ros.core.image.image_to_tensor import image_to_tensor
 from terrain_seg_ros.core.model_card import ModelCard, card_content
 from terrain_seg_ros.core.types import F32, U8
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
-from terrain_seg_ros.inference.loaded_model import LoadedModel
-from terrain_seg_ros.inference.model_files import CARD_FILE, GOLDEN_FILE, ONNX_FILE
 from terrain_seg_ros.inference.model_install import (
     InstalledModel,
     check_free_name,
     check_name,
     try_model,
 )
-from terrain_seg_ros.inference.onnx_contract import check_onnx
 from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.inference.self_test import probe_image
 from terrain_seg_ros.inference.wrap.contract_graph import (
@@ -51,6 +48,9 @@ from terrain_seg_ros.inference.wrap.wrapped_card import (
     wrapped_limits,
     wrapped_readme,
 )
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.model_files import CARD_FILE, GOLDEN_FILE, ONNX_FILE
+from terrain_seg_ros.model_store.onnx_contract import check_onnx
 
 README_FILE = "README.md"
 

@@ -7,7 +7,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from terrain_seg_ros.inference.fetch_progress import ProgressText
+from terrain_seg_ros.model_store.fetch_progress import ProgressText
 from terrain_training.download.known_sets import KNOWN_SETS
 from terrain_training.download.source import FORMS, Kind, Source, parse_source
 from terrain_training.download.source_to_folder import DownloadRules, download

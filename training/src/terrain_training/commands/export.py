@@ -9,7 +9,7 @@ from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.model_card import PRECISIONS, ModelCard
-from terrain_seg_ros.inference.model_store import load_card
+from terrain_seg_ros.model_store.model_store import load_card
 from terrain_training.commands.common import (
     add_data,
     add_threads,

@@ -14,8 +14,8 @@ import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
-from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.registry import create_backend, installed_backends
+from terrain_seg_ros.model_store.model_store import load_model
 from terrain_training.comparison.plan import Item
 from terrain_training.data.factory import open_source
 from terrain_training.evaluation.figures import EvaluationFigures

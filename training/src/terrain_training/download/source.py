@@ -10,7 +10,7 @@ from typing import NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.inference.fetch_address import check_address
+from terrain_seg_ros.model_store.fetch_address import check_address
 from terrain_training.download.known_sets import KNOWN_SETS, KnownSet
 
 FORMS = (

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.inference.fetch import FetchRules, Progress, check_sha256, fetch
-from terrain_seg_ros.inference.unpack import UnpackLimits, new_folder, unpack
+from terrain_seg_ros.model_store.fetch import FetchRules, Progress, check_sha256, fetch
+from terrain_seg_ros.model_store.unpack import UnpackLimits, new_folder, unpack
 from terrain_training.download.gdrive_to_archive import fetch_gdrive
 from terrain_training.download.kaggle_to_archive import fetch_kaggle
 from terrain_training.download.source import Kind, Source

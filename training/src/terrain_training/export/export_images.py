@@ -8,7 +8,7 @@ import numpy as np
 
 from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.inference.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_training.data.dataset import LabelledImages
 from terrain_training.evaluation.ood import ood_score
 from terrain_training.export.parity import ModelScores, batches, score_model, stacked

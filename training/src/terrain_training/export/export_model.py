@@ -17,8 +17,8 @@ from terrain_seg_ros.core.model_card import ModelCard, Precision
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION
-from terrain_seg_ros.inference.loaded_model import LoadedModel
-from terrain_seg_ros.inference.model_files import GOLDEN_FILE, ONNX_FILE
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.model_files import GOLDEN_FILE, ONNX_FILE
 from terrain_training.data.factory import keep_palette
 from terrain_training.export.calibration import fit_temperature
 from terrain_training.export.card import card_metrics, lowered_name, unscored_card

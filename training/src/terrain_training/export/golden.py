@@ -14,8 +14,8 @@ from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
-from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.registry import create_backend
+from terrain_seg_ros.model_store.model_store import load_model
 from terrain_training.data.dataset import LabelledImages
 
 log = logging.getLogger(__name__)

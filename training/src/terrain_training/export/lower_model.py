@@ -14,9 +14,9 @@ import onnx
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.model_card import ModelCard, Precision
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION
-from terrain_seg_ros.inference.loaded_model import LoadedModel
-from terrain_seg_ros.inference.model_files import GOLDEN_FILE, ONNX_FILE
-from terrain_seg_ros.inference.model_store import load_model
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.model_files import GOLDEN_FILE, ONNX_FILE
+from terrain_seg_ros.model_store.model_store import load_model
 from terrain_training.export.card import (
     card_metrics,
     lowered_card,

@@ -19,7 +19,7 @@ from terrain_seg_ros.core.model_card import PRECISIONS
 from terrain_seg_ros.core.scores.segmentation_metrics import ConfusionMatrix
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.inference.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_training.data.dataset import LabelledImages
 from terrain_training.export.concat_split import split_concatenations
 from terrain_training.export.half import to_float16

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.model_card import ModelCard, card_content, parse_model_card
-from terrain_seg_ros.inference.model_files import (
+from terrain_seg_ros.model_store.model_files import (
     CARD_FILE,
     GOLDEN_FILE,
     ONNX_FILE,

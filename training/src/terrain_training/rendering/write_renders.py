@@ -16,7 +16,7 @@ import yaml
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.inference.unpack import new_folder
+from terrain_seg_ros.model_store.unpack import new_folder
 from terrain_seg_ros.report.output_place import check_output_folder
 from terrain_seg_ros.worlds.cast_rays import cast_rays
 from terrain_seg_ros.worlds.generate import generate_world

@@ -23,7 +23,7 @@ from torch.nn import functional
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import AUTO, FULL_PRECISION, BackendOptions
-from terrain_seg_ros.inference.model_store import load_card
+from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.segmenter import Segmenter
 from terrain_training.learning.checkpoint import load_network
 from terrain_training.learning.run_folder import RunFolder

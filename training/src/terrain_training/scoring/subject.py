@@ -17,8 +17,8 @@ from terrain_seg_ros.core.image.probabilities_to_mask import tensor_to_image
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8, UNLABELLED
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.model_store import CARD_FILE, load_card, load_model
 from terrain_seg_ros.inference.registry import create_backend
+from terrain_seg_ros.model_store.model_store import CARD_FILE, load_card, load_model
 from terrain_training.evaluation.counts import Prediction
 from terrain_training.export.onnx_graph import DeployedNetwork
 from terrain_training.export.runtimes import TorchFloat32

@@ -7,8 +7,8 @@ from urllib.request import HTTPRedirectHandler, Request
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.inference.fetch_address import check_address, is_loopback, make_opener
-from terrain_seg_ros.inference.fetch_progress import ProgressText
+from terrain_seg_ros.model_store.fetch_address import check_address, is_loopback, make_opener
+from terrain_seg_ros.model_store.fetch_progress import ProgressText
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from terrain_seg_ros.core.image.image_file import read_image
 from terrain_seg_ros.core.image.image_to_tensor import image_to_tensor
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.model_store import load_model
 from terrain_seg_ros.inference.registry import create_backend, try_backends
 from terrain_seg_ros.inference.self_test import parity_refusal
+from terrain_seg_ros.model_store.model_store import load_model
 
 RUNTIMES = ("onnxruntime", "openvino")
 IMAGES = sorted(Path(str(files("terrain_seg_ros"))).glob("demo_data/images/*.jpg"))

@@ -14,9 +14,9 @@ import pytest
 
 from support.file_server import serve
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.inference import fetch as fetch_module
-from terrain_seg_ros.inference.fetch import FetchRules, fetch
-from terrain_seg_ros.inference.fetch_address import proxy_hint
+from terrain_seg_ros.model_store import fetch as fetch_module
+from terrain_seg_ros.model_store.fetch import FetchRules, fetch
+from terrain_seg_ros.model_store.fetch_address import proxy_hint
 
 DATA = np.random.default_rng(5).bytes(3_000_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
-from terrain_seg_ros.inference.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
 
 SYNTHETIC = "synthetic"
 """The name that `load_model` knows it by; only the constant backend serves it."""

@@ -9,7 +9,7 @@ import onnxruntime
 
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.model_card import ModelCard
-from terrain_seg_ros.inference.onnxruntime_errors import ONNXRUNTIME_ERRORS, runtime_reason
+from terrain_seg_ros.model_store.onnxruntime_errors import ONNXRUNTIME_ERRORS, runtime_reason
 
 INPUT = "image"
 OUTPUTS = ("mask", "confidence", "probabilities")

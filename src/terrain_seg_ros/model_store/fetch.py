@@ -19,12 +19,12 @@ from typing import BinaryIO, NoReturn
 from urllib.parse import urlsplit
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.inference.fetch_address import (
+from terrain_seg_ros.model_store.fetch_address import (
     check_address,
     make_opener,
     proxy_hint,
 )
-from terrain_seg_ros.inference.fetch_note import Note, read_note, validator_of, write_note
+from terrain_seg_ros.model_store.fetch_note import Note, read_note, validator_of, write_note
 
 CHUNK_BYTES = 2**20
 TIMEOUT_S = 30.0

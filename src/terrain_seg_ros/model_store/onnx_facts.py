@@ -12,7 +12,7 @@ from math import prod
 
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION
-from terrain_seg_ros.inference.protobuf_fields import fields, messages, only, packed
+from terrain_seg_ros.model_store.protobuf_fields import fields, messages, only, packed
 
 _MODEL_GRAPH = 7
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT = 1, 5, 11

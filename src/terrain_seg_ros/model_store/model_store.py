@@ -13,8 +13,9 @@ from pathlib import Path
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.files.strict_json import read_json
 from terrain_seg_ros.core.model_card import ModelCard, parse_model_card
-from terrain_seg_ros.inference.loaded_model import LoadedModel
-from terrain_seg_ros.inference.model_files import (
+from terrain_seg_ros.inference.self_test import probe_image
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.model_files import (
     CARD_FILE,
     GOLDEN_FILE,
     ONNX_FILE,
@@ -23,14 +24,13 @@ from terrain_seg_ros.inference.model_files import (
     read_card_file,
     read_model_files,
 )
-from terrain_seg_ros.inference.model_pins import Pin, check_pin, read_pins
-from terrain_seg_ros.inference.model_signature import check_signature
-from terrain_seg_ros.inference.model_trust import ANY_MODEL, ModelTrust
-from terrain_seg_ros.inference.network_trial import try_network
-from terrain_seg_ros.inference.onnx_contract import check_border, check_onnx
-from terrain_seg_ros.inference.onnx_safety import check_network
-from terrain_seg_ros.inference.self_test import probe_image
-from terrain_seg_ros.inference.synthetic_model import SYNTHETIC, synthetic_model
+from terrain_seg_ros.model_store.model_pins import Pin, check_pin, read_pins
+from terrain_seg_ros.model_store.model_signature import check_signature
+from terrain_seg_ros.model_store.model_trust import ANY_MODEL, ModelTrust
+from terrain_seg_ros.model_store.network_trial import try_network
+from terrain_seg_ros.model_store.onnx_contract import check_border, check_onnx
+from terrain_seg_ros.model_store.onnx_safety import check_network
+from terrain_seg_ros.model_store.synthetic_model import SYNTHETIC, synthetic_model
 
 MODELS_VARIABLE = "TERRAIN_SEG_MODELS"
 _SAME = ("height_px", "width_px", "channels", "resize", "taxonomy")

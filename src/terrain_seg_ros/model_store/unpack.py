@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NoReturn
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.inference.bounded_file import BoundedFile, TooMuchError
+from terrain_seg_ros.model_store.bounded_file import BoundedFile, TooMuchError
 
 CHUNK_BYTES = 2**20
 FREE_OF_RATIO_BYTES = 64 * 2**20

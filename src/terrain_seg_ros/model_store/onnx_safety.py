@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.inference.protobuf_fields import fields
+from terrain_seg_ros.model_store.protobuf_fields import fields
 
 MAX_NODES = 100_000
 """Operators of the graph, after every function is put in the place of its calls."""

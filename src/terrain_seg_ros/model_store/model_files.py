@@ -12,8 +12,8 @@ import numpy as np
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.files.array_file import read_npz
 from terrain_seg_ros.core.files.regular_file import read_regular_file
-from terrain_seg_ros.inference.loaded_model import Golden
-from terrain_seg_ros.inference.model_digest import model_digest
+from terrain_seg_ros.model_store.loaded_model import Golden
+from terrain_seg_ros.model_store.model_digest import model_digest
 
 ONNX_FILE = "model.onnx"
 CARD_FILE = "card.json"

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import InferenceError, ModelError
-from terrain_seg_ros.inference.onnx_contract import INPUT, Border, Tensor, unreadable
-from terrain_seg_ros.inference.onnxruntime_errors import runtime_reason
+from terrain_seg_ros.model_store.onnx_contract import INPUT, Border, Tensor, unreadable
+from terrain_seg_ros.model_store.onnxruntime_errors import runtime_reason
 
 
 class NetworkTrial(NamedTuple):

@@ -13,8 +13,8 @@ import pytest
 
 from support.archives import add_member, folder_content, write_archive, zip_entry
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.inference import unpack as unpack_module
-from terrain_seg_ros.inference.unpack import UnpackLimits, is_archive, new_folder, unpack
+from terrain_seg_ros.model_store import unpack as unpack_module
+from terrain_seg_ros.model_store.unpack import UnpackLimits, is_archive, new_folder, unpack
 
 LIMITS = UnpackLimits(max_entries=100, max_bytes=10**7, max_ratio=100.0)
 CONTENT = {

@@ -10,9 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from support.tiny_model import onnx_bytes, write_tiny_model
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.inference import onnx_safety
-from terrain_seg_ros.inference.model_store import load_model
-from terrain_seg_ros.inference.onnx_safety import check_network
+from terrain_seg_ros.model_store import onnx_safety
+from terrain_seg_ros.model_store.model_store import load_model
+from terrain_seg_ros.model_store.onnx_safety import check_network
 
 EMPTY = helper.make_graph([], "inner", [], [])
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.files.regular_file import read_regular_file
-from terrain_seg_ros.inference.model_files import SIGNATURE_FILE, ModelFiles
+from terrain_seg_ros.model_store.model_files import SIGNATURE_FILE, ModelFiles
 
 MAX_KEY_BYTES = 16 * 2**10
 RAW_KEY_BYTES = 32

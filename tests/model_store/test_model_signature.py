@@ -11,10 +11,10 @@ import pytest
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.core.errors import ConfigError, ModelError
-from terrain_seg_ros.inference import model_store
-from terrain_seg_ros.inference.model_signature import MAX_KEY_BYTES, RAW_KEY_BYTES, make_key
-from terrain_seg_ros.inference.model_store import load_model
-from terrain_seg_ros.inference.model_trust import ModelTrust
+from terrain_seg_ros.model_store import model_store
+from terrain_seg_ros.model_store.model_signature import MAX_KEY_BYTES, RAW_KEY_BYTES, make_key
+from terrain_seg_ros.model_store.model_store import load_model
+from terrain_seg_ros.model_store.model_trust import ModelTrust
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.runtime.session import Session
 

@@ -1,9 +1,9 @@
 """Tests of the digest over a model's files."""
 
 from support.tiny_model import write_tiny_model
-from terrain_seg_ros.inference.model_digest import model_digest
-from terrain_seg_ros.inference.model_files import read_model_files
-from terrain_seg_ros.inference.model_store import load_model
+from terrain_seg_ros.model_store.model_digest import model_digest
+from terrain_seg_ros.model_store.model_files import read_model_files
+from terrain_seg_ros.model_store.model_store import load_model
 
 FILES = {"card.json": b"card", "golden.npz": b"golden", "model.onnx": b"net"}
 

@@ -1,0 +1,1 @@
+"""Models on disk: folders, cards, pins, signatures, and fetching them."""
