@@ -12,8 +12,8 @@ from support.tiny_model import write_tiny_model
 from terrain_seg_ros.cli.bench_peers import BARE, NUMPY, NumpyWay, read_peers
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.core.errors import ConfigError, ModelError
-from terrain_seg_ros.inference.wrap.logits_graph import logits_graph
 from terrain_seg_ros.model_store.model_store import load_model
+from terrain_seg_ros.model_tools.wrap.logits_graph import logits_graph
 from terrain_seg_ros.segmenter import Segmenter
 
 TORCH = {
@@ -81,7 +81,7 @@ def test_all_stand_in_one_table(words, tmp_path, capsys):
 
 
 def test_without_onnx_the_rest_is_timed(words, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "terrain_seg_ros.inference.wrap.logits_graph", None)
+    monkeypatch.setitem(sys.modules, "terrain_seg_ros.model_tools.wrap.logits_graph", None)
     file = tmp_path / "bench.json"
     assert main([*words, "--json", str(file)]) == 0
     ways = {way["name"]: way for way in json.loads(file.read_text())["peers"]["ways"]}

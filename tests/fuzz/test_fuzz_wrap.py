@@ -11,9 +11,9 @@ import pytest
 
 from support.own_networks import wrap_settings, write_own_network
 from terrain_seg_ros.core.errors import TerrainSegError
-from terrain_seg_ros.inference.wrap.wrap_model import make_wrapped
-from terrain_seg_ros.inference.wrap.wrap_settings import Layout
 from terrain_seg_ros.model_store import network_trial
+from terrain_seg_ros.model_tools.wrap.wrap_model import make_wrapped
+from terrain_seg_ros.model_tools.wrap.wrap_settings import Layout
 
 RUNS = int(os.environ.get("TERRAIN_SEG_FUZZ_RUNS", "120"))
 SEED = int(os.environ.get("TERRAIN_SEG_FUZZ_SEED", "0"))

@@ -9,11 +9,11 @@ import pytest
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.inference.model_remove import remove_model
 from terrain_seg_ros.model_store import model_store
 from terrain_seg_ros.model_store.model_files import read_model_files
 from terrain_seg_ros.model_store.model_pins import PINS_FILE, Pin, read_pins, release_pin, set_pin
 from terrain_seg_ros.model_store.model_store import load_model
+from terrain_seg_ros.model_tools.model_remove import remove_model
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
-from terrain_seg_ros.inference.wrap.wrap_settings import (
+from terrain_seg_ros.model_tools.wrap.wrap_settings import (
     Activation,
     Colors,
     Layout,

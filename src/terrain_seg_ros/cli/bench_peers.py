@@ -85,7 +85,7 @@ class NumpyWay:
             InferenceError: the model has only a card.
         """
         try:
-            wrap = importlib.import_module("terrain_seg_ros.inference.wrap.logits_graph")
+            wrap = importlib.import_module("terrain_seg_ros.model_tools.wrap.logits_graph")
         except ImportError as error:
             raise ConfigError(f"needs the package onnx ({error}): pip install onnx") from error
         self._card = model.card

@@ -6,9 +6,9 @@ import argparse
 import sys
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.inference.model_install import install_model
 from terrain_seg_ros.model_store.fetch_progress import ProgressText
 from terrain_seg_ros.model_store.model_store import user_models_folder
+from terrain_seg_ros.model_tools.model_install import install_model
 
 
 def add_model(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
-from terrain_seg_ros.inference.model_remove import remove_model
 from terrain_seg_ros.model_store.model_pins import Pin, release_pin, set_pin
 from terrain_seg_ros.model_store.model_store import (
     added_models,
@@ -16,6 +15,7 @@ from terrain_seg_ros.model_store.model_store import (
     user_models_folder,
 )
 from terrain_seg_ros.model_store.model_trust import ModelTrust
+from terrain_seg_ros.model_tools.model_remove import remove_model
 
 
 def pin_model(arguments: argparse.Namespace) -> int:

@@ -13,7 +13,6 @@ from support.archives import folder_content, write_archive
 from support.file_server import serve
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ConfigError, ModelError
-from terrain_seg_ros.inference.model_install import InstalledModel, install_model
 from terrain_seg_ros.model_store import fetch as fetch_module
 from terrain_seg_ros.model_store import model_store
 from terrain_seg_ros.model_store.model_store import (
@@ -23,6 +22,7 @@ from terrain_seg_ros.model_store.model_store import (
     shipped_models,
     user_models_folder,
 )
+from terrain_seg_ros.model_tools.model_install import InstalledModel, install_model
 
 KINDS = ("moon.zip", "moon.tar.gz")
 

@@ -18,21 +18,24 @@ from terrain_seg_ros.core.image.image_to_tensor import image_to_tensor
 from terrain_seg_ros.core.model_card import ModelCard, card_content
 from terrain_seg_ros.core.types import F32, U8
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
-from terrain_seg_ros.inference.model_install import (
+from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
+from terrain_seg_ros.inference.self_test import probe_image
+from terrain_seg_ros.model_store.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.model_files import CARD_FILE, GOLDEN_FILE, ONNX_FILE
+from terrain_seg_ros.model_store.onnx_contract import check_onnx
+from terrain_seg_ros.model_tools.model_install import (
     InstalledModel,
     check_free_name,
     check_name,
     try_model,
 )
-from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
-from terrain_seg_ros.inference.self_test import probe_image
-from terrain_seg_ros.inference.wrap.contract_graph import (
+from terrain_seg_ros.model_tools.wrap.contract_graph import (
     build_contract_graph,
     check_contract_graph,
 )
-from terrain_seg_ros.inference.wrap.inference_mode import check_inference_mode
-from terrain_seg_ros.inference.wrap.onnx_file import read_onnx, read_onnx_bytes
-from terrain_seg_ros.inference.wrap.own_graph import (
+from terrain_seg_ros.model_tools.wrap.inference_mode import check_inference_mode
+from terrain_seg_ros.model_tools.wrap.onnx_file import read_onnx, read_onnx_bytes
+from terrain_seg_ros.model_tools.wrap.own_graph import (
     PREFIX,
     at_contract_opset,
     fix_size,
@@ -40,17 +43,14 @@ from terrain_seg_ros.inference.wrap.own_graph import (
     own_input,
     own_output,
 )
-from terrain_seg_ros.inference.wrap.reference import Agreement, OwnNetwork, check_forced, compare
-from terrain_seg_ros.inference.wrap.wrap_settings import Activation, WrapSettings
-from terrain_seg_ros.inference.wrap.wrapped_card import (
+from terrain_seg_ros.model_tools.wrap.reference import Agreement, OwnNetwork, check_forced, compare
+from terrain_seg_ros.model_tools.wrap.wrap_settings import Activation, WrapSettings
+from terrain_seg_ros.model_tools.wrap.wrapped_card import (
     comparison_metrics,
     wrapped_card,
     wrapped_limits,
     wrapped_readme,
 )
-from terrain_seg_ros.model_store.loaded_model import LoadedModel
-from terrain_seg_ros.model_store.model_files import CARD_FILE, GOLDEN_FILE, ONNX_FILE
-from terrain_seg_ros.model_store.onnx_contract import check_onnx
 
 README_FILE = "README.md"
 

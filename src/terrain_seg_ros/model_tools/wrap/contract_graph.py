@@ -11,9 +11,9 @@ import onnx.shape_inference
 from onnx import TensorProto, helper, numpy_helper
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.inference.wrap.own_graph import IR_VERSION, OPSET
-from terrain_seg_ros.inference.wrap.wrap_settings import Activation, Colors, Layout, WrapSettings
 from terrain_seg_ros.model_store.onnx_contract import INPUT, OUTPUTS
+from terrain_seg_ros.model_tools.wrap.own_graph import IR_VERSION, OPSET
+from terrain_seg_ros.model_tools.wrap.wrap_settings import Activation, Colors, Layout, WrapSettings
 
 _BORDER = {INPUT, *OUTPUTS}
 _MASK, _CONFIDENCE, _PROBABILITIES = OUTPUTS

@@ -13,10 +13,10 @@ from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.types import F32, U8
 from terrain_seg_ros.inference.self_test import MIN_AGREEMENT
-from terrain_seg_ros.inference.wrap.wrap_settings import Activation, Colors, Layout, WrapSettings
 from terrain_seg_ros.model_store.model_trust import DEFAULT_TEST_DEADLINE_S
 from terrain_seg_ros.model_store.network_trial import try_network
 from terrain_seg_ros.model_store.onnxruntime_errors import ONNXRUNTIME_ERRORS, runtime_reason
+from terrain_seg_ros.model_tools.wrap.wrap_settings import Activation, Colors, Layout, WrapSettings
 
 MAX_PROBABILITY_CHANGE = 2
 """Of 255 steps."""

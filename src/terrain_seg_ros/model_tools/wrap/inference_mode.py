@@ -12,7 +12,7 @@ from typing import Any
 from onnx import numpy_helper
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.inference.wrap.onnx_file import subgraphs
+from terrain_seg_ros.model_tools.wrap.onnx_file import subgraphs
 
 RANDOM = frozenset(
     {

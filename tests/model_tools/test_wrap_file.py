@@ -7,8 +7,8 @@ from onnx import numpy_helper
 
 from support.own_networks import write_own_network
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.inference.wrap import onnx_file
-from terrain_seg_ros.inference.wrap.onnx_file import read_onnx
+from terrain_seg_ros.model_tools.wrap import onnx_file
+from terrain_seg_ros.model_tools.wrap.onnx_file import read_onnx
 
 
 def external(tmp_path, *, location="net.data"):

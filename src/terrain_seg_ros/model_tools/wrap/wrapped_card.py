@@ -7,9 +7,9 @@ from typing import Any
 
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_seg_ros.inference.wrap.own_graph import OPSET
-from terrain_seg_ros.inference.wrap.reference import Agreement, highest_confidence
-from terrain_seg_ros.inference.wrap.wrap_settings import WrapSettings
+from terrain_seg_ros.model_tools.wrap.own_graph import OPSET
+from terrain_seg_ros.model_tools.wrap.reference import Agreement, highest_confidence
+from terrain_seg_ros.model_tools.wrap.wrap_settings import WrapSettings
 
 USUAL_THRESHOLD = 0.5
 """Of hazards, as the parameters are shipped."""

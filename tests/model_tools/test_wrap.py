@@ -17,15 +17,15 @@ from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.registry import create_backend
-from terrain_seg_ros.inference.wrap.contract_graph import check_contract_graph
-from terrain_seg_ros.inference.wrap.wrap_model import make_wrapped, wrap_model
-from terrain_seg_ros.inference.wrap.wrap_settings import (
+from terrain_seg_ros.model_store.model_store import load_model
+from terrain_seg_ros.model_tools.wrap.contract_graph import check_contract_graph
+from terrain_seg_ros.model_tools.wrap.wrap_model import make_wrapped, wrap_model
+from terrain_seg_ros.model_tools.wrap.wrap_settings import (
     Activation,
     Colors,
     Layout,
 )
-from terrain_seg_ros.inference.wrap.wrapped_card import USUAL_THRESHOLD
-from terrain_seg_ros.model_store.model_store import load_model
+from terrain_seg_ros.model_tools.wrap.wrapped_card import USUAL_THRESHOLD
 from terrain_seg_ros.parameters import load_parameters
 
 MEAN = {"grey": (0.4,), "rgb": (0.5, 0.4, 0.3), "bgr": (0.3, 0.4, 0.5)}

@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.inference.model_install import check_name
 from terrain_seg_ros.model_store.model_files import CARD_FILE
 from terrain_seg_ros.model_store.model_pins import release_pin
 from terrain_seg_ros.model_store.model_store import added_models, shipped_models
 from terrain_seg_ros.model_store.synthetic_model import SYNTHETIC
+from terrain_seg_ros.model_tools.model_install import check_name
 
 
 def remove_model(name: str, models: Path) -> Path:

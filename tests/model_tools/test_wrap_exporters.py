@@ -7,10 +7,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from support.own_networks import own_taxonomy, wrap_settings, write_own_network
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.inference.wrap.inference_mode import check_inference_mode
-from terrain_seg_ros.inference.wrap.wrap_model import make_wrapped
-from terrain_seg_ros.inference.wrap.wrap_settings import Activation
 from terrain_seg_ros.model_store.onnxruntime_errors import runtime_reason
+from terrain_seg_ros.model_tools.wrap.inference_mode import check_inference_mode
+from terrain_seg_ros.model_tools.wrap.wrap_model import make_wrapped
+from terrain_seg_ros.model_tools.wrap.wrap_settings import Activation
 
 FLOAT = TensorProto.FLOAT
 

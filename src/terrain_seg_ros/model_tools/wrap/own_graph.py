@@ -14,8 +14,8 @@ from onnx import TensorProto
 
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.model_card import MAX_INPUT_PX
-from terrain_seg_ros.inference.wrap.onnx_file import subgraphs
-from terrain_seg_ros.inference.wrap.wrap_settings import Layout, WrapSettings
+from terrain_seg_ros.model_tools.wrap.onnx_file import subgraphs
+from terrain_seg_ros.model_tools.wrap.wrap_settings import Layout, WrapSettings
 
 OPSET = 17
 IR_VERSION = 8

@@ -10,9 +10,9 @@ from onnx import TensorProto, helper
 from support.own_networks import OWN_SIZE, own_taxonomy, wrap_settings, write_own_network
 from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import ConfigError, ModelError
-from terrain_seg_ros.inference.wrap.reference import Agreement, compare, own_result
-from terrain_seg_ros.inference.wrap.wrap_model import make_wrapped, wrap_model
-from terrain_seg_ros.inference.wrap.wrap_settings import Activation
+from terrain_seg_ros.model_tools.wrap.reference import Agreement, compare, own_result
+from terrain_seg_ros.model_tools.wrap.wrap_model import make_wrapped, wrap_model
+from terrain_seg_ros.model_tools.wrap.wrap_settings import Activation
 
 
 def test_a_graph_with_bytes_inside_is_refused(tmp_path):

@@ -1,0 +1,1 @@
+"""Turn any ONNX network into a model with a card."""
