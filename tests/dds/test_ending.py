@@ -19,7 +19,7 @@ from terrain_seg_ros.dds.idl_types import dds_topic_name
 from terrain_seg_ros.dds.node import LiveNode
 from terrain_seg_ros.dds.node_topics import NodeOptions
 from terrain_seg_ros.dds.participant import Participant
-from terrain_seg_ros.inference.constant_backend import ConstantBackend
+from terrain_seg_ros.inference.backends.constant_backend import ConstantBackend
 from terrain_seg_ros.messages.diagnostics_message import Level
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.interfaces import topic

@@ -17,7 +17,7 @@ from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer
 from terrain_seg_ros.dds.node import LiveNode
 from terrain_seg_ros.dds.node_topics import NodeOptions, input_topics
-from terrain_seg_ros.inference.constant_backend import ConstantBackend
+from terrain_seg_ros.inference.backends.constant_backend import ConstantBackend
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.cloud_message import encode_points
 from terrain_seg_ros.messages.depth_message import encode_depth

@@ -12,9 +12,11 @@ from make_truth_mask import FOLDER, SIDE_PX, golden_mask, read_me, truth_mask_ca
 from terrain_seg_ros.core.model_card import card_content
 from terrain_seg_ros.core.types import UNLABELLED
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
-from terrain_seg_ros.inference.openvino_backend import OpenVinoBackend
-from terrain_seg_ros.inference.openvino_backend import usable_precisions as openvino_precisions
+from terrain_seg_ros.inference.backends.onnxruntime_backend import OnnxRuntimeBackend
+from terrain_seg_ros.inference.backends.openvino_backend import OpenVinoBackend
+from terrain_seg_ros.inference.backends.openvino_backend import (
+    usable_precisions as openvino_precisions,
+)
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.parameters import load_parameters, pipeline_settings
 from terrain_seg_ros.segmenter import Segmenter

@@ -10,7 +10,7 @@ from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import InferenceError, ModelError
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
+from terrain_seg_ros.inference.backends.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.inference.self_test import (
     check_golden,
     choose_fastest,

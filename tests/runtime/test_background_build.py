@@ -16,8 +16,8 @@ from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.inference import registry
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
-from terrain_seg_ros.inference.openvino_backend import OpenVinoBackend
+from terrain_seg_ros.inference.backends.onnxruntime_backend import OnnxRuntimeBackend
+from terrain_seg_ros.inference.backends.openvino_backend import OpenVinoBackend
 from terrain_seg_ros.inference.prepare import cached_engine
 from terrain_seg_ros.inference.registry import BackendName, create_backend
 from terrain_seg_ros.inference.switching_backend import (

@@ -10,7 +10,7 @@ from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.types import Transform
-from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
+from terrain_seg_ros.inference.backends.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.messages.cdr import serialize
 from terrain_seg_ros.runtime.health import Drop, Note, Refusal
 

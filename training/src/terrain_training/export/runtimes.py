@@ -10,8 +10,8 @@ from terrain_seg_ros.core.backend import Backend, NetworkOutput
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
-from terrain_seg_ros.inference.openvino_backend import OpenVinoBackend, usable_precisions
+from terrain_seg_ros.inference.backends.onnxruntime_backend import OnnxRuntimeBackend
+from terrain_seg_ros.inference.backends.openvino_backend import OpenVinoBackend, usable_precisions
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.onnx_contract import check_onnx
 from terrain_training.export.onnx_graph import DeployedNetwork

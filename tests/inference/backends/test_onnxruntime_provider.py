@@ -8,7 +8,7 @@ import pytest
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
+from terrain_seg_ros.inference.backends.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.model_store.model_store import load_model
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from support.tensorrt_stand_in import CudaStandIn, TensorRtStandIn
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
-from terrain_seg_ros.inference.tensorrt_precision import choose_precision, device_precisions
+from terrain_seg_ros.inference.tensorrt.precision import choose_precision, device_precisions
 
 OLD, MIDDLE, NEW = "8.5.3.1", "10.3.0", "11.4.1"
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.inference.tensorrt_import import load_cuda
+from terrain_seg_ros.inference.tensorrt.bindings import load_cuda
 
 _NON_BLOCKING = 1
 """cudaStreamNonBlocking: the stream does not wait for the default one."""

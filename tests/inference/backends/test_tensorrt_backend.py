@@ -12,8 +12,9 @@ from support.tensorrt_stand_in import VERSIONS, install
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
 from terrain_seg_ros.inference.backend_options import BackendOptions
+from terrain_seg_ros.inference.backends.onnxruntime_backend import OnnxRuntimeBackend
+from terrain_seg_ros.inference.backends.tensorrt_backend import TensorRtBackend, build, engine_key
 from terrain_seg_ros.inference.engine_cache import EngineCache
-from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.inference.registry import (
     BackendName,
     create_backend,
@@ -21,8 +22,7 @@ from terrain_seg_ros.inference.registry import (
     try_backends,
     usable_precisions,
 )
-from terrain_seg_ros.inference.tensorrt_backend import TensorRtBackend, build, engine_key
-from terrain_seg_ros.inference.tensorrt_import import load_cuda, load_tensorrt
+from terrain_seg_ros.inference.tensorrt.bindings import load_cuda, load_tensorrt
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.model_store import load_model
 

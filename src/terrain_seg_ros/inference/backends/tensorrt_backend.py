@@ -12,7 +12,8 @@ from terrain_seg_ros.inference.backend_options import BUILD_NEVER, BackendOption
 from terrain_seg_ros.inference.engine_cache import EngineCache, default_cache_folder, warn
 from terrain_seg_ros.inference.engine_key import NO_DLA, EngineKey
 from terrain_seg_ros.inference.input_tensor import run_each
-from terrain_seg_ros.inference.tensorrt_build import (
+from terrain_seg_ros.inference.tensorrt.bindings import load_tensorrt
+from terrain_seg_ros.inference.tensorrt.build import (
     NAME,
     TENSORRT_ERRORS,
     EnginePlan,
@@ -23,10 +24,9 @@ from terrain_seg_ros.inference.tensorrt_build import (
     plan_engine,
     remedy,
 )
-from terrain_seg_ros.inference.tensorrt_import import load_tensorrt
-from terrain_seg_ros.inference.tensorrt_memory import Cuda, gpu_count
-from terrain_seg_ros.inference.tensorrt_precision import device_precisions
-from terrain_seg_ros.inference.tensorrt_runner import TensorRtRunner
+from terrain_seg_ros.inference.tensorrt.memory import Cuda, gpu_count
+from terrain_seg_ros.inference.tensorrt.precision import device_precisions
+from terrain_seg_ros.inference.tensorrt.runner import TensorRtRunner
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 
 SLOTS = 2

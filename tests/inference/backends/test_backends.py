@@ -5,13 +5,15 @@ import pytest
 
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
-from terrain_seg_ros.inference import openvino_backend
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.constant_backend import ConstantBackend
+from terrain_seg_ros.inference.backends import openvino_backend
+from terrain_seg_ros.inference.backends.constant_backend import ConstantBackend
+from terrain_seg_ros.inference.backends.onnxruntime_backend import OnnxRuntimeBackend
+from terrain_seg_ros.inference.backends.openvino_backend import OpenVinoBackend
+from terrain_seg_ros.inference.backends.openvino_backend import (
+    usable_precisions as openvino_precisions,
+)
 from terrain_seg_ros.inference.engine_cache import EngineCache
-from terrain_seg_ros.inference.onnxruntime_backend import OnnxRuntimeBackend
-from terrain_seg_ros.inference.openvino_backend import OpenVinoBackend
-from terrain_seg_ros.inference.openvino_backend import usable_precisions as openvino_precisions
 from terrain_seg_ros.inference.prepare import prepare_engine
 from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.model_store.loaded_model import LoadedModel

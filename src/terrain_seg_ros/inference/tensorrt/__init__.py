@@ -1,0 +1,1 @@
+"""What the TensorRT backend is made of: bindings, memory, precision, building and running."""
