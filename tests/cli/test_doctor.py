@@ -12,7 +12,7 @@ from support.tensorrt_stand_in import install
 from terrain_seg_ros.cli import doctor, doctor_ros
 from terrain_seg_ros.cli.doctor import State
 from terrain_seg_ros.cli.main import main
-from terrain_seg_ros.inference.engine_cache import EngineCache, default_cache_folder
+from terrain_seg_ros.inference.engines.engine_cache import EngineCache, default_cache_folder
 
 
 def finding(item):

@@ -18,13 +18,13 @@ from terrain_seg_ros.inference import registry
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.backends.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.inference.backends.openvino_backend import OpenVinoBackend
-from terrain_seg_ros.inference.prepare import cached_engine
-from terrain_seg_ros.inference.registry import BackendName, create_backend
-from terrain_seg_ros.inference.switching_backend import (
+from terrain_seg_ros.inference.engines.prepare import cached_engine
+from terrain_seg_ros.inference.engines.switching_backend import (
     TIMED_ROUNDS,
     WARM_UP_ROUNDS,
     SwitchingBackend,
 )
+from terrain_seg_ros.inference.registry import BackendName, create_backend
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.runtime import serving

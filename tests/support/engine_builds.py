@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from support.engine_keys import KEY
-from terrain_seg_ros.inference.engine_cache import EngineCache
+from terrain_seg_ros.inference.engines.engine_cache import EngineCache
 
 ENGINE = bytes(range(256)) * 64
 

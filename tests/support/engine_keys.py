@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from terrain_seg_ros.inference.engine_key import EngineKey, EngineProfile
+from terrain_seg_ros.inference.engines.engine_key import EngineKey, EngineProfile
 
 PROFILE = EngineProfile(1, 1, 2, 48, 64, 1)
 KEY = EngineKey(

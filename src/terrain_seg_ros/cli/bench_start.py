@@ -24,7 +24,7 @@ from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.errors import InferenceError, TerrainSegError
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.prepare import PREPARABLE, prepare_engine
+from terrain_seg_ros.inference.engines.prepare import PREPARABLE, prepare_engine
 from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.model_store import load_model

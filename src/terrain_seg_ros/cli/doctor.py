@@ -121,7 +121,7 @@ def _tensorrt() -> Finding:
 
 
 def _engines() -> Finding:
-    cache = importlib.import_module("terrain_seg_ros.inference.engine_cache")
+    cache = importlib.import_module("terrain_seg_ros.inference.engines.engine_cache")
     try:
         folder = cache.default_cache_folder()
     except TerrainSegError as failure:

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from terrain_seg_ros.core.model_card import PRECISIONS
 from terrain_seg_ros.inference.backend_options import AUTO, BackendOptions
-from terrain_seg_ros.inference.prepare import (
+from terrain_seg_ros.inference.engines.prepare import (
     PREPARABLE,
     cached_engine,
     prepare_engine,

@@ -13,8 +13,8 @@ from threading import Event, Thread
 
 from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.errors import TerrainSegError
-from terrain_seg_ros.inference.engine_cache import Report, warn
-from terrain_seg_ros.inference.switching_backend import SwitchingBackend
+from terrain_seg_ros.inference.engines.engine_cache import Report, warn
+from terrain_seg_ros.inference.engines.switching_backend import SwitchingBackend
 
 _POLL_S = 0.1
 _END_S = 5.0

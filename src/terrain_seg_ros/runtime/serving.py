@@ -14,8 +14,9 @@ from terrain_seg_ros.inference.backend_options import (
     FULL_PRECISION,
     BackendOptions,
 )
-from terrain_seg_ros.inference.engine_key import EngineKey
-from terrain_seg_ros.inference.prepare import is_prepared
+from terrain_seg_ros.inference.engines.engine_key import EngineKey
+from terrain_seg_ros.inference.engines.prepare import is_prepared
+from terrain_seg_ros.inference.engines.switching_backend import SwitchingBackend
 from terrain_seg_ros.inference.registry import (
     BackendName,
     create_backend,
@@ -23,7 +24,6 @@ from terrain_seg_ros.inference.registry import (
     try_backends,
 )
 from terrain_seg_ros.inference.self_test import parity_refusal
-from terrain_seg_ros.inference.switching_backend import SwitchingBackend
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.parameters import Parameters
 from terrain_seg_ros.runtime.background_build import BackgroundBuild, prepare_command

@@ -13,8 +13,8 @@ from terrain_seg_ros.inference.backends.openvino_backend import OpenVinoBackend
 from terrain_seg_ros.inference.backends.openvino_backend import (
     usable_precisions as openvino_precisions,
 )
-from terrain_seg_ros.inference.engine_cache import EngineCache
-from terrain_seg_ros.inference.prepare import prepare_engine
+from terrain_seg_ros.inference.engines.engine_cache import EngineCache
+from terrain_seg_ros.inference.engines.prepare import prepare_engine
 from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.model_store import load_model

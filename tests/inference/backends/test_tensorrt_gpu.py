@@ -16,8 +16,8 @@ from terrain_seg_ros.inference.backends.tensorrt_backend import (
     engine_key,
     is_present,
 )
-from terrain_seg_ros.inference.engine_cache import EngineCache
-from terrain_seg_ros.inference.prepare import cached_engine, prepare_engine
+from terrain_seg_ros.inference.engines.engine_cache import EngineCache
+from terrain_seg_ros.inference.engines.prepare import cached_engine, prepare_engine
 from terrain_seg_ros.inference.registry import BackendName, create_backend, usable_precisions
 from terrain_seg_ros.model_store.model_store import load_model
 

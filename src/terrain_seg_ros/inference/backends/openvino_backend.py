@@ -19,8 +19,8 @@ from terrain_seg_ros.inference.backend_options import (
     model_precision,
     runtime_precision,
 )
-from terrain_seg_ros.inference.engine_cache import EngineCache, default_cache_folder
-from terrain_seg_ros.inference.engine_key import EngineKey, EngineProfile
+from terrain_seg_ros.inference.engines.engine_cache import EngineCache, default_cache_folder
+from terrain_seg_ros.inference.engines.engine_key import EngineKey, EngineProfile
 from terrain_seg_ros.inference.input_tensor import run_each
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.onnx_contract import INPUT, OUTPUTS

@@ -9,8 +9,8 @@ from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import BUILD_NEVER, BackendOptions
-from terrain_seg_ros.inference.engine_cache import EngineCache, default_cache_folder, warn
-from terrain_seg_ros.inference.engine_key import NO_DLA, EngineKey
+from terrain_seg_ros.inference.engines.engine_cache import EngineCache, default_cache_folder, warn
+from terrain_seg_ros.inference.engines.engine_key import NO_DLA, EngineKey
 from terrain_seg_ros.inference.input_tensor import run_each
 from terrain_seg_ros.inference.tensorrt.bindings import load_tensorrt
 from terrain_seg_ros.inference.tensorrt.build import (

@@ -10,7 +10,7 @@ from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError, InferenceError, ModelError
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.engine_key import NO_DLA, EngineKey, EngineProfile
+from terrain_seg_ros.inference.engines.engine_key import NO_DLA, EngineKey, EngineProfile
 from terrain_seg_ros.inference.tensorrt.memory import Cuda, Gpu
 from terrain_seg_ros.inference.tensorrt.precision import PrecisionChoice, choose_precision
 from terrain_seg_ros.model_store.loaded_model import LoadedModel

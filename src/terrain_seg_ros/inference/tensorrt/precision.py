@@ -10,7 +10,7 @@ from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
 from terrain_seg_ros.inference.backend_options import AUTO, FULL_PRECISION
-from terrain_seg_ros.inference.engine_key import NO_DLA
+from terrain_seg_ros.inference.engines.engine_key import NO_DLA
 from terrain_seg_ros.inference.tensorrt.bindings import tensorrt_version
 
 STRONGLY_TYPED = "STRONGLY_TYPED"

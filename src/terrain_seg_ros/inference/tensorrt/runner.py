@@ -12,7 +12,7 @@ import numpy as np
 from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.inference.engine_cache import Report
+from terrain_seg_ros.inference.engines.engine_cache import Report
 from terrain_seg_ros.inference.tensorrt.build import TENSORRT_ERRORS, remedy
 from terrain_seg_ros.inference.tensorrt.memory import Cuda
 from terrain_seg_ros.model_store.onnx_contract import INPUT, OUTPUTS

@@ -14,8 +14,8 @@ import pytest
 from support.engine_builds import ENGINE, Builds, files
 from support.engine_keys import KEY, key
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.inference import engine_files
-from terrain_seg_ros.inference.engine_cache import LOCK_FILE
+from terrain_seg_ros.inference.engines import engine_files
+from terrain_seg_ros.inference.engines.engine_cache import LOCK_FILE
 
 NOBODY = 65534
 

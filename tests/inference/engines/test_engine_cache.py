@@ -16,9 +16,13 @@ from support.engine_builds import ENGINE, Builds, files
 from support.engine_keys import KEY, key
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.inference import engine_cache, engine_files
-from terrain_seg_ros.inference.engine_cache import LOCK_FILE, EngineCache, default_cache_folder
+from terrain_seg_ros.inference.engines.engine_cache import (
+    LOCK_FILE,
+    EngineCache,
+    default_cache_folder,
+)
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 NOBODY = 65534
 DEADLINE_S = 60.0
 
@@ -26,7 +30,7 @@ BUILDER = """
 import sys, time
 from pathlib import Path
 from support.engine_keys import KEY
-from terrain_seg_ros.inference.engine_cache import EngineCache
+from terrain_seg_ros.inference.engines.engine_cache import EngineCache
 folder, counter, wait_s = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
 def build():
     with counter.open("a") as file:
@@ -229,7 +233,7 @@ def test_killed_while_writing(builds, folder, replaces):
     script = (
         "import os, signal, sys; from pathlib import Path\n"
         "from engine_keys import KEY\n"
-        "from terrain_seg_ros.inference.engine_cache import EngineCache\n"
+        "from terrain_seg_ros.inference.engines.engine_cache import EngineCache\n"
         "done, replace = [], Path.replace\n"
         "def dying(path, target):\n"
         f"    if len(done) == {replaces}: os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -11,7 +11,7 @@ from time import perf_counter
 from terrain_seg_ros.core.backend import Backend, NetworkOutput
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.inference.engine_cache import Report, warn
+from terrain_seg_ros.inference.engines.engine_cache import Report, warn
 
 WARM_UP_ROUNDS = 3
 TIMED_ROUNDS = 9

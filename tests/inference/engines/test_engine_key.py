@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.engine_keys import KEY, key
-from terrain_seg_ros.inference import engine_key
+from terrain_seg_ros.inference.engines import engine_key
 
 CHANGES = {
     "runtime": "openvino",
@@ -65,7 +65,7 @@ def test_other_processes_give_the_same_digest():
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         env={**os.environ, "PYTHONHASHSEED": "7"},
     )
     assert done.stdout.strip() == KEY.digest

@@ -12,7 +12,7 @@ from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.backends.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.inference.backends.openvino_backend import OpenVinoBackend
-from terrain_seg_ros.inference.switching_backend import (
+from terrain_seg_ros.inference.engines.switching_backend import (
     TIMED_ROUNDS,
     WARM_UP_ROUNDS,
     SwitchingBackend,

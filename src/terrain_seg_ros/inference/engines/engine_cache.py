@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
-from terrain_seg_ros.inference.engine_files import (
+from terrain_seg_ros.inference.engines.engine_files import (
     ENGINE_SUFFIX,
     MAX_ENGINE_BYTES,
     EngineFiles,
@@ -20,7 +20,7 @@ from terrain_seg_ros.inference.engine_files import (
     make_room,
     remove_leftovers,
 )
-from terrain_seg_ros.inference.engine_key import EngineKey
+from terrain_seg_ros.inference.engines.engine_key import EngineKey
 
 LOCK_FILE = "engines.lock"
 MAX_WAIT_S = 3600.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from terrain_seg_ros import __version__
-from terrain_seg_ros.inference.engine_key import EngineKey
+from terrain_seg_ros.inference.engines.engine_key import EngineKey
 
 MAX_ENGINE_BYTES = 4 * 2**30
 MAX_SIDECAR_BYTES = 64 * 2**10

@@ -10,8 +10,13 @@ from types import ModuleType
 
 from terrain_seg_ros.core.errors import InferenceError, ModelError, TerrainSegError
 from terrain_seg_ros.inference.backend_options import AUTO, BUILD_NEVER, BackendOptions
-from terrain_seg_ros.inference.engine_cache import EngineCache, Report, default_cache_folder, warn
-from terrain_seg_ros.inference.engine_key import EngineKey
+from terrain_seg_ros.inference.engines.engine_cache import (
+    EngineCache,
+    Report,
+    default_cache_folder,
+    warn,
+)
+from terrain_seg_ros.inference.engines.engine_key import EngineKey
 from terrain_seg_ros.inference.registry import (
     BackendName,
     backend_module,

@@ -1,0 +1,1 @@
+"""Built engines: cache, keys, building ahead, and switching over during operation."""
