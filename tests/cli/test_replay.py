@@ -25,8 +25,8 @@ from support.bags import (
     text,
     write_bag,
 )
-from terrain_seg_ros.cli.demo_frames import demo_camera, demo_frames
 from terrain_seg_ros.cli.main import main
+from terrain_seg_ros.demo.frames import demo_camera, demo_frames
 from terrain_seg_ros.messages.transform_message import StampedTransform
 
 PICTURES = 3

@@ -6,8 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from terrain_seg_ros.cli.demo_scenes import SCENES
 from terrain_seg_ros.cli.main import main as terrain_seg
+from terrain_seg_ros.demo.scenes import SCENES
 
 FOLDER = Path(__file__).resolve().parents[2] / "src" / "terrain_seg_ros" / "demo_data" / "sim"
 

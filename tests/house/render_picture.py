@@ -13,10 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from terrain_seg_ros.cli.demo_frames import CAMERA_FRAME, DemoFrame, demo_camera, demo_frames
 from terrain_seg_ros.core.image.mask_to_picture import overlay
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.types import U8, CameraImage
+from terrain_seg_ros.demo.frames import CAMERA_FRAME, DemoFrame, demo_camera, demo_frames
 from terrain_seg_ros.inference.registry import create_backend
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.parameters import load_parameters, pipeline_settings

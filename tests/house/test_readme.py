@@ -8,10 +8,10 @@ import pytest
 from render_picture import FRAMES, SIDE_PX, readme_picture
 from render_readme import README, REASONS, render
 
-from terrain_seg_ros.cli.demo_frames import demo_frames
 from terrain_seg_ros.cli.main import COMMANDS
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import Reason
+from terrain_seg_ros.demo.frames import demo_frames
 from terrain_seg_ros.parameters import parameter_spec
 
 TEXT = README.read_text(encoding="utf-8")

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from terrain_seg_ros.cli.demo_frames import DemoFrame, first_frames
-from terrain_seg_ros.cli.demo_processes import (
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.dds.discovery import choose_domain
+from terrain_seg_ros.demo.frames import DemoFrame, first_frames
+from terrain_seg_ros.demo.processes import (
     END_LIMIT_S,
     ending_signals_interrupt,
     follow,
@@ -21,12 +23,10 @@ from terrain_seg_ros.cli.demo_processes import (
     module_command,
     started,
 )
-from terrain_seg_ros.cli.demo_report import latency_rows, share_rows, write_report
-from terrain_seg_ros.cli.demo_scenes import SCENES
-from terrain_seg_ros.cli.demo_sim import PlayedScene, play_scene, simulator_is_missing
-from terrain_seg_ros.cli.demo_sim_report import write_scenes
-from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.dds.discovery import choose_domain
+from terrain_seg_ros.demo.report import latency_rows, share_rows, write_report
+from terrain_seg_ros.demo.scenes import SCENES
+from terrain_seg_ros.demo.sim_report import write_scenes
+from terrain_seg_ros.demo.sim_scenes import PlayedScene, play_scene, simulator_is_missing
 from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.report.table import text_table

@@ -8,11 +8,11 @@ import pytest
 from rosbags.highlevel import AnyReader
 
 from support.buses import free_domain
-from terrain_seg_ros.cli import demo_sim
-from terrain_seg_ros.cli.demo_scenes import MODEL, SCENES
-from terrain_seg_ros.cli.demo_sim import only_progress, play_scene, simulator_is_missing
-from terrain_seg_ros.cli.demo_sim_report import cut_to, scene_section, write_scenes
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.demo import sim_scenes as demo_sim
+from terrain_seg_ros.demo.scenes import MODEL, SCENES
+from terrain_seg_ros.demo.sim_report import cut_to, scene_section, write_scenes
+from terrain_seg_ros.demo.sim_scenes import only_progress, play_scene, simulator_is_missing
 from terrain_seg_ros.messages.grid_message import GridValues
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.report.map_pictures import PATH_RGB

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from terrain_seg_ros.cli.demo_processes import END_LIMIT_S, follow, module_command, started
-from terrain_seg_ros.cli.demo_scenes import DemoScene
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.demo.processes import END_LIMIT_S, follow, module_command, started
+from terrain_seg_ros.demo.scenes import DemoScene
 from terrain_seg_ros.sim.opengl import choose_platform, mujoco_is_installed
 
 LISTENERS = 2

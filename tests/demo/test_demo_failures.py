@@ -12,8 +12,8 @@ from rosbags.highlevel import AnyReader
 from support.buses import free_domain, wait_until
 from support.demo_runs import Demo, running
 from support.tiny_model import write_tiny_model
-from terrain_seg_ros.cli.demo_frames import HOLD, demo_frames
 from terrain_seg_ros.cli.main import main
+from terrain_seg_ros.demo.frames import HOLD, demo_frames
 
 CONSTANT = ["--model", "synthetic", "--backend", "constant"]
 

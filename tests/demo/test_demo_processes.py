@@ -10,17 +10,17 @@ import time
 
 import pytest
 
-from terrain_seg_ros.cli import demo_processes
-from terrain_seg_ros.cli.demo_processes import (
+from terrain_seg_ros.core.errors import ConfigError, InferenceError
+from terrain_seg_ros.dds.discovery import Discovery
+from terrain_seg_ros.dds.participant import Participant
+from terrain_seg_ros.demo import processes as demo_processes
+from terrain_seg_ros.demo.processes import (
     DOMAINS,
     ending_signals_interrupt,
     follow,
     free_domain,
     started,
 )
-from terrain_seg_ros.core.errors import ConfigError, InferenceError
-from terrain_seg_ros.dds.discovery import Discovery
-from terrain_seg_ros.dds.participant import Participant
 
 SLEEP = "import time; time.sleep(60)"
 STUBBORN = (

@@ -11,10 +11,10 @@ import pytest
 from rosbags.highlevel import AnyReader
 
 from support.demo_runs import Demo, running
-from terrain_seg_ros.cli.demo_frames import APART_M, HOLD, first_frames
-from terrain_seg_ros.cli.demo_report import write_report
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.image.mask_to_picture import overlay
+from terrain_seg_ros.demo.frames import APART_M, HOLD, first_frames
+from terrain_seg_ros.demo.report import write_report
 from terrain_seg_ros.messages.grid_message import decode_grid
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import decode_image

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
-from terrain_seg_ros.cli.demo_frames import APART_M, HOLD, DemoFrame
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.image.mask_to_picture import color_mask, overlay
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.types import U8, Reason
+from terrain_seg_ros.demo.frames import APART_M, HOLD, DemoFrame
 from terrain_seg_ros.messages.grid_message import GridValues, decode_grid
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import decode_image

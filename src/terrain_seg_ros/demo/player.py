@@ -7,7 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from terrain_seg_ros.cli.demo_frames import (
+from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
+from terrain_seg_ros.dds.discovery import Discovery
+from terrain_seg_ros.dds.endpoints import Writer
+from terrain_seg_ros.dds.idl_types import dds_topic_name
+from terrain_seg_ros.dds.node_topics import NAMESPACE
+from terrain_seg_ros.dds.participant import Participant
+from terrain_seg_ros.demo.frames import (
     BASE_FRAME,
     CAMERA_FRAME,
     GRID_FRAME,
@@ -17,12 +23,6 @@ from terrain_seg_ros.cli.demo_frames import (
     demo_camera,
     first_frames,
 )
-from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
-from terrain_seg_ros.dds.discovery import Discovery
-from terrain_seg_ros.dds.endpoints import Writer
-from terrain_seg_ros.dds.idl_types import dds_topic_name
-from terrain_seg_ros.dds.node_topics import NAMESPACE
-from terrain_seg_ros.dds.participant import Participant
 from terrain_seg_ros.messages.camera_info_message import encode_camera_info
 from terrain_seg_ros.messages.cdr import message_class
 from terrain_seg_ros.messages.header_message import make_header

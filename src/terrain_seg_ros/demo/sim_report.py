@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
-from terrain_seg_ros.cli.demo_sim import PlayedScene
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid.rolling_grid import COST_LETHAL, COST_UNKNOWN
 from terrain_seg_ros.core.image.mask_to_picture import overlay
 from terrain_seg_ros.core.types import F64, U8
+from terrain_seg_ros.demo.sim_scenes import PlayedScene
 from terrain_seg_ros.messages.grid_message import GridValues, decode_grid
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import decode_compressed, decode_image
