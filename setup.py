@@ -107,7 +107,7 @@ setup(
         "console_scripts": [
             "terrain-seg = terrain_seg_ros.cli.main:main",
             "terrain_seg_node = terrain_seg_ros.ros.main:main",
-            "terrain_seg_measure = terrain_seg_ros.ros.measure:main",
+            "terrain_seg_measure = terrain_seg_ros.bench.live_node:main",
         ]
     },
     zip_safe=False,

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from terrain_seg_ros.cli.bench_geometry import time_geometry
-from terrain_seg_ros.cli.bench_machine import accelerators, machine
-from terrain_seg_ros.cli.bench_peers import read_peers, time_peers
-from terrain_seg_ros.cli.bench_print import print_result
-from terrain_seg_ros.cli.bench_report import is_own_markdown, is_plot, markdown, plot_svg
-from terrain_seg_ros.cli.bench_start import measure_starts
-from terrain_seg_ros.cli.bench_trtexec import read_trtexec
+from terrain_seg_ros.bench.geometry import time_geometry
+from terrain_seg_ros.bench.machine import accelerators, machine
+from terrain_seg_ros.bench.peers import read_peers, time_peers
+from terrain_seg_ros.bench.report import is_own_markdown, is_plot, markdown, plot_svg
+from terrain_seg_ros.bench.start import measure_starts
+from terrain_seg_ros.bench.terminal import print_result
+from terrain_seg_ros.bench.trtexec import read_trtexec
 from terrain_seg_ros.core.errors import ConfigError, InferenceError, TerrainSegError
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import BackendOptions

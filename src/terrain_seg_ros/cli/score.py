@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from terrain_seg_ros.cli.bench_machine import machine
+from terrain_seg_ros.bench.machine import machine
 from terrain_seg_ros.cli.score_report import is_own_markdown, markdown, result_lines
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.model_store.model_store import load_card

@@ -199,14 +199,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = _measure_all(given)
     except (ConfigError, InferenceError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        print(f"error: {error}", file=sys.stderr)
         return 2
     if given.json is not None:
         given.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     names = list(result["rows"][0])
     rows = [[_cell(row[name]) for name in names] for row in result["rows"]]
-    print(f"{result['about']}, bare call {result['bare_ms']:.2f} ms, {result['date']}")  # noqa: T201
-    print(text_table(names, rows))  # noqa: T201
+    print(f"{result['about']}, bare call {result['bare_ms']:.2f} ms, {result['date']}")
+    print(text_table(names, rows))
     return 0
 
 

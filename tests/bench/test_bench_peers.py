@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from support.tiny_model import write_tiny_model
-from terrain_seg_ros.cli.bench_peers import BARE, NUMPY, NumpyWay, read_peers
+from terrain_seg_ros.bench.peers import BARE, NUMPY, NumpyWay, read_peers
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.model_store.model_store import load_model

@@ -8,10 +8,10 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from support.tiny_model import write_tiny_model
-from terrain_seg_ros.cli import bench_machine
-from terrain_seg_ros.cli.bench_machine import EnergyMeter, parse_tegrastats
-from terrain_seg_ros.cli.bench_start import measure_starts, peak_memory_mib
-from terrain_seg_ros.cli.bench_trtexec import read_trtexec
+from terrain_seg_ros.bench import machine as bench_machine
+from terrain_seg_ros.bench.machine import EnergyMeter, parse_tegrastats
+from terrain_seg_ros.bench.start import measure_starts, peak_memory_mib
+from terrain_seg_ros.bench.trtexec import read_trtexec
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
 

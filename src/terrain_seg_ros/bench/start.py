@@ -1,6 +1,6 @@
 """What a fresh process needs: seconds to its first mask, memory, and calls with two images.
 
-Run as `python -m terrain_seg_ros.cli.bench_start JSON`, it prints its figures as JSON.
+Run as `python -m terrain_seg_ros.bench.start JSON`, it prints its figures as JSON.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from terrain_seg_ros.cli.bench_machine import EnergyMeter, power_w, vram_mib
+from terrain_seg_ros.bench.machine import EnergyMeter, power_w, vram_mib
 from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.errors import InferenceError, TerrainSegError
 from terrain_seg_ros.core.types import U8
@@ -31,7 +31,7 @@ from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.parameters import backend_options, load_parameters, model_trust
 from terrain_seg_ros.runtime.session import Session
 
-MODULE = "terrain_seg_ros.cli.bench_start"
+MODULE = "terrain_seg_ros.bench.start"
 BATCHES = (1, 2)
 WARM_UP_CALLS = 3
 TIMEOUT_S = 3600.0

@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from terrain_seg_ros.cli.bench_print import GEOMETRY_HEAD, geometry_cells, peer_cells
+from terrain_seg_ros.bench.terminal import GEOMETRY_HEAD, geometry_cells, peer_cells
 
 Rows = Sequence[Mapping[str, Any]]
 
