@@ -7,7 +7,7 @@ import json
 import pytest
 
 from terrain_seg_ros.cli.main import main
-from terrain_seg_ros.sim.tally import FLOORS
+from terrain_seg_ros.score.tally import FLOORS
 
 KEYS = {
     "false_safe_share",

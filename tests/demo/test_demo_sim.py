@@ -17,7 +17,7 @@ from terrain_seg_ros.messages.grid_message import GridValues
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.report.map_pictures import PATH_RGB
 from terrain_seg_ros.sim.outlets import full_name
-from terrain_seg_ros.sim.sim_topics import chosen_topics
+from terrain_seg_ros.sim.topics import chosen_topics
 
 LIMIT_BYTES = 5 * 2**20
 

@@ -18,7 +18,7 @@ from terrain_seg_ros.parameters import (
     ParameterSpec,
     load_parameters,
 )
-from terrain_seg_ros.sim.sim_topics import SIM_TOPICS
+from terrain_seg_ros.sim.topics import SIM_TOPICS
 
 SIM_TEXTS = {
     "image": "What the camera sees, rgb8 or mono8.",

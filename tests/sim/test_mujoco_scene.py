@@ -13,8 +13,8 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.geometry.camera import CameraModel, camera_from_field_of_view
 from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.types import Transform
+from terrain_seg_ros.score.paths import DescentSettings, DriveSettings, descend, drive
 from terrain_seg_ros.sim.mujoco_scene import MujocoScene, check_camera
-from terrain_seg_ros.sim.paths import DescentSettings, DriveSettings, descend, drive
 from terrain_seg_ros.worlds.cast_rays import cast_rays
 from terrain_seg_ros.worlds.generate import generate_world
 from terrain_seg_ros.worlds.world import ROCK, SKY, Body

@@ -23,10 +23,10 @@ from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import decode_image
 from terrain_seg_ros.messages.transform_message import decode_transforms
 from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.sim.messages import first_messages, frame_messages
 from terrain_seg_ros.sim.outlets import BagOutlet, BusOutlet, full_name
-from terrain_seg_ros.sim.sim_messages import first_messages, frame_messages
-from terrain_seg_ros.sim.sim_topics import CODED, SIM_TOPICS, chosen_topics
 from terrain_seg_ros.sim.simulator import CAMERA_FRAME, Simulator
+from terrain_seg_ros.sim.topics import CODED, SIM_TOPICS, chosen_topics
 from terrain_seg_ros.worlds.cast_rays import cast_rays
 from terrain_seg_ros.worlds.coded_image import CODE_FIRST, CODE_STEP
 

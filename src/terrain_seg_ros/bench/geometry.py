@@ -17,9 +17,9 @@ from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.runtime.session import Session
-from terrain_seg_ros.sim.closed_loop import Shot
-from terrain_seg_ros.sim.scenarios import camera_of, scenarios_of
-from terrain_seg_ros.sim.score import (
+from terrain_seg_ros.score.closed_loop import Shot
+from terrain_seg_ros.score.scenarios import camera_of, scenarios_of
+from terrain_seg_ros.score.score_worlds import (
     Shooter,
     scenario_parameters,
     scenario_path,

@@ -21,10 +21,10 @@ from terrain_seg_ros.report.output_place import (
     holds_json,
     write_whole,
 )
-from terrain_seg_ros.sim.paths import DescentSettings, DriveSettings
-from terrain_seg_ros.sim.scenarios import MODES, SCENARIOS
-from terrain_seg_ros.sim.score import ScoreRequest, has_own_pictures, score_worlds
-from terrain_seg_ros.sim.tally import Tally, figures, missed_floors
+from terrain_seg_ros.score.paths import DescentSettings, DriveSettings
+from terrain_seg_ros.score.scenarios import MODES, SCENARIOS
+from terrain_seg_ros.score.score_worlds import ScoreRequest, has_own_pictures, score_worlds
+from terrain_seg_ros.score.tally import Tally, figures, missed_floors
 
 NAME = "score"
 HELP = "drive and descend through worlds of known truth; count what is wrongly called safe"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from terrain_seg_ros.report.table import text_table
-from terrain_seg_ros.sim.tally import upper_bound_of_none
+from terrain_seg_ros.score.tally import upper_bound_of_none
 
 Result = Mapping[str, Any]
 

@@ -17,12 +17,12 @@ from terrain_seg_ros.dds.discovery import Discovery, choose_discovery, choose_do
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.report.table import text_table
+from terrain_seg_ros.score.scenarios import MODES
+from terrain_seg_ros.sim.messages import first_messages, frame_messages
 from terrain_seg_ros.sim.opengl import load_mujoco
 from terrain_seg_ros.sim.outlets import BagOutlet, BusOutlet, Outlet
-from terrain_seg_ros.sim.scenarios import MODES
-from terrain_seg_ros.sim.sim_messages import first_messages, frame_messages
-from terrain_seg_ros.sim.sim_topics import chosen_topics
 from terrain_seg_ros.sim.simulator import ENCODINGS, SimSettings, Simulator
+from terrain_seg_ros.sim.topics import chosen_topics
 from terrain_seg_ros.worlds.world import Body
 
 NAME = "sim"

@@ -19,7 +19,7 @@ from terrain_seg_ros.dds.idl_types import dds_topic_name
 from terrain_seg_ros.dds.node_topics import NAMESPACE
 from terrain_seg_ros.dds.participant import Participant
 from terrain_seg_ros.messages.interfaces import INTERFACES, TopicSpec
-from terrain_seg_ros.sim.sim_topics import SIM_TOPICS
+from terrain_seg_ros.sim.topics import SIM_TOPICS
 
 SKIPPED = (
     "points",

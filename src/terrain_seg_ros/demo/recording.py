@@ -14,7 +14,7 @@ from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.node_topics import NAMESPACE
 from terrain_seg_ros.sim.outlets import BusOutlet, full_name
-from terrain_seg_ros.sim.sim_topics import SIM_TOPICS
+from terrain_seg_ros.sim.topics import SIM_TOPICS
 
 WAIT_S = 60.0
 SETTLE_S = 0.5

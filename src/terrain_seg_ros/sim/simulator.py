@@ -16,17 +16,17 @@ from terrain_seg_ros.core.types import F64, U8, Transform
 from terrain_seg_ros.messages.grid_message import GridValues
 from terrain_seg_ros.parameters import Parameters
 from terrain_seg_ros.runtime.vehicle_pose import static_mounting
-from terrain_seg_ros.sim.mujoco_scene import MujocoScene
-from terrain_seg_ros.sim.paths import (
+from terrain_seg_ros.score.paths import (
     DescentSettings,
     DriveSettings,
     PathPose,
     descend,
     drive,
 )
-from terrain_seg_ros.sim.scenarios import MIN_HAZARD_M, MODES, perfect_mask
-from terrain_seg_ros.sim.sim_topics import CODED, IMAGES, PICTURE
-from terrain_seg_ros.sim.truth_field import TruthField
+from terrain_seg_ros.score.scenarios import MIN_HAZARD_M, MODES, perfect_mask
+from terrain_seg_ros.score.truth_field import TruthField
+from terrain_seg_ros.sim.mujoco_scene import MujocoScene
+from terrain_seg_ros.sim.topics import CODED, IMAGES, PICTURE
 from terrain_seg_ros.worlds.cast_rays import RayCast
 from terrain_seg_ros.worlds.coded_image import CODED_SIDE_PX
 from terrain_seg_ros.worlds.generate import generate_world

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from terrain_seg_ros.sim.tally import (
+from terrain_seg_ros.score.tally import (
     Tally,
     band_names,
     figures,

@@ -6,7 +6,7 @@ import pytest
 
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.model_store.model_store import load_card
-from terrain_seg_ros.sim.scenarios import body_of, scenarios_of
+from terrain_seg_ros.score.scenarios import body_of, scenarios_of
 from terrain_seg_ros.worlds.world import WORLD_TAXONOMY, Body
 
 ROVER, LANDER = scenarios_of("rover")[0], scenarios_of("lander")[0]

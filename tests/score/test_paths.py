@@ -8,7 +8,7 @@ import pytest
 
 from support.small_world import small_world
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
-from terrain_seg_ros.sim.paths import (
+from terrain_seg_ros.score.paths import (
     DescentSettings,
     DriveSettings,
     descend,

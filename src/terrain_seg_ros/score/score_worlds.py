@@ -16,9 +16,9 @@ from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.parameters import Parameters, load_parameters
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import static_mounting
-from terrain_seg_ros.sim.closed_loop import ClosedLoop, Shot
-from terrain_seg_ros.sim.paths import PathPose, descend, drive, pose_on_ground
-from terrain_seg_ros.sim.scenarios import (
+from terrain_seg_ros.score.closed_loop import ClosedLoop, Shot
+from terrain_seg_ros.score.paths import PathPose, descend, drive, pose_on_ground
+from terrain_seg_ros.score.scenarios import (
     MIN_HAZARD_M,
     MODES,
     Scenario,
@@ -27,9 +27,9 @@ from terrain_seg_ros.sim.scenarios import (
     perfect_mask,
     scenarios_of,
 )
-from terrain_seg_ros.sim.score_picture import run_picture, write_picture
-from terrain_seg_ros.sim.tally import Tally
-from terrain_seg_ros.sim.truth_field import TruthField
+from terrain_seg_ros.score.score_picture import run_picture, write_picture
+from terrain_seg_ros.score.tally import Tally
+from terrain_seg_ros.score.truth_field import TruthField
 from terrain_seg_ros.worlds.cast_rays import RayCast, cast_rays
 from terrain_seg_ros.worlds.coded_image import coded_image
 from terrain_seg_ros.worlds.generate import generate_world

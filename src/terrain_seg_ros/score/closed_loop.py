@@ -18,10 +18,10 @@ from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.landing.cost_to_landing_sites import LandingSite
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.types import CameraImage, GridSnapshot, Transform
-from terrain_seg_ros.sim.paths import PathPose
-from terrain_seg_ros.sim.score_picture import MapLayers
-from terrain_seg_ros.sim.tally import SIZE_CLASSES_M, Tally, range_band, size_class
-from terrain_seg_ros.sim.truth_field import TruthField, Window, visible_cells
+from terrain_seg_ros.score.paths import PathPose
+from terrain_seg_ros.score.score_picture import MapLayers
+from terrain_seg_ros.score.tally import SIZE_CLASSES_M, Tally, range_band, size_class
+from terrain_seg_ros.score.truth_field import TruthField, Window, visible_cells
 from terrain_seg_ros.worlds.cast_rays import RayCast
 
 MIN_ROCK_PIXELS = 8

@@ -10,7 +10,7 @@ from support.small_world import small_world
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
 from terrain_seg_ros.core.types import GridSnapshot, Transform
-from terrain_seg_ros.sim.truth_field import TruthField, Window, visible_cells
+from terrain_seg_ros.score.truth_field import TruthField, Window, visible_cells
 from terrain_seg_ros.worlds.cast_rays import cast_rays
 
 DOWN = np.array([[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]])

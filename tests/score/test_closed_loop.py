@@ -11,11 +11,11 @@ from terrain_seg_ros.core.types import CameraImage
 from terrain_seg_ros.parameters import load_parameters
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import static_mounting
-from terrain_seg_ros.sim.closed_loop import ClosedLoop, Shot, rocks_in_view
-from terrain_seg_ros.sim.paths import pose_on_ground
-from terrain_seg_ros.sim.scenarios import camera_of, perfect_mask, scenarios_of
-from terrain_seg_ros.sim.tally import Tally, figures
-from terrain_seg_ros.sim.truth_field import TruthField
+from terrain_seg_ros.score.closed_loop import ClosedLoop, Shot, rocks_in_view
+from terrain_seg_ros.score.paths import pose_on_ground
+from terrain_seg_ros.score.scenarios import camera_of, perfect_mask, scenarios_of
+from terrain_seg_ros.score.tally import Tally, figures
+from terrain_seg_ros.score.truth_field import TruthField
 from terrain_seg_ros.worlds.cast_rays import cast_rays
 from terrain_seg_ros.worlds.coded_image import coded_image
 from terrain_seg_ros.worlds.world import ROCK, SOIL

@@ -13,7 +13,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.sim.paths import DescentSettings, DriveSettings
+from terrain_seg_ros.score.paths import DescentSettings, DriveSettings
 from terrain_seg_ros.worlds.cast_rays import RayCast
 from terrain_seg_ros.worlds.world import WORLD_TAXONOMY, Body, World
 

@@ -1,0 +1,1 @@
+"""Closed loops against ground truth, without OpenGL."""
