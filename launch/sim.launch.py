@@ -23,11 +23,11 @@ from launch_ros.actions import Node
 
 from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.parameters import MODES
+from terrain_seg_ros.worlds.gazebo.sdf_vehicle import MOUNTINGS, OPTICAL_FRAME
+from terrain_seg_ros.worlds.gazebo.world_to_sdf import write_sdf
 from terrain_seg_ros.worlds.generate import generate_world
-from terrain_seg_ros.worlds.sdf_vehicle import MOUNTINGS, OPTICAL_FRAME
 from terrain_seg_ros.worlds.settings import default_settings
 from terrain_seg_ros.worlds.world import Body
-from terrain_seg_ros.worlds.world_to_sdf import write_sdf
 
 SHARE = Path(get_package_share_directory("terrain_seg_ros"))
 GAZEBO_PACKAGES = ("ros_gz_sim", "ros_gz_bridge")

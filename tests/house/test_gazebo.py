@@ -11,7 +11,7 @@ from render_readme import README
 from terrain_seg_ros.messages.interfaces import INTERFACES
 from terrain_seg_ros.parameter_file import read_parameter_file
 from terrain_seg_ros.parameters import load_parameters
-from terrain_seg_ros.worlds.sdf_vehicle import VEHICLE, add_lander, add_rover
+from terrain_seg_ros.worlds.gazebo.sdf_vehicle import VEHICLE, add_lander, add_rover
 
 CONFIG = README.parent / "config"
 BRIDGE = yaml.safe_load((CONFIG / "gz_bridge.yaml").read_text(encoding="utf-8"))

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from terrain_seg_ros.report.output_place import check_output_folder
+from terrain_seg_ros.worlds.gazebo.world_to_sdf import VEHICLES, write_sdf
 from terrain_seg_ros.worlds.generate import generate_world
 from terrain_seg_ros.worlds.settings import default_settings
 from terrain_seg_ros.worlds.world import Body
-from terrain_seg_ros.worlds.world_to_sdf import VEHICLES, write_sdf
 
 NAME = "world"
 HELP = "write a Moon or Mars world of known truth for Gazebo Harmonic"

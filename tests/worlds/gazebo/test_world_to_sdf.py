@@ -17,10 +17,10 @@ from hypothesis import strategies as some
 
 from support.small_worlds import flat, rough, world
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.worlds.ground_mesh import obj_text, texture, triangles
-from terrain_seg_ros.worlds.sdf_vehicle import MOUNTINGS, OPTICAL_FRAME, OWN_BODY_LABEL
+from terrain_seg_ros.worlds.gazebo.ground_mesh import obj_text, texture, triangles
+from terrain_seg_ros.worlds.gazebo.sdf_vehicle import MOUNTINGS, OPTICAL_FRAME, OWN_BODY_LABEL
+from terrain_seg_ros.worlds.gazebo.world_to_sdf import label_of, start_place, write_sdf
 from terrain_seg_ros.worlds.world import BEDROCK, ROCK, SAND, SOIL, WORLD_TAXONOMY, Body
-from terrain_seg_ros.worlds.world_to_sdf import label_of, start_place, write_sdf
 
 CHECKER = Path(__file__).with_name("check_sdf.cpp")
 

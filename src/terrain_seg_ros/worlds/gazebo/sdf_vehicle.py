@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from terrain_seg_ros.worlds.sdf_element import add, add_label, add_plugin
+from terrain_seg_ros.worlds.gazebo.sdf_element import add, add_label, add_plugin
 
 VEHICLE = "vehicle"
 """Name of the model of either; the bridge's topics have it."""

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.worlds.ground_mesh import obj_text, texture, triangles
-from terrain_seg_ros.worlds.sdf_element import SDF_VERSION, add, add_label, add_plugin
-from terrain_seg_ros.worlds.sdf_vehicle import add_lander, add_rover
+from terrain_seg_ros.worlds.gazebo.ground_mesh import obj_text, texture, triangles
+from terrain_seg_ros.worlds.gazebo.sdf_element import SDF_VERSION, add, add_label, add_plugin
+from terrain_seg_ros.worlds.gazebo.sdf_vehicle import add_lander, add_rover
 from terrain_seg_ros.worlds.world import ROCK, WORLD_TAXONOMY, Body, World
 
 VEHICLES = ("rover", "lander", "none")

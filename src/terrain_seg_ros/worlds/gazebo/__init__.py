@@ -1,0 +1,1 @@
+"""Write a world for Gazebo."""
