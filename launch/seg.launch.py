@@ -28,8 +28,8 @@ from launch_ros.events.lifecycle import ChangeState
 from lifecycle_msgs.msg import Transition
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.parameter_file import NODE_NAME, read_parameter_file
-from terrain_seg_ros.parameters import MODES, shipped_parameter_file
+from terrain_seg_ros.parameters.file import NODE_NAME, read_parameter_file
+from terrain_seg_ros.parameters.parameters import MODES, shipped_parameter_file
 from terrain_seg_ros.ros.bag_storage import bag_storage
 
 PACKAGE = "terrain_seg_ros"

@@ -11,7 +11,7 @@ from support.bags import drive, write_bag
 from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.bag.replay import replay
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 
 PARAMETERS = load_parameters(

@@ -12,7 +12,7 @@ from support.bags import START_NS, TEXT, drive, image, serialize, stamp, text, t
 from support.mcap_records import read_summary
 from terrain_seg_ros.bag.plan import ReplayOptions
 from terrain_seg_ros.bag.replay import replay
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 
 ODD = "odd_msgs/msg/Odd"
 ODD_TEXT = "int32 number\nlost_msgs/msg/Never never\n"

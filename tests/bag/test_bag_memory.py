@@ -13,7 +13,7 @@ from support.bags import IMAGE, Entry, drive, header, message_class, stamp, writ
 from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
 from terrain_seg_ros.bag.replay import replay
 from terrain_seg_ros.messages.image_message import encode_image
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 
 IMAGE_BYTES = 320 * 240
 SHORT, LONG = 40, 160

@@ -9,7 +9,7 @@ from terrain_seg_ros.bag.cameras import find_cameras
 from terrain_seg_ros.bag.plan import ReplayOptions, Role, find_inputs, find_outputs, find_replaced
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 
 
 def outputs_of(*cameras, **options):

@@ -9,7 +9,7 @@ from support.bags import PERIOD_NS, START_NS, drive, stamp, text, write_bag
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.bag.replay import replay
 from terrain_seg_ros.core.errors import ConfigError, MessageError, TerrainSegError
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 
 STORAGES = [(StoragePlugin.MCAP, ".mcap"), (StoragePlugin.SQLITE3, ".db3")]
 

@@ -32,7 +32,7 @@ from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.bag.replay import replay
 from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
 from terrain_seg_ros.messages.cdr import type_store
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 
 PARAMETERS = load_parameters(
     overrides={"model": "synthetic", "backend": "constant", "grid.size_m": 4.0}

@@ -31,7 +31,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.messages.cdr import serialize
 from terrain_seg_ros.messages.grid_message import decode_grid
 from terrain_seg_ros.messages.label_info_message import decode_label_info
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Note, Refusal
 
 BASE = {

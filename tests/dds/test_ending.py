@@ -23,7 +23,7 @@ from terrain_seg_ros.inference.backends.constant_backend import ConstantBackend
 from terrain_seg_ros.messages.diagnostics_message import Level
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.interfaces import topic
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime import frame_processor
 from terrain_seg_ros.runtime.session import Session
 

@@ -17,7 +17,7 @@ from terrain_seg_ros.dds.node_topics import NodeOptions
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.messages.interfaces import topic
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Refusal
 from terrain_seg_ros.runtime.session import Session
 

@@ -19,7 +19,7 @@ from terrain_seg_ros.dds.node_topics import NodeOptions
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.messages.image_message import encode_image
 from terrain_seg_ros.messages.interfaces import topic
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.session import Session
 
 OUTPUTS = ("landing_sites", "landing_sites_markers", "best_landing_site", "safe_map")

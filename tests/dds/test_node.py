@@ -25,7 +25,7 @@ from terrain_seg_ros.messages.diagnostics_message import Level
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.interfaces import topic
 from terrain_seg_ros.messages.label_info_message import decode_label_info
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Drop, Refusal
 from terrain_seg_ros.runtime.session import Session
 

@@ -14,7 +14,7 @@ from terrain_seg_ros.demo.scenes import MODEL, SCENES
 from terrain_seg_ros.demo.sim_report import cut_to, scene_section, write_scenes
 from terrain_seg_ros.demo.sim_scenes import only_progress, play_scene, simulator_is_missing
 from terrain_seg_ros.messages.grid_message import GridValues
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.report.map_pictures import PATH_RGB
 from terrain_seg_ros.sim.outlets import full_name
 from terrain_seg_ros.sim.topics import chosen_topics

@@ -11,7 +11,7 @@ from support.mutators import mutated_bytes, mutated_tree
 from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
 from terrain_seg_ros.bag.replay import replay
 from terrain_seg_ros.core.errors import TerrainSegError
-from terrain_seg_ros.parameters import (
+from terrain_seg_ros.parameters.parameters import (
     load_parameters,
     pipeline_settings,
     shipped_parameter_file,

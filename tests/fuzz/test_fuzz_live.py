@@ -19,7 +19,7 @@ from terrain_seg_ros.dds.node import LiveNode
 from terrain_seg_ros.dds.node_topics import NodeOptions
 from terrain_seg_ros.messages.cdr import serialize
 from terrain_seg_ros.messages.interfaces import topic
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Refusal
 from terrain_seg_ros.runtime.session import Session
 

@@ -19,7 +19,7 @@ from terrain_seg_ros.core.types import U8, CameraImage
 from terrain_seg_ros.demo.frames import CAMERA_FRAME, DemoFrame, demo_camera, demo_frames
 from terrain_seg_ros.inference.registry import create_backend
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.parameters import load_parameters, pipeline_settings
+from terrain_seg_ros.parameters.parameters import load_parameters, pipeline_settings
 from terrain_seg_ros.report.pictures import brightened, grid_picture, sheet
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.messages.interfaces import INTERFACES
 from terrain_seg_ros.model_store.model_store import load_card, shipped_models
-from terrain_seg_ros.parameters import (
+from terrain_seg_ros.parameters.parameters import (
     DECLARATION,
     ParameterSpec,
     load_parameters,

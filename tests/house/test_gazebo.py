@@ -9,8 +9,8 @@ import yaml
 from render_readme import README
 
 from terrain_seg_ros.messages.interfaces import INTERFACES
-from terrain_seg_ros.parameter_file import read_parameter_file
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.file import read_parameter_file
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.worlds.gazebo.sdf_vehicle import VEHICLE, add_lander, add_rover
 
 CONFIG = README.parent / "config"

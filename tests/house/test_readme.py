@@ -12,7 +12,7 @@ from terrain_seg_ros.cli.main import COMMANDS
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.demo.frames import demo_frames
-from terrain_seg_ros.parameters import parameter_spec
+from terrain_seg_ros.parameters.parameters import parameter_spec
 
 TEXT = README.read_text(encoding="utf-8")
 

@@ -18,7 +18,7 @@ from terrain_seg_ros.inference.backends.openvino_backend import (
     usable_precisions as openvino_precisions,
 )
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.parameters import load_parameters, pipeline_settings
+from terrain_seg_ros.parameters.parameters import load_parameters, pipeline_settings
 from terrain_seg_ros.segmenter import Segmenter
 from terrain_seg_ros.worlds.coded_image import coded_image
 from terrain_seg_ros.worlds.world import WORLD_TAXONOMY

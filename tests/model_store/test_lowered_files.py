@@ -16,7 +16,7 @@ from terrain_seg_ros.inference.engines.prepare import cached_engine, prepare_eng
 from terrain_seg_ros.inference.registry import BackendName, create_backend, try_backends
 from terrain_seg_ros.model_store.model_pins import Pin, set_pin
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.session import Session
 
 ROW = {

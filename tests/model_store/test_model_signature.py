@@ -15,7 +15,7 @@ from terrain_seg_ros.model_store import model_store
 from terrain_seg_ros.model_store.model_signature import MAX_KEY_BYTES, RAW_KEY_BYTES, make_key
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.model_store.model_trust import ModelTrust
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.session import Session
 
 serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")

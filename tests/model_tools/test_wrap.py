@@ -26,7 +26,7 @@ from terrain_seg_ros.model_tools.wrap.wrap_settings import (
     Layout,
 )
 from terrain_seg_ros.model_tools.wrap.wrapped_card import USUAL_THRESHOLD
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 
 MEAN = {"grey": (0.4,), "rgb": (0.5, 0.4, 0.3), "bgr": (0.3, 0.4, 0.5)}
 

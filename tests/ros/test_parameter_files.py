@@ -14,7 +14,7 @@ import rclpy
 from rclpy.parameter import Parameter
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.ros.main import main
 from terrain_seg_ros.ros.node import TerrainSegNode
 

@@ -26,7 +26,7 @@ from terrain_seg_ros.inference.engines.switching_backend import (
 )
 from terrain_seg_ros.inference.registry import BackendName, create_backend
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime import serving
 from terrain_seg_ros.runtime.background_build import BackgroundBuild, BuildState, prepare_command
 from terrain_seg_ros.runtime.session import Session

@@ -9,13 +9,13 @@ import sys
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.cpu_affinity import apply_cpu_affinity, parse_cpu_list
 from terrain_seg_ros.runtime.session import Session
 
 SCRIPT = """
 import os, sys, threading
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.session import Session
 overrides = {"model": "synthetic", "backend": "constant", "cpu_affinity": sys.argv[1]}
 with Session(load_parameters(overrides=overrides)):

@@ -10,7 +10,7 @@ import numpy as np
 from support.rover import SECOND_NS, START_NS, STATIC, Rover, image_message
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.messages.cdr import serialize
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Drop, Refusal
 from terrain_seg_ros.runtime.outbox import Bus, outgoing_topics
 from terrain_seg_ros.runtime.worker import Worker

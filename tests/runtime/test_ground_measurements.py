@@ -22,7 +22,7 @@ from terrain_seg_ros.messages.cloud_message import decode_cloud, encode_points
 from terrain_seg_ros.messages.depth_message import encode_depth
 from terrain_seg_ros.messages.grid_message import decode_grid
 from terrain_seg_ros.messages.header_message import make_header
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.ground_measurements import KEPT, RESIDUAL, SMALLEST_HAZARD
 from terrain_seg_ros.runtime.health import Note, Refusal
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime import height_map_file
 from terrain_seg_ros.runtime.height_map_file import read_height_map
 

@@ -8,7 +8,7 @@ from support.rover import HEIGHT_PX, STATIC, WIDTH_PX, Rover, image_message
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.messages.grid_message import decode_grid
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Refusal
 from terrain_seg_ros.runtime.own_bodies import OwnBodies
 

@@ -7,7 +7,7 @@ import pytest
 
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.messages.cdr import serialize
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime import path_timing
 from terrain_seg_ros.runtime.path_timing import MEASURED_TOPICS, PathTiming, time_path
 from terrain_seg_ros.runtime.session import Session

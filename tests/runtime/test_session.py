@@ -4,7 +4,7 @@ import pytest
 from support.rover import BASE, STATIC, Rover, image_message
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ConfigError, InferenceError, ModelError
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.session import Session
 
 

@@ -4,7 +4,7 @@ import pytest
 from terrain_seg_ros.core.errors import GeometryError
 from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer
 from terrain_seg_ros.core.types import Transform
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.vehicle_pose import PoseSource, WaitingTransforms, static_mounting
 
 MOUNTED = {

@@ -4,7 +4,7 @@ from threading import Event
 import pytest
 
 from terrain_seg_ros.core.errors import InferenceError
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Drop, Health
 from terrain_seg_ros.runtime.worker import Worker, images_at_once
 

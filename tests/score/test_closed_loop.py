@@ -8,7 +8,7 @@ import pytest
 
 from support.small_world import small_world
 from terrain_seg_ros.core.types import CameraImage
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import static_mounting
 from terrain_seg_ros.score.closed_loop import ClosedLoop, Shot, rocks_in_view

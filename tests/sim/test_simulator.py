@@ -22,7 +22,7 @@ from terrain_seg_ros.messages.grid_message import decode_grid
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import decode_image
 from terrain_seg_ros.messages.transform_message import decode_transforms
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.sim.messages import first_messages, frame_messages
 from terrain_seg_ros.sim.outlets import BagOutlet, BusOutlet, full_name
 from terrain_seg_ros.sim.simulator import CAMERA_FRAME, Simulator

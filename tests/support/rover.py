@@ -12,7 +12,7 @@ from terrain_seg_ros.messages.cdr import deserialize, message_class, serialize
 from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.image_message import encode_image
 from terrain_seg_ros.messages.transform_message import StampedTransform, encode_transforms
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 from terrain_seg_ros.runtime.health import Health
 from terrain_seg_ros.runtime.session import Session

@@ -15,7 +15,7 @@ from terrain_seg_ros.messages.cdr import deserialize
 from terrain_seg_ros.messages.encodings import camera_encoding, parse_format
 from terrain_seg_ros.messages.image_message import decode_stored
 from terrain_seg_ros.messages.interfaces import Direction, topic, topics
-from terrain_seg_ros.parameter_file import NAMESPACE
+from terrain_seg_ros.parameters.file import NAMESPACE
 
 RAW_TYPE = topic("image").type
 COMPRESSED_TYPE = topic("image/compressed").type

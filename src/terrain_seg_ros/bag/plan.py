@@ -14,7 +14,7 @@ from terrain_seg_ros.bag.cameras import COMPRESSED_TYPE, INFO_TYPE, RAW_TYPE, Ba
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.messages.interfaces import Direction, TopicSpec, topic, topics
-from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.parameters.parameters import Parameters
 from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS
 from terrain_seg_ros.runtime.outbox import outgoing_topics
 

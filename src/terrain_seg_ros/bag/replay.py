@@ -29,7 +29,7 @@ from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer
 from terrain_seg_ros.messages.cdr import deserialize, message_class
 from terrain_seg_ros.messages.header_message import make_header
-from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.parameters.parameters import Parameters
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 from terrain_seg_ros.runtime.health import Health, HealthSnapshot, Refusal
 from terrain_seg_ros.runtime.outbox import Bus, Outgoing

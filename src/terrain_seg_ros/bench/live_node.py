@@ -30,7 +30,7 @@ from terrain_seg_ros.messages.diagnostics_message import decode_diagnostics
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.messages.image_message import encode_image
 from terrain_seg_ros.messages.interfaces import topic
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.ros.message_classes import ROS_TYPES, message_class
 from terrain_seg_ros.ros.quality import quality_of

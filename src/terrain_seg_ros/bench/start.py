@@ -28,7 +28,7 @@ from terrain_seg_ros.inference.engines.prepare import PREPARABLE, prepare_engine
 from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.parameters import backend_options, load_parameters, model_trust
+from terrain_seg_ros.parameters.parameters import backend_options, load_parameters, model_trust
 from terrain_seg_ros.runtime.session import Session
 
 MODULE = "terrain_seg_ros.bench.start"

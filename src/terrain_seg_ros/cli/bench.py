@@ -32,7 +32,7 @@ from terrain_seg_ros.inference.registry import (
 from terrain_seg_ros.inference.self_test import parity_refusal, probe_image
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.report.output_place import check_output_file, holds_json
 from terrain_seg_ros.runtime.path_timing import PathTiming, rgb_image, time_path
 from terrain_seg_ros.runtime.session import Session

@@ -7,7 +7,12 @@ import argparse
 from terrain_seg_ros.core.model_card import PRECISIONS
 from terrain_seg_ros.inference.backend_options import AUTO
 from terrain_seg_ros.inference.registry import BackendName
-from terrain_seg_ros.parameters import MODES, backend_options, load_parameters, model_trust
+from terrain_seg_ros.parameters.parameters import (
+    MODES,
+    backend_options,
+    load_parameters,
+    model_trust,
+)
 from terrain_seg_ros.segmenter import Segmenter
 
 

@@ -20,7 +20,7 @@ from terrain_seg_ros.inference.engines.prepare import (
 from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.parameters import (
+from terrain_seg_ros.parameters.parameters import (
     Parameters,
     backend_options,
     load_parameters,

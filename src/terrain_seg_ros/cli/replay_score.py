@@ -20,7 +20,7 @@ from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.messages.interfaces import resolve, topic
 from terrain_seg_ros.model_store.model_store import load_card
-from terrain_seg_ros.parameters import HAZARD, Parameters
+from terrain_seg_ros.parameters.parameters import HAZARD, Parameters
 
 
 @dataclass(frozen=True)

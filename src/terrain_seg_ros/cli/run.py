@@ -13,8 +13,8 @@ from terrain_seg_ros.cli.interrupt import Interrupt
 from terrain_seg_ros.cli.model_arguments import add_mode_argument, add_model_arguments
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import Discovery, choose_discovery, choose_domain, reach
-from terrain_seg_ros.parameter_file import NAMESPACE
-from terrain_seg_ros.parameters import Parameters, load_parameters
+from terrain_seg_ros.parameters.file import NAMESPACE
+from terrain_seg_ros.parameters.parameters import Parameters, load_parameters
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.runtime.health import HealthSnapshot

@@ -14,7 +14,7 @@ from terrain_seg_ros.bag.writer import BagWriter
 from terrain_seg_ros.cli.interrupt import Interrupt
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import Discovery, choose_discovery, choose_domain
-from terrain_seg_ros.parameters import load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.score.scenarios import MODES

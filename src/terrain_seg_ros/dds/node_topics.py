@@ -10,8 +10,8 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.idl_types import dds_topic_name
 from terrain_seg_ros.messages.interfaces import TopicSpec, resolve, topic
-from terrain_seg_ros.parameter_file import NAMESPACE, NODE_NAME
-from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.parameters.file import NAMESPACE, NODE_NAME
+from terrain_seg_ros.parameters.parameters import Parameters
 from terrain_seg_ros.runtime.input_topics import sensor_topics
 
 __all__ = ["NAMESPACE", "NODE_NAME", "Input", "NodeOptions", "input_topics", "output_name"]

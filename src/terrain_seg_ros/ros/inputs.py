@@ -11,7 +11,7 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode
 
 from terrain_seg_ros.messages.interfaces import resolve
-from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.parameters.parameters import Parameters
 from terrain_seg_ros.ros.lost_messages import subscribe
 from terrain_seg_ros.ros.message_classes import message_class
 from terrain_seg_ros.ros.quality import quality_of

@@ -15,7 +15,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.parameter_file import NODE_NAME, parameter_sections
+from terrain_seg_ros.parameters.file import NODE_NAME, parameter_sections
 from terrain_seg_ros.ros.node import TerrainSegNode
 from terrain_seg_ros.ros.security import RCLError, why_not_joined
 from terrain_seg_ros.runtime.security_request import check_security, is_secured, unenforced

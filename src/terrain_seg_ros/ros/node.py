@@ -15,7 +15,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
 from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
-from terrain_seg_ros.parameter_file import NODE_NAME
+from terrain_seg_ros.parameters.file import NODE_NAME
 from terrain_seg_ros.ros.bond import break_bond, make_bond
 from terrain_seg_ros.ros.node_parameters import NodeParameters, changes_of
 from terrain_seg_ros.ros.security import RCLError, why_refused

@@ -11,8 +11,8 @@ from rclpy.parameter import Parameter
 
 from terrain_seg_ros.core.grid.grid_to_speed import FULL_PERCENT
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_seg_ros.parameter_file import ROS_OWN
-from terrain_seg_ros.parameters import (
+from terrain_seg_ros.parameters.file import ROS_OWN
+from terrain_seg_ros.parameters.parameters import (
     HAZARD,
     SPEED,
     Parameters,

@@ -11,7 +11,7 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 
 from terrain_seg_ros.messages.interfaces import Durability, TopicSpec
-from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.parameters.parameters import Parameters
 from terrain_seg_ros.ros.message_classes import has_message, message_class
 from terrain_seg_ros.ros.quality import quality_of
 from terrain_seg_ros.runtime.health import Health

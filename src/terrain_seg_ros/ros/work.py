@@ -7,7 +7,7 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
 
-from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.parameters.parameters import Parameters
 from terrain_seg_ros.ros.clock_jumps import watch_clock
 from terrain_seg_ros.ros.decoding import decode
 from terrain_seg_ros.ros.inputs import Inputs

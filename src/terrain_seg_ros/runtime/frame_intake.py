@@ -8,7 +8,7 @@ from typing import Any
 from terrain_seg_ros.core.image.sample_bits import SampleBits
 from terrain_seg_ros.core.types import CameraImage
 from terrain_seg_ros.messages.header_message import stamp_ns
-from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.parameters.parameters import Parameters
 from terrain_seg_ros.runtime.frame import Frame
 from terrain_seg_ros.runtime.health import Drop, Health, Note, Refusal
 from terrain_seg_ros.runtime.refused import RefusedError

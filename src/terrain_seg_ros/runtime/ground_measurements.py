@@ -16,7 +16,7 @@ from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.cloud_message import decode_sensed_points
 from terrain_seg_ros.messages.depth_message import decode_depth, decode_range
 from terrain_seg_ros.messages.header_message import stamp_ns
-from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.parameters.parameters import Parameters
 from terrain_seg_ros.runtime.health import Health, Note, Refusal
 from terrain_seg_ros.runtime.vehicle_pose import Transforms, VehiclePose
 

@@ -17,7 +17,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.files.regular_file import check_regular_file
 from terrain_seg_ros.core.files.yaml_file import read_yaml
 from terrain_seg_ros.core.ground.height_map import HeightMap
-from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.parameters.parameters import Parameters
 
 POST_LIMIT = 100_000_000
 """Larger maps are refused: 400 MB of heights; cut out the part that the vehicle drives on."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from terrain_seg_ros.messages.interfaces import Reliability, TopicSpec, resolve, topic
-from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.parameters.parameters import Parameters
 
 DEPTH_ROWS = {"image": "depth", "cloud": "cloud", "range": "range"}
 """The row of the table of topics, by the parameter `depth.source`."""

@@ -24,7 +24,7 @@ from terrain_seg_ros.messages.landing_message import (
     encode_landing_sites,
 )
 from terrain_seg_ros.messages.message_types import Types, has_type
-from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.parameters.parameters import Parameters
 from terrain_seg_ros.runtime.outbox import Bus, Outgoing
 from terrain_seg_ros.runtime.vehicle_pose import Transforms, VehiclePose
 

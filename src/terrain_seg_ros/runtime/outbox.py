@@ -18,7 +18,7 @@ from terrain_seg_ros.messages.image_message import encode_image
 from terrain_seg_ros.messages.interfaces import Direction, TopicSpec, resolve, topic, topics
 from terrain_seg_ros.messages.label_info_message import encode_label_info
 from terrain_seg_ros.messages.message_types import Types, has_type
-from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.parameters.parameters import Parameters
 
 _MASK_TOPICS = ("mask", "filter_info")
 _LANDING_TOPICS = ("landing_sites", "landing_sites_markers", "best_landing_site")

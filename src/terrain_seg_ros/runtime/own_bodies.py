@@ -9,7 +9,7 @@ import numpy as np
 from terrain_seg_ros.core.ground.own_body import MIN_CORNERS, OwnBody
 from terrain_seg_ros.core.image.image_file import read_image
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.parameters.parameters import Parameters
 
 
 class OwnBodies:

@@ -25,7 +25,7 @@ from terrain_seg_ros.inference.registry import (
 )
 from terrain_seg_ros.inference.self_test import parity_refusal
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
-from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.parameters.parameters import Parameters
 from terrain_seg_ros.runtime.background_build import BackgroundBuild, prepare_command
 
 

@@ -13,7 +13,7 @@ from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
 from terrain_seg_ros.inference.registry import BackendName, self_test
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.parameters import (
+from terrain_seg_ros.parameters.parameters import (
     Parameters,
     backend_options,
     model_trust,

@@ -7,7 +7,7 @@ from threading import Event, Thread
 from typing import Generic
 
 from terrain_seg_ros.core.errors import THREADS_REMEDY, InferenceError
-from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.parameters.parameters import Parameters
 from terrain_seg_ros.runtime.gate import Gate
 from terrain_seg_ros.runtime.health import Drop, Health
 from terrain_seg_ros.runtime.latest_slot import Item, LatestSlot

@@ -13,7 +13,7 @@ from pathlib import Path
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8, CameraImage, Transform
 from terrain_seg_ros.model_store.model_store import load_card
-from terrain_seg_ros.parameters import Parameters, load_parameters
+from terrain_seg_ros.parameters.parameters import Parameters, load_parameters
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import static_mounting
 from terrain_seg_ros.score.closed_loop import ClosedLoop, Shot

@@ -14,7 +14,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
 from terrain_seg_ros.core.types import F64, U8, Transform
 from terrain_seg_ros.messages.grid_message import GridValues
-from terrain_seg_ros.parameters import Parameters
+from terrain_seg_ros.parameters.parameters import Parameters
 from terrain_seg_ros.runtime.vehicle_pose import static_mounting
 from terrain_seg_ros.score.paths import (
     DescentSettings,

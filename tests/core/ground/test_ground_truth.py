@@ -21,7 +21,7 @@ from terrain_seg_ros.core.image.image_to_tensor import tensor_geometry
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.pipeline import Pipeline, SegmentStep
 from terrain_seg_ros.core.types import Segmentation, Transform
-from terrain_seg_ros.parameters import load_parameters, pipeline_settings
+from terrain_seg_ros.parameters.parameters import load_parameters, pipeline_settings
 from terrain_seg_ros.worlds.cast_rays import cast_rays
 from terrain_seg_ros.worlds.ray_rocks import camera_rock_hits
 from terrain_seg_ros.worlds.world import SKY, WORLD_TAXONOMY, World

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terrain_seg_ros.parameter_row import ParameterSpec, number
+from terrain_seg_ros.parameters.row import ParameterSpec, number
 
 NAVIGATION = (
     number(

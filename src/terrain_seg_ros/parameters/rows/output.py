@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terrain_seg_ros.parameter_row import flag, integer, number
+from terrain_seg_ros.parameters.row import flag, integer, number
 
 OUTPUT = (
     flag("points_enable", "Offer the organised cloud `points`.", dynamic=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terrain_seg_ros.parameter_row import ParameterSpec, choice, flag, integer, number
+from terrain_seg_ros.parameters.row import ParameterSpec, choice, flag, integer, number
 
 GRID = (
     number("grid.resolution_m", "Side of a cell.", unit="m", low=0.001, high=100.0),

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.parameter_file import parameter_sections, read_parameter_file
-from terrain_seg_ros.parameters import (
+from terrain_seg_ros.parameters.file import parameter_sections, read_parameter_file
+from terrain_seg_ros.parameters.parameters import (
     DECLARATION,
     HAZARD,
     SPEED,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terrain_seg_ros.parameter_row import flag, integer, number
+from terrain_seg_ros.parameters.row import flag, integer, number
 
 LANDING = (
     flag("landing.enable", "Look for landing sites and publish them."),

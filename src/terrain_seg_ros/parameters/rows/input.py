@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terrain_seg_ros.parameter_row import ParameterSpec, choice, flag, integer, number, text
+from terrain_seg_ros.parameters.row import ParameterSpec, choice, flag, integer, number, text
 
 INPUT = (
     ParameterSpec(

@@ -6,8 +6,8 @@ import difflib
 from typing import Any, cast
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.parameter_declaration import DECLARATION
-from terrain_seg_ros.parameter_row import ParameterSpec, Value
+from terrain_seg_ros.parameters.declaration import DECLARATION
+from terrain_seg_ros.parameters.row import ParameterSpec, Value
 
 HAZARD = "hazard."
 SPEED = "speed_percent."

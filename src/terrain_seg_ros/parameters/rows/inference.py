@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terrain_seg_ros.parameter_row import choice, flag, integer, number, text
+from terrain_seg_ros.parameters.row import choice, flag, integer, number, text
 
 INFERENCE = (
     text("model", "Shipped model, or a path to model.onnx or its folder."),

@@ -26,10 +26,10 @@ from terrain_seg_ros.core.landing.cost_to_landing_sites import LandingSettings
 from terrain_seg_ros.core.pipeline import PipelineSettings
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.model_store.model_trust import ModelTrust
-from terrain_seg_ros.parameter_checks import HAZARD, SPEED, checked_value, parameter_spec
-from terrain_seg_ros.parameter_declaration import DECLARATION
-from terrain_seg_ros.parameter_file import read_parameter_file
-from terrain_seg_ros.parameter_row import ParameterSpec, Value
+from terrain_seg_ros.parameters.checks import HAZARD, SPEED, checked_value, parameter_spec
+from terrain_seg_ros.parameters.declaration import DECLARATION
+from terrain_seg_ros.parameters.file import read_parameter_file
+from terrain_seg_ros.parameters.row import ParameterSpec, Value
 
 __all__ = [
     "DECLARATION",

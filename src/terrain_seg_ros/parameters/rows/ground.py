@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terrain_seg_ros.parameter_row import ParameterSpec, choice, flag, number, text
+from terrain_seg_ros.parameters.row import ParameterSpec, choice, flag, number, text
 
 GEOMETRY = (
     text("grid_frame", "Frame of the grid; it must not move with the vehicle."),

@@ -1,1 +1,0 @@
-"""The rows of the declaration of parameters, by theme."""

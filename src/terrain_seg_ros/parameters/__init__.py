@@ -1,0 +1,1 @@
+"""Parameters of the node: their declaration, files and checks."""
