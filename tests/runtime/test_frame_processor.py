@@ -21,7 +21,7 @@ from terrain_seg_ros.messages.header_message import LATEST_NS, stamp_ns
 from terrain_seg_ros.messages.interfaces import Direction, topics
 from terrain_seg_ros.messages.label_info_message import decode_label_info
 from terrain_seg_ros.runtime.health import Drop
-from terrain_seg_ros.runtime.outbox import Bus, outgoing_topics
+from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, outgoing_topics
 
 PERIOD_NS = SECOND_NS // 10
 

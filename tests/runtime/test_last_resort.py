@@ -9,9 +9,9 @@ from support.rover import SECOND_NS, START_NS, STATIC, Rover, camera_info_messag
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.messages.diagnostics_message import Level, decode_diagnostics
 from terrain_seg_ros.runtime import camera_infos, frame_processor
-from terrain_seg_ros.runtime.grid_outbox import GridOutbox
 from terrain_seg_ros.runtime.health import DEFECTS_IN_A_ROW, Health, Refusal
 from terrain_seg_ros.runtime.last_resort import LastResort
+from terrain_seg_ros.runtime.outboxes.grid_outbox import GridOutbox
 
 STEP_NS = SECOND_NS // 20
 

@@ -16,7 +16,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.messages.interfaces import Direction, TopicSpec, topic, topics
 from terrain_seg_ros.parameters.parameters import Parameters
 from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS
-from terrain_seg_ros.runtime.outbox import outgoing_topics
+from terrain_seg_ros.runtime.outboxes.image_outbox import outgoing_topics
 
 NAMESPACE = "/terrain"
 LAZY_TOPICS = tuple(spec.name for spec in topics(Direction.OUT) if spec.lazy)

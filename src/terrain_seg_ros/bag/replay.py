@@ -32,7 +32,7 @@ from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.parameters.parameters import Parameters
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 from terrain_seg_ros.runtime.health import Health, HealthSnapshot, Refusal
-from terrain_seg_ros.runtime.outbox import Bus, Outgoing
+from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, Outgoing
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.transform_intake import TransformIntake
 

@@ -27,7 +27,7 @@ from terrain_seg_ros.messages.interfaces import Durability
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 from terrain_seg_ros.runtime.health import Health, HealthSnapshot, Refusal
 from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS, SHARED_ROWS
-from terrain_seg_ros.runtime.outbox import Bus, Outgoing, outgoing_topics
+from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, Outgoing, outgoing_topics
 from terrain_seg_ros.runtime.reception import InputFacts, Reception
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.transform_intake import TransformIntake

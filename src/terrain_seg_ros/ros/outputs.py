@@ -16,7 +16,7 @@ from terrain_seg_ros.ros.message_classes import has_message, message_class
 from terrain_seg_ros.ros.quality import quality_of
 from terrain_seg_ros.runtime.health import Health
 from terrain_seg_ros.runtime.last_resort import LastResort
-from terrain_seg_ros.runtime.outbox import Outgoing, outgoing_topics
+from terrain_seg_ros.runtime.outboxes.image_outbox import Outgoing, outgoing_topics
 
 
 class Outputs:

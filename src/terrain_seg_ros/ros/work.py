@@ -17,7 +17,7 @@ from terrain_seg_ros.ros.transforms import make_transforms
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 from terrain_seg_ros.runtime.health import Drop, Health
 from terrain_seg_ros.runtime.input_topics import image_topics
-from terrain_seg_ros.runtime.outbox import Bus
+from terrain_seg_ros.runtime.outboxes.image_outbox import Bus
 from terrain_seg_ros.runtime.reception import Reception
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import WaitingTransforms

@@ -15,7 +15,7 @@ from terrain_seg_ros.core.pipeline import FuseStep, SegmentStep
 from terrain_seg_ros.core.types import CameraImage, Reason
 from terrain_seg_ros.messages.cloud_message import Cloud
 from terrain_seg_ros.runtime.health import Refusal
-from terrain_seg_ros.runtime.outbox import Outgoing
+from terrain_seg_ros.runtime.outboxes.image_outbox import Outgoing
 
 Result = TypeVar("Result")
 

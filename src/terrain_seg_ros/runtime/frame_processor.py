@@ -14,18 +14,18 @@ from terrain_seg_ros.core.types import CameraImage, Reason
 from terrain_seg_ros.messages.image_message import decode_camera_image
 from terrain_seg_ros.messages.message_types import Types
 from terrain_seg_ros.runtime.camera_infos import CameraInfos
-from terrain_seg_ros.runtime.clouds import cloud_messages
 from terrain_seg_ros.runtime.frame import Frame, View
 from terrain_seg_ros.runtime.frame_intake import Decode, FrameIntake
-from terrain_seg_ros.runtime.grid_outbox import GridOutbox
 from terrain_seg_ros.runtime.ground_measurements import GroundMeasurements
 from terrain_seg_ros.runtime.health import Health, Note, Refusal
 from terrain_seg_ros.runtime.health_report import health_status
 from terrain_seg_ros.runtime.input_topics import rectified_cameras
-from terrain_seg_ros.runtime.landing_outbox import LandingOutbox
 from terrain_seg_ros.runtime.last_resort import LastResort
 from terrain_seg_ros.runtime.lost_grid import LostGrid
-from terrain_seg_ros.runtime.outbox import Bus, Outbox, Outgoing
+from terrain_seg_ros.runtime.outboxes.clouds import cloud_messages
+from terrain_seg_ros.runtime.outboxes.grid_outbox import GridOutbox
+from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, Outbox, Outgoing
+from terrain_seg_ros.runtime.outboxes.landing_outbox import LandingOutbox
 from terrain_seg_ros.runtime.refused import RefusedError
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import PoseSource, Transforms

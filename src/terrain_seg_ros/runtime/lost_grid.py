@@ -7,10 +7,10 @@ from typing import NamedTuple
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.messages.header_message import LATEST_NS
-from terrain_seg_ros.runtime.grid_outbox import GridOutbox
-from terrain_seg_ros.runtime.landing_outbox import LandingOutbox
 from terrain_seg_ros.runtime.last_resort import LastResort
-from terrain_seg_ros.runtime.outbox import Outgoing
+from terrain_seg_ros.runtime.outboxes.grid_outbox import GridOutbox
+from terrain_seg_ros.runtime.outboxes.image_outbox import Outgoing
+from terrain_seg_ros.runtime.outboxes.landing_outbox import LandingOutbox
 
 
 class LostGrid(NamedTuple):

@@ -20,7 +20,7 @@ from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.image_message import encode_image
 from terrain_seg_ros.messages.interfaces import topic
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
-from terrain_seg_ros.runtime.outbox import Bus, outgoing_topics
+from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, outgoing_topics
 from terrain_seg_ros.runtime.session import Session
 
 MEASURED_TOPICS = ("mask", "confidence", "hazard_grid")

@@ -11,8 +11,8 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import GridSnapshot
 from terrain_seg_ros.messages.cdr import message_class
 from terrain_seg_ros.messages.grid_message import decode_grid
-from terrain_seg_ros.runtime.grid_outbox import GridChanges, keepout_of
-from terrain_seg_ros.runtime.outbox import Bus, outgoing_topics
+from terrain_seg_ros.runtime.outboxes.grid_outbox import GridChanges, keepout_of
+from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, outgoing_topics
 
 SIDE = 8
 STEP_NS = SECOND_NS // 10

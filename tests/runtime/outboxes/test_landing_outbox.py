@@ -21,7 +21,7 @@ from terrain_seg_ros.messages.diagnostics_message import decode_diagnostics
 from terrain_seg_ros.messages.grid_message import decode_grid
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.runtime.health import Note, Refusal
-from terrain_seg_ros.runtime.outbox import Bus, outgoing_topics
+from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, outgoing_topics
 
 TOPICS = {"landing_sites", "landing_sites_markers", "best_landing_site"}
 PERIOD_NS = SECOND_NS // 10

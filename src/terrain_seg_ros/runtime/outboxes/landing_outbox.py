@@ -25,7 +25,7 @@ from terrain_seg_ros.messages.landing_message import (
 )
 from terrain_seg_ros.messages.message_types import Types, has_type
 from terrain_seg_ros.parameters.parameters import Parameters
-from terrain_seg_ros.runtime.outbox import Bus, Outgoing
+from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, Outgoing
 from terrain_seg_ros.runtime.vehicle_pose import Transforms, VehiclePose
 
 NEVER_LEVEL = 1e-3

@@ -26,7 +26,7 @@ from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.interfaces import topic
 from terrain_seg_ros.messages.message_types import Types, has_type
 from terrain_seg_ros.parameters.parameters import Parameters
-from terrain_seg_ros.runtime.outbox import Bus, Outgoing
+from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, Outgoing
 
 UNHEARD_PERIOD_S = 1.0
 """Latched layers that nobody hears are still sent so often: the last waits for late joiners."""

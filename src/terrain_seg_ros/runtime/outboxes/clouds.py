@@ -5,7 +5,7 @@ from __future__ import annotations
 from terrain_seg_ros.core.ground.measurement import GroundMeasurement
 from terrain_seg_ros.core.pipeline import FuseStep, Pipeline
 from terrain_seg_ros.runtime.frame import Frame, View, hazard_cloud
-from terrain_seg_ros.runtime.outbox import Outbox, Outgoing
+from terrain_seg_ros.runtime.outboxes.image_outbox import Outbox, Outgoing
 from terrain_seg_ros.runtime.vehicle_pose import VehiclePose
 
 

@@ -1,0 +1,1 @@
+"""Core values into the messages of the contract table."""
