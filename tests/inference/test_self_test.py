@@ -15,9 +15,9 @@ from terrain_seg_ros.inference.self_test import (
     check_golden,
     choose_fastest,
     parity_refusal,
-    probe_image,
     time_backends,
 )
+from terrain_seg_ros.model_store.loaded_model import probe_image
 from terrain_seg_ros.model_store.model_store import load_model
 
 GOOD = {

@@ -11,7 +11,7 @@ from onnx import TensorProto
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import InferenceError, ModelError
 from terrain_seg_ros.core.model_card import card_content
-from terrain_seg_ros.inference import model_files, model_store
+from terrain_seg_ros.model_store import model_files, model_store
 from terrain_seg_ros.model_store.model_store import load_card, load_model, shipped_models
 
 

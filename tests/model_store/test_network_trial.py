@@ -9,9 +9,9 @@ from test_onnx_safety import endless
 
 from support.tiny_model import golden_image, onnx_bytes, write_tiny_model
 from terrain_seg_ros.core.errors import InferenceError, ModelError
-from terrain_seg_ros.inference import model_store, network_trial
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.registry import create_backend, try_backends
+from terrain_seg_ros.model_store import model_store, network_trial
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.model_store.model_trust import ModelTrust
 from terrain_seg_ros.model_store.network_trial import try_network

@@ -29,8 +29,8 @@ from terrain_seg_ros.inference.registry import (
     model_precisions,
     try_backends,
 )
-from terrain_seg_ros.inference.self_test import parity_refusal, probe_image
-from terrain_seg_ros.model_store.loaded_model import LoadedModel
+from terrain_seg_ros.inference.self_test import parity_refusal
+from terrain_seg_ros.model_store.loaded_model import LoadedModel, probe_image
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.report.output_place import check_output_file, holds_json

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from terrain_seg_ros.bench.machine import machine
-from terrain_seg_ros.cli.score_report import is_own_markdown, markdown, result_lines
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.parameters.parameters import load_parameters
@@ -22,6 +21,7 @@ from terrain_seg_ros.report.output_place import (
     write_whole,
 )
 from terrain_seg_ros.score.paths import DescentSettings, DriveSettings
+from terrain_seg_ros.score.report import is_own_markdown, markdown, result_lines
 from terrain_seg_ros.score.scenarios import MODES, SCENARIOS
 from terrain_seg_ros.score.score_worlds import ScoreRequest, has_own_pictures, score_worlds
 from terrain_seg_ros.score.tally import Tally, figures, missed_floors

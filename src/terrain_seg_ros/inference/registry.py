@@ -21,8 +21,8 @@ from terrain_seg_ros.inference.backend_options import (
     BackendOptions,
     model_precision,
 )
-from terrain_seg_ros.inference.self_test import Trial, check_golden, choose_fastest, probe_image
-from terrain_seg_ros.model_store.loaded_model import LoadedModel
+from terrain_seg_ros.inference.self_test import Trial, check_golden, choose_fastest
+from terrain_seg_ros.model_store.loaded_model import LoadedModel, probe_image
 
 
 class BackendName(str, Enum):

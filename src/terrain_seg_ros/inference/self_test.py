@@ -17,7 +17,7 @@ from terrain_seg_ros.core.files.strict_json import shown
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, model_precision
-from terrain_seg_ros.model_store.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.loaded_model import LoadedModel, probe_image
 
 MIN_AGREEMENT = 0.999
 CLEAR_MARGIN = 0.1
@@ -78,17 +78,6 @@ def check_golden(backend: Backend, model: LoadedModel, make_reference: MakeRefer
         expected = golden.mask
     clear = _margin(reference.probabilities[0]) > CLEAR_MARGIN
     _check_clear_pixels(backend, clear & (given != expected), int(clear.sum()), model.card)
-
-
-def probe_image(model: LoadedModel) -> U8:
-    """Return the golden image (1, h, w, C); without one, a ramp with noise from a fixed seed."""
-    if model.golden is not None:
-        return model.golden.image[None]
-    card = model.card
-    shape = (1, card.height_px, card.width_px, card.channel_count)
-    ramp = np.linspace(0.0, 255.0, card.width_px)[None, None, :, None]
-    noise = np.random.default_rng(0).normal(0.0, 20.0, shape)
-    return np.asarray(np.clip(ramp + noise, 0.0, 255.0), dtype=np.uint8)
 
 
 def parity_refusal(card: ModelCard, backend: str, computed: str) -> str:

@@ -77,3 +77,14 @@ class LoadedModel:
                 "choose the backend 'constant' or another model"
             )
         return self.onnx_bytes
+
+
+def probe_image(model: LoadedModel) -> U8:
+    """Return the golden image (1, h, w, C); without one, a ramp with noise from a fixed seed."""
+    if model.golden is not None:
+        return model.golden.image[None]
+    card = model.card
+    shape = (1, card.height_px, card.width_px, card.channel_count)
+    ramp = np.linspace(0.0, 255.0, card.width_px)[None, None, :, None]
+    noise = np.random.default_rng(0).normal(0.0, 20.0, shape)
+    return np.asarray(np.clip(ramp + noise, 0.0, 255.0), dtype=np.uint8)

@@ -13,8 +13,7 @@ from pathlib import Path
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.files.strict_json import read_json
 from terrain_seg_ros.core.model_card import ModelCard, parse_model_card
-from terrain_seg_ros.inference.self_test import probe_image
-from terrain_seg_ros.model_store.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.loaded_model import LoadedModel, probe_image
 from terrain_seg_ros.model_store.model_files import (
     CARD_FILE,
     GOLDEN_FILE,

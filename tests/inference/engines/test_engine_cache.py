@@ -15,7 +15,7 @@ import pytest
 from support.engine_builds import ENGINE, Builds, files
 from support.engine_keys import KEY, key
 from terrain_seg_ros.core.errors import InferenceError
-from terrain_seg_ros.inference import engine_cache, engine_files
+from terrain_seg_ros.inference.engines import engine_cache, engine_files
 from terrain_seg_ros.inference.engines.engine_cache import (
     LOCK_FILE,
     EngineCache,

@@ -12,10 +12,10 @@ from terrain_seg_ros.core.errors import ConfigError, InferenceError, ModelError
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.engines.engine_key import NO_DLA, EngineKey, EngineProfile
 from terrain_seg_ros.inference.tensorrt.memory import Cuda, Gpu
+from terrain_seg_ros.inference.tensorrt.onnx_facts import onnx_facts
 from terrain_seg_ros.inference.tensorrt.precision import PrecisionChoice, choose_precision
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.onnx_contract import INPUT
-from terrain_seg_ros.model_store.onnx_facts import onnx_facts
 
 NAME = "tensorrt"
 MAX_BATCH = 2

@@ -19,8 +19,7 @@ from terrain_seg_ros.core.model_card import ModelCard, card_content
 from terrain_seg_ros.core.types import F32, U8
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
 from terrain_seg_ros.inference.backends.onnxruntime_backend import OnnxRuntimeBackend
-from terrain_seg_ros.inference.self_test import probe_image
-from terrain_seg_ros.model_store.loaded_model import LoadedModel
+from terrain_seg_ros.model_store.loaded_model import LoadedModel, probe_image
 from terrain_seg_ros.model_store.model_files import CARD_FILE, GOLDEN_FILE, ONNX_FILE
 from terrain_seg_ros.model_store.onnx_contract import check_onnx
 from terrain_seg_ros.model_tools.model_install import (

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from terrain_seg_ros.core.backend import Backend
-from terrain_seg_ros.inference.self_test import probe_image, time_backends
-from terrain_seg_ros.model_store.loaded_model import LoadedModel
+from terrain_seg_ros.inference.self_test import time_backends
+from terrain_seg_ros.model_store.loaded_model import LoadedModel, probe_image
 from terrain_training.export.runtimes import openvino_backends, reference_backend
 
 

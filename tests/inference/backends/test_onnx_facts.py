@@ -9,8 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from support.tiny_model import onnx_bytes
 from terrain_seg_ros.core.errors import ModelError
+from terrain_seg_ros.inference.tensorrt.onnx_facts import OnnxFacts, onnx_facts
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.model_store.onnx_facts import OnnxFacts, onnx_facts
 
 KINDS = {"fp32": TensorProto.FLOAT, "fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 
