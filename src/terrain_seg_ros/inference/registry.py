@@ -240,7 +240,7 @@ def backend_module(name: BackendName) -> ModuleType:
             f"{[item.value for item in _ENTRIES]}"
         )
     try:
-        return importlib.import_module(f"terrain_seg_ros.inference.{entry.module}")
+        return importlib.import_module(f"terrain_seg_ros.inference.backends.{entry.module}")
     except ImportError as error:
         raise InferenceError(
             f"backend {name.value!r} cannot be used ({error}); get it with: {entry.remedy}"
