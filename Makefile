@@ -86,6 +86,7 @@ readme: .venv/.dev  ## draw the picture and write the tables of the README again
 lock:  ## write requirements/*.txt anew from constraints.txt, with hashes (needs uv)
 	$(UV_COMPILE) -o requirements/runtime.txt setup.py requirements/build.in
 	$(UV_COMPILE) --extra dev --extra sim -o requirements/dev.txt setup.py requirements/build.in
+	$(UV_COMPILE) --extra docs -o requirements/docs.txt setup.py requirements/build.in
 	$(UV_COMPILE) -o requirements/training.txt requirements/training.in
 
 clean:  ## remove what the other targets made

@@ -17,7 +17,10 @@ VERSION = re.search(r'^__version__ = "(.+)"$', INIT, re.MULTILINE).group(1)
 REQUIREMENTS = [
     "numpy>=1.26,<3",
     "opencv-python-headless>=4.8,<5",
+    "pooch>=1.8,<2",
+    "pydantic>=2.9,<3",
     "pyyaml>=6,<7",
+    "tqdm>=4.66,<5",
     "onnxruntime>=1.17,<2",
     "openvino>=2024.4,<2027",
     "rosbags>=0.11.6,<0.12",
@@ -27,7 +30,8 @@ REQUIREMENTS = [
 ]
 
 EXTRAS = {
-    "dem": ["tifffile>=2024.8,<2027"],
+    "dem": ["rasterio>=1.3,<2"],
+    "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10"],
     "sim": ["mujoco>=3.3,<5"],
     "tensorrt": ["tensorrt>=8.5,<12", "cuda-python>=12,<14"],
     "wrap": ["onnx>=1.23,<2"],
@@ -46,10 +50,12 @@ EXTRAS = {
         "pre-commit>=3.7,<5",
         "pytest>=8,<10",
         "pytest-cov>=5,<8",
+        "pytest-timeout>=2.3,<3",
         "ruff>=0.14,<1",
         "setuptools>=70.1,<90",
-        "tifffile>=2024.8,<2027",
+        "rasterio>=1.3,<2",
         "types-PyYAML>=6,<7",
+        "types-tqdm>=4.66,<5",
     ],
 }
 

@@ -71,7 +71,7 @@ def test_constraints_pin_each_requirement_once(version):
 
 
 @pytest.mark.parametrize("version", ["3.10", "3.11", "3.12"])
-@pytest.mark.parametrize("name", ["runtime", "dev", "training"])
+@pytest.mark.parametrize("name", ["runtime", "dev", "docs", "training"])
 def test_what_is_installed_has_hashes_and_the_versions_of_the_constraints(name, version):
     environment = {
         "python_version": version,
