@@ -13,6 +13,7 @@ from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.grid.cost_to_safe_map import FootprintSettings, cost_to_safe_map
+from terrain_seg_ros.core.grid.costs import I8
 from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.grid.footprint_outline import heading_rad
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
@@ -20,7 +21,7 @@ from terrain_seg_ros.core.grid.grid_to_cost import CostSettings, grid_to_cost
 from terrain_seg_ros.core.grid.grid_to_layers import grid_to_layers
 from terrain_seg_ros.core.grid.grid_to_speed import SpeedSettings, grid_to_speed
 from terrain_seg_ros.core.grid.ground_to_grid import ground_to_grid
-from terrain_seg_ros.core.grid.rolling_grid import I8, RollingGrid
+from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
 from terrain_seg_ros.core.ground.ground_view import GroundView
 from terrain_seg_ros.core.ground.height_map import HeightMap
 from terrain_seg_ros.core.ground.mask_to_ground import GroundProjector, GroundSettings
@@ -331,7 +332,7 @@ class Pipeline:
         """
         settings = self._settings
         return self.site_selector.select(
-            replace(snapshot, age_s=self._grid.age_s(snapshot.stamp_ns)),
+            replace(snapshot, age_s=self._grid.evidence.age_s(snapshot.stamp_ns)),
             settings.landing,
             clearance_m=settings.footprint.clearance_m,
             slope=settings.slope,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.grid.rolling_grid import COST_LETHAL, COST_UNKNOWN
+from terrain_seg_ros.core.grid.costs import COST_LETHAL, COST_UNKNOWN
 from terrain_seg_ros.core.image.mask_to_picture import overlay
 from terrain_seg_ros.core.types import F64, U8
 from terrain_seg_ros.demo.sim_scenes import PlayedScene

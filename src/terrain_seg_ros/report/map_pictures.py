@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terrain_seg_ros.core.grid.rolling_grid import COST_LETHAL, COST_UNKNOWN
+from terrain_seg_ros.core.grid.costs import COST_LETHAL, COST_UNKNOWN
 from terrain_seg_ros.core.types import F64, U8
 from terrain_seg_ros.report.pictures import FREE_RGB, LETHAL_RGB, Legend
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terrain_seg_ros.core.grid.rolling_grid import COST_LETHAL
+from terrain_seg_ros.core.grid.costs import COST_LETHAL
 from terrain_seg_ros.core.types import U8, Reason
 
 FREE_RGB = (46, 125, 80)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.grid.cost_to_safe_map import cost_to_safe_map
-from terrain_seg_ros.core.grid.rolling_grid import COST_FREE, COST_LETHAL, COST_UNKNOWN
+from terrain_seg_ros.core.grid.costs import COST_FREE, COST_LETHAL, COST_UNKNOWN
 from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.landing.cost_to_landing_sites import LandingSite
 from terrain_seg_ros.core.pipeline import Pipeline

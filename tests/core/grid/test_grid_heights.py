@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from terrain_seg_ros.core.grid.cell_evidence import CellView
 from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
 from terrain_seg_ros.core.grid.grid_to_cost import CostSettings, grid_to_cost
 from terrain_seg_ros.core.grid.grid_to_layers import grid_to_layers
 from terrain_seg_ros.core.grid.ground_to_grid import ground_to_grid
-from terrain_seg_ros.core.grid.rolling_grid import CellView, RollingGrid
+from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
 from terrain_seg_ros.core.ground.ground_view import GroundView
 from terrain_seg_ros.core.types import Reason, Segmentation
 
@@ -80,7 +81,7 @@ def test_where_a_plane_serves_there_is_no_elevation():
     target = grid()
     found = fuse(target, view(*lattice(), None))
     assert found.elevation_m is None
-    assert target.heights_m is None
+    assert target.heights.heights_m is None
     assert (found.cost == 0).all()
     assert "elevation" not in grid_to_layers(target, found)
 
@@ -93,11 +94,11 @@ def test_heights_are_exact_far_from_the_origin(z_m, x_m, seed):
     bumps = np.random.default_rng(seed).uniform(-0.05, 0.05, lattice(1)[0].shape)
     at_m = target.origin_x_m + 2.0, target.origin_y_m + 2.0
     found = fuse(target, view(*lattice(1), bumps, anchor=(*at_m, z_m)))
-    np.testing.assert_allclose(target.heights_m, bumps, atol=1e-6)
-    assert target.level_m == z_m
+    np.testing.assert_allclose(target.heights.heights_m, bumps, atol=1e-6)
+    assert target.heights.level_m == z_m
     np.testing.assert_allclose(found.elevation_m, bumps + z_m, atol=1e-6 + 1e-7 * abs(z_m))
     fuse(target, view(*lattice(1), bumps - 0.25, anchor=(*at_m, z_m + 0.25)))
-    np.testing.assert_allclose(target.heights_m, bumps, atol=1e-5)
+    np.testing.assert_allclose(target.heights.heights_m, bumps, atol=1e-5)
 
 
 def test_a_rock_that_takes_a_part_of_a_cell_shows_at_its_height():

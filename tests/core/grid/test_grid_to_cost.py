@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.grid.cell_evidence import CellView
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
 from terrain_seg_ros.core.grid.grid_to_cost import CostSettings, cost_of_hazard, grid_to_cost
-from terrain_seg_ros.core.grid.rolling_grid import CellView, RollingGrid
+from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
 from terrain_seg_ros.core.types import Reason
 
 SECOND = 1_000_000_000
@@ -58,8 +59,8 @@ def test_costs_by_hand():
     add(target, 0, 2, (1.2, 0.8, 0.0))
     add(target, 0, 3, (0.0, 0.0, 2.0))
     add(target, 0, 4, (0.5, 0.0, 0.0))
-    target.excuse(np.array([0]), np.array([4]), Reason.SHADOW)
-    target.excuse(np.array([0]), np.array([3]), Reason.SHADOW)
+    target.set_reason(np.array([0]), np.array([4]), Reason.SHADOW)
+    target.set_reason(np.array([0]), np.array([3]), Reason.SHADOW)
     found = rated(target)
     assert found.cost[0, :5].tolist() == [0, 100, 39, 100, -1]
     np.testing.assert_allclose(found.hazard[0, :4], [0.0, 0.5, 0.2, 1.0])
@@ -95,7 +96,7 @@ def test_no_cell_is_known_without_evidence_and_the_cache_tells_the_truth(cells, 
         target.decay_to(stamp)
         add(target, row, col, evidence)
         found = rated(target, rule)
-        total = target.evidence.sum(axis=-1)
+        total = target.evidence.decayed().sum(axis=-1)
         assert (found.cost[total < minimum * (1 - 1e-5)] == -1).all()
         assert (found.cost[total > minimum * (1 + 1e-5)] >= 0).all()
         assert ((found.reason == Reason.OBSERVED) == (found.cost >= 0)).all()

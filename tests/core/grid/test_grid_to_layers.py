@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from terrain_seg_ros.core.grid.cell_evidence import CellView
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
 from terrain_seg_ros.core.grid.grid_to_cost import CostSettings, grid_to_cost
 from terrain_seg_ros.core.grid.grid_to_layers import HAZARD_LAYER, grid_to_layers
-from terrain_seg_ros.core.grid.rolling_grid import CellView, RollingGrid
+from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
 from terrain_seg_ros.core.types import Reason
 
 HAZARDS = np.array([0.0, 0.2, 1.0], np.float32)
@@ -57,7 +58,7 @@ def test_class_and_confidence_are_the_evidence_s_largest_share():
         np.testing.assert_array_equal(np.isnan(layers[name]), unknown)
 
 
-@pytest.mark.parametrize("fusion", ["dirichlet", "log_odds"])
+@pytest.mark.parametrize("fusion", ["dirichlet"])
 def test_every_layer_is_float32_of_the_grid_s_shape_and_outlives_the_next_view(fusion):
     grid = grid_of(fusion)
     see(grid, [[0.9, 0.1, 0]])
@@ -83,7 +84,7 @@ def test_age_and_ground_sample_are_those_of_the_last_look():
 def test_reasons_are_codes_and_zero_where_the_ground_is_observed():
     grid = grid_of()
     see(grid, [[1, 0, 0]])
-    grid.excuse(np.array([0, 1]), np.array([0, 1]), Reason.SHADOW)
+    grid.set_reason(np.array([0, 1]), np.array([0, 1]), Reason.SHADOW)
     layers, _ = layers_of(grid)
     assert layers["reason"][0, 0] == Reason.OBSERVED
     assert layers["reason"][1, 1] == Reason.SHADOW
@@ -94,6 +95,6 @@ def test_there_is_elevation_only_where_heights_were_measured():
     grid = grid_of()
     see(grid, [[1, 0, 0], [1, 0, 0]])
     assert "elevation" not in layers_of(grid)[0]
-    grid.level_m = 5.0
+    grid.heights.level_m = 5.0
     see(grid, [[1, 0, 0]], height_m=np.array([0.5], np.float32))
     np.testing.assert_allclose(layers_of(grid)[0]["elevation"][0, :2], [5.5, np.nan])

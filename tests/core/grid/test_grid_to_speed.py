@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.grid.cell_evidence import CellView
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
 from terrain_seg_ros.core.grid.grid_to_cost import CostSettings, grid_to_cost
 from terrain_seg_ros.core.grid.grid_to_speed import NO_LIMIT, SpeedSettings, grid_to_speed
-from terrain_seg_ros.core.grid.rolling_grid import CellView, RollingGrid
+from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 
 TAXONOMY = Taxonomy(

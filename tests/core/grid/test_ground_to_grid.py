@@ -67,7 +67,7 @@ def fuse(target, seen, segmentation, threshold=0.5):
     ground_to_grid(
         target, seen, segmentation=segmentation, hazards=HAZARDS, hazard_threshold=threshold
     )
-    return target.evidence
+    return target.evidence.decayed()
 
 
 def test_many_pixels_of_a_cell_count_as_one_view_of_their_mean():
@@ -106,7 +106,7 @@ def test_fill_points_show_what_their_pixel_shows():
     found = fuse(target, seen, says([SOIL, ROCK, SOIL]))
     np.testing.assert_allclose(found[5, 5:8], [[0, 0, 1], [0, 0, 1], [0, 0, 0]], atol=1e-6)
     assert found.sum() == pytest.approx(4.0)
-    assert target.layers[3][5, 7] == Reason.SHADOW
+    assert target.ratings.reason[5, 7] == Reason.SHADOW
 
 
 def test_pixels_outside_the_grid_or_without_ground_give_nothing():
@@ -133,7 +133,7 @@ def test_unobserved_pixels_give_reasons_and_no_evidence():
     codes = [Reason.SHADOW, Reason.TOO_FAR, Reason.OBSERVED, Reason.LOW_CONFIDENCE]
     target = grid()
     found = fuse(target, view([0.5, 1.5, 2.5, 3.5], [0.5] * 4, reason=codes), says([SOIL] * 4))
-    excuse = target.layers[3]
+    excuse = target.ratings.reason
     assert excuse[4, 4] == Reason.SHADOW
     assert excuse[4, 5] == Reason.TOO_FAR
     assert excuse[4, 7] == Reason.LOW_CONFIDENCE
@@ -147,7 +147,7 @@ def test_where_reasons_differ_the_plainest_wins(codes):
     count = len(codes)
     seen = view(np.full(count, 0.5), np.full(count, 0.5), reason=codes)
     fuse(target, seen, says([SOIL] * count))
-    assert target.layers[3][4, 4] == max(codes, key=REASON_PRIORITY.index)
+    assert target.ratings.reason[4, 4] == max(codes, key=REASON_PRIORITY.index)
 
 
 def test_every_reason_a_pixel_can_have_is_ranked():
@@ -211,7 +211,7 @@ def test_views_add_up(pixels, other):
         segmentation = says(probabilities, confidence=confidence)
         fuse(both, view(x_m, y_m), segmentation)
         parts += fuse(grid(), view(x_m, y_m), segmentation)
-    np.testing.assert_allclose(both.evidence, parts, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(both.evidence.decayed(), parts, rtol=1e-4, atol=1e-6)
 
 
 def test_shapes_that_do_not_fit_are_refused():
@@ -236,6 +236,6 @@ def test_the_sample_of_a_cell_is_what_its_pixels_say():
     seen = view([0.5, 1.5, 3.5], [0.5] * 3, fill=fill, reason=[0, 0, Reason.SHADOW])
     samples = np.array([[0.25, 0.5, 0.75]], np.float32)
     fuse(target, replace(seen, ground_sample_m=samples), says([SOIL] * 3))
-    assert target.sample_m[4, 4] == 0.25
-    assert target.sample_m[4, 5] == target.sample_m[6, 6] == 0.5
-    assert np.isnan(target.sample_m).sum() == 61
+    assert target.evidence.sample_m[4, 4] == 0.25
+    assert target.evidence.sample_m[4, 5] == target.evidence.sample_m[6, 6] == 0.5
+    assert np.isnan(target.evidence.sample_m).sum() == 61

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from terrain_seg_ros.core.grid.cell_evidence import SURE_VIEW, CellView
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
 from terrain_seg_ros.core.grid.grid_to_cost import CostSettings, grid_to_cost
-from terrain_seg_ros.core.grid.rolling_grid import SURE_VIEW, CellView, RollingGrid
+from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
 from terrain_seg_ros.core.types import Reason
 
 SECOND = 1_000_000_000
@@ -18,7 +19,7 @@ HAZARDS = np.array([0.0, 0.0, 1.0], dtype=np.float32)
 RULE = CostSettings(hazard_threshold=0.5, min_evidence=0.2, graded=True)
 SAFE, ROCK = (0.9, 0.06, 0.04), (0.05, 0.05, 0.9)
 ROW = COL = 5
-FUSIONS = ["dirichlet", "log_odds"]
+FUSIONS = ["dirichlet"]
 both = pytest.mark.parametrize("fusion", FUSIONS)
 
 
@@ -79,7 +80,7 @@ def test_without_keeping_a_hazard_turns_stale():
     see(target, ROCK)
     target.decay_to(100 * SECOND)
     assert rated(target)[ROW, COL] == -1
-    assert target.layers[3][ROW, COL] == Reason.STALE
+    assert target.ratings.reason[ROW, COL] == Reason.STALE
 
 
 def test_a_kept_hazard_leaves_with_the_grid():
@@ -155,8 +156,8 @@ def test_a_lost_camera_leaves_only_the_hazards():
     target.forget(Reason.STALE)
     assert rated(target)[ROW, COL] == 100
     assert rated(target)[1, 1] == -1
-    assert target.layers[3][1, 1] == Reason.STALE
-    assert not target.evidence[1, 1].any()
+    assert target.ratings.reason[1, 1] == Reason.STALE
+    assert not target.evidence.decayed()[1, 1].any()
     target.clear(Reason.OUTSIDE_VIEW)
     assert (rated(target) == -1).all()
 
@@ -180,33 +181,8 @@ def test_the_order_of_views_does_not_count_while_hazards_are_not_kept(fusion, vi
         target = grid(fusion=fusion, keep_hazards=False)
         for shares, weight in order:
             see(target, shares, weight)
-        found.append(target.evidence[ROW, COL])
+        found.append(target.evidence.decayed()[ROW, COL])
     np.testing.assert_allclose(found, np.broadcast_to(found[0], (len(found), 3)), atol=1e-5)
-
-
-@given(views=opinions)
-@settings(max_examples=30)
-def test_log_odds_are_the_softmax_of_weighted_logarithms(views):
-    target = grid(fusion="log_odds", keep_hazards=False)
-    for shares, weight in views:
-        see(target, shares, weight)
-    logs = sum(w * np.log(np.maximum(np.array(p), 0.02)) for p, w in views)
-    expected = np.exp(logs) / np.exp(logs).sum() * sum(w for _, w in views)
-    np.testing.assert_allclose(target.evidence[ROW, COL], expected, rtol=1e-3, atol=1e-5)
-
-
-def test_log_odds_grow_bolder_and_stay_so_while_they_fade():
-    shares = {}
-    for fusion in FUSIONS:
-        target = grid(fusion=fusion)
-        target.decay_to(0)
-        for _ in range(6):
-            see(target, (0.2, 0.1, 0.7), 0.5)
-        target.decay_to(5 * SECOND)
-        evidence = target.evidence[ROW, COL]
-        shares[fusion] = evidence[2] / evidence.sum()
-    assert shares["dirichlet"] == pytest.approx(0.7, abs=1e-3)
-    assert shares["log_odds"] > 0.95
 
 
 @both
@@ -236,10 +212,12 @@ def test_distance_makes_evidence_fade_as_time_does(fusion):
     see(target, SAFE, 1.0)
     target.move_to(0.0, 1.0)
     target.move_to(0.0, 0.0)
-    np.testing.assert_allclose(target.layers[0][ROW, COL] * target.scale, math.exp(-1.0), rtol=1e-5)
+    np.testing.assert_allclose(
+        target.evidence.total[ROW, COL] * target.evidence.scale, math.exp(-1.0), rtol=1e-5
+    )
     target.clear(Reason.STALE)
     target.move_to(2.0, 2.0)
-    assert target.scale == 1.0
+    assert target.evidence.scale == 1.0
 
 
 @both
@@ -249,7 +227,7 @@ def test_fading_for_long_and_far_never_overflows(fusion):
         target.decay_to(step * SECOND)
         target.move_to(0.1 * (step % 2), 0.0)
         cost = see(target, ROCK if step < 20 else SAFE, 1.0)
-        assert np.isfinite(target.evidence).all()
+        assert np.isfinite(target.evidence.decayed()).all()
     assert cost[ROW, COL] in range(99)
 
 
@@ -259,7 +237,7 @@ def test_the_age_is_that_of_the_last_view():
     see(target, SAFE)
     target.decay_to(8 * SECOND)
     see(target, SAFE, cell=(1, 1))
-    age_s = target.age_s(9 * SECOND)
+    age_s = target.evidence.age_s(9 * SECOND)
     assert age_s[ROW, COL] == pytest.approx(4.0)
     assert age_s[1, 1] == pytest.approx(1.0)
     assert np.isnan(age_s).sum() == age_s.size - 2

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
+from terrain_seg_ros.core.grid.cell_evidence import CellView
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
-from terrain_seg_ros.core.grid.rolling_grid import CellView, RollingGrid
+from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
 from terrain_seg_ros.core.types import Reason
 
 SECOND = 1_000_000_000
@@ -65,7 +66,7 @@ def test_scrolling_equals_an_endless_grid_that_forgets_what_leaves(steps):
     expected = np.zeros((20, 20, 2))
     for (row, col), evidence in endless.items():
         expected[row - row0, col - col0] = evidence * min(1.0, 8.0 / evidence.sum())
-    np.testing.assert_allclose(rolling.evidence, expected, rtol=1e-5)
+    np.testing.assert_allclose(rolling.evidence.decayed(), expected, rtol=1e-5)
 
 
 @given(path=st.lists(st.tuples(st.floats(-40, 40), st.floats(-40, 40)), max_size=30))
@@ -75,15 +76,15 @@ def test_moving_never_shows_what_was_forgotten(path):
     for x_m, y_m in path:
         moving.move_to(x_m, y_m)
         rows, cols = np.divmod(np.arange(moving.side**2), moving.side)
-        total, _, _, excuse = moving.layers
+        total, excuse = moving.evidence.total, moving.ratings.reason
         entered = total == 0.0
         assert (excuse[entered] == Reason.OUTSIDE_VIEW).all()
         ones = np.ones((2, rows.size), dtype=np.float32)
         moving.add(CellView(rows, cols, ones))
-        moving.excuse(rows, cols, Reason.SHADOW)
-        assert (moving.layers[0] > 0.0).all()
+        moving.set_reason(rows, cols, Reason.SHADOW)
+        assert (moving.evidence.total > 0.0).all()
     moving.move_to(1e6, 1e6)
-    assert not moving.evidence.any()
+    assert not moving.evidence.decayed().any()
 
 
 @given(x_m=st.floats(-1e6, 1e6), y_m=st.floats(-1e6, 1e6))
@@ -121,7 +122,7 @@ def test_lazy_decay_equals_plain_decay(decay_s, waits):
         add(lazy, 0.0, 0.0, (0.5, 0.25))
     row = col = lazy.side // 2
     plain *= min(1.0, 8.0 / plain.sum())
-    np.testing.assert_allclose(lazy.evidence[row, col], plain, rtol=1e-4)
+    np.testing.assert_allclose(lazy.evidence.decayed()[row, col], plain, rtol=1e-4)
 
 
 def test_without_decay_and_for_earlier_stamps_evidence_stays():
@@ -129,7 +130,7 @@ def test_without_decay_and_for_earlier_stamps_evidence_stays():
         kept.decay_to(stamps[0])
         add(kept, 0.0, 0.0, (1.0, 1.0))
         kept.decay_to(stamps[1])
-        assert kept.evidence.sum() == 2.0
+        assert kept.evidence.decayed().sum() == 2.0
 
 
 def test_evidence_is_capped_and_keeps_its_shares():
@@ -137,8 +138,8 @@ def test_evidence_is_capped_and_keeps_its_shares():
     for _ in range(40):
         add(capped, 0.0, 0.0, (0.75, 0.25))
     row = col = capped.side // 2
-    np.testing.assert_allclose(capped.evidence[row, col], [6.0, 2.0], rtol=1e-5)
-    assert capped.layers[0][row, col] == pytest.approx(8.0)
+    np.testing.assert_allclose(capped.evidence.decayed()[row, col], [6.0, 2.0], rtol=1e-5)
+    assert capped.evidence.total[row, col] == pytest.approx(8.0)
 
 
 def test_new_views_win_over_capped_old_ones():
@@ -148,30 +149,30 @@ def test_new_views_win_over_capped_old_ones():
     for _ in range(100):
         add(turned, 0.0, 0.0, (0.0, 1.0))
     row = col = turned.side // 2
-    assert turned.evidence[row, col, 1] > 7.9
+    assert turned.evidence.decayed()[row, col, 1] > 7.9
 
 
 def test_clearing_gives_every_cell_the_reason():
     cleared = grid()
     add(cleared, 0.0, 0.0, (1.0, 0.0))
     cleared.clear(Reason.STALE)
-    assert not cleared.evidence.any()
-    assert (cleared.layers[3] == Reason.STALE).all()
+    assert not cleared.evidence.decayed().any()
+    assert (cleared.ratings.reason == Reason.STALE).all()
 
 
 def test_changed_cells_are_named_once_and_survive_a_recentring():
     changing = grid()
     add(changing, 0.0, 0.0, (1.0, 0.0))
-    assert changing.take_changed("rule").size == changing.side**2
+    assert changing.ratings.slots_to_rate("rule").size == changing.side**2
     add(changing, 0.0, 0.0, (1.0, 0.0))
     add(changing, 0.0, 0.0, (1.0, 0.0))
-    assert changing.take_changed("rule").size == 1
-    assert changing.take_changed("rule").size == 0
-    assert changing.take_changed("other rule").size == changing.side**2
+    assert changing.ratings.slots_to_rate("rule").size == 1
+    assert changing.ratings.slots_to_rate("rule").size == 0
+    assert changing.ratings.slots_to_rate("other rule").size == changing.side**2
     add(changing, 0.0, 0.0, (1.0, 0.0))
     for index in range(40):
         changing.move_to(index * 2.0, 0.0)
-    assert changing.take_changed("other rule").size == changing.side**2
+    assert changing.ratings.slots_to_rate("other rule").size == changing.side**2
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.grid.costs import COST_FREE, COST_LETHAL, COST_UNKNOWN, I8
 from terrain_seg_ros.core.grid.footprint_cells import Polygon, footprint_cells
 from terrain_seg_ros.core.grid.footprint_outline import check_outline
-from terrain_seg_ros.core.grid.rolling_grid import COST_FREE, COST_LETHAL, COST_UNKNOWN, I8
 from terrain_seg_ros.core.types import F32
 
 CELL_DIAGONAL = math.sqrt(2.0)

@@ -1,4 +1,4 @@
-"""From class evidence to cost: what a navigation stack is told."""
+"""From class evidence to the costs that a navigation stack reads."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings, elevation_to_slope
-from terrain_seg_ros.core.grid.rolling_grid import (
+from terrain_seg_ros.core.grid.costs import (
     COST_FREE,
     COST_GRADED_MAX,
     COST_LETHAL,
     COST_UNKNOWN,
     I8,
-    RollingGrid,
 )
+from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings, elevation_to_slope
+from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
 from terrain_seg_ros.core.grid.scrolling_layers import Slots
 from terrain_seg_ros.core.hazard_rule import ROUNDING, HazardRule
 from terrain_seg_ros.core.types import F32, GridSnapshot
@@ -76,30 +76,30 @@ def grid_to_cost(
         stamp_ns: given to the snapshot.
         slope: what slope and roughness are hazards; None ignores heights.
     """
-    slots = grid.take_changed((settings, hazards.tobytes(), slope))
-    heights_m = grid.heights_m
+    slots = grid.ratings.slots_to_rate((settings, hazards.tobytes(), slope))
+    heights_m = grid.heights.heights_m
     if slots.size and slope is not None and heights_m is not None:
         slots = _judge_slopes(grid, heights_m, slots, slope)
     if slots.size:
-        evidence_km, total = grid.read(slots)
+        evidence_km, total = grid.evidence.read(slots)
         hazard = HazardRule(hazards, settings.hazard_threshold).score(evidence_km)
-        steepness = grid.steepness_of(slots)
+        steepness = grid.heights.steepness_of(slots)
         if steepness is not None:
             hazard += (np.float32(1.0) - hazard) * steepness
-        vague = total * np.float32(grid.scale) < settings.min_evidence
+        vague = total * np.float32(grid.evidence.scale) < settings.min_evidence
         remembered = grid.is_kept(slots) & (hazard >= settings.hazard_threshold - ROUNDING)
         hazard[vague & ~remembered] = np.nan
-        grid.rate(slots, cost_of_hazard(hazard, settings), hazard)
+        grid.ratings.rate(slots, cost_of_hazard(hazard, settings), hazard)
     grid.expire(settings.min_evidence)
-    _, cost, hazard, excuse = grid.layers
+    ratings, level_m = grid.ratings, grid.heights.level_m
     elevation_m = None
-    if heights_m is not None and grid.level_m is not None:
-        elevation_m = (heights_m + grid.level_m).astype(np.float32)
-        elevation_m[cost == COST_UNKNOWN] = np.nan
+    if heights_m is not None and level_m is not None:
+        elevation_m = (heights_m + level_m).astype(np.float32)
+        elevation_m[ratings.cost == COST_UNKNOWN] = np.nan
     return GridSnapshot(
-        cost=cost.copy(),
-        hazard=hazard.copy(),
-        reason=excuse * (cost == COST_UNKNOWN),
+        cost=ratings.cost.copy(),
+        hazard=ratings.hazard.copy(),
+        reason=ratings.reason * (ratings.cost == COST_UNKNOWN),
         resolution_m=grid.settings.resolution_m,
         origin_x_m=grid.origin_x_m,
         origin_y_m=grid.origin_y_m,
@@ -129,7 +129,7 @@ def _judge_slopes(grid: RollingGrid, heights_m: F32, slots: Slots, slope: SlopeS
     steepness = np.float32(1.0) - np.where(np.isnan(found.p_safe), np.float32(1.0), found.p_safe)
     (row0, row1), (col0, col1) = inner
     at_row, at_col = row0 - outer[0][0], col0 - outer[1][0]
-    grid.steepness[row0:row1, col0:col1] = steepness[
+    grid.heights.steepness[row0:row1, col0:col1] = steepness[
         at_row : at_row + row1 - row0, at_col : at_col + col1 - col0
     ]
     return grid.slots(np.arange(row0, row1)[:, np.newaxis], np.arange(col0, col1)).ravel()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from terrain_seg_ros.core.grid.rolling_grid import COST_UNKNOWN, RollingGrid
+from terrain_seg_ros.core.grid.costs import COST_UNKNOWN
+from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
 from terrain_seg_ros.core.types import F32, GridSnapshot
 
 HAZARD_LAYER = "hazard"
@@ -27,8 +28,8 @@ def grid_to_layers(grid: RollingGrid, snapshot: GridSnapshot) -> dict[str, F32]:
     unknown = (snapshot.cost == COST_UNKNOWN) | (confidence == 0.0)
     classes[unknown] = confidence[unknown] = np.nan
     layers = {HAZARD_LAYER: snapshot.hazard, "class": classes, "confidence": confidence}
-    layers["age"] = grid.age_s(snapshot.stamp_ns)
-    layers["ground_sample"] = grid.sample_m
+    layers["age"] = grid.evidence.age_s(snapshot.stamp_ns)
+    layers["ground_sample"] = grid.evidence.sample_m
     layers["reason"] = snapshot.reason.astype(np.float32)
     if snapshot.elevation_m is not None:
         layers["elevation"] = snapshot.elevation_m
@@ -38,7 +39,7 @@ def grid_to_layers(grid: RollingGrid, snapshot: GridSnapshot) -> dict[str, F32]:
 def _winners(grid: RollingGrid) -> tuple[F32, F32]:
     """Return the class with most evidence and its share (rows, cols), 0 where there is none."""
     index = np.arange(grid.side)
-    evidence_km, total = grid.read(grid.slots(index[:, np.newaxis], index).ravel())
+    evidence_km, total = grid.evidence.read(grid.slots(index[:, np.newaxis], index).ravel())
     classes: F32 = np.zeros_like(total)
     most: F32 = evidence_km[0].copy()
     for number, evidence in enumerate(evidence_km[1:], start=1):

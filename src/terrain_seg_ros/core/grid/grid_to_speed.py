@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.grid.rolling_grid import COST_UNKNOWN, I8, RollingGrid
+from terrain_seg_ros.core.grid.costs import COST_UNKNOWN, I8
+from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F32, GridSnapshot
 
@@ -61,7 +62,7 @@ def grid_to_speed(
         percents: (K,) by class id.
         unobserved_percent: for cells that are not observed.
     """
-    evidence = grid.evidence
+    evidence = grid.evidence.decayed()
     total = evidence.sum(axis=-1)
     percent: F32 = np.full(total.shape, np.float32(unobserved_percent))
     seen = (snapshot.cost != COST_UNKNOWN) & (total > 0.0)

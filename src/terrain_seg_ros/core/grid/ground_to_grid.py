@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import GeometryError
-from terrain_seg_ros.core.grid.rolling_grid import CellView, RollingGrid
+from terrain_seg_ros.core.grid.cell_evidence import CellView
+from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
 from terrain_seg_ros.core.ground.ground_view import GroundView
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.types import F32, F64, U8, Reason, Segmentation
@@ -126,9 +127,9 @@ def ground_to_grid(
                 height_m=_heights(grid, view, points, bins, cells),
             )
         )
-        grid.excuse(row, col, Reason.LOW_CONFIDENCE)
+        grid.set_reason(row, col, Reason.LOW_CONFIDENCE)
     for code, rows, cols in excuses:
-        grid.excuse(rows, cols, code)
+        grid.set_reason(rows, cols, code)
 
 
 def _locate(grid: RollingGrid, view: GroundView) -> _Points:
@@ -250,8 +251,8 @@ def _heights(
     """
     if view.local_z_m is None:
         return None
-    if grid.level_m is None:
-        grid.level_m = float(view.anchor_m[2])
+    if grid.heights.level_m is None:
+        grid.heights.level_m = float(view.anchor_m[2])
     z_m: F64 = np.empty(bins.of_point.size, dtype=np.float64)
     z_m[: points.pixel_count] = view.local_z_m.reshape(-1)
     points.spread(z_m)
@@ -264,7 +265,7 @@ def _heights(
     z_m *= known
     weight = np.bincount(of_point, known, count)
     mean_m = np.bincount(of_point, z_m, count) / np.maximum(weight, 1.0)
-    height_m = mean_m.take(cells) + (float(view.anchor_m[2]) - grid.level_m)
+    height_m = mean_m.take(cells) + (float(view.anchor_m[2]) - grid.heights.level_m)
     height_m[weight.take(cells) == 0.0] = np.nan
     return height_m.astype(np.float32)
 

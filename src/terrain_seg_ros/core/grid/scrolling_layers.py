@@ -65,6 +65,19 @@ class ScrollingLayers:
         rows, cols = np.divmod(slots, self._buffer_side)
         return rows - self._row0, cols - self._col0
 
+    def every_slot(self) -> Slots:
+        """Return the slots (side * side,) of all cells, row by row."""
+        index = np.arange(self.side, dtype=np.intp)
+        return self.slots(index[:, np.newaxis], index).ravel()
+
+    def take(self, name: str, slots: Slots) -> NDArray[Any]:
+        """Return copies of a layer's values at slots."""
+        return self.flat(name).take(slots)
+
+    def put(self, name: str, slots: Slots, values: object) -> None:
+        """Store values of a layer at slots."""
+        self.flat(name)[slots] = values
+
     def move(self, rows: int, cols: int) -> bool:
         """Move the window by cells; return whether slots from before still hold."""
         if max(abs(rows), abs(cols)) >= self.side:

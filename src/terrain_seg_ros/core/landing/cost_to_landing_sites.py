@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.grid.cost_to_safe_map import CELL_DIAGONAL, distance_cells
+from terrain_seg_ros.core.grid.costs import COST_LETHAL, COST_UNKNOWN
 from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings
-from terrain_seg_ros.core.grid.rolling_grid import COST_LETHAL, COST_UNKNOWN
 from terrain_seg_ros.core.landing.elevation_to_footpads import elevation_to_footpads
 from terrain_seg_ros.core.types import F32, GridSnapshot
 

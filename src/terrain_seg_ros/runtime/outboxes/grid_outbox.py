@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from terrain_seg_ros.core.grid.costs import COST_LETHAL, COST_UNKNOWN, I8
 from terrain_seg_ros.core.grid.grid_to_layers import HAZARD_LAYER
 from terrain_seg_ros.core.grid.grid_to_speed import FULL_PERCENT, NO_LIMIT
-from terrain_seg_ros.core.grid.rolling_grid import COST_LETHAL, COST_UNKNOWN, I8
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.types import GridSnapshot, Reason
 from terrain_seg_ros.messages.filter_info_message import FilterType, encode_filter_info

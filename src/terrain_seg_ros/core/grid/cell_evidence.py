@@ -1,0 +1,190 @@
+"""Class evidence per cell: sums over views, decayed by one factor common to all cells."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrain_seg_ros.core.grid.scrolling_layers import Cells, ScrollingLayers, Slots
+from terrain_seg_ros.core.types import F32
+
+SCALE_MIN = 1e-6
+"""Below this the decay factor is multiplied into the evidence, far from float32's limits."""
+SURE_VIEW = 1.0
+"""The evidence of one view from nearby with full confidence: the most that one view gives."""
+TINY = 1e-12
+NEVER_NS = -(2**62)
+"""The stamp of a cell that was never seen."""
+
+Flags = NDArray[np.bool_]
+
+
+class CellView(NamedTuple):
+    """The evidence that one view contributes to M cells, each listed once.
+
+    `evidence_km` (K, M) is the view's class probabilities times its weight, 0 to 1. `hazardous`
+    marks the cells that the view calls a hazard. `sample_m` is the distance between its pixels on
+    the ground there; `height_m` the height of the ground above `CellHeights.level_m`, None where it
+    was not measured.
+    """
+
+    rows: Cells
+    cols: Cells
+    evidence_km: F32
+    hazardous: Flags | None = None
+    sample_m: F32 | None = None
+    height_m: F32 | None = None
+
+
+class CellEvidence:
+    """The evidence layers of a rolling grid.
+
+    A cell holds the sums of the views' class probabilities, each times the view's weight; P(class)
+    is the class's share. The sums are stored before decay: `scale` times a stored value is the
+    value now, so a frame touches only the cells it saw. The order of views does not matter until
+    the cap is reached, as long as hazards are not kept.
+    """
+
+    def __init__(self, layers: ScrollingLayers, class_count: int) -> None:
+        """Add the evidence layers, all empty."""
+        layers.add_layer("evidence", np.float32, 0.0, planes=class_count)
+        layers.add_layer("total", np.float32, 0.0)
+        layers.add_layer("seen_ns", np.int64, NEVER_NS)
+        layers.add_layer("sample_m", np.float32, np.nan)
+        self.class_count = class_count
+        self.scale = 1.0
+        self._layers = layers
+
+    @property
+    def total(self) -> F32:
+        """Return a view (rows, cols) of the evidence summed over classes, before decay."""
+        return self._layers.window("total")
+
+    @property
+    def sample_m(self) -> F32:
+        """Return a copy of the pixel spacing when a cell was last seen, NaN if it never was."""
+        found: F32 = self._layers.window("sample_m").copy()
+        return found
+
+    def decayed(self) -> F32:
+        """Return the evidence (rows, cols, K) as of the last decay."""
+        evidence_km, _ = self.read(self._layers.every_slot())
+        side = self._layers.side
+        stacked: F32 = np.ascontiguousarray(evidence_km.T).reshape(side, side, -1)
+        stacked *= np.float32(self.scale)
+        return stacked
+
+    def age_s(self, stamp_ns: int) -> F32:
+        """Return the time (rows, cols) since a cell was last seen, NaN where it never was."""
+        seen_ns = self._layers.window("seen_ns")
+        age_s: F32 = np.subtract(stamp_ns, seen_ns, dtype=np.int64).astype(np.float32)
+        age_s *= np.float32(1e-9)
+        age_s[seen_ns == NEVER_NS] = np.nan
+        return age_s
+
+    def read(self, slots: Slots) -> tuple[F32, F32]:
+        """Return copies of the evidence (K, M) and of its sum (M,) of slots, before decay."""
+        stored: F32 = np.empty((self.class_count, slots.size), dtype=np.float32)
+        for plane, found in zip(self._layers.flat("evidence"), stored):
+            np.take(plane, slots, out=found, mode="clip")
+        return stored, self._layers.take("total", slots)
+
+    def add(
+        self,
+        slots: Slots,
+        view: CellView,
+        *,
+        max_evidence: float,
+        stamp_ns: int,
+        kept: Flags | None,
+    ) -> F32:
+        """Add one view and return its weight (M,) before decay.
+
+        Args:
+            slots: of the view's cells.
+            view: its evidence.
+            max_evidence: caps a cell's sum, after decay.
+            stamp_ns: the view's.
+            kept: (M,) cells that are remembered as hazards; None where hazards are not kept.
+        """
+        stored, total = self.read(slots)
+        if kept is not None:
+            self._weigh_older(stored, total, kept=kept, hazardous=view.hazardous, cap=max_evidence)
+        gain = np.float32(1.0 / self.scale)
+        weight: F32 = np.add.reduce(view.evidence_km, axis=0)
+        stored += view.evidence_km * gain
+        weight *= gain
+        total += weight
+        limit = np.float32(max_evidence / self.scale)
+        if total.size and total.max() > limit:
+            stored *= limit / np.maximum(total, limit)
+            np.minimum(total, limit, out=total)
+        for buffer, plane in zip(self._layers.flat("evidence"), stored):
+            buffer[slots] = plane
+        self._layers.put("total", slots, total)
+        self._layers.put("seen_ns", slots, stamp_ns)
+        if view.sample_m is not None:
+            self._layers.put("sample_m", slots, view.sample_m)
+        return weight
+
+    def fade(self, time_constants: float, *, kept: Flags | None) -> float:
+        """Let all evidence decay by exp(-time_constants).
+
+        Returns the factor by which other stored weights must be multiplied: 1 unless the common
+        factor became so small that it was multiplied into the layers. `kept` flags cells of the
+        whole buffer that are remembered as hazards: a trace of their evidence stays.
+        """
+        self.scale *= math.exp(-time_constants)
+        if self.scale >= SCALE_MIN:
+            return 1.0
+        return self._fold_scale(kept)
+
+    def forget(self, gone: Flags) -> None:
+        """Remove the evidence of cells, given as flags over the whole buffer."""
+        self._layers.whole("total")[gone] = 0.0
+        self._layers.whole("seen_ns")[gone] = NEVER_NS
+        for plane in self._layers.whole("evidence"):
+            plane[gone] = 0.0
+
+    def limit_stamps(self, stamp_ns: int) -> None:
+        """Set back the stamps of cells that were seen after a stamp."""
+        seen_ns = self._layers.whole("seen_ns")
+        np.minimum(seen_ns, stamp_ns, out=seen_ns)
+
+    def forget_stamps(self) -> None:
+        """Treat every cell as never seen before; the evidence stays."""
+        self._layers.whole("seen_ns")[...] = NEVER_NS
+
+    def _weigh_older(
+        self, stored: F32, total: F32, *, kept: Flags, hazardous: Flags | None, cap: float
+    ) -> None:
+        """Raise the evidence of remembered hazards, and cut what contradicts new ones."""
+        sure = np.float32(min(SURE_VIEW, cap) / self.scale)
+        change = kept & (total < sure) & (total > 0.0)
+        if hazardous is not None:
+            change |= hazardous & ~kept & (total > sure)
+        some = np.flatnonzero(change)
+        if some.size:
+            stored[:, some] *= sure / total[some]
+            total[some] = sure
+
+    def _fold_scale(self, kept: Flags | None) -> float:
+        """Multiply the common factor into the layers and return it."""
+        scale, total = self.scale, self._layers.whole("total")
+        factor: F32 = np.full(total.shape, np.float32(scale))
+        if kept is not None:
+            faded = kept & (total > 0.0)
+            factor[faded] = np.maximum(
+                factor[faded], np.minimum(np.float32(SCALE_MIN) / total[faded], np.float32(1.0))
+            )
+        self._layers.whole("evidence")[...] *= factor
+        total *= factor
+        gone = total < TINY
+        total[gone] = 0.0
+        for plane in self._layers.whole("evidence"):
+            plane[gone] = 0.0
+        self.scale = 1.0
+        return scale

@@ -1,0 +1,76 @@
+"""Measured heights per cell, and the hazard of the slopes between them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from terrain_seg_ros.core.grid.cell_evidence import TINY, Flags
+from terrain_seg_ros.core.grid.scrolling_layers import ScrollingLayers, Slots
+from terrain_seg_ros.core.types import F32
+
+HEIGHT_EVIDENCE_MAX = 3.0
+"""Heights are the mean of the latest few views, so that changed ground shows."""
+
+
+class CellHeights:
+    """The height layers of a rolling grid; they take memory only once a height is measured.
+
+    Heights are relative to `level_m`, the height of the first measured view in the grid's frame.
+    """
+
+    def __init__(self, layers: ScrollingLayers) -> None:
+        """Start without layers."""
+        self._layers = layers
+        self.level_m: float | None = None
+
+    @property
+    def heights_m(self) -> F32 | None:
+        """Return a view (rows, cols) of heights above `level_m`, NaN where none were measured.
+
+        None if no view has measured any.
+        """
+        return self._layers.window("height_m") if "height_m" in self._layers else None
+
+    @property
+    def steepness(self) -> F32:
+        """Return a view (rows, cols) of P(hazard) by slope and roughness, 0 where unknown."""
+        if "steep" not in self._layers:
+            self._layers.add_layer("steep", np.float32, 0.0)
+        return self._layers.window("steep")
+
+    def steepness_of(self, slots: Slots) -> F32 | None:
+        """Return P(hazard) by slope and roughness of slots, None if it was never computed."""
+        return self._layers.take("steep", slots) if "steep" in self._layers else None
+
+    def add(self, slots: Slots, height_m: F32, weight: F32, *, scale: float) -> None:
+        """Include new heights in the running mean of each slot.
+
+        Args:
+            slots: (M,) of the cells.
+            height_m: (M,) above `level_m`, NaN where none was measured.
+            weight: (M,) of the view, before decay.
+            scale: the common decay factor.
+        """
+        if "height_m" not in self._layers:
+            self._layers.add_layer("height_m", np.float32, np.nan)
+            self._layers.add_layer("height_weight", np.float32, 0.0)
+        known = np.isfinite(height_m)
+        slots, height_m, weight = slots[known], height_m[known], weight[known]
+        older_m = self._layers.take("height_m", slots)
+        older = self._layers.take("height_weight", slots)
+        older_m = np.where(older > 0.0, older_m, height_m)
+        together = older + np.maximum(weight, np.float32(TINY))
+        older_m += (height_m - older_m) * (1.0 - older / together)
+        self._layers.put("height_m", slots, older_m)
+        limit = np.float32(HEIGHT_EVIDENCE_MAX / scale)
+        self._layers.put("height_weight", slots, np.minimum(together, limit))
+
+    def multiply_weights(self, factor: float) -> None:
+        """Multiply the weights of all heights, as the common decay factor was folded in."""
+        if "height_weight" in self._layers:
+            self._layers.whole("height_weight")[...] *= np.float32(factor)
+
+    def forget(self, gone: Flags) -> None:
+        """Remove the weight of heights of cells, given as flags over the whole buffer."""
+        if "height_weight" in self._layers:
+            self._layers.whole("height_weight")[gone] = 0.0

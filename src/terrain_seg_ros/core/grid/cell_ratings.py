@@ -1,0 +1,106 @@
+"""Ratings per cell: cost, P(hazard), the reason why a cell is not observed, and kept hazards."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import numpy as np
+
+from terrain_seg_ros.core.grid.cell_evidence import Flags
+from terrain_seg_ros.core.grid.costs import COST_LETHAL, COST_UNKNOWN, I8
+from terrain_seg_ros.core.grid.scrolling_layers import ScrollingLayers, Slots
+from terrain_seg_ros.core.types import F32, U8, Reason
+
+
+class CellRatings:
+    """The rating layers of a rolling grid, and the list of cells that must be rated again."""
+
+    def __init__(self, layers: ScrollingLayers) -> None:
+        """Add the rating layers: every cell is not observed, with the reason OUTSIDE_VIEW."""
+        layers.add_layer("cost", np.int8, COST_UNKNOWN)
+        layers.add_layer("hazard", np.float32, np.nan)
+        layers.add_layer("reason", np.uint8, Reason.OUTSIDE_VIEW)
+        layers.add_layer("kept", np.bool_, False)
+        self._layers = layers
+        self._rule: Hashable = None
+        self._changed: list[Slots] | None = []
+
+    @property
+    def cost(self) -> I8:
+        """Return a view (rows, cols) of the cost last rated."""
+        return self._layers.window("cost")
+
+    @property
+    def hazard(self) -> F32:
+        """Return a view (rows, cols) of P(hazard) last rated, NaN where not observed."""
+        return self._layers.window("hazard")
+
+    @property
+    def reason(self) -> U8:
+        """Return a view (rows, cols) of codes of `Reason`.
+
+        A code applies to a cell only if its evidence is too small for it to be observed.
+        """
+        return self._layers.window("reason")
+
+    @property
+    def kept(self) -> Flags:
+        """Return the flags of remembered hazards over the whole buffer."""
+        return self._layers.whole("kept")
+
+    def mark_changed(self, slots: Slots) -> None:
+        """Add slots to those that must be rated again."""
+        if self._changed is not None:
+            self._changed.append(slots)
+
+    def mark_moved(self) -> None:
+        """Drop the list of changed slots, as they no longer hold: all must be rated again."""
+        if self._changed:
+            self._changed = None
+
+    def slots_to_rate(self, rule: Hashable) -> Slots:
+        """Return the slots to rate again: all if the rule is new, else the changed ones.
+
+        The list of changed slots is empty afterwards.
+        """
+        changed = self._changed
+        if changed is None or rule != self._rule:
+            changed = [self._layers.every_slot()]
+        self._rule, self._changed = rule, []
+        if len(changed) == 1:
+            return changed[0]
+        return np.unique(np.concatenate(changed)) if changed else np.empty(0, dtype=np.intp)
+
+    def rate(self, slots: Slots, cost: I8, hazard: F32) -> None:
+        """Store the ratings of slots, and remember which are hazards.
+
+        A cell that is not observed keeps its memory: only evidence removes a hazard.
+        """
+        self._layers.put("cost", slots, cost)
+        self._layers.put("hazard", slots, hazard)
+        kept = self._layers.flat("kept").take(slots)
+        self._layers.put("kept", slots, np.where(cost == COST_UNKNOWN, kept, cost == COST_LETHAL))
+
+    def expire(self, faded: Flags, *, keep_hazards: bool) -> None:
+        """Rate observed cells as not observed with the reason STALE where flags (rows, cols) say.
+
+        Lethal cells stay if hazards are kept.
+        """
+        expired = faded & (self.cost != COST_UNKNOWN)
+        if keep_hazards:
+            expired &= self.cost != COST_LETHAL
+        if expired.any():
+            self.cost[expired] = COST_UNKNOWN
+            self.hazard[expired] = np.nan
+            self.reason[expired] = Reason.STALE
+
+    def forget(self, gone: Flags, reason: Reason) -> None:
+        """Rate cells, given as flags over the whole buffer, as not observed for a reason."""
+        self._layers.whole("cost")[gone] = COST_UNKNOWN
+        self._layers.whole("hazard")[gone] = np.nan
+        self._layers.whole("reason")[gone] = reason
+
+    def clear(self, reason: Reason) -> None:
+        """Give every cell a reason, after all layers were blanked."""
+        self._layers.whole("reason")[...] = reason
+        self._changed = []
