@@ -18,7 +18,8 @@ from terrain_seg_ros.core.ground.mask_to_ground import GroundSettings
 from terrain_seg_ros.core.ground.view_shadow import ShadowSettings
 from terrain_seg_ros.core.image.observability import ObservabilitySettings
 from terrain_seg_ros.core.model_card import ModelCard
-from terrain_seg_ros.core.pipeline import Pipeline, PipelineSettings
+from terrain_seg_ros.core.pipeline import Pipeline
+from terrain_seg_ros.core.pipeline_settings import PipelineSettings
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import CameraImage, Reason, Transform
 
@@ -195,7 +196,7 @@ def test_the_footprint_turns_with_the_vehicle():
             step, CAMERA, grid_T_camera=BASE_T_CAMERA, grid_T_base=turn, stamp_ns=0
         ).grid
         row, col = (int((value + 10.0) / 0.2) for value in (-0.7, 3.0))
-        found[yaw_rad] = int(target.safe_map(seen)[row, col])
+        found[yaw_rad] = int(target.products.safe_map(seen)[row, col])
     assert found == {0.0: 100, np.pi / 2.0: 0}
 
 
@@ -275,21 +276,21 @@ def test_an_outline_has_the_heading_of_the_newest_view():
     for heading_rad in (0.4, -2.0):
         grid = fuse(target, rotation=rotation_from_rpy(0.05, -0.1, heading_rad)).grid
         expected = cost_to_safe_map(grid.cost, footprint, resolution_m=0.2, heading_rad=heading_rad)
-        np.testing.assert_array_equal(target.safe_map(grid), expected)
+        np.testing.assert_array_equal(target.products.safe_map(grid), expected)
         assert (expected == 0).any()
         other = cost_to_safe_map(
             grid.cost, footprint, resolution_m=0.2, heading_rad=heading_rad + 1.0
         )
-        assert (target.safe_map(grid) != other).any()
+        assert (target.products.safe_map(grid) != other).any()
 
 
 def test_a_vehicle_that_looks_straight_down_is_judged_at_any_heading():
     target = pipeline(outline=LONG)
     grid = fuse(target).grid
-    assert (target.safe_map(grid) == 0).any()
+    assert (target.products.safe_map(grid) == 0).any()
     fuse(target, rotation=rotation_from_rpy(0.0, 1.5, 0.7))
     any_heading = cost_to_safe_map(grid.cost, target.settings.footprint, resolution_m=0.2)
-    np.testing.assert_array_equal(target.safe_map(grid), any_heading)
+    np.testing.assert_array_equal(target.products.safe_map(grid), any_heading)
 
 
 def test_optical_points_have_image_size_or_less():

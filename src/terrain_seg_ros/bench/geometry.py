@@ -95,7 +95,7 @@ def _time(way: Way, rounds: int) -> dict[str, Any]:
                 stages_ms[name].append(fused.stage_ms[name])
             if way.mode == "lander":
                 start = perf_counter()
-                session.pipeline.landing_sites(fused.grid, (0.0, 0.0))
+                session.pipeline.products.landing_sites(fused.grid, (0.0, 0.0))
                 landing_ms.append((perf_counter() - start) * 1e3)
     medians = {name: float(np.median(values)) for name, values in stages_ms.items()}
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -10,82 +10,34 @@ import cv2
 import numpy as np
 
 from terrain_seg_ros.core.backend import Backend
-from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.geometry.camera import CameraModel
-from terrain_seg_ros.core.grid.cost_to_safe_map import FootprintSettings, cost_to_safe_map
-from terrain_seg_ros.core.grid.costs import I8
-from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.grid.footprint_outline import heading_rad
-from terrain_seg_ros.core.grid.grid_settings import GridSettings
-from terrain_seg_ros.core.grid.grid_to_cost import CostSettings, grid_to_cost
-from terrain_seg_ros.core.grid.grid_to_layers import grid_to_layers
-from terrain_seg_ros.core.grid.grid_to_speed import SpeedSettings, grid_to_speed
+from terrain_seg_ros.core.grid.grid_to_cost import grid_to_cost
 from terrain_seg_ros.core.grid.ground_to_grid import ground_to_grid
 from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
+from terrain_seg_ros.core.grid_products import GridProducts
 from terrain_seg_ros.core.ground.ground_view import GroundView
 from terrain_seg_ros.core.ground.height_map import HeightMap
-from terrain_seg_ros.core.ground.mask_to_ground import GroundProjector, GroundSettings
+from terrain_seg_ros.core.ground.mask_to_ground import GroundProjector
 from terrain_seg_ros.core.ground.measurement import GroundMeasurement, GroundResidual
 from terrain_seg_ros.core.ground.own_body import OwnBody
-from terrain_seg_ros.core.ground.view_shadow import ShadowSettings, hide_shadows
+from terrain_seg_ros.core.ground.view_shadow import hide_shadows
 from terrain_seg_ros.core.hazard_rule import HazardRule
-from terrain_seg_ros.core.image.image_to_tensor import (
-    TensorGeometry,
-    image_to_tensor,
-    tensor_geometry,
-)
-from terrain_seg_ros.core.image.observability import ObservabilitySettings, unobserved_reasons
-from terrain_seg_ros.core.image.probabilities_to_mask import probabilities_to_mask
-from terrain_seg_ros.core.landing.cost_to_landing_sites import LandingSettings, Position
-from terrain_seg_ros.core.landing.site_selector import LandingChoice, LandingSiteSelector
+from terrain_seg_ros.core.image.images_to_masks import SegmentStep, images_to_masks
+from terrain_seg_ros.core.image.observability import unobserved_reasons
+from terrain_seg_ros.core.landing.site_selector import LandingSiteSelector
 from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.core.pipeline_settings import PipelineSettings
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import (
     F32,
+    F64,
     U8,
     CameraImage,
     GridSnapshot,
     Reason,
-    Segmentation,
     Transform,
 )
-
-
-@dataclass(frozen=True)
-class PipelineSettings:
-    """Hold the settings of all stages; `hazards` overrides the card's by class name."""
-
-    ground: GroundSettings
-    shadow: ShadowSettings
-    grid: GridSettings
-    cost: CostSettings
-    observability: ObservabilitySettings
-    slope: SlopeSettings
-    footprint: FootprintSettings
-    landing: LandingSettings
-    speed: SpeedSettings
-    hazards: Mapping[str, float]
-
-    def __post_init__(self) -> None:
-        """Check what concerns two stages."""
-        if self.cost.min_evidence > self.grid.max_evidence:
-            raise ConfigError(
-                f"min_evidence is {self.cost.min_evidence} but max_evidence is "
-                f"{self.grid.max_evidence}: no cell could ever be observed; lower the first"
-            )
-
-
-@dataclass(frozen=True)
-class SegmentStep:
-    """Hold what one image became; valid until the backend's next call.
-
-    `tensor` is (1, h, w, C). `stage_ms` has the stages resize, inference and upsample.
-    """
-
-    tensor: U8
-    geometry: TensorGeometry
-    segmentation: Segmentation
-    stage_ms: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -100,6 +52,15 @@ class FuseStep:
     grid: GridSnapshot
     stage_ms: dict[str, float]
     residual: GroundResidual | None
+
+
+@dataclass(frozen=True)
+class _ClassTables:
+    """What follows from the settings for each class of the model."""
+
+    taxonomy: Taxonomy
+    speed_percents: F32
+    standing: U8
 
 
 class Pipeline:
@@ -125,28 +86,37 @@ class Pipeline:
             settings.ground, cell_m=settings.grid.resolution_m, heights=heights
         )
         self._settings = settings
-        self._taxonomy = card.taxonomy.with_hazards(settings.hazards)
-        self._percents = settings.speed.per_class(card.taxonomy)
-        self._protruding = _protruding(settings, self._taxonomy)
+        self._classes = _class_tables(card.taxonomy, settings)
         self._grid = RollingGrid(settings.grid, len(card.taxonomy))
         self._heading_rad: float | None = None
         self.site_selector = LandingSiteSelector()
-        """What chooses among landing sites, and takes a person's word for one."""
+        """Chooses among landing sites, and accepts an operator's selection."""
 
     @property
     def taxonomy(self) -> Taxonomy:
         """Return the model's classes with the hazards in force."""
-        return self._taxonomy
+        return self._classes.taxonomy
 
     @property
     def hazard_rule(self) -> HazardRule:
         """Return what is a hazard, by the hazards and the threshold in force."""
-        return HazardRule.of(self._taxonomy, self._settings.cost.hazard_threshold)
+        return HazardRule.of(self._classes.taxonomy, self._settings.cost.hazard_threshold)
 
     @property
     def settings(self) -> PipelineSettings:
         """Return the settings in force."""
         return self._settings
+
+    @property
+    def products(self) -> GridProducts:
+        """Return what the grid gives besides its snapshot; valid until the next change."""
+        return GridProducts(
+            self._grid,
+            self._settings,
+            self._classes.speed_percents,
+            self.site_selector,
+            self._heading_rad,
+        )
 
     def apply_settings(self, settings: PipelineSettings) -> None:
         """Use other settings from now on; the grid is kept if its shape and frame stay.
@@ -155,21 +125,18 @@ class Pipeline:
             ConfigError: a hazard, a speed or a protruding class names no class of the model;
                 nothing has changed then.
         """
-        taxonomy = self._card.taxonomy.with_hazards(settings.hazards)
-        percents = settings.speed.per_class(taxonomy)
-        protruding = _protruding(settings, taxonomy)
+        classes = _class_tables(self._card.taxonomy, settings)
         old, new = self._settings.grid, settings.grid
         shape = (new.frame_id, new.resolution_m, new.size_m, new.fusion)
         if shape != (old.frame_id, old.resolution_m, old.size_m, old.fusion):
-            self._grid = RollingGrid(new, len(taxonomy))
+            self._grid = RollingGrid(new, len(classes.taxonomy))
             self.site_selector.forget()
         self._grid.settings = new
         self._projector.apply_settings(settings.ground, cell_m=new.resolution_m)
-        self._taxonomy, self._percents, self._protruding = taxonomy, percents, protruding
-        self._settings = settings
+        self._classes, self._settings = classes, settings
 
     def segment(self, image: CameraImage) -> SegmentStep:
-        """Return what the network says of an image.
+        """Return the network's output for an image.
 
         Raises:
             InferenceError: the backend failed.
@@ -177,35 +144,8 @@ class Pipeline:
         return self.segment_all([image])[0]
 
     def segment_all(self, images: Sequence[CameraImage]) -> list[SegmentStep]:
-        """Return what the network says of each image, run once for all of them.
-
-        Every image waits for the whole run: it is in each one's `stage_ms`.
-
-        Raises:
-            InferenceError: the backend failed.
-            MessageError: one of them is no image.
-        """
-        tensors, resize_ms = [], []
-        for image in images:
-            start = perf_counter()
-            tensors.append(image_to_tensor(image.pixels, self._card))
-            resize_ms.append((perf_counter() - start) * 1e3)
-        start = perf_counter()
-        output = self._backend(tensors[0] if len(tensors) == 1 else np.concatenate(tensors))
-        inference_ms = (perf_counter() - start) * 1e3
-        steps = []
-        for place, (image, tensor) in enumerate(zip(images, tensors)):
-            start = perf_counter()
-            geometry = tensor_geometry(self._card, image.width_px, image.height_px)
-            segmentation = probabilities_to_mask(output, geometry, index=place)
-            upsample_ms = (perf_counter() - start) * 1e3
-            stage_ms = {
-                "resize": resize_ms[place],
-                "inference": inference_ms,
-                "upsample": upsample_ms,
-            }
-            steps.append(SegmentStep(tensor, geometry, segmentation, stage_ms))
-        return steps
+        """Return the network's output for each image, in one run; see `images_to_masks`."""
+        return images_to_masks(images, self._card, self._backend)
 
     def fuse(
         self,
@@ -256,10 +196,17 @@ class Pipeline:
             step.tensor[0],
             step.segmentation,
             self._settings.observability,
-            class_names=self._taxonomy.names,
+            class_names=self._classes.taxonomy.names,
         )
         np.copyto(reasons, patch.reason, where=patch.reason != Reason.OBSERVED)
-        patch = self._hide(replace(patch, reason=reasons), step, grid_T_camera, own_body)
+        patch = _hide(
+            replace(patch, reason=reasons),
+            step,
+            self._settings,
+            standing=self._classes.standing,
+            camera_m=grid_T_camera.translation_m,
+            own_body=own_body,
+        )
         self._heading_rad = heading_rad(grid_T_base)
         self._grid.move_to(float(grid_T_base.translation_m[0]), float(grid_T_base.translation_m[1]))
         self._grid.decay_to(stamp_ns)
@@ -267,7 +214,7 @@ class Pipeline:
             self._grid,
             patch,
             segmentation=step.segmentation,
-            hazards=self._taxonomy.hazards(),
+            hazards=self._classes.taxonomy.hazards(),
             hazard_threshold=self._settings.cost.hazard_threshold,
         )
         fused = perf_counter()
@@ -308,42 +255,6 @@ class Pipeline:
             measured=measured,
         )
 
-    def safe_map(self, snapshot: GridSnapshot) -> I8:
-        """Return where the vehicle's middle may stand: 0 safe, 100 unsafe, -1 indefinite.
-
-        A footprint that is no circle is turned as the vehicle was at the newest view.
-        """
-        return cost_to_safe_map(
-            snapshot.cost,
-            self._settings.footprint,
-            resolution_m=snapshot.resolution_m,
-            heading_rad=self._heading_rad,
-        )
-
-    def grid_layers(self, snapshot: GridSnapshot) -> dict[str, F32]:
-        """Return all that the grid knows, by name; the snapshot is the newest."""
-        return grid_to_layers(self._grid, snapshot)
-
-    def landing_sites(self, snapshot: GridSnapshot, vehicle: Position) -> LandingChoice:
-        """Return where the vehicle may land, seen from x and y of it; the snapshot is the newest.
-
-        Raises:
-            GeometryError: the position is not finite.
-        """
-        settings = self._settings
-        return self.site_selector.select(
-            replace(snapshot, age_s=self._grid.evidence.age_s(snapshot.stamp_ns)),
-            settings.landing,
-            clearance_m=settings.footprint.clearance_m,
-            slope=settings.slope,
-            vehicle=vehicle,
-        )
-
-    def speed_limits(self, snapshot: GridSnapshot) -> I8:
-        """Return speed limits in per cent, 0 where there is none; the snapshot is the newest."""
-        unobserved = self._settings.speed.unobserved_percent
-        return grid_to_speed(self._grid, snapshot, self._percents, unobserved_percent=unobserved)
-
     def reset_grid(self, *, keep_hazards: bool = False) -> None:
         """Forget all evidence, as after a jump in time; hazards stay where they may and shall."""
         if keep_hazards:
@@ -368,42 +279,48 @@ class Pipeline:
         self.site_selector.forget()
         return self._snapshot(stamp_ns)
 
-    def _hide(
-        self,
-        view: GroundView,
-        step: SegmentStep,
-        grid_T_camera: Transform,
-        own_body: OwnBody | None,
-    ) -> GroundView:
-        """Return the view less what things that stand out hide, and what the vehicle does."""
-        mask = step.segmentation.tensor_mask
-        protruding = np.asarray(cv2.LUT(mask, self._protruding), dtype=np.uint8)
-        flags = None if own_body is None else own_body.flags(step.geometry)
-        if flags is not None:
-            protruding[flags] = 0
-        settings = self._settings
-        measured = settings.ground.source == "depth"
-        view = hide_shadows(
-            view,
-            protruding,
-            camera_m=grid_T_camera.translation_m,
-            depth_ratio=None if measured else settings.shadow.depth_ratio,
-            cell_m=settings.grid.resolution_m,
-        )
-        if flags is not None:
-            view.reason[flags] = Reason.OWN_BODY
-        return view
-
     def _snapshot(self, stamp_ns: int) -> GridSnapshot:
         return grid_to_cost(
             self._grid,
             self._settings.cost,
-            hazards=self._taxonomy.hazards(),
+            hazards=self._classes.taxonomy.hazards(),
             stamp_ns=stamp_ns,
             slope=self._settings.slope,
         )
 
 
-def _protruding(settings: PipelineSettings, taxonomy: Taxonomy) -> U8:
+def _class_tables(taxonomy: Taxonomy, settings: PipelineSettings) -> _ClassTables:
+    taxonomy = taxonomy.with_hazards(settings.hazards)
     threshold = settings.cost.hazard_threshold
-    return settings.shadow.table(taxonomy, hazard_threshold=threshold)
+    return _ClassTables(
+        taxonomy=taxonomy,
+        speed_percents=settings.speed.per_class(taxonomy),
+        standing=settings.shadow.table(taxonomy, hazard_threshold=threshold),
+    )
+
+
+def _hide(
+    view: GroundView,
+    step: SegmentStep,
+    settings: PipelineSettings,
+    *,
+    standing: U8,
+    camera_m: F64,
+    own_body: OwnBody | None,
+) -> GroundView:
+    """Return the view without what standing things hide and without the vehicle itself."""
+    stands = np.asarray(cv2.LUT(step.segmentation.tensor_mask, standing), dtype=np.uint8)
+    flags = None if own_body is None else own_body.flags(step.geometry)
+    if flags is not None:
+        stands[flags] = 0
+    measured = settings.ground.source == "depth"
+    view = hide_shadows(
+        view,
+        stands,
+        camera_m=camera_m,
+        depth_ratio=None if measured else settings.shadow.depth_ratio,
+        cell_m=settings.grid.resolution_m,
+    )
+    if flags is not None:
+        view.reason[flags] = Reason.OWN_BODY
+    return view

@@ -23,7 +23,7 @@ from terrain_seg_ros.core.ground.view_shadow import ShadowSettings
 from terrain_seg_ros.core.image.observability import ObservabilitySettings
 from terrain_seg_ros.core.image.sample_bits import SampleBits
 from terrain_seg_ros.core.landing.cost_to_landing_sites import LandingSettings
-from terrain_seg_ros.core.pipeline import PipelineSettings
+from terrain_seg_ros.core.pipeline_settings import PipelineSettings
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.model_store.model_trust import ModelTrust
 from terrain_seg_ros.parameters.checks import HAZARD, SPEED, checked_value, parameter_spec

@@ -11,7 +11,8 @@ import numpy as np
 
 from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.hazard_rule import HazardRule
-from terrain_seg_ros.core.pipeline import FuseStep, SegmentStep
+from terrain_seg_ros.core.image.images_to_masks import SegmentStep
+from terrain_seg_ros.core.pipeline import FuseStep
 from terrain_seg_ros.core.types import CameraImage, Reason
 from terrain_seg_ros.messages.cloud_message import Cloud
 from terrain_seg_ros.runtime.health import Refusal

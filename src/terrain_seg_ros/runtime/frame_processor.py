@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from terrain_seg_ros.core.errors import InferenceError, TerrainSegError
-from terrain_seg_ros.core.pipeline import SegmentStep
+from terrain_seg_ros.core.image.images_to_masks import SegmentStep
 from terrain_seg_ros.core.types import CameraImage, Reason
 from terrain_seg_ros.messages.image_message import decode_camera_image
 from terrain_seg_ros.messages.message_types import Types

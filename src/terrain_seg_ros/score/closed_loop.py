@@ -90,7 +90,7 @@ class ClosedLoop:
         """Let the pipeline choose a landing site of the last grid, count, and return it."""
         field, tally = self._field, self.tally
         x_m, y_m, _ = shot.world_T_base.translation_m.tolist()
-        sites = self._pipeline.landing_sites(grid, (x_m, y_m)).sites
+        sites = self._pipeline.products.landing_sites(grid, (x_m, y_m)).sites
         site = sites[0] if sites else None
         window = field.window(grid)
         cols_m, rows_m = field.centres_m(window)
@@ -169,7 +169,7 @@ class ClosedLoop:
     def _compare_safe(self, grid: GridSnapshot, window: Window, hazard: Flags) -> None:
         """Compare the safe map with truth that is eroded by the same footprint."""
         field, footprint = self._field, self._pipeline.settings.footprint
-        called = self._pipeline.safe_map(grid) == COST_FREE
+        called = self._pipeline.products.safe_map(grid) == COST_FREE
         distance_m = field.cut(field.distance_m, window, outside=0.0)
         truly_safe = distance_m >= footprint.clearance_m
         seen = field.cut(self._seen, window, outside=False)

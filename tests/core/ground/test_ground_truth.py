@@ -18,8 +18,9 @@ from support.small_worlds import flat, rough, world
 from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.image.image_to_tensor import tensor_geometry
+from terrain_seg_ros.core.image.images_to_masks import SegmentStep
 from terrain_seg_ros.core.model_card import ModelCard
-from terrain_seg_ros.core.pipeline import Pipeline, SegmentStep
+from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.types import Segmentation, Transform
 from terrain_seg_ros.parameters.parameters import load_parameters, pipeline_settings
 from terrain_seg_ros.worlds.cast_rays import cast_rays

@@ -90,8 +90,9 @@ def grid_to_cost(
         remembered = grid.is_kept(slots) & (hazard >= settings.hazard_threshold - ROUNDING)
         hazard[vague & ~remembered] = np.nan
         grid.ratings.rate(slots, cost_of_hazard(hazard, settings), hazard)
-    grid.expire(settings.min_evidence)
     ratings, level_m = grid.ratings, grid.heights.level_m
+    faded = grid.evidence.total < settings.min_evidence / grid.evidence.scale
+    ratings.expire(faded, keep_hazards=grid.settings.keep_hazards)
     elevation_m = None
     if heights_m is not None and level_m is not None:
         elevation_m = (heights_m + level_m).astype(np.float32)

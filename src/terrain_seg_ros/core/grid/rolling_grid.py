@@ -121,11 +121,6 @@ class RollingGrid:
             return np.zeros(slots.shape, dtype=np.bool_)
         return self._layers.flat("kept").take(slots)
 
-    def expire(self, min_evidence: float) -> None:
-        """Rate cells as stale whose evidence has decayed below a minimum; kept hazards stay."""
-        faded = self.evidence.total < min_evidence / self.evidence.scale
-        self.ratings.expire(faded, keep_hazards=self.settings.keep_hazards)
-
     def clear(self, reason: Reason) -> None:
         """Forget everything, hazards too, and give every cell the reason."""
         self._layers.blank()

@@ -131,15 +131,15 @@ class GridOutbox:
         if due or self._bus.wanted("hazard_reason"):
             result.append(self._layer("hazard_reason", snapshot))
         if due or self._bus.wanted("safe_map"):
-            result.append(self._layer("safe_map", snapshot, pipeline.safe_map(snapshot)))
+            result.append(self._layer("safe_map", snapshot, pipeline.products.safe_map(snapshot)))
         if self._has_layers and self._bus.wanted("grid_map"):
-            layers = pipeline.grid_layers(snapshot)
+            layers = pipeline.products.grid_layers(snapshot)
             message = encode_grid_map(self._types, snapshot, layers, basic=[HAZARD_LAYER])
             result.append(Outgoing("grid_map", message))
         if self._masks is not None and self._masks.is_due(snapshot.stamp_ns):
             if keepout:
                 result.append(self._layer("keepout_mask", snapshot, keepout_of(snapshot.cost)))
-            limits = pipeline.speed_limits(snapshot)
+            limits = pipeline.products.speed_limits(snapshot)
             result.append(Outgoing("speed_mask", encode_speed_mask(self._types, snapshot, limits)))
         return result
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from terrain_seg_ros.core.image.images_to_masks import SegmentStep
 from terrain_seg_ros.core.image.mask_to_picture import color_mask, overlay
-from terrain_seg_ros.core.pipeline import SegmentStep
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F32, U8, CameraImage
 from terrain_seg_ros.messages.cloud_message import Cloud, encode_hazard_points, encode_points

@@ -81,7 +81,7 @@ class LandingOutbox:
             return []
         x_m, y_m, _ = pose.grid_T_base.translation_m.tolist()
         self._bounds_m = _bounds_m(snapshot)
-        choice = pipeline.landing_sites(snapshot, (x_m, y_m))
+        choice = pipeline.products.landing_sites(snapshot, (x_m, y_m))
         sites = tuple(_with_height(site, view) for site in choice.sites)
         self._choice = replace(choice, sites=sites)
         self._stamp_ns = snapshot.stamp_ns

@@ -1,0 +1,66 @@
+"""From camera images to masks: resize, run the network once, and bring its output to image size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from terrain_seg_ros.core.backend import Backend
+from terrain_seg_ros.core.image.image_to_tensor import (
+    TensorGeometry,
+    image_to_tensor,
+    tensor_geometry,
+)
+from terrain_seg_ros.core.image.probabilities_to_mask import probabilities_to_mask
+from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.core.types import U8, CameraImage, Segmentation
+
+
+@dataclass(frozen=True)
+class SegmentStep:
+    """The result of one image, valid until the backend's next call.
+
+    `tensor` is (1, h, w, C). `stage_ms` holds the stages resize, inference and upsample.
+    """
+
+    tensor: U8
+    geometry: TensorGeometry
+    segmentation: Segmentation
+    stage_ms: dict[str, float]
+
+
+def images_to_masks(
+    images: Sequence[CameraImage], card: ModelCard, backend: Backend
+) -> list[SegmentStep]:
+    """Return the network's output for each image; the network runs once for all of them.
+
+    Every image waits for that whole run, so it counts in each image's `stage_ms`.
+
+    Raises:
+        InferenceError: the backend failed.
+        MessageError: the pixels of one of them are not an image.
+    """
+    tensors, resize_ms = [], []
+    for image in images:
+        start = perf_counter()
+        tensors.append(image_to_tensor(image.pixels, card))
+        resize_ms.append((perf_counter() - start) * 1e3)
+    start = perf_counter()
+    output = backend(tensors[0] if len(tensors) == 1 else np.concatenate(tensors))
+    inference_ms = (perf_counter() - start) * 1e3
+    steps = []
+    for place, (image, tensor) in enumerate(zip(images, tensors)):
+        start = perf_counter()
+        geometry = tensor_geometry(card, image.width_px, image.height_px)
+        segmentation = probabilities_to_mask(output, geometry, index=place)
+        upsample_ms = (perf_counter() - start) * 1e3
+        stage_ms = {
+            "resize": resize_ms[place],
+            "inference": inference_ms,
+            "upsample": upsample_ms,
+        }
+        steps.append(SegmentStep(tensor, geometry, segmentation, stage_ms))
+    return steps
