@@ -11,7 +11,7 @@ import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 
 from support.bags import TEXT, drive, stamp, text, write_bag
-from terrain_seg_ros.bag import bounded_unpack, mcap_file
+from terrain_seg_ros.bag import bounded_unpack, mcap_index
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.core.errors import ConfigError, MessageError, TerrainSegError
 from terrain_seg_ros.messages.cdr import serialize, type_store
@@ -102,7 +102,7 @@ def test_a_declared_size_takes_no_memory(tmp_path):
 def test_chunks_that_overlap_in_time_count_together(tmp_path, monkeypatch):
     bag = write_bag(tmp_path / "bag", drive(30))
     read_all(bag)
-    monkeypatch.setattr(mcap_file, "MAX_OPEN_BYTES", 1000)
+    monkeypatch.setattr(mcap_index, "MAX_OPEN_BYTES", 1000)
     with pytest.raises(ConfigError, match="overlap in time unpack to more than 1000 bytes"):
         read_all(bag)
 
