@@ -9,7 +9,7 @@ from support.landing_grids import SLOPE, landing_settings
 from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
-from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
 from terrain_seg_ros.core.grid.cost_to_safe_map import FootprintSettings, cost_to_safe_map
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
 from terrain_seg_ros.core.grid.grid_to_cost import CostSettings
@@ -25,9 +25,10 @@ from terrain_seg_ros.core.types import CameraImage, Reason, Transform
 
 SECOND = 1_000_000_000
 SOIL, ROCK, DARK = 100, 200, 2
-OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 CAMERA = camera_from_field_of_view(width_px=128, height_px=96, horizontal_fov_rad=1.2)
-BASE_T_CAMERA = Transform(rotation_from_rpy(0.0, 0.4, 0.0) @ OPTICAL, np.array([0.0, 0.0, 1.5]))
+BASE_T_CAMERA = Transform(
+    rotation_from_rpy(0.0, 0.4, 0.0) @ BODY_R_OPTICAL, np.array([0.0, 0.0, 1.5])
+)
 CARD = ModelCard(
     name="brightness",
     version="1",

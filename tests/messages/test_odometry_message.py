@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from terrain_seg_ros.core.geometry.transform_buffer import (
-    rotation_from_rpy,
-    transform_from_quaternion,
-)
+from terrain_seg_ros.core.geometry.frames import rotation_from_rpy
+from terrain_seg_ros.core.geometry.transform_buffer import transform_from_quaternion
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.cdr import deserialize, message_class, serialize
 from terrain_seg_ros.messages.header_message import stamp_ns, time_ns

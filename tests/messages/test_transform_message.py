@@ -6,10 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terrain_seg_ros.core.errors import GeometryError, MessageError
-from terrain_seg_ros.core.geometry.transform_buffer import (
-    rotation_from_rpy,
-    transform_from_quaternion,
-)
+from terrain_seg_ros.core.geometry.frames import rotation_from_rpy
+from terrain_seg_ros.core.geometry.transform_buffer import transform_from_quaternion
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.transform_message import (

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from terrain_seg_ros.core.geometry.frames import rotation_from_rpy
+
 pytest.importorskip("tf2_ros", reason="no tf2 here; `make test-ros` runs these beside one")
 
 import rclpy
@@ -15,7 +17,7 @@ from tf2_ros import Buffer
 
 from support.ros_peer import transforms
 from terrain_seg_ros.core.errors import GeometryError, TransformTimeError
-from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer, rotation_from_rpy
+from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.transform_message import StampedTransform, encode_transforms
 from terrain_seg_ros.ros.message_classes import ROS_TYPES

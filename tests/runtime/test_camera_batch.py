@@ -8,7 +8,7 @@ import pytest
 from support.rover import HEIGHT_PX, OPTICAL, SECOND_NS, START_NS, WIDTH_PX, Rover, image_message
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import InferenceError
-from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.inference.backends.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.messages.cdr import serialize
@@ -63,8 +63,7 @@ def make(folder):
 
 def place(rover):
     """Stand still in odom, both cameras looking ahead and down."""
-    body_T_optical = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-    rotation = rotation_from_rpy(0.0, 0.5, 0.0) @ body_T_optical
+    rotation = rotation_from_rpy(0.0, 0.5, 0.0) @ BODY_R_OPTICAL
     for frame in (OPTICAL, "right_optical"):
         camera = Transform(rotation, np.array([0.0, 0.0, 1.5]))
         rover.buffer.set("base_link", frame, 0, camera, static=True)

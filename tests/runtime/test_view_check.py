@@ -13,11 +13,9 @@ from support.rover import (
     image_message,
     transform_message,
 )
-from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
 from terrain_seg_ros.messages.diagnostics_message import Level, decode_diagnostics
 from terrain_seg_ros.runtime.health import Note
-
-BODY_R_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
 
 def _rover(rotation, *, frame="navcam", height_m=1.5, **overrides):

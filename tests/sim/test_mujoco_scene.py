@@ -11,7 +11,7 @@ import pytest
 from support.drawing import needs_drawing
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.geometry.camera import CameraModel, camera_from_field_of_view
-from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.score.paths import DescentSettings, DriveSettings, descend, drive
 from terrain_seg_ros.sim.mujoco_scene import MujocoScene, check_camera
@@ -20,7 +20,6 @@ from terrain_seg_ros.worlds.generate import generate_world
 from terrain_seg_ros.worlds.world import ROCK, SKY, Body
 
 CAMERA = camera_from_field_of_view(width_px=256, height_px=192, horizontal_fov_rad=1.15)
-BODY_R_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
 
 def views(world, body, seed):

@@ -11,7 +11,7 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
 from terrain_seg_ros.bag.writer import qos_of
 from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
-from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
 from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages import interfaces
@@ -33,7 +33,6 @@ TEXT = "std_msgs/msg/String"
 WIDTH_PX, HEIGHT_PX = 96, 64
 START_NS = 1_700_000_000_000_000_000
 PERIOD_NS = 100_000_000
-BODY_R_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
 
 class Entry(NamedTuple):

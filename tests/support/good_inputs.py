@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from support.rover import HEIGHT_PX, OPTICAL, WIDTH_PX, camera_info_message, image_message
+from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL
 from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.cdr import message_class
@@ -14,8 +15,7 @@ from terrain_seg_ros.messages.depth_message import encode_depth
 from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.transform_message import StampedTransform, encode_transforms
 
-LOOKS_AHEAD = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-MOUNTING = Transform(LOOKS_AHEAD, np.array([0.0, 0.0, 1.5]))
+MOUNTING = Transform(BODY_R_OPTICAL, np.array([0.0, 0.0, 1.5]))
 STILL = Transform(np.eye(3), np.zeros(3))
 STEP_NS = 20_000_000
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from support.buses import wait_until
 from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
+from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Reader, Writer
@@ -25,7 +26,6 @@ from terrain_seg_ros.messages.transform_message import StampedTransform, encode_
 WIDTH_PX, HEIGHT_PX = 96, 64
 OPTICAL = "navcam_optical"
 TYPES = cdr.message_class
-LOOKS_AHEAD = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 STEP_NS = 20_000_000
 
 
@@ -79,7 +79,7 @@ class Peer:
     def mount(self):
         """Publish intrinsics, the mounting and where the vehicle stands."""
         self.writers["camera_info"].write(intrinsics())
-        mounting = Transform(LOOKS_AHEAD, np.array([0.0, 0.0, 1.5]))
+        mounting = Transform(BODY_R_OPTICAL, np.array([0.0, 0.0, 1.5]))
         self.writers["/tf_static"].write(transforms("base_link", OPTICAL, 0, mounting))
 
     def drive(self, stamp):

@@ -15,7 +15,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
 from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
-from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.camera_info_message import encode_camera_info
 from terrain_seg_ros.messages.diagnostics_message import decode_diagnostics
@@ -31,7 +31,6 @@ OPTICAL = "navcam_optical"
 WIDTH_PX, HEIGHT_PX = 96, 64
 WAIT_S = 30.0
 STEP_NS = 20_000_000
-LOOKS_AHEAD = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 SPECS = {spec.name: spec for spec in INTERFACES}
 TRANSITIONS = {
     "configure": Transition.TRANSITION_CONFIGURE,
@@ -118,7 +117,7 @@ class RosPeer:
 
     def mount(self):
         """Send the fixed transform from the camera to the vehicle."""
-        rotation = rotation_from_rpy(0.0, 0.4, 0.0) @ LOOKS_AHEAD
+        rotation = rotation_from_rpy(0.0, 0.4, 0.0) @ BODY_R_OPTICAL
         fixed = Transform(rotation, np.array([0.3, 0.0, 1.4]))
         message = transforms("base_link", OPTICAL, 0, fixed)
         self.publisher("/tf_static", "/tf_static").publish(message)

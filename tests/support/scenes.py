@@ -7,13 +7,12 @@ import math
 import numpy as np
 
 from terrain_seg_ros.core.geometry.camera import CameraModel, camera_from_field_of_view
-from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
 from terrain_seg_ros.core.ground.mask_to_ground import GroundProjector, GroundSettings
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.types import Transform
 
 CELL_M = 0.1
-OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 PINHOLE = camera_from_field_of_view(width_px=320, height_px=240, horizontal_fov_rad=1.2)
 LENS = CameraModel(320, 240, 210.0, 215.0, 161.0, 118.0, "plumb_bob", (-0.2, 0.05, 1e-3, 1e-3, 0.0))
 FISHEYE = CameraModel(320, 240, 150.0, 150.0, 160.0, 120.0, "equidistant", (-0.02, 0.004, 0.0, 0.0))
@@ -25,7 +24,7 @@ def pose(roll=0.0, pitch=0.0, yaw=0.0, x=0.0, y=0.0, z=0.0):
 
 
 def mounting(pitch_down=0.35, height=1.5):
-    rotation = rotation_from_rpy(0.0, pitch_down, 0.0) @ OPTICAL
+    rotation = rotation_from_rpy(0.0, pitch_down, 0.0) @ BODY_R_OPTICAL
     return Transform(rotation, np.array([0.3, 0.05, height]))
 
 

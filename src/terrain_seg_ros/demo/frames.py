@@ -13,7 +13,7 @@ import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.geometry.camera import CameraModel, camera_from_field_of_view
-from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
 from terrain_seg_ros.core.types import U8, Transform
 
 CAMERA_FRAME = "navcam_optical"
@@ -48,8 +48,7 @@ class DemoFrame:
 
     def mounting(self) -> Transform:
         """Return the assumed mounting of the optical frame: on a mast, looking ahead and down."""
-        body_T_optical = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-        rotation = rotation_from_rpy(0.0, self.pitch_rad, 0.0) @ body_T_optical
+        rotation = rotation_from_rpy(0.0, self.pitch_rad, 0.0) @ BODY_R_OPTICAL
         return Transform(rotation, np.array([0.0, 0.0, CAMERA_HEIGHT_M]))
 
     def place(self) -> Transform:

@@ -11,7 +11,8 @@ import numpy as np
 
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
-from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer, rotation_from_rpy
+from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
+from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer
 from terrain_seg_ros.core.image.image_to_tensor import image_to_tensor
 from terrain_seg_ros.core.types import U8, Transform
 from terrain_seg_ros.messages.camera_info_message import encode_camera_info
@@ -155,6 +156,5 @@ def rgb_image(pixels: U8, width_px: int, height_px: int) -> U8:
 
 def _mounting() -> Transform:
     """Return base_T_camera of an optical frame that looks ahead and down."""
-    body_T_optical = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-    rotation = rotation_from_rpy(0.0, _PITCH_RAD, 0.0) @ body_T_optical
+    rotation = rotation_from_rpy(0.0, _PITCH_RAD, 0.0) @ BODY_R_OPTICAL
     return Transform(rotation, np.array([0.0, 0.0, _HEIGHT_M]))

@@ -9,11 +9,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from terrain_seg_ros.core.errors import GeometryError, TransformTimeError
-from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
 from terrain_seg_ros.core.types import F64, Transform
 from terrain_seg_ros.parameters.parameters import Parameters
 
-BODY_R_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 """REP-103: a body looks along x with z up, an optical frame along z with y down."""
 POLL_S = 0.002
 PAUSE_FACTOR = 10.0

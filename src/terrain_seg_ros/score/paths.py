@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
-from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.frames import rotation_from_rpy
 from terrain_seg_ros.core.types import F64, Transform
 from terrain_seg_ros.worlds.world import World
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.geometry import transform_buffer
+from terrain_seg_ros.core.geometry.frames import rotation_from_rpy
 from terrain_seg_ros.core.geometry.transform_buffer import (
     TransformBuffer,
-    rotation_from_rpy,
     transform_from_quaternion,
 )
 from terrain_seg_ros.core.geometry.transform_edge import quaternion_of

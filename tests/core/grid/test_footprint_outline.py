@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from support.outlines import outlines
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.frames import rotation_from_rpy
 from terrain_seg_ros.core.grid.cost_to_safe_map import FootprintSettings
 from terrain_seg_ros.core.grid.footprint_outline import corners_of, heading_rad
 from terrain_seg_ros.core.types import Transform

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.scenes import STRETCH, mounting, pose, project, projector
-from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.frames import rotation_from_rpy
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
 from terrain_seg_ros.core.grid.grid_to_cost import CostSettings, grid_to_cost
 from terrain_seg_ros.core.grid.ground_to_grid import ground_to_grid

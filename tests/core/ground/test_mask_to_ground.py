@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.geometry.camera import CameraModel, camera_from_field_of_view
-from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
 from terrain_seg_ros.core.ground.mask_to_ground import GroundProjector, GroundSettings
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.types import Reason, Transform
 
 CELL_M = 0.1
-OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 CAMERA = camera_from_field_of_view(width_px=320, height_px=240, horizontal_fov_rad=1.2)
 GEOMETRY = TensorGeometry(
     scale_x=5.0,
@@ -51,7 +50,7 @@ def projector(**changes):
 
 def mounting(pitch_down=0.3, height=1.5, yaw=0.0):
     return Transform(
-        rotation_from_rpy(0.0, pitch_down, yaw) @ OPTICAL, np.array([0.4, 0.1, height])
+        rotation_from_rpy(0.0, pitch_down, yaw) @ BODY_R_OPTICAL, np.array([0.4, 0.1, height])
     )
 
 
@@ -290,7 +289,9 @@ def test_points_of_no_size_are_refused():
 
 
 def test_straight_down_from_high_above_nothing_breaks():
-    down = Transform(rotation_from_rpy(0.0, math.pi / 2, 0.0) @ OPTICAL, np.array([0.0, 0.0, 90.0]))
+    down = Transform(
+        rotation_from_rpy(0.0, math.pi / 2, 0.0) @ BODY_R_OPTICAL, np.array([0.0, 0.0, 90.0])
+    )
     view = project(projector(), pose(), down)
     assert (view.reason == Reason.OBSERVED).all()
     assert np.isfinite(view.fill_x_m).all()

@@ -3,7 +3,7 @@ import pytest
 
 from terrain_seg_ros.core.errors import GeometryError, MessageError
 from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
-from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
 from terrain_seg_ros.core.ground.mask_to_ground import GroundProjector, GroundSettings
 from terrain_seg_ros.core.ground.measurement import DepthImage, GroundPoint
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
@@ -13,7 +13,6 @@ CAMERA = camera_from_field_of_view(width_px=160, height_px=120, horizontal_fov_r
 STRETCH = TensorGeometry(2.5, 1.875, 0.0, 0.0, 64, 64, 160, 120)
 CROP = TensorGeometry(1.0, 1.0, 20.0, 40.0, 80, 80, 160, 120)
 LETTERBOX = TensorGeometry(2.5, 2.5, 0.0, -20.0, 64, 64, 160, 120)
-OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 HEIGHT_M = 1.5
 
 
@@ -22,7 +21,7 @@ def pose(roll=0.0, pitch=0.0, yaw=0.0, x=0.0, y=0.0, z=0.0):
 
 
 def mounting():
-    rotation = rotation_from_rpy(0.0, 0.4, 0.0) @ OPTICAL
+    rotation = rotation_from_rpy(0.0, 0.4, 0.0) @ BODY_R_OPTICAL
     return Transform(rotation, np.array([0.2, 0.0, HEIGHT_M]))
 
 

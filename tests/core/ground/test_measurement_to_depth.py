@@ -19,8 +19,8 @@ from support.scenes import (
     projector,
 )
 from terrain_seg_ros.core.errors import GeometryError, MessageError
+from terrain_seg_ros.core.geometry.frames import rotation_from_rpy
 from terrain_seg_ros.core.geometry.pixel_rays import Pixels, RayStore, Reach, trace_rays
-from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
 from terrain_seg_ros.core.ground.ground_view import Poses
 from terrain_seg_ros.core.ground.measurement import DepthCloud, DepthImage, GroundPoint
 from terrain_seg_ros.core.ground.measurement_to_depth import measurement_to_depth

@@ -237,20 +237,6 @@ def transform_from_quaternion(
     return Transform(rotation, np.array(translation, dtype=np.float64).reshape(-1))
 
 
-def rotation_from_rpy(roll_rad: float, pitch_rad: float, yaw_rad: float) -> F64:
-    """Return Rz(yaw) Ry(pitch) Rx(roll), the fixed-axis convention of REP-103 and URDF."""
-    cr, sr = math.cos(roll_rad), math.sin(roll_rad)
-    cp, sp = math.cos(pitch_rad), math.sin(pitch_rad)
-    cy, sy = math.cos(yaw_rad), math.sin(yaw_rad)
-    return np.array(
-        [
-            [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
-            [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
-            [-sp, cp * sr, cp * cr],
-        ]
-    )
-
-
 def _vector(values: F64) -> Vector:
     x, y, z = values.tolist()
     return x, y, z

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from terrain_seg_ros.core.geometry.camera import CameraModel
-from terrain_seg_ros.core.geometry.transform_buffer import rotation_from_rpy
+from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
 from terrain_seg_ros.core.types import F64, Transform
 from terrain_seg_ros.worlds.render_settings import RenderSettings, default_camera
 from terrain_seg_ros.worlds.settings import WorldSettings, default_settings
@@ -42,7 +42,6 @@ MIDDLE_SHARE = 0.5
 PLAIN_SHARE = 0.3
 """Share of pictures that the body's own camera takes, as the simulator does."""
 SAMPLES = (1, 1, 2)
-BASE_R_OPTICAL: F64 = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 """Of a camera that looks ahead (REP-103)."""
 FOOTING_M = 0.6
 
@@ -114,7 +113,7 @@ def choose_view(
     position_m = np.array([x_m, y_m, ground_m]) + height_m * upright[:, 2]
     return View(
         camera,
-        Transform(upright @ body @ BASE_R_OPTICAL, position_m),
+        Transform(upright @ body @ BODY_R_OPTICAL, position_m),
         _picture(random, world.body),
     )
 
