@@ -19,17 +19,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.core.image.exif import TURNS, UPRIGHT, upright
 from terrain_seg_ros.core.image.image_file import StoredImage, read_stored_image
-from terrain_seg_ros.core.image.image_to_tensor import image_to_tensor, tensor_geometry
+from terrain_seg_ros.core.image.images_to_masks import images_to_masks
 from terrain_seg_ros.core.image.mask_to_picture import color_mask, overlay
-from terrain_seg_ros.core.image.probabilities_to_mask import probabilities_to_mask
 from terrain_seg_ros.core.image.sample_bits import SampleBits
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_seg_ros.core.types import U8, Segmentation
+from terrain_seg_ros.core.types import U8, CameraImage, Segmentation
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.registry import BackendName, create_backend
 from terrain_seg_ros.model_store.model_store import load_model
@@ -160,18 +158,14 @@ class Segmenter:
 
         Raises:
             ConfigError: the file cannot be read.
-            MessageError: it is no image.
+            MessageError: the array or PIL image is not an image of these kinds.
             InferenceError: the backend failed.
         """
         pixels, notes = self._pixels(image)
         start_ns = time.perf_counter_ns()
-        tensor = image_to_tensor(pixels, self.card)
-        output = self._backend(tensor)
-        own = NetworkOutput(
-            output.mask.copy(), output.confidence.copy(), output.probabilities.copy()
-        )
-        geometry = tensor_geometry(self.card, pixels.shape[1], pixels.shape[0])
-        segmentation = probabilities_to_mask(own, geometry)
+        image_in = CameraImage(pixels, stamp_ns=0, frame_id="")
+        (step,) = images_to_masks([image_in], self.card, self._backend)
+        segmentation = step.segmentation.copy()
         elapsed_ms = (time.perf_counter_ns() - start_ns) / 1e6
         return SegmentedImage(pixels, self.card.taxonomy, segmentation, elapsed_ms, notes)
 

@@ -145,6 +145,16 @@ class Segmentation:
                 f"mask {self.mask.shape} and confidence {self.confidence.shape} differ"
             )
 
+    def copy(self) -> Segmentation:
+        """Return a segmentation that does not share memory with this one."""
+        return Segmentation(
+            self.probabilities_khw.copy(),
+            self.tensor_mask.copy(),
+            self.tensor_confidence.copy(),
+            self.mask.copy(),
+            self.confidence.copy(),
+        )
+
 
 @dataclass(frozen=True)
 class GridSnapshot:
