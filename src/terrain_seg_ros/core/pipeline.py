@@ -175,22 +175,9 @@ class Pipeline:
                 grid is as it was.
         """
         start = perf_counter()
-        patch = self._projector.project(
-            camera,
-            step.geometry,
-            grid_T_camera=grid_T_camera,
-            grid_T_base=grid_T_base,
-            measured=measured,
+        patch, residual = self._project(
+            step, camera, measured, grid_T_camera=grid_T_camera, grid_T_base=grid_T_base
         )
-        residual = None
-        if measured is not None:
-            residual = self._projector.residual(
-                camera,
-                step.geometry,
-                measured,
-                grid_T_camera=grid_T_camera,
-                grid_T_base=grid_T_base,
-            )
         projected = perf_counter()
         reasons = unobserved_reasons(
             step.tensor[0],
@@ -278,6 +265,21 @@ class Pipeline:
             self._grid.forget(reason)
         self.site_selector.forget()
         return self._snapshot(stamp_ns)
+
+    def _project(
+        self,
+        step: SegmentStep,
+        camera: CameraModel,
+        measured: GroundMeasurement | None,
+        *,
+        grid_T_camera: Transform,
+        grid_T_base: Transform,
+    ) -> tuple[GroundView, GroundResidual | None]:
+        poses = {"grid_T_camera": grid_T_camera, "grid_T_base": grid_T_base}
+        patch = self._projector.project(camera, step.geometry, **poses, measured=measured)
+        if measured is None:
+            return patch, None
+        return patch, self._projector.residual(camera, step.geometry, measured, **poses)
 
     def _snapshot(self, stamp_ns: int) -> GridSnapshot:
         return grid_to_cost(
