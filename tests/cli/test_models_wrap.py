@@ -112,9 +112,9 @@ def test_nothing_is_guessed(network, models, capsys, missing):
         ({"size": "64"}, "--size is '64'"),
         ({"colors": "ff0000"}, "--colors has 1, expected 3"),
         ({"colors": "ff0000,zz,00ff00"}, "expected RRGGBB"),
-        ({"name": "mars_navcam"}, "taken by this package"),
-        ({"name": "wrap"}, "taken by this package"),
-        ({"name": "../own"}, "is no name"),
+        ({"name": "mars_navcam"}, "reserved by this package"),
+        ({"name": "wrap"}, "reserved by this package"),
+        ({"name": "../own"}, "is not a valid name"),
         ({"hazards": "clay:1"}, "--hazards names 'clay'"),
         ({"hazards": "soil:1"}, "once, here or in --classes"),
         ({"sha256": "00"}, "--sha256 belong to another action"),
@@ -148,7 +148,7 @@ def test_without_onnx_the_way_to_it_is_told(network, monkeypatch, capsys):
     assert "pip install onnx" in refused(capsys)
 
 
-WRAP_PACKAGE = "terrain_seg_ros.inference.wrap"
+WRAP_PACKAGE = "terrain_seg_ros.model_tools.wrap"
 
 
 def test_pin_and_remove(network, models, capsys):

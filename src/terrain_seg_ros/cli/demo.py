@@ -122,11 +122,11 @@ def _play(
         InferenceError: a process failed or did not end in time.
     """
     out: Path = arguments.out
-    node = module_command("main", "run", "--domain", domain, "--discovery", "host")
+    node = module_command("cli.main", "run", "--domain", domain, "--discovery", "host")
     node += ["--model", arguments.model, "--backend", arguments.backend]
     node += ["--duration", str(NODE_LIMIT_S), "--json", str(out / "node.json")]
-    recorder = module_command("demo_recorder", "--domain", domain, "--bag", bag)
-    player = module_command("demo_player", "--domain", domain, "--pictures", pictures)
+    recorder = module_command("demo.recorder", "--domain", domain, "--bag", bag)
+    player = module_command("demo.player", "--domain", domain, "--pictures", pictures)
     show = _progress()
     with (
         started("recorder", recorder, folder=out) as recording,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.model_store.fetch_progress import ProgressText
 from terrain_seg_ros.model_store.model_store import user_models_folder
 from terrain_seg_ros.model_tools.model_install import install_model
 
@@ -27,19 +25,14 @@ def add_model(arguments: argparse.Namespace) -> int:
         )
     if arguments.json:
         raise ConfigError("models add prints no JSON; leave out --json")
-    live = sys.stderr.isatty()
-    progress = ProgressText(sys.stderr.write, live=live)
-    try:
-        installed = install_model(
-            arguments.source,
-            user_models_folder(),
-            sha256=arguments.sha256,
-            name=arguments.name,
-            allow_http=arguments.allow_http,
-            progress=progress,
-        )
-    finally:
-        progress.close()
+    installed = install_model(
+        arguments.source,
+        user_models_folder(),
+        sha256=arguments.sha256,
+        name=arguments.name,
+        allow_http=arguments.allow_http,
+        progress=True,
+    )
     name = installed.name
     print(f"{name} {installed.card.version} is in {installed.folder} and passed its test")
     print(

@@ -14,7 +14,7 @@ from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.model_store.model_store import user_models_folder
 
 MAX_IMAGES = 64
-_WRAP = "terrain_seg_ros.inference.wrap"
+_WRAP = "terrain_seg_ros.model_tools.wrap"
 _NEEDED = {
     "name": "--name: what to call the model",
     "version": "--version: of the model, such as 1.0.0",
