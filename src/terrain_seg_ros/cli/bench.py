@@ -37,8 +37,6 @@ from terrain_seg_ros.report.output_place import check_output_file, holds_json
 from terrain_seg_ros.runtime.path_timing import PathTiming, rgb_image, time_path
 from terrain_seg_ros.runtime.session import Session
 
-NAME = "bench"
-HELP = "measure the bare runtime call against the whole path, per backend"
 SIZES = ("640x480", "1280x720")
 MIN_SIDE_PX = 16
 MAX_SIDE_PX = 8192

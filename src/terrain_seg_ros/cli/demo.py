@@ -31,8 +31,6 @@ from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.report.table import text_table
 
-NAME = "demo"
-HELP = "play real images and simulated worlds through the live node and show what it makes"
 PLAY_LIMIT_S = 95.0
 """For the processes to meet and for all pictures."""
 NODE_LIMIT_S = PLAY_LIMIT_S + 2 * END_LIMIT_S

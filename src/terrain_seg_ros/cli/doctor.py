@@ -19,9 +19,6 @@ from terrain_seg_ros.cli.doctor_ros import ros_findings
 from terrain_seg_ros.cli.doctor_sim import simulator_finding
 from terrain_seg_ros.core.errors import TerrainSegError
 
-NAME = "doctor"
-HELP = "say what is installed and usable, and how to get what is missing"
-
 PYTHON_RANGE = ((3, 10), (3, 13))
 GPU_QUERY_TIMEOUT_S = 10.0
 _REINSTALL = "install this package again from a complete checkout: pip install ."

@@ -27,9 +27,6 @@ from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.segmenter import Segmenter
 
-NAME = "evaluate"
-HELP = "score a model on labelled images"
-
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MASK_SUFFIXES = (".bmp", ".pgm", ".png", ".tif", ".tiff")
 """Without JPEG, which changes class ids."""

@@ -27,8 +27,6 @@ from terrain_seg_ros.parameters.parameters import (
     model_trust,
 )
 
-NAME = "prepare"
-HELP = "build engines ahead of the drive, or check that they are there"
 EXIT_NOT_PREPARED = 1
 TICK_S = 10.0
 _TICK_TERMINAL_S = 1.0

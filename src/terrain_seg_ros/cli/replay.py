@@ -25,8 +25,6 @@ from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.parameters.parameters import Parameters, load_parameters
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 
-NAME = "replay"
-HELP = "read bags, write them again with all our topics added, and score them"
 STATUS_PERIOD_S = 2.0
 EXIT_LIMIT_MISSED = 1
 EXIT_NOTHING_CAME = 1

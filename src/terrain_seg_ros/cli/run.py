@@ -24,8 +24,6 @@ from terrain_seg_ros.runtime.session import Session
 if TYPE_CHECKING:
     from terrain_seg_ros.dds.node import LiveNode
 
-NAME = "run"
-HELP = "run the live node on the DDS bus until interrupted"
 READY = "terrain-seg: ready"
 """How the line begins that tells that the node listens."""
 STATUS_PERIOD_S = 5.0

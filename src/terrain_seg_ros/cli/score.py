@@ -26,8 +26,6 @@ from terrain_seg_ros.score.scenarios import MODES, SCENARIOS
 from terrain_seg_ros.score.score_worlds import ScoreRequest, has_own_pictures, score_worlds
 from terrain_seg_ros.score.tally import Tally, figures, missed_floors
 
-NAME = "score"
-HELP = "drive and descend through worlds of known truth; count what is wrongly called safe"
 EXIT_FLOOR = 1
 MAX_WORLDS = 1000
 MIN_VIEWS, MAX_VIEWS = 2, 10_000

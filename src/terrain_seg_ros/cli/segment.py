@@ -21,9 +21,6 @@ from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, some, write_whole
 from terrain_seg_ros.segmenter import SegmentedImage, Segmenter
 
-NAME = "segment"
-HELP = "segment image files: mask, overlay and JSON for each"
-
 _WRONG_INPUT = 2
 _ENDS = ("_mask.png", "_overlay.png")
 _OWN_KEYS = ("image", "model", "backend", "shares", "mean_confidence")

@@ -25,8 +25,6 @@ from terrain_seg_ros.sim.simulator import ENCODINGS, SimSettings, Simulator
 from terrain_seg_ros.sim.topics import chosen_topics
 from terrain_seg_ros.worlds.world import Body
 
-NAME = "sim"
-HELP = "drive or descend through a world of known truth, on the DDS bus or into a bag"
 NAMESPACE = "/terrain"
 WAIT_S = 60.0
 SETTLE_S = 0.5

@@ -31,7 +31,6 @@ LIMITS = UnpackLimits(
     max_bytes=MAX_MODEL_BYTES + MAX_GOLDEN_BYTES + MAX_CARD_BYTES + MAX_TEXTS_BYTES,
     max_ratio=100.0,
 )
-RESERVED_NAMES = (SYNTHETIC, "add", "keygen", "list", "pin", "remove", "sign", "wrap")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _BY_HAND = "Or download it elsewhere and give the path of the file instead of the address."
 
@@ -132,7 +131,7 @@ def check_free_name(name: str, models: Path) -> None:
         ModelError: it is invalid or taken.
     """
     check_name(name)
-    if name in RESERVED_NAMES or name in shipped_models():
+    if name == SYNTHETIC or name in shipped_models():
         raise ModelError(f"the name {name!r} is reserved by this package; give another with --name")
     if (models / name).exists():
         raise ModelError(
