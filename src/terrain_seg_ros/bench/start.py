@@ -23,9 +23,9 @@ from terrain_seg_ros.bench.machine import EnergyMeter, power_w, vram_mib
 from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.errors import InferenceError, TerrainSegError
 from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.inference.backend_names import BackendName, engine_backends
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.engines.prepare import PREPARABLE, prepare_engine
-from terrain_seg_ros.inference.registry import BackendName
+from terrain_seg_ros.inference.engines.prepare import prepare_engine
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.parameters.parameters import backend_options, load_parameters, model_trust
@@ -62,7 +62,7 @@ def measure_starts(
             "engine_build": "wait",
         }
         cold = _measure(given, rounds)
-        if name not in PREPARABLE:
+        if name not in engine_backends():
             return {**cold, "cached_start_s": None}
         model, options = _model_and_options(given)
         prepare_engine(name, model, replace(options, precision=precision))

@@ -27,7 +27,7 @@ from terrain_seg_ros.demo.report import latency_rows, share_rows, write_report
 from terrain_seg_ros.demo.scenes import SCENES
 from terrain_seg_ros.demo.sim_report import write_scenes
 from terrain_seg_ros.demo.sim_scenes import PlayedScene, play_scene, simulator_is_missing
-from terrain_seg_ros.inference.registry import BackendName
+from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.report.table import text_table
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from terrain_seg_ros.core.model_card import PRECISIONS
+from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.inference.backend_options import AUTO
-from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.parameters.parameters import (
     MODES,
     backend_options,

@@ -10,14 +10,13 @@ from threading import Event, Thread
 from types import TracebackType
 
 from terrain_seg_ros.core.model_card import PRECISIONS
+from terrain_seg_ros.inference.backend_names import BackendName, engine_backends
 from terrain_seg_ros.inference.backend_options import AUTO, BackendOptions
 from terrain_seg_ros.inference.engines.prepare import (
-    PREPARABLE,
     cached_engine,
     prepare_engine,
     wanted_engines,
 )
-from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.parameters.parameters import (
@@ -53,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME|PATH", help="listed model, folder or .onnx file")
     parser.add_argument(
         "--backend",
-        choices=[item.value for item in PREPARABLE],
+        choices=[item.value for item in engine_backends()],
         default=BackendName.TENSORRT.value,
         help="default: %(default)s",
     )

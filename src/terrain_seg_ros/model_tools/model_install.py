@@ -9,8 +9,9 @@ from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
-from terrain_seg_ros.inference.registry import BackendName, create_backend
+from terrain_seg_ros.inference.registry import create_backend
 from terrain_seg_ros.model_store.fetch import FetchRules, check_sha256, fetch
 from terrain_seg_ros.model_store.model_files import (
     CARD_FILE,
