@@ -11,7 +11,7 @@ from typing import Any
 
 import cv2
 
-from terrain_seg_ros.cli.model_arguments import (
+from terrain_seg_ros.cli.options import (
     add_image_arguments,
     add_model_arguments,
     open_segmenter,
