@@ -10,10 +10,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from terrain_seg_ros.bench.machine import machine
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.parameters.parameters import load_parameters
+from terrain_seg_ros.report.machine import machine
 from terrain_seg_ros.report.output_place import (
     check_output_file,
     check_output_folder,
