@@ -28,6 +28,7 @@ from launch_ros.events.lifecycle import ChangeState
 from lifecycle_msgs.msg import Transition
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.inference.backend_names import backend_names
 from terrain_seg_ros.parameters.file import NODE_NAME, read_parameter_file
 from terrain_seg_ros.parameters.parameters import MODES, shipped_parameter_file
 from terrain_seg_ros.ros.bag_storage import bag_storage
@@ -42,7 +43,7 @@ ARGUMENTS = (
     ("image_topic", "", "camera images; empty takes `image` in the namespace"),
     ("camera_info_topic", "", "intrinsics; empty takes `camera_info` in the namespace"),
     ("model", "", "shipped model, or a path to model.onnx or its folder; empty: as in the file"),
-    ("backend", "", "auto, onnxruntime, openvino or constant; empty: as in the file"),
+    ("backend", "", f"one of {', '.join(backend_names())}; empty: as in the file"),
     ("use_sim_time", "", "true takes the time from /clock; empty: as in the file, else false"),
     ("log_level", "info", "debug, info, warn, error or fatal"),
     ("enclave", "", "SROS2 enclave of the node, as /terrain/terrain_seg; empty: the launch's"),

@@ -28,8 +28,9 @@ from terrain_seg_ros.core.image.sample_bits import SampleBits
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8, CameraImage, Segmentation
+from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.registry import BackendName, create_backend
+from terrain_seg_ros.inference.registry import create_backend
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.model_store.model_trust import ANY_MODEL, ModelTrust
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from support.tiny_model import write_tiny_model
-from terrain_seg_ros.cli import bench
+from terrain_seg_ros.bench import measure
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.core.errors import InferenceError
 
@@ -76,11 +76,11 @@ def test_the_table_shows_the_same_rows(words, capsys):
 def test_sizes_of_the_aim_are_the_default(words, monkeypatch, capsys):
     seen = []
 
-    def row(_arguments, backend, precision, size, _pixels):
+    def row(_plan, backend, precision, size, _pixels):
         seen.append(size)
         return {"backend": backend, "precision": precision, "size": "x", "error": "not today"}
 
-    monkeypatch.setattr(bench, "_row", row)
+    monkeypatch.setattr(measure, "_row", row)
     assert main(words) == 2
     assert seen == [(640, 480), (1280, 720)]
 
@@ -89,7 +89,7 @@ def test_what_cannot_be_measured_is_told_apart_from_the_rows(words, monkeypatch,
     def refuse(*_args, **_kwargs):
         raise InferenceError("the path gave nothing")
 
-    monkeypatch.setattr(bench, "time_path", refuse)
+    monkeypatch.setattr(measure, "time_path", refuse)
     path = tmp_path / "bench.json"
     assert main([*words, "--size", "64x48", "--json", str(path)]) == 2
     result = json.loads(path.read_text())

@@ -62,7 +62,7 @@ def test_a_wrapped_network_is_listed_and_segments(network, models, tmp_path, cap
     image = picture(tmp_path / "photo.png")
     assert wrap(network, "--image", str(image)) == 0
     said = capsys.readouterr().out
-    assert f"own 1.0.0 is in {models / 'own'} and passed its test" in said
+    assert f"own 1.0.0 is in {models / 'own'} and passed its self-test" in said
     assert "100.000% of the pixels" in said
     assert "Never scored here" in said
     assert main(["models"]) == 0
@@ -84,7 +84,7 @@ def test_a_folder_of_ones_own(network, models, tmp_path, capsys):
     assert wrap(network, "--out", str(tmp_path / "there")) == 0
     assert f"--model {tmp_path / 'there'}" in capsys.readouterr().out
     assert not models.exists()
-    assert main(["models", str(tmp_path / "there"), "--json"]) == 0
+    assert main(["models", "show", str(tmp_path / "there"), "--json"]) == 0
     card = json.loads(capsys.readouterr().out)
     assert [item["hazard"] for item in card["classes"]] == [0.02, 1.0, 0.4]
     assert wrap(network, "--out", str(tmp_path / "there")) == 2
@@ -93,15 +93,17 @@ def test_a_folder_of_ones_own(network, models, tmp_path, capsys):
 
 @pytest.mark.parametrize("missing", [name[2:] for name in TOLD])
 def test_nothing_is_guessed(network, models, capsys, missing):
-    assert wrap(network, **{missing: None}) == 2
-    assert f"cannot guess --{missing}" in refused(capsys)
+    with pytest.raises(SystemExit) as stop:
+        wrap(network, **{missing: None})
+    assert stop.value.code == 2
+    assert f"arguments are required: --{missing}" in capsys.readouterr().err
     assert not models.exists()
 
 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"classes": "soil,rock:1,sand:0.4"}, "hazard of ['soil'] is not told"),
+        ({"classes": "soil,rock:1,sand:0.4"}, "no hazard is given for ['soil']"),
         ({"classes": "soil:0,rock:1"}, "name 3 in the order"),
         ({"classes": "soil:0,soil:1,sand:1"}, "names 'soil' twice"),
         ({"classes": "soil:0,rock:2,sand:1"}, "hazard 2.0, expected 0 to 1"),
@@ -112,12 +114,10 @@ def test_nothing_is_guessed(network, models, capsys, missing):
         ({"size": "64"}, "--size is '64'"),
         ({"colors": "ff0000"}, "--colors has 1, expected 3"),
         ({"colors": "ff0000,zz,00ff00"}, "expected RRGGBB"),
-        ({"name": "mars_navcam"}, "taken by this package"),
-        ({"name": "wrap"}, "taken by this package"),
-        ({"name": "../own"}, "is no name"),
+        ({"name": "mars_navcam"}, "reserved by this package"),
+        ({"name": "../own"}, "is not a valid name"),
         ({"hazards": "clay:1"}, "--hazards names 'clay'"),
         ({"hazards": "soil:1"}, "once, here or in --classes"),
-        ({"sha256": "00"}, "--sha256 belong to another action"),
         ({"image": "absent.png"}, "absent.png: cannot be read"),
     ],
 )
@@ -148,7 +148,7 @@ def test_without_onnx_the_way_to_it_is_told(network, monkeypatch, capsys):
     assert "pip install onnx" in refused(capsys)
 
 
-WRAP_PACKAGE = "terrain_seg_ros.inference.wrap"
+WRAP_PACKAGE = "terrain_seg_ros.model_tools.wrap"
 
 
 def test_pin_and_remove(network, models, capsys):
@@ -173,18 +173,29 @@ def test_pin_and_remove(network, models, capsys):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["wrap"], "wants the .onnx file"),
-        (["pin"], "wants the model's name"),
-        (["remove"], "wants the model's name"),
         (["pin", "absent"], "no model 'absent' to pin"),
         (["remove", "mars_navcam"], "is shipped"),
         (["remove", "absent"], "no added model"),
-        (["remove", "moon", "--release"], "--release belong to another action"),
-        (["pin", "moon", "--layout", "nchw"], "--layout belong to another action"),
-        (["list", "--classes", "a:1"], "--classes belong to another action"),
-        (["mars_navcam", "--release"], "--release belong to another action"),
     ],
 )
-def test_wrong_actions_are_one_line(capsys, words, text):
+def test_models_that_may_not_be_changed_are_one_line(capsys, words, text):
     assert main(["models", *words]) == 2
     assert text in refused(capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["wrap"], "required: FILE.onnx"),
+        (["pin"], "required: NAME"),
+        (["remove"], "required: NAME"),
+        (["remove", "moon", "--release"], "unrecognized arguments: --release"),
+        (["pin", "moon", "--layout", "nchw"], "unrecognized arguments: --layout nchw"),
+        (["list", "--classes", "a:1"], "unrecognized arguments: --classes a:1"),
+    ],
+)
+def test_options_of_other_actions_are_refused(capsys, words, text):
+    with pytest.raises(SystemExit) as stop:
+        main(["models", *words])
+    assert stop.value.code == 2
+    assert text in capsys.readouterr().err

@@ -175,7 +175,7 @@ def test_killed_it_leaves_nothing_that_loads(folder, cache, run):
     """The real command dies in the middle of a build."""
     script = (
         "import os, sys\n"
-        "from terrain_seg_ros.inference import openvino_backend\n"
+        "from terrain_seg_ros.inference.backends import openvino_backend\n"
         "openvino_backend.build = lambda *_: os.kill(os.getpid(), 9)\n"
         "from terrain_seg_ros.cli.main import main\n"
         "main(sys.argv[1:])\n"

@@ -21,7 +21,7 @@ CONSTANT = ["--model", "synthetic", "--backend", "constant"]
 def test_an_interrupted_demo_leaves_no_process_and_a_sound_bag(tmp_path):
     demo = Demo(tmp_path, *CONSTANT)
     demo.said("played 6 of")
-    assert set(running(demo.domain)) == {"demo_player", "demo_recorder", "main"}
+    assert set(running(demo.domain)) == {"player", "recorder", "main"}
     demo.process.send_signal(signal.SIGINT)
     code, _, errors = demo.end()
     assert code == 130

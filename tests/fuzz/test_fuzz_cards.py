@@ -158,7 +158,7 @@ def test_any_card_is_used_or_refused_in_one_line(folder, capsys):
         for precision in ("fp32", "int8"):
             assert isinstance(parity_refusal(card, "onnxruntime", precision), str)
         if accepted % 10 == 0:
-            assert main(["models", str(folder)]) == 0
+            assert main(["models", "show", str(folder)]) == 0
             capsys.readouterr()
     assert refused > RUNS / 10
     assert accepted > RUNS / 100

@@ -7,10 +7,9 @@ import pytest
 
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import InferenceError, ModelError
-from terrain_seg_ros.inference import registry
+from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.registry import (
-    BackendName,
     create_backend,
     installed_backends,
     try_backends,
@@ -77,15 +76,14 @@ def test_an_unknown_name_lists_the_known_ones(model):
 
 
 def test_what_is_no_runtime_is_refused():
-    with pytest.raises(InferenceError, match=r"'auto' stands for no runtime.*tensorrt"):
+    with pytest.raises(InferenceError, match=r"'auto' is not a runtime.*tensorrt"):
         usable_precisions(BackendName.AUTO)
 
 
 def test_a_missing_runtime_names_the_command(model, monkeypatch):
-    entry = registry._ENTRIES[BackendName.OPENVINO]._replace(
-        module="absent_backend", needs="absent_runtime"
-    )
-    monkeypatch.setitem(registry._ENTRIES, BackendName.OPENVINO, entry)
+    openvino = BackendName.OPENVINO
+    entry = openvino.entry._replace(module="absent_backend", needs="absent_runtime")
+    monkeypatch.setattr(openvino, "entry", entry)
     assert installed_backends() == [BackendName.ONNXRUNTIME]
     with pytest.raises(InferenceError, match="pip install openvino"):
         create_backend("openvino", model)

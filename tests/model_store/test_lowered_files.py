@@ -11,9 +11,10 @@ import pytest
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import InferenceError, ModelError
 from terrain_seg_ros.inference import registry
+from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.engines.prepare import cached_engine, prepare_engine, wanted_engines
-from terrain_seg_ros.inference.registry import BackendName, create_backend, try_backends
+from terrain_seg_ros.inference.registry import create_backend, try_backends
 from terrain_seg_ros.model_store.model_pins import Pin, set_pin
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.parameters.parameters import load_parameters

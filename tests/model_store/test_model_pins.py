@@ -189,10 +189,10 @@ def test_nothing_else_is_removed(models, tmp_path):
         "link": "is a link",
         "notes": "no added model 'notes'",
         "absent": r"no added model 'absent'.*\['link', 'moon'\]",
-        "../outside": "is no name",
-        "..": "is no name",
-        "": "is no name",
-        str(outside): "is no name",
+        "../outside": "is not a valid name",
+        "..": "is not a valid name",
+        "": "is not a valid name",
+        str(outside): "is not a valid name",
     }.items():
         with pytest.raises(ModelError, match=text):
             remove_model(name, models)

@@ -174,20 +174,26 @@ def test_keys_are_made_once_and_the_private_one_is_the_owner_s(tmp_path, capsys)
     assert main(["models", "keygen", "--key", str(tmp_path / "no" / "folder")]) == 2
 
 
+def test_a_key_that_is_absent_is_one_line(models, capsys):
+    assert main(["models", "sign", "moon", "--key", "absent"]) == 2
+    said = capsys.readouterr().err
+    assert "cannot be read" in said
+    assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["keygen"], "wants --key"),
-        (["keygen", "moon", "--key", "k"], "alone"),
-        (["sign", "moon"], "wants --key"),
-        (["sign", "--key", "k"], "wants the model's name"),
-        (["sign", "moon", "--key", "absent"], "cannot be read"),
-        (["pin", "moon", "--key", "k"], "--key belong to another action"),
-        (["moon", "--key", "k"], "--key belong to another action"),
+        (["keygen"], "required: --key"),
+        (["keygen", "moon", "--key", "k"], "unrecognized arguments: moon"),
+        (["sign", "moon"], "required: --key"),
+        (["sign", "--key", "k"], "required: NAME|PATH"),
+        (["pin", "moon", "--key", "k"], "unrecognized arguments: --key k"),
+        (["show", "moon", "--key", "k"], "unrecognized arguments: --key k"),
     ],
 )
-def test_wrong_words_are_one_line(models, capsys, words, text):
-    assert main(["models", *words]) == 2
-    said = capsys.readouterr().err
-    assert text in said
-    assert said.count("\n") == 1
+def test_a_wrong_command_line_is_refused(models, capsys, words, text):
+    with pytest.raises(SystemExit) as stop:
+        main(["models", *words])
+    assert stop.value.code == 2
+    assert text in capsys.readouterr().err

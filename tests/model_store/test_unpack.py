@@ -14,7 +14,7 @@ import pytest
 from support.archives import add_member, folder_content, write_archive, zip_entry
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.model_store import unpack as unpack_module
-from terrain_seg_ros.model_store.unpack import UnpackLimits, is_archive, new_folder, unpack
+from terrain_seg_ros.model_store.unpack import UnpackLimits, new_folder, unpack
 
 LIMITS = UnpackLimits(max_entries=100, max_bytes=10**7, max_ratio=100.0)
 CONTENT = {
@@ -226,11 +226,6 @@ def test_an_encrypted_archive_is_refused(tmp_path, folder):
 def test_what_is_no_archive_is_refused(tmp_path, folder, data):
     (tmp_path / "a.zip").write_bytes(data)
     refuse(tmp_path / "a.zip", folder, "neither a .zip nor a .tar.gz|cannot be unpacked")
-
-
-def test_archives_by_name():
-    assert all(is_archive(Path(name)) for name in ("a.zip", "A.ZIP", "a.tar.gz", "a.tgz"))
-    assert not any(is_archive(Path(name)) for name in ("a.npz", "a.tar", "zip", "a.gz", "a.onnx"))
 
 
 def test_a_new_folder_gets_its_name_at_the_end(tmp_path):

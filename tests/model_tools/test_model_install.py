@@ -97,9 +97,10 @@ def test_another_name_may_be_given(tmp_path, models, content):
 
 def test_an_interrupted_fetch_goes_on(tmp_path, models, content, files, monkeypatch):
     monkeypatch.setattr(fetch_module, "WAITS_S", ())
+    monkeypatch.setattr(fetch_module, "READ_BYTES", 1000)
     data = write_archive(tmp_path / "moon.zip", content).read_bytes()
     url = files.add("/moon.zip", data, breaks_after=[1000])
-    with pytest.raises(ConfigError, match="the same command goes on"):
+    with pytest.raises(ConfigError, match="run the same command again to resume"):
         install_model(url, models, sha256=digest(data))
     assert added_models() == []
     install_model(url, models, sha256=digest(data))
@@ -108,7 +109,7 @@ def test_an_interrupted_fetch_goes_on(tmp_path, models, content, files, monkeypa
 
 
 def test_offline_says_how_to_do_it_by_hand(models):
-    with pytest.raises(ConfigError, match=r"cannot be reached.*give the file's path here"):
+    with pytest.raises(ConfigError, match=r"cannot be reached.*give the path of the file"):
         install_model("http://127.0.0.1:9/moon.zip", models, sha256="0" * 64)
     assert list(models.iterdir()) == []
 
@@ -160,20 +161,20 @@ def test_an_archive_that_leads_elsewhere_is_refused(tmp_path, models, content):
     assert not list(tmp_path.rglob("evil"))
 
 
-@pytest.mark.parametrize("name", ["mars_navcam", "synthetic", "add", "list"])
+@pytest.mark.parametrize("name", ["mars_navcam", "synthetic"])
 @pytest.mark.parametrize("given", [True, False])
 def test_a_name_of_this_package_is_refused(tmp_path, models, content, name, given):
     if not given:
         card = json.loads(content["card.json"])
         content["card.json"] = json.dumps({**card, "name": name}).encode()
     archive = write_archive(tmp_path / "moon.zip", content)
-    refuse(archive, models, "is taken by this package", name=name if given else None)
+    refuse(archive, models, "is reserved by this package", name=name if given else None)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "../x", "/tmp/x", "a" * 65, "ä"])
 def test_what_is_no_name_is_refused(tmp_path, models, content, name):
     archive = write_archive(tmp_path / "moon.zip", content)
-    refuse(archive, models, "is no name for a model", name=name)
+    refuse(archive, models, "is not a valid name", name=name)
 
 
 def test_a_model_is_not_overwritten(tmp_path, models, content):

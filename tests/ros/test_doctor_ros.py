@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these beside one")
 
-from terrain_seg_ros.cli import doctor_ros
-from terrain_seg_ros.cli.doctor_findings import State
+from terrain_seg_ros.doctor import ros as doctor_ros
+from terrain_seg_ros.doctor.finding import State
 
 
 def found(monkeypatch, item):

@@ -14,7 +14,7 @@ import pytest
 from support.rover import BASE
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ModelError
-from terrain_seg_ros.inference import registry
+from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.backends.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.inference.backends.openvino_backend import OpenVinoBackend
@@ -24,7 +24,7 @@ from terrain_seg_ros.inference.engines.switching_backend import (
     WARM_UP_ROUNDS,
     SwitchingBackend,
 )
-from terrain_seg_ros.inference.registry import BackendName, create_backend
+from terrain_seg_ros.inference.registry import create_backend
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime import serving
@@ -158,8 +158,7 @@ def test_what_is_stopped_before_it_starts_does_nothing(switching, reports):
 @pytest.fixture
 def openvino_for_tensorrt(monkeypatch):
     """Let OpenVINO stand where TensorRT is, in this process and in the one that builds."""
-    entries = registry._ENTRIES
-    monkeypatch.setitem(entries, BackendName.TENSORRT, entries[BackendName.OPENVINO])
+    monkeypatch.setattr(BackendName.TENSORRT, "entry", BackendName.OPENVINO.entry)
     arguments = serving._prepare_arguments
 
     def for_openvino(*given):

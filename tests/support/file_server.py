@@ -25,6 +25,7 @@ class Served:
     length: bool = True
     status: int = 200
     location: str | None = None
+    encoding: str | None = None
 
 
 @dataclass
@@ -78,6 +79,8 @@ def answer(request: BaseHTTPRequestHandler, served: Served) -> None:
     request.send_response(status)
     if served.location is not None:
         request.send_header("Location", served.location)
+    if served.encoding is not None:
+        request.send_header("Content-Encoding", served.encoding)
     if served.etag is not None:
         request.send_header("ETag", served.etag)
     if served.modified is not None:

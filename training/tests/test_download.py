@@ -23,6 +23,7 @@ from terrain_training.commands import download as command
 
 LUNAR = "romainpessia/artificial-lunar-rocky-landscape-dataset"
 GDRIVE_ID = "1AbCdEfGhIjKlMnOpQrStUvWxYz012345"
+READ = fetch.READ_BYTES
 FILES = {"set/images/1.png": os.urandom(2**21), "set/masks/1.png": b"mask", "set/README": b"hi"}
 NO_KAGGLE = "the kaggle package is not installed"
 NO_GDOWN = "gdown is not installed"
@@ -173,13 +174,13 @@ class TestWeb:
 
     def test_the_same_command_goes_on(self, server, place, monkeypatch):
         monkeypatch.setattr(fetch, "WAITS_S", (0.0,))
-        server.cuts = [500_000, 1000]
+        server.cuts = [7 * READ, 1000]
         url = server.add("/set.zip", zipped(FILES))
-        with pytest.raises(ConfigError, match="the same command goes on"):
+        with pytest.raises(ConfigError, match="run the same command again to resume"):
             run(url, "--out", place / "data")
         assert not (place / "data").exists()
         run(url, "--out", place / "data")
-        assert server.ranges == [None, "bytes=500000-", "bytes=501000-"]
+        assert server.ranges == [None, *[f"bytes={7 * READ}-"] * 2]
         assert content(place / "data") == FILES
         assert names(place) == ["data"]
 

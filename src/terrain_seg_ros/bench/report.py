@@ -1,8 +1,7 @@
-"""The figures of a benchmark as Markdown and as a picture."""
+"""The figures of a benchmark as Markdown."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,21 +9,13 @@ from terrain_seg_ros.bench.terminal import GEOMETRY_HEAD, geometry_cells, peer_c
 
 Rows = Sequence[Mapping[str, Any]]
 
-BAR_PX, GAP_PX, LABEL_PX, CHART_PX = 16, 14, 230, 520
 _PEERS = {"peers": "terrain-seg bench", "torch_peers": "terrain-train peers"}
-_COLOURS = {"bare_ms": "#6fa8c9", "end_to_end_ms": "#e08b4a"}
 _TITLE = "# Performance"
-_PLOTTED = "median ms per image, bare call (blue) and end to end (orange)"
 
 
 def is_own_markdown(text: str) -> bool:
     """Return whether `markdown` wrote a text."""
     return text.startswith(f"{_TITLE}\n\nWritten by `terrain-seg bench")
-
-
-def is_plot(text: str) -> bool:
-    """Return whether `plot_svg` drew a picture."""
-    return _PLOTTED in text
 
 
 def markdown(result: Mapping[str, Any]) -> str:
@@ -96,54 +87,21 @@ def _stages(rows: Rows) -> list[str]:
 def _starts(starts: Rows) -> list[str]:
     lines = [
         "| backend | precision | start s | cached start s | memory MiB | VRAM MiB | 1 image ms "
-        "| 2 images ms | mJ per image |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| 2 images ms |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in starts:
         if "error" in row:
             continue
-        cached, energy = row["cached_start_s"], row["millijoules_per_call"]
+        cached = row["cached_start_s"]
         vram = "-" if row["vram_mib"] is None else f"{row['vram_mib']:.0f}"
         lines.append(
             f"| {row['backend']} | {row['precision']} | {row['start_s']:.2f} | "
             f"{'-' if cached is None else f'{cached:.2f}'} | {row['rss_mib']:.0f} | {vram} | "
-            f"{row['batch_ms']['1']:.1f} | {row['batch_ms']['2']:.1f} | "
-            f"{'-' if energy is None else f'{energy:.0f}'} |"
+            f"{row['batch_ms']['1']:.1f} | {row['batch_ms']['2']:.1f} |"
         )
     return lines
 
 
-def plot_svg(result: Mapping[str, Any]) -> str:
-    """Return bars of the bare call and the whole path per row, as an SVG picture."""
-    rows = result["rows"]
-    longest = max(row["end_to_end_ms"] for row in rows)
-    step = 2 * BAR_PX + GAP_PX
-    height = step * len(rows) + 70
-    width = LABEL_PX + CHART_PX + 90
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        'font-family="sans-serif" font-size="12">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
-        f'<text x="10" y="20" font-size="14">{_text(result["model"])}: {_PLOTTED}</text>',
-        f'<text x="10" y="{height - 12}" fill="#666">{_text(result["machine"])}, '
-        f"{_text(result['date'])}</text>",
-    ]
-    for place, row in enumerate(rows):
-        top = 36 + place * step
-        parts.append(f'<text x="10" y="{top + BAR_PX + 4}">{_text(_name(row))}</text>')
-        for part, (key, colour) in enumerate(_COLOURS.items()):
-            y, length = top + part * BAR_PX, CHART_PX * row[key] / longest
-            parts.append(
-                f'<rect x="{LABEL_PX}" y="{y}" width="{length:.1f}" height="{BAR_PX - 2}" '
-                f'fill="{colour}"/><text x="{LABEL_PX + length + 6:.1f}" y="{y + BAR_PX - 4}">'
-                f"{row[key]:.1f}</text>"
-            )
-    return "\n".join([*parts, "</svg>"]) + "\n"
-
-
 def _name(row: Mapping[str, Any]) -> str:
     return f"{row['backend']} {row['precision']} {row['size']}"
-
-
-def _text(value: object) -> str:
-    return html.escape(str(value))

@@ -19,16 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from terrain_seg_ros.bench.machine import EnergyMeter, power_w, vram_mib
 from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.errors import InferenceError, TerrainSegError
 from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.inference.backend_names import BackendName, engine_backends
 from terrain_seg_ros.inference.backend_options import BackendOptions
-from terrain_seg_ros.inference.engines.prepare import PREPARABLE, prepare_engine
-from terrain_seg_ros.inference.registry import BackendName
+from terrain_seg_ros.inference.engines.prepare import prepare_engine
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.parameters.parameters import backend_options, load_parameters, model_trust
+from terrain_seg_ros.report.machine import vram_mib
 from terrain_seg_ros.runtime.session import Session
 
 MODULE = "terrain_seg_ros.bench.start"
@@ -62,7 +62,7 @@ def measure_starts(
             "engine_build": "wait",
         }
         cold = _measure(given, rounds)
-        if name not in PREPARABLE:
+        if name not in engine_backends():
             return {**cold, "cached_start_s": None}
         model, options = _model_and_options(given)
         prepare_engine(name, model, replace(options, precision=precision))
@@ -109,25 +109,18 @@ def main(request: str) -> int:
         batches = {
             str(size): _median_ms(session.backend, images[:size], rounds) for size in BATCHES
         }
-        meter = EnergyMeter()
-        meter.start()
-        for _ in range(rounds):
-            session.backend(images[:1])
-        joules = meter.stop()
         figures = {
             "ready_at_s": ready_at_s,
             "batch_ms": batches,
             "rss_mib": peak_memory_mib(),
             "vram_mib": vram_mib(os.getpid()),
-            "millijoules_per_call": None if joules is None else 1e3 * joules / rounds,
-            "power_w": power_w(),
         }
     print(json.dumps(figures))
     return 0
 
 
 def peak_memory_mib() -> float:
-    """Return the most memory that this process has held; `getrusage` tells its parent's, too."""
+    """Return the peak memory of this process; `getrusage` would include that of its parent."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from terrain_seg_ros.report.table import text_table
@@ -10,24 +10,24 @@ from terrain_seg_ros.report.table import text_table
 GEOMETRY_HEAD = ("ground", "project ms", "fuse ms", "cost ms", "sum ms", "landing sites ms")
 
 
-def print_result(result: dict[str, Any]) -> None:
-    """Print every row, start and failure."""
-    print(f"{result['model']} on {result['machine']}, {result['date']}, {result['rounds']} rounds")
+def result_lines(result: dict[str, Any]) -> Iterator[str]:
+    """Give every table, and a line for each failure."""
+    yield f"{result['model']} on {result['machine']}, {result['date']}, {result['rounds']} rounds"
     head = ["backend", "precision", "size", "bare ms", "end to end ms", "p99", "overhead ms"]
     lines = [_cells(row) for row in result["rows"]]
-    print(text_table([*head, "of it grid", "ratio", "note"], lines))
-    _print_starts(result["starts"])
+    yield text_table([*head, "of it grid", "ratio", "note"], lines)
+    yield from _lines_of_starts(result["starts"])
     for key in ("peers", "torch_peers"):
         if result[key] is not None:
-            _print_peers(result[key])
+            yield from _lines_of_peers(result[key])
     if result["geometry"]:
-        print("from pixels to the grid, 256 x 256 into 400 x 400 cells, on one processor")
-        print(text_table(GEOMETRY_HEAD, geometry_cells(result["geometry"])))
+        yield "from pixels to the grid, 256 x 256 into 400 x 400 cells, on one processor"
+        yield text_table(GEOMETRY_HEAD, geometry_cells(result["geometry"]))
     if result["trtexec"] is not None:
-        _print_trtexec(result)
+        yield from _lines_of_trtexec(result)
     for row in result["failed"]:
         name = f"{row['backend']} {row['precision']} {row['size']}"
-        print(f"not measured: {name}: {row['error']}")
+        yield f"not measured: {name}: {row['error']}"
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -44,7 +44,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [*start, *(f"{value:.2f}" for value in figures), note]
 
 
-def _print_starts(starts: Sequence[dict[str, Any]]) -> None:
+def _lines_of_starts(starts: Sequence[dict[str, Any]]) -> Iterator[str]:
     good = [row for row in starts if "error" not in row]
     if good:
         head = [
@@ -57,14 +57,14 @@ def _print_starts(starts: Sequence[dict[str, Any]]) -> None:
             "1 image",
             "2 images",
         ]
-        print(text_table([*head, "mJ/image"], [_start_cells(row) for row in good]))
+        yield text_table(head, [_start_cells(row) for row in good])
     for row in starts:
         if "error" in row:
-            print(f"no start: {row['backend']} {row['precision']}: {row['error']}")
+            yield f"no start: {row['backend']} {row['precision']}: {row['error']}"
 
 
 def _start_cells(row: dict[str, Any]) -> list[str]:
-    cached, energy = row["cached_start_s"], row["millijoules_per_call"]
+    cached = row["cached_start_s"]
     return [
         row["backend"],
         row["precision"],
@@ -74,7 +74,6 @@ def _start_cells(row: dict[str, Any]) -> list[str]:
         "-" if row["vram_mib"] is None else f"{row['vram_mib']:.0f}",
         f"{row['batch_ms']['1']:.2f}",
         f"{row['batch_ms']['2']:.2f}",
-        "-" if energy is None else f"{energy:.0f}",
     ]
 
 
@@ -103,20 +102,20 @@ def peer_cells(ways: Sequence[dict[str, Any]]) -> list[list[str]]:
     return rows
 
 
-def _print_peers(peers: dict[str, Any]) -> None:
-    print(f"the same network, from {peers['size']} pixels to a mask")
-    print(text_table(["way", "median ms", "times ours"], peer_cells(peers["ways"])))
+def _lines_of_peers(peers: dict[str, Any]) -> Iterator[str]:
+    yield f"the same network, from {peers['size']} pixels to a mask"
+    yield text_table(["way", "median ms", "times ours"], peer_cells(peers["ways"]))
 
 
-def _print_trtexec(result: dict[str, Any]) -> None:
+def _lines_of_trtexec(result: dict[str, Any]) -> Iterator[str]:
     """Say what share of trtexec's throughput the backend reaches, transfers included."""
     theirs = result["trtexec"]["throughput_per_s"]
     rows = [row for row in result["rows"] if row["backend"] == "tensorrt"]
     if not rows:
-        print(f"trtexec: {theirs:.1f} images/s; there is no row of TensorRT to compare")
+        yield f"trtexec: {theirs:.1f} images/s; there is no row of TensorRT to compare"
     for row in rows:
         ours = 1e3 / row["bare_ms"]
-        print(
+        yield (
             f"trtexec {theirs:.1f} images/s, tensorrt {row['precision']} {row['size']} "
             f"{ours:.1f} one by one: {ours / theirs:.2f}"
         )

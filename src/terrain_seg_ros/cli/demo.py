@@ -27,12 +27,10 @@ from terrain_seg_ros.demo.report import latency_rows, share_rows, write_report
 from terrain_seg_ros.demo.scenes import SCENES
 from terrain_seg_ros.demo.sim_report import write_scenes
 from terrain_seg_ros.demo.sim_scenes import PlayedScene, play_scene, simulator_is_missing
-from terrain_seg_ros.inference.registry import BackendName
+from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.report.table import text_table
 
-NAME = "demo"
-HELP = "play real images and simulated worlds through the live node and show what it makes"
 PLAY_LIMIT_S = 95.0
 """For the processes to meet and for all pictures."""
 NODE_LIMIT_S = PLAY_LIMIT_S + 2 * END_LIMIT_S
@@ -122,11 +120,11 @@ def _play(
         InferenceError: a process failed or did not end in time.
     """
     out: Path = arguments.out
-    node = module_command("main", "run", "--domain", domain, "--discovery", "host")
+    node = module_command("cli.main", "run", "--domain", domain, "--discovery", "host")
     node += ["--model", arguments.model, "--backend", arguments.backend]
     node += ["--duration", str(NODE_LIMIT_S), "--json", str(out / "node.json")]
-    recorder = module_command("demo_recorder", "--domain", domain, "--bag", bag)
-    player = module_command("demo_player", "--domain", domain, "--pictures", pictures)
+    recorder = module_command("demo.recorder", "--domain", domain, "--bag", bag)
+    player = module_command("demo.player", "--domain", domain, "--pictures", pictures)
     show = _progress()
     with (
         started("recorder", recorder, folder=out) as recording,

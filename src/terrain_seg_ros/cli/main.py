@@ -1,4 +1,4 @@
-"""Dispatch `terrain-seg COMMAND`; a command's module is imported only when it is asked for."""
+"""The program `terrain-seg`: its commands, exit codes and one-line errors."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from collections.abc import Sequence
 
 from terrain_seg_ros import __version__
+from terrain_seg_ros.cli.lazy_parser import Command, add_commands
 from terrain_seg_ros.core.errors import THREADS_REMEDY, TerrainSegError
 
 PROGRAM = "terrain-seg"
@@ -18,28 +18,19 @@ EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 
 COMMANDS = {
-    "demo": "play real images and simulated worlds through the live node and show what it makes",
+    "demo": "play real images and simulated worlds through the live node and draw a report",
     "run": "run the live node on the DDS bus until interrupted",
-    "sim": "drive or descend through a world of known truth, on the DDS bus or into a bag",
-    "replay": "read bags, write them again with all our topics added, and score them",
+    "sim": "simulate a drive or descent with ground truth, on the DDS bus or into a bag",
+    "replay": "rerun the node over recorded bags, add its topics, score the result",
     "segment": "segment image files: mask, overlay and JSON for each",
     "evaluate": "score a model on labelled images",
-    "score": "drive and descend through worlds of known truth; count what is wrongly called safe",
-    "world": "write a Moon or Mars world of known truth for Gazebo Harmonic",
-    "bench": "measure the bare runtime call against the whole path, per backend",
-    "models": "list the models with their cards; add, wrap, pin, sign or remove your own",
-    "prepare": "build engines ahead of the drive, or check that they are there",
-    "doctor": "say what is installed and usable, and how to get what is missing",
+    "score": "score simulated drives and descents against ground truth",
+    "world": "write a generated Moon or Mars world with ground truth for Gazebo Harmonic",
+    "bench": "time each backend: the runtime alone and the complete pipeline",
+    "models": "list the models and their cards; add, wrap, pin, sign or remove your own",
+    "prepare": "build the engines that a backend needs in advance, or check that they exist",
+    "doctor": "report what is installed and usable, and how to install what is missing",
 }
-
-
-class Command(Protocol):
-    """Be what each command's module offers."""
-
-    NAME: str
-    HELP: str
-    add_arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _dispatch(words)
+        return _run(words)
     except TerrainSegError as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
@@ -67,40 +58,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def load_command(name: str) -> Command:
-    """Import the module of one command of `COMMANDS`."""
-    return cast(Command, importlib.import_module(f"terrain_seg_ros.cli.{name}"))
+    """Import one command of `COMMANDS`."""
+    module = importlib.import_module(f"terrain_seg_ros.cli.{name}")
+    return Command(module.add_arguments, module.run)
 
 
-def _dispatch(words: list[str]) -> int:
-    if words and words[0] in COMMANDS:
-        command = load_command(words[0])
-        parser = argparse.ArgumentParser(
-            prog=f"{PROGRAM} {words[0]}", description=command.HELP, allow_abbrev=False
-        )
-        command.add_arguments(parser)
-        code = command.run(parser.parse_args(words[1:]))
-    else:
-        _overview().parse_args(words)
-        raise AssertionError("the overview takes no command that is not in COMMANDS")
-    sys.stdout.flush()
-    return code
-
-
-def _overview() -> argparse.ArgumentParser:
-    width = max(len(name) for name in COMMANDS) + 2
-    lines = [f"  {name:<{width}}{text}" for name, text in COMMANDS.items()]
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Terrain segmentation and hazard mapping for rovers and landers.",
-        epilog="\n".join(
-            ["commands:", *lines, "", f"'{PROGRAM} COMMAND --help' tells more about one."]
-        ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"'{PROGRAM} COMMAND --help' describes a command.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="see below")
+    add_commands(parser, COMMANDS, load_command)
     return parser
+
+
+def _run(words: Sequence[str]) -> int:
+    arguments = make_parser().parse_args(words)
+    code: int = arguments.run_command(arguments)
+    sys.stdout.flush()
+    return code
 
 
 def _refuse(text: str) -> int:

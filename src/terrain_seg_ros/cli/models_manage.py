@@ -1,4 +1,4 @@
-"""Pin and remove models: `terrain-seg models pin` and `terrain-seg models remove`."""
+"""`terrain-seg models pin` and `terrain-seg models remove`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from terrain_seg_ros.core.errors import ConfigError, ModelError
+from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.model_store.model_pins import Pin, release_pin, set_pin
 from terrain_seg_ros.model_store.model_store import (
     added_models,
@@ -18,14 +18,24 @@ from terrain_seg_ros.model_store.model_trust import ModelTrust
 from terrain_seg_ros.model_tools.model_remove import remove_model
 
 
-def pin_model(arguments: argparse.Namespace) -> int:
-    """Let a name stand for the files it stands for now and no others, or end that.
+def declare_pin(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `pin`."""
+    parser.add_argument("name", metavar="NAME", help="listed model")
+    parser.add_argument("--release", action="store_true", help="delete the pin instead")
+
+
+def declare_remove(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `remove`."""
+    parser.add_argument("name", metavar="NAME", help="model that you added or wrapped")
+
+
+def run_pin(arguments: argparse.Namespace) -> int:
+    """Accept only the present files of a model under its name, or end that.
 
     Raises:
-        ConfigError: no name is given.
         ModelError: there is no such model, it is broken or pinned to other files.
     """
-    name = _name(arguments, "pin")
+    name: str = arguments.name
     models = user_models_folder()
     if arguments.release:
         was = release_pin(models, name)
@@ -40,7 +50,7 @@ def pin_model(arguments: argparse.Namespace) -> int:
 
 
 def _pin_all(name: str, models: Path) -> Iterator[str]:
-    """Pin the model and the files of lower precision that come with it, and tell of each."""
+    """Pin a model and the files of lower precision that belong to it; yield a line for each."""
     model = load_model(name, ModelTrust(renews_pin=True))
     found = [(name, model)]
     found += [(file.onnx_path.parent.name, file) for file in model.lowered if file.onnx_path]
@@ -49,19 +59,12 @@ def _pin_all(name: str, models: Path) -> Iterator[str]:
         yield f"{pinned} {file.card.version} is pinned to digest {file.digest}"
 
 
-def remove(arguments: argparse.Namespace) -> int:
+def run_remove(arguments: argparse.Namespace) -> int:
     """Delete an added model.
 
     Raises:
-        ConfigError: no name is given.
         ModelError: the model is shipped or was not added.
     """
-    name = _name(arguments, "remove")
+    name: str = arguments.name
     print(f"{name} is removed from {remove_model(name, user_models_folder()).parent}")
     return 0
-
-
-def _name(arguments: argparse.Namespace, action: str) -> str:
-    if arguments.source is None:
-        raise ConfigError(f"models {action} wants the model's name after `{action}`")
-    return str(arguments.source)

@@ -1,4 +1,4 @@
-"""Make a model of anyone's network: `terrain-seg models wrap`."""
+"""`terrain-seg models wrap`: make a model from a network in ONNX format."""
 
 from __future__ import annotations
 
@@ -12,100 +12,143 @@ from typing import Any
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.model_store.model_store import user_models_folder
+from terrain_seg_ros.model_tools.wrap.wrap_settings import (
+    Activation,
+    Colors,
+    Layout,
+    WrapSettings,
+)
 
 MAX_IMAGES = 64
-_WRAP = "terrain_seg_ros.inference.wrap"
-_NEEDED = {
-    "name": "--name: what to call the model",
-    "version": "--version: of the model, such as 1.0.0",
-    "classes": "--classes: names with hazards in the order of the channels, soil:0.02,rock:1",
-    "layout": "--layout: nchw (PyTorch) or nhwc (Keras)",
-    "channels": "--channels: grey, rgb or bgr",
-    "scale": "--scale: 1 if white is 1 before mean and std, 255 if it is 255",
-    "mean": "--mean: what is subtracted, one number or one per channel; 0 for nothing",
-    "std": "--std: what is divided by, one number or one per channel; 1 for nothing",
-    "resize": "--resize: stretch, letterbox or crop, as in training",
-    "activation": "--activation: what the output is, logits, softmax or sigmoid",
-}
+_WRAP = "terrain_seg_ros.model_tools.wrap.wrap_model"
 _GOLDEN_RATIO = 0.618
 
 
-def add_wrap_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `models wrap`."""
-    group = parser.add_argument_group("wrapping a network (see the README)")
-    group.add_argument("--version", help="the model's version")
+def declare_wrap(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments; what only the maker of the network knows is required."""
+    parser.add_argument("source", type=Path, metavar="FILE.onnx", help="the network")
+    parser.add_argument("--name", required=True, help="name of the new model")
+    parser.add_argument("--version", required=True, help="version of the new model, such as 1.0.0")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the new model (default: your models')"
+    )
+    parser.add_argument(
+        "--image",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="example image to compare on; may be repeated, the first becomes the golden image",
+    )
+    _declare_classes(parser)
+    _declare_input(parser)
+    _declare_output(parser)
+
+
+def _declare_classes(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("classes")
     group.add_argument(
         "--classes",
+        required=True,
         metavar="NAME:HAZARD,...",
-        help="in the order of the output's channels; hazard 0 (safe) to 1. One channel tells the "
-        "second of two classes from the first",
+        help="names in the order of the output channels, with hazards from 0 (safe) to 1, such as "
+        "soil:0.02,rock:1; a network with one channel separates the second of two classes from "
+        "the first",
     )
     group.add_argument(
-        "--hazards", metavar="NAME:HAZARD,...", help="those that --classes does not tell"
-    )
-    group.add_argument("--colors", metavar="RRGGBB,...", help="of the classes in pictures")
-    group.add_argument(
-        "--layout", choices=["nchw", "nhwc"], help="of the input: PyTorch has nchw, Keras nhwc"
+        "--hazards", metavar="NAME:HAZARD,...", help="hazards that are missing in --classes"
     )
     group.add_argument(
-        "--output-layout", choices=["nchw", "nhwc"], help="of the output where it differs"
+        "--colors", metavar="RRGGBB,...", help="colours of the classes in pictures, in their order"
     )
-    group.add_argument("--channels", choices=["grey", "rgb", "bgr"], help="that the network takes")
+
+
+def _declare_input(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("input of the network")
+    group.add_argument(
+        "--layout",
+        required=True,
+        choices=[item.value for item in Layout],
+        help="nchw (PyTorch) or nhwc (Keras)",
+    )
+    group.add_argument(
+        "--channels",
+        required=True,
+        choices=[item.value for item in Colors],
+        help="order of the colour channels",
+    )
     group.add_argument(
         "--scale",
         type=float,
-        help="what white is before mean and std: 1 or 255, which also is their unit",
+        required=True,
+        help="value of white before normalisation, 1 or 255; --mean and --std are in the same "
+        "units",
     )
-    group.add_argument("--mean", metavar="M[,M,M]", help="that is subtracted; 0 for nothing")
-    group.add_argument("--std", metavar="S[,S,S]", help="that is divided by; 1 for nothing")
     group.add_argument(
-        "--resize", choices=["stretch", "letterbox", "crop"], help="how images are fitted"
+        "--mean",
+        required=True,
+        metavar="M[,M,M]",
+        help="subtracted: one number, or one for each channel; 0 for none",
     )
+    group.add_argument(
+        "--std",
+        required=True,
+        metavar="S[,S,S]",
+        help="divided by: one number, or one for each channel; 1 for none",
+    )
+    group.add_argument(
+        "--resize",
+        required=True,
+        choices=["stretch", "letterbox", "crop"],
+        help="how images are fitted to the input size, as in training",
+    )
+    group.add_argument(
+        "--size", metavar="HxW", help="rows and columns, if the file does not fix them"
+    )
+
+
+def _declare_output(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output of the network")
     group.add_argument(
         "--activation",
-        choices=["logits", "softmax", "sigmoid"],
-        help="what the output already is; logits are none of the others",
+        required=True,
+        choices=[item.value for item in Activation],
+        help="what the output is: logits, or probabilities after softmax or sigmoid",
     )
     group.add_argument(
         "--force-activation",
         action="store_true",
-        help="take --activation logits at its word where the output stays between 0 and 1",
-    )
-    group.add_argument("--size", metavar="HxW", help="rows and columns, where the file has none")
-    group.add_argument("--output", metavar="NAME", help="that holds the classes, of several")
-    group.add_argument(
-        "--image",
-        action="append",
-        type=Path,
-        metavar="FILE",
-        help="an example to compare on; may be given again, the first becomes the golden image",
+        help="accept --activation logits even if all outputs lie between 0 and 1",
     )
     group.add_argument(
-        "--out", type=Path, metavar="DIR", help="the new model's folder, instead of your models'"
+        "--output-layout",
+        choices=[item.value for item in Layout],
+        help="layout of the output (default: that of the input)",
     )
+    group.add_argument("--output", metavar="NAME", help="output with the classes, if several")
 
 
-def wrap(arguments: argparse.Namespace) -> int:
-    """Wrap a network and say how to use it.
+def run_wrap(arguments: argparse.Namespace) -> int:
+    """Make a model from a network and say how to use it.
 
     Raises:
-        ConfigError: an argument is missing or wrong, or the package onnx is.
+        ConfigError: an argument is wrong, or the package onnx is missing.
         ModelError: the network cannot be wrapped.
         InferenceError: the wrapped model cannot be run here.
     """
-    _check_given(arguments)
+    if len(arguments.image) > MAX_IMAGES:
+        raise ConfigError(f"--image is given {len(arguments.image)} times, at most {MAX_IMAGES}")
     taxonomy = parse_classes(arguments.classes, arguments.hazards, arguments.colors)
     try:
-        settings_module = importlib.import_module(f"{_WRAP}.wrap_settings")
-        wrap_module = importlib.import_module(f"{_WRAP}.wrap_model")
+        module = importlib.import_module(_WRAP)
     except ImportError as error:
         raise ConfigError(
-            f"models wrap needs the package onnx ({error}); get it with: "
+            f"models wrap needs the package onnx ({error}); install it with: "
             "pip install onnx (the extra `wrap` of this package)"
         ) from error
-    installed = wrap_module.wrap_model(
-        _settings(arguments, taxonomy, settings_module),
-        arguments.image or [],
+    installed = module.wrap_model(
+        _settings(arguments, taxonomy),
+        arguments.image,
         models=user_models_folder(),
         out=arguments.out,
     )
@@ -133,8 +176,8 @@ def parse_classes(classes: str, hazards: str | None, colors: str | None) -> Taxo
     unknown = [name for name in names if name not in named]
     if unknown:
         raise ConfigError(
-            f"the hazard of {unknown} is not told; say how dangerous it is to drive there, from 0 "
-            f"(safe) to 1 (ends the drive), as in --hazards {unknown[0]}:1"
+            f"no hazard is given for {unknown}; state how dangerous driving there is, from 0 "
+            f"(safe) to 1 (ends the drive), such as --hazards {unknown[0]}:1"
         )
     palette = _colors(colors, len(names))
     return Taxonomy(
@@ -145,42 +188,32 @@ def parse_classes(classes: str, hazards: str | None, colors: str | None) -> Taxo
     )
 
 
-def _check_given(arguments: argparse.Namespace) -> None:
-    if arguments.source is None:
-        raise ConfigError("models wrap wants the .onnx file after `wrap`")
-    missing = [text for name, text in _NEEDED.items() if getattr(arguments, name) is None]
-    if missing:
-        raise ConfigError(f"models wrap cannot guess {'; '.join(missing)}")
-    if arguments.image is not None and len(arguments.image) > MAX_IMAGES:
-        raise ConfigError(f"--image is given {len(arguments.image)} times, at most {MAX_IMAGES}")
-
-
-def _settings(arguments: argparse.Namespace, taxonomy: Taxonomy, module: Any) -> Any:
-    layout = module.Layout(arguments.layout)
-    return module.WrapSettings(
+def _settings(arguments: argparse.Namespace, taxonomy: Taxonomy) -> WrapSettings:
+    layout = Layout(arguments.layout)
+    return WrapSettings(
         name=arguments.name,
         version=arguments.version,
         taxonomy=taxonomy,
         layout=layout,
-        output_layout=module.Layout(arguments.output_layout or layout),
-        colors=module.Colors(arguments.channels),
+        output_layout=Layout(arguments.output_layout or layout),
+        colors=Colors(arguments.channels),
         resize=arguments.resize,
         white=arguments.scale,
         mean=_numbers(arguments.mean, "--mean"),
         std=_numbers(arguments.std, "--std"),
-        activation=module.Activation(arguments.activation),
+        activation=Activation(arguments.activation),
         size_hw=_size(arguments.size),
         output=arguments.output,
-        source=Path(arguments.source),
+        source=arguments.source,
         force_activation=arguments.force_activation,
     )
 
 
 def _report(installed: Any, out: Path | None) -> None:
     card, check = installed.card, installed.card.metrics["wrap_check"]
-    print(f"{installed.name} {card.version} is in {installed.folder} and passed its test")
+    print(f"{installed.name} {card.version} is in {installed.folder} and passed its self-test")
     print(
-        f"against the network as it was, on {check['images']} "
+        f"compared with the original network on {check['images']} "
         f"{'synthetic' if check['synthetic'] else 'example'} image(s): same class on "
         f"{check['mask_agreement']:.3%} of the pixels, probabilities within "
         f"{check['largest_probability_change'] * 255.0:.0f}/255"
@@ -188,9 +221,7 @@ def _report(installed: Any, out: Path | None) -> None:
     for limit in card.limits:
         print(f"  - {limit}")
     used = installed.name if out is None else installed.folder
-    print(
-        f"look at what it makes of your images: terrain-seg segment IMAGE --out DIR --model {used}"
-    )
+    print(f"check it on your own images: terrain-seg segment IMAGE --out DIR --model {used}")
 
 
 def _named(text: str, option: str) -> list[tuple[str, float | None]]:

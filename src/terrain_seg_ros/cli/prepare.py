@@ -1,38 +1,30 @@
-"""`terrain-seg prepare`: build engines ahead of the drive, or check that they are there."""
+"""`terrain-seg prepare`: build engines in advance, or check that they exist."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
-from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
 
+from terrain_seg_ros.cli.options import add_params_argument, read_parameters
 from terrain_seg_ros.core.model_card import PRECISIONS
+from terrain_seg_ros.inference.backend_names import BackendName, engine_backends
 from terrain_seg_ros.inference.backend_options import AUTO, BackendOptions
 from terrain_seg_ros.inference.engines.prepare import (
-    PREPARABLE,
     cached_engine,
     prepare_engine,
     wanted_engines,
 )
-from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.parameters.parameters import (
-    Parameters,
-    backend_options,
-    load_parameters,
-    model_trust,
-)
+from terrain_seg_ros.parameters.parameters import backend_options, model_trust
 
-NAME = "prepare"
-HELP = "build engines ahead of the drive, or check that they are there"
 EXIT_NOT_PREPARED = 1
 TICK_S = 10.0
 _TICK_TERMINAL_S = 1.0
-_OVERRIDES = {
+_OPTIONS = {
     "model": "model",
     "precision": "precision",
     "threads": "threads",
@@ -44,37 +36,43 @@ _OVERRIDES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line; what is not given comes from the parameters."""
+    add_params_argument(parser)
     parser.add_argument(
-        "--params",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="parameter file on top of the shipped one; may be given again, the last one wins",
+        "--model", metavar="NAME|PATH", help="listed model, folder or .onnx file with its card"
     )
-    parser.add_argument("--model", metavar="NAME|PATH", help="listed model, folder or .onnx file")
     parser.add_argument(
         "--backend",
-        choices=[item.value for item in PREPARABLE],
+        choices=[item.value for item in engine_backends()],
         default=BackendName.TENSORRT.value,
-        help="default: %(default)s",
+        help="runtime (default: %(default)s)",
     )
     parser.add_argument(
         "--precision",
         choices=[AUTO, *PRECISIONS],
-        help="auto: all that the model's card vouches for",
+        help="precision of the engines; auto: all whose parity is in the model's card",
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="of OpenVINO; 0: as it likes")
-    parser.add_argument("--device", type=int, metavar="N", help="GPU (parameter tensorrt_device)")
-    parser.add_argument("--dla-core", type=int, metavar="N", help="parameter tensorrt_dla_core")
-    parser.add_argument("--cache-dir", metavar="DIR", help="parameter engine_cache_dir")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="threads of OpenVINO; 0: let it decide"
+    )
+    parser.add_argument(
+        "--device", type=int, metavar="N", help="number of the GPU; overrides tensorrt_device"
+    )
+    parser.add_argument(
+        "--dla-core",
+        type=int,
+        metavar="N",
+        help="number of the DLA core; overrides tensorrt_dla_core",
+    )
+    parser.add_argument(
+        "--cache-dir", metavar="DIR", help="folder of the engines; overrides engine_cache_dir"
+    )
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument(
         "--check",
         action="store_true",
-        help=f"build nothing: exit code 0 if all is there, else {EXIT_NOT_PREPARED}",
+        help=f"build nothing; exit code 0 if all engines exist, else {EXIT_NOT_PREPARED}",
     )
-    choice.add_argument("--force", action="store_true", help="build even what is there")
+    choice.add_argument("--force", action="store_true", help="rebuild engines that exist")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -85,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         ModelError: the model cannot be used, or its engine fails the self-test.
         InferenceError: the backend or its device is absent, or cannot run the model.
     """
-    parameters = _parameters(arguments)
+    parameters = read_parameters(arguments, _OPTIONS)
     name = BackendName(arguments.backend)
     model = load_model(parameters.text("model"), model_trust(parameters))
     wanted = wanted_engines(name, model, backend_options(parameters))
@@ -98,15 +96,6 @@ def run(arguments: argparse.Namespace) -> int:
     for file in (model, *model.lowered):
         print(f"{file.card.name} {file.card.version}: digest {file.digest}")
     return 0 if all(found) else EXIT_NOT_PREPARED
-
-
-def _parameters(arguments: argparse.Namespace) -> Parameters:
-    given = {
-        parameter: getattr(arguments, argument)
-        for argument, parameter in _OVERRIDES.items()
-        if getattr(arguments, argument) is not None
-    }
-    return load_parameters(*arguments.params, overrides=given)
 
 
 def _check(name: BackendName, model: LoadedModel, options: BackendOptions) -> bool:

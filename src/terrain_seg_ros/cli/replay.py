@@ -1,4 +1,4 @@
-"""`terrain-seg replay`: read bags, write them again with all our topics added, and score them."""
+"""`terrain-seg replay`: rerun the node over recorded bags, add its topics, score the result."""
 
 from __future__ import annotations
 
@@ -9,30 +9,37 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from terrain_seg_ros.bag.limits import check_limits, read_limits
+from terrain_seg_ros.bag.many_replays import Results, replay_all
 from terrain_seg_ros.bag.plan import LAZY_TOPICS, NAMESPACE, ReplayOptions
 from terrain_seg_ros.bag.replay import Progress, replay
+from terrain_seg_ros.bag.score_plan import TruthOptions, plan_score
 from terrain_seg_ros.bag.scores import why_nothing_came
-from terrain_seg_ros.cli.model_arguments import add_mode_argument, add_model_arguments
-from terrain_seg_ros.cli.replay_many import Results, run_many
-from terrain_seg_ros.cli.replay_score import ScorePlan, plan_score
-from terrain_seg_ros.cli.replay_tables import bag_table, print_report
-from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
-from terrain_seg_ros.parameters.parameters import Parameters, load_parameters
+from terrain_seg_ros.bag.tables import bag_table, report_lines
+from terrain_seg_ros.cli.options import (
+    add_json_argument,
+    add_label_arguments,
+    add_mode_argument,
+    add_model_arguments,
+    add_params_argument,
+    read_parameters,
+)
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 
-NAME = "replay"
-HELP = "read bags, write them again with all our topics added, and score them"
 STATUS_PERIOD_S = 2.0
 EXIT_LIMIT_MISSED = 1
 EXIT_NOTHING_CAME = 1
 EXIT_WRONG_INPUT = 2
 EXIT_TERMINATED = 143
-_PARAMETER_OPTIONS = ("model", "backend", "precision", "threads")
+_FOR_EACH_BAG = (
+    *("mode", "params", "model", "backend", "precision", "threads"),
+    *("image_topic", "namespace", "skip", "truth", "ignore", "map"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,42 +49,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="IN",
-        help="bag to read: a folder, a .mcap or a .db3 file; several are read in parallel",
+        help="bag to read: a folder, a .mcap or a .db3 file; several are processed in parallel",
     )
     parser.add_argument(
         "target",
         type=Path,
         metavar="OUT",
-        help="bag to write: a new folder, or a file where it ends in .mcap; never overwritten. "
-        "With several IN a folder that takes one bag of the same name for each",
+        help="bag to write, never overwritten: a new folder, or a file if it ends in .mcap; with "
+        "several IN a folder that receives one bag of the same name for each",
     )
-    parser.add_argument(
-        "--params",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="parameter file on top of the shipped one; may be given again, the last one wins",
-    )
+    add_params_argument(parser)
     parser.add_argument(
         "--image-topic",
         action="append",
         default=[],
         metavar="NAME",
-        help="use these image topics only; may be given again (default: one per camera found)",
+        help="use only this image topic; may be repeated (default: one per camera found)",
     )
     parser.add_argument(
         "--namespace",
         default=NAMESPACE,
         metavar="NAME",
-        help="namespace of our topics (default: %(default)s)",
+        help="namespace of the added topics (default: %(default)s)",
     )
     parser.add_argument(
         "--skip",
         action="append",
         default=[],
         choices=LAZY_TOPICS,
-        help="leave out a large topic; may be given again",
+        help="leave out a large topic; may be repeated",
     )
     _add_score_arguments(parser)
     add_mode_argument(parser)
@@ -98,7 +98,13 @@ def run(arguments: argparse.Namespace) -> int:
     limits = read_limits(arguments.limits) if arguments.limits is not None else []
     with _ended_by_sigterm():
         if len(arguments.sources) > 1:
-            results: Results = run_many(arguments)
+            results: Results = replay_all(
+                arguments.sources,
+                arguments.target,
+                _words(arguments),
+                jobs=arguments.jobs,
+                say=_say,
+            )
         else:
             results = {arguments.sources[0].name: _run_one(arguments)}
     missed = {name: check_limits(limits, scores) for name, scores in results.items() if scores}
@@ -138,58 +144,54 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="[CAMERA=]TOPIC|DIR",
-        help="true masks: an image topic of IN, or a folder of masks named by stamp, such as "
-        "1700000000123456789.png; once per camera",
+        help="ground truth masks: an image topic of IN, or a folder of masks named by stamp, such "
+        "as 1700000000123456789.png; once per camera",
     )
-    parser.add_argument(
-        "--ignore",
-        type=int,
-        default=IGNORE,
-        metavar="VALUE",
-        help="truth value that does not count (default %(default)s)",
-    )
-    parser.add_argument(
-        "--map",
-        metavar="VALUE=name,...",
-        help="what truth values mean, by class name or 'ignore'; without it they are class ids",
-    )
+    add_label_arguments(parser)
     parser.add_argument(
         "--limits",
         type=Path,
         metavar="FILE",
-        help="YAML of minima and maxima of the scores; exit code 1 where one is missed",
+        help="YAML file of minima and maxima of the scores; exit code 1 if one is missed",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores there as well")
+    add_json_argument(parser, "the scores")
     parser.add_argument(
-        "--jobs", type=int, metavar="N", help="bags at once (default: one per processor)"
+        "--jobs", type=int, metavar="N", help="bags processed at once (default: one per processor)"
     )
+
+
+def _words(arguments: argparse.Namespace) -> list[str]:
+    """Return the options that each of several replays gets."""
+    words: list[str] = []
+    for name in _FOR_EACH_BAG:
+        value = getattr(arguments, name)
+        for item in value if isinstance(value, list) else [value]:
+            if item is not None:
+                words += [f"--{name.replace('_', '-')}", str(item)]
+    return words
 
 
 def _run_one(arguments: argparse.Namespace) -> dict[str, Any]:
     source, target = arguments.sources[0], arguments.target
-    parameters = _parameters(arguments)
-    plan = plan_score(arguments, parameters)
+    parameters = read_parameters(arguments)
+    options = ReplayOptions(
+        namespace=arguments.namespace, image_topics=arguments.image_topic, skip=arguments.skip
+    )
+    truth = TruthOptions(arguments.truth, arguments.map, arguments.ignore)
+    plan = plan_score(source, parameters, truth, replay=options)
     started_s = time.monotonic()
     report = replay(
         source,
         target,
         parameters,
-        options=_options(arguments, plan),
+        options=replace(options, other_topics=plan.truth_topics),
         on_progress=_ProgressLines(started_s),
     )
     scores = plan.scores(target, report)
     took_s = time.monotonic() - started_s
-    print_report(report, scores, source=source, target=target, took_s=took_s)
+    lines = report_lines(report, scores, source=source, target=target, took_s=took_s)
+    print("\n".join(lines))
     return scores
-
-
-def _options(arguments: argparse.Namespace, plan: ScorePlan) -> ReplayOptions:
-    return ReplayOptions(
-        namespace=arguments.namespace,
-        image_topics=arguments.image_topic,
-        other_topics=plan.truth_topics,
-        skip=arguments.skip,
-    )
 
 
 @contextmanager
@@ -217,17 +219,8 @@ class _ProgressLines:
         if now_s < self._next_s:
             return
         self._next_s = now_s + STATUS_PERIOD_S
-        print(
-            f"terrain-seg: {progress.share:4.0%} of the bag, {progress.images} images",
-            file=sys.stderr,
-            flush=True,
-        )
+        _say(f"{progress.share:4.0%} of the bag, {progress.images} images")
 
 
-def _parameters(arguments: argparse.Namespace) -> Parameters:
-    given = {
-        name: getattr(arguments, name)
-        for name in _PARAMETER_OPTIONS
-        if getattr(arguments, name) is not None
-    }
-    return load_parameters(*arguments.params, overrides=given, shipped=arguments.mode)
+def _say(text: str) -> None:
+    print(f"terrain-seg: {text}", file=sys.stderr, flush=True)

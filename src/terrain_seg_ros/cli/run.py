@@ -10,11 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terrain_seg_ros.cli.interrupt import Interrupt
-from terrain_seg_ros.cli.model_arguments import add_mode_argument, add_model_arguments
+from terrain_seg_ros.cli.options import (
+    add_bus_arguments,
+    add_json_argument,
+    add_mode_argument,
+    add_model_arguments,
+    add_params_argument,
+    read_parameters,
+)
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.dds.discovery import Discovery, choose_discovery, choose_domain, reach
+from terrain_seg_ros.dds.discovery import choose_discovery, choose_domain, reach
 from terrain_seg_ros.parameters.file import NAMESPACE
-from terrain_seg_ros.parameters.parameters import Parameters, load_parameters
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.runtime.health import HealthSnapshot
@@ -24,44 +30,29 @@ from terrain_seg_ros.runtime.session import Session
 if TYPE_CHECKING:
     from terrain_seg_ros.dds.node import LiveNode
 
-NAME = "run"
-HELP = "run the live node on the DDS bus until interrupted"
 READY = "terrain-seg: ready"
 """How the line begins that tells that the node listens."""
 STATUS_PERIOD_S = 5.0
 POLL_S = 0.05
-_PARAMETER_OPTIONS = ("model", "backend", "precision", "threads")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line; what is not given comes from the parameters."""
-    parser.add_argument(
-        "--params",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="parameter file on top of the shipped one; may be given again, the last one wins",
-    )
-    parser.add_argument("--domain", type=int, metavar="N", help="DDS domain (else ROS_DOMAIN_ID)")
-    parser.add_argument(
-        "--discovery",
-        choices=[item.value for item in Discovery],
-        help="host: this machine only; any: network too; network: as Cyclone DDS does it (default: "
-        "what ROS_AUTOMATIC_DISCOVERY_RANGE says where it is set, else host; CYCLONEDDS_URI "
-        "overrides all)",
-    )
+    add_params_argument(parser)
+    add_bus_arguments(parser)
     parser.add_argument(
         "--namespace", metavar="NAME", help="namespace of relative topics (default: /terrain)"
     )
     parser.add_argument(
-        "--image-topic", metavar="NAME", help="instead of image_topic; may be a full /name"
+        "--image-topic",
+        metavar="NAME",
+        help="overrides image_topic; may be absolute, such as /camera/image",
     )
     parser.add_argument(
-        "--camera-info-topic", metavar="NAME", help="instead of camera_info_topic; likewise"
+        "--camera-info-topic", metavar="NAME", help="overrides camera_info_topic; may be absolute"
     )
-    parser.add_argument("--duration", type=float, metavar="S", help="end after S seconds")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary to a file")
+    parser.add_argument("--duration", type=float, metavar="S", help="stop after S seconds")
+    add_json_argument(parser, "the summary")
     add_mode_argument(parser)
     add_model_arguments(parser)
 
@@ -82,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         own = holds_json("images_in", "images_out", "ended_by")
         check_output_file(arguments.json, option="--json", is_own=own)
     domain = choose_domain(arguments.domain)
-    parameters = _parameters(arguments)
+    parameters = read_parameters(arguments, namespace=_namespace(arguments))
     with Interrupt() as interrupt:
         print(f"terrain-seg: loading model {parameters.text('model')!r} ...", file=sys.stderr)
         sys.stderr.flush()
@@ -101,20 +92,6 @@ def run(arguments: argparse.Namespace) -> int:
                     about = {**session.about(), "ended_by": ended}
                     _summarise(node.snapshot(), about, arguments.json)
     return 0
-
-
-def _parameters(arguments: argparse.Namespace) -> Parameters:
-    given = {
-        name: getattr(arguments, name)
-        for name in _PARAMETER_OPTIONS
-        if getattr(arguments, name) is not None
-    }
-    return load_parameters(
-        *arguments.params,
-        overrides=given,
-        shipped=arguments.mode,
-        namespace=_namespace(arguments),
-    )
 
 
 def _namespace(arguments: argparse.Namespace) -> str:

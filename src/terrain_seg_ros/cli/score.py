@@ -1,4 +1,4 @@
-"""Close the loop in worlds of known truth: how much ground is called safe that is not."""
+"""`terrain-seg score`: score simulated drives and descents against ground truth."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import argparse
 import json
 import os
 import sys
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
-from terrain_seg_ros.bench.machine import machine
+from terrain_seg_ros.cli.options import add_json_argument, add_mode_argument
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.model_store.model_store import load_card
-from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.report.output_place import (
     check_output_file,
     check_output_folder,
@@ -22,12 +18,11 @@ from terrain_seg_ros.report.output_place import (
 )
 from terrain_seg_ros.score.paths import DescentSettings, DriveSettings
 from terrain_seg_ros.score.report import is_own_markdown, markdown, result_lines
-from terrain_seg_ros.score.scenarios import MODES, SCENARIOS
+from terrain_seg_ros.score.result import progress_line, score_result
+from terrain_seg_ros.score.scenarios import SCENARIOS
 from terrain_seg_ros.score.score_worlds import ScoreRequest, has_own_pictures, score_worlds
-from terrain_seg_ros.score.tally import Tally, figures, missed_floors
+from terrain_seg_ros.score.tally import missed_floors
 
-NAME = "score"
-HELP = "drive and descend through worlds of known truth; count what is wrongly called safe"
 EXIT_FLOOR = 1
 MAX_WORLDS = 1000
 MIN_VIEWS, MAX_VIEWS = 2, 10_000
@@ -36,39 +31,61 @@ MIN_VIEWS, MAX_VIEWS = 2, 10_000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument(
-        "--worlds", type=int, default=20, metavar="N", help="how many (default %(default)s)"
+        "--worlds",
+        type=int,
+        default=20,
+        metavar="N",
+        help="number of worlds (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the first world; the next has +1")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of the first world, each following one adds 1 (default: %(default)s)",
+    )
     parser.add_argument(
         "--masks",
         choices=("truth", "model"),
         default="truth",
-        help="truth isolates the geometry, model measures the system (default %(default)s)",
+        help="truth: ground truth masks, which test the geometry alone; model: the network's masks, "
+        "which test the whole system (default: %(default)s)",
     )
-    parser.add_argument("--mode", choices=MODES, default="rover", help="default %(default)s")
-    parser.add_argument("--model", metavar="NAME", help="of --masks model (default: as shipped)")
+    add_mode_argument(parser)
+    parser.add_argument(
+        "--model", metavar="NAME", help="model for --masks model (default: the mode's own)"
+    )
     parser.add_argument(
         "--scenario",
         action="append",
         default=[],
         metavar="NAME",
-        help="only this one (repeat for more); default: all of the mode in turn: "
+        help="only this scenario; may be repeated (default: all of the mode): "
         + ", ".join(scenario.name for scenario in SCENARIOS),
     )
     parser.add_argument(
         "--views",
         type=int,
         metavar="N",
-        help=f"pictures in each world (default: {DriveSettings().count} of a drive, "
+        help=f"images in each world (default: {DriveSettings().count} of a drive, "
         f"{DescentSettings().count} of a descent)",
     )
     parser.add_argument(
-        "--jobs", type=int, default=0, help="worlds at a time (default: one per processor)"
+        "--jobs",
+        type=int,
+        default=0,
+        metavar="N",
+        help="worlds processed at once (default: one per processor)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write tables there")
+    add_json_argument(parser, "all figures")
     parser.add_argument(
-        "--pictures", type=Path, metavar="DIR", help="draw truth, grid and path of each world there"
+        "--markdown", type=Path, metavar="FILE", help="also write the tables to a file"
+    )
+    parser.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="draw truth, grid and path of each world in this folder",
     )
 
 
@@ -83,8 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
     tallies = []
     for tally in score_worlds(request):
         tallies.append(tally)
-        print(_progress(tally, len(tallies), request.worlds), file=sys.stderr, flush=True)
-    result = _result(tallies, arguments)
+        print(progress_line(tally, len(tallies), request.worlds), file=sys.stderr, flush=True)
+    result = score_result(tallies, request)
     print("\n".join(result_lines(result)))
     if arguments.markdown is not None:
         write_whole(arguments.markdown, markdown(result))
@@ -128,43 +145,4 @@ def _request(arguments: argparse.Namespace) -> ScoreRequest:
         jobs=arguments.jobs or min(os.cpu_count() or 1, arguments.worlds),
         pictures=arguments.pictures,
         views=arguments.views,
-    )
-
-
-def _result(tallies: list[Tally], arguments: argparse.Namespace) -> dict[str, Any]:
-    ordered = sorted(tallies, key=lambda tally: (tally.scenario, tally.seed))
-    names = list(dict.fromkeys(tally.scenario for tally in ordered))
-    bodies = sorted({tally.body for tally in ordered})
-    return {
-        "command": "terrain-seg score",
-        "mode": arguments.mode,
-        "masks": arguments.masks,
-        "model": _model(arguments),
-        "seed": arguments.seed,
-        "given": {"model": arguments.model, "views": arguments.views},
-        "date": datetime.now(tz=timezone.utc).date().isoformat(),
-        "machine": machine(),
-        **figures(ordered),
-        "scenarios": {
-            name: figures([tally for tally in ordered if tally.scenario == name]) for name in names
-        },
-        "bodies": {
-            body: figures([tally for tally in ordered if tally.body == body]) for body in bodies
-        },
-    }
-
-
-def _model(arguments: argparse.Namespace) -> str:
-    """Return the name and version of the model that saw the pictures; none did with true masks."""
-    if arguments.masks == "truth":
-        return ""
-    card = load_card(arguments.model or load_parameters(shipped=arguments.mode).text("model"))
-    return f"{card.name} {card.version}"
-
-
-def _progress(tally: Tally, done: int, count: int) -> str:
-    called, false = tally.called_safe_m2, tally.false_safe_m2
-    return (
-        f"{done}/{count} {tally.scenario} {tally.body} seed {tally.seed}: called safe "
-        f"{called:.0f} m2, of it falsely {false:.2f} m2"
     )

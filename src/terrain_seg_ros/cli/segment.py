@@ -11,7 +11,7 @@ from typing import Any
 
 import cv2
 
-from terrain_seg_ros.cli.model_arguments import (
+from terrain_seg_ros.cli.options import (
     add_image_arguments,
     add_model_arguments,
     open_segmenter,
@@ -20,9 +20,6 @@ from terrain_seg_ros.core.errors import ConfigError, MessageError
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, some, write_whole
 from terrain_seg_ros.segmenter import SegmentedImage, Segmenter
-
-NAME = "segment"
-HELP = "segment image files: mask, overlay and JSON for each"
 
 _WRONG_INPUT = 2
 _ENDS = ("_mask.png", "_overlay.png")

@@ -1,4 +1,4 @@
-"""`terrain-seg sim`: a rover or a lander in a world of known truth, on the bus or into a bag."""
+"""`terrain-seg sim`: simulate a drive or descent, on the DDS bus or into a bag."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from pathlib import Path
 
 from terrain_seg_ros.bag.writer import BagWriter
 from terrain_seg_ros.cli.interrupt import Interrupt
+from terrain_seg_ros.cli.options import (
+    add_bus_arguments,
+    add_json_argument,
+    add_mode_argument,
+    add_params_argument,
+    read_parameters,
+)
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.dds.discovery import Discovery, choose_discovery, choose_domain
-from terrain_seg_ros.parameters.parameters import load_parameters
+from terrain_seg_ros.dds.discovery import choose_discovery, choose_domain
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.report.table import text_table
-from terrain_seg_ros.score.scenarios import MODES
 from terrain_seg_ros.sim.messages import first_messages, frame_messages
 from terrain_seg_ros.sim.opengl import load_mujoco
 from terrain_seg_ros.sim.outlets import BagOutlet, BusOutlet, Outlet
@@ -25,8 +30,6 @@ from terrain_seg_ros.sim.simulator import ENCODINGS, SimSettings, Simulator
 from terrain_seg_ros.sim.topics import chosen_topics
 from terrain_seg_ros.worlds.world import Body
 
-NAME = "sim"
-HELP = "drive or descend through a world of known truth, on the DDS bus or into a bag"
 NAMESPACE = "/terrain"
 WAIT_S = 60.0
 SETTLE_S = 0.5
@@ -42,15 +45,10 @@ COUNTS = {"rover": 60, "lander": 25}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
-    parser.add_argument(
-        "--mode",
-        choices=MODES,
-        default="rover",
-        help="vehicle, whose shipped parameters are loaded first (default: %(default)s)",
-    )
+    add_mode_argument(parser)
     _add_world_arguments(parser)
     _add_camera_arguments(parser)
-    where = parser.add_argument_group("where it goes")
+    where = parser.add_argument_group("output")
     where.add_argument(
         "--bag", type=Path, metavar="PATH", help="write a bag instead of publishing on the bus"
     )
@@ -59,25 +57,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="TOPIC",
-        help="topics that are not published, such as depth or truth/mask",
+        help="do not publish these topics, such as depth or truth/mask",
     )
-    where.add_argument("--domain", type=int, metavar="N", help="DDS domain (else ROS_DOMAIN_ID)")
+    add_bus_arguments(where)
     where.add_argument(
-        "--discovery",
-        choices=[item.value for item in Discovery],
-        help="as of `terrain-seg run`, and with its default",
-    )
-    where.add_argument(
-        "--namespace", default=NAMESPACE, metavar="NAME", help="(default: %(default)s)"
+        "--namespace",
+        default=NAMESPACE,
+        metavar="NAME",
+        help="namespace of the topics (default: %(default)s)",
     )
     where.add_argument(
         "--wait-for",
         type=int,
         default=0,
         metavar="N",
-        help=f"begin when /tf has N listeners, at most {WAIT_S:.0f} s later",
+        help=f"wait up to {WAIT_S:.0f} s until /tf has N listeners",
     )
-    where.add_argument("--json", type=Path, metavar="FILE", help="write the summary to a file")
+    add_json_argument(where, "the summary")
 
 
 def _add_world_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,41 +81,73 @@ def _add_world_arguments(parser: argparse.ArgumentParser) -> None:
     world.add_argument(
         "--body",
         choices=[item.value for item in Body],
-        help="(default: mars for a rover, moon for a lander)",
-    )
-    world.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
-    world.add_argument("--side-m", type=float, metavar="M", help="(default: 60, lander 100)")
-    world.add_argument(
-        "--spacing-m", type=float, default=0.1, metavar="M", help="(default: %(default)s)"
-    )
-    world.add_argument("--sun-elevation-deg", type=float, metavar="DEG", help="(default: as body)")
-    world.add_argument(
-        "--speed-mps", type=float, default=0.5, metavar="V", help="rover (default: %(default)s)"
+        help="world to generate (default: mars for a rover, moon for a lander)",
     )
     world.add_argument(
-        "--start-m", type=float, default=50.0, metavar="M", help="lander (default: %(default)s)"
+        "--seed", type=int, default=0, help="seed of the world (default: %(default)s)"
     )
     world.add_argument(
-        "--end-m", type=float, default=20.0, metavar="M", help="lander (default: %(default)s)"
+        "--side-m",
+        type=float,
+        metavar="M",
+        help="side length of the world (default: 60, lander 100)",
     )
     world.add_argument(
-        "--params",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="parameter file on top of the shipped one, for mounting.*, frames and grid.*",
+        "--spacing-m",
+        type=float,
+        default=0.1,
+        metavar="M",
+        help="distance between heights of the ground (default: %(default)s)",
     )
+    world.add_argument(
+        "--sun-elevation-deg",
+        type=float,
+        metavar="DEG",
+        help="sun above the horizon (default: the body's own)",
+    )
+    world.add_argument(
+        "--speed-mps",
+        type=float,
+        default=0.5,
+        metavar="V",
+        help="speed of a rover (default: %(default)s)",
+    )
+    world.add_argument(
+        "--start-m",
+        type=float,
+        default=50.0,
+        metavar="M",
+        help="first height of a lander (default: %(default)s)",
+    )
+    world.add_argument(
+        "--end-m",
+        type=float,
+        default=20.0,
+        metavar="M",
+        help="last height of a lander (default: %(default)s)",
+    )
+    add_params_argument(world, more=", for mounting.*, frames and grid.*")
 
 
 def _add_camera_arguments(parser: argparse.ArgumentParser) -> None:
     camera = parser.add_argument_group("camera")
     camera.add_argument(
-        "--size", default="640x480", metavar="WxH", help="pixels (default: %(default)s)"
+        "--size",
+        default="640x480",
+        metavar="WxH",
+        help="image size in pixels (default: %(default)s)",
     )
-    camera.add_argument("--fov-deg", type=float, metavar="DEG", help="(default: 66, lander 50)")
     camera.add_argument(
-        "--encoding", choices=ENCODINGS, default=ENCODINGS[0], help="(default: %(default)s)"
+        "--fov-deg",
+        type=float,
+        metavar="DEG",
+        help="horizontal field of view (default: 66, lander 50)",
+    )
+    camera.add_argument(
+        "--encoding",
+        choices=ENCODINGS,
+        default=ENCODINGS[0],
+        help="encoding of the images (default: %(default)s)",
     )
     camera.add_argument(
         "--jpeg", action="store_true", help="publish image/compressed instead of image"
@@ -129,11 +157,15 @@ def _add_camera_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=5.0,
         metavar="HZ",
-        help="pictures per second of simulated time (default: %(default)s)",
+        help="images per second of simulated time (default: %(default)s)",
     )
-    camera.add_argument("--pictures", type=int, metavar="N", help="(default: 60, lander 25)")
     camera.add_argument(
-        "--realtime", action="store_true", help="keep to the wall clock, else as fast as it can"
+        "--pictures", type=int, metavar="N", help="number of images (default: 60, lander 25)"
+    )
+    camera.add_argument(
+        "--realtime",
+        action="store_true",
+        help="follow the wall clock instead of running at full speed",
     )
 
 
@@ -166,7 +198,7 @@ def run(arguments: argparse.Namespace) -> int:
                 )
             )
         print("making the world", flush=True)
-        parameters = load_parameters(*arguments.params, shipped=settings.mode)
+        parameters = read_parameters(arguments, {})
         simulator = stack.enter_context(Simulator(settings, parameters))
         if isinstance(outlet, BusOutlet):
             _meet(outlet, arguments.wait_for)

@@ -13,8 +13,6 @@ from terrain_seg_ros.worlds.generate import generate_world
 from terrain_seg_ros.worlds.settings import default_settings
 from terrain_seg_ros.worlds.world import Body
 
-NAME = "world"
-HELP = "write a Moon or Mars world of known truth for Gazebo Harmonic"
 _OWN_SDF = re.compile(r"(moon|mars)_[0-9]+\.sdf")
 
 

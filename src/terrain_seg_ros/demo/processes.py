@@ -122,8 +122,8 @@ def started(name: str, command: Sequence[str], *, folder: Path) -> Iterator[Chil
 
 
 def module_command(name: str, *arguments: object) -> list[str]:
-    """Return the command that runs a module of this package's command line."""
-    return [sys.executable, "-m", f"terrain_seg_ros.cli.{name}", *map(str, arguments)]
+    """Return the command that runs a module of this package, such as "cli.main"."""
+    return [sys.executable, "-m", f"terrain_seg_ros.{name}", *map(str, arguments)]
 
 
 def follow(

@@ -74,10 +74,10 @@ def play_scene(
     bag = folder / time.strftime("bag_%Y%m%d_%H%M%S")
     report = folder / "node.json"
     report.unlink(missing_ok=True)
-    node = module_command("main", "run", "--domain", domain, "--discovery", "host")
+    node = module_command("cli.main", "run", "--domain", domain, "--discovery", "host")
     node += ["--mode", scene.mode, "--params", str(scene.parameters), "--backend", backend]
     node += ["--duration", str(SCENE_LIMIT_S + 2 * END_LIMIT_S), "--json", str(report)]
-    recorder = module_command("demo_recorder", "--domain", domain, "--bag", bag, "--sim")
+    recorder = module_command("demo.recorder", "--domain", domain, "--bag", bag, "--sim")
     with (
         started("recorder", recorder, folder=folder) as recording,
         started("node", node, folder=folder) as running,
@@ -98,12 +98,12 @@ def only_progress(show: Callable[[str], None]) -> Callable[[str], None]:
 def _player(scene: DemoScene, missing: str, domain: int) -> list[str]:
     if missing:
         return module_command(
-            "demo_recording",
+            "demo.recording",
             *("--domain", domain, "--bag", scene.recording),
             *("--listeners", LISTENERS, "--period", RECORDED_PERIOD_S),
         )
     return module_command(
-        "main",
+        "cli.main",
         *("sim", *scene.sim, "--params", scene.parameters),
         *("--domain", domain, "--discovery", "host", "--wait-for", LISTENERS),
     )

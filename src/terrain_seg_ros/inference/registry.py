@@ -1,4 +1,4 @@
-"""The backends by name; each is imported only when it is asked for."""
+"""Create backends by name; a backend is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import importlib
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import replace
-from enum import Enum
 from functools import partial
 from types import ModuleType
-from typing import NamedTuple, cast
+from typing import cast
 
 from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.errors import InferenceError, ModelError
+from terrain_seg_ros.inference.backend_names import (
+    BackendEntry,
+    BackendName,
+    backend_names,
+    network_backends,
+)
 from terrain_seg_ros.inference.backend_options import (
     AUTO,
     BUILD_NEVER,
@@ -25,51 +30,9 @@ from terrain_seg_ros.inference.self_test import Trial, check_golden, choose_fast
 from terrain_seg_ros.model_store.loaded_model import LoadedModel, probe_image
 
 
-class BackendName(str, Enum):
-    """Name every backend that a parameter or a command may ask for."""
-
-    AUTO = "auto"
-    ONNXRUNTIME = "onnxruntime"
-    OPENVINO = "openvino"
-    TENSORRT = "tensorrt"
-    CONSTANT = "constant"
-
-
-class _Entry(NamedTuple):
-    """Say where a backend is: its module and class here, what it imports, how to get that.
-
-    `is_present` names a function of the module that looks for what no import shows: a device.
-    """
-
-    module: str
-    kind: str
-    needs: str
-    remedy: str
-    is_present: str = ""
-
-
-_ENTRIES = {
-    BackendName.ONNXRUNTIME: _Entry(
-        "onnxruntime_backend", "OnnxRuntimeBackend", "onnxruntime", "pip install onnxruntime"
-    ),
-    BackendName.OPENVINO: _Entry(
-        "openvino_backend", "OpenVinoBackend", "openvino", "pip install openvino"
-    ),
-    BackendName.TENSORRT: _Entry(
-        "tensorrt_backend",
-        "TensorRtBackend",
-        "tensorrt",
-        "pip install tensorrt cuda-python",
-        "is_present",
-    ),
-    BackendName.CONSTANT: _Entry("constant_backend", "ConstantBackend", "numpy", ""),
-}
-_NETWORK_BACKENDS = (BackendName.ONNXRUNTIME, BackendName.OPENVINO, BackendName.TENSORRT)
-
-
 def installed_backends() -> list[BackendName]:
     """Return the backends that run networks, whose runtime is installed and device present."""
-    return [name for name in _NETWORK_BACKENDS if _is_installed(name)]
+    return [name for name in network_backends() if _is_installed(name)]
 
 
 def usable_precisions(name: BackendName) -> tuple[str, ...]:
@@ -89,7 +52,7 @@ def model_precisions(name: BackendName, model: LoadedModel) -> tuple[str, ...]:
     Raises:
         InferenceError: the backend cannot be used here.
     """
-    files = (file.card.precision for file in model.lowered if name in _NETWORK_BACKENDS)
+    files = (file.card.precision for file in model.lowered if name in network_backends())
     return tuple(dict.fromkeys([*usable_precisions(name), *files]))
 
 
@@ -108,7 +71,7 @@ def create_backend(
     Raises:
         InferenceError: the backend is unknown, not installed or cannot run the model.
         ModelError: the self-test fails.
-        ConfigError: the constant class is none of the model's.
+        ConfigError: the model has no class of the id `constant_class`.
     """
     wanted = backend_name(name)
     chosen = options or BackendOptions()
@@ -137,7 +100,7 @@ def self_test(backend: Backend, model: LoadedModel, options: BackendOptions) -> 
         ModelError: it does not.
         InferenceError: it fails.
     """
-    if backend.name != BackendName.CONSTANT.value:
+    if BackendName(backend.name) in network_backends():
         check_golden(backend, model, partial(_reference, model, options))
 
 
@@ -181,14 +144,16 @@ def backend_name(name: BackendName | str) -> BackendName:
     try:
         return BackendName(name)
     except ValueError:
-        known = [item.value for item in BackendName]
-        raise InferenceError(f"backend {str(name)!r} is unknown, expected one of {known}") from None
+        raise InferenceError(
+            f"backend {str(name)!r} is unknown, expected one of {list(backend_names())}"
+        ) from None
 
 
 def _make(name: BackendName, model: LoadedModel, options: BackendOptions) -> Backend:
-    kind = getattr(backend_module(name), _ENTRIES[name].kind)
+    entry = _entry(name)
+    kind = getattr(backend_module(name), entry.kind)
     file = model.file(options.precision)
-    if name is BackendName.OPENVINO and file.test_deadline_s:
+    if entry.tries_first and file.test_deadline_s:
         _try_in_openvino(file)
     return cast(Backend, kind(file, options))
 
@@ -221,27 +186,29 @@ def _precisions(name: BackendName, model: LoadedModel) -> tuple[str, ...]:
 
 
 def _is_installed(name: BackendName) -> bool:
-    entry = _ENTRIES[name]
+    entry = _entry(name)
     if importlib.util.find_spec(entry.needs) is None:
         return False
-    return not entry.is_present or bool(getattr(backend_module(name), entry.is_present)())
+    return not entry.needs_device or bool(backend_module(name).is_present())
+
+
+def _entry(name: BackendName) -> BackendEntry:
+    if name.entry is None:
+        known = [item.value for item in BackendName if item.entry is not None]
+        raise InferenceError(f"backend {name.value!r} is not a runtime; choose one of {known}")
+    return name.entry
 
 
 def backend_module(name: BackendName) -> ModuleType:
     """Return a backend's module, imported now.
 
     Raises:
-        InferenceError: there is none, or its runtime does not import.
+        InferenceError: the name is `auto`, or the runtime cannot be imported.
     """
-    entry = _ENTRIES.get(name)
-    if entry is None:
-        raise InferenceError(
-            f"backend {name.value!r} stands for no runtime; choose one of "
-            f"{[item.value for item in _ENTRIES]}"
-        )
+    entry = _entry(name)
     try:
         return importlib.import_module(f"terrain_seg_ros.inference.backends.{entry.module}")
     except ImportError as error:
         raise InferenceError(
-            f"backend {name.value!r} cannot be used ({error}); get it with: {entry.remedy}"
+            f"backend {name.value!r} cannot be used ({error}); install it with: {entry.remedy}"
         ) from error

@@ -92,7 +92,7 @@ def check_pin(models: Path, name: str, found: Pin, *, renews: bool = False) -> N
     if not pin.digest and not renews:
         raise ModelError(
             f"model {name!r} is pinned by an older version, whose pins did not cover its card and "
-            f"golden image; look at its card (`terrain-seg models {name}`), then pin it again "
+            f"golden image; look at its card (`terrain-seg models show {name}`), then pin it again "
             f"with `terrain-seg models pin {name}`"
         )
 

@@ -48,11 +48,6 @@ class UnpackLimits:
     max_ratio: float
 
 
-def is_archive(path: Path) -> bool:
-    """Return whether a file is called .zip, .tar.gz or .tgz; an .npz is none of them."""
-    return path.name.lower().endswith((".zip", ".tar.gz", ".tgz"))
-
-
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """Give a folder beside `target` that takes its name at the end, and is removed on failure.

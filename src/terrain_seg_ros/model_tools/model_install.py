@@ -1,4 +1,4 @@
-"""Bring a published model into the user's models folder, tested before it gets its name."""
+"""Install a published model in the user's models folder, tested before it gets its name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
-from terrain_seg_ros.inference.registry import BackendName, create_backend
-from terrain_seg_ros.model_store.fetch import FetchRules, Progress, check_sha256, fetch
+from terrain_seg_ros.inference.registry import create_backend
+from terrain_seg_ros.model_store.fetch import FetchRules, check_sha256, fetch
 from terrain_seg_ros.model_store.model_files import (
     CARD_FILE,
     GOLDEN_FILE,
@@ -31,14 +32,13 @@ LIMITS = UnpackLimits(
     max_bytes=MAX_MODEL_BYTES + MAX_GOLDEN_BYTES + MAX_CARD_BYTES + MAX_TEXTS_BYTES,
     max_ratio=100.0,
 )
-RESERVED_NAMES = (SYNTHETIC, "add", "keygen", "list", "pin", "remove", "sign", "wrap")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_BY_HAND = "Or fetch it elsewhere, and give the file's path here instead of the address."
+_BY_HAND = "Or download it elsewhere and give the path of the file instead of the address."
 
 
 @dataclass(frozen=True)
 class InstalledModel:
-    """Say what was installed: under which name, where, and its card."""
+    """An installed model: its name, folder and card."""
 
     name: str
     folder: Path
@@ -52,7 +52,7 @@ def install_model(
     sha256: str,
     name: str | None = None,
     allow_http: bool = False,
-    progress: Progress | None = None,
+    progress: bool = False,
 ) -> InstalledModel:
     """Fetch, check, unpack and test a model, and only then give it its name.
 
@@ -60,14 +60,14 @@ def install_model(
         source: web address or path of a .zip or .tar.gz of model.onnx, card.json, golden.npz and
             texts, with or without a folder around them.
         models: the folder of models; is made where it does not exist.
-        sha256: of the archive, as its publisher tells it.
+        sha256: of the archive, as published.
         name: the model's new name; the card's where absent.
         allow_http: whether plain http may leave this machine.
-        progress: is told how far the fetch is.
+        progress: whether to draw a progress bar on stderr, where that is a terminal.
 
     Raises:
         ConfigError: the archive cannot be fetched, has another hash or may not be unpacked.
-        ModelError: the name is taken or none, or the archive holds no model or a broken one.
+        ModelError: the name is invalid or taken, or the archive holds no model or a broken one.
         InferenceError: no runtime can test it here.
     """
     if name is not None:
@@ -113,27 +113,27 @@ def _checked_file(source: str, sha256: str) -> Path:
 
 
 def check_name(name: str) -> None:
-    """Check that a word can be a model's name.
+    """Check that a text is valid as the name of a model.
 
     Raises:
-        ModelError: it cannot.
+        ModelError: it is not.
     """
     if not _NAME.fullmatch(name):
         raise ModelError(
-            f"{name!r} is no name for a model; expected letters, digits, '_' and '-', at most 64: "
-            "give another with --name"
+            f"{name!r} is not a valid name of a model; expected at most 64 letters, digits, '_' "
+            "and '-': give another with --name"
         )
 
 
 def check_free_name(name: str, models: Path) -> None:
-    """Check that a new model may have a name.
+    """Check that the name of a new model is valid and free.
 
     Raises:
-        ModelError: it is no name, or taken.
+        ModelError: it is invalid or taken.
     """
     check_name(name)
-    if name in RESERVED_NAMES or name in shipped_models():
-        raise ModelError(f"the name {name!r} is taken by this package; give another with --name")
+    if name == SYNTHETIC or name in shipped_models():
+        raise ModelError(f"the name {name!r} is reserved by this package; give another with --name")
     if (models / name).exists():
         raise ModelError(
             f"'{models / name}' exists already; remove it, or give another name with --name"
@@ -161,7 +161,7 @@ def try_model(folder: Path) -> ModelCard:
     model = load_model(folder)
     if model.golden is None:
         raise ModelError(
-            f"{folder} has no {GOLDEN_FILE}, so that it cannot be tested; ask for one with it"
+            f"{folder} has no {GOLDEN_FILE}, so it cannot be tested; ask its publisher for one"
         )
     options = BackendOptions(precision=FULL_PRECISION)
     create_backend(BackendName.ONNXRUNTIME, model, options).close()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.errors import TerrainSegError
+from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.inference.backend_options import (
     AUTO,
     BUILD_BACKGROUND,
@@ -17,12 +18,7 @@ from terrain_seg_ros.inference.backend_options import (
 from terrain_seg_ros.inference.engines.engine_key import EngineKey
 from terrain_seg_ros.inference.engines.prepare import is_prepared
 from terrain_seg_ros.inference.engines.switching_backend import SwitchingBackend
-from terrain_seg_ros.inference.registry import (
-    BackendName,
-    create_backend,
-    installed_backends,
-    try_backends,
-)
+from terrain_seg_ros.inference.registry import create_backend, installed_backends, try_backends
 from terrain_seg_ros.inference.self_test import parity_refusal
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.parameters.parameters import Parameters

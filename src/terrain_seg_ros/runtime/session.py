@@ -10,8 +10,9 @@ from typing import Any
 from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
-from terrain_seg_ros.inference.registry import BackendName, self_test
+from terrain_seg_ros.inference.registry import self_test
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.parameters.parameters import (
     Parameters,

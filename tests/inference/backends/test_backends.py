@@ -5,6 +5,7 @@ import pytest
 
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
+from terrain_seg_ros.inference.backend_names import BackendName, backend_names
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.backends import openvino_backend
 from terrain_seg_ros.inference.backends.constant_backend import ConstantBackend
@@ -15,7 +16,6 @@ from terrain_seg_ros.inference.backends.openvino_backend import (
 )
 from terrain_seg_ros.inference.engines.engine_cache import EngineCache
 from terrain_seg_ros.inference.engines.prepare import prepare_engine
-from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.model_store.synthetic_model import synthetic_model
@@ -234,3 +234,18 @@ class TestConstant(BackendContract):
 def test_options_are_checked(wrong):
     with pytest.raises(ConfigError, match="expected"):
         BackendOptions(**wrong)
+
+
+def test_every_backend_that_needs_no_device_keeps_the_contract():
+    contracts = {kind.kind for kind in NetworkContract.__subclasses__()}
+    contracts |= {kind.kind for kind in BackendContract.__subclasses__()}
+    entries = [name.entry for name in BackendName if name.entry is not None]
+    assert {kind.__name__ for kind in contracts if kind} == {
+        entry.kind for entry in entries if not entry.needs_device
+    }
+
+
+def test_no_two_backends_share_a_name_or_a_module():
+    entries = [name.entry for name in BackendName if name.entry is not None]
+    assert len({entry.module for entry in entries}) == len(entries)
+    assert backend_names() == ("auto", "onnxruntime", "openvino", "tensorrt", "constant")

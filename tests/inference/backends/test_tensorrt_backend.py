@@ -11,12 +11,12 @@ import pytest
 from support.tensorrt_stand_in import VERSIONS, install
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
+from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.backends.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.inference.backends.tensorrt_backend import TensorRtBackend, build, engine_key
 from terrain_seg_ros.inference.engines.engine_cache import EngineCache
 from terrain_seg_ros.inference.registry import (
-    BackendName,
     create_backend,
     installed_backends,
     try_backends,

@@ -9,6 +9,7 @@ import pytest
 
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import InferenceError
+from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.backends.onnxruntime_backend import OnnxRuntimeBackend
 from terrain_seg_ros.inference.backends.tensorrt_backend import (
@@ -18,7 +19,7 @@ from terrain_seg_ros.inference.backends.tensorrt_backend import (
 )
 from terrain_seg_ros.inference.engines.engine_cache import EngineCache
 from terrain_seg_ros.inference.engines.prepare import cached_engine, prepare_engine
-from terrain_seg_ros.inference.registry import BackendName, create_backend, usable_precisions
+from terrain_seg_ros.inference.registry import create_backend, usable_precisions
 from terrain_seg_ros.model_store.model_store import load_model
 
 pytestmark = pytest.mark.skipif(

@@ -232,7 +232,7 @@ def test_killed_while_writing(builds, folder, replaces):
     """The process dies at the first or second rename: before the engine, or before the sidecar."""
     script = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from engine_keys import KEY\n"
+        "from support.engine_keys import KEY\n"
         "from terrain_seg_ros.inference.engines.engine_cache import EngineCache\n"
         "done, replace = [], Path.replace\n"
         "def dying(path, target):\n"

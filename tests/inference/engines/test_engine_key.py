@@ -59,7 +59,7 @@ def test_a_newer_kind_of_key_is_another_one(monkeypatch):
 
 
 def test_other_processes_give_the_same_digest():
-    script = "from engine_keys import KEY; print(KEY.digest)"
+    script = "from support.engine_keys import KEY; print(KEY.digest)"
     done = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,

@@ -35,6 +35,12 @@ def usable_precisions() -> tuple[str, ...]:
     return (FULL_PRECISION,)
 
 
+def devices() -> tuple[str, ...]:
+    """Return the execution providers of the installed ONNX Runtime, such as CPU and CUDA."""
+    names = onnxruntime.get_available_providers()
+    return tuple(name.removesuffix("ExecutionProvider") for name in names)
+
+
 class OnnxRuntimeBackend:
     """Run a model in ONNX Runtime."""
 

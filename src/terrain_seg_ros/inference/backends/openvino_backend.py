@@ -45,6 +45,11 @@ def usable_precisions() -> tuple[str, ...]:
     return tuple(name for name, capability in _CAPABILITIES.items() if capability in offered)
 
 
+def devices() -> tuple[str, ...]:
+    """Return the devices that OpenVINO offers; the backend uses the CPU."""
+    return tuple(str(device) for device in openvino.Core().available_devices)
+
+
 def engine_key(model: LoadedModel, options: BackendOptions) -> EngineKey:
     """Return what the model compiled for these options and this machine depends on.
 

@@ -50,6 +50,15 @@ def usable_precisions() -> tuple[str, ...]:
     return device_precisions(load_tensorrt(), Cuda(0).gpu().capability)
 
 
+def devices() -> tuple[str, ...]:
+    """Return the name of the first GPU.
+
+    Raises:
+        InferenceError: TensorRT or a GPU is absent.
+    """
+    return (Cuda(0).gpu().name,)
+
+
 def engine_key(model: LoadedModel, options: BackendOptions) -> EngineKey:
     """Return what an engine for this model, these options and this machine depends on.
 

@@ -1,4 +1,4 @@
-"""Build engines ahead of the drive, test them, and tell whether they are there."""
+"""Build and test engines in advance, or check whether they exist."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from terrain_seg_ros.core.errors import InferenceError, ModelError, TerrainSegError
+from terrain_seg_ros.inference.backend_names import BackendName, engine_backends
 from terrain_seg_ros.inference.backend_options import AUTO, BUILD_NEVER, BackendOptions
 from terrain_seg_ros.inference.engines.engine_cache import (
     EngineCache,
@@ -17,16 +18,9 @@ from terrain_seg_ros.inference.engines.engine_cache import (
     warn,
 )
 from terrain_seg_ros.inference.engines.engine_key import EngineKey
-from terrain_seg_ros.inference.registry import (
-    BackendName,
-    backend_module,
-    create_backend,
-    model_precisions,
-)
+from terrain_seg_ros.inference.registry import backend_module, create_backend, model_precisions
 from terrain_seg_ros.inference.self_test import parity_refusal
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
-
-PREPARABLE = (BackendName.TENSORRT, BackendName.OPENVINO)
 
 Progress = Callable[[str], None]
 
@@ -118,7 +112,7 @@ def prepare_engine(
     """Build the engine of one precision unless it is cached, keep it, and run the self-test.
 
     Args:
-        name: tensorrt or openvino.
+        name: one of `engine_backends()`.
         model: what to build it of.
         options: with one precision.
         force: build it even if it is cached.
@@ -159,11 +153,9 @@ def _refusal(name: BackendName, model: LoadedModel, options: BackendOptions) -> 
 
 
 def _module(name: BackendName) -> ModuleType:
-    if name not in PREPARABLE:
-        raise InferenceError(
-            f"backend {name.value!r} has no engines to prepare, choose one of "
-            f"{[item.value for item in PREPARABLE]}"
-        )
+    if name not in engine_backends():
+        known = [item.value for item in engine_backends()]
+        raise InferenceError(f"backend {name.value!r} has no engines; choose one of {known}")
     return backend_module(name)
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from pathlib import Path
 
-from terrain_seg_ros.model_store.fetch_progress import ProgressText
 from terrain_training.download.known_sets import KNOWN_SETS
 from terrain_training.download.source import FORMS, Kind, Source, parse_source
 from terrain_training.download.source_to_folder import DownloadRules, download
 
-HELP = "bring a published data set into a folder; an interrupted download goes on"
-INTERRUPTED = "the same command goes on"
+HELP = "download a published data set into a folder; resumes an interrupted download"
+INTERRUPTED = "run the same command again to resume"
 _MEGABYTE = 1e6
 
 
@@ -27,12 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER", help="new or empty folder for the data"
     )
-    parser.add_argument("--sha256", metavar="HEX", help="of the archive, where it is published")
+    parser.add_argument(
+        "--sha256", metavar="HEX", help="of the archive, as its publisher states it"
+    )
     parser.add_argument(
         "--keep-archive", action="store_true", help="keep the archive beside the folder"
     )
     parser.add_argument(
-        "--allow-http", action="store_true", help="take plain http, too; wants --sha256"
+        "--allow-http", action="store_true", help="accept plain http; requires --sha256"
     )
 
 
@@ -49,11 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         allow_http=arguments.allow_http,
     )
     _print_source(source)
-    progress = ProgressText(sys.stderr.write, live=sys.stderr.isatty())
-    try:
-        done = download(source, arguments.out, rules=rules, progress=progress)
-    finally:
-        progress.close()
+    done = download(source, arguments.out, rules=rules, progress=True)
     print(f"written  {done.files} files, {done.size_bytes / _MEGABYTE:.1f} MB in {done.folder}")
     if done.archive is not None:
         print(f"archive  {done.archive}")

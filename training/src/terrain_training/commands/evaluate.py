@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from terrain_seg_ros.core.hazard_rule import HazardRule
-from terrain_seg_ros.inference.registry import BackendName
+from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.report.output_place import (
     check_output_file,
     check_output_folder,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.model_store.fetch import FetchRules, Progress, check_sha256, fetch
+from terrain_seg_ros.model_store.fetch import FetchRules, check_sha256, fetch
 from terrain_seg_ros.model_store.unpack import UnpackLimits, new_folder, unpack
 from terrain_training.download.gdrive_to_archive import fetch_gdrive
 from terrain_training.download.kaggle_to_archive import fetch_kaggle
@@ -51,12 +51,12 @@ class Downloaded:
 
 
 def download(
-    source: Source, out: Path, *, rules: DownloadRules, progress: Progress | None = None
+    source: Source, out: Path, *, rules: DownloadRules, progress: bool = False
 ) -> Downloaded:
-    """Fetch and unpack a data set; after an interruption the same call goes on.
+    """Fetch and unpack a data set; the same call resumes an interrupted download.
 
-    Until the end all is in a hidden folder beside `out`, and an archive that fails its hash or may
-    not be unpacked is removed from there.
+    Until it succeeds everything is in a hidden folder beside `out`; an archive whose hash differs
+    or that may not be unpacked is deleted.
 
     Raises:
         ConfigError: `out` is in use, or the archive cannot be fetched, checked or unpacked.
@@ -79,7 +79,7 @@ def download(
 
 
 def _fetch_and_unpack(
-    source: Source, out: Path, work: Path, *, rules: DownloadRules, progress: Progress | None
+    source: Source, out: Path, work: Path, *, rules: DownloadRules, progress: bool
 ) -> Downloaded:
     archive = work / "archive"
     fetch_rules = FetchRules(

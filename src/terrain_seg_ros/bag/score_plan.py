@@ -1,8 +1,8 @@
-"""What a replay is scored against, found and checked before the work begins."""
+"""What a replay is scored against: found and checked before the replay starts."""
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,23 @@ from terrain_seg_ros.parameters.parameters import HAZARD, Parameters
 
 
 @dataclass(frozen=True)
+class TruthOptions:
+    """The ground truth as the command line names it.
+
+    Attributes:
+        truths: for each camera [CAMERA=]TOPIC or [CAMERA=]FOLDER.
+        label_map: VALUE=NAME,... of the truth's values; None: they are class ids.
+        ignore: truth value that is left out of the scores.
+    """
+
+    truths: Sequence[str]
+    label_map: str | None
+    ignore: int
+
+
+@dataclass(frozen=True)
 class ScorePlan:
-    """Hold the truth, what its values mean, and the topic of our masks of each camera."""
+    """The truths with the topics of our masks, and what the values of the truths mean."""
 
     truths: tuple[tuple[Truth, str], ...]
     table: U8
@@ -34,11 +49,11 @@ class ScorePlan:
 
     @property
     def truth_topics(self) -> tuple[str, ...]:
-        """Return the topics of the bag that are no camera's."""
+        """Return the topics of the bag that hold truth masks."""
         return tuple(truth.topic for truth, _ in self.truths if truth.topic is not None)
 
     def scores(self, target: Path, report: ReplayReport) -> dict[str, Any]:
-        """Return everything about a replay.
+        """Return the scores of a replay and what was measured in it.
 
         Raises:
             ConfigError: a truth holds a value without a meaning, or nothing matches.
@@ -51,8 +66,16 @@ class ScorePlan:
         return bag_scores(report, matrix, counts, rule=self.rule)
 
 
-def plan_score(arguments: argparse.Namespace, parameters: Parameters) -> ScorePlan:
-    """Return how the one bag that the arguments name is scored.
+def plan_score(
+    source: Path, parameters: Parameters, truth: TruthOptions, *, replay: ReplayOptions
+) -> ScorePlan:
+    """Return how the replay of a bag is scored.
+
+    Args:
+        source: the bag.
+        parameters: of the node.
+        truth: the ground truth.
+        replay: the image topics and the namespace of the replay.
 
     Raises:
         ConfigError: truth, map or a hazard cannot be used.
@@ -60,26 +83,28 @@ def plan_score(arguments: argparse.Namespace, parameters: Parameters) -> ScorePl
     """
     card = load_card(parameters.text("model"))
     taxonomy = card.taxonomy.with_hazards(parameters.per_class(HAZARD))
-    table = parse_label_values(arguments.map, taxonomy.names, ignore=arguments.ignore)
+    table = parse_label_values(truth.label_map, taxonomy.names, ignore=truth.ignore)
     rule = HazardRule.of(taxonomy, parameters.number("cost.hazard_threshold"))
-    truths = _truths(arguments, parameters) if arguments.truth else ()
+    truths = _truths(source, parameters, truth.truths, replay) if truth.truths else ()
     return ScorePlan(truths, table, taxonomy, rule)
 
 
-def _truths(arguments: argparse.Namespace, parameters: Parameters) -> tuple[tuple[Truth, str], ...]:
-    with BagReader(arguments.sources[0]) as reader:
+def _truths(
+    source: Path, parameters: Parameters, texts: Sequence[str], replay: ReplayOptions
+) -> tuple[tuple[Truth, str], ...]:
+    with BagReader(source) as reader:
         images = {item.topic for item in reader.connections if is_mask_type(item.msgtype)}
-        named = {text.rpartition("=")[2] for text in arguments.truth}
+        named = {text.rpartition("=")[2] for text in texts}
         cameras = find_cameras(
             reader,
             parameters.texts("cameras")[0],
-            image_topics=arguments.image_topic,
+            image_topics=replay.image_topics,
             other_topics=named,
         )
-        truths = find_truth(arguments.truth, cameras, images)
+        truths = find_truth(texts, cameras, images)
     names = [camera.name for camera in cameras]
     outputs = find_outputs(
-        parameters.with_values({"cameras": names}), ReplayOptions(namespace=arguments.namespace)
+        parameters.with_values({"cameras": names}), ReplayOptions(namespace=replay.namespace)
     )
     masks = {name: outputs[resolve(topic("mask"), name, len(names))].full_name for name in names}
     return tuple((truth, masks[truth.camera]) for truth in truths)

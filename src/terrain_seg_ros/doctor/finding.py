@@ -1,4 +1,4 @@
-"""What the doctor's checks find, and how they look."""
+"""What a check of the doctor found."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from enum import Enum
 
 
 class State(str, Enum):
-    """Say whether a thing can be used; only MISSING is a fault."""
+    """Whether something can be used; only MISSING is a fault."""
 
     USABLE = "usable"
     ABSENT = "absent"
-    """Optional and not there."""
+    """Optional and not installed."""
     MISSING = "missing"
-    """Needed and not there, or there and broken."""
+    """Needed and not installed, or broken."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Hold one row of the report; the remedy is empty where none is needed."""
+    """One row of the report; the remedy is empty where none is needed."""
 
     item: str
     state: State

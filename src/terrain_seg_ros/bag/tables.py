@@ -1,4 +1,4 @@
-"""What `terrain-seg replay` prints."""
+"""The tables of a replay: one bag in full, or a row for each of several."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ _HEAD = (
 )
 
 
-def print_report(
+def report_lines(
     report: ReplayReport, scores: Mapping[str, Any], *, source: Path, target: Path, took_s: float
-) -> None:
-    """Print all about one bag."""
+) -> Iterator[str]:
+    """Give the counts, latencies and scores of one bag, table by table."""
     health = report.health
     rows = [("bag read", str(source)), ("bag written", str(target)), *_rows(report)]
-    print(text_table(("what", "value"), [*rows, ("seconds", f"{took_s:.1f}")]))
+    yield text_table(("what", "value"), [*rows, ("seconds", f"{took_s:.1f}")])
     if health.latency:
         stages = [
             (stage, f"{item.median_ms:.2f}", f"{item.p90_ms:.2f}", f"{item.p99_ms:.2f}")
             for stage, item in health.latency.items()
         ]
-        print()
-        print(text_table(("stage", "p50 ms", "p90 ms", "p99 ms"), stages))
+        yield ""
+        yield text_table(("stage", "p50 ms", "p90 ms", "p99 ms"), stages)
     if "iou" in scores:
-        print()
-        print(text_table(("class", "IoU", "precision", "recall"), list(_classes(scores))))
-        print(_summary(scores))
+        yield ""
+        yield text_table(("class", "IoU", "precision", "recall"), list(_classes(scores)))
+        yield _summary(scores)
     if health.refused:
-        print("\nRefused, the last of each kind:")
+        yield "\nRefused, the last of each kind:"
     for reason in health.refused:
-        print(f"  {reason.value}: {health.refusal_texts.get(reason, '')}")
+        yield f"  {reason.value}: {health.refusal_texts.get(reason, '')}"
 
 
 def bag_table(

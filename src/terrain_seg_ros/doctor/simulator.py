@@ -1,9 +1,9 @@
-"""Whether `terrain-seg sim` can draw on this machine."""
+"""Whether `terrain-seg sim` can render on this machine."""
 
 from __future__ import annotations
 
-from terrain_seg_ros.cli.doctor_findings import Finding, State, version_of
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.doctor.finding import Finding, State, version_of
 from terrain_seg_ros.sim.opengl import choose_platform, mujoco_is_installed
 
 
@@ -18,4 +18,4 @@ def simulator_finding() -> Finding:
     except ConfigError as error:
         remedy = "sudo apt-get install libegl1 libgl1"
         return Finding("simulator", State.ABSENT, f"{version}; {error}", remedy)
-    return Finding("simulator", State.USABLE, f"{version}; draws with {platform}")
+    return Finding("simulator", State.USABLE, f"{version}; renders with {platform}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import stat
 
@@ -9,14 +10,16 @@ import pytest
 
 from support.engine_keys import KEY
 from support.tensorrt_stand_in import install
-from terrain_seg_ros.cli import doctor, doctor_ros
-from terrain_seg_ros.cli.doctor import State
+from terrain_seg_ros.cli import doctor as command
 from terrain_seg_ros.cli.main import main
+from terrain_seg_ros.doctor import checks
+from terrain_seg_ros.doctor import ros as doctor_ros
+from terrain_seg_ros.doctor.finding import Finding, State
 from terrain_seg_ros.inference.engines.engine_cache import EngineCache, default_cache_folder
 
 
 def finding(item):
-    return next(row for row in doctor.examine() if row.item == item)
+    return next(row for row in checks.examine() if row.item == item)
 
 
 @pytest.fixture(autouse=True)
@@ -35,10 +38,10 @@ def test_json_holds_every_finding(capsys):
 
 def test_text_has_a_line_per_finding_and_its_remedy(capsys, monkeypatch):
     rows = [
-        doctor.Finding("this", State.USABLE, "1.0"),
-        doctor.Finding("that", State.MISSING, "gone", "bring it back"),
+        Finding("this", State.USABLE, "1.0"),
+        Finding("that", State.MISSING, "gone", "bring it back"),
     ]
-    monkeypatch.setattr(doctor, "examine", lambda: rows)
+    monkeypatch.setattr(command, "examine", lambda: rows)
     assert main(["doctor"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["usable", "this", "1.0"]
@@ -57,9 +60,9 @@ def test_backends_name_their_precisions():
 
 
 def test_missing_backend_has_a_remedy(monkeypatch):
-    found = doctor.importlib.util.find_spec
+    found = importlib.util.find_spec
     monkeypatch.setattr(
-        doctor.importlib.util, "find_spec", lambda name: None if name == "openvino" else found(name)
+        importlib.util, "find_spec", lambda name: None if name == "openvino" else found(name)
     )
     row = finding("openvino")
     assert row.state is State.MISSING
@@ -67,7 +70,7 @@ def test_missing_backend_has_a_remedy(monkeypatch):
 
 
 def test_wrong_python_is_missing(monkeypatch):
-    monkeypatch.setattr(doctor, "PYTHON_RANGE", ((3, 99), (4, 0)))
+    monkeypatch.setattr(checks, "PYTHON_RANGE", ((3, 99), (4, 0)))
     assert finding("Python").state is State.MISSING
 
 

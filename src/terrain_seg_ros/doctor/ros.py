@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from terrain_seg_ros.cli.doctor_findings import Finding, State, import_error
+from terrain_seg_ros.doctor.finding import Finding, State, import_error
 
 ROS_ROOT = Path("/opt/ros")
 NEEDED = {

@@ -1,0 +1,130 @@
+"""Score a model on images with label masks, pixel by pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.image.exif import TURNS, UPRIGHT
+from terrain_seg_ros.core.image.image_file import decode_file, file_turn, read_stored_image
+from terrain_seg_ros.core.scores.label_values import truth_from_mask
+from terrain_seg_ros.core.scores.segmentation_metrics import ConfusionMatrix, SegmentationScores
+from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.segmenter import Segmenter
+
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+MASK_SUFFIXES = (".bmp", ".pgm", ".png", ".tif", ".tiff")
+"""Without JPEG, which changes class ids."""
+_SHOWN_STEMS = 3
+Pair = tuple[Path, Path]
+"""An image and its mask."""
+
+
+def find_pairs(images: Path, masks: Path, *, say: Callable[[str], None]) -> list[Pair]:
+    """Return the images and masks of the same file stem.
+
+    Args:
+        images: folder of camera images.
+        masks: folder of single-channel masks.
+        say: is called with a line about files that have no partner.
+
+    Raises:
+        ConfigError: there is no pair, or two files of a folder have the same stem.
+    """
+    found, labelled = _by_stem(images, IMAGE_SUFFIXES), _by_stem(masks, MASK_SUFFIXES)
+    both = sorted(found.keys() & labelled.keys())
+    for stems, lack in (
+        (found.keys() - labelled.keys(), "mask"),
+        (labelled.keys() - found.keys(), "image"),
+    ):
+        if stems:
+            shown = sorted(stems)[:_SHOWN_STEMS]
+            more = ", ..." if len(stems) > len(shown) else ""
+            say(f"left out, no {lack} of the same stem: {len(stems)} ({', '.join(shown)}{more})")
+    if not both:
+        raise ConfigError(
+            f"no image in {images} ({len(found)}) has a mask of the same file stem in {masks} "
+            f"({len(labelled)} of {', '.join(MASK_SUFFIXES)}); rename one of them"
+        )
+    return [(found[stem], labelled[stem]) for stem in both]
+
+
+def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise ConfigError(f"there is no folder {str(folder)!r}; check the path")
+    paths: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in suffixes or path.name.startswith("."):
+            continue
+        if path.stem in paths:
+            raise ConfigError(
+                f"{path.name} and {paths[path.stem].name} in {folder} have the same stem; "
+                "keep one of them"
+            )
+        paths[path.stem] = path
+    return paths
+
+
+def score_pairs(
+    segmenter: Segmenter, pairs: Iterable[Pair], table: U8, *, exif: str | None
+) -> SegmentationScores:
+    """Return the scores over all pixels of all pairs.
+
+    Args:
+        segmenter: what to score.
+        pairs: images and masks.
+        table: class id of each mask value, (256,).
+        exif: "stored" or "upright", how the masks belong to images that EXIF rotates; None where
+            no image is rotated.
+
+    Raises:
+        ConfigError: a mask cannot be used, or does not fit its image.
+        ModelError: a mask holds an id that is not a class.
+    """
+    matrix = ConfusionMatrix(segmenter.card.taxonomy.names)
+    for image_path, mask_path in pairs:
+        truth = truth_from_mask(decode_file(mask_path), table, source=str(mask_path))
+        _check_turn(image_path, (mask_path, truth), exif=exif)
+        mask = segmenter(image_path).mask
+        _check_fit((image_path, mask), (mask_path, truth), exif=exif)
+        matrix.add(truth, mask)
+    return matrix.scores()
+
+
+def _check_turn(image_path: Path, truth: tuple[Path, U8], *, exif: str | None) -> None:
+    """Check that EXIF leaves no doubt to which pixels of an image a mask belongs.
+
+    Raises:
+        ConfigError: it does.
+    """
+    truth_path, ids = truth
+    if file_turn(truth_path) != UPRIGHT:
+        raise ConfigError(
+            f"{truth_path}: EXIF wants the mask turned; store its pixels as the image's, without "
+            "EXIF"
+        )
+    if exif is None and file_turn(image_path) != UPRIGHT:
+        rows, cols = ids.shape
+        raise ConfigError(
+            f"{image_path}: the image is {read_stored_image(image_path).sizes()}, and the mask "
+            f"{truth_path.name} is {cols} x {rows} px; say by --exif stored or --exif upright "
+            "which pixels the masks belong to"
+        )
+
+
+def _check_fit(image: tuple[Path, U8], truth: tuple[Path, U8], *, exif: str | None) -> None:
+    """Check that a mask is of an image's size.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    (image_path, mask), (truth_path, ids) = image, truth
+    turn = file_turn(image_path)
+    (height_px, width_px), (rows, cols) = mask.shape, ids.shape
+    if mask.shape != ids.shape:
+        turned = "" if turn == UPRIGHT else f" ({exif}, EXIF orientation {turn}: {TURNS[turn]})"
+        raise ConfigError(
+            f"{image_path}: the image is {width_px} x {height_px} px{turned}, but the mask "
+            f"{truth_path.name} is {cols} x {rows} px; give masks of the images' size"
+        )
