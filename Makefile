@@ -71,7 +71,7 @@ lint: .venv/.dev  ## style, types, import contracts, spelling
 
 docs: .venv/.docs  ## build the documentation site into out/site; broken links fail
 	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet $(ARGS)
-	@echo "docs: open out/site/index.html"
+	@echo "docs: open out/site/index.html (search needs: python3 -m http.server -d out/site)"
 
 reference: .venv/.dev  ## write the tables and draw the pictures of README.md and docs/ again
 	@.venv/bin/python tests/house/render_pictures.py
