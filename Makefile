@@ -31,7 +31,8 @@ else echo "error: no Python 3.10 to 3.12 among: $(CANDIDATES); install one or se
 exit 1
 endef
 
-.PHONY: help demo test test-ros test-training lint bench performance fuzz coverage readme lock clean
+.PHONY: help demo test test-fast test-ros test-training lint docs reference bench performance fuzz coverage \
+  lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -41,6 +42,9 @@ demo: .venv/.runtime  ## run the main job on real rover images, end to end
 
 test: .venv/.dev  ## run the runtime's tests (no torch, no ROS)
 	@env -u PYTHONPATH .venv/bin/python -m pytest $(ARGS)
+
+test-fast: .venv/.dev  ## run most of the tests in under a minute: none that is slow or joins a bus
+	@env -u PYTHONPATH .venv/bin/python -m pytest -m "not live and not slow" $(ARGS)
 
 test-ros:  ## build with colcon and test beside a ROS 2 that is installed
 ifeq ($(ROS_SETUP),)
@@ -65,6 +69,14 @@ lint: .venv/.dev  ## style, types, import contracts, spelling
 	PYTHONPATH=training/src .venv/bin/lint-imports
 	.venv/bin/codespell
 
+docs: .venv/.docs  ## build the documentation site into out/site; broken links fail
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet $(ARGS)
+	@echo "docs: open out/site/index.html (search needs: python3 -m http.server -d out/site)"
+
+reference: .venv/.dev  ## write the tables and draw the pictures of README.md and docs/ again
+	@.venv/bin/python tests/house/render_pictures.py
+	@.venv/bin/python tests/house/render_reference.py
+
 bench: .venv/.runtime  ## measure every backend that is installed
 	@.venv/bin/terrain-seg bench $(ARGS)
 
@@ -78,10 +90,6 @@ fuzz: .venv/.dev  ## change inputs at random for longer; ARGS="--fuzz-seed=7 --f
 
 coverage: .venv/.dev  ## run the tests with branch coverage
 	@env -u PYTHONPATH .venv/bin/python -m pytest --cov=terrain_seg_ros --cov-branch --cov-report=term-missing:skip-covered $(ARGS)
-
-readme: .venv/.dev  ## draw the picture and write the tables of the README again
-	@.venv/bin/python tests/house/render_picture.py
-	@.venv/bin/python tests/house/render_readme.py
 
 lock:  ## write requirements/*.txt anew from constraints.txt, with hashes (needs uv)
 	$(UV_COMPILE) -o requirements/runtime.txt setup.py requirements/build.in
@@ -105,6 +113,10 @@ clean:  ## remove what the other targets made
 	.venv/bin/python $(PIP_INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@
 
+.venv/.docs: .venv/.runtime requirements/docs.txt
+	.venv/bin/python $(PIP_INSTALL) --require-hashes -r requirements/docs.txt
+	@touch $@
+
 .venv-training/.training: setup.py requirements/training.txt training/pyproject.toml
 	$(call make_venv,.venv-training)
 	.venv-training/bin/python $(PIP_INSTALL) --require-hashes -r requirements/training.txt
@@ -114,7 +126,7 @@ clean:  ## remove what the other targets made
 # ROS has its own versions: NumPy 1, a pytest that launch_pytest survives, a setuptools that colcon can use.
 .venv-ros/.ros: setup.py
 	/usr/bin/python3 -m venv --clear --system-site-packages .venv-ros
-	.venv-ros/bin/python $(PIP_INSTALL) 'numpy>=1.26,<2' 'pytest>=7,<8' 'setuptools<80' \
-	  'hypothesis>=6,<7' colcon-common-extensions
+	.venv-ros/bin/python $(PIP_INSTALL) 'numpy>=1.26,<2' 'pytest>=7,<8' 'pytest-timeout>=2.3,<3' \
+	  'setuptools<80' 'hypothesis>=6,<7' colcon-common-extensions
 	.venv-ros/bin/python $(PIP_INSTALL) 'numpy>=1.26,<2' -e .
 	@touch $@

@@ -16,7 +16,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
 DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs/howto/ros2.md").read_text(encoding="utf-8")
 SCRIPTS = sorted(DOCKER.glob("*.sh"))
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
 STAGES = re.findall(r"^FROM (\S+) AS (\S+)$", DOCKERFILE, flags=re.MULTILINE)
@@ -81,11 +81,11 @@ def test_steps_are_those_that_were_tried():
     build = (DOCKER / "build_workspace.sh").read_text(encoding="utf-8")
     for line in ("python3 -m venv --system-site-packages .venv-ros", "python -m colcon build"):
         assert line in build
-        assert line in README
-    documented = re.search(r"^pip install (.+)$", README, flags=re.MULTILINE).group(1)
+        assert line in GUIDE
+    documented = re.search(r"^pip install (.+)$", GUIDE, flags=re.MULTILINE).group(1)
     assert f"pip install --no-cache-dir {documented}\n" in build
     rosdep = "rosdep install --from-paths src --ignore-src -y"
-    assert rosdep in README
+    assert rosdep in GUIDE
     assert rosdep in (DOCKER / "install_dependencies.sh").read_text(encoding="utf-8")
 
 

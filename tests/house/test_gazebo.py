@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from render_readme import README
+from render_reference import README
 
 from terrain_seg_ros.messages.interfaces import INTERFACES
 from terrain_seg_ros.parameters.file import read_parameter_file

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from render_readme import README
+from render_reference import README
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.messages.interfaces import Direction, TopicSpec, topic
