@@ -18,7 +18,7 @@ from terrain_training.networks.registry import (
     parameter_count,
 )
 from terrain_training.recipe.load import load_recipe
-from terrain_training.recipe.settings import NetworkSettings
+from terrain_training.settings.recipe import NetworkSettings
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 HEIGHT, WIDTH = 32, 64

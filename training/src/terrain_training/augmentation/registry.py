@@ -14,7 +14,7 @@ import numpy as np
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8
 from terrain_training.augmentation import colour, geometry, sensor
-from terrain_training.recipe.typed import checked
+from terrain_training.settings.typed import checked
 
 AUGMENTATIONS: dict[str, Callable[..., tuple[U8, U8]]] = {
     function.__name__: function

@@ -21,7 +21,7 @@ from terrain_training.data.sources.lunar_landscape import LunarLandscape
 from terrain_training.data.sources.mars_terrain import MarsTerrain
 from terrain_training.data.sources.side_by_side import SideBySide
 from terrain_training.data.taxonomy_file import MappedSource, parse_taxonomy_file
-from terrain_training.recipe.settings import DataSettings
+from terrain_training.settings.recipe import DataSettings
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from terrain_training.export.onnx_graph import OPSET
 from terrain_training.export.parity import ModelScores
 from terrain_training.learning.loaders import OpenData
 from terrain_training.learning.scores import network_size
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 
 def unscored_card(

@@ -14,7 +14,7 @@ from terrain_training.evaluation.ood import ood_score
 from terrain_training.export.parity import ModelScores, batches, score_model, stacked
 from terrain_training.export.runtimes import reference_backend
 from terrain_training.learning.loaders import OpenData
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 OOD_IMAGES = 256
 BATCH = 8

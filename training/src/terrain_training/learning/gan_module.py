@@ -18,7 +18,7 @@ from terrain_training.learning.module import (
     parameter_groups,
 )
 from terrain_training.networks.pix2pix import PatchDiscriminator
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 BETAS = (0.5, 0.999)
 """Of Adam, as published (Isola et al., 2017)."""

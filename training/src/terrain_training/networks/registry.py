@@ -15,8 +15,8 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.networks.pix2pix import build_pix2pix
 from terrain_training.networks.smp_network import STRIDE, build_smp
 from terrain_training.networks.unet import build_unet
-from terrain_training.recipe.settings import NetworkSettings
-from terrain_training.recipe.typed import checked
+from terrain_training.settings.recipe import NetworkSettings
+from terrain_training.settings.typed import checked
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.augmentation.registry import check_augmentation
 from terrain_training.data.factory import check_source, source_kinds
-from terrain_training.learning.losses import LOSSES
+from terrain_training.losses import LOSSES
 from terrain_training.networks.registry import check_network
-from terrain_training.recipe.settings import (
+from terrain_training.settings.recipe import (
     DataSettings,
     Recipe,
     SharpeningSettings,
     TrainingSettings,
 )
-from terrain_training.recipe.typed import checked
+from terrain_training.settings.typed import checked
 from terrain_training.yaml_file import as_yaml
 
 MAX_LEARNING_RATE = 1e30

@@ -26,7 +26,7 @@ from terrain_training.learning.checkpoint import load_network
 from terrain_training.learning.run_folder import RunFolder, check_is_model
 from terrain_training.learning.weights_hdf5 import HDF5_SUFFIXES
 from terrain_training.recipe.load import load_recipe, recipe_of
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 WEIGHT_SUFFIXES = (".safetensors", *HDF5_SUFFIXES)
 TORCH = "torch"
