@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.types import F32, U8, UNLABELLED
-from terrain_training.evaluation.counts import Prediction
-from terrain_training.evaluation.figures import Comparison, EvaluationFigures
+from terrain_training.metrics.counts import Prediction
+from terrain_training.metrics.figures import Comparison, EvaluationFigures
 
 
 def sharpen(probabilities: U8, *, amount: float, sigma_px: float, min_area_px: int) -> Prediction:
