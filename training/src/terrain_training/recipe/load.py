@@ -18,7 +18,7 @@ from terrain_training.data.removal_list import read_removal_list
 from terrain_training.recipe.checks import check_recipe
 from terrain_training.recipe.migrate import migrated
 from terrain_training.settings.recipe import Recipe
-from terrain_training.settings.typed import build
+from terrain_training.settings.validation import build
 from terrain_training.yaml_file import LIMIT_BYTES, as_yaml, parse_yaml, read_yaml
 
 log = logging.getLogger(__name__)
