@@ -253,8 +253,8 @@ def test_an_override_that_is_none_shows_the_form(least, text):
         load_recipe(least, overrides=[text])
 
 
-def test_an_override_that_is_no_yaml_is_named(least):
-    with pytest.raises(ConfigError, match=r"--set 'training.losses=\{': the value is no YAML"):
+def test_an_override_that_is_not_valid_yaml_is_named(least):
+    with pytest.raises(ConfigError, match=r"--set 'training.losses=\{': .* not valid YAML"):
         load_recipe(least, overrides=["training.losses={"])
 
 
@@ -270,15 +270,15 @@ def test_a_key_without_a_base_value_must_be_given(tmp_path, key):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("- a\n- b\n", "expected a mapping"),
-        ("", "expected a mapping"),
-        ("just words", "expected a mapping"),
-        ("a: [1,\n", "no YAML"),
+        ("- a\n- b\n", "expected a recipe: a mapping"),
+        ("", "expected a recipe: a mapping"),
+        ("just words", "expected a recipe: a mapping"),
+        ("a: [1,\n", "not valid YAML"),
         ("extends: [a]\n", r"extends is \[a\], expected a file name"),
         ("extends: none.yaml\n", r"none\.yaml does not exist; see training/configs"),
         ("training: 3\n", "training is 3, expected a mapping"),
-        ("name: !!python/object/apply:os.getcwd []\n", "no YAML.*python/object"),
-        ("name: !!python/name:os.system\n", "no YAML.*python/name"),
+        ("name: !!python/object/apply:os.getcwd []\n", "not valid YAML.*python/object"),
+        ("name: !!python/name:os.system\n", "not valid YAML.*python/name"),
         ("data: {taxonomy: gone.yaml}\n", r"gone\.yaml does not exist"),
         ("data: {options: {removed: gone.txt}}\n", r"gone\.txt.*one name per line"),
     ],
@@ -291,7 +291,7 @@ def test_files_that_are_no_recipe_are_refused(tmp_path, text, message):
 def test_bytes_that_are_no_text_are_refused(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_bytes(b"name: \xff\xfe\n")
-    with pytest.raises(ConfigError, match=r"recipe\.yaml is no YAML"):
+    with pytest.raises(ConfigError, match=r"recipe\.yaml: is not valid YAML"):
         load_recipe(path)
 
 
@@ -346,17 +346,17 @@ def test_a_recipe_in_a_card_that_cannot_be_used_is_named(least):
     ],
 )
 def test_a_key_that_is_given_twice_is_refused(tmp_path, text, told):
-    with pytest.raises(ConfigError, match=f"no YAML: {told}.* the first would be lost"):
+    with pytest.raises(ConfigError, match=f"{told}.* the first would be lost"):
         load_recipe(write(tmp_path, MINIMAL + text))
 
 
 def test_a_key_that_is_given_twice_in_an_override_is_refused(least):
-    with pytest.raises(ConfigError, match="the value is no YAML"):
+    with pytest.raises(ConfigError, match="the value: 'dice' is given in line 1 and again"):
         load_recipe(least, overrides=["training.losses={dice: 1.0, dice: 2.0}"])
 
 
-def test_a_date_that_is_none_is_no_yaml(tmp_path):
-    with pytest.raises(ConfigError, match="no YAML: month must be in"):
+def test_a_date_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="not valid YAML: month must be in"):
         load_recipe(write(tmp_path, MINIMAL + "version: 2026-13-45\n"))
 
 
