@@ -9,7 +9,7 @@ import torch
 
 from terrain_training.learning.run import Machine, TrainingRequest, train
 from terrain_training.recipe.load import load_recipe
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 SIZE_PX = 64
 STEMS = 26

@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from terrain_training.data.colours import encode_colours
 from terrain_training.data.sources import earth_terrain, lunar_landscape
 
 HEIGHT, WIDTH = 24, 32
@@ -42,7 +41,7 @@ def labels(seed, classes, *, height=HEIGHT, width=WIDTH):
 
 
 def colours_of(taxonomy, mask):
-    return encode_colours(mask, [item.color_rgb for item in taxonomy])
+    return taxonomy.palette_rgb()[mask]
 
 
 def lunar(root: Path, count=20, real=3):

@@ -9,9 +9,9 @@ import numpy as np
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import U8, UNLABELLED
-from terrain_training.evaluation.counts import EvaluationCounts, Prediction
-from terrain_training.evaluation.figures import EvaluationFigures, ImageFigures
 from terrain_training.evaluation.worst_cases import WorstCases
+from terrain_training.metrics.counts import EvaluationCounts, Prediction
+from terrain_training.metrics.figures import EvaluationFigures, ImageFigures
 
 SOIL, SLOPE, ROCK = 0, 1, 2
 GROUND = Taxonomy(

@@ -11,12 +11,12 @@ import torch
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.segmenter import Segmenter
+from terrain_training.benchmarks.peers import NumpyWay, TorchWay, _network
 from terrain_training.cli import main
 from terrain_training.comparison.plan import read_items
 from terrain_training.learning.checkpoint import load_network
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.recipe.load import load_recipe
-from terrain_training.scoring.peers import NumpyWay, TorchWay, _network
 from terrain_training.tuning.space import Choices, Span, load_space
 
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -6,10 +6,7 @@ from hypothesis import strategies as st
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.data.colours import (
     ColourTable,
-    encode_colours,
-    from_one_hot,
     nearest_colour,
-    to_one_hot,
 )
 from terrain_training.data.contract import BadSampleError
 from terrain_training.data.palette import Palette, fit_palette, load_palette
@@ -21,20 +18,17 @@ masks = st.lists(st.sampled_from([0, 1, 2, 3, 4]), min_size=12, max_size=12)
 
 @given(masks)
 @settings(max_examples=50)
-def test_colours_and_one_hot_go_both_ways(values):
+def test_colours_become_the_ids_that_they_were_drawn_from(values):
     mask = np.array(values, dtype=np.uint8).reshape(3, 4)
     table = ColourTable({colour: number for number, colour in enumerate(COLOURS)})
-    colours = encode_colours(mask, COLOURS)
+    colours = np.array(COLOURS, np.uint8)[mask]
     np.testing.assert_array_equal(table.decode(colours, source="mask"), mask)
     np.testing.assert_array_equal(nearest_colour(colours, np.array(COLOURS, np.uint8)), mask)
-    np.testing.assert_array_equal(from_one_hot(to_one_hot(mask, 5)), mask)
 
 
 def test_ignored_pixels_stay_ignored():
     mask = np.array([[0, 255]], dtype=np.uint8)
-    assert to_one_hot(mask, 2)[:, 0, 1].tolist() == [0.0, 0.0]
-    np.testing.assert_array_equal(from_one_hot(to_one_hot(mask, 2)), mask)
-    colours = encode_colours(mask, COLOURS, ignored=(1, 1, 1))
+    colours = np.array([[COLOURS[0], (1, 1, 1)]], dtype=np.uint8)
     table = ColourTable({COLOURS[0]: 0, (1, 1, 1): 255})
     np.testing.assert_array_equal(table.decode(colours, source="mask"), mask)
 

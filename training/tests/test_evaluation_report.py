@@ -24,15 +24,15 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_training.evaluation import charts
-from terrain_training.evaluation.counts import EvaluationCounts
 from terrain_training.evaluation.error_picture import (
     VERDICT_RGB,
     Verdict,
 )
-from terrain_training.evaluation.figures import Comparison
 from terrain_training.evaluation.report import write_report
 from terrain_training.evaluation.report_tables import comparison_table, number, share, summary_table
 from terrain_training.evaluation.worst_cases import WorstCases
+from terrain_training.metrics.counts import EvaluationCounts
+from terrain_training.metrics.figures import Comparison
 
 RULE = HazardRule.of(GROUND, 0.5)
 RED = (230, 36, 36)

@@ -17,7 +17,6 @@ from evaluation_cases import (
 )
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.hazard_rule import HazardRule
-from terrain_training.evaluation.counts import EvaluationCounts, Prediction
 from terrain_training.evaluation.error_picture import (
     VERDICT_NAMES,
     VERDICT_RGB,
@@ -26,6 +25,7 @@ from terrain_training.evaluation.error_picture import (
     judge,
 )
 from terrain_training.evaluation.worst_cases import LARGEST_SIDE_PX, TYPICAL, WorstCases
+from terrain_training.metrics.counts import EvaluationCounts, Prediction
 
 RULE = HazardRule.of(GROUND, 0.5)
 RED = (230, 36, 36)

@@ -16,14 +16,14 @@ from terrain_seg_ros.segmenter import Segmenter
 from terrain_seg_ros.worlds.world import WORLD_TAXONOMY
 from terrain_training.data.dataset import LabelledImages
 from terrain_training.data.factory import open_source
+from terrain_training.evaluation.run import EvaluationRequest, evaluate
+from terrain_training.evaluation.subject import open_subject
 from terrain_training.export.export_model import ExportRequest, export_model
 from terrain_training.learning.checkpoint import load_network
 from terrain_training.learning.module import Normaliser
 from terrain_training.learning.run import TrainingRequest, train
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.recipe.load import load_recipe
-from terrain_training.scoring.run import EvaluationRequest, evaluate
-from terrain_training.scoring.subject import open_subject
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 PALETTE = np.array([(128, 64, 128), (70, 70, 70), (107, 142, 35)], dtype=np.uint8)

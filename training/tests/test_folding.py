@@ -8,7 +8,7 @@ from torch import nn
 from terrain_seg_ros.core.errors import ModelError
 from terrain_training.export.folding import fold_network, round_to_bfloat16
 from terrain_training.networks.registry import NETWORKS, build_network
-from terrain_training.recipe.settings import NetworkSettings
+from terrain_training.settings.recipe import NetworkSettings
 
 MIDDLE = 127.5
 SIZE_PX = 64

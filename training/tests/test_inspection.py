@@ -11,9 +11,9 @@ import data_sets
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_training.cli import main
+from terrain_training.data.class_balance import GRID_COLUMNS, GRID_ROWS, measure_balance
 from terrain_training.data.contract import BadSampleError, Sample
 from terrain_training.data.removal_list import read_removal_list
-from terrain_training.inspection.balance import GRID_COLUMNS, GRID_ROWS, measure_balance
 from terrain_training.inspection.descriptors import describe
 from terrain_training.inspection.report import inspect
 from terrain_training.inspection.similarity import find_duplicates

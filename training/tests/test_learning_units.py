@@ -34,7 +34,7 @@ TWO = Taxonomy(
 
 def has_balance():
     try:
-        return importlib.util.find_spec("terrain_training.inspection.balance") is not None
+        return importlib.util.find_spec("terrain_training.data.class_balance") is not None
     except (ModuleNotFoundError, ValueError):
         return False
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from terrain_training.learning.losses import LOSSES, LossContext, SegmentationLoss
+from terrain_training.losses import LOSSES, LossContext, SegmentationLoss
 
 CLASSES = 4
 CONTEXT = LossContext(

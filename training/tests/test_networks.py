@@ -18,7 +18,7 @@ from terrain_training.networks.registry import (
     parameter_count,
 )
 from terrain_training.recipe.load import load_recipe
-from terrain_training.recipe.settings import NetworkSettings
+from terrain_training.settings.recipe import NetworkSettings
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 HEIGHT, WIDTH = 32, 64
@@ -184,7 +184,7 @@ def test_an_encoder_is_known_by_its_name():
 @pytest.mark.parametrize(
     ("kind", "changes", "message"),
     [
-        ("unet", {"depth": 3}, r"network\.options\.depth is unknown; unet takes \['channels'"),
+        ("unet", {"depth": 3}, r"network\.options\.depth is unknown; unet takes channels"),
         ("unet", {"norm": 1}, r"network\.options\.norm is 1, expected text"),
         ("unet", {"channels": [4, "x", 6]}, r"network\.options\.channels\[1\] is 'x'"),
         ("pix2pix", {"dropout": "much"}, r"network\.options\.dropout is 'much'"),

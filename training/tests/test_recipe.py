@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import yaml
 from conftest import RECIPE
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.recipe.load import load_recipe, recipe_from, write_recipe
+from terrain_training.settings.recipe import Recipe
+from terrain_training.settings.validation import expected_of
 from terrain_training.yaml_file import LIMIT_BYTES
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -106,6 +109,31 @@ def test_overrides_have_the_type_of_their_key(least, text, section, name, value)
     assert type(given) is type(value)
 
 
+def settings_models(kind=Recipe, prefix=""):
+    """Yield the full key and the declaration of every setting."""
+    for name, field in kind.__pydantic_fields__.items():
+        if dataclasses.is_dataclass(field.annotation):
+            yield from settings_models(field.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field
+
+
+def test_every_setting_says_what_it_means_and_what_it_accepts():
+    for key, field in settings_models():
+        assert field.description, key
+        assert "another value" not in expected_of(field.annotation, field.metadata), key
+
+
+def test_the_base_gives_every_setting_a_value_but_those_that_a_recipe_must_give(least):
+    kept = yaml.safe_load((files("terrain_training.recipe") / "base.yaml").read_text())
+    given = {
+        key
+        for name, value in kept.items()
+        for key in ([f"{name}.{each}" for each in value] if isinstance(value, dict) else [name])
+    }
+    assert {key for key, _ in settings_models()} - given == {"name", "data.source", "network.kind"}
+
+
 def test_a_later_override_wins_and_top_level_keys_work(least):
     given = ["training.epochs=2", "name=other", "training.epochs=4"]
     recipe = load_recipe(least, overrides=given)
@@ -154,7 +182,7 @@ def test_shipped_recipes_survive_their_snapshot(path, tmp_path):
 @pytest.mark.parametrize(
     ("override", "named", "remedy"),
     [
-        ("training.epoch=3", "training.epoch is unknown", "known are .*epochs"),
+        ("training.epoch=3", "training.epoch is unknown; did you mean epochs", "known are .*seed"),
         ("trainings={}", "recipe key trainings is unknown", "known are .*training"),
         ("training.epochs=three", "training.epochs is 'three'", "expected a whole number"),
         ("training.epochs=true", "training.epochs is true", "expected a whole number"),
@@ -167,38 +195,39 @@ def test_shipped_recipes_survive_their_snapshot(path, tmp_path):
         ("data.taxonomy=[a]", "data.taxonomy", "expected"),
         ("training.epochs=0", "training.epochs is 0", "more than 0"),
         ("training.batch_size=-1", "training.batch_size is -1", "more than 0"),
-        ("training.learning_rate=1e38", "learning_rate is 1", "at most 1e"),
-        ("training.encoder_learning_rate=1e31", "encoder_learning_rate is 1", "at most 1e"),
-        ("training.learning_rate=0", "training.learning_rate is 0.0", "more than 0"),
-        ("training.encoder_learning_rate=0", "encoder_learning_rate is 0.0", "more than 0"),
-        ("training.ema_decay=1", "training.ema_decay is 1.0", "0 to below 1"),
+        ("training.learning_rate=1e38", "learning_rate is '1e38'", "at most 1e"),
+        ("training.encoder_learning_rate=1e31", "encoder_learning_rate is '1e31'", "at most 1e"),
+        ("training.learning_rate=0", "training.learning_rate is 0,", "more than 0"),
+        ("training.encoder_learning_rate=0", "encoder_learning_rate is 0,", "more than 0"),
+        ("training.ema_decay=1", "training.ema_decay is 1,", "0 to below 1"),
         ("training.warmup_share=-0.1", "training.warmup_share is -0.1", "0 to below 1"),
         ("training.momentum=1.5", "training.momentum is 1.5", "0 to below 1"),
         ("training.seed=-1", "training.seed is -1", "0 or more"),
-        ("training.gradient_clip=-1", "training.gradient_clip is -1.0", "0 or more"),
-        ("training.focal_gamma=-1", "training.focal_gamma is -1.0", "0 or more"),
+        ("training.gradient_clip=-1", "training.gradient_clip is -1,", "0 or more"),
+        ("training.focal_gamma=-1", "training.focal_gamma is -1,", "0 or more"),
         ("training.example_images=-1", "training.example_images is -1", "0 or more"),
         ("training.precision=fp8", "training.precision is 'fp8'", "fp32"),
         ("training.optimiser=lion", "training.optimiser is 'lion'", "adamw"),
         ("training.schedule=poly", "training.schedule is 'poly'", "cosine"),
         ("training.losses={hinge: 1}", "training.losses.hinge is unknown", "lovasz"),
-        ("training.losses={}", "training.losses is {}", "at least one"),
-        ("training.losses={dice: 0}", "training.losses", "weights above 0"),
+        ("training.losses={}", "training.losses is {}", "at least 1 of them"),
+        ("training.losses={dice: 0}", "training.losses.dice is 0", "more than 0"),
         ("training.losses={dice: much}", "training.losses.dice is 'much'", "expected a number"),
         ("training.class_weights=auto", "training.class_weights is 'auto'", "median_frequency"),
-        ("training.class_weights=[1, 0]", "training.class_weights", "positive"),
-        ("training.class_weights=[]", "training.class_weights", "positive"),
+        ("training.class_weights=[1, 0]", "training.class_weights is", "each more than 0"),
+        ("training.class_weights=[]", "training.class_weights is", "each more than 0"),
         ("data.height_px=8", "data.height_px is 8", "16 to 4096"),
         ("data.width_px=5000", "data.width_px is 5000", "16 to 4096"),
         ("data.width_px=33", "data.height_px and width_px", "multiples of 2"),
         ("data.mean=[1, 2]", "data.mean is", "expected 1 or 3 numbers"),
         ("data.std=[]", "data.std is", "expected 1 or 3 numbers"),
-        ("data.std=[0]", "data.std is", "more than 0"),
+        ("data.std=[0]", r"data.std\[0\] is 0", "more than 0"),
         ("data.cache_mib=-1", "data.cache_mib is -1", "0 or more"),
         ("data.workers=-1", "data.workers is -1", "0 or more"),
         ("data.channels=bgr", "data.channels is 'bgr'", "grey"),
         ("data.resize=zoom", "data.resize is 'zoom'", "letterbox"),
         ("data.source=holidays", "data.source is 'holidays'", "lunar_landscape"),
+        ("data.options={sead: 3}", "data.options.sead is unknown; did you mean seed", "takes"),
         ("data.options={colour: red}", "data.options.colour is unknown", "ai4mars takes .*seed"),
         ("network.kind=transformer", "network.kind is 'transformer'", "unet"),
         ("network.activation=tanh", "network.activation is 'tanh'", "sigmoid"),
@@ -207,7 +236,7 @@ def test_shipped_recipes_survive_their_snapshot(path, tmp_path):
         ("augmentation=[{name: zoom}]", r"augmentation\[0\]\.name is 'zoom'", "flip_vertical"),
         ("augmentation={}", "augmentation is {}", "expected a list"),
         ("augmentation=[3]", r"augmentation\[0\] is 3", "expected a mapping"),
-        ("export.batch=2", "export.batch is 2", "expected 0 .any. or 1"),
+        ("export.batch=2", "export.batch is 2", "0 to 1 .batch size of the file; 0 accepts any"),
         ("sharpening.sigma_px=0", "sharpening.sigma_px is 0", "more than 0"),
         ("sharpening.min_area_px=-1", "sharpening.min_area_px is -1", "0 or more"),
     ],
@@ -224,8 +253,8 @@ def test_an_override_that_is_none_shows_the_form(least, text):
         load_recipe(least, overrides=[text])
 
 
-def test_an_override_that_is_no_yaml_is_named(least):
-    with pytest.raises(ConfigError, match=r"--set 'training.losses=\{': the value is no YAML"):
+def test_an_override_that_is_not_valid_yaml_is_named(least):
+    with pytest.raises(ConfigError, match=r"--set 'training.losses=\{': .* not valid YAML"):
         load_recipe(least, overrides=["training.losses={"])
 
 
@@ -241,15 +270,15 @@ def test_a_key_without_a_base_value_must_be_given(tmp_path, key):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("- a\n- b\n", "expected a mapping"),
-        ("", "expected a mapping"),
-        ("just words", "expected a mapping"),
-        ("a: [1,\n", "no YAML"),
+        ("- a\n- b\n", "expected a recipe: a mapping"),
+        ("", "expected a recipe: a mapping"),
+        ("just words", "expected a recipe: a mapping"),
+        ("a: [1,\n", "not valid YAML"),
         ("extends: [a]\n", r"extends is \[a\], expected a file name"),
         ("extends: none.yaml\n", r"none\.yaml does not exist; see training/configs"),
         ("training: 3\n", "training is 3, expected a mapping"),
-        ("name: !!python/object/apply:os.getcwd []\n", "no YAML.*python/object"),
-        ("name: !!python/name:os.system\n", "no YAML.*python/name"),
+        ("name: !!python/object/apply:os.getcwd []\n", "not valid YAML.*python/object"),
+        ("name: !!python/name:os.system\n", "not valid YAML.*python/name"),
         ("data: {taxonomy: gone.yaml}\n", r"gone\.yaml does not exist"),
         ("data: {options: {removed: gone.txt}}\n", r"gone\.txt.*one name per line"),
     ],
@@ -262,7 +291,7 @@ def test_files_that_are_no_recipe_are_refused(tmp_path, text, message):
 def test_bytes_that_are_no_text_are_refused(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_bytes(b"name: \xff\xfe\n")
-    with pytest.raises(ConfigError, match=r"recipe\.yaml is no YAML"):
+    with pytest.raises(ConfigError, match=r"recipe\.yaml: is not valid YAML"):
         load_recipe(path)
 
 
@@ -317,17 +346,17 @@ def test_a_recipe_in_a_card_that_cannot_be_used_is_named(least):
     ],
 )
 def test_a_key_that_is_given_twice_is_refused(tmp_path, text, told):
-    with pytest.raises(ConfigError, match=f"no YAML: {told}.* the first would be lost"):
+    with pytest.raises(ConfigError, match=f"{told}.* the first would be lost"):
         load_recipe(write(tmp_path, MINIMAL + text))
 
 
 def test_a_key_that_is_given_twice_in_an_override_is_refused(least):
-    with pytest.raises(ConfigError, match="the value is no YAML"):
+    with pytest.raises(ConfigError, match="the value: 'dice' is given in line 1 and again"):
         load_recipe(least, overrides=["training.losses={dice: 1.0, dice: 2.0}"])
 
 
-def test_a_date_that_is_none_is_no_yaml(tmp_path):
-    with pytest.raises(ConfigError, match="no YAML: month must be in"):
+def test_a_date_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="not valid YAML: month must be in"):
         load_recipe(write(tmp_path, MINIMAL + "version: 2026-13-45\n"))
 
 

@@ -21,7 +21,7 @@ from terrain_seg_ros.worlds.settings import MARS
 from terrain_seg_ros.worlds.world import BEDROCK, ROCK, SKY, WORLD_TAXONOMY, Body, Rocks
 from terrain_training.cli import main
 from terrain_training.data.factory import open_source
-from terrain_training.data.taxonomy_file import load_taxonomy_file, parse_classes
+from terrain_training.data.taxonomy_file import parse_classes, parse_taxonomy_file
 from terrain_training.recipe.load import load_recipe
 from terrain_training.rendering.cast_to_labels import NEARLY, RockRule, cast_to_labels
 from terrain_training.rendering.choose_view import HEIGHT_M, choose_view, choose_world
@@ -139,7 +139,9 @@ def test_the_command_writes_a_set_that_the_recipe_reads(tmp_path):
         assert sample.image.std() > 1.0
     worlds = [{name.rsplit("_", 1)[0] for name in source.names(s)} for s in source.splits()]
     assert worlds[0].isdisjoint(worlds[1])
-    file = load_taxonomy_file(out / "taxonomy.yaml")
+    file = parse_taxonomy_file(
+        yaml.safe_load((out / "taxonomy.yaml").read_text()), source="taxonomy.yaml"
+    )
     assert file.taxonomy.fingerprint() == WORLD_TAXONOMY.fingerprint()
 
 

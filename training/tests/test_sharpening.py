@@ -6,7 +6,7 @@ import pytest
 
 from evaluation_cases import GROUND, TWO, certain, counted, figures_of, ids
 from terrain_seg_ros.core.errors import ConfigError, ModelError
-from terrain_training.evaluation.sharpening import sharpen, sharpen_binary, sharpening_effect
+from terrain_training.evaluation.sharpening import sharpen, sharpening_effect
 
 SIDE_PX = 64
 
@@ -19,6 +19,11 @@ def disc(radius_px=9.0):
 def blurred(mask, sigma_px=6.0):
     shares = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), sigma_px)
     return np.rint(255.0 * shares).astype(np.uint8)
+
+
+def yes_no(probability):
+    """Return the probabilities of two classes, of those of the second."""
+    return np.stack([255 - probability, probability])
 
 
 def iou(mask, truth):
@@ -42,15 +47,15 @@ def patches(*squares):
 
 def test_a_blurred_disc_comes_back():
     probability = blurred(disc())
-    before = sharpen_binary(probability, amount=0.0, sigma_px=6.0, min_area_px=0).mask
-    after = sharpen_binary(probability, amount=3.0, sigma_px=6.0, min_area_px=0).mask
+    before = sharpen(yes_no(probability), amount=0.0, sigma_px=6.0, min_area_px=0).mask
+    after = sharpen(yes_no(probability), amount=3.0, sigma_px=6.0, min_area_px=0).mask
     assert iou(before, disc()) < 0.7
     assert iou(after, disc()) > iou(before, disc()) + 0.1
 
 
 def test_borders_get_steeper_and_the_middle_stays():
     probability = blurred(disc(20.0), sigma_px=3.0)
-    sharp = sharpen_binary(probability, amount=2.0, sigma_px=3.0, min_area_px=0).probabilities[1]
+    sharp = sharpen(yes_no(probability), amount=2.0, sigma_px=3.0, min_area_px=0).probabilities[1]
     middle = SIDE_PX // 2
 
     def steepest(values):
@@ -161,16 +166,6 @@ def test_a_dim_pixel_beside_bright_ones_keeps_its_class():
     assert int(found.probabilities[:, 4, 4].sum()) == 11
 
 
-def test_the_binary_form_is_that_of_two_classes():
-    probability = blurred(disc())
-    both = np.stack([255 - probability, probability])
-    one = sharpen_binary(probability, amount=1.0, sigma_px=2.0, min_area_px=9)
-    two = sharpen(both, amount=1.0, sigma_px=2.0, min_area_px=9)
-    np.testing.assert_array_equal(one.mask, two.mask)
-    np.testing.assert_array_equal(one.probabilities, two.probabilities)
-    assert set(np.unique(one.mask)) == {0, 1}
-
-
 def test_input_is_left_alone():
     probabilities = noise()
     before = probabilities.copy()
@@ -193,8 +188,6 @@ def test_settings_out_of_range_are_refused(changed, message):
     options = {"amount": 1.0, "sigma_px": 1.0, "min_area_px": 0, **changed}
     with pytest.raises(ConfigError, match=message):
         sharpen(noise(), **options)
-    with pytest.raises(ConfigError, match=message):
-        sharpen_binary(noise()[0], **options)
 
 
 @pytest.mark.parametrize(
@@ -206,16 +199,10 @@ def test_what_is_no_probability_is_refused(probabilities):
         sharpen(probabilities, amount=1.0, sigma_px=1.0, min_area_px=0)
 
 
-@pytest.mark.parametrize("probability", [np.zeros((2, 4, 5), np.uint8), np.zeros((4, 5))])
-def test_what_is_no_map_is_refused(probability):
-    with pytest.raises(ModelError, match="give one map"):
-        sharpen_binary(probability, amount=1.0, sigma_px=1.0, min_area_px=0)
-
-
 def test_the_effect_is_what_the_figures_say():
     truth = disc()
     pair = [
-        sharpen_binary(blurred(truth), amount=amount, sigma_px=6.0, min_area_px=0)
+        sharpen(yes_no(blurred(truth)), amount=amount, sigma_px=6.0, min_area_px=0)
         for amount in (0.0, 3.0)
     ]
     before, after = (figures_of([(truth, item)], TWO) for item in pair)

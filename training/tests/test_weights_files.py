@@ -14,7 +14,7 @@ from terrain_training.learning.checkpoint import load_network, without_encoder_w
 from terrain_training.learning.weights_hdf5 import read_hdf5, write_hdf5
 from terrain_training.networks.registry import build_network
 from terrain_training.recipe.load import load_recipe
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 CLASSES = 4

@@ -1,68 +1,46 @@
-"""Read a YAML file of bounded size, without keys that are given twice."""
+"""The YAML files of training, by the strict reader of the vehicle; and values as YAML for messages.
+
+Unlike ROS parameter files they may have aliases and merge keys, and may list removed samples.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.files.regular_file import read_regular_file
+from terrain_seg_ros.core.files import yaml_file
 
 LIMIT_BYTES = 512 * 1024
 """Run and card keep a recipe with the names of removed samples; a card may have 1 MiB."""
+NODE_LIMIT = 100_000
 SHOWN_CHARACTERS = 160
 
 
-def read_yaml(path: Path, *, what: str) -> object:
-    """Return the content of a file.
+def read_yaml(path: Path, *, expected: str) -> Mapping[Any, Any]:
+    """Return the mapping in a file.
 
     Args:
         path: of the file.
-        what: it should be, for messages.
+        expected: what it should hold, for messages.
 
     Raises:
-        ConfigError: it is missing, too large, no text or no YAML, or gives a key twice.
+        ConfigError: it is missing, too large, or not valid YAML of a mapping without a key twice.
     """
-    try:
-        content = parse_yaml(read_regular_file(path, LIMIT_BYTES).decode("utf-8"))
-    except ConfigError as error:
-        raise ConfigError(f"{what} {error}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{what} {path} is no YAML: {reason}") from error
-    return content
+    return yaml_file.read_yaml(
+        path, expected, limit_bytes=LIMIT_BYTES, node_limit=NODE_LIMIT, aliases=True
+    )
 
 
-def parse_yaml(text: str) -> object:
+def parse_yaml(text: str, *, source: str) -> object:
     """Return the content of a text.
 
     Raises:
-        yaml.YAMLError: it is no YAML, or gives a key of one mapping twice.
-        ValueError: a value is none, such as a date of month 13.
-        RecursionError: it is nested too deep.
+        ConfigError: it is not valid YAML, or gives a key of one mapping twice.
     """
-    return yaml.load(text, _StrictLoader)  # noqa: S506  (a safe one)
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Refuse keys that are given twice, of which YAML would take the last in silence."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        lines: dict[object, int] = {}
-        for key_node, _ in node.value:
-            key = getattr(key_node, "value", None)
-            line = key_node.start_mark.line + 1
-            if isinstance(key, str) and key in lines:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"{key!r} is given in line {lines[key]} and again in line {line}; the "
-                    "first would be lost: put both into one"
-                )
-            if isinstance(key, str):
-                lines[key] = line
-        return super().construct_mapping(node, deep)
+    return yaml_file.parse_yaml(text, source, node_limit=NODE_LIMIT, aliases=True)
 
 
 def as_yaml(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Read YAML of small files strictly: bounded, without aliases, no key twice."""
+"""Read YAML of small files strictly: bounded in size, depth and count, and no key twice."""
 
 from __future__ import annotations
 
@@ -17,8 +17,15 @@ NODE_LIMIT = 5000
 YAML_DEPTH_LIMIT = 24
 
 
-def read_yaml(path: Path, expected: str) -> Mapping[Any, Any]:
-    """Return the mapping in a YAML file of bounded size, depth and count, without aliases.
+def read_yaml(
+    path: Path,
+    expected: str,
+    *,
+    limit_bytes: int = FILE_LIMIT_BYTES,
+    node_limit: int = NODE_LIMIT,
+    aliases: bool = False,
+) -> Mapping[Any, Any]:
+    """Return the mapping in a YAML file of bounded size, depth and count.
 
     A key that is given twice in one mapping is refused, as the first value would be lost in
     silence.
@@ -26,42 +33,64 @@ def read_yaml(path: Path, expected: str) -> Mapping[Any, Any]:
     Args:
         path: of the file.
         expected: what it should hold, for the error.
+        limit_bytes: largest size of the file.
+        node_limit: most keys and values.
+        aliases: whether aliases and merge keys are accepted; ROS does not read them.
 
     Raises:
         ConfigError: it cannot be read or holds something else.
     """
-    text = _read_text(path)
-    try:
-        _check_events(path, text)
-        loader = _StrictLoader(text, str(path))
-        try:
-            content = loader.get_single_data()
-        finally:
-            loader.dispose()
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path}: is not valid YAML: {reason}") from error
+    text = _read_text(path, limit_bytes)
+    content = parse_yaml(text, str(path), node_limit=node_limit, aliases=aliases)
     if not isinstance(content, Mapping):
         raise ConfigError(f"{path}: holds no mapping; expected {expected}")
     return content
 
 
-def _read_text(path: Path) -> str:
-    data = read_regular_file(path, FILE_LIMIT_BYTES)
+def parse_yaml(
+    text: str, source: str, *, node_limit: int = NODE_LIMIT, aliases: bool = False
+) -> object:
+    """Return the content of YAML text; the limits are those of `read_yaml`.
+
+    Args:
+        text: of the document.
+        source: where it stands, for the error.
+        node_limit: most keys and values.
+        aliases: whether aliases and merge keys are accepted.
+
+    Raises:
+        ConfigError: it is not valid YAML or beyond a limit.
+    """
+    try:
+        _check_events(source, text, node_limit=node_limit, aliases=aliases)
+        loader = _StrictLoader(text, source, merges=aliases)
+        try:
+            content: object = loader.get_single_data()
+        finally:
+            loader.dispose()
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{source}: is not valid YAML: {reason}") from error
+    return content
+
+
+def _read_text(path: Path, limit_bytes: int) -> str:
+    data = read_regular_file(path, limit_bytes)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not valid YAML: {error}") from error
 
 
-def _check_events(path: Path, text: str) -> None:
+def _check_events(source: str, text: str, *, node_limit: int, aliases: bool) -> None:
     """Check depth and count while the text is read, so that no time is lost on the rest."""
     depth = 0
     for count, event in enumerate(yaml.parse(text, yaml.SafeLoader)):
         line = 1 if event.start_mark is None else event.start_mark.line + 1
-        if isinstance(event, yaml.AliasEvent):
+        if isinstance(event, yaml.AliasEvent) and not aliases:
             raise ConfigError(
-                f"{path}: holds a YAML alias in line {line}, which ROS does not read; write it out"
+                f"{source}: holds a YAML alias in line {line}, which ROS does not read; "
+                "write it out"
             )
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
@@ -69,28 +98,32 @@ def _check_events(path: Path, text: str) -> None:
             depth -= 1
         if depth > YAML_DEPTH_LIMIT:
             raise ConfigError(
-                f"{path}: is not valid YAML for parameters: nested more than {YAML_DEPTH_LIMIT} "
+                f"{source}: is not valid YAML for parameters: nested more than {YAML_DEPTH_LIMIT} "
                 f"deep in line {line}"
             )
-        if count > 2 * NODE_LIMIT:
+        if count > 2 * node_limit:
             raise ConfigError(
-                f"{path}: holds more than {NODE_LIMIT} keys and values by line {line}; "
+                f"{source}: holds more than {node_limit} keys and values by line {line}; "
                 "is it the right one?"
             )
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Refuse keys that are given twice, and merge keys, which ROS does not read."""
+    """Refuse keys that are given twice and, unless allowed, merge keys, which ROS does not read."""
 
-    def __init__(self, text: str, source: str) -> None:
+    def __init__(self, text: str, source: str, *, merges: bool) -> None:
         super().__init__(text)
         self._source = source
+        self._merges = merges
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         lines: dict[Hashable, int] = {}
         for key_node, _ in node.value:
             line = key_node.start_mark.line + 1
-            if key_node.tag == "tag:yaml.org,2002:merge":
+            merge = key_node.tag == "tag:yaml.org,2002:merge"
+            if merge and self._merges:
+                continue
+            if merge:
                 raise ConfigError(
                     f"{self._source}: merges by `<<` in line {line}, which ROS does not read; "
                     "write it out"

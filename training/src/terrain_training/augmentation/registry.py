@@ -14,7 +14,7 @@ import numpy as np
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8
 from terrain_training.augmentation import colour, geometry, sensor
-from terrain_training.recipe.typed import checked
+from terrain_training.settings.validation import check_names, checked
 
 AUGMENTATIONS: dict[str, Callable[..., tuple[U8, U8]]] = {
     function.__name__: function
@@ -100,10 +100,7 @@ def _step(number: int, row: Mapping[str, Any]) -> Step:
     hints = typing.get_type_hints(function)
     names = list(inspect.signature(function).parameters)[_GIVEN:]
     options = {k: v for k, v in row.items() if k not in ("name", "probability")}
-    unknown, missing = set(options) - set(names), set(names) - set(options)
-    if unknown or missing:
-        wrong, what = (unknown, "unknown") if unknown else (missing, "missing")
-        raise ConfigError(f"recipe key {key}.{min(wrong)} is {what}; {name} takes {names}")
+    check_names(options, names, key=key, taker=name)
     probability = row.get("probability")
     if isinstance(probability, bool) or not isinstance(probability, (int, float)):
         raise ConfigError(f"recipe key {key}.probability is {probability!r}, expected 0 to 1")

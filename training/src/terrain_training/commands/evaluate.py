@@ -24,11 +24,11 @@ from terrain_training.commands.common import (
     share,
     use_threads,
 )
-from terrain_training.evaluation.figures import Comparison, EvaluationFigures
 from terrain_training.evaluation.report import OWN_REPORT, write_report
+from terrain_training.evaluation.run import Evaluation, EvaluationRequest, evaluate
 from terrain_training.evaluation.sharpening import sharpening_effect
-from terrain_training.scoring.run import Evaluation, EvaluationRequest, evaluate
-from terrain_training.scoring.subject import Subject, open_subject
+from terrain_training.evaluation.subject import Subject, open_subject
+from terrain_training.metrics.figures import Comparison, EvaluationFigures
 
 HELP = "score a run, a checkpoint or an exported model on labelled images"
 SCORED_AT = "image size (that of the labels)"

@@ -19,7 +19,7 @@ from terrain_training.inspection.augmented import write_augmented
 from terrain_training.inspection.report import PAGE_FILE, SUMMARY_FILE, inspect
 from terrain_training.learning.loaders import TRAIN
 from terrain_training.recipe.load import load_recipe
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 HELP = "report balance, heat maps, duplicates, foreign images and leakage of a data set"
 INTERRUPTED = "the same command begins anew"

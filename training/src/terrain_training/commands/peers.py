@@ -12,6 +12,7 @@ import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
+from terrain_training.benchmarks.peers import time_peers
 from terrain_training.commands.common import (
     add_threads,
     cell,
@@ -19,7 +20,6 @@ from terrain_training.commands.common import (
     print_table,
     use_threads,
 )
-from terrain_training.scoring.peers import time_peers
 
 HELP = "time an exported model against PyTorch, plain and compiled, and ONNX Runtime"
 INTERRUPTED = "the same command begins anew"

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
+from terrain_training.benchmarks.throughput import measure_throughput
 from terrain_training.commands.common import (
     add_data,
     add_overrides,
@@ -14,7 +15,6 @@ from terrain_training.commands.common import (
     positive,
     use_threads,
 )
-from terrain_training.learning.throughput import measure_throughput
 from terrain_training.recipe.load import load_recipe
 
 HELP = "compare the trainer's images per second with a bare PyTorch loop's"

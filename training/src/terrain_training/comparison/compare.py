@@ -18,14 +18,14 @@ from terrain_seg_ros.inference.registry import create_backend, installed_backend
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_training.comparison.plan import Item
 from terrain_training.data.factory import open_source
-from terrain_training.evaluation.figures import EvaluationFigures
+from terrain_training.evaluation.run import ALL, EvaluationRequest, evaluate
+from terrain_training.evaluation.subject import open_subject
 from terrain_training.export.export_model import ExportRequest, export_model
 from terrain_training.learning.loaders import TRAIN, VALIDATION
 from terrain_training.learning.run import Machine, TrainingRequest, train
 from terrain_training.learning.run_folder import RunFolder
+from terrain_training.metrics.figures import EvaluationFigures
 from terrain_training.recipe.load import load_recipe
-from terrain_training.scoring.run import ALL, EvaluationRequest, evaluate
-from terrain_training.scoring.subject import open_subject
 
 log = logging.getLogger(__name__)
 

@@ -119,7 +119,4 @@ def _with(item: Item, also: Mapping[str, Path], overrides: Sequence[str]) -> Ite
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    content = read_yaml(path, what="run, recipe or plan")
-    if not isinstance(content, Mapping):
-        raise ConfigError(f"{path} is no recipe and no plan: expected a mapping")
-    return content
+    return read_yaml(path, expected="a recipe or a plan")

@@ -97,27 +97,6 @@ def nearest_colour(colours: U8, palette: U8) -> U8:
     return result.reshape(colours.shape[:2])
 
 
-def encode_colours(mask: U8, colours: Sequence[Colour], *, ignored: Colour = (0, 0, 0)) -> U8:
-    """Return a mask of class ids as colours (H, W, 3), RGB."""
-    palette = np.empty((256, 3), dtype=np.uint8)
-    palette[:] = ignored
-    palette[: len(colours)] = colours
-    palette[IGNORE] = ignored
-    return np.asarray(palette[mask], dtype=np.uint8)
-
-
-def to_one_hot(mask: U8, classes: int) -> NDArray[np.float32]:
-    """Return (K, H, W) with 1 where a pixel is of the class; ignored pixels are 0 everywhere."""
-    return np.asarray(mask[np.newaxis] == np.arange(classes)[:, None, None], dtype=np.float32)
-
-
-def from_one_hot(one_hot: NDArray[np.float32]) -> U8:
-    """Return class ids (H, W) of (K, H, W); pixels of no class are ignored."""
-    ids = one_hot.argmax(axis=0).astype(np.uint8)
-    ids[one_hot.max(axis=0) <= 0.0] = IGNORE
-    return ids
-
-
 def _keys(colours: U8) -> NDArray[np.int64]:
     wide = colours.astype(np.int64)
     return np.asarray((wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2], dtype=np.int64)

@@ -15,7 +15,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import Source, check_classes
 from terrain_training.data.tensors import sample_to_tensor
-from terrain_training.recipe.settings import DataSettings
+from terrain_training.settings.recipe import DataSettings
 
 Augment = Callable[[U8, U8, np.random.Generator], tuple[U8, U8]]
 """Takes and returns an image (h, w, C) and a mask (h, w)."""

@@ -21,7 +21,8 @@ from terrain_training.data.sources.lunar_landscape import LunarLandscape
 from terrain_training.data.sources.mars_terrain import MarsTerrain
 from terrain_training.data.sources.side_by_side import SideBySide
 from terrain_training.data.taxonomy_file import MappedSource, parse_taxonomy_file
-from terrain_training.recipe.settings import DataSettings
+from terrain_training.settings.recipe import DataSettings
+from terrain_training.settings.validation import unknown_key
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +106,8 @@ def check_source(data: DataSettings) -> None:
     unknown = sorted(set(data.options) - set(known))
     if unknown:
         raise ConfigError(
-            f"recipe key data.options.{unknown[0]} is unknown; {data.source} takes "
-            f"{', '.join(known) or 'no options'}"
+            f"recipe key data.options.{unknown[0]} "
+            f"{unknown_key(unknown[0], known, of=f'{data.source} takes')}"
         )
     missing = [name for name in _needed(data.source) if name not in data.options]
     if missing:

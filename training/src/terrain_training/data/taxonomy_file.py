@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import Sample, Source
-from terrain_training.yaml_file import as_yaml, read_yaml
+from terrain_training.yaml_file import as_yaml
 
 _KEYS = {"classes", "map"}
 _CLASS_KEYS = {"name", "color", "hazard"}
@@ -72,18 +71,8 @@ class MappedSource:
         return Sample(sample.name, sample.image, self._table[sample.mask])
 
 
-def load_taxonomy_file(path: Path) -> TaxonomyFile:
-    """Read a taxonomy file: `classes` (name, color, hazard each) and `map` (theirs: ours).
-
-    Raises:
-        ConfigError: it cannot be read, or a key or value is wrong.
-    """
-    content = read_yaml(path, what="taxonomy file")
-    return parse_taxonomy_file(content, source=str(path))
-
-
 def parse_taxonomy_file(content: object, *, source: str) -> TaxonomyFile:
-    """Return the taxonomy of decoded YAML.
+    """Return the taxonomy of decoded YAML: `classes` (name, color, hazard each) and `map`.
 
     Raises:
         ConfigError: a key or value is wrong.

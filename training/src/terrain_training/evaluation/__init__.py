@@ -1,1 +1,1 @@
-"""What `terrain-train evaluate` reports, computed from arrays: numpy, OpenCV and matplotlib."""
+"""What `terrain-train evaluate` gives: a model run over labelled images, and its report."""

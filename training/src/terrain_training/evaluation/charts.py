@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from terrain_seg_ros.core.types import F64, U8
-from terrain_training.evaluation.figures import EvaluationFigures
+from terrain_training.metrics.figures import EvaluationFigures
 
 _CARD, _INK, _SOFT, _LINE = "#201e18", "#e9e6e1", "#a49e95", "#4a463c"
 _ACCENT, _SECOND, _BAD = "#e08b4a", "#6fa8c9", "#d23c32"

@@ -9,8 +9,8 @@ import numpy as np
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.types import U8
-from terrain_training.evaluation.counts import Prediction
-from terrain_training.evaluation.hazard import false_safe, truly_hazardous
+from terrain_training.metrics.counts import Prediction
+from terrain_training.metrics.hazard import false_safe, truly_hazardous
 
 
 class Verdict(IntEnum):

@@ -16,7 +16,6 @@ from terrain_seg_ros.report.page import Page, Rgb, Row, Section, render_page
 from terrain_seg_ros.report.pictures import brightened
 from terrain_training.evaluation import charts
 from terrain_training.evaluation.error_picture import VERDICT_NAMES, VERDICT_RGB, error_picture
-from terrain_training.evaluation.figures import Comparison, EvaluationFigures
 from terrain_training.evaluation.report_tables import (
     Table,
     class_table,
@@ -27,6 +26,7 @@ from terrain_training.evaluation.report_tables import (
     unlikeness_table,
 )
 from terrain_training.evaluation.worst_cases import Case, WorstCases
+from terrain_training.metrics.figures import Comparison, EvaluationFigures
 
 PAGE_NAME = "index.html"
 FIGURES_NAME = "figures.json"

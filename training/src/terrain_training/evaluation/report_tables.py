@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from terrain_training.evaluation.bootstrap import Interval
-from terrain_training.evaluation.figures import Comparison, EvaluationFigures
+from terrain_training.metrics.bootstrap import Interval
+from terrain_training.metrics.figures import Comparison, EvaluationFigures
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Head and rows."""

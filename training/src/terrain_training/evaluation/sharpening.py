@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.types import F32, U8, UNLABELLED
-from terrain_training.evaluation.counts import Prediction
-from terrain_training.evaluation.figures import Comparison, EvaluationFigures
+from terrain_training.metrics.counts import Prediction
+from terrain_training.metrics.figures import Comparison, EvaluationFigures
 
 
 def sharpen(probabilities: U8, *, amount: float, sigma_px: float, min_area_px: int) -> Prediction:
@@ -48,24 +48,6 @@ def sharpen(probabilities: U8, *, amount: float, sigma_px: float, min_area_px: i
     mask = np.where(whole > 0.0, sharp.argmax(axis=0), UNLABELLED).astype(np.uint8)
     rounded = np.clip(np.rint(sharp), 0, 255).astype(np.uint8)
     return _without_specks(mask, rounded, min_area_px)
-
-
-def sharpen_binary(
-    probability: U8, *, amount: float, sigma_px: float, min_area_px: int
-) -> Prediction:
-    """Return the same for one map (H, W) of "yes" x 255: class 0 is no, class 1 yes.
-
-    Raises:
-        ConfigError: an amount, sigma or area is out of range.
-        ModelError: the array is no such thing.
-    """
-    if probability.ndim != 2 or probability.dtype != np.uint8:
-        raise ModelError(
-            f"probability has shape {probability.shape} and dtype {probability.dtype}, "
-            "expected (H, W) of uint8; give one map"
-        )
-    both = np.stack([255 - probability, probability])
-    return sharpen(both, amount=amount, sigma_px=sigma_px, min_area_px=min_area_px)
 
 
 def sharpening_effect(before: EvaluationFigures, after: EvaluationFigures) -> Comparison:

@@ -12,9 +12,9 @@ import numpy as np
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.types import U8
-from terrain_training.evaluation.counts import Prediction
 from terrain_training.evaluation.error_picture import judge
-from terrain_training.evaluation.figures import ImageFigures
+from terrain_training.metrics.counts import Prediction
+from terrain_training.metrics.figures import ImageFigures
 
 TYPICAL = 4
 """How many images are kept whatever their figures."""

@@ -14,12 +14,12 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.model_card import ModelCard, Precision
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_training.data.rover_clock import ClockSplit, smallest_gap_s
-from terrain_training.evaluation.ood import PERCENTILES, SCORE
 from terrain_training.export.onnx_graph import OPSET
 from terrain_training.export.parity import ModelScores
 from terrain_training.learning.loaders import OpenData
 from terrain_training.learning.scores import network_size
-from terrain_training.recipe.settings import Recipe
+from terrain_training.metrics.ood import PERCENTILES, SCORE
+from terrain_training.settings.recipe import Recipe
 
 
 def unscored_card(

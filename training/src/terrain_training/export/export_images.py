@@ -10,11 +10,11 @@ from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_training.data.dataset import LabelledImages
-from terrain_training.evaluation.ood import ood_score
 from terrain_training.export.parity import ModelScores, batches, score_model, stacked
 from terrain_training.export.runtimes import reference_backend
 from terrain_training.learning.loaders import OpenData
-from terrain_training.recipe.settings import Recipe
+from terrain_training.metrics.ood import ood_score
+from terrain_training.settings.recipe import Recipe
 
 OOD_IMAGES = 256
 BATCH = 8

@@ -57,7 +57,7 @@ from terrain_training.learning.checkpoint import load_network
 from terrain_training.learning.loaders import OpenData, open_data
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.learning.weights_hdf5 import write_hdf5
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 log = logging.getLogger(__name__)
 

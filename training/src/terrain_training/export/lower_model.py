@@ -38,7 +38,7 @@ from terrain_training.export.runtimes import (
 from terrain_training.export.speed import bare_calls
 from terrain_training.learning.loaders import open_data
 from terrain_training.recipe.load import recipe_of
-from terrain_training.recipe.settings import DataSettings
+from terrain_training.settings.recipe import DataSettings
 
 FLOAT32_FILE = "float32.onnx"
 CALIBRATION_IMAGES = 32

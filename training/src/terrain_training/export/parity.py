@@ -15,8 +15,8 @@ from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.self_test import CLEAR_MARGIN, MAX_CLEAR_CHANGED, MAX_PARITY_LOSS
 from terrain_training.data.dataset import LabelledImages
-from terrain_training.evaluation.counts import EvaluationCounts, Prediction
-from terrain_training.evaluation.figures import EvaluationFigures
+from terrain_training.metrics.counts import EvaluationCounts, Prediction
+from terrain_training.metrics.figures import EvaluationFigures
 
 MIN_MASK_AGREEMENT = 0.999
 MAX_PROBABILITY_STEP = 2

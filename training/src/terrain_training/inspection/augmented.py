@@ -15,7 +15,7 @@ from terrain_training.data.contract import Source
 from terrain_training.data.dataset import Augment
 from terrain_training.data.tensors import sample_to_tensor
 from terrain_training.inspection.charts import STYLE
-from terrain_training.recipe.settings import DataSettings
+from terrain_training.settings.recipe import DataSettings
 
 PAGE_FILE = "augmented.html"
 _COLUMNS = ".row {{ grid-template-columns: repeat({}, 1fr); }}\n"

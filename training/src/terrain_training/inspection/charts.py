@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F32, U8
-from terrain_training.inspection.balance import ClassBalance
+from terrain_training.data.class_balance import ClassBalance
 from terrain_training.inspection.thumbnails import Thumbnail
 
 HEAT_CELL_PX = 8

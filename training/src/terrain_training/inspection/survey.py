@@ -11,9 +11,9 @@ import numpy as np
 
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.types import F32, F64
+from terrain_training.data.class_balance import BalanceCounter, ClassBalance
 from terrain_training.data.contract import BadSampleError, Sample, Source, check_classes
 from terrain_training.inspection import encoder
-from terrain_training.inspection.balance import BalanceCounter, ClassBalance
 from terrain_training.inspection.descriptors import LENGTH, describe
 from terrain_training.inspection.encoder import Encoder, Looks
 from terrain_training.inspection.keypoints import Keypoints, find_keypoints, points_per_image

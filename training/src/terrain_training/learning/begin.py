@@ -19,7 +19,7 @@ from terrain_training.learning.run_folder import RunFolder
 from terrain_training.learning.scores import network_size
 from terrain_training.networks.registry import parameter_count
 from terrain_training.recipe.load import write_recipe
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 _WORDS = ("name", "version", "description", "credits", "limits", "export", "sharpening")
 """Recipe keys that do not change what is learned."""

@@ -13,7 +13,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.learning.finite import not_finite
 from terrain_training.learning.weights_hdf5 import HDF5_SUFFIXES, read_hdf5
 from terrain_training.networks.registry import build_network
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 
 def load_network(weights: Path, recipe: Recipe, *, classes: int) -> nn.Module:

@@ -18,13 +18,10 @@ from terrain_training.learning.module import (
     parameter_groups,
 )
 from terrain_training.networks.pix2pix import PatchDiscriminator
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 BETAS = (0.5, 0.999)
 """Of Adam, as published (Isola et al., 2017)."""
-
-PUBLISHED_LOSSES = {"train/D": 1.24, "train/G": 2.85, "train/Seg": 0.018, "train/Adv": 1.02}
-"""Near epoch 189 of 200 of the published lunar run; shown beside ours, not aimed at."""
 
 
 class GanModule(SegmentationModule):

@@ -19,7 +19,7 @@ from terrain_training.cpu import available_cores
 from terrain_training.data.contract import Source, find_usable
 from terrain_training.data.dataset import EpochSampler, Item, LabelledImages
 from terrain_training.data.factory import open_source
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 log = logging.getLogger(__name__)
 

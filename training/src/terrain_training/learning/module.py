@@ -15,9 +15,9 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_training.learning.finite import FiniteGuard, Place, check_validation_loss
-from terrain_training.learning.losses import LossContext, SegmentationLoss
+from terrain_training.losses import LossContext, SegmentationLoss
 from terrain_training.networks.registry import is_encoder
-from terrain_training.recipe.settings import DataSettings, Recipe, TrainingSettings
+from terrain_training.settings.recipe import DataSettings, Recipe, TrainingSettings
 
 TRAIN_LOSS = "train/loss"
 VALIDATION_LOSS = "validation/loss"

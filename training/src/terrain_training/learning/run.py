@@ -33,7 +33,7 @@ from terrain_training.learning.progress import KeepSignals, Progress, ThisTime
 from terrain_training.learning.recorder import Recorder
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.learning.start import class_weights, start_network
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.model_store.model_files import CARD_FILE
 from terrain_seg_ros.report.output_place import has_own_file, holds_json, some
 from terrain_training.recipe.load import load_recipe
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 WEIGHTS = "best.safetensors"
 SNAPSHOT = "recipe.yaml"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 
 def network_size(recipe: Recipe) -> str:

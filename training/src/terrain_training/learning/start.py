@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.data.class_balance import measure_balance
 from terrain_training.data.dataset import LabelledImages
-from terrain_training.inspection.balance import measure_balance
 from terrain_training.learning.loaders import OpenData
 from terrain_training.learning.module import Normaliser
 from terrain_training.networks.folded_weights import load_folded_mobilenet_v2
 from terrain_training.networks.registry import build_network
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.networks.pix2pix import build_pix2pix
 from terrain_training.networks.smp_network import STRIDE, build_smp
 from terrain_training.networks.unet import build_unet
-from terrain_training.recipe.settings import NetworkSettings
-from terrain_training.recipe.typed import checked
+from terrain_training.settings.recipe import NetworkSettings
+from terrain_training.settings.validation import check_names, checked
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,7 @@ def check_network(settings: NetworkSettings, *, height_px: int, width_px: int) -
     kind = NETWORKS[settings.kind]
     hints = typing.get_type_hints(kind.build)
     names = [name for name in inspect.signature(kind.build).parameters if name not in _GIVEN]
-    unknown, missing = set(settings.options) - set(names), set(names) - set(settings.options)
-    if unknown or missing:
-        wrong, what = (unknown, "unknown") if unknown else (missing, "missing")
-        raise ConfigError(
-            f"recipe key network.options.{min(wrong)} is {what}; {settings.kind} takes {names}"
-        )
+    check_names(settings.options, names, key="network.options", taker=settings.kind)
     for name in names:
         checked(hints[name], settings.options[name], f"network.options.{name}")
     multiple = kind.multiple(settings.options)

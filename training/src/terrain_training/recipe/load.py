@@ -17,8 +17,8 @@ from terrain_training.data.remaining import REMOVED
 from terrain_training.data.removal_list import read_removal_list
 from terrain_training.recipe.checks import check_recipe
 from terrain_training.recipe.migrate import migrated
-from terrain_training.recipe.settings import Recipe
-from terrain_training.recipe.typed import build
+from terrain_training.settings.recipe import Recipe
+from terrain_training.settings.validation import build
 from terrain_training.yaml_file import LIMIT_BYTES, as_yaml, parse_yaml, read_yaml
 
 log = logging.getLogger(__name__)
@@ -143,10 +143,7 @@ def _chain(path: Path) -> list[dict[str, Any]]:
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"recipe {path} does not exist; see training/configs for examples")
-    values = read_yaml(path, what="recipe")
-    if not isinstance(values, dict):
-        raise ConfigError(f"recipe {path} is {as_yaml(values)}, expected a mapping of settings")
-    return values
+    return dict(read_yaml(path, expected="a recipe: a mapping of settings"))
 
 
 def _inlined(values: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -198,11 +195,10 @@ def _overridden(values: dict[str, Any], text: str) -> dict[str, Any]:
     if not separator or not all(names):
         raise ConfigError(f"--set {text!r}: expected KEY=VALUE, such as training.epochs=2")
     try:
-        leaf: Any = parse_yaml(value)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        leaf = parse_yaml(value, source="the value")
+    except ConfigError as error:
         raise ConfigError(
-            f"--set {text!r}: the value is no YAML; write numbers, texts, [a, list] or "
-            "{key: value}"
+            f"--set {text!r}: {error}; write numbers, texts, [a, list] or {{key: value}}"
         ) from error
     nested: dict[str, Any] = {names[-1]: leaf}
     for name in reversed(names[:-1]):

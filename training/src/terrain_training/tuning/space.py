@@ -54,9 +54,9 @@ def load_space(path: Path) -> Space:
     Raises:
         ConfigError: the file cannot be read, or a range or list is wrong.
     """
-    content = read_yaml(path, what="search space")
-    if not isinstance(content, Mapping) or not content:
-        raise ConfigError(f"search space {path} is no mapping of recipe keys")
+    content = read_yaml(path, expected="a search space: a mapping of recipe keys")
+    if not content:
+        raise ConfigError(f"search space {path} is empty; name at least one key of a recipe")
     return {str(key): _parse(value, f"{path}: {key}") for key, value in content.items()}
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
-from terrain_training.recipe.settings import TrainingSettings
+from terrain_training.settings.recipe import TrainingSettings
 
 SMALLEST = 1.0e-6
 

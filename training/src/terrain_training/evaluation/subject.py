@@ -19,14 +19,14 @@ from terrain_seg_ros.core.types import U8, UNLABELLED
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.registry import create_backend
 from terrain_seg_ros.model_store.model_store import CARD_FILE, load_card, load_model
-from terrain_training.evaluation.counts import Prediction
 from terrain_training.export.onnx_graph import DeployedNetwork
 from terrain_training.export.runtimes import TorchFloat32
 from terrain_training.learning.checkpoint import load_network
 from terrain_training.learning.run_folder import RunFolder, check_is_model
 from terrain_training.learning.weights_hdf5 import HDF5_SUFFIXES
+from terrain_training.metrics.counts import Prediction
 from terrain_training.recipe.load import load_recipe, recipe_of
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 WEIGHT_SUFFIXES = (".safetensors", *HDF5_SUFFIXES)
 TORCH = "torch"

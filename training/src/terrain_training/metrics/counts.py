@@ -13,15 +13,15 @@ from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE, ConfusionMatrix
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F64, U8
-from terrain_training.evaluation import ood
-from terrain_training.evaluation.bootstrap import (
+from terrain_training.metrics import ood
+from terrain_training.metrics.bootstrap import (
     ImageCounts,
     accuracy_of,
     bootstrap,
     mean_iou_of,
 )
-from terrain_training.evaluation.boundary import boundary_f1
-from terrain_training.evaluation.figures import (
+from terrain_training.metrics.boundary import boundary_f1
+from terrain_training.metrics.figures import (
     AlarmCurve,
     EvaluationFigures,
     HazardRecall,
@@ -29,7 +29,7 @@ from terrain_training.evaluation.figures import (
     OutOfDistribution,
     PerClass,
 )
-from terrain_training.evaluation.hazard import (
+from terrain_training.metrics.hazard import (
     LEVELS,
     HazardCounts,
     add_hazards,
@@ -37,7 +37,7 @@ from terrain_training.evaluation.hazard import (
     best_level,
     count_hazards,
 )
-from terrain_training.evaluation.reliability import ReliabilityCounts
+from terrain_training.metrics.reliability import ReliabilityCounts
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from terrain_seg_ros.core.image.image_file import read_image
 from terrain_training.data.contract import Source, find_usable
 from terrain_training.data.factory import open_source
 from terrain_training.data.files import find_pictures
-from terrain_training.evaluation.counts import EvaluationCounts
-from terrain_training.evaluation.figures import EvaluationFigures
-from terrain_training.evaluation.ood import ood_score
 from terrain_training.evaluation.sharpening import sharpen
+from terrain_training.evaluation.subject import Subject
 from terrain_training.evaluation.worst_cases import WorstCases
-from terrain_training.scoring.subject import Subject
+from terrain_training.metrics.counts import EvaluationCounts
+from terrain_training.metrics.figures import EvaluationFigures
+from terrain_training.metrics.ood import ood_score
 
 log = logging.getLogger(__name__)
 

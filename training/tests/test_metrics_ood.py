@@ -7,7 +7,7 @@ import pytest
 
 from evaluation_cases import counted, random_pair
 from terrain_seg_ros.core.errors import ModelError
-from terrain_training.evaluation.ood import SCORE, ood_auroc, ood_score
+from terrain_training.metrics.ood import SCORE, ood_auroc, ood_score
 
 
 def flat(*bytes_):

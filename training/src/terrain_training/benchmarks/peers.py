@@ -29,7 +29,7 @@ from terrain_training.learning.checkpoint import load_network
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.networks.registry import build_network
 from terrain_training.recipe.load import load_recipe
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 WARM_UP_CALLS = 3
 SETTLING_IMAGES = 4

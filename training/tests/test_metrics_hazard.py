@@ -19,8 +19,8 @@ from evaluation_cases import (
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
-from terrain_training.evaluation.counts import EvaluationCounts, Prediction
-from terrain_training.evaluation.hazard import (
+from terrain_training.metrics.counts import EvaluationCounts, Prediction
+from terrain_training.metrics.hazard import (
     add_hazards,
     alarm_rates,
     best_level,

@@ -9,8 +9,8 @@ from torchmetrics import classification
 
 from evaluation_cases import GROUND, ROCK, SOIL, TWO, certain, counted, figures_of, ids, random_pair
 from terrain_seg_ros.core.errors import ConfigError, ModelError
-from terrain_training.evaluation.counts import EvaluationCounts, Prediction
-from terrain_training.evaluation.reliability import ReliabilityCounts
+from terrain_training.metrics.counts import EvaluationCounts, Prediction
+from terrain_training.metrics.reliability import ReliabilityCounts
 
 TRUTH = ids([[0, 0, 0, 1], [1, 2, 2, 255]])
 MASK = ids([[0, 0, 1, 1], [2, 2, 255, 0]])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from terrain_training.evaluation.boundary import boundary_f1, tolerance_px
+from terrain_training.metrics.boundary import boundary_f1, tolerance_px
 
 SIDE_PX = 60
 NEIGHBOURS = ((0, 1), (1, 0), (0, -1), (-1, 0))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import F64
-from terrain_training.evaluation.hazard import LEVELS, recall_at
+from terrain_training.metrics.hazard import LEVELS, recall_at
 
 COVERED = 0.95
 _CHUNK_VALUES = 4_000_000

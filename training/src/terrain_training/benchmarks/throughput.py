@@ -17,12 +17,12 @@ from torch import Tensor
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.data.dataset import LabelledImages
 from terrain_training.learning.loaders import OpenData, open_data
-from terrain_training.learning.losses import LossContext, SegmentationLoss
 from terrain_training.learning.module import Normaliser, make_optimiser, parameter_groups
 from terrain_training.learning.run import Machine, TrainingRequest, train
 from terrain_training.learning.start import class_weights
+from terrain_training.losses import LossContext, SegmentationLoss
 from terrain_training.networks.registry import build_network
-from terrain_training.recipe.settings import Recipe
+from terrain_training.settings.recipe import Recipe
 
 WARMUP_BATCHES = 3
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from terrain_training.evaluation.bootstrap import Intervals
-from terrain_training.evaluation.reliability import ReliabilityBin
+from terrain_training.metrics.bootstrap import Intervals
+from terrain_training.metrics.reliability import ReliabilityBin
 
 PerClass = Mapping[str, float | None]
 """By class name; None where the class is neither in the truth nor predicted."""

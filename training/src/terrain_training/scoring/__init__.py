@@ -1,1 +1,0 @@
-"""Run a model, from a run or as exported, over labelled images."""

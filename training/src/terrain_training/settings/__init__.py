@@ -1,0 +1,1 @@
+"""The settings models of a recipe; the lowest layer of training."""
