@@ -19,7 +19,7 @@ from terrain_seg_ros.core.types import U8, CameraImage
 from terrain_seg_ros.demo.frames import CAMERA_FRAME, DemoFrame, demo_camera, demo_frames
 from terrain_seg_ros.inference.registry import create_backend
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.parameters.parameters import load_parameters, pipeline_settings
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.report.pictures import brightened, grid_picture, sheet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,9 +67,9 @@ def picture_of(frame: DemoFrame, pipeline: Pipeline) -> list[U8]:
 def readme_picture(frames: Iterable[DemoFrame]) -> U8:
     """Return one row per frame: camera image, classes and grid of that one view."""
     parameters = load_parameters()
-    model = load_model(parameters.text("model"))
+    model = load_model(parameters.inference.model)
     backend = create_backend("onnxruntime", model)
-    pipeline = Pipeline(model.card, backend, pipeline_settings(parameters))
+    pipeline = Pipeline(model.card, backend, parameters.pipeline)
     tiles = [tile for frame in frames for tile in picture_of(frame, pipeline)]
     backend.close()
     return sheet(tiles, columns=COLUMNS)

@@ -13,11 +13,9 @@ from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.messages.interfaces import INTERFACES
 from terrain_seg_ros.model_store.model_store import load_card, shipped_models
-from terrain_seg_ros.parameters.parameters import (
-    DECLARATION,
-    ParameterSpec,
-    load_parameters,
-)
+from terrain_seg_ros.parameters.node_settings import DECLARATION
+from terrain_seg_ros.parameters.parameters import MODES, load_parameters
+from terrain_seg_ros.parameters.reference import HEADER, reference_groups
 from terrain_seg_ros.sim.topics import SIM_TOPICS
 
 SIM_TEXTS = {
@@ -95,35 +93,9 @@ def _simulation() -> Iterable[str]:
 
 
 def _parameters() -> Iterable[str]:
-    shipped = load_parameters()
-    rows = (
-        (
-            f"`{spec.name}`",
-            f"{spec.kind} {spec.unit}".strip(),
-            _range(spec),
-            "" if spec.is_family else f"`{_value(shipped.values[spec.name])}`",
-            "yes" if spec.dynamic else "",
-            spec.text,
-        )
-        for spec in DECLARATION
-    )
-    return _table(("parameter", "kind", "range", "shipped value", "while running", "meaning"), rows)
-
-
-def _range(spec: ParameterSpec) -> str:
-    if spec.choices:
-        return ", ".join(spec.choices)
-    if spec.low is None:
-        return ""
-    return f"{spec.low:g} to {spec.high:g}"
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return "[" + ", ".join(str(item) for item in value) + "]"
-    return str(value)
+    shipped = {mode: load_parameters(shipped=mode).values for mode in MODES}
+    groups = reference_groups(DECLARATION, shipped)
+    return _table(HEADER, (row for _, rows in groups for row in rows))
 
 
 def _reasons() -> Iterable[str]:

@@ -12,7 +12,7 @@ from terrain_seg_ros.cli.main import COMMANDS
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.demo.frames import demo_frames
-from terrain_seg_ros.parameters.parameters import parameter_spec
+from terrain_seg_ros.parameters.node_settings import DECLARATION
 
 TEXT = README.read_text(encoding="utf-8")
 
@@ -39,7 +39,7 @@ def test_every_reason_has_a_meaning():
 def test_every_parameter_that_the_reasons_name_exists():
     names = re.findall(r"`(\w+\.\w+)`", " ".join(REASONS.values()))
     assert names
-    assert all(parameter_spec(name).name == name for name in names)
+    assert all(DECLARATION.setting(name).name == name for name in names)
 
 
 def test_local_links_and_pictures_exist():

@@ -7,12 +7,7 @@ import argparse
 from terrain_seg_ros.core.model_card import PRECISIONS
 from terrain_seg_ros.inference.backend_options import AUTO
 from terrain_seg_ros.inference.registry import BackendName
-from terrain_seg_ros.parameters.parameters import (
-    MODES,
-    backend_options,
-    load_parameters,
-    model_trust,
-)
+from terrain_seg_ros.parameters.parameters import MODES, load_parameters
 from terrain_seg_ros.segmenter import Segmenter
 
 
@@ -71,10 +66,10 @@ def open_segmenter(arguments: argparse.Namespace) -> Segmenter:
     }
     parameters = load_parameters(overrides=given)
     return Segmenter(
-        parameters.text("model"),
-        backend=parameters.text("backend"),
-        options=backend_options(parameters),
-        trust=model_trust(parameters),
+        parameters.inference.model,
+        backend=parameters.inference.backend,
+        options=parameters.inference.backend_options(),
+        trust=parameters.inference.model_trust(),
         image_bits=arguments.image_bits,
         exif=arguments.exif or "stored",
     )

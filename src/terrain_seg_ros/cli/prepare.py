@@ -20,12 +20,8 @@ from terrain_seg_ros.inference.engines.prepare import (
 from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.parameters.parameters import (
-    Parameters,
-    backend_options,
-    load_parameters,
-    model_trust,
-)
+from terrain_seg_ros.parameters.node_settings import NodeSettings
+from terrain_seg_ros.parameters.parameters import load_parameters
 
 NAME = "prepare"
 HELP = "build engines ahead of the drive, or check that they are there"
@@ -87,8 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     parameters = _parameters(arguments)
     name = BackendName(arguments.backend)
-    model = load_model(parameters.text("model"), model_trust(parameters))
-    wanted = wanted_engines(name, model, backend_options(parameters))
+    model = load_model(parameters.inference.model, parameters.inference.model_trust())
+    wanted = wanted_engines(name, model, parameters.inference.backend_options())
     if arguments.check:
         found = [_check(name, model, options) for options in wanted]
     else:
@@ -100,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if all(found) else EXIT_NOT_PREPARED
 
 
-def _parameters(arguments: argparse.Namespace) -> Parameters:
+def _parameters(arguments: argparse.Namespace) -> NodeSettings:
     given = {
         parameter: getattr(arguments, argument)
         for argument, parameter in _OVERRIDES.items()

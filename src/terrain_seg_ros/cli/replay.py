@@ -22,7 +22,8 @@ from terrain_seg_ros.cli.replay_many import Results, run_many
 from terrain_seg_ros.cli.replay_score import ScorePlan, plan_score
 from terrain_seg_ros.cli.replay_tables import bag_table, print_report
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
-from terrain_seg_ros.parameters.parameters import Parameters, load_parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 
 NAME = "replay"
@@ -224,7 +225,7 @@ class _ProgressLines:
         )
 
 
-def _parameters(arguments: argparse.Namespace) -> Parameters:
+def _parameters(arguments: argparse.Namespace) -> NodeSettings:
     given = {
         name: getattr(arguments, name)
         for name in _PARAMETER_OPTIONS

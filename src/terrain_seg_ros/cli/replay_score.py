@@ -20,7 +20,7 @@ from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.messages.interfaces import resolve, topic
 from terrain_seg_ros.model_store.model_store import load_card
-from terrain_seg_ros.parameters.parameters import HAZARD, Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 
 
 @dataclass(frozen=True)
@@ -51,28 +51,30 @@ class ScorePlan:
         return bag_scores(report, matrix, counts, rule=self.rule)
 
 
-def plan_score(arguments: argparse.Namespace, parameters: Parameters) -> ScorePlan:
+def plan_score(arguments: argparse.Namespace, parameters: NodeSettings) -> ScorePlan:
     """Return how the one bag that the arguments name is scored.
 
     Raises:
         ConfigError: truth, map or a hazard cannot be used.
         ModelError: the model cannot be used.
     """
-    card = load_card(parameters.text("model"))
-    taxonomy = card.taxonomy.with_hazards(parameters.per_class(HAZARD))
+    card = load_card(parameters.inference.model)
+    taxonomy = card.taxonomy.with_hazards(parameters.pipeline.hazards)
     table = parse_label_values(arguments.map, taxonomy.names, ignore=arguments.ignore)
-    rule = HazardRule.of(taxonomy, parameters.number("cost.hazard_threshold"))
+    rule = HazardRule.of(taxonomy, parameters.pipeline.cost.hazard_threshold)
     truths = _truths(arguments, parameters) if arguments.truth else ()
     return ScorePlan(truths, table, taxonomy, rule)
 
 
-def _truths(arguments: argparse.Namespace, parameters: Parameters) -> tuple[tuple[Truth, str], ...]:
+def _truths(
+    arguments: argparse.Namespace, parameters: NodeSettings
+) -> tuple[tuple[Truth, str], ...]:
     with BagReader(arguments.sources[0]) as reader:
         images = {item.topic for item in reader.connections if is_mask_type(item.msgtype)}
         named = {text.rpartition("=")[2] for text in arguments.truth}
         cameras = find_cameras(
             reader,
-            parameters.texts("cameras")[0],
+            parameters.input.cameras[0],
             image_topics=arguments.image_topic,
             other_topics=named,
         )

@@ -14,7 +14,8 @@ from terrain_seg_ros.cli.model_arguments import add_mode_argument, add_model_arg
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import Discovery, choose_discovery, choose_domain, reach
 from terrain_seg_ros.parameters.file import NAMESPACE
-from terrain_seg_ros.parameters.parameters import Parameters, load_parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.runtime.health import HealthSnapshot
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     domain = choose_domain(arguments.domain)
     parameters = _parameters(arguments)
     with Interrupt() as interrupt:
-        print(f"terrain-seg: loading model {parameters.text('model')!r} ...", file=sys.stderr)
+        print(f"terrain-seg: loading model {parameters.inference.model!r} ...", file=sys.stderr)
         sys.stderr.flush()
         with Session(parameters, live=True) as session:
             node = _node(arguments, session, domain)
@@ -103,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _parameters(arguments: argparse.Namespace) -> Parameters:
+def _parameters(arguments: argparse.Namespace) -> NodeSettings:
     given = {
         name: getattr(arguments, name)
         for name in _PARAMETER_OPTIONS

@@ -158,7 +158,7 @@ def _model(arguments: argparse.Namespace) -> str:
     """Return the name and version of the model that saw the pictures; none did with true masks."""
     if arguments.masks == "truth":
         return ""
-    card = load_card(arguments.model or load_parameters(shipped=arguments.mode).text("model"))
+    card = load_card(arguments.model or load_parameters(shipped=arguments.mode).inference.model)
     return f"{card.name} {card.version}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -38,6 +39,7 @@ from terrain_seg_ros.core.image.probabilities_to_mask import probabilities_to_ma
 from terrain_seg_ros.core.landing.cost_to_landing_sites import LandingSettings, Position
 from terrain_seg_ros.core.landing.site_selector import LandingChoice, LandingSiteSelector
 from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.core.settings import Prefix, item, setting, settings
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import (
     F32,
@@ -50,26 +52,38 @@ from terrain_seg_ros.core.types import (
 )
 
 
+@settings
 @dataclass(frozen=True)
 class PipelineSettings:
-    """Hold the settings of all stages; `hazards` overrides the card's by class name."""
+    """Stages from image to grid.
 
-    ground: GroundSettings
-    shadow: ShadowSettings
-    grid: GridSettings
-    cost: CostSettings
-    observability: ObservabilitySettings
-    slope: SlopeSettings
-    footprint: FootprintSettings
-    landing: LandingSettings
+    `hazards` replaces those of the model's card, by class name.
+    """
+
+    ground: Annotated[GroundSettings, Prefix("ground")]
+    shadow: Annotated[ShadowSettings, Prefix("ground")]
+    grid: Annotated[GridSettings, Prefix("grid")]
+    cost: Annotated[CostSettings, Prefix("cost")]
+    observability: Annotated[ObservabilitySettings, Prefix("observability")]
+    slope: Annotated[SlopeSettings, Prefix("slope")]
+    footprint: Annotated[FootprintSettings, Prefix("footprint")]
+    landing: Annotated[LandingSettings, Prefix("landing")]
     speed: SpeedSettings
-    hazards: Mapping[str, float]
+    hazards: Annotated[
+        Mapping[str, Annotated[float, item(0.0, 1.0)]],
+        setting(
+            "Hazard of a class of the model, by name; classes that are not set have the hazard of "
+            "the model's card.",
+            name="hazard.<class>",
+            dynamic=True,
+        ),
+    ]
 
     def __post_init__(self) -> None:
         """Check what concerns two stages."""
         if self.cost.min_evidence > self.grid.max_evidence:
             raise ConfigError(
-                f"min_evidence is {self.cost.min_evidence} but max_evidence is "
+                f"cost.min_evidence is {self.cost.min_evidence} but grid.max_evidence is "
                 f"{self.grid.max_evidence}: no cell could ever be observed; lower the first"
             )
 
@@ -158,8 +172,8 @@ class Pipeline:
         percents = settings.speed.per_class(taxonomy)
         protruding = _protruding(settings, taxonomy)
         old, new = self._settings.grid, settings.grid
-        shape = (new.frame_id, new.resolution_m, new.size_m, new.fusion)
-        if shape != (old.frame_id, old.resolution_m, old.size_m, old.fusion):
+        shape = (new.frame_id, new.resolution_m, new.size_m)
+        if shape != (old.frame_id, old.resolution_m, old.size_m):
             self._grid = RollingGrid(new, len(taxonomy))
             self.site_selector.forget()
         self._grid.settings = new
@@ -386,7 +400,7 @@ class Pipeline:
             view,
             protruding,
             camera_m=grid_T_camera.translation_m,
-            depth_ratio=None if measured else settings.shadow.depth_ratio,
+            depth_ratio=None if measured else settings.shadow.rock_depth_ratio,
             cell_m=settings.grid.resolution_m,
         )
         if flags is not None:

@@ -23,13 +23,9 @@ SCALE_MIN = 1e-6
 """Below this the decay factor is multiplied into the evidence, far from float32's limits."""
 SURE_VIEW = 1.0
 """The evidence of one view from nearby with full confidence: the most that one view gives."""
-LOG_FLOOR = 0.02
-"""A view never rules a class out: its probabilities count as at least this (log-odds)."""
 HEIGHT_EVIDENCE_MAX = 3.0
 """Heights are the mean of the latest few views, so that what has changed shows."""
 TINY = 1e-12
-MAX_WRITTEN = 1e18
-"""Keeps what is divided by TINY within float32."""
 NEVER_NS = -(2**62)
 """Stands for the stamp of a cell that was never seen."""
 
@@ -60,11 +56,9 @@ class RollingGrid:
     only the cells it saw. Besides the evidence the grid carries, for `grid_to_cost`, the cost and
     hazard last computed, and which cells changed since.
 
-    *Fusion.* With `dirichlet` a cell holds the sums of the views' class probabilities, each times
-    the view's weight; P(class) is the class's share. With `log_odds` it holds the sums of their
-    logarithms, times the same weights, and P(class) is the softmax of those as of the last view:
-    many views that agree make it bolder. Neither depends on the order of the views until the cap
-    is reached, as long as hazards are not kept.
+    *Fusion.* A cell holds the sums of the views' class probabilities, each times the view's weight;
+    P(class) is the class's share. The result does not depend on the order of the views until the
+    cap is reached, as long as hazards are not kept.
 
     *Hazards that are kept.* A cell that was rated lethal stays so, however little evidence is left,
     until it leaves the grid or views of it say otherwise. Against such views what it holds counts
@@ -94,8 +88,6 @@ class RollingGrid:
         layers.add_layer("kept", np.bool_, False)
         layers.add_layer("seen_ns", np.int64, NEVER_NS)
         layers.add_layer("sample_m", np.float32, np.nan)
-        if settings.fusion == "log_odds":
-            layers.add_layer("written", np.float32, 1.0)
         self._layers = layers
         self._origin_row = self._origin_col = -(self.side // 2)
         self._stamp_ns: int | None = None
@@ -202,12 +194,12 @@ class RollingGrid:
     def add(self, view: CellView) -> None:
         """Add what one view says of some cells, at the stamp of the last decay."""
         slots = self._layers.slots(view.rows, view.cols)
-        stored, total = self._stored(slots)
+        stored, total = self.read(slots)
         if self.settings.keep_hazards:
             self._weigh_older(slots, stored, total, view.hazardous)
         gain = np.float32(1.0 / self.scale)
         weight: F32 = np.add.reduce(view.evidence_km, axis=0)
-        stored += self._terms(view.evidence_km, weight) * gain
+        stored += view.evidence_km * gain
         weight *= gain
         total += weight
         limit = np.float32(self.settings.max_evidence / self.scale)
@@ -220,8 +212,6 @@ class RollingGrid:
         self._put("seen_ns", slots, 0 if self._stamp_ns is None else self._stamp_ns)
         if view.sample_m is not None:
             self._put("sample_m", slots, view.sample_m)
-        if "written" in self._layers:
-            self._put("written", slots, self.scale)
         if view.height_m is not None:
             self._add_heights(slots, view.height_m, weight)
         if self._changed is not None:
@@ -276,14 +266,11 @@ class RollingGrid:
         return self._layers.cells(slots)
 
     def read(self, slots: Slots) -> tuple[F32, F32]:
-        """Return the evidence (K, M) and its sum (M,), both before decay, of slots."""
-        stored, total = self._stored(slots)
-        if "written" in self._layers:
-            stored *= self._take("written", slots)
-            stored -= stored.max(axis=0)
-            np.exp(stored, out=stored)
-            stored *= total / stored.sum(axis=0)
-        return stored, total
+        """Return copies of the evidence (K, M) and its sum (M,), both before decay, of slots."""
+        stored: F32 = np.empty((self.class_count, slots.size), dtype=np.float32)
+        for plane, found in zip(self._layers.flat("evidence"), stored):
+            np.take(plane, slots, out=found, mode="clip")
+        return stored, self._take("total", slots)
 
     def steepness_of(self, slots: Slots) -> F32 | None:
         """Return P(hazard) by slope and roughness of slots, None where none was ever judged."""
@@ -326,22 +313,6 @@ class RollingGrid:
 
     def _put(self, name: str, slots: Slots, values: object) -> None:
         self._layers.flat(name)[slots] = values
-
-    def _stored(self, slots: Slots) -> tuple[F32, F32]:
-        """Return copies of the sums (K, M) and of the evidence (M,) of slots, before decay."""
-        stored: F32 = np.empty((self.class_count, slots.size), dtype=np.float32)
-        for plane, found in zip(self._layers.flat("evidence"), stored):
-            np.take(plane, slots, out=found, mode="clip")
-        return stored, self._take("total", slots)
-
-    def _terms(self, evidence_km: F32, weight: F32) -> F32:
-        """Return what is summed up (K, M): evidence, or its logarithm times the weight."""
-        if self.settings.fusion == "dirichlet":
-            return evidence_km
-        terms: F32 = evidence_km / np.maximum(weight, np.float32(TINY))
-        np.log(np.maximum(terms, np.float32(LOG_FLOOR), out=terms), out=terms)
-        terms *= weight
-        return terms
 
     def _weigh_older(self, slots: Slots, stored: F32, total: F32, hazardous: Flags | None) -> None:
         """Raise what remembered hazards hold, and cut what speaks against fresh ones."""
@@ -389,9 +360,6 @@ class RollingGrid:
         total *= factor
         if "height_weight" in self._layers:
             whole("height_weight")[...] *= np.float32(self.scale)
-        if "written" in self._layers:
-            written = np.minimum(whole("written"), np.float32(MAX_WRITTEN))
-            whole("written")[...] = written / np.maximum(factor, np.float32(TINY))
         gone = total < TINY
         total[gone] = 0.0
         for plane in whole("evidence"):
