@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from terrain_seg_ros.core.model_card import PRECISIONS
-from terrain_seg_ros.inference.backend_options import AUTO
-from terrain_seg_ros.inference.registry import BackendName
+from terrain_seg_ros.cli.setting_argument import add_setting_argument
 from terrain_seg_ros.parameters.parameters import MODES, load_parameters
 from terrain_seg_ros.segmenter import Segmenter
 
@@ -16,13 +14,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="NAME|PATH", help="listed model, folder or .onnx file with its card"
     )
-    parser.add_argument(
-        "--backend",
-        choices=[item.value for item in BackendName],
-        help="auto takes the fastest that passes the self-test",
-    )
-    parser.add_argument("--precision", choices=[AUTO, *PRECISIONS], help="of the computation")
-    parser.add_argument("--threads", type=int, metavar="N", help="0: as the runtime likes")
+    for name in ("backend", "precision", "threads"):
+        add_setting_argument(parser, f"--{name}", name)
 
 
 def add_mode_argument(parser: argparse.ArgumentParser) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
 
-from terrain_seg_ros.core.model_card import PRECISIONS
-from terrain_seg_ros.inference.backend_options import AUTO, BackendOptions
+from terrain_seg_ros.cli.setting_argument import add_setting_argument
+from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.engines.prepare import (
     PREPARABLE,
     cached_engine,
@@ -20,7 +20,7 @@ from terrain_seg_ros.inference.engines.prepare import (
 from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.parameters.node_settings import NodeSettings
+from terrain_seg_ros.parameters.node_settings import DECLARATION, NodeSettings
 from terrain_seg_ros.parameters.parameters import load_parameters
 
 NAME = "prepare"
@@ -57,13 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--precision",
-        choices=[AUTO, *PRECISIONS],
-        help="auto: all that the model's card vouches for",
+        choices=DECLARATION.setting("precision").choices,
+        help="auto: every precision that the model's card has passed parity for",
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="of OpenVINO; 0: as it likes")
-    parser.add_argument("--device", type=int, metavar="N", help="GPU (parameter tensorrt_device)")
-    parser.add_argument("--dla-core", type=int, metavar="N", help="parameter tensorrt_dla_core")
-    parser.add_argument("--cache-dir", metavar="DIR", help="parameter engine_cache_dir")
+    for argument, name in _OVERRIDES.items():
+        if argument not in {"model", "precision"}:
+            add_setting_argument(parser, f"--{argument.replace('_', '-')}", name)
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument(
         "--check",
