@@ -1,7 +1,7 @@
 """Start the node and bring it to active; `--show-args` lists the arguments.
 
-No value of an algorithm stands here: they are in config/rover.param.yaml, or with mode:=lander in
-config/lander.param.yaml, and in `params_file`.
+No value of an algorithm stands here: they are in config/rover.param.yaml, which the node loads by
+itself, with mode:=lander in config/lander.param.yaml on top, and in `params_file` on top of both.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from launch_ros.events.lifecycle import ChangeState
 from lifecycle_msgs.msg import Transition
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.inference.backend_names import backend_names
 from terrain_seg_ros.parameters.file import NODE_NAME, read_parameter_file
+from terrain_seg_ros.parameters.node_settings import DECLARATION
 from terrain_seg_ros.parameters.parameters import MODES, shipped_parameter_file
 from terrain_seg_ros.ros.bag_storage import bag_storage
 
 PACKAGE = "terrain_seg_ros"
+BACKENDS = DECLARATION.setting("backend").choices
 ENCLAVE_VARIABLE = "ROS_SECURITY_ENCLAVE_OVERRIDE"
 RVIZ_FILE = Path(get_package_share_directory(PACKAGE)) / "config" / "terrain_seg.rviz"
 ARGUMENTS = (
@@ -43,7 +44,7 @@ ARGUMENTS = (
     ("image_topic", "", "camera images; empty takes `image` in the namespace"),
     ("camera_info_topic", "", "intrinsics; empty takes `camera_info` in the namespace"),
     ("model", "", "shipped model, or a path to model.onnx or its folder; empty: as in the file"),
-    ("backend", "", f"one of {', '.join(backend_names())}; empty: as in the file"),
+    ("backend", "", f"{', '.join(BACKENDS)}; empty: as in the file"),
     ("use_sim_time", "", "true takes the time from /clock; empty: as in the file, else false"),
     ("log_level", "info", "debug, info, warn, error or fatal"),
     ("enclave", "", "SROS2 enclave of the node, as /terrain/terrain_seg; empty: the launch's"),

@@ -72,7 +72,6 @@ def settings(*, cost=None, grid=None, ground=None, hazards=None, speeds=None, ou
         "decay_s": 0.0,
         "decay_m": 0.0,
         "max_evidence": 10.0,
-        "fusion": "dirichlet",
         "keep_hazards": False,
         "min_hazard_share": 0.3,
         "half_weight_range_m": 20.0,

@@ -43,9 +43,9 @@ def test_a_recording_holds_what_its_command_records(scene):
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
 def test_the_parameters_put_the_node_on_true_masks_and_depth(scene):
     parameters = load_parameters(scene.parameters, shipped=scene.mode)
-    assert parameters.text("model") == MODEL
-    assert parameters.text("image_topic") == "truth/coded_image"
-    assert parameters.text("ground.source") == "depth"
+    assert parameters.inference.model == MODEL
+    assert parameters.input.image_topic == "truth/coded_image"
+    assert parameters.pipeline.ground.source == "depth"
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,7 @@ from support.mutators import mutated_bytes, mutated_tree
 from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
 from terrain_seg_ros.bag.replay import replay
 from terrain_seg_ros.core.errors import TerrainSegError
-from terrain_seg_ros.parameters.parameters import (
-    load_parameters,
-    pipeline_settings,
-    shipped_parameter_file,
-)
+from terrain_seg_ros.parameters.parameters import load_parameters, shipped_parameter_file
 
 QUICK = {
     "model": "synthetic",
@@ -42,7 +38,7 @@ def test_changed_parameter_files(rng, times, tmp_path, mode):
     path = tmp_path / "user.yaml"
 
     def use():
-        pipeline_settings(load_parameters(path))
+        load_parameters(path)
 
     taken = 0
     for index in range(times(60)):

@@ -33,7 +33,7 @@ class Fuzzed:
         self.rover = Rover({"landing.enable": True, "grid.size_m": 10.0, **changes})
         self.rover.node.start()
         self.stamp_ns = START_NS
-        self.measured = DEPTH_ROWS.get(self.rover.parameters.text("depth.source"))
+        self.measured = DEPTH_ROWS.get(self.rover.parameters.depth.source)
 
     def take(self, kind, message):
         node, intake = self.rover.node, self.rover.intake

@@ -29,7 +29,7 @@ from terrain_seg_ros.demo.sim_scenes import PlayedScene
 from terrain_seg_ros.inference.registry import create_backend
 from terrain_seg_ros.messages.grid_message import GridValues, decode_grid
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.parameters.parameters import load_parameters, pipeline_settings
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.report.pictures import (
     brightened,
     confidence_picture,
@@ -85,9 +85,9 @@ def picture_of(frame: DemoFrame, pipeline: Pipeline) -> list[U8]:
 def readme_picture(frames: Iterable[DemoFrame]) -> U8:
     """Return one row per frame: camera image, classes and grid of that one view."""
     parameters = load_parameters()
-    model = load_model(parameters.text("model"))
+    model = load_model(parameters.inference.model)
     backend = create_backend("onnxruntime", model)
-    pipeline = Pipeline(model.card, backend, pipeline_settings(parameters))
+    pipeline = Pipeline(model.card, backend, parameters.pipeline)
     tiles = [tile for frame in frames for tile in picture_of(frame, pipeline)]
     backend.close()
     return sheet(tiles, columns=COLUMNS)
@@ -96,13 +96,13 @@ def readme_picture(frames: Iterable[DemoFrame]) -> U8:
 def hazard_picture(frame: DemoFrame) -> U8:
     """Return one image, its classes, P(hazard) and the confidence of its classes."""
     parameters = load_parameters()
-    model = load_model(parameters.text("model"))
+    model = load_model(parameters.inference.model)
     backend = create_backend("onnxruntime", model)
-    pipeline = Pipeline(model.card, backend, pipeline_settings(parameters))
+    pipeline = Pipeline(model.card, backend, parameters.pipeline)
     pixels = frame.pixels()
     said = pipeline.segment(CameraImage(pixels, stamp_ns=0, frame_id=CAMERA_FRAME)).segmentation
     backend.close()
-    rule = HazardRule.of(pipeline.taxonomy, parameters.number("cost.hazard_threshold"))
+    rule = HazardRule.of(pipeline.taxonomy, parameters.pipeline.cost.hazard_threshold)
     hazard = np.round(255 * rule.score(list(said.probabilities_khw))).astype(np.uint8)
     clear = brightened(pixels)
     tiles = [

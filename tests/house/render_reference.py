@@ -18,11 +18,9 @@ from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.messages.interfaces import INTERFACES, TopicSpec
 from terrain_seg_ros.model_store.model_store import load_card, shipped_models
-from terrain_seg_ros.parameters.parameters import (
-    DECLARATION,
-    ParameterSpec,
-    load_parameters,
-)
+from terrain_seg_ros.parameters.node_settings import DECLARATION
+from terrain_seg_ros.parameters.parameters import MODES, load_parameters
+from terrain_seg_ros.parameters.reference import HEADER, reference_groups
 from terrain_seg_ros.sim.topics import SIM_TOPICS
 
 SIM_TEXTS = {
@@ -55,29 +53,6 @@ SERVICES = {
     "~/select_site": "With `landing.enable`: keeps the chosen landing site (`true`), or lets the "
     "scores choose again (`false`).",
 }
-GROUPS = {
-    "Input": ("cameras", "image_", "input_", "camera_", "horizontal_fov", "batch_", "time."),
-    "Model and runtime": (
-        "model",
-        "backend",
-        "precision",
-        "threads",
-        "cpu_",
-        "onnxruntime_",
-        "tensorrt_",
-        "engine_",
-        "deterministic",
-    ),
-    "Frames and mounting": ("grid_frame", "base_frame", "tf_", "mounting."),
-    "Ground": ("ground.", "own_body.", "depth."),
-    "Grid": ("grid.",),
-    "Hazard and cost": ("cost.", "hazard.", "observability.", "slope."),
-    "Vehicle and navigation": ("watchdog.", "footprint.", "filter_masks.", "speed_percent."),
-    "Landing": ("landing.",),
-    "Output": ("points_", "hazard_points.", "overlay_"),
-}
-"""Groups of parameters, in the order of the page, by the beginnings of their names."""
-
 REASONS = {
     Reason.OBSERVED: "observed: see `hazard_grid`",
     Reason.OUTSIDE_VIEW: "no camera has seen it",
@@ -210,53 +185,12 @@ def _simulation() -> Iterable[str]:
 
 
 def _parameters() -> Iterable[str]:
-    shipped = load_parameters()
-    for group in GROUPS:
-        yield f"## {group}"
+    shipped = {mode: load_parameters(shipped=mode).values for mode in MODES}
+    for title, rows in reference_groups(DECLARATION, shipped):
+        yield f"## {title}"
         yield ""
-        rows = (
-            (
-                f"`{spec.name}`",
-                f"{spec.kind} {spec.unit}".strip(),
-                _range(spec),
-                "" if spec.is_family else f"`{_value(shipped.values[spec.name])}`",
-                "yes" if spec.dynamic else "",
-                spec.text,
-            )
-            for spec in DECLARATION
-            if group_of(spec.name) == group
-        )
-        header = ("parameter", "kind", "range", "shipped value", "while running", "meaning")
-        yield from _table(header, rows)
+        yield from _table(HEADER, rows)
         yield ""
-
-
-def group_of(parameter: str) -> str:
-    """Return the group of a parameter on its page.
-
-    Raises:
-        ConfigError: no group begins like that.
-    """
-    for group, beginnings in GROUPS.items():
-        if parameter.startswith(beginnings):
-            return group
-    raise ConfigError(f"parameter {parameter!r} is in no group; add its beginning to GROUPS")
-
-
-def _range(spec: ParameterSpec) -> str:
-    if spec.choices:
-        return ", ".join(spec.choices)
-    if spec.low is None:
-        return ""
-    return f"{spec.low:g} to {spec.high:g}"
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return "[" + ", ".join(str(item) for item in value) + "]"
-    return str(value)
 
 
 def _reasons() -> Iterable[str]:

@@ -13,7 +13,6 @@ from render_reference import (
     ROOT,
     SERVICES,
     TABLES,
-    group_of,
     render,
 )
 
@@ -22,7 +21,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.demo.frames import demo_frames
 from terrain_seg_ros.messages.interfaces import INTERFACES
-from terrain_seg_ros.parameters.parameters import DECLARATION, parameter_spec
+from terrain_seg_ros.parameters.node_settings import DECLARATION
 
 DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 README_LIMIT_LINES = 200
@@ -72,11 +71,6 @@ def test_every_topic_and_parameter_is_on_its_page():
     assert [spec.name for spec in DECLARATION if f"| `{spec.name}` |" not in parameters] == []
 
 
-def test_a_parameter_of_no_group_is_refused():
-    with pytest.raises(ConfigError, match="volume_db"):
-        group_of("volume_db")
-
-
 def test_every_reason_has_a_meaning():
     assert set(REASONS) == set(Reason)
 
@@ -88,11 +82,11 @@ def test_every_service_has_a_text():
 
 @every_document
 def test_every_parameter_that_is_named_exists(page):
-    groups = {spec.name.partition(".")[0] for spec in DECLARATION if "." in spec.name}
+    groups = {spec.name.partition(".")[0] for spec in DECLARATION.rows if "." in spec.name}
     named = re.findall(r"`(\w+)\.([\w<>]+|\*)(?:: [^`]*)?`", text_of(page))
     for group, rest in named:
         if group in groups and rest not in {"*", "py"}:
-            assert parameter_spec(f"{group}.{rest}"), page
+            assert DECLARATION.setting(f"{group}.{rest}"), page
 
 
 @every_document

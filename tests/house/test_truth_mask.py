@@ -18,7 +18,7 @@ from terrain_seg_ros.inference.backends.openvino_backend import (
     usable_precisions as openvino_precisions,
 )
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.parameters.parameters import load_parameters, pipeline_settings
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.segmenter import Segmenter
 from terrain_seg_ros.worlds.coded_image import coded_image
 from terrain_seg_ros.worlds.world import WORLD_TAXONOMY
@@ -56,7 +56,7 @@ def test_a_value_half_way_is_no_confident_class():
 
 
 def test_the_shipped_limits_take_no_code_for_shadow_or_glare():
-    settings = pipeline_settings(load_parameters())
+    settings = load_parameters().pipeline
     codes = coded_image(np.arange(len(WORLD_TAXONOMY), dtype=np.uint8))
     assert codes.min() > settings.observability.shadow_level
     assert codes.max() < settings.observability.saturation_level

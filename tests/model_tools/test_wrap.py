@@ -175,7 +175,7 @@ def test_hazards_that_make_no_difference_are_told(tmp_path, hazards, told):
 
 
 def test_the_threshold_told_is_the_shipped_one():
-    assert load_parameters().number("cost.hazard_threshold") == USUAL_THRESHOLD
+    assert load_parameters().pipeline.cost.hazard_threshold == USUAL_THRESHOLD
 
 
 def test_an_example_image_is_the_golden_image(tmp_path):

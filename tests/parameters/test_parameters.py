@@ -5,18 +5,11 @@ import yaml
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.parameters.file import parameter_sections, read_parameter_file
-from terrain_seg_ros.parameters.parameters import (
-    DECLARATION,
-    HAZARD,
-    SPEED,
-    load_parameters,
-    parameter_spec,
-    pipeline_settings,
-    shipped_parameter_file,
-)
+from terrain_seg_ros.parameters.node_settings import DECLARATION
+from terrain_seg_ros.parameters.parameters import MODES, load_parameters, shipped_parameter_file
 
 SHIPPED = sorted(shipped_parameter_file().parent.glob("*.param.yaml"))
-REQUIRED = {spec.name for spec in DECLARATION if not spec.is_family}
+REQUIRED = {row.name for row in DECLARATION.rows if not row.is_family}
 
 
 def write(folder, text):
@@ -25,33 +18,61 @@ def write(folder, text):
     return path
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
-def test_every_shipped_file_holds_exactly_the_declared_parameters(path):
-    names = {name for name in read_parameter_file(path) if not name.startswith("hazard.")}
-    assert names == REQUIRED
-    assert set(load_parameters(path)) >= REQUIRED
+def test_the_rover_s_file_holds_exactly_the_declared_parameters():
+    assert set(read_parameter_file(shipped_parameter_file())) == REQUIRED
 
 
-def test_declared_names_are_unique_and_explained():
-    names = [spec.name for spec in DECLARATION]
-    assert len(set(names)) == len(names)
-    for spec in DECLARATION:
-        assert spec.text.endswith(".")
-        assert spec.kind not in {"int", "float"} or spec.low < spec.high
-        assert spec.name.endswith(f"_{spec.unit}".lower()) or not spec.unit
+def test_the_lander_s_file_holds_only_what_differs_from_the_rover_s():
+    rover = load_parameters().values
+    different = read_parameter_file(shipped_parameter_file("lander"))
+    assert [name for name, value in different.items() if value == rover[name]] == []
+    lander = load_parameters(shipped="lander").values
+    assert {name for name in REQUIRED if lander[name] != rover[name]} == set(different)
+
+
+def test_a_copy_of_the_lander_s_file_can_be_loaded_alone(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(shipped_parameter_file("lander").read_bytes())
+    assert load_parameters(path) == load_parameters(shipped="lander")
+
+
+def test_every_mode_has_a_file_and_every_file_a_mode():
+    assert {path.name.split(".")[0] for path in SHIPPED} == set(MODES)
+
+
+def test_declared_parameters_are_explained_and_bounded():
+    for row in DECLARATION.rows:
+        assert row.text.endswith(".")
+        assert row.kind not in {"int", "float"} or row.low < row.high
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("grid.resolution_m", "m"),
+        ("grid.max_speed_mps", "m/s"),
+        ("camera_max_rates_hz", "Hz"),
+        ("slope.max_slope_deg", "deg"),
+        ("speed_percent.sand", "%"),
+        ("cost.hazard_threshold", ""),
+        ("input_depth", ""),
+    ],
+)
+def test_the_unit_is_the_suffix_of_the_name(name, unit):
+    assert DECLARATION.setting(name).unit == unit
 
 
 @pytest.mark.parametrize("key", ["/**", "terrain_seg", "/terrain_seg", "/terrain/terrain_seg"])
 def test_three_lines_suffice(tmp_path, key):
     path = write(tmp_path, f"{key}:\n  ros__parameters:\n    grid.resolution_m: 0.2\n")
     parameters = load_parameters(path)
-    assert parameters.number("grid.resolution_m") == 0.2
-    assert parameters.text("backend") == load_parameters().text("backend")
+    assert parameters.pipeline.grid.resolution_m == 0.2
+    assert parameters.inference.backend == load_parameters().inference.backend
 
 
 def test_namespaces_and_values_may_be_nested(tmp_path):
     text = "/terrain:\n  terrain_seg:\n    ros__parameters:\n      grid: {size_m: 12}\n"
-    value = load_parameters(write(tmp_path, text)).number("grid.size_m")
+    value = load_parameters(write(tmp_path, text)).pipeline.grid.size_m
     assert value == 12.0
     assert isinstance(value, float)
 
@@ -63,13 +84,13 @@ def test_the_node_s_own_section_wins_over_the_wildcard(tmp_path):
         "controller_server: {ros__parameters: {frequency: 20.0}}\n"
     )
     parameters = load_parameters(write(tmp_path, text))
-    assert parameters.integer("threads") == 3
-    assert parameters.integer("input_depth") == 2
+    assert parameters.inference.threads == 3
+    assert parameters.input.input_depth == 2
 
 
 def test_what_ros_declares_itself_is_left_to_ros(tmp_path):
     text = "/**: {ros__parameters: {use_sim_time: true, qos_overrides: {/tf: {depth: 1}}}}"
-    assert set(load_parameters(write(tmp_path, text))) == set(load_parameters())
+    assert load_parameters(write(tmp_path, text)) == load_parameters()
 
 
 @pytest.mark.parametrize(
@@ -179,7 +200,7 @@ def test_blocks_of_one_name_that_give_different_parameters_are_merged(tmp_path):
         "terrain: {terrain_seg: {ros__parameters: {input_depth: 2}}}",
     )
     found = load_parameters(path)
-    assert (found.integer("threads"), found.integer("input_depth")) == (1, 2)
+    assert (found.inference.threads, found.input.input_depth) == (1, 2)
 
 
 BLOCKS = {"/**": 1, "/*/terrain_seg": 2, "/terrain/**": 3, "/terrain/*": 4, "terrain_seg": 5}
@@ -199,7 +220,7 @@ def test_of_blocks_that_match_the_later_wins_unless_it_is_the_more_general(tmp_p
         with pytest.raises(ConfigError, match="general block first"):
             load_parameters(path)
     else:
-        assert load_parameters(path).integer("threads") == BLOCKS[second]
+        assert load_parameters(path).inference.threads == BLOCKS[second]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +242,7 @@ def test_a_block_is_for_the_nodes_that_ros_takes_it_for(tmp_path, key, namespace
     closing = "}" * key.count("{")
     path = write(tmp_path, f"{key}: {{ros__parameters: {{threads: 7}}}}{closing}")
     if meant:
-        assert load_parameters(path, namespace=namespace).integer("threads") == 7
+        assert load_parameters(path, namespace=namespace).inference.threads == 7
     else:
         with pytest.raises(ConfigError, match="keyed to"):
             load_parameters(path, namespace=namespace)
@@ -254,21 +275,21 @@ def test_a_wrong_value_names_its_file(tmp_path):
 
 def test_classes_are_open_families(tmp_path):
     path = write(tmp_path, "/**: {ros__parameters: {hazard: {sand: 1, 'big rock': 0.5}}}")
-    assert load_parameters(path).per_class(HAZARD) == {"sand": 1.0, "big rock": 0.5}
-    assert parameter_spec("hazard.dune").dynamic
-    for family in (HAZARD, SPEED):
+    assert load_parameters(path).pipeline.hazards == {"sand": 1.0, "big rock": 0.5}
+    assert DECLARATION.setting("hazard.dune").dynamic
+    for family in ("hazard.", "speed_percent."):
         with pytest.raises(ConfigError):
-            parameter_spec(family)
+            DECLARATION.setting(family)
     slow = load_parameters(overrides={"speed_percent.sand": 40})
-    assert slow.per_class(SPEED) == {"sand": 40.0}
-    assert slow.per_class(HAZARD) == {}
+    assert slow.pipeline.speed.percents == {"sand": 40.0}
+    assert slow.pipeline.hazards == {}
 
 
 def test_changes_are_checked_and_leave_the_first_set_as_it_was():
     before = load_parameters()
     after = before.with_values({"threads": 4, "hazard.sand": 1})
-    assert (before.integer("threads"), after.integer("threads")) == (0, 4)
-    assert after.per_class(HAZARD) == {"sand": 1.0}
+    assert (before.inference.threads, after.inference.threads) == (0, 4)
+    assert after.pipeline.hazards == {"sand": 1.0}
     with pytest.raises(ConfigError, match="unknown"):
         before.with_values({"thread": 4})
 
@@ -276,26 +297,24 @@ def test_changes_are_checked_and_leave_the_first_set_as_it_was():
 def test_only_dynamic_parameters_change_while_running():
     parameters = load_parameters()
     changed = parameters.with_values({"cost.hazard_threshold": 0.25}, running=True)
-    assert changed.number("cost.hazard_threshold") == 0.25
+    assert changed.pipeline.cost.hazard_threshold == 0.25
     with pytest.raises(ConfigError, match="while running"):
         parameters.with_values({"grid.resolution_m": 0.2}, running=True)
-    same = {"grid.resolution_m": parameters.number("grid.resolution_m")}
+    same = {"grid.resolution_m": parameters.pipeline.grid.resolution_m}
     assert parameters.with_values(same, running=True) == parameters
 
 
 def test_the_pipeline_s_settings_are_the_parameters():
     parameters = load_parameters(overrides={"hazard.sand": 0.25, "grid.resolution_m": 0.5})
-    settings = pipeline_settings(parameters)
+    settings = parameters.pipeline
     assert settings.grid.resolution_m == 0.5
-    assert settings.grid.frame_id == parameters.text("grid_frame")
-    assert settings.ground.base_frame == parameters.text("base_frame")
+    assert settings.grid.frame_id == parameters.pipeline.grid.frame_id
+    assert settings.ground.base_frame == parameters.pipeline.ground.base_frame
     assert settings.hazards == {"sand": 0.25}
 
 
 def footprint(polygon_m):
-    return pipeline_settings(
-        load_parameters(overrides={"footprint.polygon_m": polygon_m})
-    ).footprint
+    return load_parameters(overrides={"footprint.polygon_m": polygon_m}).pipeline.footprint
 
 
 def test_an_outline_is_pairs_of_x_and_y_and_one_number_is_none():
@@ -322,12 +341,7 @@ def test_missing_values_are_named():
     values = dict(load_parameters().values)
     del values["overlay_alpha"]
     with pytest.raises(ConfigError, match="overlay_alpha"):
-        type(load_parameters())(values)
-
-
-def test_a_getter_of_the_wrong_kind_is_refused():
-    with pytest.raises(ConfigError, match="threads"):
-        load_parameters().number("threads")
+        DECLARATION.build(values)
 
 
 def test_shipped_files_are_plain_ros_parameter_files():
@@ -336,10 +350,11 @@ def test_shipped_files_are_plain_ros_parameter_files():
 
 
 def test_numbers_per_camera_hold_for_all_or_for_each():
-    both = {"cameras": ["left", "right"], "camera_weights": [2, 1.0]}
-    found = load_parameters(overrides={**both, "camera_max_rates_hz": [5.0]})
-    assert found.per_camera("camera_weights") == {"left": 2.0, "right": 1.0}
-    assert found.per_camera("camera_max_rates_hz") == {"left": 5.0, "right": 5.0}
+    both = {"cameras": ["left", "right"]}
+    one = load_parameters(overrides={**both, "camera_max_rates_hz": [5.0]})
+    assert one.input.max_rate_hz_by_camera == {"left": 5.0, "right": 5.0}
+    each = load_parameters(overrides={**both, "camera_max_rates_hz": [2, 1.0]})
+    assert each.input.max_rate_hz_by_camera == {"left": 2.0, "right": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -348,10 +363,24 @@ def test_numbers_per_camera_hold_for_all_or_for_each():
         ([1.0, 2.0], "2 values for 1 cameras"),
         ([], "a list of numbers"),
         (3.0, "a list of numbers"),
-        ([-1.0], "expected 0.01 to 100"),
-        (["much"], "a number such as"),
+        ([-1.0], "expected 0 to 1000 Hz"),
+        (["much"], "a list of numbers"),
     ],
 )
 def test_wrong_numbers_per_camera_are_refused(value, words):
     with pytest.raises(ConfigError, match=words):
-        load_parameters(overrides={"camera_weights": value})
+        load_parameters(overrides={"camera_max_rates_hz": value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("camera_weights", [1.0], "camera_max_rates_hz"),
+        ("cpu_affinity", "0", "taskset"),
+        ("grid.fusion", "dirichlet", "delete the line"),
+    ],
+)
+def test_a_parameter_that_was_removed_says_what_to_do(tmp_path, name, value, remedy):
+    path = write(tmp_path, yaml.safe_dump({"/**": {"ros__parameters": {name: value}}}))
+    with pytest.raises(ConfigError, match=f"{path.name}.*{name}' was removed.*{remedy}"):
+        load_parameters(path)

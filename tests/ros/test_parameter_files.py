@@ -49,7 +49,7 @@ def test_blocks_are_merged_alike(tmp_path, domain, keys):
         ours = load_parameters(path, namespace="/terrain")
     except ConfigError as error:
         assert "general block first" in str(error)
-        assert theirs.integer("threads") == 2
+        assert theirs.inference.threads == 2
         return
     assert ours == theirs
 

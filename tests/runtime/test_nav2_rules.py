@@ -168,7 +168,7 @@ def test_files_keep_what_is_unknown_unknown_and_gradients_graded(name):
     for costmap in costmaps(name):
         assert costmap["track_unknown_space"] is True
         assert costmap["rolling_window"] is True
-        assert costmap["global_frame"] == load_parameters().text("grid_frame")
+        assert costmap["global_frame"] == load_parameters().pipeline.grid.frame_id
         layers = [costmap[layer] for layer in costmap["plugins"]]
         if any(layer["plugin"].endswith("::StaticLayer") for layer in layers):
             assert layers[0]["plugin"].endswith("::StaticLayer")
@@ -199,7 +199,7 @@ def test_the_joined_file_is_one_vehicle():
     frames = {v for path, v in everything if path[-1] in {"global_frame", "odom_frame_id"}}
     assert frames == {"odom"}
     radii = {v for path, v in everything if path[-1] == "robot_radius"}
-    assert radii == {load_parameters().number("footprint.radius_m")}
+    assert radii == {load_parameters().pipeline.footprint.radius_m}
     for path, value in everything:
         if path[-1] == "speed_limit_topic":
             assert value == "/speed_limit"

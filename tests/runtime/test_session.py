@@ -87,7 +87,7 @@ def test_a_refused_change_changes_nothing(changes, word):
     with pytest.raises(ConfigError, match=word):
         session.change(changes)
     assert session.parameters == before
-    assert session.pipeline.settings.cost.hazard_threshold == before.number("cost.hazard_threshold")
+    assert session.pipeline.settings.cost.hazard_threshold == before.pipeline.cost.hazard_threshold
 
 
 def test_close_may_be_called_again():

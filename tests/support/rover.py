@@ -62,12 +62,12 @@ class Rover:
     def __init__(self, overrides=None, **options):
         self.parameters = load_parameters(overrides={**BASE, **(overrides or {})})
         self.session = Session(self.parameters)
-        self.buffer = TransformBuffer(self.parameters.number("tf_cache_s"))
+        self.buffer = TransformBuffer(self.parameters.transforms.tf_cache_s)
         self.health = Health()
         self.intake = TransformIntake(
             self.buffer,
             self.health,
-            cache_s=self.parameters.number("tf_cache_s"),
+            cache_s=self.parameters.transforms.tf_cache_s,
             on_jump=self._expect_time_jump,
         )
         options.setdefault("on_time_jump", self.intake.forget_moving)

@@ -14,7 +14,7 @@ from terrain_seg_ros.bag.cameras import COMPRESSED_TYPE, INFO_TYPE, RAW_TYPE, Ba
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.messages.interfaces import Direction, TopicSpec, topic, topics
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS
 from terrain_seg_ros.runtime.outboxes.image_outbox import outgoing_topics
 
@@ -65,7 +65,7 @@ class Output(NamedTuple):
 
 
 def find_inputs(
-    reader: BagReader, cameras: Sequence[BagCamera], parameters: Parameters
+    reader: BagReader, cameras: Sequence[BagCamera], parameters: NodeSettings
 ) -> list[Input]:
     """Return the connections that a replay with these cameras reads."""
     result = []
@@ -87,16 +87,16 @@ def find_inputs(
 
 
 def _depth_input(
-    item: Connection, cameras: Sequence[BagCamera], parameters: Parameters
+    item: Connection, cameras: Sequence[BagCamera], parameters: NodeSettings
 ) -> Input | None:
     """Return a connection that measures the ground: beside a camera's image, or a range.
 
     A cloud that lies beside no image, as a lidar's, serves all cameras.
     """
-    row = DEPTH_ROWS.get(parameters.text("depth.source"))
+    row = DEPTH_ROWS.get(parameters.depth.source)
     if row is None or item.msgtype != topic(row).type:
         return None
-    name = parameters.text("depth.topic")
+    name = parameters.depth.topic
     if row == "range":
         return Input(item, Role.DEPTH, ("",)) if item.topic.endswith(f"/{name}") else None
     names = tuple(c.name for c in cameras if item.topic == f"{_folder(c.image_topic)}/{name}")
@@ -109,7 +109,7 @@ def _folder(image_topic: str) -> str:
     return image_topic.removesuffix("/compressed").rpartition("/")[0]
 
 
-def find_outputs(parameters: Parameters, options: ReplayOptions) -> dict[str, Output]:
+def find_outputs(parameters: NodeSettings, options: ReplayOptions) -> dict[str, Output]:
     """Return our topics by their relative name.
 
     Raises:

@@ -29,7 +29,7 @@ from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer
 from terrain_seg_ros.messages.cdr import deserialize, message_class
 from terrain_seg_ros.messages.header_message import make_header
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 from terrain_seg_ros.runtime.health import Health, HealthSnapshot, Refusal
 from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, Outgoing
@@ -79,7 +79,7 @@ class ReplayReport:
 def replay(
     source: Path | str,
     target: Path | str,
-    parameters: Parameters,
+    parameters: NodeSettings,
     *,
     options: ReplayOptions | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
@@ -102,7 +102,7 @@ def replay(
     options = options or ReplayOptions()
     writer = BagWriter(target)
     with BagReader(source) as reader:
-        usual_name = parameters.texts("cameras")[0]
+        usual_name = parameters.input.cameras[0]
         cameras = find_cameras(
             reader,
             usual_name,
@@ -145,7 +145,7 @@ class _Replay:
         outputs: Mapping[str, Output],
         cameras: Sequence[BagCamera],
     ) -> None:
-        cache_s = session.parameters.number("tf_cache_s")
+        cache_s = session.parameters.transforms.tf_cache_s
         self.images = self.added = 0
         self.health = Health(clock_s=self._now_s)
         self.defects = Defects()

@@ -20,7 +20,7 @@ from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.messages.interfaces import resolve, topic
 from terrain_seg_ros.model_store.model_store import load_card
-from terrain_seg_ros.parameters.parameters import HAZARD, Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class ScorePlan:
 
 
 def plan_score(
-    source: Path, parameters: Parameters, truth: TruthOptions, *, replay: ReplayOptions
+    source: Path, parameters: NodeSettings, truth: TruthOptions, *, replay: ReplayOptions
 ) -> ScorePlan:
     """Return how the replay of a bag is scored.
 
@@ -81,23 +81,23 @@ def plan_score(
         ConfigError: truth, map or a hazard cannot be used.
         ModelError: the model cannot be used.
     """
-    card = load_card(parameters.text("model"))
-    taxonomy = card.taxonomy.with_hazards(parameters.per_class(HAZARD))
+    card = load_card(parameters.inference.model)
+    taxonomy = card.taxonomy.with_hazards(parameters.pipeline.hazards)
     table = parse_label_values(truth.label_map, taxonomy.names, ignore=truth.ignore)
-    rule = HazardRule.of(taxonomy, parameters.number("cost.hazard_threshold"))
+    rule = HazardRule.of(taxonomy, parameters.pipeline.cost.hazard_threshold)
     truths = _truths(source, parameters, truth.truths, replay) if truth.truths else ()
     return ScorePlan(truths, table, taxonomy, rule)
 
 
 def _truths(
-    source: Path, parameters: Parameters, texts: Sequence[str], replay: ReplayOptions
+    source: Path, parameters: NodeSettings, texts: Sequence[str], replay: ReplayOptions
 ) -> tuple[tuple[Truth, str], ...]:
     with BagReader(source) as reader:
         images = {item.topic for item in reader.connections if is_mask_type(item.msgtype)}
         named = {text.rpartition("=")[2] for text in texts}
         cameras = find_cameras(
             reader,
-            parameters.texts("cameras")[0],
+            parameters.input.cameras[0],
             image_topics=replay.image_topics,
             other_topics=named,
         )

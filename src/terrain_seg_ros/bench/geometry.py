@@ -71,7 +71,7 @@ def time_geometry(rounds: int) -> list[dict[str, Any]]:
 def _time(way: Way, rounds: int) -> dict[str, Any]:
     scenario = scenarios_of(way.mode, (way.scenario,))[0]
     parameters = scenario_parameters(scenario, masks="truth", model=None)
-    size_m = CELLS_PER_SIDE * parameters.number("grid.resolution_m")
+    size_m = CELLS_PER_SIDE * parameters.pipeline.grid.resolution_m
     parameters = parameters.with_values({"grid.size_m": size_m, "threads": 1})
     world = scenario_world(scenario, SEED, taxonomy=WORLD_TAXONOMY)
     poses = scenario_path(scenario, world, SEED)

@@ -27,7 +27,7 @@ from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.engines.prepare import prepare_engine
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.parameters.parameters import backend_options, load_parameters, model_trust
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.report.machine import vram_mib
 from terrain_seg_ros.runtime.session import Session
 
@@ -70,10 +70,8 @@ def measure_starts(
 
 
 def _model_and_options(given: Mapping[str, Any]) -> tuple[LoadedModel, BackendOptions]:
-    parameters = load_parameters(overrides=dict(given))
-    return load_model(parameters.text("model"), model_trust(parameters)), backend_options(
-        parameters
-    )
+    asked = load_parameters(overrides=dict(given)).inference
+    return load_model(asked.model, asked.model_trust()), asked.backend_options()
 
 
 def _measure(overrides: Mapping[str, Any], rounds: int) -> dict[str, Any]:

@@ -6,18 +6,10 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from terrain_seg_ros.core.model_card import PRECISIONS
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.dds.discovery import Discovery
-from terrain_seg_ros.inference.backend_names import backend_names
-from terrain_seg_ros.inference.backend_options import AUTO
-from terrain_seg_ros.parameters.parameters import (
-    MODES,
-    Parameters,
-    backend_options,
-    load_parameters,
-    model_trust,
-)
+from terrain_seg_ros.parameters.node_settings import DECLARATION, NodeSettings
+from terrain_seg_ros.parameters.parameters import MODES, load_parameters
 from terrain_seg_ros.segmenter import Segmenter
 
 MODEL_OPTIONS = {name: name for name in ("model", "backend", "precision", "threads")}
@@ -29,16 +21,24 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="NAME|PATH", help="listed model, folder or .onnx file with its card"
     )
+    for name in ("backend", "precision", "threads"):
+        add_setting_argument(parser, f"--{name}", name)
+
+
+def add_setting_argument(parser: argparse.ArgumentParser, option: str, name: str) -> None:
+    """Add an option with the type, choices and text of a parameter; None where it is not given.
+
+    Raises:
+        ConfigError: there is no such parameter.
+    """
+    setting = DECLARATION.setting(name)
+    types = {"int": int, "float": float}
     parser.add_argument(
-        "--backend",
-        choices=backend_names(),
-        help="runtime; auto: the fastest one that passes the self-test",
-    )
-    parser.add_argument(
-        "--precision", choices=[AUTO, *PRECISIONS], help="precision of the computation"
-    )
-    parser.add_argument(
-        "--threads", type=int, metavar="N", help="threads; 0: let the runtime decide"
+        option,
+        type=types.get(setting.kind, str),
+        choices=setting.choices or None,
+        metavar=None if setting.choices else "N" if setting.kind in types else "VALUE",
+        help=f"parameter `{name}`: {setting.text}".replace("%", "%%"),
     )
 
 
@@ -120,7 +120,7 @@ def read_parameters(
     options: Mapping[str, str] = MODEL_OPTIONS,
     *,
     namespace: str | None = None,
-) -> Parameters:
+) -> NodeSettings:
     """Return the parameters of --mode and --params, overridden by the options that were given.
 
     Args:
@@ -155,10 +155,10 @@ def open_segmenter(arguments: argparse.Namespace) -> Segmenter:
     """
     parameters = read_parameters(arguments)
     return Segmenter(
-        parameters.text("model"),
-        backend=parameters.text("backend"),
-        options=backend_options(parameters),
-        trust=model_trust(parameters),
+        parameters.inference.model,
+        backend=parameters.inference.backend,
+        options=parameters.inference.backend_options(),
+        trust=parameters.inference.model_trust(),
         image_bits=arguments.image_bits,
         exif=arguments.exif or "stored",
     )

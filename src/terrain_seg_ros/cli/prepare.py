@@ -8,10 +8,9 @@ import time
 from threading import Event, Thread
 from types import TracebackType
 
-from terrain_seg_ros.cli.options import add_params_argument, read_parameters
-from terrain_seg_ros.core.model_card import PRECISIONS
+from terrain_seg_ros.cli.options import add_params_argument, add_setting_argument, read_parameters
 from terrain_seg_ros.inference.backend_names import BackendName, engine_backends
-from terrain_seg_ros.inference.backend_options import AUTO, BackendOptions
+from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.engines.prepare import (
     cached_engine,
     prepare_engine,
@@ -19,7 +18,7 @@ from terrain_seg_ros.inference.engines.prepare import (
 )
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.parameters.parameters import backend_options, model_trust
+from terrain_seg_ros.parameters.node_settings import DECLARATION
 
 EXIT_NOT_PREPARED = 1
 TICK_S = 10.0
@@ -48,24 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--precision",
-        choices=[AUTO, *PRECISIONS],
+        choices=DECLARATION.setting("precision").choices,
         help="precision of the engines; auto: all whose parity is in the model's card",
     )
-    parser.add_argument(
-        "--threads", type=int, metavar="N", help="threads of OpenVINO; 0: let it decide"
-    )
-    parser.add_argument(
-        "--device", type=int, metavar="N", help="number of the GPU; overrides tensorrt_device"
-    )
-    parser.add_argument(
-        "--dla-core",
-        type=int,
-        metavar="N",
-        help="number of the DLA core; overrides tensorrt_dla_core",
-    )
-    parser.add_argument(
-        "--cache-dir", metavar="DIR", help="folder of the engines; overrides engine_cache_dir"
-    )
+    for option, name in _OPTIONS.items():
+        if option not in {"model", "precision"}:
+            add_setting_argument(parser, f"--{option.replace('_', '-')}", name)
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument(
         "--check",
@@ -85,8 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     parameters = read_parameters(arguments, _OPTIONS)
     name = BackendName(arguments.backend)
-    model = load_model(parameters.text("model"), model_trust(parameters))
-    wanted = wanted_engines(name, model, backend_options(parameters))
+    model = load_model(parameters.inference.model, parameters.inference.model_trust())
+    wanted = wanted_engines(name, model, parameters.inference.backend_options())
     if arguments.check:
         found = [_check(name, model, options) for options in wanted]
     else:

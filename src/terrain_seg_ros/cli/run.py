@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     domain = choose_domain(arguments.domain)
     parameters = read_parameters(arguments, namespace=_namespace(arguments))
     with Interrupt() as interrupt:
-        print(f"terrain-seg: loading model {parameters.text('model')!r} ...", file=sys.stderr)
+        print(f"terrain-seg: loading model {parameters.inference.model!r} ...", file=sys.stderr)
         sys.stderr.flush()
         with Session(parameters, live=True) as session:
             node = _node(arguments, session, domain)

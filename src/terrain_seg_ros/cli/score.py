@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--masks",
         choices=("truth", "model"),
         default="truth",
-        help="truth: ground truth masks, which test the geometry alone; model: the network's masks, "
+        help="truth: true masks, which test the geometry alone; model: the network's masks, "
         "which test the whole system (default: %(default)s)",
     )
     add_mode_argument(parser)

@@ -127,8 +127,8 @@ class Pipeline:
         """
         classes = _class_tables(self._card.taxonomy, settings)
         old, new = self._settings.grid, settings.grid
-        shape = (new.frame_id, new.resolution_m, new.size_m, new.fusion)
-        if shape != (old.frame_id, old.resolution_m, old.size_m, old.fusion):
+        shape = (new.frame_id, new.resolution_m, new.size_m)
+        if shape != (old.frame_id, old.resolution_m, old.size_m):
             self._grid = RollingGrid(new, len(classes.taxonomy))
             self.site_selector.forget()
         self._grid.settings = new
@@ -320,7 +320,7 @@ def _hide(
         view,
         stands,
         camera_m=camera_m,
-        depth_ratio=None if measured else settings.shadow.depth_ratio,
+        depth_ratio=None if measured else settings.shadow.rock_depth_ratio,
         cell_m=settings.grid.resolution_m,
     )
     if flags is not None:

@@ -80,7 +80,7 @@ class LiveNode:
             name: Writer(self._participant, spec, dds_name=output_name(name, options))
             for name, spec in outgoing_topics(parameters).items()
         }
-        cache_s = parameters.number("tf_cache_s")
+        cache_s = parameters.transforms.tf_cache_s
         buffer = TransformBuffer(cache_s)
         self._intake = TransformIntake(
             buffer, self.health, cache_s=cache_s, on_jump=self._expect_time_jump
@@ -88,7 +88,7 @@ class LiveNode:
         self._processor = FrameProcessor(
             session,
             cdr.message_class,
-            WaitingTransforms(buffer, parameters.number("tf_wait_s")),
+            WaitingTransforms(buffer, parameters.transforms.tf_wait_s),
             health=self.health,
             bus=Bus(
                 wanted=lambda name: self._writers[name].subscriber_count > 0,
@@ -106,7 +106,6 @@ class LiveNode:
             self._images,
             self.health,
             idle=self._tick,
-            weights=parameters.per_camera("camera_weights"),
             batch=images_at_once(parameters),
         )
         self._resort = self._processor.resort

@@ -11,7 +11,7 @@ from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.idl_types import dds_topic_name
 from terrain_seg_ros.messages.interfaces import TopicSpec, resolve, topic
 from terrain_seg_ros.parameters.file import NAMESPACE, NODE_NAME
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.runtime.input_topics import sensor_topics
 
 __all__ = ["NAMESPACE", "NODE_NAME", "Input", "NodeOptions", "input_topics", "output_name"]
@@ -41,13 +41,13 @@ class Input(NamedTuple):
     spec: TopicSpec
 
 
-def input_topics(parameters: Parameters, options: NodeOptions) -> list[Input]:
+def input_topics(parameters: NodeSettings, options: NodeOptions) -> list[Input]:
     """Return the images and intrinsics of every camera, and the transforms.
 
     Raises:
         ConfigError: a name cannot be used, or one full name stands for several cameras.
     """
-    cameras = parameters.texts("cameras")
+    cameras = parameters.input.cameras
     inputs = [
         Input(name, "", dds_topic_name(name, options.namespace), topic(name))
         for name in ("/tf", "/tf_static")

@@ -11,7 +11,7 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode
 
 from terrain_seg_ros.messages.interfaces import resolve
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.ros.lost_messages import subscribe
 from terrain_seg_ros.ros.message_classes import message_class
 from terrain_seg_ros.ros.quality import quality_of
@@ -32,7 +32,7 @@ class Inputs:
     def __init__(
         self,
         node: LifecycleNode,
-        parameters: Parameters,
+        parameters: NodeSettings,
         *,
         image: Take,
         camera_info: Take,
@@ -55,7 +55,7 @@ class Inputs:
         with ExitStack() as undo:
             undo.callback(self.close)
             for item in sensor_topics(parameters):
-                name = resolve(item.spec, item.camera, len(parameters.texts("cameras")))
+                name = resolve(item.spec, item.camera, len(parameters.input.cameras))
                 full = node.resolve_topic_name(name)
                 self._topics.append((full, item))
                 take = partial(self._take, full, partial(takes.get(item.row, image), item.camera))

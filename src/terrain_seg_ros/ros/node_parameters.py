@@ -1,4 +1,4 @@
-"""The one declaration of parameters, as ROS parameters of a node."""
+"""The settings as ROS parameters of a node."""
 
 from __future__ import annotations
 
@@ -10,16 +10,11 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from terrain_seg_ros.core.grid.grid_to_speed import FULL_PERCENT
+from terrain_seg_ros.core.settings import Setting
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.parameters.file import ROS_OWN
-from terrain_seg_ros.parameters.parameters import (
-    HAZARD,
-    SPEED,
-    Parameters,
-    ParameterSpec,
-    load_parameters,
-    parameter_spec,
-)
+from terrain_seg_ros.parameters.node_settings import DECLARATION, NodeSettings
+from terrain_seg_ros.parameters.parameters import load_parameters
 
 
 class NodeParameters:
@@ -35,7 +30,7 @@ class NodeParameters:
         self._given = set(ours(node.get_parameters_by_prefix("")))
         self._from_card: set[str] = set()
 
-    def read(self) -> Parameters:
+    def read(self) -> NodeSettings:
         """Return the shipped values with those that the user gave on top.
 
         Raises:
@@ -46,17 +41,18 @@ class NodeParameters:
         values = {name: _plain(self._node.get_parameter(name).value) for name in names}
         return load_parameters(overrides=values)
 
-    def declare(self, parameters: Parameters, taxonomy: Taxonomy) -> None:
+    def declare(self, parameters: NodeSettings, taxonomy: Taxonomy) -> None:
         """Declare every parameter with its value in force, and those of every class."""
         self.forget_card()
-        of_classes = {f"{HAZARD}{item.name}": float(item.hazard) for item in taxonomy}
-        of_classes |= {f"{SPEED}{item.name}": FULL_PERCENT for item in taxonomy}
+        of_classes = {f"hazard.{item.name}": float(item.hazard) for item in taxonomy}
+        of_classes |= {f"speed_percent.{item.name}": FULL_PERCENT for item in taxonomy}
         self._from_card = set(of_classes) - self._given
         for name, value in {**of_classes, **parameters.values}.items():
             if self._node.has_parameter(name):
                 self._node.undeclare_parameter(name)
             kept = list(value) if isinstance(value, tuple) else value
-            self._node.declare_parameter(name, kept, _descriptor(name), ignore_override=True)
+            descriptor = descriptor_of(DECLARATION.setting(name))
+            self._node.declare_parameter(name, kept, descriptor, ignore_override=True)
 
     def forget_card(self) -> None:
         """Undeclare what a model's classes gave; the next model may have others."""
@@ -85,25 +81,20 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else list(value)
 
 
-def _descriptor(name: str) -> ParameterDescriptor:
-    spec = parameter_spec(name)
-    when = "" if spec.dynamic else " Set it before configure."
-    unit = f" [{spec.unit}]" if spec.unit else ""
+def descriptor_of(setting: Setting) -> ParameterDescriptor:
+    """Return text, unit, range and choices of a setting as ROS shows them."""
+    when = "" if setting.dynamic else " Set it before configure."
+    unit = f" [{setting.unit}]" if setting.unit else ""
+    integers, floats = [], []
+    if setting.low is not None and setting.high is not None:
+        low, high = setting.low, setting.high
+        if setting.kind == "int":
+            integers = [IntegerRange(from_value=int(low), to_value=int(high), step=1)]
+        else:
+            floats = [FloatingPointRange(from_value=low, to_value=high, step=0.0)]
     return ParameterDescriptor(
-        description=f"{spec.text}{unit}{when}",
-        additional_constraints=", ".join(spec.choices),
-        integer_range=_integer_range(spec),
-        floating_point_range=_float_range(spec),
+        description=f"{setting.text}{unit}{when}",
+        additional_constraints=", ".join(setting.choices),
+        integer_range=integers,
+        floating_point_range=floats,
     )
-
-
-def _integer_range(spec: ParameterSpec) -> list[IntegerRange]:
-    if spec.kind != "int" or spec.low is None or spec.high is None:
-        return []
-    return [IntegerRange(from_value=int(spec.low), to_value=int(spec.high), step=1)]
-
-
-def _float_range(spec: ParameterSpec) -> list[FloatingPointRange]:
-    if spec.kind not in {"float", "floats"} or spec.low is None or spec.high is None:
-        return []
-    return [FloatingPointRange(from_value=float(spec.low), to_value=float(spec.high), step=0.0)]

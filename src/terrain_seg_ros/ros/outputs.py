@@ -11,7 +11,7 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 
 from terrain_seg_ros.messages.interfaces import Durability, TopicSpec
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.ros.message_classes import has_message, message_class
 from terrain_seg_ros.ros.quality import quality_of
 from terrain_seg_ros.runtime.health import Health
@@ -26,7 +26,7 @@ class Outputs:
     inactive; what must not go out then does not, because no image is taken.
     """
 
-    def __init__(self, node: LifecycleNode, parameters: Parameters, health: Health) -> None:
+    def __init__(self, node: LifecycleNode, parameters: NodeSettings, health: Health) -> None:
         """Make the publishers."""
         self._node = node
         self._health = health

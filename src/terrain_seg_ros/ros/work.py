@@ -7,7 +7,7 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
 
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.ros.clock_jumps import watch_clock
 from terrain_seg_ros.ros.decoding import decode
 from terrain_seg_ros.ros.inputs import Inputs
@@ -32,7 +32,7 @@ DELIVERY_S = 2.0
 class Work:
     """Hold a session and its publishers; images are taken between `open` and `close_inputs`."""
 
-    def __init__(self, node: LifecycleNode, parameters: Parameters) -> None:
+    def __init__(self, node: LifecycleNode, parameters: NodeSettings) -> None:
         """Load the model and send the class names.
 
         Raises:
@@ -46,14 +46,14 @@ class Work:
         self.health = Health()
         self.session = Session(parameters, live=True)
         self.outputs = Outputs(node, parameters, self.health)
-        cache_s = parameters.number("tf_cache_s")
+        cache_s = parameters.transforms.tf_cache_s
         self._transforms = make_transforms(
             node, self.health, cache_s=cache_s, on_jump=self._expect_time_jump
         )
         self.processor = FrameProcessor(
             self.session,
             ROS_TYPES,
-            WaitingTransforms(self._transforms, parameters.number("tf_wait_s")),
+            WaitingTransforms(self._transforms, parameters.transforms.tf_wait_s),
             health=self.health,
             bus=Bus(
                 self.outputs.is_wanted,
@@ -95,7 +95,6 @@ class Work:
             self._images,
             self.health,
             idle=self._tick,
-            weights=self.session.parameters.per_camera("camera_weights"),
             batch=images_at_once(self.session.parameters),
         )
         self._worker.start()

@@ -8,7 +8,7 @@ from typing import Any
 from terrain_seg_ros.core.image.sample_bits import SampleBits
 from terrain_seg_ros.core.types import CameraImage
 from terrain_seg_ros.messages.header_message import stamp_ns
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.runtime.frame import Frame
 from terrain_seg_ros.runtime.health import Drop, Health, Note, Refusal
 from terrain_seg_ros.runtime.refused import RefusedError
@@ -23,7 +23,7 @@ class FrameIntake:
 
     def __init__(
         self,
-        parameters: Parameters,
+        parameters: NodeSettings,
         health: Health,
         *,
         clock_ns: Callable[[], int] | None,
@@ -40,12 +40,12 @@ class FrameIntake:
             clock_s: seconds that never jump, to tell a pause from a wrong stamp.
             decode: reads an image message.
         """
-        self._cameras = parameters.texts("cameras")
+        self._cameras = parameters.input.cameras
         self._health = health
         self._clock_ns = clock_ns
         self._clock_s = clock_s
         self._decode = decode
-        bits = parameters.integer("image_bits")
+        bits = parameters.input.image_bits
         self._bits = {camera: SampleBits(bits) for camera in self._cameras}
         self._stamps = StampCheck(parameters)
         self._last_stamp_ns = 0
@@ -64,7 +64,7 @@ class FrameIntake:
         """Return the clock's time; where there is none, the last image's stamp."""
         return self._last_stamp_ns if self._clock_ns is None else self._clock_ns()
 
-    def set_limits(self, parameters: Parameters) -> None:
+    def set_limits(self, parameters: NodeSettings) -> None:
         """Take the limits from the parameters."""
         self._stamps.set_limits(parameters)
 

@@ -81,7 +81,7 @@ class FrameProcessor:
         self._landing = LandingOutbox(types, parameters, bus, transforms)
         self._lost_grid = LostGrid(session.pipeline, self._grids, self._landing, self.resort)
         self._infos = CameraInfos(
-            parameters.number("horizontal_fov_rad"),
+            parameters.input.horizontal_fov_rad,
             rectified=rectified_cameras(parameters, bus.image_topics),
         )
         self._poses = PoseSource(transforms, parameters)
@@ -91,7 +91,7 @@ class FrameProcessor:
         )
         self._clock_s = clock_s
         self._on_time_jump = on_time_jump
-        self._watchdog = Watchdog(parameters.number("watchdog.stale_after_s"), now_s=clock_s())
+        self._watchdog = Watchdog(parameters.output.stale_after_s, now_s=clock_s())
         self._no_pose = False
         self._views = ViewCheck(self.health)
         self._together = True
@@ -199,7 +199,7 @@ class FrameProcessor:
             self._ground.set_parameters(parameters)
             self._poses.set_parameters(parameters)
             self._landing.set_parameters(parameters)
-            self._watchdog.set_limit(parameters.number("watchdog.stale_after_s"))
+            self._watchdog.set_limit(parameters.output.stale_after_s)
             self.health.remark("hazards", self._session.hazard_advice())
             if "observability.min_confidence" not in changes:
                 return []

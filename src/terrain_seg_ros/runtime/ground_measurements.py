@@ -16,7 +16,7 @@ from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.cloud_message import decode_sensed_points
 from terrain_seg_ros.messages.depth_message import decode_depth, decode_range
 from terrain_seg_ros.messages.header_message import stamp_ns
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.runtime.health import Health, Note, Refusal
 from terrain_seg_ros.runtime.vehicle_pose import Transforms, VehiclePose
 
@@ -35,22 +35,22 @@ class GroundMeasurements:
     `put` may come from another thread and does not decode what it keeps.
     """
 
-    def __init__(self, parameters: Parameters, transforms: Transforms, health: Health) -> None:
+    def __init__(self, parameters: NodeSettings, transforms: Transforms, health: Health) -> None:
         """Know nothing yet."""
-        self._source = parameters.text("depth.source")
-        self._grid_frame = parameters.text("grid_frame")
+        self._source = parameters.depth.source
+        self._grid_frame = parameters.pipeline.grid.frame_id
         self._transforms = transforms
         self._health = health
         self._lock = Lock()
         self._waiting: dict[str, deque[Any]] = {
-            camera: deque() for camera in (*parameters.texts("cameras"), "")
+            camera: deque() for camera in (*parameters.input.cameras, "")
         }
         self.set_parameters(parameters)
 
-    def set_parameters(self, parameters: Parameters) -> None:
+    def set_parameters(self, parameters: NodeSettings) -> None:
         """Take what may change while running."""
-        self._max_offset_ns = round(parameters.number("depth.max_offset_s") * 1e9)
-        self._max_residual_m = parameters.number("depth.max_residual_m")
+        self._max_offset_ns = round(parameters.depth.max_offset_s * 1e9)
+        self._max_residual_m = parameters.depth.max_residual_m
 
     def put(self, camera: str, message: Any) -> None:
         """Keep a depth image or cloud of a camera, or a range, which belongs to none ("")."""

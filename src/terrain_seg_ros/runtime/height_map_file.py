@@ -17,7 +17,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.files.regular_file import check_regular_file
 from terrain_seg_ros.core.files.yaml_file import read_yaml
 from terrain_seg_ros.core.ground.height_map import HeightMap
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 
 POST_LIMIT = 100_000_000
 """Larger maps are refused: 400 MB of heights; cut out the part that the vehicle drives on."""
@@ -51,15 +51,15 @@ DAMAGED = (
 META = ("origin_x_m", "origin_y_m", "resolution_m")
 
 
-def read_height_map(parameters: Parameters) -> HeightMap | None:
+def read_height_map(parameters: NodeSettings) -> HeightMap | None:
     """Return the height map that the parameters name; None where it is not the ground.
 
     Raises:
         ConfigError: it is not named, cannot be read, too large, or not placed.
     """
-    if parameters.text("ground.source") != "height_map":
+    if parameters.pipeline.ground.source != "height_map":
         return None
-    name = parameters.text("ground.height_map")
+    name = parameters.height_map
     if not name:
         raise ConfigError(
             "ground.source is height_map but ground.height_map is empty; name a .tif or .npy file"

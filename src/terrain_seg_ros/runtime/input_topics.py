@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from terrain_seg_ros.messages.interfaces import Reliability, TopicSpec, resolve, topic
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 
 DEPTH_ROWS = {"image": "depth", "cloud": "cloud", "range": "range"}
 """The row of the table of topics, by the parameter `depth.source`."""
@@ -33,7 +33,10 @@ class SensorTopic(NamedTuple):
 
 
 def sensor_topics(
-    parameters: Parameters, *, image_topic: str | None = None, camera_info_topic: str | None = None
+    parameters: NodeSettings,
+    *,
+    image_topic: str | None = None,
+    camera_info_topic: str | None = None,
 ) -> list[SensorTopic]:
     """Return image and intrinsics of each camera, what measures the ground, what selects a site.
 
@@ -42,28 +45,28 @@ def sensor_topics(
         image_topic: replaces the parameter's, as a remapping does.
         camera_info_topic: likewise.
     """
-    suffix = "/compressed" if parameters.text("image_transport") == "compressed" else ""
+    suffix = "/compressed" if parameters.input.image_transport == "compressed" else ""
     rows = {
-        f"image{suffix}": (image_topic or parameters.text("image_topic")) + suffix,
-        "camera_info": camera_info_topic or parameters.text("camera_info_topic"),
+        f"image{suffix}": (image_topic or parameters.input.image_topic) + suffix,
+        "camera_info": camera_info_topic or parameters.input.camera_info_topic,
     }
-    depth_row = DEPTH_ROWS.get(parameters.text("depth.source"))
+    depth_row = DEPTH_ROWS.get(parameters.depth.source)
     if depth_row is not None:
-        rows[depth_row] = parameters.text("depth.topic")
+        rows[depth_row] = parameters.depth.topic
     specs = {row: _as_set(topic(row), name, parameters) for row, name in rows.items()}
-    if parameters.flag("landing.enable"):
+    if parameters.output.landing_enable:
         specs["select_site"] = topic("select_site")
     return [
         SensorTopic(row, camera, spec)
-        for camera in (*parameters.texts("cameras"), "")
+        for camera in (*parameters.input.cameras, "")
         for row, spec in specs.items()
         if spec.per_camera == bool(camera)
     ]
 
 
-def image_topics(parameters: Parameters, *, image_topic: str | None = None) -> dict[str, str]:
+def image_topics(parameters: NodeSettings, *, image_topic: str | None = None) -> dict[str, str]:
     """Return the name of each camera's image topic, relative to the namespace or in full."""
-    count = len(parameters.texts("cameras"))
+    count = len(parameters.input.cameras)
     return {
         item.camera: resolve(item.spec, item.camera, count)
         for item in sensor_topics(parameters, image_topic=image_topic)
@@ -78,7 +81,7 @@ def is_rectified(image_topic: str) -> bool:
 
 
 def rectified_cameras(
-    parameters: Parameters, topics: Mapping[str, str] | None = None
+    parameters: NodeSettings, topics: Mapping[str, str] | None = None
 ) -> frozenset[str]:
     """Return the cameras whose images are rectified, by `image_rectification` or by their topics.
 
@@ -86,20 +89,20 @@ def rectified_cameras(
         parameters: cameras and what is known of their images.
         topics: full name by camera; None takes those of the parameters.
     """
-    told = parameters.text("image_rectification")
+    told = parameters.input.image_rectification
     names = image_topics(parameters) if topics is None else topics
     return frozenset(
         camera
-        for camera in parameters.texts("cameras")
+        for camera in parameters.input.cameras
         if told == "rectified" or (told == "auto" and is_rectified(names.get(camera, "")))
     )
 
 
-def _as_set(spec: TopicSpec, name: str, parameters: Parameters) -> TopicSpec:
-    reliable = parameters.text("input_reliability") == "reliable"
+def _as_set(spec: TopicSpec, name: str, parameters: NodeSettings) -> TopicSpec:
+    reliable = parameters.input.input_reliability == "reliable"
     return replace(
         spec,
         name=name,
         reliability=Reliability.RELIABLE if reliable else Reliability.BEST_EFFORT,
-        depth=parameters.integer("input_depth"),
+        depth=parameters.input.input_depth,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from threading import Condition
 from typing import Generic, TypeVar
 
@@ -12,14 +11,13 @@ Item = TypeVar("Item")
 class LatestSlot(Generic[Item]):
     """Hand items from many threads to one; at most one item per key waits.
 
-    Keys get turns by their weights (start-time fair queueing; Goyal et al., 1996), so that a quick
-    camera cannot starve a slow one; among equals the one that has waited longest is first. Every
-    method may be called from any thread.
+    Keys take turns (start-time fair queueing; Goyal et al., 1996), so that a fast camera cannot
+    starve a slow one; among equals the one that has waited longest is first. Every method may be
+    called from any thread.
     """
 
-    def __init__(self, weights: Mapping[str, float] | None = None) -> None:
-        """Make an empty, open slot; a key without a weight has 1."""
-        self._weights = dict(weights or {})
+    def __init__(self) -> None:
+        """Make an empty, open slot."""
         self._begins: dict[str, float] = {}
         self._ends: dict[str, float] = {}
         self._now = 0.0
@@ -81,5 +79,5 @@ class LatestSlot(Generic[Item]):
     def _pop(self) -> tuple[str, Item]:
         key = min(self._waiting, key=lambda item: self._begins[item])
         self._now = self._begins[key]
-        self._ends[key] = self._now + 1.0 / self._weights.get(key, 1.0)
+        self._ends[key] = self._now + 1.0
         return key, self._waiting.pop(key)

@@ -9,22 +9,22 @@ import numpy as np
 from terrain_seg_ros.core.ground.own_body import MIN_CORNERS, OwnBody
 from terrain_seg_ros.core.image.image_file import read_image
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 
 
 class OwnBodies:
     """Hold masks and outline of the vehicle by camera."""
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: NodeSettings) -> None:
         """Read the masks.
 
         Raises:
             ConfigError: a mask cannot be read or is coloured, or the outline is no list of pairs.
         """
-        cameras, paths = parameters.texts("cameras"), parameters.texts("own_body.masks")
+        cameras, paths = parameters.input.cameras, parameters.own_body.masks
         if len(paths) == 1:
             paths *= len(cameras)
-        values = parameters.numbers("own_body.polygon")
+        values = parameters.own_body.polygon
         polygon = None
         if len(values) >= 2 * MIN_CORNERS:
             polygon = np.array(values, dtype=np.float64).reshape(-1, 2)

@@ -97,8 +97,11 @@ class _Bench:
     ) -> None:
         parameters = session.parameters
         self._backend = session.backend
-        self._camera = parameters.texts("cameras")[0]
-        self._base, self._grid = parameters.text("base_frame"), parameters.text("grid_frame")
+        self._camera = parameters.input.cameras[0]
+        self._base, self._grid = (
+            parameters.pipeline.ground.base_frame,
+            parameters.pipeline.grid.frame_id,
+        )
         self._images = [rgb_image(item, width_px, height_px) for item in pixels]
         self._tensors = [image_to_tensor(item, session.model.card) for item in self._images]
         self._transforms = TransformBuffer(cache_s=10.0)

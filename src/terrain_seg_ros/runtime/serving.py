@@ -21,7 +21,7 @@ from terrain_seg_ros.inference.engines.switching_backend import SwitchingBackend
 from terrain_seg_ros.inference.registry import create_backend, installed_backends, try_backends
 from terrain_seg_ros.inference.self_test import parity_refusal
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.runtime.background_build import BackgroundBuild, prepare_command
 
 
@@ -36,7 +36,7 @@ def serve(
     name: BackendName,
     model: LoadedModel,
     options: BackendOptions,
-    parameters: Parameters,
+    parameters: NodeSettings,
     *,
     live: bool,
 ) -> Serving:
@@ -76,12 +76,12 @@ def engine_digest(backend: Backend) -> str:
 
 
 def _builds_in_background(
-    name: BackendName, model: LoadedModel, options: BackendOptions, parameters: Parameters
+    name: BackendName, model: LoadedModel, options: BackendOptions, parameters: NodeSettings
 ) -> bool:
     if (
         name not in {BackendName.AUTO, BackendName.TENSORRT}
         or options.engine_build != BUILD_BACKGROUND
-        or parameters.flag("deterministic")
+        or parameters.inference.deterministic
         or BackendName.TENSORRT not in installed_backends()
     ):
         return False
@@ -97,10 +97,10 @@ def _builds_in_background(
         return False
 
 
-def _prepare_arguments(parameters: Parameters, options: BackendOptions) -> list[str]:
+def _prepare_arguments(parameters: NodeSettings, options: BackendOptions) -> list[str]:
     return [
         f"--backend={BackendName.TENSORRT.value}",
-        f"--model={parameters.text('model')}",
+        f"--model={parameters.inference.model}",
         f"--precision={options.precision}",
         f"--device={options.device}",
         f"--dla-core={options.dla_core}",

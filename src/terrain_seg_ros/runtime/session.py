@@ -14,13 +14,7 @@ from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
 from terrain_seg_ros.inference.registry import self_test
 from terrain_seg_ros.model_store.model_store import load_model
-from terrain_seg_ros.parameters.parameters import (
-    Parameters,
-    backend_options,
-    model_trust,
-    pipeline_settings,
-)
-from terrain_seg_ros.runtime.cpu_affinity import apply_cpu_affinity
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.runtime.height_map_file import read_height_map
 from terrain_seg_ros.runtime.own_bodies import OwnBodies
 from terrain_seg_ros.runtime.serving import engine_digest, serve
@@ -32,7 +26,7 @@ class Session:
     Use it in a `with` statement or call `close`.
     """
 
-    def __init__(self, parameters: Parameters, *, live: bool = False) -> None:
+    def __init__(self, parameters: NodeSettings, *, live: bool = False) -> None:
         """Load the model, run the golden self-test and make an empty grid.
 
         Args:
@@ -43,15 +37,13 @@ class Session:
         Raises:
             ModelError: the model is missing, corrupt or fails the self-test.
             InferenceError: the backend is not installed or cannot run the model.
-            ConfigError: a hazard, a speed or a protruding class names no class of the model, a
-                mask of the own body or the height map cannot be read, or `cpu_affinity` names
-                processors that cannot be used.
+            ConfigError: a hazard, a speed or a protruding class names no class of the model, or a
+                mask of the own body or the height map cannot be read.
         """
         self._parameters = parameters
-        # Before the runtime makes its threads, which inherit it.
-        apply_cpu_affinity(parameters.text("cpu_affinity"))
-        settings = pipeline_settings(parameters)
-        self.model = load_model(parameters.text("model"), model_trust(parameters))
+        settings = parameters.pipeline
+        asked = parameters.inference
+        self.model = load_model(asked.model, asked.model_trust())
         self.model.card.taxonomy.with_hazards(settings.hazards)
         settings.speed.per_class(self.model.card.taxonomy)
         self.own_bodies = OwnBodies(parameters)
@@ -76,7 +68,7 @@ class Session:
         self.close()
 
     @property
-    def parameters(self) -> Parameters:
+    def parameters(self) -> NodeSettings:
         """Return the values in force."""
         return self._parameters
 
@@ -89,7 +81,7 @@ class Session:
         """Return where hazards and threshold do not tell classes apart as users may think."""
         return self.pipeline.hazard_rule.advice(self.pipeline.taxonomy.names)
 
-    def change(self, changes: Mapping[str, Any]) -> Parameters:
+    def change(self, changes: Mapping[str, Any]) -> NodeSettings:
         """Use other values from the next image on; return all that are in force then.
 
         Raises:
@@ -97,7 +89,7 @@ class Session:
                 changed then.
         """
         parameters = self._parameters.with_values(changes, running=True)
-        self.pipeline.apply_settings(pipeline_settings(parameters))
+        self.pipeline.apply_settings(parameters.pipeline)
         self._parameters = parameters
         return parameters
 
@@ -135,11 +127,11 @@ class Session:
         self.backend.close()
 
 
-def _backend_choice(parameters: Parameters) -> tuple[BackendName, BackendOptions]:
+def _backend_choice(parameters: NodeSettings) -> tuple[BackendName, BackendOptions]:
     """Return backend and options; `deterministic` leaves nothing to timing or the device."""
-    name = BackendName(parameters.text("backend"))
-    precision = parameters.text("precision")
-    if parameters.flag("deterministic"):
-        precision = FULL_PRECISION
+    asked = parameters.inference
+    name, options = asked.backend, asked.backend_options()
+    if asked.deterministic:
+        options = replace(options, precision=FULL_PRECISION)
         name = BackendName.ONNXRUNTIME if name is BackendName.AUTO else name
-    return name, replace(backend_options(parameters), precision=precision)
+    return name, options

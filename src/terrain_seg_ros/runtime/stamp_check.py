@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.runtime.health import Refusal
 from terrain_seg_ros.runtime.refused import RefusedError
 from terrain_seg_ros.runtime.time_line import Place, TimeLine
@@ -29,17 +29,17 @@ class StampVerdict(Enum):
 class StampCheck:
     """Follow the stamps of each camera."""
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: NodeSettings) -> None:
         """Make a check that has seen no image."""
         self._lines: dict[str, TimeLine] = {}
         self._expected = 0
         self.set_limits(parameters)
 
-    def set_limits(self, parameters: Parameters) -> None:
+    def set_limits(self, parameters: NodeSettings) -> None:
         """Take the limits from the parameters."""
-        self._max_future_ns = round(parameters.number("time.max_future_s") * 1e9)
-        self._max_age_ns = round(parameters.number("time.max_age_s") * 1e9)
-        rates_hz = parameters.per_camera("camera_max_rates_hz")
+        self._max_future_ns = round(parameters.time.max_future_s * 1e9)
+        self._max_age_ns = round(parameters.time.max_age_s * 1e9)
+        rates_hz = parameters.input.max_rate_hz_by_camera
         self._periods_ns = {
             camera: round((1.0 - RATE_TOLERANCE) * 1e9 / rate_hz)
             for camera, rate_hz in rates_hz.items()

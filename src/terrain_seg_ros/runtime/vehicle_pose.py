@@ -11,7 +11,7 @@ import numpy as np
 from terrain_seg_ros.core.errors import GeometryError, TransformTimeError
 from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
 from terrain_seg_ros.core.types import F64, Transform
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 
 """REP-103: a body looks along x with z up, an optical frame along z with y down."""
 POLL_S = 0.002
@@ -52,13 +52,13 @@ class VehiclePose(NamedTuple):
 class PoseSource:
     """Give the poses that an image needs."""
 
-    def __init__(self, transforms: Transforms, parameters: Parameters) -> None:
+    def __init__(self, transforms: Transforms, parameters: NodeSettings) -> None:
         """Take frames and mounting from the parameters."""
         self._transforms = transforms
-        self._grid_frame = parameters.text("grid_frame")
-        self._base_frame = parameters.text("base_frame")
+        self._grid_frame = parameters.pipeline.grid.frame_id
+        self._base_frame = parameters.pipeline.ground.base_frame
         self._base_T_camera = None
-        if not parameters.flag("mounting.use_tf"):
+        if not parameters.mounting.use_tf:
             self._base_T_camera = static_mounting(parameters)
         self._seen = False
         self._assumed = False
@@ -66,9 +66,9 @@ class PoseSource:
         self._before_jump_m: F64 | None = None
         self.set_parameters(parameters)
 
-    def set_parameters(self, parameters: Parameters) -> None:
+    def set_parameters(self, parameters: NodeSettings) -> None:
         """Take what may change while running."""
-        self._max_speed_mps = parameters.number("grid.max_speed_mps")
+        self._max_speed_mps = parameters.transforms.max_speed_mps
 
     def pose(self, optical_frame: str, stamp_ns: int) -> VehiclePose:
         """Return the poses at a stamp.
@@ -188,11 +188,9 @@ class WaitingTransforms:
             return error
 
 
-def static_mounting(parameters: Parameters) -> Transform:
+def static_mounting(parameters: NodeSettings) -> Transform:
     """Return base_T_optical from the parameters `mounting.*`, which describe the camera's body."""
-    roll_rad, pitch_rad, yaw_rad = (
-        parameters.number(f"mounting.{axis}_rad") for axis in ("roll", "pitch", "yaw")
-    )
-    rotation = rotation_from_rpy(roll_rad, pitch_rad, yaw_rad) @ BODY_R_OPTICAL
-    translation_m = np.array([parameters.number(f"mounting.{axis}_m") for axis in ("x", "y", "z")])
-    return Transform(rotation, translation_m)
+    camera = parameters.mounting
+    rotation = rotation_from_rpy(camera.roll_rad, camera.pitch_rad, camera.yaw_rad)
+    translation_m = np.array([camera.x_m, camera.y_m, camera.z_m])
+    return Transform(rotation @ BODY_R_OPTICAL, translation_m)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from threading import Event, Thread
 from typing import Generic
 
 from terrain_seg_ros.core.errors import THREADS_REMEDY, InferenceError
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.runtime.gate import Gate
 from terrain_seg_ros.runtime.health import Drop, Health
 from terrain_seg_ros.runtime.latest_slot import Item, LatestSlot
@@ -29,7 +29,6 @@ class Worker(Generic[Item]):
         *,
         idle: Callable[[], None] | None = None,
         idle_s: float = 0.1,
-        weights: Mapping[str, float] | None = None,
         batch: int = 1,
     ) -> None:
         """Make a worker that stands still, its gate closed.
@@ -39,7 +38,6 @@ class Worker(Generic[Item]):
             health: counts what is dropped.
             idle: called after every item and at least every `idle_s`.
             idle_s: seconds.
-            weights: the cameras' shares where not all that wait are taken.
             batch: how many items are taken at once, if so many wait.
         """
         self.gate = Gate()
@@ -48,7 +46,7 @@ class Worker(Generic[Item]):
         self._idle = idle
         self._idle_s = idle_s
         self._batch = batch
-        self._slot: LatestSlot[Item] = LatestSlot(weights)
+        self._slot: LatestSlot[Item] = LatestSlot()
         self._done = Event()
         self._thread: Thread | None = None
 
@@ -156,6 +154,6 @@ def check_thread_room(count: int) -> None:
                 thread.join()
 
 
-def images_at_once(parameters: Parameters) -> int:
+def images_at_once(parameters: NodeSettings) -> int:
     """Return how many images of different cameras the network may take in one run."""
-    return len(parameters.texts("cameras")) if parameters.flag("batch_cameras") else 1
+    return len(parameters.input.cameras) if parameters.input.batch_cameras else 1

@@ -41,7 +41,7 @@ def _model_text(request: ScoreRequest) -> str:
     """Return the name and version of the model; empty if the masks are ground truth."""
     if request.masks == "truth":
         return ""
-    card = load_card(request.model or load_parameters(shipped=request.mode).text("model"))
+    card = load_card(request.model or load_parameters(shipped=request.mode).inference.model)
     return f"{card.name} {card.version}"
 
 

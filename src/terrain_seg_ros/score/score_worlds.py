@@ -13,7 +13,8 @@ from pathlib import Path
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8, CameraImage, Transform
 from terrain_seg_ros.model_store.model_store import load_card
-from terrain_seg_ros.parameters.parameters import Parameters, load_parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import static_mounting
 from terrain_seg_ros.score.closed_loop import ClosedLoop, Shot
@@ -115,15 +116,15 @@ def score_world(task: ScoreTask) -> Tally:
     """Return the counts of one world."""
     scenario = task.scenario
     parameters = scenario_parameters(scenario, masks=task.masks, model=task.model)
-    taxonomy = load_card(parameters.text("model")).taxonomy
+    taxonomy = load_card(parameters.inference.model).taxonomy
     world = scenario_world(scenario, task.seed, taxonomy=taxonomy)
-    slope = parameters.number("slope.max_slope_deg")
+    slope = parameters.pipeline.slope.max_slope_deg
     field = TruthField(
         world,
-        cell_m=parameters.number("grid.resolution_m"),
+        cell_m=parameters.pipeline.grid.resolution_m,
         min_hazard_m=MIN_HAZARD_M,
         max_slope_rad=math.radians(slope),
-        baseline_m=parameters.number("slope.baseline_m"),
+        baseline_m=parameters.pipeline.slope.baseline_m,
     )
     tally = Tally(scenario=scenario.name, body=world.body.value, seed=task.seed)
     with Session(parameters.with_values({"threads": task.threads})) as session:
@@ -142,7 +143,7 @@ def score_world(task: ScoreTask) -> Tally:
     return loop.finish()
 
 
-def scenario_parameters(scenario: Scenario, *, masks: str, model: str | None) -> Parameters:
+def scenario_parameters(scenario: Scenario, *, masks: str, model: str | None) -> NodeSettings:
     """Return the shipped parameters of a mode with those of a scenario on top.
 
     Raises:
@@ -184,7 +185,7 @@ class Shooter:
     """Take pictures of a world: of true masks, coded, or as a camera would."""
 
     def __init__(
-        self, scenario: Scenario, world: World, parameters: Parameters, *, masks: str
+        self, scenario: Scenario, world: World, parameters: NodeSettings, *, masks: str
     ) -> None:
         """Mount the camera as the parameters say."""
         self._scenario = scenario

@@ -14,7 +14,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
 from terrain_seg_ros.core.types import F64, U8, Transform
 from terrain_seg_ros.messages.grid_message import GridValues
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.runtime.vehicle_pose import static_mounting
 from terrain_seg_ros.score.paths import (
     DescentSettings,
@@ -97,7 +97,7 @@ class SimFrame:
 class Simulator:
     """Move through a world and draw it; use it in a `with` statement, from one thread."""
 
-    def __init__(self, settings: SimSettings, parameters: Parameters) -> None:
+    def __init__(self, settings: SimSettings, parameters: NodeSettings) -> None:
         """Make the world and the scene.
 
         Raises:
@@ -138,7 +138,7 @@ class Simulator:
     @property
     def frames(self) -> tuple[str, str]:
         """Return the names of the odometry's frame, which is the world's, and the vehicle's."""
-        return self.parameters.text("grid_frame"), self.parameters.text("base_frame")
+        return self.parameters.pipeline.grid.frame_id, self.parameters.pipeline.ground.base_frame
 
     def run(self, wants: Callable[[str], bool]) -> Iterator[SimFrame]:
         """Yield the frames of the path; only what is wanted is drawn.
@@ -156,10 +156,10 @@ class Simulator:
         parameters = self.parameters
         field = TruthField(
             self.world,
-            cell_m=parameters.number("grid.resolution_m"),
+            cell_m=parameters.pipeline.grid.resolution_m,
             min_hazard_m=MIN_HAZARD_M,
-            max_slope_rad=math.radians(parameters.number("slope.max_slope_deg")),
-            baseline_m=parameters.number("slope.baseline_m"),
+            max_slope_rad=math.radians(parameters.pipeline.slope.max_slope_deg),
+            baseline_m=parameters.pipeline.slope.baseline_m,
         )
         corner_m = -field.half_cells * field.cell_m
         return GridValues(

@@ -247,7 +247,7 @@ def test_an_outline_ahead_of_its_base_frame_leaves_the_ground_behind_alone():
     assert outline_map(one_cell(100, col=HERE - 4), ahead, math.pi)[HERE, HERE] == UNSAFE
 
 
-@pytest.mark.parametrize("far", [8.0, 30.0, 1000.0])
+@pytest.mark.parametrize("far", [8.0, 30.0, 90.0])
 def test_an_outline_that_leaves_the_grid_is_never_safe(far):
     ahead = ((far - 1.0, -1.0), (far + 1.0, -1.0), (far + 1.0, 1.0), (far - 1.0, 1.0))
     cost = np.zeros((9, 9), dtype=np.int8)

@@ -189,7 +189,7 @@ def test_the_normal_distribution_is_near_the_exact_one():
     ],
 )
 def test_wrong_settings_are_refused(values):
-    with pytest.raises(ConfigError, match="slope "):
+    with pytest.raises(ConfigError, match="SlopeSettings"):
         SlopeSettings(*values)
 
 

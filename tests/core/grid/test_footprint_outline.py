@@ -17,7 +17,7 @@ from terrain_seg_ros.core.types import Transform
     ("corners", "words"),
     [
         (((0.0, 0.0), (1.0, 0.0)), "2 corners"),
-        (((0.0, 0.0), (1.0, 0.0), (math.nan, 1.0)), "finite"),
+        (((0.0, 0.0), (1.0, 0.0), (math.nan, 1.0)), "is nan, expected a list of numbers"),
         (((0.0, 0.0), (1.0, 1.0), (1.0, 0.0), (0.0, 1.0)), "crosses or touches itself"),
         (((0.0, 0.0), (1.0, 0.0), (2.0, 0.0)), "crosses or touches itself"),
         (((0.0, 0.0), (0.0, 0.0), (1.0, 0.0), (0.0, 1.0)), "none of them twice"),

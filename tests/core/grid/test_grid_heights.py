@@ -33,7 +33,6 @@ def grid(**changes):
         "decay_s": 10.0,
         "decay_m": 0.0,
         "max_evidence": 10.0,
-        "fusion": "dirichlet",
         "keep_hazards": True,
         "min_hazard_share": 0.2,
         "half_weight_range_m": 1e6,

@@ -25,7 +25,6 @@ def grid(decay_s=0.0, *, keep_hazards=False, **changes):
         "decay_s": decay_s,
         "decay_m": 0.0,
         "max_evidence": 10.0,
-        "fusion": "dirichlet",
         "keep_hazards": keep_hazards,
         "min_hazard_share": 0.2,
         "half_weight_range_m": 5.0,

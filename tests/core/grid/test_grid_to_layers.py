@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from terrain_seg_ros.core.grid.cell_evidence import CellView
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
@@ -14,7 +13,7 @@ SIDE = 6
 SECOND_NS = 1_000_000_000
 
 
-def grid_of(fusion="dirichlet"):
+def grid_of():
     settings = GridSettings(
         frame_id="odom",
         resolution_m=1.0,
@@ -22,7 +21,6 @@ def grid_of(fusion="dirichlet"):
         decay_s=0.0,
         decay_m=0.0,
         max_evidence=10.0,
-        fusion=fusion,
         keep_hazards=False,
         min_hazard_share=0.5,
         half_weight_range_m=10.0,
@@ -58,9 +56,8 @@ def test_class_and_confidence_are_the_evidence_s_largest_share():
         np.testing.assert_array_equal(np.isnan(layers[name]), unknown)
 
 
-@pytest.mark.parametrize("fusion", ["dirichlet"])
-def test_every_layer_is_float32_of_the_grid_s_shape_and_outlives_the_next_view(fusion):
-    grid = grid_of(fusion)
+def test_every_layer_is_float32_of_the_grid_s_shape_and_outlives_the_next_view():
+    grid = grid_of()
     see(grid, [[0.9, 0.1, 0]])
     layers, _ = layers_of(grid)
     before = {name: values.copy() for name, values in layers.items()}

@@ -28,7 +28,6 @@ def limits(evidence, percents, unobserved=50.0):
         decay_s=0.0,
         decay_m=0.0,
         max_evidence=10.0,
-        fusion="dirichlet",
         keep_hazards=False,
         min_hazard_share=0.5,
         half_weight_range_m=10.0,

@@ -27,7 +27,6 @@ def grid(min_hazard_share=0.2, **changes):
         "decay_s": 0.0,
         "decay_m": 0.0,
         "max_evidence": 1000.0,
-        "fusion": "dirichlet",
         "keep_hazards": False,
         "min_hazard_share": min_hazard_share,
         "half_weight_range_m": 1e6,

@@ -19,8 +19,6 @@ HAZARDS = np.array([0.0, 0.0, 1.0], dtype=np.float32)
 RULE = CostSettings(hazard_threshold=0.5, min_evidence=0.2, graded=True)
 SAFE, ROCK = (0.9, 0.06, 0.04), (0.05, 0.05, 0.9)
 ROW = COL = 5
-FUSIONS = ["dirichlet"]
-both = pytest.mark.parametrize("fusion", FUSIONS)
 
 
 def grid(**changes):
@@ -31,7 +29,6 @@ def grid(**changes):
         "decay_s": 10.0,
         "decay_m": 0.0,
         "max_evidence": 10.0,
-        "fusion": "dirichlet",
         "keep_hazards": True,
         "min_hazard_share": 0.2,
         "half_weight_range_m": 5.0,
@@ -59,9 +56,8 @@ def views_until(target, shares, cost, weight, most=200):
     return math.inf
 
 
-@both
-def test_a_hazard_that_is_seen_no_more_stays_and_safe_ground_does_not(fusion):
-    target = grid(fusion=fusion)
+def test_a_hazard_that_is_seen_no_more_stays_and_safe_ground_does_not():
+    target = grid()
     target.decay_to(0)
     for _ in range(2):
         see(target, ROCK)
@@ -95,11 +91,10 @@ def test_a_kept_hazard_leaves_with_the_grid():
     assert (rated(target) == -1).all()
 
 
-@both
 @given(stale_views=st.integers(1, 40), weight=st.floats(0.2, 1.0), wait_s=st.floats(0.0, 1e5))
 @settings(max_examples=40)
-def test_stale_safe_evidence_never_outvotes_a_fresh_hazard(fusion, stale_views, weight, wait_s):
-    target = grid(fusion=fusion)
+def test_stale_safe_evidence_never_outvotes_a_fresh_hazard(stale_views, weight, wait_s):
+    target = grid()
     target.decay_to(0)
     for _ in range(stale_views):
         see(target, SAFE, 1.0)
@@ -107,11 +102,10 @@ def test_stale_safe_evidence_never_outvotes_a_fresh_hazard(fusion, stale_views, 
     assert views_until(target, ROCK, 100, weight) <= math.ceil(2.0 * SURE_VIEW / weight)
 
 
-@both
 @given(stale_views=st.integers(1, 40), weight=st.floats(0.2, 1.0), wait_s=st.floats(0.0, 1e5))
 @settings(max_examples=40)
-def test_fresh_safe_evidence_wins_over_a_hazard_within_bounds(fusion, stale_views, weight, wait_s):
-    target = grid(fusion=fusion)
+def test_fresh_safe_evidence_wins_over_a_hazard_within_bounds(stale_views, weight, wait_s):
+    target = grid()
     target.decay_to(0)
     for _ in range(stale_views):
         see(target, ROCK, 1.0)
@@ -172,20 +166,18 @@ opinions = st.lists(
 )
 
 
-@both
 @given(views=opinions)
 @settings(max_examples=30)
-def test_the_order_of_views_does_not_count_while_hazards_are_not_kept(fusion, views):
+def test_the_order_of_views_does_not_count_while_hazards_are_not_kept(views):
     found = []
     for order in itertools.permutations(views):
-        target = grid(fusion=fusion, keep_hazards=False)
+        target = grid(keep_hazards=False)
         for shares, weight in order:
             see(target, shares, weight)
         found.append(target.evidence.decayed()[ROW, COL])
     np.testing.assert_allclose(found, np.broadcast_to(found[0], (len(found), 3)), atol=1e-5)
 
 
-@both
 @given(
     more=st.floats(0.0, 0.5),
     views=st.integers(1, 12),
@@ -193,21 +185,20 @@ def test_the_order_of_views_does_not_count_while_hazards_are_not_kept(fusion, vi
     seed=st.integers(0, 9),
 )
 @settings(max_examples=40)
-def test_cost_does_not_fall_with_hazard_evidence(fusion, more, views, weight, seed):
+def test_cost_does_not_fall_with_hazard_evidence(more, views, weight, seed):
     base = np.random.default_rng(seed).dirichlet(np.ones(3), views)
     worse = base * (1.0 - more) + more * np.array([0.0, 0.0, 1.0])
     costs = []
     for opinion in (base, worse):
-        target = grid(fusion=fusion, keep_hazards=False)
+        target = grid(keep_hazards=False)
         for shares in opinion:
             cost = see(target, shares, weight)
         costs.append(int(cost[ROW, COL]))
     assert costs[1] >= costs[0] - 1
 
 
-@both
-def test_distance_makes_evidence_fade_as_time_does(fusion):
-    target = grid(fusion=fusion, decay_s=0.0, decay_m=2.0, keep_hazards=False)
+def test_distance_makes_evidence_fade_as_time_does():
+    target = grid(decay_s=0.0, decay_m=2.0, keep_hazards=False)
     target.move_to(0.0, 0.0)
     see(target, SAFE, 1.0)
     target.move_to(0.0, 1.0)
@@ -220,9 +211,8 @@ def test_distance_makes_evidence_fade_as_time_does(fusion):
     assert target.evidence.scale == 1.0
 
 
-@both
-def test_fading_for_long_and_far_never_overflows(fusion):
-    target = grid(fusion=fusion, decay_s=0.01, decay_m=0.01)
+def test_fading_for_long_and_far_never_overflows():
+    target = grid(decay_s=0.01, decay_m=0.01)
     for step in range(60):
         target.decay_to(step * SECOND)
         target.move_to(0.1 * (step % 2), 0.0)

@@ -22,7 +22,7 @@ from terrain_seg_ros.core.image.images_to_masks import SegmentStep
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.types import Segmentation, Transform
-from terrain_seg_ros.parameters.parameters import load_parameters, pipeline_settings
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.worlds.cast_rays import cast_rays
 from terrain_seg_ros.worlds.ray_rocks import camera_rock_hits
 from terrain_seg_ros.worlds.world import SKY, WORLD_TAXONOMY, World
@@ -135,7 +135,7 @@ def look(scene):
     """Return what one view of a scene says, against the truth, and the cast of its pixels."""
     trust = {"ground.max_ground_sample_m": 0.5, "slope.max_slope_deg": 90.0}
     overrides = {"model": "synthetic", **trust, **scene.ground}
-    pipeline = Pipeline(CARD, NoNetwork(), pipeline_settings(load_parameters(overrides=overrides)))
+    pipeline = Pipeline(CARD, NoNetwork(), load_parameters(overrides=overrides).pipeline)
     geometry = tensor_geometry(CARD, 640, 480)
     grid_T_camera = scene.grid_T_base @ mounting()
     cast = cast_rays(scene.world, scene.camera, grid_T_camera, geometry=geometry)

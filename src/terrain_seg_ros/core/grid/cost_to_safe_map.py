@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator
 
-from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid.costs import COST_FREE, COST_LETHAL, COST_UNKNOWN, I8
 from terrain_seg_ros.core.grid.footprint_cells import Polygon, footprint_cells
-from terrain_seg_ros.core.grid.footprint_outline import check_outline
+from terrain_seg_ros.core.grid.footprint_outline import check_outline, corners_of
+from terrain_seg_ros.core.settings import list_setting, setting, settings
 from terrain_seg_ros.core.types import F32
 
 CELL_DIAGONAL = math.sqrt(2.0)
@@ -21,26 +23,59 @@ MAX_DILATED = 1500
 """A footprint of more cells is not looked at cell by cell."""
 
 
+@settings
 @dataclass(frozen=True)
 class FootprintSettings:
-    """Hold the vehicle's size, and how well it knows where it is.
+    """The vehicle's size, and how well its position is known.
 
     Around a safe centre the ground is observed and free of hazards within
-    `sigmas * position_sigma_m` of the vehicle. That is a disc of `radius_m`, or the polygon whose
-    corners (x, y) in the vehicle's frame are `polygon_m`, in order, where there is one.
+    `sigmas * position_sigma_m` of the vehicle: of a disc of `radius_m`, or of the polygon with the
+    corners `polygon_m`, (x, y) in the vehicle's frame and in order, where there is one.
     """
 
-    radius_m: float
-    position_sigma_m: float
-    sigmas: float
-    polygon_m: Polygon = ()
+    radius_m: Annotated[
+        float,
+        setting(
+            "Radius of a circle around the origin of base_frame that contains the vehicle, for "
+            "`safe_map`.",
+            low=0.0,
+            high=100.0,
+            dynamic=True,
+        ),
+    ]
+    position_sigma_m: Annotated[
+        float,
+        setting(
+            "Standard deviation of the vehicle's position; `safe_map` keeps footprint.sigmas times "
+            "this distance from hazards.",
+            low=0.0,
+            high=100.0,
+            dynamic=True,
+        ),
+    ]
+    sigmas: Annotated[
+        float,
+        setting(
+            "Number of standard deviations of the position that `safe_map` keeps from hazards.",
+            low=0.0,
+            high=10.0,
+            dynamic=True,
+        ),
+    ]
+    polygon_m: Annotated[
+        Polygon,
+        BeforeValidator(corners_of),
+        list_setting(
+            "Outline of the vehicle in base_frame: x and y of each corner in order, at least three "
+            "corners. `safe_map` then depends on the vehicle's heading; landing sites use the "
+            "circle around the origin that contains the outline. A single number: use the radius.",
+            least=0,
+            dynamic=True,
+        ),
+    ] = ()
 
     def __post_init__(self) -> None:
-        """Check the ranges and the polygon."""
-        for name in ("radius_m", "position_sigma_m", "sigmas"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0.0):
-                raise ConfigError(f"footprint {name} is {value}, expected 0 or more")
+        """Check the polygon."""
         if self.polygon_m:
             check_outline(self.polygon_m)
 

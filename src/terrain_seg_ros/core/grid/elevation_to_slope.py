@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terrain_seg_ros.core.errors import ConfigError, GeometryError
+from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.settings import setting, settings
 from terrain_seg_ros.core.types import F32, U8
 
 MIN_KNOWN_SHARE = 0.3
@@ -28,29 +29,50 @@ MIN_SPREAD = 0.05
 """Share of a full patch's moment below which the known cells lie in a line."""
 
 
+@settings
 @dataclass(frozen=True)
 class SlopeSettings:
-    """Hold what a vehicle stands on: limits of the ground over its stance, and the sensor's noise.
+    """Limits of the ground under a vehicle's stance, and the noise of its measured heights."""
 
-    `baseline_m` is the side of the patch that slope is of; for a lander, the diameter of the
-    circle through its footpads. `height_sigma_m` is the standard deviation of a cell's height.
-    """
-
-    max_slope_deg: float
-    max_roughness_m: float
-    baseline_m: float
-    height_sigma_m: float
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name in ("max_slope_deg", "max_roughness_m", "baseline_m"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0.0):
-                raise ConfigError(f"slope {name} is {value}, expected more than 0")
-        if self.max_slope_deg > 90.0:
-            raise ConfigError(f"slope max_slope_deg is {self.max_slope_deg}, expected 90 at most")
-        if not (math.isfinite(self.height_sigma_m) and self.height_sigma_m >= 0.0):
-            raise ConfigError(f"slope height_sigma_m is {self.height_sigma_m}, expected 0 or more")
+    max_slope_deg: Annotated[
+        float,
+        setting(
+            "Measured ground steeper than this over slope.baseline_m is a hazard.",
+            low=0.1,
+            high=90.0,
+            dynamic=True,
+        ),
+    ]
+    max_roughness_m: Annotated[
+        float,
+        setting(
+            "Measured ground that deviates by more than this from the plane fitted over "
+            "slope.baseline_m is a hazard.",
+            low=0.001,
+            high=1000.0,
+            dynamic=True,
+        ),
+    ]
+    baseline_m: Annotated[
+        float,
+        setting(
+            "Side of the square patch over which slope and roughness are computed: the vehicle's "
+            "stance, for a lander the diameter of the circle through its footpads.",
+            low=0.01,
+            high=1000.0,
+            dynamic=True,
+        ),
+    ]
+    height_sigma_m: Annotated[
+        float,
+        setting(
+            "Standard deviation of a cell's measured height, from which the probability that "
+            "ground is safe is computed.",
+            low=0.0,
+            high=1000.0,
+            dynamic=True,
+        ),
+    ]
 
     @property
     def max_gradient(self) -> float:

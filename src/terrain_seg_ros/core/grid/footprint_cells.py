@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
+from terrain_seg_ros.core.settings import item
 from terrain_seg_ros.core.types import F64
 
 MIN_CORNERS = 3
 ROUNDING_CELLS = 1e-9
 """Rounding must not free a cell that the outline just touches."""
 
-Polygon = tuple[tuple[float, float], ...]
+Offset = Annotated[float, item(-100.0, 100.0)]
+"""Metres from the origin of the vehicle's frame."""
+Polygon = tuple[tuple[Offset, Offset], ...]
 Flags = NDArray[np.bool_]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid.footprint_cells import MIN_CORNERS, Polygon
@@ -17,19 +17,24 @@ Corner = tuple[float, float]
 _REMEDY = "give x and y of each corner in metres, in the order in which they follow each other"
 
 
-def corners_of(values: Sequence[float]) -> Polygon:
-    """Return the corners in a flat list of x and y; none where it has at most one number.
+def corners_of(values: Any) -> Any:
+    """Return the corners in a flat list of x and y; none where it holds a single number.
 
-    A list of parameters cannot be empty in ROS, so that one number stands for no outline.
+    A list of parameters cannot be empty in ROS, so that one number stands for no outline. What is
+    not a flat list of numbers, such as a list of corners, is returned as it is.
 
     Raises:
-        ConfigError: the list is no list of pairs, or of too few.
+        ConfigError: the numbers are not pairs, or too few.
     """
+    if not isinstance(values, (list, tuple)):
+        return values
+    if not all(type(value) in {int, float} for value in values):
+        return values
     if len(values) <= 1:
         return ()
     if len(values) % 2 or len(values) < 2 * MIN_CORNERS:
         raise ConfigError(
-            f"footprint polygon_m has {len(values)} numbers, expected an even count of at least "
+            f"footprint.polygon_m has {len(values)} numbers, expected an even count of at least "
             f"{2 * MIN_CORNERS}: {_REMEDY}, or [0.0] to use the radius"
         )
     return tuple(zip(values[::2], values[1::2]))
@@ -39,15 +44,13 @@ def check_outline(corners: Polygon) -> None:
     """Check that corners make a polygon whose edges meet at the corners alone.
 
     Raises:
-        ConfigError: there are too few, one is not finite, or edges touch or cross.
+        ConfigError: there are too few, or edges touch or cross.
     """
     if len(corners) < MIN_CORNERS:
         raise ConfigError(
-            f"footprint polygon_m has {len(corners)} corners, expected at least {MIN_CORNERS}; "
+            f"footprint.polygon_m has {len(corners)} corners, expected at least {MIN_CORNERS}; "
             f"{_REMEDY}"
         )
-    if not all(math.isfinite(value) for corner in corners for value in corner):
-        raise ConfigError(f"footprint polygon_m is {list(corners)}, expected finite metres")
     edges = list(zip(corners, (*corners[1:], corners[0])))
     for (i, first), (j, second) in combinations(enumerate(edges), 2):
         if j == i + 1 or (i == 0 and j == len(edges) - 1):
@@ -57,7 +60,7 @@ def check_outline(corners: Polygon) -> None:
             bad = _meet(first, second)
         if bad:
             raise ConfigError(
-                f"footprint polygon_m crosses or touches itself: the edge {first[0]} to {first[1]} "
+                f"footprint.polygon_m crosses or touches itself: the edge {first[0]} to {first[1]} "
                 f"and the edge {second[0]} to {second[1]}; {_REMEDY}, none of them twice"
             )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid.costs import (
     COST_FREE,
     COST_GRADED_MAX,
@@ -18,33 +18,32 @@ from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings, elevatio
 from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
 from terrain_seg_ros.core.grid.scrolling_layers import Slots
 from terrain_seg_ros.core.hazard_rule import ROUNDING, HazardRule
+from terrain_seg_ros.core.settings import setting, settings
 from terrain_seg_ros.core.types import F32, GridSnapshot
 
 
+@settings
 @dataclass(frozen=True)
 class CostSettings:
-    """Hold what makes a cell lethal, and what makes it observed.
+    """Which cells are lethal, and which are observed."""
 
-    A cell whose P(hazard) reaches `hazard_threshold` is lethal. One whose evidence sum is below
-    `min_evidence` is not observed. Below the threshold the cost is graded 1 to 98 in proportion,
-    or 0 if `graded` is false.
-    """
-
-    hazard_threshold: float
-    min_evidence: float
-    graded: bool
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if not 0.0 < self.hazard_threshold <= 1.0:
-            raise ConfigError(
-                f"hazard_threshold is {self.hazard_threshold}, expected more than 0, at most 1"
-            )
-        if not 0.0 < self.min_evidence < float("inf"):
-            raise ConfigError(
-                f"min_evidence is {self.min_evidence}, expected more than 0: no cell is safe "
-                "without evidence"
-            )
+    hazard_threshold: Annotated[
+        float,
+        setting(
+            "Cells whose P(hazard) is at least this are lethal.", low=0.001, high=1.0, dynamic=True
+        ),
+    ]
+    min_evidence: Annotated[
+        float,
+        setting("Cells with less evidence are not observed.", low=0.001, high=1e6, dynamic=True),
+    ]
+    graded: Annotated[
+        bool,
+        setting(
+            "Below the threshold give costs 1 to 98 in proportion to P(hazard) instead of 0.",
+            dynamic=True,
+        ),
+    ]
 
 
 def grid_to_cost(

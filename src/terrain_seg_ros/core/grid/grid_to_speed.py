@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid.costs import COST_UNKNOWN, I8
 from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
+from terrain_seg_ros.core.settings import item, setting, settings
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F32, GridSnapshot
 
@@ -18,21 +20,30 @@ NO_LIMIT = 0
 FULL_PERCENT = 100.0
 
 
+@settings
 @dataclass(frozen=True)
 class SpeedSettings:
-    """Hold speed limits in per cent of the full speed: by class name, and where none was seen.
+    """Speed limits in per cent of the full speed, by class name and where nothing was observed."""
 
-    A class that is not named has no limit.
-    """
-
-    percents: Mapping[str, float]
-    unobserved_percent: float
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name, value in (*self.percents.items(), ("unobserved ground", self.unobserved_percent)):
-            if not 1.0 <= value <= FULL_PERCENT:
-                raise ConfigError(f"speed of {name!r} is {value} %, expected 1 to 100")
+    percents: Annotated[
+        Mapping[str, Annotated[float, item(1.0, FULL_PERCENT)]],
+        setting(
+            "Speed limit on a class of the model, by name, for `speed_mask`; 100, the value of "
+            "classes that are not set, is no limit.",
+            name="speed_percent.<class>",
+            dynamic=True,
+        ),
+    ]
+    unobserved_percent: Annotated[
+        float,
+        setting(
+            "Speed limit on ground that is not observed; 100 is no limit.",
+            low=1.0,
+            high=FULL_PERCENT,
+            name="filter_masks.unobserved_speed_percent",
+            dynamic=True,
+        ),
+    ]
 
     def per_class(self, taxonomy: Taxonomy) -> F32:
         """Return the limit per class id (K,), in per cent.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -25,45 +25,73 @@ from terrain_seg_ros.core.ground.measurement import (
 from terrain_seg_ros.core.ground.measurement_to_depth import measurement_to_depth
 from terrain_seg_ros.core.ground.plane import Plane, PlaneGround
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
+from terrain_seg_ros.core.settings import setting, settings
 from terrain_seg_ros.core.types import F32, Transform
 
 Source = Literal["plane", "depth", "height_map"]
 
 
+@settings
 @dataclass(frozen=True)
 class GroundSettings:
-    """Hold what the ground is, and how far it is trusted.
+    """What the ground is, and how far it is trusted."""
 
-    `source` is a plane (which one: see `PlaneGround`), what was measured with the image, or a
-    height map. `plane_height_m` is along the z axis of `base_frame` from its origin, for
-    `gravity_plane` straight up from that origin, for `grid_plane` in the grid's frame; for
-    `range_plane` it does not count. Pixels farther than `max_range_m` from the camera, or whose
-    neighbours lie more than `max_ground_sample_m` apart on the ground, are too far.
-    """
-
-    source: Source
-    plane: Plane
-    base_frame: str
-    plane_height_m: float
-    max_range_m: float
-    max_ground_sample_m: float
+    source: Annotated[
+        Source,
+        setting(
+            "What the ground is: the plane of ground.plane, what depth.source measures (depth), or "
+            "the file ground.height_map."
+        ),
+    ]
+    plane: Annotated[
+        Plane,
+        setting(
+            "Plane used as ground: the one through the wheels (vehicle_plane), a level one below "
+            "the vehicle (gravity_plane), a level one in grid_frame (grid_plane), or a level one "
+            "through the echo of depth.source range (range_plane)."
+        ),
+    ]
+    base_frame: Annotated[
+        str,
+        setting(
+            "Frame of the vehicle; its x-y plane lies where the wheels touch the ground.",
+            name="base_frame",
+        ),
+    ]
+    plane_height_m: Annotated[
+        float,
+        setting(
+            "Height of the ground: along the z axis of base_frame from its origin; for "
+            "gravity_plane vertically from that origin; for grid_plane in grid_frame. range_plane "
+            "does not use it.",
+            low=-1000.0,
+            high=1000.0,
+            dynamic=True,
+        ),
+    ]
+    max_range_m: Annotated[
+        float,
+        setting(
+            "Ground farther than this from the camera is not observed.",
+            low=0.1,
+            high=10000.0,
+            dynamic=True,
+        ),
+    ]
+    max_ground_sample_m: Annotated[
+        float,
+        setting(
+            "Ground where neighbouring pixels lie farther apart than this is not observed.",
+            low=0.001,
+            high=1000.0,
+            dynamic=True,
+        ),
+    ]
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name, value, known in (
-            ("source", self.source, get_args(Source)),
-            ("plane", self.plane, get_args(Plane)),
-        ):
-            if value not in known:
-                raise ConfigError(f"ground {name} is {value!r}, expected one of {list(known)}")
-        if not self.base_frame:
-            raise ConfigError("ground base_frame is empty, expected a frame such as 'base_link'")
-        if not math.isfinite(self.plane_height_m):
-            raise ConfigError(f"plane_height_m is {self.plane_height_m}, expected a finite number")
-        for name in ("max_range_m", "max_ground_sample_m"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0.0):
-                raise ConfigError(f"ground {name} is {value}, expected more than 0 m")
+        """Check that there is a frame."""
+        if not self.base_frame.strip():
+            raise ConfigError("base_frame is empty; set the vehicle's frame, such as 'base_link'")
 
 
 class GroundProjector:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.ground.ground_view import GroundView
 from terrain_seg_ros.core.ground.standing_things import find_things, look_from_foot
 from terrain_seg_ros.core.hazard_rule import HazardRule
+from terrain_seg_ros.core.settings import list_setting, setting, settings
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F32, F64, U8, Reason
 
@@ -53,23 +54,35 @@ Index = NDArray[np.intp]
 Flags = NDArray[np.bool_]
 
 
+@settings
 @dataclass(frozen=True)
 class ShadowSettings:
-    """Hold which classes stand out of the ground, by name, and how deep things are in width.
+    """Which classes stand out of the ground, and how deep such objects are assumed to be."""
 
-    `(AUTO,)` means those whose hazard reaches the threshold for hazards.
-    """
-
-    classes: tuple[str, ...]
-    depth_ratio: float
+    protruding_classes: Annotated[
+        tuple[str, ...],
+        list_setting(
+            "Classes that stand out of the ground and hide what is behind them. [auto]: the "
+            "classes whose hazard reaches cost.hazard_threshold."
+        ),
+    ]
+    rock_depth_ratio: Annotated[
+        float,
+        setting(
+            "Assumed depth of a protruding object as a multiple of its visible width. Pixels of "
+            "the object that lie farther back are not observed.",
+            low=0.0,
+            high=100.0,
+            dynamic=True,
+        ),
+    ]
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
-        if not (math.isfinite(self.depth_ratio) and self.depth_ratio >= 0.0):
-            raise ConfigError(f"rock_depth_ratio is {self.depth_ratio}, expected 0 or more")
-        if AUTO in self.classes and len(self.classes) > 1:
+        """Check that `auto` stands alone."""
+        if AUTO in self.protruding_classes and len(self.protruding_classes) > 1:
             raise ConfigError(
-                f"protruding_classes are {list(self.classes)}; name classes, or {AUTO!r} alone"
+                f"ground.protruding_classes is {list(self.protruding_classes)}; name classes, or "
+                f"{AUTO!r} alone"
             )
 
     def table(self, taxonomy: Taxonomy, *, hazard_threshold: float) -> U8:
@@ -79,10 +92,10 @@ class ShadowSettings:
             ConfigError: a name is none of the model's classes.
         """
         table: U8 = np.zeros(256, dtype=np.uint8)
-        if self.classes == (AUTO,):
+        if self.protruding_classes == (AUTO,):
             table[: len(taxonomy)] = HazardRule.of(taxonomy, hazard_threshold).hazardous_classes()
             return table
-        for name in filter(None, self.classes):
+        for name in filter(None, self.protruding_classes):
             if name not in taxonomy.names:
                 raise ConfigError(
                     f"ground.protruding_classes names {name!r}, but the model's classes are "

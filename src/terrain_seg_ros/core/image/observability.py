@@ -4,36 +4,58 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import cv2
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.settings import list_setting, setting, settings
 from terrain_seg_ros.core.types import U8, UNLABELLED, Reason, Segmentation
 
 
+@settings
 @dataclass(frozen=True)
 class ObservabilitySettings:
-    """Hold the limits of trust.
+    """Which pixels are not observed; levels are luma, 0 to 255."""
 
-    `min_confidence` is 0 to 1; `shadow_level` and `saturation_level` are luma 0 to 255, both
-    inclusive: at or below is shadow, at or above is saturation. Pixels of `not_ground_classes`
-    (such as sky) are no ground, whatever lies behind them; names that a model lacks do no harm.
-    """
-
-    min_confidence: float
-    shadow_level: int
-    saturation_level: int
-    not_ground_classes: tuple[str, ...] = ()
+    min_confidence: Annotated[
+        float,
+        setting("Pixels with less confidence are not observed.", low=0.0, high=1.0, dynamic=True),
+    ]
+    shadow_level: Annotated[
+        int,
+        setting(
+            "Pixels of this brightness or darker are not observed; 0: only black ones.",
+            low=0,
+            high=254,
+            dynamic=True,
+        ),
+    ]
+    saturation_level: Annotated[
+        int,
+        setting(
+            "Pixels of this brightness or brighter are not observed.",
+            low=1,
+            high=255,
+            dynamic=True,
+        ),
+    ]
+    not_ground_classes: Annotated[
+        tuple[str, ...],
+        list_setting(
+            "Classes that are not ground, such as sky: their pixels are not observed. Names that "
+            "the model does not have are ignored."
+        ),
+    ] = ("",)
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
-        if not 0.0 <= self.min_confidence <= 1.0:
-            raise ConfigError(f"min_confidence is {self.min_confidence}, expected 0 to 1")
-        if not 0 <= self.shadow_level < self.saturation_level <= 255:
+        """Check that shadow is darker than saturation."""
+        if self.shadow_level >= self.saturation_level:
             raise ConfigError(
-                f"shadow_level is {self.shadow_level} and saturation_level "
-                f"{self.saturation_level}, expected 0 <= shadow < saturation <= 255"
+                f"observability.shadow_level is {self.shadow_level} and "
+                f"observability.saturation_level {self.saturation_level}, expected shadow < "
+                "saturation"
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import cv2
 import numpy as np
@@ -16,55 +16,126 @@ from terrain_seg_ros.core.grid.cost_to_safe_map import CELL_DIAGONAL, distance_c
 from terrain_seg_ros.core.grid.costs import COST_LETHAL, COST_UNKNOWN
 from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.landing.elevation_to_footpads import elevation_to_footpads
+from terrain_seg_ros.core.settings import setting, settings
 from terrain_seg_ros.core.types import F32, GridSnapshot
 
 SPARE_PEAKS = 2
 """So many times the sites asked for are looked at, because pads may not stand on each of them."""
-_POSITIVE = ("full_margin_m", "freshness_s", "max_divert_m")
 _WEIGHTS = ("margin_weight", "safety_weight", "freshness_weight", "divert_weight")
 
 Position = tuple[float, float]
 """x and y in the grid's frame, metres."""
 
 
+@settings
 @dataclass(frozen=True)
 class LandingSettings:
-    """Hold how sites are chosen.
+    """How landing sites are chosen.
 
-    At most `max_sites`, `min_separation_m` apart, each of at least the mean probability of being
-    safe `min_p_safe`. The score is the weighted mean of four parts, 0 to 1: the clear radius beyond
-    the vehicle's need over `full_margin_m`; P(safe); exp(-age / `freshness_s`); and nearness, 1
-    below the vehicle and 0 from `max_divert_m` on. Another site must beat a chosen one by
-    `hysteresis`.
+    The score of a site is the weighted mean of four parts, 0 to 1: the clear radius beyond the
+    vehicle's need over `full_margin_m`; P(safe); exp(-age / `freshness_s`); and nearness, 1 below
+    the vehicle and 0 from `max_divert_m` on.
     """
 
-    max_sites: int
-    min_separation_m: float
-    min_p_safe: float
-    full_margin_m: float
-    freshness_s: float
-    max_divert_m: float
-    margin_weight: float
-    safety_weight: float
-    freshness_weight: float
-    divert_weight: float
-    hysteresis: float
+    max_sites: Annotated[
+        int, setting("Largest number of sites published.", low=1, high=100, dynamic=True)
+    ]
+    min_separation_m: Annotated[
+        float,
+        setting(
+            "Smallest distance between the centres of two sites.",
+            low=0.0,
+            high=1000.0,
+            dynamic=True,
+        ),
+    ]
+    min_p_safe: Annotated[
+        float,
+        setting(
+            "Sites with a lower mean probability of being safe are not offered.",
+            low=0.0,
+            high=1.0,
+            dynamic=True,
+        ),
+    ]
+    full_margin_m: Annotated[
+        float,
+        setting(
+            "Clear radius beyond the vehicle's need that gets the full score.",
+            low=0.001,
+            high=1000.0,
+            dynamic=True,
+        ),
+    ]
+    freshness_s: Annotated[
+        float,
+        setting(
+            "Time constant with which the score of a site that is not observed decays.",
+            low=0.001,
+            high=1e6,
+            dynamic=True,
+        ),
+    ]
+    max_divert_m: Annotated[
+        float,
+        setting(
+            "Horizontal distance from the vehicle at which nearness scores 0.",
+            low=0.001,
+            high=1e6,
+            dynamic=True,
+        ),
+    ]
+    margin_weight: Annotated[
+        float,
+        setting(
+            "Weight of the clear radius in the score.",
+            low=0.0,
+            high=100.0,
+            dynamic=True,
+        ),
+    ]
+    safety_weight: Annotated[
+        float,
+        setting(
+            "Weight of the probability of being safe in the score.",
+            low=0.0,
+            high=100.0,
+            dynamic=True,
+        ),
+    ]
+    freshness_weight: Annotated[
+        float,
+        setting(
+            "Weight of having been observed recently in the score.",
+            low=0.0,
+            high=100.0,
+            dynamic=True,
+        ),
+    ]
+    divert_weight: Annotated[
+        float,
+        setting(
+            "Weight of being near in the score.",
+            low=0.0,
+            high=100.0,
+            dynamic=True,
+        ),
+    ]
+    hysteresis: Annotated[
+        float,
+        setting(
+            "Score by which another site must exceed the chosen one to replace it.",
+            low=0.0,
+            high=1.0,
+            dynamic=True,
+        ),
+    ]
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
-        if self.max_sites < 1:
-            raise ConfigError(f"landing max_sites is {self.max_sites}, expected 1 or more")
-        for name in _POSITIVE:
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0.0):
-                raise ConfigError(f"landing {name} is {getattr(self, name)}, expected more than 0")
-        for name in ("min_separation_m", *_WEIGHTS):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0.0):
-                raise ConfigError(f"landing {name} is {getattr(self, name)}, expected 0 or more")
-        for name in ("min_p_safe", "hysteresis"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ConfigError(f"landing {name} is {getattr(self, name)}, expected 0 to 1")
+        """Check that a part of the score counts."""
         if not self.weight_sum > 0.0:
-            raise ConfigError(f"landing weights {', '.join(_WEIGHTS)} are all 0; raise one")
+            names = ", ".join(f"landing.{name}" for name in _WEIGHTS)
+            raise ConfigError(f"the weights {names} are all 0; raise one")
 
     @property
     def weight_sum(self) -> float:

@@ -25,7 +25,7 @@ from terrain_seg_ros.messages.grid_message import (
 from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.interfaces import topic
 from terrain_seg_ros.messages.message_types import Types, has_type
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, Outgoing
 
 UNHEARD_PERIOD_S = 1.0
@@ -37,23 +37,23 @@ WHOLE_SHARE = 0.5
 class GridOutbox:
     """Encode the grid, as often as each of its topics wants it."""
 
-    def __init__(self, types: Types, parameters: Parameters, bus: Bus) -> None:
+    def __init__(self, types: Types, parameters: NodeSettings, bus: Bus) -> None:
         """Start with a whole grid to come; topics whose type is not there are left out."""
         self._types = types
         self._bus = bus
-        rate_hz = parameters.number("filter_masks.max_rate_hz")
+        rate_hz = parameters.output.filter_masks_max_rate_hz
         self._masks = _Pace(1.0 / rate_hz) if rate_hz > 0.0 else None
         self._unheard = _Pace(UNHEARD_PERIOD_S)
-        period_s = parameters.number("grid.whole_period_s")
+        period_s = parameters.output.whole_grid_period_s
         self._has_updates = period_s > 0.0 and has_type(types, topic("hazard_grid_updates").type)
         self._has_layers = has_type(types, topic("grid_map").type)
         self._changes = GridChanges(period_s)
         self._last: GridSnapshot | None = None
         self.set_parameters(parameters)
 
-    def set_parameters(self, parameters: Parameters) -> None:
+    def set_parameters(self, parameters: NodeSettings) -> None:
         """Take what may change while running."""
-        self._unobserved_percent = parameters.number("filter_masks.unobserved_speed_percent")
+        self._unobserved_percent = parameters.pipeline.speed.unobserved_percent
 
     def start(self, stamp_ns: int) -> list[Outgoing]:
         """Return what Nav2's filters must know before the first mask."""

@@ -18,7 +18,7 @@ from terrain_seg_ros.messages.image_message import encode_image
 from terrain_seg_ros.messages.interfaces import Direction, TopicSpec, resolve, topic, topics
 from terrain_seg_ros.messages.label_info_message import encode_label_info
 from terrain_seg_ros.messages.message_types import Types, has_type
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 
 _MASK_TOPICS = ("mask", "filter_info")
 _LANDING_TOPICS = ("landing_sites", "landing_sites_markers", "best_landing_site")
@@ -43,10 +43,10 @@ class Bus(NamedTuple):
     image_topics: Mapping[str, str] | None = None
 
 
-def outgoing_topics(parameters: Parameters) -> dict[str, TopicSpec]:
+def outgoing_topics(parameters: NodeSettings) -> dict[str, TopicSpec]:
     """Return every topic that a node with these parameters publishes, with its row of the table."""
     result: dict[str, TopicSpec] = {}
-    cameras = parameters.texts("cameras")
+    cameras = parameters.input.cameras
     off = _switched_off(parameters)
     for spec in topics(Direction.OUT):
         if spec.name in off:
@@ -59,21 +59,21 @@ def outgoing_topics(parameters: Parameters) -> dict[str, TopicSpec]:
 class Outbox:
     """Encode outputs; lazy ones only where the bus says that somebody listens."""
 
-    def __init__(self, types: Types, parameters: Parameters, bus: Bus) -> None:
+    def __init__(self, types: Types, parameters: NodeSettings, bus: Bus) -> None:
         """Take cameras and looks from the parameters."""
         self._types = types
-        self._cameras = parameters.texts("cameras")
+        self._cameras = parameters.input.cameras
         self._wanted = bus.wanted
         self.set_parameters(parameters)
 
-    def set_parameters(self, parameters: Parameters) -> None:
+    def set_parameters(self, parameters: NodeSettings) -> None:
         """Take what may change while running."""
-        self._alpha = parameters.number("overlay_alpha")
-        self._points = parameters.flag("points_enable")
-        self._decimation = parameters.integer("points_decimation")
-        self._threshold = parameters.number("observability.min_confidence")
-        self._min_height_m = parameters.number("hazard_points.min_height_m")
-        self._max_height_m = parameters.number("hazard_points.max_height_m")
+        self._alpha = parameters.output.overlay_alpha
+        self._points = parameters.output.points_enable
+        self._decimation = parameters.output.points_decimation
+        self._threshold = parameters.pipeline.observability.min_confidence
+        self._min_height_m = parameters.output.hazard_points_min_height_m
+        self._max_height_m = parameters.output.hazard_points_max_height_m
 
     def name(self, row: str, camera: str = "") -> str:
         """Return the topic of a row of the table, for one camera where it is per camera."""
@@ -155,13 +155,13 @@ class Outbox:
         return Outgoing(self.name(row, camera), message)
 
 
-def _switched_off(parameters: Parameters) -> set[str]:
+def _switched_off(parameters: NodeSettings) -> set[str]:
     """Return the rows of the table that are published only where parameters ask for them."""
     off = set()
-    if parameters.number("filter_masks.max_rate_hz") == 0.0:
+    if parameters.output.filter_masks_max_rate_hz == 0.0:
         off |= {f"{kind}_{what}" for kind in ("keepout", "speed") for what in _MASK_TOPICS}
-    if parameters.number("grid.whole_period_s") == 0.0:
+    if parameters.output.whole_grid_period_s == 0.0:
         off.add("hazard_grid_updates")
-    if not parameters.flag("landing.enable"):
+    if not parameters.output.landing_enable:
         off.update(_LANDING_TOPICS)
     return off

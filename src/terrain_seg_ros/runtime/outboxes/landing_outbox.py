@@ -24,7 +24,7 @@ from terrain_seg_ros.messages.landing_message import (
     encode_landing_sites,
 )
 from terrain_seg_ros.messages.message_types import Types, has_type
-from terrain_seg_ros.parameters.parameters import Parameters
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, Outgoing
 from terrain_seg_ros.runtime.vehicle_pose import Transforms, VehiclePose
 
@@ -39,14 +39,14 @@ class LandingOutbox:
     """
 
     def __init__(
-        self, types: Types, parameters: Parameters, bus: Bus, transforms: Transforms
+        self, types: Types, parameters: NodeSettings, bus: Bus, transforms: Transforms
     ) -> None:
         """Start without sites; topics whose type is not there are left out."""
         self._types = types
         self._bus = bus
         self._transforms = transforms
-        self._enabled = parameters.flag("landing.enable")
-        self._frame_id = parameters.text("grid_frame")
+        self._enabled = parameters.output.landing_enable
+        self._frame_id = parameters.pipeline.grid.frame_id
         self._choice = LandingChoice()
         self._bounds_m: tuple[float, float, float, float] | None = None
         self._stamp_ns = 0
@@ -54,9 +54,9 @@ class LandingOutbox:
         self._lock = Lock()
         self.set_parameters(parameters)
 
-    def set_parameters(self, parameters: Parameters) -> None:
+    def set_parameters(self, parameters: NodeSettings) -> None:
         """Take what may change while running."""
-        self._position_sigma_m = parameters.number("footprint.position_sigma_m")
+        self._position_sigma_m = parameters.pipeline.footprint.position_sigma_m
 
     @property
     def is_selection_lost(self) -> bool:

@@ -1,1 +1,0 @@
-"""Every parameter, by group."""
