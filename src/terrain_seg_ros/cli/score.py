@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--masks",
         choices=("truth", "model"),
         default="truth",
-        help="truth: ground truth masks, which test the geometry alone; model: the network's masks, "
-        "which test the whole system (default: %(default)s)",
+        help="truth: ground truth masks, which test the geometry alone; model: the masks of a "
+        "network, which test the whole system (default: %(default)s)",
     )
     add_mode_argument(parser)
     parser.add_argument(
