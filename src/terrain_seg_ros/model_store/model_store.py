@@ -27,7 +27,7 @@ from terrain_seg_ros.model_store.model_pins import Pin, check_pin, read_pins
 from terrain_seg_ros.model_store.model_signature import check_signature
 from terrain_seg_ros.model_store.model_trust import ANY_MODEL, ModelTrust
 from terrain_seg_ros.model_store.network_trial import try_network
-from terrain_seg_ros.model_store.onnx_contract import check_border, check_onnx
+from terrain_seg_ros.model_store.onnx_contract import Border, check_border, check_onnx
 from terrain_seg_ros.model_store.onnx_safety import check_network
 from terrain_seg_ros.model_store.synthetic_model import SYNTHETIC, synthetic_model
 
@@ -162,21 +162,21 @@ def _load(name_or_path: str | Path, onnx_path: Path, trust: ModelTrust) -> Loade
     model = LoadedModel(
         card, onnx_path, found.onnx, None, digest=found.digest, test_deadline_s=deadline_s
     )
-    _check_graph(model, str(onnx_path))
+    border = _check_graph(model, str(onnx_path))
     golden = parse_golden(found.golden, source=str(onnx_path.parent / GOLDEN_FILE))
-    return replace(model, golden=golden)
+    return replace(model, golden=golden, has_fixed_batch=border.has_fixed_batch)
 
 
-def _check_graph(model: LoadedModel, source: str) -> None:
+def _check_graph(model: LoadedModel, source: str) -> Border:
     """Check the graph against the card; one that is not shipped runs elsewhere first."""
     data = model.graph()
     if not model.test_deadline_s:
-        check_onnx(data, model.card, source=source)
-        return
+        return check_onnx(data, model.card, source=source)
     trial = try_network(data, probe_image(model), deadline_s=model.test_deadline_s, source=source)
     check_border(trial.border, model.card, source=source)
     if trial.error:
         raise ModelError(f"{source}: the network does not run ({trial.error}); export it again")
+    return trial.border
 
 
 def _lowered(

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from terrain_seg_ros.core.errors import ConfigError, InferenceError, ModelError
+from terrain_seg_ros.core.errors import ConfigError, InferenceError
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.engines.engine_key import NO_DLA, EngineKey, EngineProfile
 from terrain_seg_ros.inference.tensorrt.memory import Cuda, Gpu
-from terrain_seg_ros.inference.tensorrt.onnx_facts import onnx_facts
 from terrain_seg_ros.inference.tensorrt.precision import PrecisionChoice, choose_precision
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.onnx_contract import INPUT
@@ -48,15 +47,11 @@ def plan_engine(trt: Any, model: LoadedModel, options: BackendOptions, *, gpu: G
         ConfigError: the accelerator cannot run it.
     """
     card, data = model.card, model.graph()
-    try:
-        facts = onnx_facts(data)
-    except ModelError as error:
-        raise InferenceError(f"TensorRT cannot load model {card.name!r}: {error}") from error
     choice = choose_precision(
-        trt, graph=facts.precision, asked=options.precision, dla_core=options.dla_core
+        trt, graph=card.precision, asked=options.precision, dla_core=options.dla_core
     )
     # The accelerator takes fixed shapes only.
-    single = facts.fixed_batch or options.dla_core != NO_DLA
+    single = model.has_fixed_batch or options.dla_core != NO_DLA
     profile = EngineProfile(
         min_batch=1,
         opt_batch=1,
