@@ -112,7 +112,7 @@ def _lines_of_trtexec(result: dict[str, Any]) -> Iterator[str]:
     theirs = result["trtexec"]["throughput_per_s"]
     rows = [row for row in result["rows"] if row["backend"] == "tensorrt"]
     if not rows:
-        yield f"trtexec: {theirs:.1f} images/s; there is no row of TensorRT to compare"
+        yield f"trtexec: {theirs:.1f} images/s; there are no TensorRT figures to compare with"
     for row in rows:
         ours = 1e3 / row["bare_ms"]
         yield (

@@ -142,7 +142,7 @@ class _Ticker:
         self._thread.join()
 
     def note(self, text: str) -> None:
-        """Take how far the build is; told with the next tick."""
+        """Set the progress of the build, shown with the next tick."""
         self._note = text
 
     def say(self, text: str) -> None:

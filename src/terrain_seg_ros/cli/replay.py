@@ -126,7 +126,7 @@ def _is_own_json(text: str) -> bool:
 
 
 def _exit_code(results: Results, missed: Mapping[str, Sequence[str]]) -> int:
-    """Say of which bags nothing came and why; return the exit code."""
+    """Report the bags that produced nothing and why; return the exit code."""
     nothing = {name: why_nothing_came(scores) for name, scores in results.items() if scores}
     for name, why in nothing.items():
         if why:

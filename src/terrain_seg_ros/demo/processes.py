@@ -167,7 +167,7 @@ def _pump(source: IO[str], lines: SimpleQueue[str | None]) -> None:
 
 
 def free_domain() -> int:
-    """Return a DDS domain in which nobody on this machine takes part.
+    """Return a DDS domain that nobody on this machine uses.
 
     Raises:
         ConfigError: all that are tried are taken.

@@ -88,7 +88,7 @@ def _middleware() -> Finding:
 def discovery_range(environment: Mapping[str, str]) -> str:
     """Return how far ROS looks for peers.
 
-    Humble knows ROS_LOCALHOST_ONLY alone; where it is 1, later distributions heed it first.
+    Humble knows ROS_LOCALHOST_ONLY alone; if it is 1, later distributions obey it first.
     """
     if environment.get("ROS_LOCALHOST_ONLY") == "1":
         return "LOCALHOST"

@@ -123,7 +123,7 @@ def read_card(path: Path) -> ModelCard:
     """Return the card in a JSON file.
 
     Raises:
-        ModelError: the file is missing, too large, no JSON or no valid card.
+        ModelError: the file is missing, too large, not JSON or not a valid card.
     """
     return _parse_card(read_card_file(path), str(path))
 
@@ -138,10 +138,10 @@ def _parse_card(data: bytes, source: str) -> ModelCard:
         content = read_json(data)
     except ValueError as error:
         raise ModelError(
-            f"{source}: the card is no JSON ({error}); export the model again"
+            f"{source}: the card is not valid JSON ({error}); export the model again"
         ) from None
     if not isinstance(content, dict):
-        raise ModelError(f"{source}: the card is no JSON object; export the model again")
+        raise ModelError(f"{source}: the card is not a JSON object; export the model again")
     return parse_model_card(content, source=source)
 
 

@@ -47,7 +47,7 @@ def try_network(
         name: of the input.
         deadline_s: from the start of the process to its answer.
         source: the network's path, for messages.
-        runtime: onnxruntime, or openvino, which tells no border.
+        runtime: onnxruntime, or openvino, which does not report inputs and outputs.
 
     Raises:
         ModelError: ONNX Runtime refuses it, or it crashes or does not end in time.

@@ -79,7 +79,7 @@ def check_border(border: Border, card: ModelCard, *, source: str) -> None:
 def unreadable(reason: str, source: str) -> ModelError:
     """Return the error of a file that ONNX Runtime refuses to open."""
     return ModelError(
-        f"{source}: is no ONNX model that ONNX Runtime {onnxruntime.__version__} can read "
+        f"{source}: is not an ONNX model that ONNX Runtime {onnxruntime.__version__} can read "
         f"({runtime_reason(reason)}); fetch or export it again (opset 17, IR version 8)"
     )
 

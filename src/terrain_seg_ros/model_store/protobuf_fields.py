@@ -1,6 +1,6 @@
 """Walk over a protobuf message without its schema, copying and executing nothing.
 
-`onnx_safety` looks at files that nobody vouches for before any runtime does. ONNX Runtime would
+`onnx_safety` checks untrusted files before any runtime sees them. ONNX Runtime would
 open the files that tensors refer to and fold constants while it loads, and the package onnx is not
 on the vehicle.
 """

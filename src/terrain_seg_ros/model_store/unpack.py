@@ -1,4 +1,4 @@
-"""Unpack a .zip or .tar.gz that nobody vouches for: bounded, and never out of its folder."""
+"""Unpack an untrusted .zip or .tar.gz: within limits, and never outside its folder."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def unpack(archive: Path, folder: Path, *, limits: UnpackLimits) -> int:
                 file.seek(0)
                 return _unpack_tar(file, folder, budget)
     except TooMuchError as error:
-        raise ConfigError(f"'{archive}' {error}; it is no ordinary archive") from error
+        raise ConfigError(f"'{archive}' {error}; it is not an ordinary archive") from error
     except _ARCHIVE_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(

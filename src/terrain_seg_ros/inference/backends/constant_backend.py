@@ -29,7 +29,7 @@ class ConstantBackend:
         """Make the output.
 
         Raises:
-            ConfigError: the class is none of the model's.
+            ConfigError: the model has no such class.
         """
         card, chosen = model.card, options.constant_class
         if chosen >= len(card.taxonomy):

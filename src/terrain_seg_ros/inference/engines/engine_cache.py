@@ -66,7 +66,7 @@ class EngineCache:
 
         Args:
             folder: where the engines are.
-            report: told of every engine that is refused, and of waiting and failing to keep one.
+            report: is called when an engine is refused, waited for or cannot be stored.
         """
         self.folder = folder
         self._report = report
@@ -80,7 +80,7 @@ class EngineCache:
         return len(list(self.folder.glob(f"*{ENGINE_SUFFIX}")))
 
     def load(self, key: EngineKey) -> bytes | None:
-        """Return the engine; None where there is none, or none that may be used, which is told."""
+        """Return the engine, or None if there is none; an unusable one is reported."""
         try:
             return EngineFiles(self.folder, key).read()
         except EngineRefusedError as error:

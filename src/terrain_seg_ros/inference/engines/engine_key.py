@@ -34,7 +34,7 @@ class EngineProfile:
 class EngineKey:
     """Hold everything that an engine depends on.
 
-    `compute_capability` is empty where the device is no GPU, `dla_core` is NO_DLA where no deep
+    `compute_capability` is empty if the device is not a GPU, `dla_core` is NO_DLA where no deep
     learning accelerator is used.
     """
 

@@ -116,8 +116,8 @@ def prepare_engine(
         model: what to build it of.
         options: with one precision.
         force: build it even if it is cached.
-        progress: told how far the build is.
-        report: told of refused engines and of waiting for another process.
+        progress: is called with the progress of the build.
+        report: is called when an engine is refused or another process is waited for.
 
     Raises:
         InferenceError: the backend is absent or cannot build it.

@@ -42,7 +42,7 @@ class SwitchingBackend:
     Calls come from one thread, offers from any. Where only a faster one may serve, the next
     calls run both on the same images, timed, and give what the old one says. The first call after
     the decision tries the new backend: if it fails, there or before, the old one serves that call
-    and all later ones, and the failure is told once; only when it has served is the old one
+    and all later ones, and the failure is reported once; only when it has served is the old one
     closed. `name` and `precision` are of the one that serves.
     """
 
@@ -59,7 +59,7 @@ class SwitchingBackend:
         Args:
             serving: what serves until another is offered.
             only_if_faster: compare what is offered with what serves, and take the faster.
-            report: told what serves, and why.
+            report: is called with what serves, and why.
             clock_s: seconds that never jump.
         """
         self._serving = serving

@@ -150,7 +150,7 @@ def remedy(reason: str) -> str:
 
 def _configure(trt: Any, builder: Any, config: Any, plan: EnginePlan) -> None:
     flags = trt.BuilderFlag
-    # TF32 is on by default and is no fp32.
+    # TF32 is on by default and is less precise than fp32.
     if hasattr(flags, "TF32"):
         config.clear_flag(flags.TF32)
     for name in plan.choice.builder_flags:

@@ -31,7 +31,7 @@ class TensorRtRunner:
             engine: TensorRT's; must outlive the runner.
             logger: holds TensorRT's last error.
             shape: of the input, (N, h, w, C).
-            report: is told if no graph can be captured; the runner works without it.
+            report: is called if no graph can be captured; the runner works without it.
 
         Raises:
             InferenceError: the memory is full, or the engine breaks the contract of our models.

@@ -90,7 +90,7 @@ def input_size(item: Any, settings: WrapSettings) -> tuple[int, int]:
     """Return rows and columns of the input: the graph's, else those of --size.
 
     Raises:
-        ModelError: neither tells, they differ, or the graph's are out of range.
+        ModelError: neither states it, they differ, or the graph's is out of range.
     """
     dims = _dims(item) or []
     fixed = dims[2:] if settings.layout is Layout.NCHW else dims[1:3]

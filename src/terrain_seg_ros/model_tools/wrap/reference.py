@@ -84,7 +84,7 @@ class OwnNetwork:
         """Return what the network says of one image (planes, h, w).
 
         Raises:
-            ModelError: it fails, or its output is no picture of the image's size, or not finite,
+            ModelError: it fails, or its output does not have the image's size or is not finite,
                 or not what --activation says.
         """
         settings = self._settings
@@ -226,17 +226,18 @@ def _check_values(planes: F32, settings: WrapSettings, what: str) -> None:
     _check_planes(len(planes), settings, what, adds_up=unit and adds_up)
     if given is Activation.LOGITS and unit and adds_up:
         raise ModelError(
-            f"{what} adds up to 1 in every pixel, so it is no logits; give --activation softmax"
+            f"{what} adds up to 1 in every pixel, so these are not logits; give --activation "
+            "softmax"
         )
     if given is Activation.SOFTMAX and not (unit and adds_up):
         raise ModelError(
-            f"{what} adds up to {float(sums.min()):.3g} to {float(sums.max()):.3g}, so it is no "
+            f"{what} adds up to {float(sums.min()):.3g} to {float(sums.max()):.3g}, so this is not a "
             "softmax; give --activation logits if none is in the network"
         )
     if given is Activation.SIGMOID and not unit:
         raise ModelError(
-            f"{what} lies between {low:.3g} and {high:.3g}, so it is no sigmoid; give --activation "
-            "logits if none is in the network"
+            f"{what} lies between {low:.3g} and {high:.3g}, so this is not a sigmoid; give "
+            "--activation logits if none is in the network"
         )
 
 
@@ -255,12 +256,12 @@ def _check_planes(planes: int, settings: WrapSettings, what: str, *, adds_up: bo
         )
     if settings.activation is Activation.SIGMOID and planes > 1:
         raise ModelError(
-            f"{what} has {planes} channels, each with a sigmoid of its own, which are no "
+            f"{what} has {planes} channels, each with a sigmoid of its own, which are not "
             "probabilities of one class each; export it without the sigmoid and give --activation "
             "logits"
         )
     if settings.activation is Activation.SOFTMAX and planes == 1:
         raise ModelError(
-            f"{what} has one channel, of which a softmax is always 1; give --activation sigmoid or "
+            f"{what} has one channel, whose softmax is always 1; give --activation sigmoid or "
             "logits"
         )

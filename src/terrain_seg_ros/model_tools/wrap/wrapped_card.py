@@ -68,13 +68,13 @@ def wrapped_limits(
         "Never scored here: how well it segments, and where it fails, is unknown. Score it on "
         "labelled images of your own with `terrain-seg evaluate`.",
         "What it was trained on is unknown here; other cameras, sites and light may mislead it "
-        "without a sign.",
+        "without any warning.",
         "The hazards are those given to the wrap, not measurements.",
-        "Its confidence was never compared with how often it is right (temperature 1), so "
-        "`observability.min_confidence` means less than for a calibrated model.",
+        "Its confidence is not calibrated (temperature 1), so `observability.min_confidence` is "
+        "less meaningful than for a calibrated model.",
         "No figures of reduced precision: `auto` runs it in float32.",
-        "Size, scaling, colour order and the order of the classes are as its maker told; the wrap "
-        "cannot tell whether they are right. Look at the masks of a few images.",
+        "Size, scaling, colour order and the order of the classes were given by its "
+        "maker and cannot be verified here. Check the masks of a few images.",
     ]
     if synthetic:
         limits.append(
@@ -128,7 +128,7 @@ def wrapped_readme(card: ModelCard) -> str:
         "|---|---|---|",
         *(f"| {item.id} | {item.name} | {item.hazard:g} |" for item in card.taxonomy),
         "",
-        "## What the wrap was told",
+        "## Settings of the wrap",
         "",
         *(f"* {key}: {value}" for key, value in wrap.items()),
         "",
