@@ -119,7 +119,7 @@ def _prepare(
 
 
 class _Ticker:
-    """Tell on stderr, while in the `with` statement, that and how far a build goes on."""
+    """Print the progress of a build on stderr while in the `with` statement."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -146,7 +146,7 @@ class _Ticker:
         self._note = text
 
     def say(self, text: str) -> None:
-        """Tell something at once."""
+        """Print a line at once."""
         print(f"terrain-seg: {text}", file=sys.stderr, flush=True)
 
     def _run(self) -> None:

@@ -121,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _is_own_json(text: str) -> bool:
-    """Say whether a text is the scores of one bag or of several."""
+    """Return whether a text holds the scores of one bag or of several."""
     return holds_json("grid_availability", "latency_ms")(text) or holds_json("bags")(text)
 
 

@@ -28,7 +28,7 @@ _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Child:
-    """Hold one process whose messages go to a log file."""
+    """A process whose messages go to a log file."""
 
     def __init__(self, name: str, process: subprocess.Popen[str], log: Path) -> None:
         """Take over a process that was started."""

@@ -59,7 +59,7 @@ WORLD_LEGEND: Legend = [(entry.name, entry.color_rgb) for entry in WORLD_TAXONOM
 
 @dataclass(frozen=True)
 class Made:
-    """Hold what was written, and the share of each class over all pictures."""
+    """The files that were written, and the share of each class over all pictures."""
 
     paths: dict[str, Path]
     shares: dict[str, float]
@@ -67,7 +67,7 @@ class Made:
 
 @dataclass
 class _Shown:
-    """Hold what the bag says of one picture, from the last camera image of it."""
+    """The messages of one picture in the bag, from its last camera image."""
 
     mask: U8 | None = None
     confidence: U8 | None = None

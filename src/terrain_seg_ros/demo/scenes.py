@@ -13,7 +13,7 @@ MODEL = "truth_mask"
 
 @dataclass(frozen=True)
 class DemoScene:
-    """Hold one scene; `sim` are arguments of `terrain-seg sim`, as of the recording."""
+    """A scene; `sim` are the arguments of `terrain-seg sim` that made the recording."""
 
     name: str
     mode: str

@@ -39,7 +39,7 @@ MakeReference = Callable[[], Backend]
 
 @dataclass(frozen=True)
 class Trial:
-    """Hold how one backend did; `refusal` is empty if it may be used, `median_ms` is None else."""
+    """The result of one backend; `refusal` is empty if it can be used, else `median_ms` is None."""
 
     backend: str
     precision: str

@@ -14,7 +14,7 @@ from terrain_seg_ros.core.types import U8
 
 @dataclass(frozen=True)
 class Golden:
-    """Hold the model's own example: an input (h, w, C) and its float32 mask (h, w)."""
+    """The example of a model: an input (h, w, C) and its float32 mask (h, w)."""
 
     image: U8
     mask: U8
@@ -22,7 +22,7 @@ class Golden:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """Hold a checked model.
+    """A checked model.
 
     The backends read `onnx_bytes`, the very bytes whose hash was checked; both it and
     `onnx_path` are None for a model that has only a card, which the constant backend serves.

@@ -26,7 +26,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Pin(NamedTuple):
-    """Hold what a name stands for.
+    """The model that a name is pinned to.
 
     `digest` is over all files of the model, empty in a pin of format 1; `sha256` is of the network
     alone, empty in a pin of format 2.

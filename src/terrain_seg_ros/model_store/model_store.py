@@ -182,7 +182,7 @@ def _check_graph(model: LoadedModel, source: str) -> Border:
 def _lowered(
     name_or_path: str | Path, model: LoadedModel, onnx_path: Path, trust: ModelTrust
 ) -> Iterator[LoadedModel]:
-    """Give the files that were made from a float32 one, each precision once.
+    """Yield the files that were made from a float32 model, each precision once.
 
     Only folders that the user or this package fills are searched: what lies beside a model
     elsewhere may be anybody's.

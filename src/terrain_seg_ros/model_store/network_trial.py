@@ -18,7 +18,7 @@ from terrain_seg_ros.model_store.onnxruntime_errors import runtime_reason
 
 
 class NetworkTrial(NamedTuple):
-    """Hold how a first run went; `error` is empty where it went well."""
+    """The outcome of a first run; `error` is empty if it succeeded."""
 
     border: Border
     error: str

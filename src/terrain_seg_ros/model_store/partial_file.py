@@ -16,7 +16,7 @@ _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
 class Note(BaseModel):
-    """Hold the address, the version (strong ETag or date, None if not given) and the full size."""
+    """The address, the version (strong ETag or date, None if not given) and the full size."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 

@@ -50,7 +50,7 @@ class UnpackLimits:
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """Give a folder beside `target` that takes its name at the end, and is removed on failure.
+    """Yield a folder that is renamed to `target` at the end, or removed on failure.
 
     Raises:
         ConfigError: the target exists.

@@ -20,7 +20,7 @@ def usable_precisions() -> tuple[str, ...]:
 
 
 class ConstantBackend:
-    """Give one class with full confidence; of the model only the card is used."""
+    """Predict one class with full confidence; only the card of the model is used."""
 
     name = NAME
     precision = FULL_PRECISION

@@ -16,7 +16,7 @@ _UNNAMED = "unknown"
 
 @dataclass(frozen=True)
 class EngineProfile:
-    """Hold the input shapes an engine serves: a range of batches, one image size."""
+    """The input shapes of an engine: a range of batches, one image size."""
 
     min_batch: int
     opt_batch: int
@@ -32,7 +32,7 @@ class EngineProfile:
 
 @dataclass(frozen=True)
 class EngineKey:
-    """Hold everything that an engine depends on.
+    """Everything that an engine depends on.
 
     `compute_capability` is empty if the device is not a GPU, `dla_core` is NO_DLA where no deep
     learning accelerator is used.

@@ -19,7 +19,7 @@ TIMED_ROUNDS = 9
 
 @dataclass
 class _Contest:
-    """Hold a backend that is being compared with the one that serves, and what was measured."""
+    """A backend that is compared with the one in use, and what was measured."""
 
     rival: Backend
     rounds: int = 0

@@ -32,7 +32,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class EnginePlan:
-    """Hold an engine's key and the flags to build it with; the name is for messages."""
+    """The key of an engine and the flags to build it with; the name is for messages."""
 
     model_name: str
     key: EngineKey

@@ -27,7 +27,7 @@ SUM_WITHIN = 0.01
 
 @dataclass(frozen=True)
 class Agreement:
-    """Hold the share of pixels of the same class, and the largest change of a probability."""
+    """The share of pixels of the same class, and the largest change of a probability."""
 
     mask_agreement: float
     probability_change: int
@@ -231,8 +231,8 @@ def _check_values(planes: F32, settings: WrapSettings, what: str) -> None:
         )
     if given is Activation.SOFTMAX and not (unit and adds_up):
         raise ModelError(
-            f"{what} adds up to {float(sums.min()):.3g} to {float(sums.max()):.3g}, so this is not a "
-            "softmax; give --activation logits if none is in the network"
+            f"{what} adds up to {float(sums.min()):.3g} to {float(sums.max()):.3g}, so this is "
+            "not a softmax; give --activation logits if none is in the network"
         )
     if given is Activation.SIGMOID and not unit:
         raise ModelError(

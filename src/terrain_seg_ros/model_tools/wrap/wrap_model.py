@@ -56,7 +56,7 @@ README_FILE = "README.md"
 
 @dataclass(frozen=True)
 class WrappedModel:
-    """Hold a model before it is written."""
+    """A model before it is written."""
 
     card: ModelCard
     data: bytes

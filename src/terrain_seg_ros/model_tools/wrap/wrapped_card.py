@@ -98,7 +98,7 @@ def wrapped_limits(
 
 
 def _hazard_limits(taxonomy: Taxonomy) -> list[str]:
-    """Say what no figure shows later: that no class is a hazard, or that each is."""
+    """Return limits that no figure shows: that no class is a hazard, or that every class is."""
     highest, lowest = (pick(item.hazard for item in taxonomy) for pick in (max, min))
     if highest < USUAL_THRESHOLD:
         return [
