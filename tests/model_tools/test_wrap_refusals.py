@@ -123,7 +123,7 @@ def test_two_inputs_are_refused(tmp_path):
     model = onnx.load(str(path))
     model.graph.input.append(helper.make_tensor_value_info("depth", TensorProto.FLOAT, [1]))
     onnx.save(model, str(path))
-    with pytest.raises(ModelError, match=r"inputs \['mask', 'depth'\], expected one"):
+    with pytest.raises(ModelError, match=r"inputs \['mask', 'depth'\], expected the image alone"):
         make_wrapped(wrap_settings(path), [])
 
 

@@ -167,7 +167,7 @@ def _module(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise ConfigError(
-            f"signed models need the package cryptography ({error}); get it with: "
+            f"signed models need the package cryptography ({error}); install it with: "
             "pip install cryptography (the extra `sign` of this package), or leave "
             "model_public_key empty to use models without a signature"
         ) from error

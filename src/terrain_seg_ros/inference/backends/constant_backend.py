@@ -1,4 +1,4 @@
-"""A backend without a network: one class everywhere, for tests and for measuring the rest."""
+"""A backend without a network: one class everywhere, for tests and to time everything else."""
 
 from __future__ import annotations
 

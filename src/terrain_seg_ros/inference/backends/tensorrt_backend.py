@@ -30,7 +30,7 @@ from terrain_seg_ros.model_store.loaded_model import LoadedModel
 
 
 def is_present() -> bool:
-    """Return whether TensorRT, CUDA's bindings and a GPU are there."""
+    """Return whether TensorRT, the CUDA bindings and a GPU are present."""
     try:
         load_tensorrt()
     except InferenceError:
@@ -68,7 +68,7 @@ def engine_key(model: LoadedModel, options: BackendOptions) -> EngineKey:
 
 
 def build(model: LoadedModel, options: BackendOptions, progress: Progress | None = None) -> bytes:
-    """Return a new engine; minutes pass.
+    """Build an engine, which takes minutes.
 
     Raises:
         InferenceError: TensorRT or the GPU is absent, or cannot build it.
@@ -149,7 +149,7 @@ class TensorRtBackend:
         return self._runner(len(tensor)).run(tensor)
 
     def _runner(self, count: int) -> TensorRtRunner:
-        """Return what runs a batch of so many images; it is made when first needed."""
+        """Return the runner for a batch of that many images; it is created when first needed."""
         found = self._runners.get(count)
         if found is None:
             shape = self._plan.key.profile.shape(count)

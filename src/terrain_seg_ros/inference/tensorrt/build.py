@@ -1,4 +1,4 @@
-"""From an ONNX file to a TensorRT engine: what it will be, and the building of it."""
+"""Plan and build a TensorRT engine from an ONNX file."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from terrain_seg_ros.model_store.onnx_contract import INPUT
 
 NAME = "tensorrt"
 MAX_BATCH = 2
-"""Two cameras whose images wait go together."""
+"""The images of two cameras can run together."""
 TENSORRT_ERRORS = (RuntimeError, TypeError, ValueError, MemoryError)
-"""What its bindings raise; most failures are a None and a line in the log."""
+"""The errors of its bindings; most failures return None and log a line."""
 _KEPT_ERRORS = 8
 _NO_TF32 = "no-TF32"
 _MEMORY_WORDS = ("out of memory", "outofmemory", "insufficient memory", "failed to allocate")
 _VERSION_WORDS = ("version tag", "not compatible with this version", "plan file")
 
 Progress = Callable[[str], None]
-"""Takes a few words on how far a build is."""
+"""Takes a few words about the progress of a build."""
 
 
 @dataclass(frozen=True)
@@ -128,12 +128,12 @@ def make_logger(trt: Any) -> Any:
 
 
 def is_out_of_memory(reason: str) -> bool:
-    """Return whether a message of TensorRT's speaks of memory that was not to be had."""
+    """Return whether a message of TensorRT is about a lack of memory."""
     return any(words in reason.lower() for words in _MEMORY_WORDS)
 
 
 def remedy(reason: str) -> str:
-    """Return what to do about a message of TensorRT's."""
+    """Return the remedy for a message of TensorRT."""
     text = reason.lower()
     if is_out_of_memory(reason):
         return (
@@ -175,7 +175,7 @@ def _configure(trt: Any, builder: Any, config: Any, plan: EnginePlan) -> None:
 
 
 def _monitor(trt: Any, progress: Progress | None) -> Any:
-    """Return TensorRT's own kind of progress monitor, None where it has none."""
+    """Return a progress monitor for TensorRT, None if this version has none."""
     base = getattr(trt, "IProgressMonitor", None)
     if base is None or progress is None:
         return None

@@ -1,4 +1,4 @@
-"""Put bytes around a float network: uint8 image in, uint8 mask, confidence, probabilities out."""
+"""Give a float network uint8 input and outputs: image; mask, confidence, probabilities."""
 
 from __future__ import annotations
 

@@ -83,8 +83,8 @@ class WrapSettings:
             )
         if len(self.taxonomy) < 2:
             raise ConfigError(
-                f"--classes names {list(self.taxonomy.names)} alone, expected two or more; a "
-                "network for one thing has two classes: the rest first, then the thing"
+                f"--classes names only {list(self.taxonomy.names)}, expected two or more; a "
+                "network for one object has two classes: the background first, then the object"
             )
 
     @property
@@ -94,5 +94,5 @@ class WrapSettings:
 
     @property
     def channels(self) -> Channels:
-        """Return the card's word for the input."""
+        """Return the channels of the input as the card names them."""
         return "grey" if self.colors is Colors.GREY else "rgb"

@@ -1,4 +1,4 @@
-"""Card and README of a wrapped model: what is known of it, and what is not."""
+"""Card and README of a wrapped model: what is known about it, and what is not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ USUAL_THRESHOLD = 0.5
 def wrapped_card(
     data: bytes, settings: WrapSettings, *, size_hw: tuple[int, int], source_sha256: str
 ) -> ModelCard:
-    """Return the card of a wrapped model, not compared with anything yet."""
+    """Return the card of a wrapped model, without the results of its comparison."""
     return ModelCard(
         name=settings.name,
         version=settings.version,
@@ -41,10 +41,10 @@ def wrapped_card(
 
 
 def comparison_metrics(found: list[Agreement], *, synthetic: bool) -> dict[str, Any]:
-    """Return the `metrics` of a card: nearness to the graph as it was, and nothing more."""
+    """Return the `metrics` of a card: only the agreement with the original network."""
     return {
         "wrap_check": {
-            "against": "the graph as it was given, in ONNX Runtime between numpy code",
+            "against": "the original network in ONNX Runtime, with preprocessing in numpy",
             "images": len(found),
             "synthetic": synthetic,
             "mask_agreement": min(item.mask_agreement for item in found),
@@ -56,7 +56,7 @@ def comparison_metrics(found: list[Agreement], *, synthetic: bool) -> dict[str, 
 def wrapped_limits(
     taxonomy: Taxonomy, *, given: frozenset[int], synthetic: bool, narrow_planes: int
 ) -> tuple[str, ...]:
-    """Return what a deployer must not take for granted.
+    """Return the limits of a wrapped model, for its card.
 
     Args:
         taxonomy: the classes.
@@ -78,14 +78,14 @@ def wrapped_limits(
     ]
     if synthetic:
         limits.append(
-            "No example image was given: the golden image is synthetic, so that the self-test "
-            "shows that backends agree, not that the classes make sense."
+            "No example image was given: the golden image is synthetic, so the self-test only "
+            "shows that backends agree, not that the classes are right."
         )
     if len(given) == 1:
         limits.append(
-            f"It gave the class {taxonomy.names[min(given)]!r} on every pixel that it was tried "
-            "on: if your images hold more, `--scale`, `--mean`, `--std` or `--channels` are wrong, "
-            "or the weights are."
+            f"It predicted {taxonomy.names[min(given)]!r} for every pixel that it was tried on: if "
+            "your images show other classes, `--scale`, `--mean`, `--std`, `--channels` or the "
+            "weights are wrong."
         )
     limits += _hazard_limits(taxonomy)
     if narrow_planes:
@@ -137,8 +137,8 @@ def wrapped_readme(card: ModelCard) -> str:
         f"On {check['images']} {'synthetic' if check['synthetic'] else 'example'} image(s), "
         f"against {check['against']}: "
         f"the same class on {check['mask_agreement']:.3%} of the pixels, "
-        f"probabilities within {check['largest_probability_change']:.4f}. That says that the wrap "
-        "is right, not that the network is.",
+        f"probabilities within {check['largest_probability_change']:.4f}. This shows that the "
+        "wrap is correct, not that the network is.",
         "",
         "## Limits",
         "",
