@@ -25,12 +25,12 @@ from support.bags import (
     text,
     write_bag,
 )
+from support.decoders import decode_label_info
 from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
 from terrain_seg_ros.bag.replay import LOOK_AHEAD_S, replay
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.messages.cdr import serialize
 from terrain_seg_ros.messages.grid_message import decode_grid
-from terrain_seg_ros.messages.label_info_message import decode_label_info
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Note, Refusal
 

@@ -109,7 +109,7 @@ def test_a_parameter_file_serves(run, cache, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--precision=int8"], "cannot be told to compute in int8"),
+        (["--precision=int8"], "cannot be made to compute in int8"),
         (["--device=99"], "tensorrt_device"),
         (["--dla-core=-2"], "tensorrt_dla_core"),
         (["--model=no_such_model"], "no_such_model"),
@@ -142,7 +142,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(folder, tmp_path, capsys):
     (tmp_path / "file").touch()
     words = ["prepare", "--backend=openvino", f"--model={folder}", "--precision=fp32"]
     assert main([*words, f"--cache-dir={tmp_path / 'file' / 'engines'}"]) == 2
-    assert "cannot be kept in" in capsys.readouterr().err
+    assert "cannot be stored in" in capsys.readouterr().err
 
 
 def test_an_engine_that_fails_the_self_test_is_removed(folder, cache, run, monkeypatch):

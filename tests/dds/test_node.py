@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from support.buses import Forger, wait_until
+from support.decoders import decode_label_info
 from support.peer import HEIGHT_PX, OPTICAL, WIDTH_PX, Peer, intrinsics, stamped, transforms
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.ground.measurement import DepthImage
@@ -24,7 +25,6 @@ from terrain_seg_ros.messages.depth_message import encode_depth
 from terrain_seg_ros.messages.diagnostics_message import Level
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.interfaces import topic
-from terrain_seg_ros.messages.label_info_message import decode_label_info
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Drop, Refusal
 from terrain_seg_ros.runtime.session import Session

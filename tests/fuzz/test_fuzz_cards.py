@@ -189,7 +189,7 @@ def test_a_colour_that_is_none_is_refused_by_name(folder, colors):
     card = json.loads((folder / "card.json").read_text())
     card["classes"][1]["color_rgb"] = colors
     (folder / "card.json").write_text(json.dumps(card))
-    with pytest.raises(ModelError, match=r"color_rgb is|is no JSON"):
+    with pytest.raises(ModelError, match=r"color_rgb is|is not valid JSON"):
         load_model(folder)
 
 

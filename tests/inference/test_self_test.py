@@ -190,7 +190,7 @@ def test_the_card_vouches_for_a_reduced_precision(model):
         ({"images": 149}, "149 images"),
         ({"mean_iou_loss": 0.011}, "mean_iou_loss of 0.0110"),
         ({"dangerous_recall_loss": 0.02}, "dangerous_recall_loss of 0.0200"),
-        ({"clear_margin_changed": 0.0011}, "class of 0.0011"),
+        ({"clear_margin_changed": 0.0011}, "gives 0.0011 of the clear pixels"),
         ({"mean_iou_loss": float("nan")}, "mean_iou_loss of nan"),
         ({"dangerous_recall_loss": float("nan")}, "recall_loss of nan"),
         ({"images": None}, "cannot be read"),

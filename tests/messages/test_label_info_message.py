@@ -1,10 +1,11 @@
 import pytest
 
+from support.decoders import decode_label_info
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
-from terrain_seg_ros.messages.label_info_message import decode_label_info, encode_label_info
+from terrain_seg_ros.messages.label_info_message import encode_label_info
 
 LABEL_INFO = "vision_msgs/msg/LabelInfo"
 TAXONOMY = Taxonomy(
@@ -26,12 +27,3 @@ def test_threshold_out_of_range_is_refused(threshold):
     header = make_header(cdr.message_class, 7, "cam")
     with pytest.raises(MessageError, match="label threshold"):
         encode_label_info(cdr.message_class, TAXONOMY, threshold, header)
-
-
-@pytest.mark.parametrize("class_id", [0, 255, 256])
-def test_id_that_no_mask_can_hold_is_refused(class_id):
-    header = make_header(cdr.message_class, 7, "cam")
-    message = encode_label_info(cdr.message_class, TAXONOMY, 0.5, header)
-    message.class_map[1].class_id = class_id
-    with pytest.raises(MessageError, match=f"class id {class_id}"):
-        decode_label_info(message)

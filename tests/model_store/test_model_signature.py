@@ -93,7 +93,7 @@ def test_the_signature_of_another_model_is_none(signed, models, keys):
 )
 def test_a_damaged_signature_is_refused(signed, keys, data):
     (signed / "model.sig").write_bytes(data)
-    with pytest.raises(ModelError, match="is no signature"):
+    with pytest.raises(ModelError, match="is not a signature"):
         load_model("moon", ModelTrust(keys[1]))
 
 
@@ -126,9 +126,9 @@ def test_a_key_that_is_none_is_one_line(signed, keys, tmp_path):
     rsa = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.rsa")
     pem = rsa.generate_private_key(65537, 2048).public_key()
     kinds = {
-        "junk": (b"junk", "is no public key in PEM"),
-        "empty": (b"", "is no public key in PEM"),
-        "private": (keys[0].read_bytes(), "is no public key in PEM"),
+        "junk": (b"junk", "is not a public key in PEM"),
+        "empty": (b"", "is not a public key in PEM"),
+        "private": (keys[0].read_bytes(), "is not a public key in PEM"),
         "large": (b"0" * (MAX_KEY_BYTES + 1), "too many"),
         "rsa": (
             pem.public_bytes(

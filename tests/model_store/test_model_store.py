@@ -85,7 +85,7 @@ def test_a_corrupt_graph_is_refused(folder):
     model = folder / "model.onnx"
     model.write_bytes(b"garbage")
     rehash(folder)
-    with pytest.raises(ModelError, match="is no ONNX model"):
+    with pytest.raises(ModelError, match="is not an ONNX model"):
         load_model(folder)
 
 

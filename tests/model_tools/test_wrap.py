@@ -151,10 +151,10 @@ def test_card_and_readme_claim_nothing(tmp_path):
 def test_a_network_that_gives_one_class_everywhere_is_told(tmp_path):
     path = write_own_network(tmp_path / "dead.onnx", gain=0.0)
     limits = make_wrapped(wrap_settings(path), []).card.limits
-    assert any("on every pixel that it was tried on" in limit for limit in limits)
+    assert any("for every pixel that it was tried on" in limit for limit in limits)
     alive = write_own_network(tmp_path / "net.onnx")
     limits = make_wrapped(wrap_settings(alive), []).card.limits
-    assert not any("on every pixel" in limit for limit in limits)
+    assert not any("for every pixel" in limit for limit in limits)
 
 
 @pytest.mark.parametrize(

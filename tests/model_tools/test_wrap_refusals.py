@@ -45,7 +45,7 @@ def test_a_graph_with_bytes_inside_is_refused(tmp_path):
         ({"layout": "nhwc"}, {}, "32 channels in nchw.*--layout nhwc"),
         ({"classes": 4}, {}, "4 channels.*names 3.*name 4 in the order"),
         ({"classes": 1}, {}, "1 channels.*names 3.*name 2 in the order"),
-        ({}, {"activation": Activation.SOFTMAX}, "it is no softmax.*--activation logits"),
+        ({}, {"activation": Activation.SOFTMAX}, "this is not a softmax.*--activation logits"),
         ({"activation": "softmax"}, {}, "adds up to 1 in every pixel.*--activation softmax"),
         (
             {"activation": "sigmoid"},
@@ -55,7 +55,7 @@ def test_a_graph_with_bytes_inside_is_refused(tmp_path):
         (
             {"classes": 1},
             {"activation": Activation.SIGMOID, "taxonomy": own_taxonomy(2)},
-            "it is no sigmoid.*--activation logits",
+            "this is not a sigmoid.*--activation logits",
         ),
         (
             {"classes": 1},
@@ -123,7 +123,7 @@ def test_two_inputs_are_refused(tmp_path):
     model = onnx.load(str(path))
     model.graph.input.append(helper.make_tensor_value_info("depth", TensorProto.FLOAT, [1]))
     onnx.save(model, str(path))
-    with pytest.raises(ModelError, match=r"inputs \['mask', 'depth'\], expected one"):
+    with pytest.raises(ModelError, match=r"inputs \['mask', 'depth'\], expected the image alone"):
         make_wrapped(wrap_settings(path), [])
 
 

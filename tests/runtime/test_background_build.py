@@ -111,7 +111,7 @@ def test_a_build_that_fails_is_told_once_and_disturbs_nobody(
     assert build.wait(DEADLINE_S) is BuildState.FAILED
     assert len(reports) == 1
     assert text in reports[0]
-    assert "onnxruntime goes on serving" in reports[0]
+    assert "onnxruntime stays in use" in reports[0]
     assert serves(switching, model)
     assert switching.name == "onnxruntime"
 
@@ -194,7 +194,7 @@ def test_a_live_session_serves_at_once_and_switches(
         assert isinstance(live.backend.serving, OpenVinoBackend)
         assert live.about()["backend"] == "openvino"
         live.self_test()
-    assert "serves now" in caplog.text
+    assert "is in use now" in caplog.text
 
 
 def test_the_second_start_needs_no_build(openvino_for_tensorrt, folder, tmp_path):
@@ -257,7 +257,7 @@ def test_auto_takes_what_it_built_only_if_that_is_faster(
         for _ in range(TIMED_ROUNDS + WARM_UP_ROUNDS + 1):
             assert serves(live.backend, model)
         assert (live.backend.name == "openvino") is serves_then
-    text = "openvino (fp32) serves now" if serves_then else "which goes on serving"
+    text = "openvino (fp32) is in use now" if serves_then else "which stays in use"
     assert text in caplog.text
 
 

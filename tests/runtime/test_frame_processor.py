@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from support.decoders import decode_cloud, decode_label_info
 from support.rover import (
     HEIGHT_PX,
     OPTICAL,
@@ -15,11 +16,9 @@ from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.messages.cdr import serialize
-from terrain_seg_ros.messages.cloud_message import decode_cloud
 from terrain_seg_ros.messages.diagnostics_message import Level, decode_diagnostics
 from terrain_seg_ros.messages.header_message import LATEST_NS, stamp_ns
 from terrain_seg_ros.messages.interfaces import Direction, topics
-from terrain_seg_ros.messages.label_info_message import decode_label_info
 from terrain_seg_ros.runtime.health import Drop
 from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, outgoing_topics
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from support.decoders import decode_cloud
 from support.rover import (
     HEIGHT_PX,
     OPTICAL,
@@ -18,7 +19,7 @@ from support.rover import (
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.messages.cdr import message_class
-from terrain_seg_ros.messages.cloud_message import decode_cloud, encode_points
+from terrain_seg_ros.messages.cloud_message import encode_points
 from terrain_seg_ros.messages.depth_message import encode_depth
 from terrain_seg_ros.messages.grid_message import decode_grid
 from terrain_seg_ros.messages.header_message import make_header

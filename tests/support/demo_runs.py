@@ -49,7 +49,11 @@ def running(domain):
         except OSError:
             continue
         if "--domain" in words and words[words.index("--domain") + 1] == str(domain):
-            modules = [word for word in words if word.startswith("terrain_seg_ros.cli.")]
+            modules = [
+                word
+                for word in words
+                if word.startswith(("terrain_seg_ros.cli.", "terrain_seg_ros.demo."))
+            ]
             if modules and "demo" not in words:
                 found[modules[0].rsplit(".", 1)[-1]] = int(path.parent.name)
     return found

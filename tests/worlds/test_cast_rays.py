@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.decoders import surface_grid_m
 from support.small_worlds import flat, look, rough, world
 from terrain_seg_ros.core.errors import GeometryError
 from terrain_seg_ros.core.geometry.camera import CameraModel, camera_from_field_of_view
@@ -35,7 +36,7 @@ def march(target, cast, *, reach_m=16.0):
     distance = np.full(len(rays), np.inf)
     rock = np.full(len(rays), -1)
     alive = np.flatnonzero(np.isfinite(length))
-    top = float(target.surface_grid_m(*[np.arange(-4.0, 4.0, 0.05)] * 2).max()) + 0.1
+    top = float(surface_grid_m(target, *[np.arange(-4.0, 4.0, 0.05)] * 2).max()) + 0.1
     for t in np.arange(0.0, reach_m, STEP_M):
         height = pose.translation_m[2] + t * directions[alive, 2]
         alive = alive[(height < top) | (directions[alive, 2] < 0.0)]

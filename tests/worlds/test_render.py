@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.decoders import surface_grid_m
 from support.small_worlds import flat, look, rough, world
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
@@ -72,7 +73,7 @@ def test_shadows_agree_with_fine_marching(seed, azimuth, elevation):
     rng = np.random.default_rng(seed)
     x, y = rng.uniform(-3.5, 3.5, (2, 300))
     points = np.stack([x, y, target.ground_height_m(x, y)], axis=1)
-    surface = target.surface_grid_m(np.sort(x), np.sort(y))
+    surface = surface_grid_m(target, np.sort(x), np.sort(y))
     points = points[surface[np.argsort(np.argsort(y)), np.argsort(np.argsort(x))] <= points[:, 2]]
     normals = np.broadcast_to(UP, points.shape)
     found = in_shadow(target, points, normals)

@@ -13,7 +13,6 @@ from terrain_seg_ros.worlds.truth import (
     CellGrid,
     HazardRule,
     rock_cells,
-    safe_centres,
     truth_layers,
 )
 from terrain_seg_ros.worlds.world import BEDROCK
@@ -146,23 +145,6 @@ def test_cells_that_leave_the_world_are_not_known():
     assert np.isnan(truth.elevation_m[~truth.known]).all()
     assert np.isnan(truth.slope_rad[~truth.known]).all()
     assert np.isnan(truth.rock_diameter_m[~truth.known]).all()
-
-
-def test_safe_centres_keep_their_clearance():
-    hazard = np.zeros((60, 60), dtype=bool)
-    hazard[30, 20] = True
-    safe = safe_centres(hazard, 1.0, resolution_m=0.1)
-    rows, cols = np.nonzero(safe)
-    # No point of a safe cell is nearer than the clearance to any point of a hazard.
-    gap_rows = np.maximum(np.abs(rows - 30) - 1, 0)
-    gap_cols = np.maximum(np.abs(cols - 20) - 1, 0)
-    assert (np.hypot(gap_rows, gap_cols) * 0.1 >= 1.0 - 1e-9).all()
-    border = np.minimum(np.minimum(rows, cols), np.minimum(59 - rows, 59 - cols))
-    assert (border * 0.1 >= 1.0 - 1e-9).all()
-    assert safe[45, 45] and safe[30, 33]
-    known = np.ones_like(hazard)
-    known[45, 45] = False
-    assert not safe_centres(hazard, 1.0, resolution_m=0.1, known=known)[45, 38]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.decoders import surface_grid_m
 from support.small_worlds import flat, rough, world
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.worlds.world import BEDROCK, SOIL, Sun
@@ -64,7 +65,7 @@ def test_class_is_that_of_the_nearest_post():
 def test_surface_and_cover_know_rocks():
     target = flat(8.0, 0.5, (1.0, -1.0, 0.1, 0.6, 0.3, 0.5, math.pi / 2))
     x, y = np.array([0.5, 1.0, 1.2, 1.4]), np.array([-1.5, -1.0, 0.0])
-    surface = target.surface_grid_m(x, y)
+    surface = surface_grid_m(target, x, y)
     assert surface[1, 1] == pytest.approx(0.6)
     assert surface[0, 1] == pytest.approx(0.1 + 0.5 * math.sqrt(1.0 - (0.5 / 0.6) ** 2))
     assert surface[1, 3] == 0.0  # half as wide across as along

@@ -188,7 +188,7 @@ def test_the_vehicle_takes_the_file_as_what_it_is(precision, backend, request):
     made = create_backend(backend, model, BackendOptions(1, precision))
     assert made.precision == precision
     made.close()
-    assert "of 22 images, 150 are needed" in parity_refusal(model.card, backend, "fp32")
+    assert "from 22 images, at least 150 are needed" in parity_refusal(model.card, backend, "fp32")
 
 
 def test_unsigned_activations_are_whole_behind_a_node_too(model, ranges, tensors):

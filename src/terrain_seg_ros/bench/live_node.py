@@ -49,7 +49,7 @@ PARAMETERS = """/**:
 
 
 class _Camera:
-    """Hold a node that publishes images and receives what comes back."""
+    """A node that publishes images and receives the results."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.context = rclpy.Context()

@@ -11,7 +11,7 @@ GEOMETRY_HEAD = ("ground", "project ms", "fuse ms", "cost ms", "sum ms", "landin
 
 
 def result_lines(result: dict[str, Any]) -> Iterator[str]:
-    """Give every table, and a line for each failure."""
+    """Yield every table, and a line for each failure."""
     yield f"{result['model']} on {result['machine']}, {result['date']}, {result['rounds']} rounds"
     head = ["backend", "precision", "size", "bare ms", "end to end ms", "p99", "overhead ms"]
     lines = [_cells(row) for row in result["rows"]]
@@ -108,11 +108,11 @@ def _lines_of_peers(peers: dict[str, Any]) -> Iterator[str]:
 
 
 def _lines_of_trtexec(result: dict[str, Any]) -> Iterator[str]:
-    """Say what share of trtexec's throughput the backend reaches, transfers included."""
+    """Yield the share of trtexec's throughput that the backend reaches, transfers included."""
     theirs = result["trtexec"]["throughput_per_s"]
     rows = [row for row in result["rows"] if row["backend"] == "tensorrt"]
     if not rows:
-        yield f"trtexec: {theirs:.1f} images/s; there is no row of TensorRT to compare"
+        yield f"trtexec: {theirs:.1f} images/s; there are no TensorRT figures to compare with"
     for row in rows:
         ours = 1e3 / row["bare_ms"]
         yield (

@@ -16,7 +16,7 @@ _MEDIAN = r": min = [\d.]+ ms, max = [\d.]+ ms, mean = [\d.]+ ms, median = ([\d.
 
 @dataclass(frozen=True)
 class TrtexecFigures:
-    """Hold queries per second, and medians in milliseconds, with transfers and without."""
+    """Queries per second, and median milliseconds with transfers and without."""
 
     throughput_per_s: float
     latency_ms: float

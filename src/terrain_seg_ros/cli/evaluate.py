@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises:
         ConfigError: folders, masks or the map cannot be used.
-        ModelError: the model cannot be used, or a mask holds an id that is no class.
+        ModelError: the model cannot be used, or a mask holds an id that is not a class.
         InferenceError: the backend cannot be used.
     """
     if arguments.json is not None:

@@ -1,4 +1,4 @@
-"""Requests to end as a flag, so that work under way is finished."""
+"""Signals as a flag, so that work in progress is finished."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class Interrupt:
-    """Note SIGINT, SIGTERM, SIGQUIT and SIGHUP instead of dying of them, while in `with`.
+    """Record SIGINT, SIGTERM, SIGQUIT and SIGHUP instead of ending the process, while in `with`.
 
     A SIGHUP that is ignored already, as under nohup, stays so. A plain flag, not an Event: an
     Event's lock may be held by the thread that the handler stops.
@@ -20,7 +20,7 @@ class Interrupt:
         """The name of the first signal, empty before it."""
 
     def __enter__(self) -> Interrupt:
-        """Take over the signals."""
+        """Install the signal handlers."""
         signals = [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT]
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signals.append(signal.SIGHUP)
@@ -28,7 +28,7 @@ class Interrupt:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give the signals back."""
+        """Restore the signal handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

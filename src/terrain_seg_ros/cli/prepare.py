@@ -106,7 +106,7 @@ def _prepare(
 
 
 class _Ticker:
-    """Tell on stderr, while in the `with` statement, that and how far a build goes on."""
+    """Print the progress of a build on stderr while in the `with` statement."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -129,11 +129,11 @@ class _Ticker:
         self._thread.join()
 
     def note(self, text: str) -> None:
-        """Take how far the build is; told with the next tick."""
+        """Set the progress of the build, shown with the next tick."""
         self._note = text
 
     def say(self, text: str) -> None:
-        """Tell something at once."""
+        """Print a line at once."""
         print(f"terrain-seg: {text}", file=sys.stderr, flush=True)
 
     def _run(self) -> None:

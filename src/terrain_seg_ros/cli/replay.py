@@ -14,6 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from tqdm import tqdm
+
 from terrain_seg_ros.bag.limits import check_limits, read_limits
 from terrain_seg_ros.bag.many_replays import Results, replay_all
 from terrain_seg_ros.bag.plan import LAZY_TOPICS, NAMESPACE, ReplayOptions
@@ -31,7 +33,7 @@ from terrain_seg_ros.cli.options import (
 )
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 
-STATUS_PERIOD_S = 2.0
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 EXIT_LIMIT_MISSED = 1
 EXIT_NOTHING_CAME = 1
 EXIT_WRONG_INPUT = 2
@@ -121,12 +123,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _is_own_json(text: str) -> bool:
-    """Say whether a text is the scores of one bag or of several."""
+    """Return whether a text holds the scores of one bag or of several."""
     return holds_json("grid_availability", "latency_ms")(text) or holds_json("bags")(text)
 
 
 def _exit_code(results: Results, missed: Mapping[str, Sequence[str]]) -> int:
-    """Say of which bags nothing came and why; return the exit code."""
+    """Report the bags that produced nothing and why; return the exit code."""
     nothing = {name: why_nothing_came(scores) for name, scores in results.items() if scores}
     for name, why in nothing.items():
         if why:
@@ -180,13 +182,19 @@ def _run_one(arguments: argparse.Namespace) -> dict[str, Any]:
     truth = TruthOptions(arguments.truth, arguments.map, arguments.ignore)
     plan = plan_score(source, parameters, truth, replay=options)
     started_s = time.monotonic()
-    report = replay(
-        source,
-        target,
-        parameters,
-        options=replace(options, other_topics=plan.truth_topics),
-        on_progress=_ProgressLines(started_s),
-    )
+    with tqdm(total=1.0, desc=source.name, bar_format=_BAR, disable=None) as bar:
+
+        def show(progress: Progress) -> None:
+            bar.set_postfix_str(f"{progress.images} images", refresh=False)
+            bar.update(progress.share - bar.n)
+
+        report = replay(
+            source,
+            target,
+            parameters,
+            options=replace(options, other_topics=plan.truth_topics),
+            on_progress=show,
+        )
     scores = plan.scores(target, report)
     took_s = time.monotonic() - started_s
     lines = report_lines(report, scores, source=source, target=target, took_s=took_s)
@@ -206,20 +214,6 @@ def _ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-class _ProgressLines:
-    """Print now and then how far the replay is."""
-
-    def __init__(self, started_s: float) -> None:
-        self._next_s = started_s + STATUS_PERIOD_S
-
-    def __call__(self, progress: Progress) -> None:
-        now_s = time.monotonic()
-        if now_s < self._next_s:
-            return
-        self._next_s = now_s + STATUS_PERIOD_S
-        _say(f"{progress.share:4.0%} of the bag, {progress.images} images")
 
 
 def _say(text: str) -> None:

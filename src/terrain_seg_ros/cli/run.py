@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from terrain_seg_ros.dds.node import LiveNode
 
 READY = "terrain-seg: ready"
-"""How the line begins that tells that the node listens."""
+"""Start of the line that is printed when the node listens."""
 STATUS_PERIOD_S = 5.0
 POLL_S = 0.05
 

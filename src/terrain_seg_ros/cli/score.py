@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+from tqdm import tqdm
+
 from terrain_seg_ros.cli.options import add_json_argument, add_mode_argument
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.report.output_place import (
@@ -48,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--masks",
         choices=("truth", "model"),
         default="truth",
-        help="truth: true masks, which test the geometry alone; model: the network's masks, "
-        "which test the whole system (default: %(default)s)",
+        help="truth: ground truth masks, which test the geometry alone; model: the masks of a "
+        "network, which test the whole system (default: %(default)s)",
     )
     add_mode_argument(parser)
     parser.add_argument(
@@ -98,9 +100,9 @@ def run(arguments: argparse.Namespace) -> int:
     """
     request = _request(arguments)
     tallies = []
-    for tally in score_worlds(request):
+    for tally in tqdm(score_worlds(request), total=request.worlds, unit="world", disable=None):
         tallies.append(tally)
-        print(progress_line(tally, len(tallies), request.worlds), file=sys.stderr, flush=True)
+        tqdm.write(progress_line(tally, len(tallies), request.worlds), file=sys.stderr)
     result = score_result(tallies, request)
     print("\n".join(result_lines(result)))
     if arguments.markdown is not None:

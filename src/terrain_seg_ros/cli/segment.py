@@ -82,9 +82,9 @@ def _check_stems(images: list[Path]) -> None:
 
 
 def _check_places(images: list[Path], out: Path) -> None:
-    """Refuse to write over what is no earlier result, such as masks of the same names."""
+    """Refuse to overwrite anything but earlier results, such as masks of the same names."""
     if out.exists() and not out.is_dir():
-        raise ConfigError(f"--out '{out}' exists and is no folder; give a folder")
+        raise ConfigError(f"--out '{out}' exists and is not a folder; choose another path")
     for path in images:
         base = out / path.stem
         told = base.with_name(f"{base.name}.json")
@@ -96,7 +96,7 @@ def _check_places(images: list[Path], out: Path) -> None:
         if foreign or sources:
             raise ConfigError(
                 f"--out '{out}' has {some(foreign or sources)}, which would be overwritten and is "
-                "no result of this command; give another folder"
+                "not a result of this command; choose another folder"
             )
 
 

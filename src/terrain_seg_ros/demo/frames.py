@@ -31,7 +31,7 @@ APART_M = 200.0
 
 @dataclass(frozen=True)
 class DemoFrame:
-    """Hold one picture, its scene and the pitch that the camera is assumed to have."""
+    """A picture, its scene and the assumed pitch of the camera."""
 
     index: int
     scene: str

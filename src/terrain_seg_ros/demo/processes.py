@@ -28,7 +28,7 @@ _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Child:
-    """Hold one process whose messages go to a log file."""
+    """A process whose messages go to a log file."""
 
     def __init__(self, name: str, process: subprocess.Popen[str], log: Path) -> None:
         """Take over a process that was started."""
@@ -167,7 +167,7 @@ def _pump(source: IO[str], lines: SimpleQueue[str | None]) -> None:
 
 
 def free_domain() -> int:
-    """Return a DDS domain in which nobody on this machine takes part.
+    """Return a DDS domain that nobody on this machine uses.
 
     Raises:
         ConfigError: all that are tried are taken.

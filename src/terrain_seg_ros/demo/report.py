@@ -50,16 +50,16 @@ NOTES = (
 
 SIM_NOTES = (
     "The simulated worlds are generated; every rock, crater and slope in them is known. Their "
-    "masks are the true ones, read by the model truth_mask, which is no network: those pictures "
-    "show the quality of geometry and fusion, not of recognition. No model for the Moon is "
-    "shipped.",
+    "masks are ground truth, read by the model truth_mask, a decoder rather than a neural "
+    "network: those pictures show the quality of geometry and fusion, not of recognition. No "
+    "model for the Moon is shipped.",
 )
 WORLD_LEGEND: Legend = [(entry.name, entry.color_rgb) for entry in WORLD_TAXONOMY]
 
 
 @dataclass(frozen=True)
 class Made:
-    """Hold what was written, and the share of each class over all pictures."""
+    """The files that were written, and the share of each class over all pictures."""
 
     paths: dict[str, Path]
     shares: dict[str, float]
@@ -67,7 +67,7 @@ class Made:
 
 @dataclass
 class _Shown:
-    """Hold what the bag says of one picture, from the last camera image of it."""
+    """The messages of one picture in the bag, from its last camera image."""
 
     mask: U8 | None = None
     confidence: U8 | None = None
@@ -134,7 +134,7 @@ def share_rows(shares: dict[str, float]) -> list[list[str]]:
 
 
 def _read(bag: Path, frames: Sequence[DemoFrame]) -> list[_Shown]:
-    """Return what the bag says, told apart by the place where the grid stands."""
+    """Return what the bag holds, separated by the position of the grid."""
     by_stamp: dict[int, dict[str, Any]] = {}
     for name, message in _messages(bag):
         by_stamp.setdefault(stamp_ns(message.header), {})[name] = message

@@ -1,4 +1,4 @@
-"""The demo's two scenes in simulated worlds: what is driven, and what the node is told."""
+"""The demo's two scenes in simulated worlds: what is simulated, and the parameters of the node."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MODEL = "truth_mask"
 
 @dataclass(frozen=True)
 class DemoScene:
-    """Hold one scene; `sim` are arguments of `terrain-seg sim`, as of the recording."""
+    """A scene; `sim` are the arguments of `terrain-seg sim` that made the recording."""
 
     name: str
     mode: str
@@ -51,10 +51,10 @@ SCENES = (
         "lander",
         "A lander comes down on the Moon",
         "A descent from 45 m to 12 m over a simulated Moon, the camera looking down, depth from "
-        "the simulator. No model for the Moon is shipped: the node runs on true masks. From high "
-        "up the smallest hazard that counts cannot be told, so nothing is observed; lower down a "
-        "site is chosen (blue), judged by rocks, slope and roughness as depth shows them. True "
-        "hazards are counted by cells that they only touch, so small rocks show as errors first.",
+        "the simulator. No model for the Moon is shipped: the node runs on true masks. From "
+        "high up the smallest relevant hazard cannot be resolved, so nothing is observed; lower "
+        "down a site is chosen (blue) by the rocks, slope and roughness that depth shows. Cells "
+        "count as true hazards if one only touches them, so small rocks show as errors first.",
         (
             *("--mode", "lander", "--seed", "2", "--rate", "2"),
             *("--start-m", "45", "--end-m", "12", "--pictures", "16"),

@@ -38,7 +38,7 @@ NEEDED = BY_STAMP[:4]
 
 @dataclass
 class _Bag:
-    """Hold what a scene's bag says: messages by stamp, the path, and the true hazards."""
+    """The content of a scene's bag: messages by stamp, the path, and the true hazards."""
 
     by_stamp: dict[int, dict[str, Any]] = field(default_factory=dict)
     path: dict[int, F64] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class _Bag:
 
 @dataclass(frozen=True)
 class MadeScenes:
-    """Hold the page's sections, and the pictures that were written."""
+    """The sections of the page, and the pictures that were written."""
 
     sections: list[Section]
     paths: dict[str, Path]

@@ -24,7 +24,7 @@ PROGRESS = ("making", "waiting", "played")
 
 @dataclass(frozen=True)
 class PlayedScene:
-    """Hold one scene after it was played: its bag, what the node says, and how it was made."""
+    """A scene that was played: its bag, the summary of the node, and how it was made."""
 
     scene: DemoScene
     bag: Path

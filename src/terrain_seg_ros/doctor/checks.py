@@ -28,7 +28,7 @@ _REINSTALL = "install this package again from a complete checkout: pip install .
 
 
 def examine() -> Iterator[Finding]:
-    """Give every finding, in the order of the report."""
+    """Yield every finding, in the order of the report."""
     yield _python()
     yield _package("numpy", "numpy")
     yield _package("OpenCV", "cv2", "opencv-python-headless")

@@ -88,7 +88,7 @@ def _middleware() -> Finding:
 def discovery_range(environment: Mapping[str, str]) -> str:
     """Return how far ROS looks for peers.
 
-    Humble knows ROS_LOCALHOST_ONLY alone; where it is 1, later distributions heed it first.
+    Humble knows ROS_LOCALHOST_ONLY alone; if it is 1, later distributions obey it first.
     """
     if environment.get("ROS_LOCALHOST_ONLY") == "1":
         return "LOCALHOST"
@@ -111,7 +111,7 @@ def _optional_packages(distribution: str) -> Finding:
 
 
 def _node() -> Finding:
-    """Say whether `ros2 run` finds the node, and whether its interpreter has the wheels."""
+    """Return whether `ros2 run` finds the node, and whether its interpreter has the wheels."""
     prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
     scripts = [Path(item) / "lib" / "terrain_seg_ros" / "terrain_seg_node" for item in prefixes]
     script = next((item for item in scripts if item.is_file()), None)

@@ -20,7 +20,7 @@ PROVIDERS = ("cpu", "cuda", "tensorrt")
 
 @dataclass(frozen=True)
 class BackendOptions:
-    """Hold the options, the same for every backend.
+    """Options, the same for every backend.
 
     `threads` 0 leaves the number to the runtime. `precision` is one of PRECISIONS or "auto":
     the backend `auto` then tries every one, any other backend takes what its device prefers.

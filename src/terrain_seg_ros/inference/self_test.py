@@ -1,4 +1,4 @@
-"""Whether a backend gives what the model's maker saw, and which one does it fastest."""
+"""Whether the results of a backend match the reference, and which backend is fastest."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MakeReference = Callable[[], Backend]
 
 @dataclass(frozen=True)
 class Trial:
-    """Hold how one backend did; `refusal` is empty if it may be used, `median_ms` is None else."""
+    """The result of one backend; `refusal` is empty if it can be used, else `median_ms` is None."""
 
     backend: str
     precision: str
@@ -81,9 +81,9 @@ def check_golden(backend: Backend, model: LoadedModel, make_reference: MakeRefer
 
 
 def parity_refusal(card: ModelCard, backend: str, computed: str) -> str:
-    """Return why the card does not vouch for a reduced precision; empty if it does.
+    """Return why the card does not allow a reduced precision; empty if it does.
 
-    Reduced is what a runtime computes in, or the model's file itself.
+    The runtime's computation or the model's file itself may be of reduced precision.
 
     The card's `metrics` carry a list `parity` of objects with the keys backend, precision,
     images, mean_iou_loss, dangerous_recall_loss and clear_margin_changed, all measured against
@@ -203,8 +203,8 @@ def _check_agreement(backend: Backend, given: U8, expected: U8, card: ModelCard)
     if agreement < MIN_AGREEMENT:
         raise ModelError(
             f"{backend.name} gives the golden mask of {card.name!r} on {agreement:.2%} of its "
-            f"pixels, expected at least {MIN_AGREEMENT:.1%} in {backend.precision}; the model is "
-            "of another colour order or scaling, or the runtime is broken: export the model again "
+            f"pixels, expected at least {MIN_AGREEMENT:.1%} in {backend.precision}; the colour "
+            "order or scaling differs, or the runtime is broken: export the model again "
             "or choose another backend"
         )
 
@@ -217,7 +217,7 @@ def _check_clear_pixels(
         raise ModelError(
             f"{backend.name} in {backend.precision} changes the class of {share:.2%} of the "
             f"pixels of the golden image of {card.name!r} that float32 is sure of, at most "
-            f"{MAX_CLEAR_CHANGED:.1%} may: use precision fp32 or another backend"
+            f"{MAX_CLEAR_CHANGED:.1%} is allowed: use precision fp32 or another backend"
         )
 
 
@@ -237,13 +237,16 @@ def _row_refusal(row: Mapping[str, Any]) -> str:
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         return f"the card's parity figures cannot be read ({shown(error)})"
     if images < MIN_PARITY_IMAGES:
-        return f"the card's parity figures are of {images} images, {MIN_PARITY_IMAGES} are needed"
+        return (
+            f"the card's parity figures are from {images} images, at least {MIN_PARITY_IMAGES} are "
+            "needed"
+        )
     for key, loss in losses.items():
         if not loss <= MAX_PARITY_LOSS:
-            return f"the card gives a {key} of {loss:.4f}, at most {MAX_PARITY_LOSS} may be"
+            return f"the card gives a {key} of {loss:.4f}, at most {MAX_PARITY_LOSS} is allowed"
     if not changed <= MAX_CLEAR_CHANGED:
         return (
-            f"the card says it changes the class of {changed:.4f} of the clear pixels, "
-            f"at most {MAX_CLEAR_CHANGED} may"
+            f"the card gives {changed:.4f} of the clear pixels with a changed class, "
+            f"at most {MAX_CLEAR_CHANGED} is allowed"
         )
     return ""

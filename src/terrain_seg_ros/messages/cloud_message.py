@@ -29,7 +29,7 @@ _FIELDS = (
     ("confidence", 13, _UINT8),
 )
 """Name, offset and datatype (sensor_msgs/PointField); two bytes of padding align the points."""
-_PLACES = _FIELDS[:3]
+_PLACES = ("x", "y", "z")
 
 
 class Cloud(NamedTuple):
@@ -115,19 +115,6 @@ def encode_hazard_points(
     return _encode(types, row, header, is_dense=True)
 
 
-def decode_cloud(message: Any) -> Cloud:
-    """Return the points of a cloud with the fields that this module writes, at any offset.
-
-    Raises:
-        MessageError: a field is missing or of another type, the bytes are big-endian or too few.
-    """
-    if message.is_bigendian:
-        raise MessageError("cloud is big-endian, expected little-endian; change the publisher")
-    points = _stored(message, _FIELDS)
-    points_m = np.stack([points["x"], points["y"], points["z"]], axis=-1)
-    return Cloud(points_m, points["label"].copy(), points["confidence"].copy())
-
-
 def decode_sensed_points(message: Any) -> SensedPoints:
     """Return what a stereo camera or a lidar measured: float32 x, y, z at any offset, either order.
 
@@ -140,16 +127,16 @@ def decode_sensed_points(message: Any) -> SensedPoints:
     frame_id = str(message.header.frame_id)
     if not frame_id:
         raise MessageError("cloud has an empty frame_id; name the sensor's frame")
-    points = _stored(message, _PLACES)
+    points = _stored(message)
     points_m = np.empty((points.size, 3), dtype=np.float32)
-    for index, (name, _, _) in enumerate(_PLACES):
+    for index, name in enumerate(_PLACES):
         points_m[:, index] = points[name].reshape(-1)
     with np.errstate(invalid="ignore"):
         points_m[~(np.abs(points_m) <= FARTHEST_M).all(axis=1)] = np.nan
     return SensedPoints(points_m, stamp_ns(message.header), frame_id)
 
 
-def _stored(message: Any, fields: tuple[tuple[str, int, int], ...]) -> NDArray[Any]:
+def _stored(message: Any) -> NDArray[Any]:
     """Return the points (rows, cols) of a message as they lie in its bytes."""
     rows, cols = int(message.height), int(message.width)
     point_step, row_step = int(message.point_step), int(message.row_step)
@@ -162,7 +149,7 @@ def _stored(message: Any, fields: tuple[tuple[str, int, int], ...]) -> NDArray[A
             f"cloud is {cols}x{rows} points, expected 0 to {INPUT_POINT_LIMIT}; send fewer"
         )
     order = ">" if message.is_bigendian else "<"
-    dtype = _point_dtype(message.fields, point_step, fields, order)
+    dtype = _point_dtype(message.fields, point_step, order)
     data = flat_bytes(message.data)
     if row_step < cols * point_step or data.size < rows * row_step:
         raise MessageError(
@@ -201,26 +188,21 @@ def _encode(types: Types, cloud: Cloud, header: Any, *, is_dense: bool) -> Any:
     )
 
 
-def _point_dtype(
-    present: Any, point_step: int, wanted: tuple[tuple[str, int, int], ...], order: str
-) -> np.dtype[Any]:
+def _point_dtype(present: Any, point_step: int, order: str) -> np.dtype[Any]:
     found = {str(field.name): field for field in present}
-    offsets, formats = [], []
-    for name, _, datatype in wanted:
+    offsets = []
+    for name in _PLACES:
         field = found.get(name)
-        size = 4 if datatype == _FLOAT32 else 1
-        if field is None or field.datatype != datatype or field.offset + size > point_step:
-            names = " and uint8 label, confidence" if len(wanted) > len(_PLACES) else ""
+        if field is None or field.datatype != _FLOAT32 or field.offset + 4 > point_step:
             raise MessageError(
                 f"cloud has no usable field {name!r} (fields {sorted(found)}, point_step "
-                f"{point_step}); expected float32 x, y, z{names}"
+                f"{point_step}); expected float32 x, y, z"
             )
         offsets.append(int(field.offset))
-        formats.append(f"{order}f4" if datatype == _FLOAT32 else "u1")
     return np.dtype(
         {
-            "names": [name for name, _, _ in wanted],
-            "formats": formats,
+            "names": _PLACES,
+            "formats": [f"{order}f4"] * len(_PLACES),
             "offsets": offsets,
             "itemsize": point_step,
         }

@@ -14,7 +14,7 @@ from terrain_seg_ros.core.types import U8
 
 @dataclass(frozen=True)
 class Golden:
-    """Hold the model's own example: an input (h, w, C) and its float32 mask (h, w)."""
+    """The example of a model: an input (h, w, C) and its float32 mask (h, w)."""
 
     image: U8
     mask: U8
@@ -22,7 +22,7 @@ class Golden:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """Hold a checked model.
+    """A checked model.
 
     The backends read `onnx_bytes`, the very bytes whose hash was checked; both it and
     `onnx_path` are None for a model that has only a card, which the constant backend serves.
@@ -30,6 +30,7 @@ class LoadedModel:
     same input, classes and golden image. `digest` is over all files that were read, empty for a
     model that was not read from files. `test_deadline_s` is how long a first run in a process of
     its own may take, before another runtime sees the network here; 0 where none is needed.
+    `has_fixed_batch` says that the network takes one image at a time.
     """
 
     card: ModelCard
@@ -39,6 +40,7 @@ class LoadedModel:
     lowered: tuple[LoadedModel, ...] = ()
     digest: str = ""
     test_deadline_s: float = 0.0
+    has_fixed_batch: bool = False
 
     def __post_init__(self) -> None:
         """Check the golden image against the card."""

@@ -30,7 +30,7 @@ _PARTS = f"a model is a folder with {ONNX_FILE}, {CARD_FILE} and {GOLDEN_FILE}"
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """Hold the content of a model's folder; golden image and signature may be absent."""
+    """The content of a model's folder; golden image and signature may be absent."""
 
     onnx_path: Path
     card: bytes = field(repr=False)

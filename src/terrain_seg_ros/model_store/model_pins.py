@@ -26,7 +26,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Pin(NamedTuple):
-    """Hold what a name stands for.
+    """The model that a name is pinned to.
 
     `digest` is over all files of the model, empty in a pin of format 1; `sha256` is of the network
     alone, empty in a pin of format 2.
@@ -57,13 +57,13 @@ def read_pins(models: Path) -> dict[str, Pin]:
         return pins | {name: Pin(digest, "") for name, digest in _section(content, "digest", path)}
     if given == _OLD_FORMAT and given is not True and "sha256" in content:
         return {name: Pin("", sha256) for name, sha256 in _section(content, "sha256", path)}
-    raise ModelError(f"{path}: is no file of pins of format {PINS_FORMAT}; {_REMEDY}")
+    raise ModelError(f"{path}: is not a pins file of format {PINS_FORMAT}; {_REMEDY}")
 
 
 def _section(content: Mapping[str, Any], key: str, path: Path) -> list[tuple[str, str]]:
     section = content.get(key, {})
     if not isinstance(section, dict):
-        raise ModelError(f"{path}: is no file of pins of format {PINS_FORMAT}; {_REMEDY}")
+        raise ModelError(f"{path}: is not a pins file of format {PINS_FORMAT}; {_REMEDY}")
     for name, digest in section.items():
         if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
             raise ModelError(

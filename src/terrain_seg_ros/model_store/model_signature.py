@@ -17,7 +17,7 @@ MAX_KEY_BYTES = 16 * 2**10
 RAW_KEY_BYTES = 32
 PUBLIC_SUFFIX = ".pub"
 _MESSAGE = b"terrain_seg_ros model digest 1\n"
-"""Before the digest: a signature made for anything else is none of a model."""
+"""Before the digest: a signature made for anything else is not valid for a model."""
 _SIGNATURE = re.compile(rb"[0-9a-f]{128}\s*")
 
 
@@ -36,7 +36,7 @@ def check_signature(files: ModelFiles, public_key: Path) -> None:
             "allows signed models only; sign it with `terrain-seg models sign NAME --key KEY`"
         )
     if not _SIGNATURE.fullmatch(files.signature):
-        raise ModelError(f"{folder / SIGNATURE_FILE}: is no signature; {_SIGN_AGAIN}")
+        raise ModelError(f"{folder / SIGNATURE_FILE}: is not a signature; {_SIGN_AGAIN}")
     try:
         key.verify(bytes.fromhex(files.signature.decode()), _message(files.digest))
     except _exceptions().InvalidSignature:
@@ -121,9 +121,9 @@ def _load_public(path: Path) -> Any:
             return kind.from_public_bytes(data)
         key = _forms().load_pem_public_key(data)
     except (ValueError, TypeError, _exceptions().UnsupportedAlgorithm) as error:
-        raise ConfigError(f"{path}: is no public key in PEM ({_line(error)}); {_KEY_REMEDY}") from (
-            error
-        )
+        raise ConfigError(
+            f"{path}: is not a public key in PEM format ({_line(error)}); {_KEY_REMEDY}"
+        ) from (error)
     if not isinstance(key, kind):
         raise ConfigError(f"{path}: is a {type(key).__name__}, expected Ed25519; {_KEY_REMEDY}")
     return key
@@ -135,7 +135,8 @@ def _load_private(path: Path) -> Any:
         key = _forms().load_pem_private_key(data, password=None)
     except (ValueError, TypeError, _exceptions().UnsupportedAlgorithm) as error:
         raise ConfigError(
-            f"{path}: is no private key in PEM without a password ({_line(error)}); {_KEY_REMEDY}"
+            f"{path}: is not an unencrypted private key in PEM format ({_line(error)}); "
+            f"{_KEY_REMEDY}"
         ) from error
     if not isinstance(key, _ed25519().Ed25519PrivateKey):
         raise ConfigError(f"{path}: is a {type(key).__name__}, expected Ed25519; {_KEY_REMEDY}")
@@ -166,7 +167,7 @@ def _module(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise ConfigError(
-            f"signed models need the package cryptography ({error}); get it with: "
+            f"signed models need the package cryptography ({error}); install it with: "
             "pip install cryptography (the extra `sign` of this package), or leave "
             "model_public_key empty to use models without a signature"
         ) from error

@@ -27,7 +27,7 @@ from terrain_seg_ros.model_store.model_pins import Pin, check_pin, read_pins
 from terrain_seg_ros.model_store.model_signature import check_signature
 from terrain_seg_ros.model_store.model_trust import ANY_MODEL, ModelTrust
 from terrain_seg_ros.model_store.network_trial import try_network
-from terrain_seg_ros.model_store.onnx_contract import check_border, check_onnx
+from terrain_seg_ros.model_store.onnx_contract import Border, check_border, check_onnx
 from terrain_seg_ros.model_store.onnx_safety import check_network
 from terrain_seg_ros.model_store.synthetic_model import SYNTHETIC, synthetic_model
 
@@ -123,7 +123,7 @@ def read_card(path: Path) -> ModelCard:
     """Return the card in a JSON file.
 
     Raises:
-        ModelError: the file is missing, too large, no JSON or no valid card.
+        ModelError: the file is missing, too large, not JSON or not a valid card.
     """
     return _parse_card(read_card_file(path), str(path))
 
@@ -138,10 +138,10 @@ def _parse_card(data: bytes, source: str) -> ModelCard:
         content = read_json(data)
     except ValueError as error:
         raise ModelError(
-            f"{source}: the card is no JSON ({error}); export the model again"
+            f"{source}: the card is not valid JSON ({error}); export the model again"
         ) from None
     if not isinstance(content, dict):
-        raise ModelError(f"{source}: the card is no JSON object; export the model again")
+        raise ModelError(f"{source}: the card is not a JSON object; export the model again")
     return parse_model_card(content, source=source)
 
 
@@ -162,27 +162,27 @@ def _load(name_or_path: str | Path, onnx_path: Path, trust: ModelTrust) -> Loade
     model = LoadedModel(
         card, onnx_path, found.onnx, None, digest=found.digest, test_deadline_s=deadline_s
     )
-    _check_graph(model, str(onnx_path))
+    border = _check_graph(model, str(onnx_path))
     golden = parse_golden(found.golden, source=str(onnx_path.parent / GOLDEN_FILE))
-    return replace(model, golden=golden)
+    return replace(model, golden=golden, has_fixed_batch=border.has_fixed_batch)
 
 
-def _check_graph(model: LoadedModel, source: str) -> None:
+def _check_graph(model: LoadedModel, source: str) -> Border:
     """Check the graph against the card; one that is not shipped runs elsewhere first."""
     data = model.graph()
     if not model.test_deadline_s:
-        check_onnx(data, model.card, source=source)
-        return
+        return check_onnx(data, model.card, source=source)
     trial = try_network(data, probe_image(model), deadline_s=model.test_deadline_s, source=source)
     check_border(trial.border, model.card, source=source)
     if trial.error:
         raise ModelError(f"{source}: the network does not run ({trial.error}); export it again")
+    return trial.border
 
 
 def _lowered(
     name_or_path: str | Path, model: LoadedModel, onnx_path: Path, trust: ModelTrust
 ) -> Iterator[LoadedModel]:
-    """Give the files that were made from a float32 one, each precision once.
+    """Yield the files that were made from a float32 model, each precision once.
 
     Only folders that the user or this package fills are searched: what lies beside a model
     elsewhere may be anybody's.

@@ -10,7 +10,7 @@ DEFAULT_TEST_DEADLINE_S = 60.0
 
 @dataclass(frozen=True)
 class ModelTrust:
-    """Hold the demands on a model.
+    """What is required of a model.
 
     `public_key` is the file of the key that must have signed it; None for no signature.
     `test_deadline_s` is how long the first run of a network that is not shipped may take, in a

@@ -18,7 +18,7 @@ from terrain_seg_ros.model_store.onnxruntime_errors import runtime_reason
 
 
 class NetworkTrial(NamedTuple):
-    """Hold how a first run went; `error` is empty where it went well."""
+    """The outcome of a first run; `error` is empty if it succeeded."""
 
     border: Border
     error: str
@@ -47,7 +47,7 @@ def try_network(
         name: of the input.
         deadline_s: from the start of the process to its answer.
         source: the network's path, for messages.
-        runtime: onnxruntime, or openvino, which tells no border.
+        runtime: onnxruntime, or openvino, which does not report inputs and outputs.
 
     Raises:
         ModelError: ONNX Runtime refuses it, or it crashes or does not end in time.

@@ -17,7 +17,7 @@ _BYTE = "tensor(uint8)"
 
 
 class Tensor(NamedTuple):
-    """Hold what a graph says of an input or output; a dimension is a number, a name or None."""
+    """An input or output of a graph; a dimension is a number, a name or None."""
 
     name: str
     type: str
@@ -25,14 +25,19 @@ class Tensor(NamedTuple):
 
 
 class Border(NamedTuple):
-    """Hold the inputs and outputs of a graph."""
+    """The inputs and outputs of a graph."""
 
     inputs: list[Tensor]
     outputs: list[Tensor]
 
+    @property
+    def has_fixed_batch(self) -> bool:
+        """Return whether the first input takes one image, and no more at a time."""
+        return isinstance(self.inputs[0].shape[0], int)
 
-def check_onnx(data: bytes, card: ModelCard, *, source: str) -> None:
-    """Check names, types, shapes and the number of classes.
+
+def check_onnx(data: bytes, card: ModelCard, *, source: str) -> Border:
+    """Check names, types, shapes and the number of classes, and return the inputs and outputs.
 
     Args:
         data: the ONNX file.
@@ -43,11 +48,9 @@ def check_onnx(data: bytes, card: ModelCard, *, source: str) -> None:
         ModelError: the file is corrupt, or something in it contradicts the card.
     """
     session = _open(data, source)
-    check_border(
-        Border(*(_tensors(items) for items in (session.get_inputs(), session.get_outputs()))),
-        card,
-        source=source,
-    )
+    border = Border(*(_tensors(items) for items in (session.get_inputs(), session.get_outputs())))
+    check_border(border, card, source=source)
+    return border
 
 
 def check_border(border: Border, card: ModelCard, *, source: str) -> None:
@@ -76,7 +79,7 @@ def check_border(border: Border, card: ModelCard, *, source: str) -> None:
 def unreadable(reason: str, source: str) -> ModelError:
     """Return the error of a file that ONNX Runtime refuses to open."""
     return ModelError(
-        f"{source}: is no ONNX model that ONNX Runtime {onnxruntime.__version__} can read "
+        f"{source}: is not an ONNX model that ONNX Runtime {onnxruntime.__version__} can read "
         f"({runtime_reason(reason)}); fetch or export it again (opset 17, IR version 8)"
     )
 

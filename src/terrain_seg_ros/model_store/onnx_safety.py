@@ -41,16 +41,16 @@ def check_network(
         data: the ONNX file.
         source: its path, for messages.
         may_read_files: whether tensors may be in files beside it; the caller looks after them.
-        remedy: completes the message about what is no ONNX file.
+        remedy: ends the message about a file that is not ONNX.
 
     Raises:
         ModelError: it has loops or branches, functions that call themselves or grow beyond
-            `MAX_NODES` operators, or tensors in other files, or is no ONNX file.
+            `MAX_NODES` operators, or tensors in other files, or is not an ONNX file.
     """
     try:
         _Walk(source, may_read_files).check(memoryview(data))
     except (IndexError, ValueError) as error:
-        raise ModelError(f"{source}: is no ONNX model; {remedy}") from error
+        raise ModelError(f"{source}: is not an ONNX model; {remedy}") from error
 
 
 class _Walk:

@@ -1,4 +1,4 @@
-"""What ONNX Runtime raises; its own errors share no base but Exception."""
+"""The errors of ONNX Runtime, which have no common base class but Exception."""
 
 from __future__ import annotations
 

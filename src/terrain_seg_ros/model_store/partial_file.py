@@ -16,7 +16,7 @@ _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
 class Note(BaseModel):
-    """Hold the address, the version (strong ETag or date, None if not given) and the full size."""
+    """The address, the version (strong ETag or date, None if not given) and the full size."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 
@@ -36,7 +36,7 @@ class Note(BaseModel):
 
 
 def validator_of(headers: Mapping[str, str]) -> str | None:
-    """Return what tells versions apart: a strong ETag, else the date of change, else None."""
+    """Return what identifies a version: a strong ETag, else the date of change, else None."""
     etag = headers.get("ETag")
     if etag is not None and etag.startswith('"'):
         return etag

@@ -1,4 +1,4 @@
-"""The process in which a network that nobody vouches for runs for the first time.
+"""The process in which an untrusted network runs for the first time.
 
 It is started by its path, isolated, and imports nothing of this package. Standard input holds a
 line of JSON (see `main`), then the image's bytes, then the ONNX file. The last line of standard

@@ -1,4 +1,4 @@
-"""Unpack a .zip or .tar.gz that nobody vouches for: bounded, and never out of its folder."""
+"""Unpack an untrusted .zip or .tar.gz: within limits, and never outside its folder."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class UnpackLimits:
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """Give a folder beside `target` that takes its name at the end, and is removed on failure.
+    """Yield a folder that is renamed to `target` at the end, or removed on failure.
 
     Raises:
         ConfigError: the target exists.
@@ -86,7 +86,7 @@ def unpack(archive: Path, folder: Path, *, limits: UnpackLimits) -> int:
                 file.seek(0)
                 return _unpack_tar(file, folder, budget)
     except TooMuchError as error:
-        raise ConfigError(f"'{archive}' {error}; it is no ordinary archive") from error
+        raise ConfigError(f"'{archive}' {error}; it is not an ordinary archive") from error
     except _ARCHIVE_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(

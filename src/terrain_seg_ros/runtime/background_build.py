@@ -92,7 +92,7 @@ class BackgroundBuild:
         finally:
             self.state = state
         self._report(
-            f"no engine could be made in the background, {self._switching.name} goes on serving: "
+            f"no engine could be made in the background, {self._switching.name} stays in use: "
             f"{reason}"
         )
 

@@ -1,17 +1,21 @@
-"""Read a height map: a GeoTIFF of floats, or a .npy with a .yaml beside it."""
+"""Read a height map: a raster that GDAL knows (GeoTIFF, PDS, JPEG 2000), or a .npy and a .yaml.
+
+Rasters are read with rasterio (GDAL). GeoTIFF and COG follow OGC 19-008r4, PDS3 and PDS4 the
+standards of NASA's Planetary Data System, JP2 is ISO/IEC 15444-1 with a GeoJP2 or GML box.
+"""
 
 from __future__ import annotations
 
 import importlib
+import logging
 import math
-import struct
 import tokenize
-import zlib
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.files.regular_file import check_regular_file
@@ -27,10 +31,16 @@ DEFLATE_RATIO = 1100
 """No data is packed more densely (zlib's own figure is 1032)."""
 SQUARE_WITHIN = 1e-6
 """Relative difference of the two sides of a cell that rounding explains."""
-SCALE_TAG, TIE_POINT_TAG, TRANSFORM_TAG = 33550, 33922, 34264
-KEYS_TAG, NODATA_TAG = 34735, 42113
-"""Tags of GeoTIFF (OGC 19-008r4) and, for nodata, of GDAL."""
-RASTER_TYPE_KEY, PIXEL_IS_POINT = 1025, 2
+DRIVERS = {
+    ".tif": "GTiff",
+    ".tiff": "GTiff",
+    ".jp2": "JP2OpenJPEG",
+    ".img": "PDS",
+    ".lbl": "PDS",
+    ".xml": "PDS4",
+}
+"""The format of GDAL that a suffix stands for; no other one is tried on a file."""
+METRES = ("", "m", "metre", "meter", "metres", "meters")
 DAMAGED = (
     ArithmeticError,
     AssertionError,
@@ -43,11 +53,9 @@ DAMAGED = (
     SyntaxError,
     TypeError,
     ValueError,
-    struct.error,
     tokenize.TokenError,
-    zlib.error,
 )
-"""What files that are cut off or corrupt raise on the way through tifffile and NumPy."""
+"""What truncated or corrupt files raise in NumPy and rasterio."""
 META = ("origin_x_m", "origin_y_m", "resolution_m")
 
 
@@ -55,30 +63,31 @@ def read_height_map(parameters: NodeSettings) -> HeightMap | None:
     """Return the height map that the parameters name; None where it is not the ground.
 
     Raises:
-        ConfigError: it is not named, cannot be read, too large, or not placed.
+        ConfigError: it is not named, too large or damaged, or is not placed in metres.
     """
     if parameters.pipeline.ground.source != "height_map":
         return None
     name = parameters.height_map
     if not name:
-        raise ConfigError(
-            "ground.source is height_map but ground.height_map is empty; name a .tif or .npy file"
-        )
+        raise ConfigError("ground.source is height_map but ground.height_map is empty; name a file")
     path = Path(name).expanduser()
     if not path.is_file():
         raise ConfigError(f"ground.height_map {path}: there is no such file; check the path")
-    readers = {".tif": _read_geotiff, ".tiff": _read_geotiff, ".npy": _read_npy}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        check_regular_file(path, MAX_FILE_BYTES)
+        return _read_npy(path)
+    if suffix not in DRIVERS:
         raise ConfigError(
-            f"ground.height_map {path}: ends in {path.suffix!r}, expected one of {sorted(readers)}"
+            f"ground.height_map {path}: ends in {path.suffix!r}, expected one of "
+            f"{sorted([*DRIVERS, '.npy'])}"
         )
     check_regular_file(path, MAX_FILE_BYTES)
-    return reader(path)
+    return _read_raster(path, DRIVERS[suffix])
 
 
 def _read_npy(path: Path) -> HeightMap:
-    """Return a map of which row 0 has the lowest y; the .yaml beside it says where it lies."""
+    """Return an array whose row 0 has the lowest y; the .yaml beside it says where it lies."""
     meta_path = path.with_suffix(".yaml")
     meta = read_yaml(meta_path, f"{', '.join(META)} and optionally nodata")
     unknown = sorted(set(map(str, meta)) - {*META, "nodata"})
@@ -89,10 +98,21 @@ def _read_npy(path: Path) -> HeightMap:
     try:
         stored = np.load(path, mmap_mode="r", allow_pickle=False, max_header_size=NPY_HEADER_BYTES)
     except DAMAGED as error:
-        raise ConfigError(f"{path}: is no readable .npy file: {_reason(error)}") from error
+        raise ConfigError(
+            f"{path}: is not a readable .npy file ({_reason(error)}); write it with numpy.save"
+        ) from error
     if not isinstance(stored, np.ndarray):
         raise ConfigError(f"{path}: is an archive of arrays, expected one array as .npy")
-    return HeightMap(_heights(stored, nodata, path), **values)
+    _check_dtype(stored.dtype, "f", path)
+    if stored.ndim != 2:
+        raise ConfigError(f"{path}: has shape {stored.shape}, expected (rows, cols)")
+    _check_size(stored.shape, stored.dtype, path, path.stat().st_size)
+    heights = np.array(stored, dtype=np.float32)
+    is_unknown = ~np.isfinite(heights)
+    if nodata is not None:
+        is_unknown |= heights == np.float32(nodata)
+    heights[is_unknown] = np.nan
+    return HeightMap(heights, **values)
 
 
 def _number(meta: Any, name: str, path: Path) -> float:
@@ -102,65 +122,58 @@ def _number(meta: Any, name: str, path: Path) -> float:
     return float(value)
 
 
-def _heights(stored: NDArray[Any], nodata: float | None, path: Path) -> NDArray[np.float32]:
-    _check(stored.shape, stored.dtype, path)
-    heights = np.array(stored, dtype=np.float32)
-    bad = ~np.isfinite(heights)
-    if nodata is not None:
-        bad |= heights == np.float32(nodata)
-    heights[bad] = np.nan
-    return heights
-
-
 def _reason(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _check_parts(shape: tuple[Any, ...], path: Path) -> None:
-    """Check the size of strips or tiles before one is unpacked."""
-    if math.prod(int(side) for side in shape) > POST_LIMIT:
-        raise ConfigError(f"{path}: has strips or tiles of {shape}, more than {POST_LIMIT} heights")
-
-
-def _check(shape: tuple[int, ...], dtype: np.dtype[Any], path: Path) -> None:
-    if len(shape) != 2 or dtype.kind != "f":
+def _check_dtype(dtype: np.dtype[Any], kinds: str, path: Path) -> None:
+    """Refuse what looks like an image: 8 bits, unsigned or complex numbers."""
+    if dtype.kind not in kinds or dtype.itemsize < 2:
+        expected = "floats" if kinds == "f" else "floats or signed integers of 16 or 32 bits"
         raise ConfigError(
-            f"{path}: holds {dtype} of shape {shape}, expected floats of shape (rows, cols), metres"
-        )
-    if shape[0] * shape[1] > POST_LIMIT:
-        raise ConfigError(
-            f"{path}: {shape[1]} x {shape[0]} heights are more than {POST_LIMIT}; cut out the part "
-            "that the vehicle drives on"
-        )
-    size = path.stat().st_size
-    if shape[0] * shape[1] * dtype.itemsize > size * DEFLATE_RATIO:
-        raise ConfigError(
-            f"{path}: declares {shape[1]} x {shape[0]} heights, but has only {size} bytes; it is "
-            "cut off or damaged"
+            f"{path}: holds {dtype}, expected {expected}, in metres; if these are heights, convert "
+            "them to float32"
         )
 
 
-def _read_geotiff(path: Path) -> HeightMap:
-    """Return the first page of a GeoTIFF; its rows run from north (highest y) to south."""
-    tifffile = _tifffile()
+def _check_size(shape: Sequence[int], dtype: np.dtype[Any], path: Path, size_bytes: int) -> None:
+    """Check the size of a map before it is read."""
+    rows, cols = shape
+    if rows * cols > POST_LIMIT:
+        raise ConfigError(
+            f"{path}: {cols} x {rows} heights are more than {POST_LIMIT}; cut out the part that "
+            "the vehicle drives on"
+        )
+    if rows * cols * dtype.itemsize > size_bytes * DEFLATE_RATIO:
+        raise ConfigError(
+            f"{path}: declares {cols} x {rows} heights, but has only {size_bytes} bytes; it is "
+            "truncated or damaged"
+        )
+
+
+def _read_raster(path: Path, driver: str) -> HeightMap:
+    """Return the only band of a raster; its rows run from north (highest y) to south."""
+    rasterio = _rasterio()
+    base = rasterio.errors.RasterioError
+    # What is damaged is told once, in the error.
+    logging.getLogger("rasterio").setLevel(logging.CRITICAL)
     try:
-        with tifffile.TiffFile(path) as tiff:
-            page = tiff.pages[0]
-            tags = {
-                code: page.tags[code].value
-                for code in (SCALE_TAG, TIE_POINT_TAG, TRANSFORM_TAG, KEYS_TAG, NODATA_TAG)
-                if code in page.tags
-            }
-            _check(tuple(page.shape), np.dtype(page.dtype), path)
-            _check_parts(tuple(page.chunks), path)
-            stored = page.asarray()
-        resolution_m, left_m, top_m = _georeference(tags, path)
-        heights = _heights(stored, _nodata(tags, path), path)[::-1]
-    except (tifffile.TiffFileError, *DAMAGED) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            with rasterio.open(path, driver=driver) as raster:
+                _check_raster(raster, path)
+                _check_crs(raster.crs, path, base)
+                resolution_m, left_m, top_m = _placed(raster.transform, path)
+                stored = raster.read(1, masked=True)
+                scale, offset_m = float(raster.scales[0]), float(raster.offsets[0])
+    except (base, rasterio._err.CPLE_BaseError, *DAMAGED) as error:
         raise ConfigError(
-            f"{path}: is no readable GeoTIFF ({_reason(error)}); write it uncompressed or with "
-            "deflate"
+            f"{path}: is not a readable {driver} file ({_reason(error)}); check it with gdalinfo, "
+            "name the label (.lbl, .xml) if there is one, or convert it to a GeoTIFF"
         ) from error
+    heights = stored.astype(np.float32) * np.float32(scale) + np.float32(offset_m)
+    heights = np.ma.filled(heights, np.nan)[::-1]
+    heights[~np.isfinite(heights)] = np.nan
     return HeightMap(
         np.ascontiguousarray(heights),
         origin_x_m=left_m,
@@ -169,48 +182,76 @@ def _read_geotiff(path: Path) -> HeightMap:
     )
 
 
-def _tifffile() -> Any:
+def _rasterio() -> Any:
     try:
-        return importlib.import_module("tifffile")
+        return importlib.import_module("rasterio")
     except ImportError as error:
         raise ConfigError(
-            "a GeoTIFF needs the package tifffile: pip install 'tifffile>=2024.8,<2027'; or give "
-            "the heights as .npy with a .yaml"
+            f"a height map of this format needs the package rasterio ({error}): pip install "
+            "'rasterio>=1.3,<2' (the extra `dem` of this package); or give the heights as .npy "
+            "with a .yaml"
         ) from error
 
 
-def _georeference(tags: dict[int, Any], path: Path) -> tuple[float, float, float]:
-    """Return the resolution, and x and y of the middle of the top left pixel."""
-    if TRANSFORM_TAG in tags or SCALE_TAG not in tags or TIE_POINT_TAG not in tags:
+def _check_raster(raster: Any, path: Path) -> None:
+    """Check bands, numbers, units and size before a height is read."""
+    if raster.count != 1:
         raise ConfigError(
-            f"{path}: is not placed by ModelPixelScale and ModelTiepoint; write it north-up in "
-            "metres of grid_frame"
+            f"{path}: has {raster.count} bands, expected one of heights; extract it with "
+            "gdal_translate -b"
         )
-    scale_x, scale_y = (float(value) for value in tags[SCALE_TAG][:2])
-    tie = [float(value) for value in tags[TIE_POINT_TAG]]
-    if len(tie) != 6 or not scale_x > 0.0 or abs(scale_x - scale_y) > SQUARE_WITHIN * scale_x:
+    dtype = np.dtype(raster.dtypes[0])
+    _check_dtype(dtype, "fi", path)
+    unit = str(raster.units[0] or "").strip()
+    if unit.lower() not in METRES:
+        raise ConfigError(f"{path}: has heights in {unit!r}, expected metres; convert them")
+    outside = [
+        name for name in raster.files if Path(name).resolve().parent != path.resolve().parent
+    ]
+    if outside:
+        raise ConfigError(f"{path}: refers to {outside[0]!r}; keep label and data in one folder")
+    for name in raster.files:
+        check_regular_file(Path(name), MAX_FILE_BYTES)
+    size_bytes = sum(Path(name).stat().st_size for name in raster.files)
+    _check_size((raster.height, raster.width), dtype, path, size_bytes)
+    if math.prod(raster.block_shapes[0]) > POST_LIMIT:
         raise ConfigError(
-            f"{path}: has pixels of {scale_x} x {scale_y} and {len(tie) // 6} tie points, expected "
-            "square pixels and one tie point"
+            f"{path}: has strips or tiles of {raster.block_shapes[0]}, more than {POST_LIMIT} "
+            "heights; write it with smaller ones"
         )
-    # A raster of areas counts from the corner of its first pixel, one of points from its middle.
-    middle = 0.0 if _is_point(tags.get(KEYS_TAG, ())) else 0.5
-    left_m = tie[3] + (middle - tie[0]) * scale_x
-    top_m = tie[4] - (middle - tie[1]) * scale_y
-    return scale_x, left_m, top_m
 
 
-def _is_point(keys: Any) -> bool:
-    entries = [int(value) for value in keys][4:]
-    rows = [entries[first : first + 4] for first in range(0, len(entries), 4)]
-    return any(row[0] == RASTER_TYPE_KEY and row[-1] == PIXEL_IS_POINT for row in rows)
-
-
-def _nodata(tags: dict[int, Any], path: Path) -> float | None:
-    if NODATA_TAG not in tags:
-        return None
-    text = str(tags[NODATA_TAG]).strip("\0 ")
+def _check_crs(crs: Any, path: Path, base: type[Exception]) -> None:
+    """Refuse degrees and feet; without a reference system the map is in metres of grid_frame."""
+    if crs is None:
+        return
+    remedy = "project it to metres, such as with gdalwarp -t_srs"
+    if crs.is_geographic:
+        raise ConfigError(f"{path}: is in degrees of latitude and longitude; {remedy}")
     try:
-        return float(text)
-    except ValueError as error:
-        raise ConfigError(f"{path}: has nodata {text!r}, expected a number") from error
+        unit, factor = crs.linear_units_factor
+    except base:
+        unit, factor = "an unknown unit", math.nan
+    if factor != 1.0:
+        raise ConfigError(f"{path}: is projected in {unit}, expected metres; {remedy}")
+
+
+def _placed(transform: Any, path: Path) -> tuple[float, float, float]:
+    """Return the resolution, and x and y of the middle of the top left pixel."""
+    if transform.is_identity:
+        raise ConfigError(
+            f"{path}: does not say where it lies (no geotransform); write it north-up in metres of "
+            "grid_frame"
+        )
+    if transform.b != 0.0 or transform.d != 0.0 or not transform.e < 0.0 < transform.a:
+        raise ConfigError(
+            f"{path}: is rotated or not north-up (geotransform {tuple(transform)[:6]}); warp it "
+            "with gdalwarp"
+        )
+    width_m, height_m = float(transform.a), -float(transform.e)
+    if abs(width_m - height_m) > SQUARE_WITHIN * width_m:
+        raise ConfigError(
+            f"{path}: has pixels of {width_m} x {height_m}, expected square pixels; resample it "
+            "with gdalwarp -tr"
+        )
+    return width_m, transform.c + 0.5 * width_m, transform.f - 0.5 * height_m

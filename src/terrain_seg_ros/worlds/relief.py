@@ -11,7 +11,6 @@ from terrain_seg_ros.core.types import F32, F64
 
 RIPPLE_INDEX = 17.0
 """Distance of crests over height of wind ripples (Bagnold 1941; Lapotre et al. 2016 on Mars)."""
-LARGEST_FACTOR = 5
 
 
 def post_places(count: int, spacing_m: float) -> F64:
@@ -29,7 +28,7 @@ def fractal_ground(
     power spectrum in two dimensions of wavenumber^-(2 hurst + 2). Below `smooth_below_m` a
     Gaussian takes the roughness away. The longest wavelength is 1.5 of the sides.
     """
-    size = _fast_size(count + count // 2)
+    size = cv2.getOptimalDFTSize(count + count // 2)
     spectrum = np.fft.rfft2(rng.standard_normal((size, size), dtype=np.float32))
     across = np.fft.fftfreq(size, spacing_m)[:, np.newaxis]
     along = np.fft.rfftfreq(size, spacing_m)[np.newaxis, :]
@@ -107,16 +106,3 @@ def bedrock_plates(
     cracks = np.minimum(cv2.GaussianBlur(edge, (0, 0), reach) * 2.5 * reach, 1.0)
     height = cv2.GaussianBlur(level, (0, 0), reach) - 0.015 * cracks
     return np.asarray(height, dtype=np.float32), np.asarray(cracks, dtype=np.float32)
-
-
-def _fast_size(least: int) -> int:
-    """Return the smallest product of 2, 3 and 5 that is no less."""
-    size = least
-    while True:
-        rest = size
-        for factor in range(2, LARGEST_FACTOR + 1):
-            while rest % factor == 0:
-                rest //= factor
-        if rest == 1:
-            return size
-        size += 1

@@ -39,11 +39,6 @@ def covered_share(diameter_m: F64, abundance: float) -> F64:
     return share
 
 
-def rock_count_per_m2(low_m: float, high_m: float, abundance: float) -> float:
-    """Return how many rocks between two diameters a square metre has."""
-    return float(_count_table(low_m, high_m, abundance)[1][-1])
-
-
 def draw_rocks(
     rng: np.random.Generator,
     side_m: float,

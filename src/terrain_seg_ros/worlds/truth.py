@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
-from terrain_seg_ros.core.grid.cost_to_safe_map import FootprintSettings, cost_to_safe_map
-from terrain_seg_ros.core.grid.costs import COST_FREE, COST_LETHAL, COST_UNKNOWN
 from terrain_seg_ros.core.types import F32, F64, U8
 from terrain_seg_ros.worlds.near_pairs import expand
 from terrain_seg_ros.worlds.world import World
@@ -121,28 +119,6 @@ def truth_layers(world: World, grid: CellGrid, rule: HazardRule) -> Truth:
         elevation_m=np.where(known, elevation, np.nan).astype(np.float32),
         classes=np.where(known, classes, 0).astype(np.uint8),
     )
-
-
-def safe_centres(
-    hazard: Flags, clearance_m: float, *, resolution_m: float, known: Flags | None = None
-) -> Flags:
-    """Return where the middle of a vehicle may truly stand, (rows, cols).
-
-    It is the same rule as for the published safe map: no hazard and nothing unknown is within
-    the clearance of any point of the cell. What lies outside the grid is unknown.
-
-    Args:
-        hazard: (rows, cols).
-        clearance_m: of the vehicle's middle, its radius and what it does not know of its place.
-        resolution_m: side of a cell.
-        known: (rows, cols); None means all.
-    """
-    cost = np.where(hazard, COST_LETHAL, COST_FREE).astype(np.int8)
-    if known is not None:
-        cost[~known & ~hazard] = COST_UNKNOWN
-    settings = FootprintSettings(radius_m=clearance_m, position_sigma_m=0.0, sigmas=0.0)
-    safe: Flags = cost_to_safe_map(cost, settings, resolution_m=resolution_m) == COST_FREE
-    return safe
 
 
 def _largest_rock(world: World, grid: CellGrid) -> NDArray[np.int64]:

@@ -185,21 +185,6 @@ class World:
         found: U8 = self.classes[row.astype(np.intp), col.astype(np.intp)]
         return found
 
-    def surface_grid_m(self, x_m: F64, y_m: F64) -> F64:
-        """Return the height of ground and rocks on a regular grid of points, NaN outside.
-
-        Args:
-            x_m: (cols,) ascending.
-            y_m: (rows,) ascending.
-
-        Returns:
-            (rows, cols): the upper surface.
-        """
-        height = self.ground_height_m(x_m[np.newaxis, :], y_m[:, np.newaxis])
-        for index in range(len(self.rocks)):
-            self._raise_by_rock(index, x_m, y_m, height)
-        return height
-
     def rock_cover(self, x_m: F64, y_m: F64, *, min_diameter_m: float = 0.0) -> U8:
         """Return 1 where a rock of at least a diameter stands above the ground at a grid's points.
 

@@ -64,17 +64,6 @@ def test_is_deterministic(backend, images):
     assert np.array_equal(backend(images[:1]).probabilities, first)
 
 
-def test_two_batches_on_their_way_do_not_disturb_each_other(backend, images):
-    alone = [backend(images[index : index + 1]).mask.copy() for index in range(4)]
-    numbers = [backend.submit(images[index : index + 1]) for index in range(2)]
-    together = []
-    for index in range(2, 4):
-        together.append(backend.collect(numbers.pop(0)).mask.copy())
-        numbers.append(backend.submit(images[index : index + 1]))
-    together += [backend.collect(number).mask.copy() for number in numbers]
-    assert all(np.array_equal(one, other) for one, other in zip(alone, together, strict=True))
-
-
 def test_a_graph_is_captured(model, options, caplog):
     TensorRtBackend(model, options).close()
     assert "without a CUDA graph" not in caplog.text

@@ -67,7 +67,7 @@ def test_in_a_read_only_folder_the_engine_is_built_but_not_kept(frozen):
 
 def test_what_must_be_kept_is_not_built_for_a_read_only_folder(frozen):
     builds = Builds(frozen)
-    with as_nobody(), pytest.raises(ConfigError, match="cannot be kept in"):
+    with as_nobody(), pytest.raises(ConfigError, match="cannot be stored in"):
         builds.load(key(precision="fp32"), must_keep=True)
     assert builds.count == 0
 
@@ -75,7 +75,7 @@ def test_what_must_be_kept_is_not_built_for_a_read_only_folder(frozen):
 def test_a_lock_that_can_be_taken_in_a_read_only_folder_does_not_mislead(frozen):
     (frozen / LOCK_FILE).chmod(0o666)
     builds = Builds(frozen)
-    with as_nobody(), pytest.raises(ConfigError, match="cannot be kept in"):
+    with as_nobody(), pytest.raises(ConfigError, match="cannot be stored in"):
         builds.load(key(precision="fp32"), must_keep=True)
     assert builds.count == 0
 

@@ -66,7 +66,7 @@ def test_the_next_call_goes_to_the_one_that_was_offered(switching, model, image,
     assert (switching.name, switching.precision) == ("openvino", "fp32")
     assert is_closed(before, image)
     assert len(reports) == 1
-    assert "openvino (fp32) serves now, not onnxruntime" in reports[0]
+    assert "openvino (fp32) is in use now, instead of onnxruntime" in reports[0]
 
 
 def test_outputs_of_the_old_one_outlive_the_switch(switching, model, image):
@@ -84,7 +84,7 @@ def test_one_that_fails_does_not_disturb(switching, model, image, reports):
         assert np.array_equal(switching(image).mask[0], model.golden.mask)
     assert switching.serving is before
     assert len(reports) == 1
-    assert "openvino fails, onnxruntime goes on serving" in reports[0]
+    assert "openvino fails, onnxruntime stays in use" in reports[0]
 
 
 def test_of_two_offers_the_later_counts(switching, model, image):
@@ -189,7 +189,7 @@ def test_a_faster_one_serves_once_it_has_shown_it(contest, old, model, image, cl
     assert rival.called == ROUNDS + 1
     assert old.called == ROUNDS
     assert is_closed(old, image)
-    assert reports == ["backend openvino (fp32) serves now, not onnxruntime"]
+    assert reports == ["backend openvino (fp32) is in use now, instead of onnxruntime"]
 
 
 def test_a_slower_one_does_not(contest, old, model, image, clock, reports):
@@ -214,7 +214,7 @@ def test_one_that_fails_while_it_competes_does_not_serve(
         assert np.array_equal(contest(image).mask[0], model.golden.mask)
     assert contest.serving is old
     assert is_closed(rival._backend, image)
-    assert reports == ["backend openvino fails, onnxruntime goes on serving: out of memory"]
+    assert reports == ["backend openvino fails, onnxruntime stays in use: out of memory"]
 
 
 def test_a_later_offer_ends_the_contest_of_the_first(contest, model, image, clock):

@@ -1,4 +1,4 @@
-"""A backend without a network: one class everywhere, for tests and for measuring the rest."""
+"""A backend without a network: one class everywhere, for tests and to time everything else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def usable_precisions() -> tuple[str, ...]:
 
 
 class ConstantBackend:
-    """Give one class with full confidence; of the model only the card is used."""
+    """Predict one class with full confidence; only the card of the model is used."""
 
     name = NAME
     precision = FULL_PRECISION
@@ -29,7 +29,7 @@ class ConstantBackend:
         """Make the output.
 
         Raises:
-            ConfigError: the class is none of the model's.
+            ConfigError: the model has no such class.
         """
         card, chosen = model.card, options.constant_class
         if chosen >= len(card.taxonomy):

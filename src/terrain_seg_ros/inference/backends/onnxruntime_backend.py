@@ -1,4 +1,4 @@
-"""ONNX Runtime in float32: on the CPU, or on a GPU by its own providers."""
+"""ONNX Runtime in float32: on the CPU, or on a GPU with its execution providers."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class OnnxRuntimeBackend:
 
 
 def _providers(options: BackendOptions) -> list[tuple[str, dict[str, str]]]:
-    """Return what the session is to run on; what that cannot run stays on the CPU.
+    """Return the execution providers of the session; operators they lack run on the CPU.
 
     TF32 is off, since float32 is asked for.
     """

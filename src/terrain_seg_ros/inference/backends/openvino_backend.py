@@ -162,7 +162,7 @@ def _settings(card: ModelCard, options: BackendOptions) -> dict[str, object]:
     if precision != AUTO:
         if precision not in _HINTS:
             raise InferenceError(
-                f"OpenVINO cannot be told to compute in {precision}; "
+                f"OpenVINO cannot be made to compute in {precision}; "
                 f"choose one of {list(usable_precisions())}"
             )
         settings["INFERENCE_PRECISION_HINT"] = _HINTS[precision]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 from terrain_seg_ros.core.backend import NetworkOutput
@@ -29,11 +28,9 @@ from terrain_seg_ros.inference.tensorrt.precision import device_precisions
 from terrain_seg_ros.inference.tensorrt.runner import TensorRtRunner
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 
-SLOTS = 2
-
 
 def is_present() -> bool:
-    """Return whether TensorRT, CUDA's bindings and a GPU are there."""
+    """Return whether TensorRT, the CUDA bindings and a GPU are present."""
     try:
         load_tensorrt()
     except InferenceError:
@@ -71,7 +68,7 @@ def engine_key(model: LoadedModel, options: BackendOptions) -> EngineKey:
 
 
 def build(model: LoadedModel, options: BackendOptions, progress: Progress | None = None) -> bytes:
-    """Return a new engine; minutes pass.
+    """Build an engine, which takes minutes.
 
     Raises:
         InferenceError: TensorRT or the GPU is absent, or cannot build it.
@@ -83,11 +80,7 @@ def build(model: LoadedModel, options: BackendOptions, progress: Progress | None
 
 
 class TensorRtBackend:
-    """Run a model in TensorRT; the outputs are views of pinned memory.
-
-    `submit` and `collect` keep two batches on their way at once, so that one is copied while the
-    other is computed; a call does both for one batch. For one thread at a time.
-    """
+    """Run a model in TensorRT, from one thread at a time; outputs are views of pinned memory."""
 
     name = NAME
 
@@ -104,15 +97,13 @@ class TensorRtBackend:
         self._logger = make_logger(self._trt)
         self._plan = plan_engine(self._trt, model, options, gpu=self._cuda.gpu())
         self.precision = self._plan.choice.precision
-        self._runners: dict[tuple[int, int], TensorRtRunner] = {}
-        self._free: deque[int] = deque(range(SLOTS))
-        self._busy: dict[int, TensorRtRunner] = {}
+        self._runners: dict[int, TensorRtRunner] = {}
         self._runtime: Any = None
         self._engine: Any = None
         made = False
         try:
             self._engine = self._load(model, options)
-            self._runner(self._free[0], 1)
+            self._runner(1)
             made = True
         finally:
             if not made:
@@ -125,57 +116,20 @@ class TensorRtBackend:
 
     @property
     def max_batch(self) -> int:
-        """Return how many images go together at most."""
+        """Return the largest number of images that run together."""
         return self._plan.key.profile.max_batch
 
     def __call__(self, tensor_nhwc_u8: U8) -> NetworkOutput:
         """Run the network on (N, h, w, C) uint8.
 
         Returns:
-            For as many images as go together, views that a later call overwrites; for more, new
+            For up to `max_batch` images views that the next call overwrites; for more, new
             arrays.
 
         Raises:
             InferenceError: the tensor does not fit the model, or the run failed.
         """
         return run_each(tensor_nhwc_u8, self._card, self._run, max_batch=self.max_batch)
-
-    def submit(self, tensor_nhwc_u8: U8) -> int:
-        """Set a batch of at most `max_batch` going and return its number for `collect`.
-
-        Raises:
-            InferenceError: the tensor does not fit, or two are on their way already.
-        """
-        if self._engine is None:
-            raise InferenceError("the tensorrt backend is closed; make a new one")
-        if not self._free:
-            raise InferenceError(f"{SLOTS} batches are on their way; collect one first")
-        count = int(tensor_nhwc_u8.shape[0])
-        expected = self._plan.key.profile.shape(count)
-        if tensor_nhwc_u8.shape != expected or not 1 <= count <= self.max_batch:
-            raise InferenceError(
-                f"input has shape {tensor_nhwc_u8.shape}, expected {expected} with at most "
-                f"{self.max_batch} images"
-            )
-        self._cuda.use()
-        slot = self._free[0]
-        runner = self._runner(slot, count)
-        runner.start(tensor_nhwc_u8)
-        self._free.popleft()
-        self._busy[slot] = runner
-        return slot
-
-    def collect(self, number: int) -> NetworkOutput:
-        """Wait for a batch and return views, valid until two more are submitted.
-
-        Raises:
-            InferenceError: no such batch is on its way, or its run failed.
-        """
-        runner = self._busy.pop(number, None)
-        if runner is None:
-            raise InferenceError(f"no batch {number} is on its way; submit one first")
-        self._free.append(number)
-        return runner.finish()
 
     def close(self) -> None:
         """Free the engine and the GPU's memory; calling again does nothing."""
@@ -184,20 +138,23 @@ class TensorRtBackend:
         for runner in self._runners.values():
             runner.close()
         self._runners = {}
-        self._busy = {}
         # TensorRT wants the engine to go before the runtime that read it.
         self._engine = None
         self._runtime = None
 
     def _run(self, tensor: U8) -> NetworkOutput:
-        return self.collect(self.submit(tensor))
+        if self._engine is None:
+            raise InferenceError("the tensorrt backend is closed; make a new one")
+        self._cuda.use()
+        return self._runner(len(tensor)).run(tensor)
 
-    def _runner(self, slot: int, count: int) -> TensorRtRunner:
-        found = self._runners.get((slot, count))
+    def _runner(self, count: int) -> TensorRtRunner:
+        """Return the runner for a batch of that many images; it is created when first needed."""
+        found = self._runners.get(count)
         if found is None:
             shape = self._plan.key.profile.shape(count)
             found = TensorRtRunner(self._cuda, self._engine, self._logger, shape, warn)
-            self._runners[slot, count] = found
+            self._runners[count] = found
         return found
 
     def _load(self, model: LoadedModel, options: BackendOptions) -> Any:

@@ -1,1 +1,1 @@
-"""Built engines: cache, keys, building ahead, and switching over during operation."""
+"""Engines: cache, keys, building in advance, and switching to them during operation."""

@@ -1,4 +1,4 @@
-"""A folder of built engines: each is built once, by one process, and checked when it is used."""
+"""A folder of engines: each is built once, by one process, and verified when it is used."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_WAIT_S = 3600.0
 _POLL_S = 0.1
 
 Report = Callable[[str], None]
-"""Takes a sentence that the user must see."""
+"""Takes a sentence for the user."""
 
 
 def default_cache_folder() -> Path:
@@ -62,17 +62,17 @@ class EngineCache:
     """
 
     def __init__(self, folder: Path, *, report: Report = warn) -> None:
-        """Take the folder, which is made when the first engine is written.
+        """Use a folder, which is created when the first engine is written.
 
         Args:
             folder: where the engines are.
-            report: told of every engine that is refused, and of waiting and failing to keep one.
+            report: is called when an engine is refused, waited for or cannot be stored.
         """
         self.folder = folder
         self._report = report
 
     def path(self, key: EngineKey) -> Path:
-        """Return where the engine of a key lies or would lie."""
+        """Return the path of the engine of a key, whether or not it exists."""
         return EngineFiles(self.folder, key).engine
 
     def count(self) -> int:
@@ -80,7 +80,7 @@ class EngineCache:
         return len(list(self.folder.glob(f"*{ENGINE_SUFFIX}")))
 
     def load(self, key: EngineKey) -> bytes | None:
-        """Return the engine; None where there is none, or none that may be used, which is told."""
+        """Return the engine, or None if there is none; an unusable one is reported."""
         try:
             return EngineFiles(self.folder, key).read()
         except EngineRefusedError as error:
@@ -96,7 +96,7 @@ class EngineCache:
         return "" if found is not None else "no engine was built"
 
     def discard(self, key: EngineKey, reason: str) -> None:
-        """Remove an engine that the runtime refused, and say so."""
+        """Remove an engine that the runtime refused, and report it."""
         self._report(f"engine {self.path(key)} is refused: {reason}; it is removed")
         EngineFiles(self.folder, key).remove()
 
@@ -108,13 +108,13 @@ class EngineCache:
         must_keep: bool = False,
         force: bool = False,
     ) -> bytes:
-        """Return the engine, built now if there is none that may be used.
+        """Return the engine; build it if there is none that can be used.
 
         An engine that cannot be kept is returned all the same, and reported.
 
         Args:
             key: what the engine depends on.
-            build: makes it; what it raises is passed on, and leaves nothing behind.
+            build: builds it; an error is passed on and leaves nothing behind.
             must_keep: take an engine that cannot be kept for an error, before the build where
                 that can be known.
             force: build it even if it is there; the old one stays until the new one replaces it.
@@ -173,9 +173,9 @@ class EngineCache:
             self._cannot_keep(error, must_keep=True)
 
     def _cannot_keep(self, error: OSError, *, must_keep: bool) -> None:
-        """Report that an engine is used but not kept, or raise where it must be kept."""
+        """Report that an engine cannot be stored, or raise if it must be."""
         text = (
-            f"engines cannot be kept in '{self.folder}' ({error.strerror}); make room, allow "
+            f"engines cannot be stored in '{self.folder}' ({error.strerror}); make room, allow "
             "writing there, or set engine_cache_dir to another folder"
         )
         if must_keep:

@@ -1,4 +1,4 @@
-"""Engine files on disk: whole or not there, each with a sidecar that says what it is."""
+"""Engine files on disk: complete or absent, each with a sidecar that describes it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from terrain_seg_ros.inference.engines.engine_key import EngineKey
 MAX_ENGINE_BYTES = 4 * 2**30
 MAX_SIDECAR_BYTES = 64 * 2**10
 MAX_ENGINES = 32
-"""In one folder; the ones unused for longest make room."""
+"""In one folder; the least recently used are removed first."""
 ENGINE_SUFFIX = ".engine"
 SIDECAR_SUFFIX = ".json"
 _TEMPORARY_PREFIX = ".build-"
 
 
 class EngineRefusedError(Exception):
-    """A cached engine that must not be used; the message says why, in half a sentence."""
+    """A cached engine that must not be used; the message is a clause that says why."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,16 @@ class EngineFiles:
 
     @property
     def engine(self) -> Path:
-        """Return where the engine lies: the runtime's own bytes and nothing else."""
+        """Return the path of the engine, which holds only the bytes of the runtime."""
         return self.folder / f"{self.key.digest}{ENGINE_SUFFIX}"
 
     @property
     def sidecar(self) -> Path:
-        """Return where its description lies."""
+        """Return the path of its description."""
         return self.folder / f"{self.key.digest}{SIDECAR_SUFFIX}"
 
     def read(self) -> bytes | None:
-        """Return the engine if it is what its sidecar says; None where there is nothing.
+        """Return the engine if it matches its sidecar, or None if there is none.
 
         Raises:
             EngineRefusedError: one of the two is missing, too large, unreadable, corrupt or stale.
@@ -56,7 +56,7 @@ class EngineFiles:
         described = self._read_sidecar()
         data = _read(self.engine, MAX_ENGINE_BYTES)
         if hashlib.sha256(data).hexdigest() != described.get("engine_sha256"):
-            raise EngineRefusedError("the engine is corrupt: its sha256 is not its sidecar's")
+            raise EngineRefusedError("the engine is corrupt: its sha256 differs from its sidecar")
         # The time of use decides which engine makes room; a read-only folder keeps none.
         with contextlib.suppress(OSError):
             os.utime(self.engine)
@@ -105,14 +105,14 @@ class EngineFiles:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what ended builds left half written; only for the holder of the folder's lock."""
+    """Remove incomplete files of builds that ended; the caller holds the lock of the folder."""
     for path in folder.glob(f"{_TEMPORARY_PREFIX}*"):
         with contextlib.suppress(OSError):
             path.unlink()
 
 
 def make_room(folder: Path, keep: EngineKey) -> None:
-    """Remove the engines unused for longest; only for the holder of the folder's lock."""
+    """Remove the least recently used engines; the caller holds the lock of the folder."""
     times = {}
     for path in folder.glob(f"*{ENGINE_SUFFIX}"):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What an engine was built from and for: any difference makes it another engine."""
+"""The key of an engine: everything that it was built from and for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 KEY_VERSION = 1
-"""Of what a key covers; a higher one makes every older engine stale."""
+"""Version of the key's content; raising it makes every older engine stale."""
 DIGEST_LENGTH = 20
 NO_DLA = -1
 _UNNAMED = "unknown"
@@ -16,7 +16,7 @@ _UNNAMED = "unknown"
 
 @dataclass(frozen=True)
 class EngineProfile:
-    """Hold the input shapes an engine serves: a range of batches, one image size."""
+    """The input shapes of an engine: a range of batches, one image size."""
 
     min_batch: int
     opt_batch: int
@@ -32,9 +32,9 @@ class EngineProfile:
 
 @dataclass(frozen=True)
 class EngineKey:
-    """Hold everything that an engine depends on.
+    """Everything that an engine depends on.
 
-    `compute_capability` is empty where the device is no GPU, `dla_core` is NO_DLA where no deep
+    `compute_capability` is empty if the device is not a GPU, `dla_core` is NO_DLA where no deep
     learning accelerator is used.
     """
 
@@ -49,19 +49,19 @@ class EngineKey:
     dla_core: int = NO_DLA
 
     def content(self) -> dict[str, Any]:
-        """Return all parts as JSON takes them, equal for equal keys."""
+        """Return all parts for JSON; equal keys give equal content."""
         content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         content["flags"] = sorted(self.flags)
         return {"key_version": KEY_VERSION, **content}
 
     @property
     def digest(self) -> str:
-        """Return the short name: hexadecimal, the same for equal keys alone."""
+        """Return the short hexadecimal name, equal only for equal keys."""
         text = json.dumps(self.content(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
 
     def text(self) -> str:
-        """Return the key in one line for people."""
+        """Return the key as one readable line."""
         shape = self.profile
         device = self.device_name or _UNNAMED
         if self.compute_capability:

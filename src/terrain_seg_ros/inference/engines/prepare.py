@@ -27,7 +27,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class CachedEngine:
-    """Hold where the engine of one precision lies; `refusal` is empty if it can be used."""
+    """The place of an engine of one precision; `refusal` is empty if it can be used."""
 
     key: EngineKey
     path: Path
@@ -36,7 +36,7 @@ class CachedEngine:
 
 @dataclass(frozen=True)
 class PreparedEngine:
-    """Hold an engine that passed the self-test; `was_cached` says that nothing was built."""
+    """An engine that passed the self-test; `was_cached`: nothing was built."""
 
     key: EngineKey
     path: Path
@@ -116,8 +116,8 @@ def prepare_engine(
         model: what to build it of.
         options: with one precision.
         force: build it even if it is cached.
-        progress: told how far the build is.
-        report: told of refused engines and of waiting for another process.
+        progress: is called with the progress of the build.
+        report: is called when an engine is refused or another process is waited for.
 
     Raises:
         InferenceError: the backend is absent or cannot build it.

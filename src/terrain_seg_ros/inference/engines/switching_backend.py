@@ -1,4 +1,4 @@
-"""A backend that serves while a better one is made ready, and then lets that one serve."""
+"""A backend that is replaced by a better one as soon as that is ready."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIMED_ROUNDS = 9
 
 @dataclass
 class _Contest:
-    """Hold a backend that is being compared with the one that serves, and what was measured."""
+    """A backend that is compared with the one in use, and what was measured."""
 
     rival: Backend
     rounds: int = 0
@@ -32,17 +32,17 @@ class _Contest:
         return len(self.rival_ms) == TIMED_ROUNDS
 
     def rival_wins(self) -> bool:
-        """Return whether the rival took less time for the same images, in the median."""
+        """Return whether the rival's median time for the same images was shorter."""
         return statistics.median(r / s for r, s in zip(self.rival_ms, self.serving_ms)) < 1.0
 
 
 class SwitchingBackend:
-    """Run on one backend, and on another as soon as it is offered, or has shown to be faster.
+    """Run one backend, and another as soon as it is offered or has proved to be faster.
 
     Calls come from one thread, offers from any. Where only a faster one may serve, the next
     calls run both on the same images, timed, and give what the old one says. The first call after
     the decision tries the new backend: if it fails, there or before, the old one serves that call
-    and all later ones, and the failure is told once; only when it has served is the old one
+    and all later ones, and the failure is reported once; only when it has served is the old one
     closed. `name` and `precision` are of the one that serves.
     """
 
@@ -59,7 +59,7 @@ class SwitchingBackend:
         Args:
             serving: what serves until another is offered.
             only_if_faster: compare what is offered with what serves, and take the faster.
-            report: told what serves, and why.
+            report: is called with what serves, and why.
             clock_s: seconds that never jump.
         """
         self._serving = serving
@@ -75,7 +75,7 @@ class SwitchingBackend:
 
     @property
     def serving(self) -> Backend:
-        """Return the backend that serves."""
+        """Return the backend in use."""
         return self._serving
 
     def offer(self, ready: Backend) -> None:
@@ -129,7 +129,7 @@ class SwitchingBackend:
             contest.rival.close()
 
     def _compare(self, contest: _Contest, tensor: U8) -> NetworkOutput:
-        """Run both, note how long each took, and return what the serving one says."""
+        """Run both, record the time of each, and return the output of the one in use."""
         start_s = self._clock_s()
         output = self._serving(tensor)
         served_s = self._clock_s()
@@ -147,14 +147,14 @@ class SwitchingBackend:
         return output
 
     def _winner(self, contest: _Contest) -> Backend | None:
-        """Return the rival if it is to serve; else close it and tell why."""
+        """Return the rival if it is to be used; else close it and report why."""
         if contest.rival_wins():
             return contest.rival
         contest.rival.close()
         self._report(
             f"backend {contest.rival.name} ({contest.rival.precision}) is ready, but takes "
             f"{statistics.median(contest.rival_ms):.1f} ms where {self.name} ({self.precision}) "
-            f"takes {statistics.median(contest.serving_ms):.1f} ms, which goes on serving"
+            f"takes {statistics.median(contest.serving_ms):.1f} ms, which stays in use"
         )
         return None
 
@@ -169,8 +169,10 @@ class SwitchingBackend:
         self._serving = ready
         self.name, self.precision = ready.name, ready.precision
         before.close()
-        self._report(f"backend {ready.name} ({ready.precision}) serves now, not {before.name}")
+        self._report(
+            f"backend {ready.name} ({ready.precision}) is in use now, instead of {before.name}"
+        )
         return output
 
     def _tell_failure(self, ready: Backend, error: InferenceError) -> None:
-        self._report(f"backend {ready.name} fails, {self.name} goes on serving: {error}")
+        self._report(f"backend {ready.name} fails, {self.name} stays in use: {error}")

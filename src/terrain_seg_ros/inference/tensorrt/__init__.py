@@ -1,1 +1,1 @@
-"""What the TensorRT backend is made of: bindings, memory, precision, building and running."""
+"""Parts of the TensorRT backend: bindings, memory, precision, building and running."""

@@ -1,4 +1,4 @@
-"""TensorRT and CUDA's bindings, imported when they are asked for; neither is a requirement."""
+"""TensorRT and the CUDA bindings, imported when they are used; neither is a requirement."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _LIBRARIES = (
     "name their folder in LD_LIBRARY_PATH"
 )
 OLDEST = (8, 5)
-"""The first whose engines are run by tensors' names."""
+"""The first version that addresses tensors by name."""
 _CUDA_MODULES = ("cuda.bindings.runtime", "cuda.cudart")
-"""Where NVIDIA's bindings are: today's place, and that before 12.6."""
+"""Module of NVIDIA's bindings, now and before version 12.6."""
 
 
 def load_tensorrt() -> Any:
@@ -29,11 +29,12 @@ def load_tensorrt() -> Any:
         module = importlib.import_module("tensorrt")
     except (ImportError, OSError) as error:
         library = "shared object" in str(error)
-        remedy = _LIBRARIES if library else f"get it with: {REMEDY}"
+        remedy = _LIBRARIES if library else f"install it with: {REMEDY}"
         raise InferenceError(f"backend 'tensorrt' cannot be used ({error}); {remedy}") from error
     if tensorrt_version(module) < OLDEST:
         raise InferenceError(
-            f"TensorRT {module.__version__} is too old, expected 8.5 to 11; get it with: {REMEDY}"
+            f"TensorRT {module.__version__} is too old, expected 8.5 to 11; install it "
+            f"with: {REMEDY}"
         )
     return module
 
@@ -59,5 +60,5 @@ def load_cuda() -> Any:
         return importlib.import_module(old)
     except (ImportError, OSError):
         raise InferenceError(
-            f"backend 'tensorrt' needs NVIDIA's cuda-python ({reason}); get it with: {REMEDY}"
+            f"backend 'tensorrt' needs NVIDIA's cuda-python ({reason}); install it with: {REMEDY}"
         ) from reason

@@ -1,4 +1,4 @@
-"""From an ONNX file to a TensorRT engine: what it will be, and the building of it."""
+"""Plan and build a TensorRT engine from an ONNX file."""
 
 from __future__ import annotations
 
@@ -8,32 +8,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from terrain_seg_ros.core.errors import ConfigError, InferenceError, ModelError
+from terrain_seg_ros.core.errors import ConfigError, InferenceError
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.engines.engine_key import NO_DLA, EngineKey, EngineProfile
 from terrain_seg_ros.inference.tensorrt.memory import Cuda, Gpu
-from terrain_seg_ros.inference.tensorrt.onnx_facts import onnx_facts
 from terrain_seg_ros.inference.tensorrt.precision import PrecisionChoice, choose_precision
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.onnx_contract import INPUT
 
 NAME = "tensorrt"
 MAX_BATCH = 2
-"""Two cameras whose images wait go together."""
+"""The images of two cameras can run together."""
 TENSORRT_ERRORS = (RuntimeError, TypeError, ValueError, MemoryError)
-"""What its bindings raise; most failures are a None and a line in the log."""
+"""The errors of its bindings; most failures return None and log a line."""
 _KEPT_ERRORS = 8
 _NO_TF32 = "no-TF32"
 _MEMORY_WORDS = ("out of memory", "outofmemory", "insufficient memory", "failed to allocate")
 _VERSION_WORDS = ("version tag", "not compatible with this version", "plan file")
 
 Progress = Callable[[str], None]
-"""Takes a few words on how far a build is."""
+"""Takes a few words about the progress of a build."""
 
 
 @dataclass(frozen=True)
 class EnginePlan:
-    """Hold an engine's key and the flags to build it with; the name is for messages."""
+    """The key of an engine and the flags to build it with; the name is for messages."""
 
     model_name: str
     key: EngineKey
@@ -48,15 +47,11 @@ def plan_engine(trt: Any, model: LoadedModel, options: BackendOptions, *, gpu: G
         ConfigError: the accelerator cannot run it.
     """
     card, data = model.card, model.graph()
-    try:
-        facts = onnx_facts(data)
-    except ModelError as error:
-        raise InferenceError(f"TensorRT cannot load model {card.name!r}: {error}") from error
     choice = choose_precision(
-        trt, graph=facts.precision, asked=options.precision, dla_core=options.dla_core
+        trt, graph=card.precision, asked=options.precision, dla_core=options.dla_core
     )
     # The accelerator takes fixed shapes only.
-    single = facts.fixed_batch or options.dla_core != NO_DLA
+    single = model.has_fixed_batch or options.dla_core != NO_DLA
     profile = EngineProfile(
         min_batch=1,
         opt_batch=1,
@@ -133,12 +128,12 @@ def make_logger(trt: Any) -> Any:
 
 
 def is_out_of_memory(reason: str) -> bool:
-    """Return whether a message of TensorRT's speaks of memory that was not to be had."""
+    """Return whether a message of TensorRT is about a lack of memory."""
     return any(words in reason.lower() for words in _MEMORY_WORDS)
 
 
 def remedy(reason: str) -> str:
-    """Return what to do about a message of TensorRT's."""
+    """Return the remedy for a message of TensorRT."""
     text = reason.lower()
     if is_out_of_memory(reason):
         return (
@@ -155,7 +150,7 @@ def remedy(reason: str) -> str:
 
 def _configure(trt: Any, builder: Any, config: Any, plan: EnginePlan) -> None:
     flags = trt.BuilderFlag
-    # TF32 is on by default and is no fp32.
+    # TF32 is on by default and is less precise than fp32.
     if hasattr(flags, "TF32"):
         config.clear_flag(flags.TF32)
     for name in plan.choice.builder_flags:
@@ -180,7 +175,7 @@ def _configure(trt: Any, builder: Any, config: Any, plan: EnginePlan) -> None:
 
 
 def _monitor(trt: Any, progress: Progress | None) -> Any:
-    """Return TensorRT's own kind of progress monitor, None where it has none."""
+    """Return a progress monitor for TensorRT, None if this version has none."""
     base = getattr(trt, "IProgressMonitor", None)
     if base is None or progress is None:
         return None

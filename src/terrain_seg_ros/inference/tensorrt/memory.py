@@ -31,7 +31,7 @@ _OTHER_REMEDY = "run `terrain-seg doctor` or choose another backend"
 
 @dataclass(frozen=True)
 class Gpu:
-    """Hold what an engine depends on."""
+    """The properties of a GPU that an engine depends on."""
 
     name: str
     capability: tuple[int, int]

@@ -24,7 +24,7 @@ _FIRST_BF16 = (9, 0)
 
 @dataclass(frozen=True)
 class PrecisionChoice:
-    """Hold what the engine computes in, and the names of the flags that make it so.
+    """The precision of an engine, and the names of the flags that select it.
 
     `network_flags` are of NetworkDefinitionCreationFlag, `builder_flags` of BuilderFlag.
     """

@@ -19,7 +19,7 @@ from terrain_seg_ros.model_store.onnx_contract import INPUT, OUTPUTS
 
 
 class TensorRtRunner:
-    """Run an engine on one batch size; `start` returns at once, `finish` waits."""
+    """Run an engine on one batch size."""
 
     def __init__(
         self, cuda: Cuda, engine: Any, logger: Any, shape: tuple[int, int, int, int], report: Report
@@ -31,10 +31,10 @@ class TensorRtRunner:
             engine: TensorRT's; must outlive the runner.
             logger: holds TensorRT's last error.
             shape: of the input, (N, h, w, C).
-            report: told if no graph can be captured; it runs without then.
+            report: is called if no graph can be captured; the runner works without it.
 
         Raises:
-            InferenceError: the memory is full, or the engine is none of a contract model.
+            InferenceError: the memory is full, or the engine breaks the contract of our models.
         """
         self._cuda = cuda
         self._logger = logger
@@ -54,24 +54,17 @@ class TensorRtRunner:
             if not made:
                 self.close()
 
-    def start(self, tensor_nhwc_u8: U8) -> None:
-        """Take a batch of the runner's shape and set it going.
+    def run(self, tensor_nhwc_u8: U8) -> NetworkOutput:
+        """Run a batch of the runner's shape and return views that the next run overwrites.
 
         Raises:
-            InferenceError: the device refuses.
+            InferenceError: the run failed.
         """
         np.copyto(self._arrays[INPUT], tensor_nhwc_u8)
         if self._graph is not None:
             self._cuda.call("cudaGraphLaunch", self._graph, self._stream)
         else:
             self._enqueue()
-
-    def finish(self) -> NetworkOutput:
-        """Wait and return views that the next `start` overwrites.
-
-        Raises:
-            InferenceError: the run failed.
-        """
         self._wait()
         return NetworkOutput(*(self._arrays[name] for name in OUTPUTS))
 

@@ -1,4 +1,4 @@
-"""Put bytes around a float network: uint8 image in, uint8 mask, confidence, probabilities out."""
+"""Give a float network uint8 input and outputs: image; mask, confidence, probabilities."""
 
 from __future__ import annotations
 
@@ -112,11 +112,13 @@ def check_contract_graph(model: Any) -> None:
             continue
         other = types.get(node.output[0] if from_bytes else node.input[0])
         if node.op_type != "Cast" or other != TensorProto.FLOAT:
-            raise ModelError(f"node {node.name} ({node.op_type}) is no cast between byte and float")
+            raise ModelError(
+                f"node {node.name} ({node.op_type}) is not a cast between byte and float"
+            )
 
 
 def _add_input(builder: _Builder, target: str, settings: WrapSettings) -> None:
-    """From the image to the network's input; TensorRT wants the cast before the transpose."""
+    """From the image to the network's input; TensorRT requires the cast before the transpose."""
     value = builder.add("Cast", INPUT, to=TensorProto.FLOAT)
     axis = 3
     if settings.layout is Layout.NCHW:

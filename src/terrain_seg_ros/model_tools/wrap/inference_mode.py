@@ -1,4 +1,4 @@
-"""Refuse networks that were exported in training mode, or that give something else each time.
+"""Refuse networks that were exported in training mode, or whose results are random.
 
 Sources: the operators Dropout (opset 1, 6, 7, 12, 13) and BatchNormalization (1, 6, 7, 9, 14, 15)
 of ONNX.
@@ -56,8 +56,8 @@ def _check_nodes(nodes: Any, constants: Mapping[str, Any], opset: int, source: s
             continue
         if node.op_type in RANDOM:
             raise ModelError(
-                f"{source}: {_named(node)} draws random numbers, so that the same image gives "
-                "another mask each time; export the network without it (PyTorch: call eval() "
+                f"{source}: {_named(node)} draws random numbers, so the mask of an image "
+                "changes each time; export the network without it (PyTorch: call eval() "
                 "before exporting)"
             )
         training = {"Dropout": _dropout_trains, "BatchNormalization": _norm_trains}.get(

@@ -13,7 +13,7 @@ _BORDER = ("Cast", "Transpose")
 
 
 def logits_graph(model: LoadedModel) -> bytes:
-    """Return the graph from what is behind the first cast and transposition to the last softmax.
+    """Return the graph from behind the first cast and transposition up to the last softmax.
 
     Its input is float32 [N, C, h, w], grey levels or colours from 0 to 255; its output is the
     logits [N, K, h, w]. Normalisation stays inside.
@@ -26,7 +26,7 @@ def logits_graph(model: LoadedModel) -> bytes:
     graph = shape_inference.infer_shapes(onnx.load_from_string(model.graph()))
     softmax = [node for node in graph.graph.node if node.op_type == "Softmax"]
     if not softmax:
-        raise ModelError(f"the graph of {name!r} has no softmax, so that nothing gives logits")
+        raise ModelError(f"the graph of {name!r} has no softmax, so it has no logits")
     first = graph.graph.input[0].name
     for node in graph.graph.node:
         if first in node.input and node.op_type in _BORDER:

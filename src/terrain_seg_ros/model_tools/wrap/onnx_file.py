@@ -39,7 +39,7 @@ def read_onnx(path: Path) -> Any:
         raise _no_onnx(path)
     if any(isinstance(name, bytes) for graph in subgraphs(model.graph) for name in _names(graph)):
         raise ModelError(
-            f"{path}: is a damaged ONNX model, with names that are no text; export it again"
+            f"{path}: is a damaged ONNX model, with names that are not text; export it again"
         )
     if model.ir_version > onnx.IR_VERSION:
         raise ModelError(
@@ -73,7 +73,7 @@ def subgraphs(graph: Any) -> Iterator[Any]:
 
 
 def _no_onnx(path: Path) -> ModelError:
-    return ModelError(f"{path}: is no ONNX model; {_EXPORT_FIRST}")
+    return ModelError(f"{path}: is not an ONNX model; {_EXPORT_FIRST}")
 
 
 def _read(path: Path, limit_bytes: int) -> bytes:
@@ -83,7 +83,7 @@ def _read(path: Path, limit_bytes: int) -> bytes:
 
 
 def _names(graph: Any) -> Iterator[str | bytes]:
-    """Return every name in a graph; protobuf gives bytes for what is no UTF-8."""
+    """Return every name in a graph; protobuf gives bytes for what is not UTF-8."""
     for item in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
         yield item.name
     for sparse in graph.sparse_initializer:
@@ -134,7 +134,7 @@ def _slice(data: bytes, entries: dict[str, str], what: str) -> bytes:
     if offset < 0 or length < 0 or offset + length > len(data):
         raise ModelError(
             f"{what} lies at {entries.get('offset')!r} with {entries.get('length')!r} bytes in a "
-            f"file of {len(data)}: that is no place in it; export the model again"
+            f"file of {len(data)}: which is outside the file; export the model again"
         )
     return data[offset : offset + length]
 

@@ -1,4 +1,4 @@
-"""Bring a foreign graph to the opset and the fixed input size of a contract model."""
+"""Convert a foreign graph to the opset and the fixed input size of a contract model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPSET = 17
 IR_VERSION = 8
 """ONNX Runtime for Python 3.10 and TensorRT 8.5 read no newer opset or IR."""
 PREFIX = "own/"
-"""Before every name of the foreign graph, so that none is one of the contract's."""
+"""Prefix of every name of the foreign graph, so that none collides with the contract."""
 
 _STANDARD = ("", "ai.onnx")
 _ONNX_ERRORS = (
@@ -38,7 +38,7 @@ _ONNX_ERRORS = (
 
 
 def own_input(model: Any, settings: WrapSettings) -> Any:
-    """Return the graph's one input, whose type, rank and channels are as the settings say.
+    """Return the only input of the graph, checked against the settings.
 
     Raises:
         ModelError: they are not.
@@ -48,7 +48,7 @@ def own_input(model: Any, settings: WrapSettings) -> Any:
     names = [item.name for item in inputs]
     if len(inputs) != 1:
         raise ModelError(
-            f"{settings.source}: has inputs {names}, expected one, the image; export it without "
+            f"{settings.source}: has inputs {names}, expected the image alone; export it without "
             "the others"
         )
     item = inputs[0]
@@ -90,7 +90,7 @@ def input_size(item: Any, settings: WrapSettings) -> tuple[int, int]:
     """Return rows and columns of the input: the graph's, else those of --size.
 
     Raises:
-        ModelError: neither tells, they differ, or the graph's are out of range.
+        ModelError: neither states it, they differ, or the graph's is out of range.
     """
     dims = _dims(item) or []
     fixed = dims[2:] if settings.layout is Layout.NCHW else dims[1:3]
@@ -98,8 +98,8 @@ def input_size(item: Any, settings: WrapSettings) -> tuple[int, int]:
     if wanted is None:
         if None in fixed:
             raise ModelError(
-                f"{settings.source}: input {item.name!r} takes any size ({dims}); say at which "
-                "it works with --size HEIGHTxWIDTH"
+                f"{settings.source}: input {item.name!r} takes any size ({dims}); choose one "
+                "with --size HEIGHTxWIDTH"
             )
         wanted = (int(fixed[0] or 0), int(fixed[1] or 0))
     if any(own is not None and own != new for own, new in zip(fixed, wanted)):
@@ -221,7 +221,7 @@ def _check_operators(model: Any, settings: WrapSettings) -> None:
 
 
 def _drop_shadowed_inputs(graph: Any) -> None:
-    """Drop the inputs that name initializers, as IR version 3 wanted them."""
+    """Drop the inputs that name initializers, which IR version 3 required."""
     known = {item.name for item in graph.initializer}
     for item in [item for item in graph.input if item.name in known]:
         graph.input.remove(item)

@@ -1,4 +1,4 @@
-"""Run a foreign graph as its maker would: numpy before and after ONNX Runtime."""
+"""Run a foreign graph as its maker would, with numpy before and after ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SUM_WITHIN = 0.01
 
 @dataclass(frozen=True)
 class Agreement:
-    """Hold the share of pixels of the same class, and the largest change of a probability."""
+    """The share of pixels of the same class, and the largest change of a probability."""
 
     mask_agreement: float
     probability_change: int
@@ -84,7 +84,7 @@ class OwnNetwork:
         """Return what the network says of one image (planes, h, w).
 
         Raises:
-            ModelError: it fails, or its output is no picture of the image's size, or not finite,
+            ModelError: it fails, or its output does not have the image's size or is not finite,
                 or not what --activation says.
         """
         settings = self._settings
@@ -103,7 +103,7 @@ class OwnNetwork:
             raise ModelError(
                 f"{settings.source}: output {output!r} has shape {list(values.shape)} for an image "
                 f"of {size[0]}x{size[1]}, expected that size in {settings.output_layout.value}; "
-                "give the right --output-layout, or put the enlarging into the network"
+                "give the right --output-layout, or include the upsampling in the network"
             )
         planes = (
             values[0] if settings.output_layout is Layout.NCHW else values[0].transpose(2, 0, 1)
@@ -162,7 +162,7 @@ def own_result(scores: F32, settings: WrapSettings) -> tuple[U8, U8]:
 
 
 def check_forced(scores: F32, settings: WrapSettings) -> None:
-    """Refuse logits that never left 0 to 1 on any image, unless the settings insist.
+    """Refuse logits that stayed between 0 and 1 on every image, unless the settings insist.
 
     Args:
         scores: of the last image (planes, h, w).
@@ -176,9 +176,9 @@ def check_forced(scores: F32, settings: WrapSettings) -> None:
     low, high = float(scores.min()), float(scores.max())
     ceiling = highest_confidence(len(scores))
     raise ModelError(
-        f"{settings.source}: its output stayed between {low:.3g} and {high:.3g}, as a sigmoid's "
-        f"does; taken for logits, no confidence would exceed {ceiling:.2f}, and the grid would "
-        "stay unknown where observability.min_confidence is not below that; "
+        f"{settings.source}: its output stayed between {low:.3g} and {high:.3g}, like that of "
+        f"a sigmoid; as logits, no confidence would exceed {ceiling:.2f}, and the grid would "
+        "stay unknown unless observability.min_confidence is below that; "
         + (
             "give --activation sigmoid"
             if len(scores) == 1
@@ -194,7 +194,7 @@ def highest_confidence(planes: int) -> float:
 
 
 def compare(scores: F32, output: NetworkOutput, settings: WrapSettings) -> Agreement:
-    """Return how near a wrapped model's output is to its maker's.
+    """Return how closely the output of a wrapped model matches the original network.
 
     Raises:
         ModelError: it is not near enough.
@@ -205,9 +205,9 @@ def compare(scores: F32, output: NetworkOutput, settings: WrapSettings) -> Agree
     found = Agreement(agreement, int(steps.max()))
     if agreement < MIN_AGREEMENT or found.probability_change > MAX_PROBABILITY_CHANGE:
         raise ModelError(
-            f"{settings.source}: wrapped it gives the class of the graph as it was on "
-            f"{agreement:.2%} of the pixels (at least {MIN_AGREEMENT:.1%} must be) and changes a "
-            f"probability by {found.probability_change}/255 (at most {MAX_PROBABILITY_CHANGE}); "
+            f"{settings.source}: the wrapped network gives the class of the original on "
+            f"{agreement:.2%} of the pixels (at least {MIN_AGREEMENT:.1%} is required) and changes "
+            f"a probability by {found.probability_change}/255 (at most {MAX_PROBABILITY_CHANGE}); "
             "export it again with opset 17, so that nothing is converted"
         )
     return found
@@ -226,17 +226,18 @@ def _check_values(planes: F32, settings: WrapSettings, what: str) -> None:
     _check_planes(len(planes), settings, what, adds_up=unit and adds_up)
     if given is Activation.LOGITS and unit and adds_up:
         raise ModelError(
-            f"{what} adds up to 1 in every pixel, so it is no logits; give --activation softmax"
+            f"{what} adds up to 1 in every pixel, so these are not logits; give --activation "
+            "softmax"
         )
     if given is Activation.SOFTMAX and not (unit and adds_up):
         raise ModelError(
-            f"{what} adds up to {float(sums.min()):.3g} to {float(sums.max()):.3g}, so it is no "
-            "softmax; give --activation logits if none is in the network"
+            f"{what} adds up to {float(sums.min()):.3g} to {float(sums.max()):.3g}, so this is "
+            "not a softmax; give --activation logits if none is in the network"
         )
     if given is Activation.SIGMOID and not unit:
         raise ModelError(
-            f"{what} lies between {low:.3g} and {high:.3g}, so it is no sigmoid; give --activation "
-            "logits if none is in the network"
+            f"{what} lies between {low:.3g} and {high:.3g}, so this is not a sigmoid; give "
+            "--activation logits if none is in the network"
         )
 
 
@@ -255,12 +256,12 @@ def _check_planes(planes: int, settings: WrapSettings, what: str, *, adds_up: bo
         )
     if settings.activation is Activation.SIGMOID and planes > 1:
         raise ModelError(
-            f"{what} has {planes} channels, each with a sigmoid of its own, which are no "
+            f"{what} has {planes} channels, each with a sigmoid of its own, which are not "
             "probabilities of one class each; export it without the sigmoid and give --activation "
             "logits"
         )
     if settings.activation is Activation.SOFTMAX and planes == 1:
         raise ModelError(
-            f"{what} has one channel, of which a softmax is always 1; give --activation sigmoid or "
+            f"{what} has one channel, whose softmax is always 1; give --activation sigmoid or "
             "logits"
         )

@@ -56,7 +56,7 @@ README_FILE = "README.md"
 
 @dataclass(frozen=True)
 class WrappedModel:
-    """Hold a model before it is written."""
+    """A model before it is written."""
 
     card: ModelCard
     data: bytes
@@ -67,7 +67,7 @@ class WrappedModel:
 def wrap_model(
     settings: WrapSettings, images: Sequence[Path], *, models: Path, out: Path | None
 ) -> InstalledModel:
-    """Wrap a network, test it and only then give it its folder.
+    """Wrap a network, test it, then move it to its folder.
 
     Args:
         settings: how the network sees and what it says; names its file.
@@ -94,7 +94,7 @@ def wrap_model(
 
 
 def make_wrapped(settings: WrapSettings, images: Sequence[Path]) -> WrappedModel:
-    """Return a network as a contract model, compared with itself as it was.
+    """Return a network as a contract model, compared with the original network.
 
     Raises:
         ConfigError: an example image cannot be read.
@@ -144,7 +144,7 @@ def _compare_all(
     settings: WrapSettings,
     given: set[int],
 ) -> tuple[list[Agreement], bool]:
-    """Return how near each image's result is, and whether no logit left 0 to 1.
+    """Return the agreement on each image, and whether all logits stayed between 0 and 1.
 
     The class ids of all masks are added to `given`.
     """

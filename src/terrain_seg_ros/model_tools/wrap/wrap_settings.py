@@ -1,4 +1,4 @@
-"""What only the maker of a network knows of it, checked."""
+"""What only the maker of a network knows about it, validated."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from terrain_seg_ros.core.taxonomy import Taxonomy
 
 
 class Layout(str, Enum):
-    """Say where the channels of a tensor are."""
+    """Position of the channels in a tensor."""
 
     NCHW = "nchw"
     NHWC = "nhwc"
 
 
 class Activation(str, Enum):
-    """Say what the network's output already is."""
+    """What the output of the network is."""
 
     LOGITS = "logits"
     SOFTMAX = "softmax"
@@ -28,7 +28,7 @@ class Activation(str, Enum):
 
 
 class Colors(str, Enum):
-    """Say which planes the network takes, in their order."""
+    """The colour channels of the network's input, in their order."""
 
     GREY = "grey"
     RGB = "rgb"
@@ -37,12 +37,12 @@ class Colors(str, Enum):
 
 @dataclass(frozen=True)
 class WrapSettings:
-    """Hold how the network was trained to see and what it says.
+    """How the network was trained: the preprocessing of its input and the meaning of its output.
 
     A byte b of the image becomes (b * white / 255 - mean) / std; `mean` and `std` hold one value,
     or one per plane in the network's own order. A network with one output plane tells the second
-    of two classes from the first. `force_activation` takes `activation` at its word where the
-    output looks like another one.
+    of two classes from the first. `force_activation` accepts `activation` even if the
+    output looks different.
     """
 
     name: str
@@ -83,8 +83,8 @@ class WrapSettings:
             )
         if len(self.taxonomy) < 2:
             raise ConfigError(
-                f"--classes names {list(self.taxonomy.names)} alone, expected two or more; a "
-                "network for one thing has two classes: the rest first, then the thing"
+                f"--classes names only {list(self.taxonomy.names)}, expected two or more; a "
+                "network for one object has two classes: the background first, then the object"
             )
 
     @property
@@ -94,5 +94,5 @@ class WrapSettings:
 
     @property
     def channels(self) -> Channels:
-        """Return the card's word for the input."""
+        """Return the channels of the input as the card names them."""
         return "grey" if self.colors is Colors.GREY else "rgb"

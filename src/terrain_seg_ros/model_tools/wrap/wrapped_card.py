@@ -1,4 +1,4 @@
-"""Card and README of a wrapped model: what is known of it, and what is not."""
+"""Card and README of a wrapped model: what is known about it, and what is not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ USUAL_THRESHOLD = 0.5
 def wrapped_card(
     data: bytes, settings: WrapSettings, *, size_hw: tuple[int, int], source_sha256: str
 ) -> ModelCard:
-    """Return the card of a wrapped model, not compared with anything yet."""
+    """Return the card of a wrapped model, without the results of its comparison."""
     return ModelCard(
         name=settings.name,
         version=settings.version,
@@ -41,10 +41,10 @@ def wrapped_card(
 
 
 def comparison_metrics(found: list[Agreement], *, synthetic: bool) -> dict[str, Any]:
-    """Return the `metrics` of a card: nearness to the graph as it was, and nothing more."""
+    """Return the `metrics` of a card: only the agreement with the original network."""
     return {
         "wrap_check": {
-            "against": "the graph as it was given, in ONNX Runtime between numpy code",
+            "against": "the original network in ONNX Runtime, with preprocessing in numpy",
             "images": len(found),
             "synthetic": synthetic,
             "mask_agreement": min(item.mask_agreement for item in found),
@@ -56,7 +56,7 @@ def comparison_metrics(found: list[Agreement], *, synthetic: bool) -> dict[str, 
 def wrapped_limits(
     taxonomy: Taxonomy, *, given: frozenset[int], synthetic: bool, narrow_planes: int
 ) -> tuple[str, ...]:
-    """Return what a deployer must not take for granted.
+    """Return the limits of a wrapped model, for its card.
 
     Args:
         taxonomy: the classes.
@@ -68,24 +68,24 @@ def wrapped_limits(
         "Never scored here: how well it segments, and where it fails, is unknown. Score it on "
         "labelled images of your own with `terrain-seg evaluate`.",
         "What it was trained on is unknown here; other cameras, sites and light may mislead it "
-        "without a sign.",
+        "without any warning.",
         "The hazards are those given to the wrap, not measurements.",
-        "Its confidence was never compared with how often it is right (temperature 1), so "
-        "`observability.min_confidence` means less than for a calibrated model.",
+        "Its confidence is not calibrated (temperature 1), so `observability.min_confidence` is "
+        "less meaningful than for a calibrated model.",
         "No figures of reduced precision: `auto` runs it in float32.",
-        "Size, scaling, colour order and the order of the classes are as its maker told; the wrap "
-        "cannot tell whether they are right. Look at the masks of a few images.",
+        "Size, scaling, colour order and the order of the classes were given by its "
+        "maker and cannot be verified here. Check the masks of a few images.",
     ]
     if synthetic:
         limits.append(
-            "No example image was given: the golden image is synthetic, so that the self-test "
-            "shows that backends agree, not that the classes make sense."
+            "No example image was given: the golden image is synthetic, so the self-test only "
+            "shows that backends agree, not that the classes are right."
         )
     if len(given) == 1:
         limits.append(
-            f"It gave the class {taxonomy.names[min(given)]!r} on every pixel that it was tried "
-            "on: if your images hold more, `--scale`, `--mean`, `--std` or `--channels` are wrong, "
-            "or the weights are."
+            f"It predicted {taxonomy.names[min(given)]!r} for every pixel that it was tried on: if "
+            "your images show other classes, `--scale`, `--mean`, `--std`, `--channels` or the "
+            "weights are wrong."
         )
     limits += _hazard_limits(taxonomy)
     if narrow_planes:
@@ -98,7 +98,7 @@ def wrapped_limits(
 
 
 def _hazard_limits(taxonomy: Taxonomy) -> list[str]:
-    """Say what no figure shows later: that no class is a hazard, or that each is."""
+    """Return limits that no figure shows: that no class is a hazard, or that every class is."""
     highest, lowest = (pick(item.hazard for item in taxonomy) for pick in (max, min))
     if highest < USUAL_THRESHOLD:
         return [
@@ -128,7 +128,7 @@ def wrapped_readme(card: ModelCard) -> str:
         "|---|---|---|",
         *(f"| {item.id} | {item.name} | {item.hazard:g} |" for item in card.taxonomy),
         "",
-        "## What the wrap was told",
+        "## Settings of the wrap",
         "",
         *(f"* {key}: {value}" for key, value in wrap.items()),
         "",
@@ -137,8 +137,8 @@ def wrapped_readme(card: ModelCard) -> str:
         f"On {check['images']} {'synthetic' if check['synthetic'] else 'example'} image(s), "
         f"against {check['against']}: "
         f"the same class on {check['mask_agreement']:.3%} of the pixels, "
-        f"probabilities within {check['largest_probability_change']:.4f}. That says that the wrap "
-        "is right, not that the network is.",
+        f"probabilities within {check['largest_probability_change']:.4f}. This shows that the "
+        "wrap is correct, not that the network is.",
         "",
         "## Limits",
         "",
