@@ -22,7 +22,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.demo.frames import demo_frames
 from terrain_seg_ros.messages.interfaces import INTERFACES
-from terrain_seg_ros.parameters.parameters import DECLARATION, parameter_spec
+from terrain_seg_ros.parameters.parameters import DECLARATION
 
 DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 README_LIMIT_LINES = 200
@@ -88,11 +88,12 @@ def test_every_service_has_a_text():
 
 @every_document
 def test_every_parameter_that_is_named_exists(page):
-    groups = {spec.name.partition(".")[0] for spec in DECLARATION if "." in spec.name}
+    known = {spec.name for spec in DECLARATION}
+    groups = {name.partition(".")[0] for name in known if "." in name}
     named = re.findall(r"`(\w+)\.([\w<>]+|\*)(?:: [^`]*)?`", text_of(page))
     for group, rest in named:
         if group in groups and rest not in {"*", "py"}:
-            assert parameter_spec(f"{group}.{rest}"), page
+            assert f"{group}.{rest}" in known
 
 
 @every_document
