@@ -66,10 +66,10 @@ def test_a_changed_table_is_noticed():
 
 
 def test_every_topic_and_parameter_is_on_its_page():
-    topics = text_of(ROOT / "docs/reference/topics.md")
-    assert [spec.name for spec in INTERFACES if f"| `{spec.name}` |" not in topics] == []
-    parameters = text_of(ROOT / "docs/reference/parameters.md")
-    assert [spec.name for spec in DECLARATION if f"| `{spec.name}` |" not in parameters] == []
+    page = text_of(ROOT / "docs/reference/topics.md")
+    assert [spec.name for spec in INTERFACES if f"| `{spec.name}` |" not in page] == []
+    page = text_of(ROOT / "docs/reference/parameters.md")
+    assert [spec.name for spec in DECLARATION if f"| `{spec.name}` |" not in page] == []
 
 
 def test_a_parameter_of_no_group_is_refused():
