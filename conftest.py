@@ -15,21 +15,61 @@ settings.load_profile("untimed")
 
 ROOT = Path(__file__).parent
 LIVE = (
+    "tests/cli/test_run.py",
     "tests/dds",
     "tests/demo",
     "tests/fuzz/test_fuzz_live.py",
     "tests/ros",
+    "tests/sim/test_simulator.py",
 )
 """Tests that join a bus or start processes that do, as folders or files."""
-SLOW = ()
-"""Tests of a second or more each, or of several in all, as folders or files."""
+SLOW = (
+    "tests/bag/test_bag_defects.py",
+    "tests/bag/test_bag_format.py",
+    "tests/bag/test_bag_memory.py",
+    "tests/bag/test_bag_reader.py",
+    "tests/bag/test_bag_recovery.py",
+    "tests/bag/test_bag_replay.py",
+    "tests/bench/test_bench.py",
+    "tests/bench/test_bench_more.py",
+    "tests/bench/test_bench_peers.py",
+    "tests/cli/test_doctor.py",
+    "tests/cli/test_replay.py",
+    "tests/cli/test_replay_scores.py",
+    "tests/cli/test_score.py",
+    "tests/cli/test_sim.py",
+    "tests/core/grid/test_cost_to_safe_map.py",
+    "tests/core/ground/test_ground_truth.py",
+    "tests/core/ground/test_measurement_to_depth.py",
+    "tests/core/ground/test_view_shadow.py",
+    "tests/fuzz",
+    "tests/house/test_docs_commands.py",
+    "tests/house/test_docs_site.py",
+    "tests/house/test_notebook.py",
+    "tests/house/test_package.py",
+    "tests/house/test_reference.py",
+    "tests/inference/backends/test_tensorrt_backend.py",
+    "tests/inference/engines/test_engine_cache.py",
+    "tests/model_store/test_lowered_files.py",
+    "tests/model_store/test_network_trial.py",
+    "tests/model_store/test_shipped_int8.py",
+    "tests/model_tools/test_wrap.py",
+    "tests/model_tools/test_wrap_exporters.py",
+    "tests/runtime/test_background_build.py",
+    "tests/runtime/test_endurance.py",
+    "tests/runtime/test_odd_stamps.py",
+    "tests/sim",
+    "tests/worlds/test_cast_rays.py",
+    "tests/worlds/test_render.py",
+)
+"""Tests that take more than a few seconds together, as folders or files."""
 SLOW_TIMEOUT_S = 1200
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers."""
     config.addinivalue_line("markers", "live: joins a real bus or starts processes that do")
-    config.addinivalue_line("markers", "slow: takes a second or more on two quiet cores")
+    config.addinivalue_line("markers", "slow: in a file or folder that takes seconds")
     config.addinivalue_line("markers", "timeout: seconds after which a test counts as hung")
 
 

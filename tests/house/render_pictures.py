@@ -30,6 +30,7 @@ from terrain_seg_ros.inference.registry import create_backend
 from terrain_seg_ros.messages.grid_message import GridValues, decode_grid
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.parameters.parameters import load_parameters
+from terrain_seg_ros.report.map_pictures import COMPARISON_LEGEND
 from terrain_seg_ros.report.pictures import (
     brightened,
     confidence_picture,
@@ -133,7 +134,8 @@ def scene_picture(scene: DemoScene, bag: Path) -> U8:
     rows = scene_section(PlayedScene(scene, bag, summary, "")).rows
     tiles = {**rows[1].pictures, **rows[-1].pictures}
     names = list(tiles)
-    return _labelled([_rgb(tiles[name]) for name in names], [*map(_short, names)], columns=3)
+    picture = _labelled([_rgb(tiles[name]) for name in names], [*map(_short, names)], columns=3)
+    return np.vstack([picture, legend_strip(COMPARISON_LEGEND, width_px=picture.shape[1])])
 
 
 def maps_picture(bag: Path) -> U8:

@@ -152,7 +152,8 @@ def _content(spec: TopicSpec) -> str:
 
 
 def _services() -> Iterable[str]:
-    source = (ROOT / "src/terrain_seg_ros/ros/node.py").read_text(encoding="utf-8")
+    files = sorted((ROOT / "src/terrain_seg_ros/ros").glob("*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in files)
     served = re.findall(r'create_service\(\s*(\w+),\s*"([^"]+)"', source)
     rows = ((f"`{name}`", f"std_srvs/{kind}", SERVICES[name]) for kind, name in served)
     return _table(("service", "type", "what it does"), rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from pathlib import Path
 
@@ -29,10 +30,16 @@ def sources(folders=(*PACKAGES, "launch", "tests", "training/tests")) -> list[Pa
     return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    """Return the syntax tree of a file."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def function_sizes(path: Path) -> list[tuple[int, str]]:
     """Return lines without the docstring, and where, of each function."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             docstring = ast.get_docstring(node, clean=False)
             size = node.end_lineno - node.lineno + 1
@@ -53,7 +60,7 @@ def class_sizes(path: Path) -> list[tuple[str, int, int]]:
                 for item in node.body
             ),
         )
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.ClassDef)
     ]
 
@@ -129,6 +136,6 @@ def test_init_files_hold_a_docstring_at_most():
     allowed = {ROOT / "src/terrain_seg_ros/__init__.py"}
     for path in sources():
         if path.name == "__init__.py" and path not in allowed:
-            body = ast.parse(path.read_text(encoding="utf-8")).body
+            body = tree_of(path).body
             assert len(body) <= 1, path
             assert all(isinstance(node, ast.Expr) for node in body), path

@@ -15,7 +15,12 @@ from safetensors.torch import load_file
 from terrain_training.cli import COMMANDS, command_parser, load_command, main
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "training/README.md"]
+GENERATED = ROOT / "docs/reference"  # help texts, which name commands in part
+PAGES = [
+    ROOT / "README.md",
+    *(path for path in sorted((ROOT / "docs").rglob("*.md")) if path.parent != GENERATED),
+    ROOT / "training/README.md",
+]
 SMALL = (
     "--accelerator cpu --threads 1 --set data.height_px=64 --set data.width_px=64 "
     "--set training.batch_size=4 --set training.precision=fp32 --set training.learning_rate=0.01"

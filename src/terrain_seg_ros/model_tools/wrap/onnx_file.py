@@ -17,7 +17,7 @@ from terrain_seg_ros.model_store.onnx_safety import check_network
 
 _EXPORT_FIRST = (
     "export it first (PyTorch: torch.onnx.export, Keras: tf2onnx; see "
-    '"Bring your own model" in the README)'
+    "docs/tutorials/your_network.md)"
 )
 
 
