@@ -31,7 +31,7 @@ else echo "error: no Python 3.10 to 3.12 among: $(CANDIDATES); install one or se
 exit 1
 endef
 
-.PHONY: help demo test test-ros test-training lint bench performance fuzz coverage readme lock clean
+.PHONY: help demo test test-ros test-training lint lint-training bench performance fuzz coverage readme lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -64,6 +64,9 @@ lint: .venv/.dev  ## style, types, import contracts, spelling
 	.venv/bin/mypy
 	PYTHONPATH=training/src .venv/bin/lint-imports
 	.venv/bin/codespell
+
+lint-training: .venv-training/.training  ## types of training/, checked beside torch
+	cd training && ../.venv-training/bin/python -m mypy
 
 bench: .venv/.runtime  ## measure every backend that is installed
 	@.venv/bin/terrain-seg bench $(ARGS)

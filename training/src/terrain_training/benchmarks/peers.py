@@ -94,9 +94,9 @@ def time_peers(
 class TorchWay:
     """Do what notebooks do: scale in float, enlarge the logits, softmax, argmax."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe) -> None:
-        """Take a network in eval mode."""
-        self._network = network.eval()
+    def __init__(self, network: Callable[[Tensor], Tensor], recipe: Recipe) -> None:
+        """Take a network in eval mode, compiled or not."""
+        self._network = network
         self._recipe = recipe
 
     @torch.inference_mode()
@@ -151,7 +151,8 @@ def _scaled(pixels: U8, recipe: Recipe) -> np.ndarray[Any, np.dtype[np.float32]]
     elif pixels.ndim == 2 and data.channels == "rgb":
         pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
     small = cv2.resize(pixels, (data.width_px, data.height_px)).astype(np.float32)
-    values = (np.atleast_3d(small) - np.float32(data.mean)) / np.float32(data.std)
+    values = np.atleast_3d(small) - np.asarray(data.mean, np.float32)
+    values /= np.asarray(data.std, np.float32)
     return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
 
 

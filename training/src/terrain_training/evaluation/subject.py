@@ -18,7 +18,8 @@ from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8, UNLABELLED
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.registry import create_backend
-from terrain_seg_ros.model_store.model_store import CARD_FILE, load_card, load_model
+from terrain_seg_ros.model_store.model_files import CARD_FILE
+from terrain_seg_ros.model_store.model_store import load_card, load_model
 from terrain_training.export.onnx_graph import DeployedNetwork
 from terrain_training.export.runtimes import TorchFloat32
 from terrain_training.learning.checkpoint import load_network
@@ -93,7 +94,7 @@ def open_subject(
         backend=running.name,
         precision=running.precision,
         recipe=recipe_of(loaded.card, recipe),
-        palette_folder=loaded.onnx_path.parent,
+        palette_folder=None if loaded.onnx_path is None else loaded.onnx_path.parent,
     )
 
 
@@ -137,6 +138,7 @@ class _Scale(nn.Module):
 
     def __init__(self, std: list[float]) -> None:
         super().__init__()
+        self.std: Tensor
         self.register_buffer("std", torch.tensor(std).reshape(1, -1, 1, 1), persistent=False)
 
     def forward(self, levels: Tensor) -> Tensor:

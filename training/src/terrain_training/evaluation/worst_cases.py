@@ -138,13 +138,14 @@ def _shrunk_shape(shape: tuple[int, ...], factor: int) -> tuple[int, int]:
 
 def _shrink_image(image: U8, factor: int) -> U8:
     if factor == 1:
-        return image.copy()
+        return np.array(image)
     height, width = _shrunk_shape(image.shape, factor)
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _shrink_labels(labels: U8, factor: int) -> U8:
-    return labels[::factor, ::factor].copy()
+    shrunk: U8 = labels[::factor, ::factor].copy()
+    return shrunk
 
 
 def _shrink_verdicts(verdicts: U8, factor: int) -> U8:

@@ -61,7 +61,7 @@ class GanModule(SegmentationModule):
         images, masks = batch
         target = masks.long()
         seen = self.normalise(images)
-        generator, discriminator = self.optimizers()
+        generator, discriminator = self.optimizers()  # type: ignore[attr-defined]  # two: a list
         logits = self.network(seen).float()
         made = logits.softmax(dim=1)
         truth = self._truth(target, made)

@@ -99,7 +99,8 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
 
 
 def _as_text(recipe: Recipe) -> str:
-    return yaml.safe_dump(dataclasses.asdict(recipe), sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(dataclasses.asdict(recipe), sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _check_kept(recipe: Recipe) -> None:
