@@ -101,7 +101,7 @@ def open_subject(
 def _checkpoint(folder: RunFolder, weights: Path, recipe_file: Path | None) -> Subject:
     if not weights.is_file():
         raise ConfigError(f"weights {weights} do not exist; train first")
-    recipe, taxonomy = _about(folder, recipe_file)
+    recipe, taxonomy = _recipe_and_classes(folder, recipe_file)
     network = load_network(weights, recipe, classes=len(taxonomy))
     deployed = DeployedNetwork(
         nn.Sequential(_Scale(recipe.data.std), network), mean=recipe.data.mean, temperature=1.0
@@ -119,7 +119,7 @@ def _checkpoint(folder: RunFolder, weights: Path, recipe_file: Path | None) -> S
     )
 
 
-def _about(folder: RunFolder, recipe_file: Path | None) -> tuple[Recipe, Taxonomy]:
+def _recipe_and_classes(folder: RunFolder, recipe_file: Path | None) -> tuple[Recipe, Taxonomy]:
     """Return recipe and classes of weights, from their run or from the card beside them."""
     if (folder.path / CARD_FILE).is_file():
         card = load_card(folder.path)

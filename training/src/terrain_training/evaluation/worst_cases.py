@@ -12,7 +12,7 @@ import numpy as np
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.types import U8
-from terrain_training.evaluation.error_picture import judge
+from terrain_training.evaluation.error_picture import verdicts_of
 from terrain_training.metrics.counts import Prediction
 from terrain_training.metrics.figures import ImageFigures
 
@@ -102,7 +102,7 @@ class WorstCases:
         return tuple(case for case in self._drawn if id(case.figures) not in shown)[:TYPICAL]
 
     def _case(self, image: U8, truth: U8, prediction: Prediction, figures: ImageFigures) -> Case:
-        verdicts = judge(truth, prediction, rule=self._rule)
+        verdicts = verdicts_of(truth, prediction, rule=self._rule)
         factor = -(-max(truth.shape) // LARGEST_SIDE_PX)
         return Case(
             image=_shrink_image(image, factor),
