@@ -32,7 +32,7 @@ PYTHON = ("NoneType", "dict", "str", "float", "int]", "bool", "argument", "None"
         ("training.losses=3", "is 3, expected a mapping"),
         (
             "training.class_weights={a: 1}",
-            r"is \{a: 1\}, expected one of none, .*, or a list of numbers",
+            r"is \{a: 1\}, expected one of none, .* a list of numbers",
         ),
         ("training.encoder_learning_rate=no", "is false, expected a number, .*, or null"),
         ("training.optimiser=null", "is null, expected one of adam, adamw, sgd"),
