@@ -11,7 +11,7 @@ import torch
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.segmenter import Segmenter
-from terrain_training.benchmarks.peers import NumpyWay, TorchWay, _network
+from terrain_training.benchmarks.peers import NumpyPeer, TorchPeer, _network
 from terrain_training.cli import main
 from terrain_training.comparison.plan import read_items
 from terrain_training.learning.checkpoint import load_network
@@ -209,21 +209,21 @@ def test_peers_give_the_mask_that_we_give(trained, recipe_file, data, tmp_path, 
     image = cv2.imread(str(next((data / "images").glob("*.jpg"))), cv2.IMREAD_GRAYSCALE)
     with Segmenter(out, backend="onnxruntime") as segmenter:
         ours = segmenter(image).mask
-    for way in (TorchWay(network, recipe), NumpyWay(network, recipe, threads=1)):
-        assert np.mean(way(image) == ours) > 0.98
+    for peer in (TorchPeer(network, recipe), NumpyPeer(network, recipe, threads=1)):
+        assert np.mean(peer(image) == ours) > 0.98
     file = tmp_path / "peers.json"
     words = ["peers", str(trained), "--model", str(out), "--rounds", "2"]
     assert main([*words, "--size", "80x60", "--no-compile", "--json", str(file)]) == 0
-    ways = json.loads(file.read_text())["ways"]
-    assert [item["name"].split(",")[0] for item in ways] == [
+    peers = json.loads(file.read_text())["ways"]
+    assert [item["name"].split(",")[0] for item in peers] == [
         "terrain_seg_ros",
         "PyTorch eager",
         "numpy around ONNX Runtime",
     ]
-    assert all(item["median_ms"] > 0 for item in ways)
+    assert all(item["median_ms"] > 0 for item in peers)
     assert "times ours" in capsys.readouterr().out
     assert main([*words, "--size", "9"]) == 2
     words[1] = str(recipe_file)
     assert main([*words, "--size", "80x60", "--no-compile", "--json", str(file)]) == 0
     again = json.loads(file.read_text())["ways"]
-    assert [item["name"] for item in again[-2:]] == [item["name"] for item in ways[-2:]]
+    assert [item["name"] for item in again[-2:]] == [item["name"] for item in peers[-2:]]

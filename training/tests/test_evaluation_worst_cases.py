@@ -22,7 +22,7 @@ from terrain_training.evaluation.error_picture import (
     VERDICT_RGB,
     Verdict,
     error_picture,
-    judge,
+    verdicts_of,
 )
 from terrain_training.evaluation.worst_cases import LARGEST_SIDE_PX, TYPICAL, WorstCases
 from terrain_training.metrics.counts import EvaluationCounts, Prediction
@@ -38,7 +38,7 @@ def names(cases):
 def test_every_verdict_by_hand():
     truth = ids([[255, SOIL, SOIL, SOIL, SOIL, ROCK, ROCK, ROCK]])
     mask = ids([[SOIL, SOIL, 255, SLOPE, ROCK, SLOPE, ROCK, 255]])
-    verdicts = judge(truth, certain(mask), rule=RULE)
+    verdicts = verdicts_of(truth, certain(mask), rule=RULE)
     expected = "IGNORED RIGHT UNPREDICTED CONFUSED FALSE_ALARM FALSE_SAFE RIGHT UNPREDICTED"
     assert [Verdict(value).name for value in verdicts[0]] == expected.split()
     assert set(VERDICT_RGB) == set(VERDICT_NAMES) == set(Verdict)
@@ -47,13 +47,13 @@ def test_every_verdict_by_hand():
 def test_the_score_decides_even_where_the_class_is_right():
     truth = ids([[ROCK, SOIL]])
     probabilities = ids([[60, 120], [80, 20], [115, 115]])[:, None]
-    verdicts = judge(truth, Prediction(truth, probabilities), rule=RULE)
+    verdicts = verdicts_of(truth, Prediction(truth, probabilities), rule=RULE)
     assert verdicts.tolist() == [[Verdict.RIGHT, Verdict.RIGHT]]
     probabilities = ids([[140, 128], [0, 0], [115, 127]])[:, None]
-    verdicts = judge(truth, Prediction(truth, probabilities), rule=RULE)
+    verdicts = verdicts_of(truth, Prediction(truth, probabilities), rule=RULE)
     assert verdicts.tolist() == [[Verdict.FALSE_SAFE, Verdict.RIGHT]]
     probabilities = ids([[0, 90], [0, 60], [255, 105]])[:, None]
-    verdicts = judge(truth, Prediction(truth, probabilities), rule=RULE)
+    verdicts = verdicts_of(truth, Prediction(truth, probabilities), rule=RULE)
     assert verdicts.tolist() == [[Verdict.RIGHT, Verdict.FALSE_ALARM]]
 
 
@@ -62,7 +62,7 @@ def test_a_planted_false_safe_pixel_is_red():
     truth[8:12, 8:12] = ROCK
     mask = truth.copy()
     mask[9, 10] = SOIL
-    picture = error_picture(judge(truth, certain(mask), rule=RULE))
+    picture = error_picture(verdicts_of(truth, certain(mask), rule=RULE))
     assert picture.shape == (20, 30, 3)
     assert VERDICT_RGB[Verdict.FALSE_SAFE] == RED
     assert np.argwhere((picture == RED).all(axis=-1)).tolist() == [[9, 10]]
@@ -71,7 +71,7 @@ def test_a_planted_false_safe_pixel_is_red():
 
 def test_verdicts_agree_with_the_counts():
     truth, prediction = random_pair(7)
-    verdicts = judge(truth, prediction, rule=RULE)
+    verdicts = verdicts_of(truth, prediction, rule=RULE)
     figures = figures_of([(truth, prediction)])
     assert (verdicts == Verdict.FALSE_SAFE).sum() == figures.false_safe_px > 0
     assert (verdicts == Verdict.UNPREDICTED).sum() == figures.unpredicted_px > 0

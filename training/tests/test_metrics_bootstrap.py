@@ -5,8 +5,9 @@ import pytest
 
 from evaluation_cases import GROUND, certain, figures_of, ids, random_pair
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.scores.segmentation_metrics import accuracy_of, mean_iou_of
 from terrain_training.metrics import bootstrap as module
-from terrain_training.metrics.bootstrap import ImageCounts, accuracy_of, bootstrap, mean_iou_of
+from terrain_training.metrics.bootstrap import ImageCounts, bootstrap
 
 
 def mixed_pairs(count):

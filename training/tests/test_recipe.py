@@ -254,7 +254,7 @@ def test_an_override_that_is_none_shows_the_form(least, text):
 
 
 def test_an_override_that_is_not_valid_yaml_is_named(least):
-    with pytest.raises(ConfigError, match=r"--set 'training.losses=\{': .* not valid YAML"):
+    with pytest.raises(ConfigError, match=r"losses=\{': the value is not valid YAML"):
         load_recipe(least, overrides=["training.losses={"])
 
 
@@ -351,7 +351,7 @@ def test_a_key_that_is_given_twice_is_refused(tmp_path, text, told):
 
 
 def test_a_key_that_is_given_twice_in_an_override_is_refused(least):
-    with pytest.raises(ConfigError, match="the value: 'dice' is given in line 1 and again"):
+    with pytest.raises(ConfigError, match="or gives a key twice"):
         load_recipe(least, overrides=["training.losses={dice: 1.0, dice: 2.0}"])
 
 

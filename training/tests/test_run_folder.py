@@ -12,7 +12,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.data.sources.ai4mars import TAXONOMY
 from terrain_training.learning import progress
 from terrain_training.learning.curves import write_comparison, write_curves
-from terrain_training.learning.progress import Progress, ThisTime
+from terrain_training.learning.progress import ProgressLog, StopAfter
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.recipe.load import write_recipe
 
@@ -26,7 +26,7 @@ def trainer_at(*, first=True):
 def test_progress_is_said_now_and_then_by_the_first_process(monkeypatch, caplog):
     clock = iter([0.0, 10.0, 31.0, 31.0, 40.0, 62.0, 62.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    said = Progress()
+    said = ProgressLog()
     with caplog.at_level(logging.INFO):
         for place in range(4):
             said.on_train_batch_end(trainer_at(), None, None, None, place)
@@ -38,7 +38,7 @@ def test_progress_is_said_now_and_then_by_the_first_process(monkeypatch, caplog)
 
 
 def test_a_call_ends_after_its_epochs():
-    trainer, ends = trainer_at(), ThisTime(2)
+    trainer, ends = trainer_at(), StopAfter(2)
     ends.on_train_epoch_end(trainer, None)
     assert not trainer.should_stop
     ends.on_train_epoch_end(trainer, None)

@@ -30,15 +30,18 @@ PYTHON = ("NoneType", "dict", "str", "float", "int]", "bool", "argument", "None"
         ("training.epochs=null", "is null, expected a whole number"),
         ("training.learning_rate=[1, 2]", r"is \[1, 2\], expected a number"),
         ("training.losses=3", "is 3, expected a mapping"),
-        ("training.class_weights={a: 1}", r"is \{a: 1\}, expected a list of numbers or text"),
-        ("training.encoder_learning_rate=no", "is false, expected a number or nothing"),
+        (
+            "training.class_weights={a: 1}",
+            r"is \{a: 1\}, expected one of none, .* a list of numbers",
+        ),
+        ("training.encoder_learning_rate=no", "is false, expected a number, .*, or null"),
         ("training.optimiser=null", "is null, expected one of adam, adamw, sgd"),
         ("data.mean=grey", "is 'grey', expected a list"),
         ("data.options.seed=x", "options.seed is 'x', expected a whole number"),
         ("data.options={classes: []}", "classes is unknown; ai4mars takes gold, removed, seed"),
         ("export=null", "is null, expected a mapping"),
         ("network.options.dropout=much", "is 'much', expected a number"),
-        ("training.epochs={", "is no YAML; write numbers"),
+        ("training.epochs={", "is not valid YAML.*; write numbers"),
     ],
 )
 def test_recipe_errors_use_the_words_of_yaml(recipe_file, change, told):

@@ -6,11 +6,33 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from terrain_seg_ros.bench.terminal import GEOMETRY_HEAD, geometry_cells, peer_cells
+from terrain_seg_ros.report.table import markdown_table
 
 Rows = Sequence[Mapping[str, Any]]
 
 _PEERS = {"peers": "terrain-seg bench", "torch_peers": "terrain-train peers"}
 _TITLE = "# Performance"
+_PATH_HEAD = (
+    "backend",
+    "precision",
+    "image",
+    "bare ms",
+    "end to end ms",
+    "p99 ms",
+    "overhead ms",
+    "ratio",
+    "",
+)
+_START_HEAD = (
+    "backend",
+    "precision",
+    "start s",
+    "cached start s",
+    "memory MiB",
+    "VRAM MiB",
+    "1 image ms",
+    "2 images ms",
+)
 
 
 def is_own_markdown(text: str) -> bool:
@@ -31,18 +53,8 @@ def markdown(result: Mapping[str, Any]) -> str:
         f"{result['model']} on {result['machine']}, {result['date']}, {result['rounds']} rounds.",
         *(f"{name}: {text}." for name, text in result["accelerators"].items()),
         "",
-        "| backend | precision | image | bare ms | end to end ms | p99 ms | overhead ms | ratio "
-        "| |",
-        "|---|---|---|---|---|---|---|---|---|",
+        *markdown_table(_PATH_HEAD, map(_path_cells, result["rows"])),
     ]
-    for row in result["rows"]:
-        note = "`auto`" if row["auto"] else "" if row["passes_parity"] else "fails parity"
-        p99 = row["end_to_end_percentiles_ms"]["p99"]
-        lines.append(
-            f"| {row['backend']} | {row['precision']} | {row['size']} | {row['bare_ms']:.1f} | "
-            f"{row['end_to_end_ms']:.1f} | {p99:.1f} | {row['overhead_ms']:.1f} | "
-            f"{row['ratio']:.2f} | {note} |"
-        )
     lines += ["", *_stages(result["rows"]), "", *_starts(result["starts"])]
     for key, made_by in _PEERS.items():
         if result[key] is not None:
@@ -57,9 +69,7 @@ def _geometry(rows: Sequence[dict[str, Any]]) -> list[str]:
         "From pixels to the grid: 256 x 256 pixels with their true mask into 400 x 400 cells, seen "
         "from a vehicle that moves on, medians on one processor.",
         "",
-        f"| {' | '.join(GEOMETRY_HEAD)} |",
-        f"|{'---|' * len(GEOMETRY_HEAD)}",
-        *(f"| {' | '.join(cells)} |" for cells in geometry_cells(rows)),
+        *markdown_table(GEOMETRY_HEAD, geometry_cells(rows)),
     ]
 
 
@@ -68,39 +78,53 @@ def _peers(peers: Mapping[str, Any], made_by: str) -> list[str]:
         f"The same network in the usual ways, from {peers['size']} pixels to a mask, in turns "
         f"(`{made_by}`):",
         "",
-        "| way | median ms | times ours |",
-        "|---|---|---|",
-        *(f"| {' | '.join(cells)} |" for cells in peer_cells(peers["ways"])),
+        *markdown_table(("way", "median ms", "times ours"), peer_cells(peers["ways"])),
     ]
 
 
 def _stages(rows: Rows) -> list[str]:
     names = list(dict.fromkeys(name for row in rows for name in row["stage_median_ms"]))
-    lines = [f"| stage, median ms | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
-    for row in rows:
-        cells = [row["stage_median_ms"].get(name) for name in names]
-        texts = ["-" if value is None else f"{value:.2f}" for value in cells]
-        lines.append(f"| {_name(row)} | {' | '.join(texts)} |")
-    return lines
+    cells = [
+        [_name(row), *(_number(row["stage_median_ms"].get(name), 2) for name in names)]
+        for row in rows
+    ]
+    return markdown_table(["stage, median ms", *names], cells)
 
 
 def _starts(starts: Rows) -> list[str]:
-    lines = [
-        "| backend | precision | start s | cached start s | memory MiB | VRAM MiB | 1 image ms "
-        "| 2 images ms |",
-        "|---|---|---|---|---|---|---|---|",
+    cells = [
+        [
+            row["backend"],
+            row["precision"],
+            f"{row['start_s']:.2f}",
+            _number(row["cached_start_s"], 2),
+            f"{row['rss_mib']:.0f}",
+            _number(row["vram_mib"], 0),
+            f"{row['batch_ms']['1']:.1f}",
+            f"{row['batch_ms']['2']:.1f}",
+        ]
+        for row in starts
+        if "error" not in row
     ]
-    for row in starts:
-        if "error" in row:
-            continue
-        cached = row["cached_start_s"]
-        vram = "-" if row["vram_mib"] is None else f"{row['vram_mib']:.0f}"
-        lines.append(
-            f"| {row['backend']} | {row['precision']} | {row['start_s']:.2f} | "
-            f"{'-' if cached is None else f'{cached:.2f}'} | {row['rss_mib']:.0f} | {vram} | "
-            f"{row['batch_ms']['1']:.1f} | {row['batch_ms']['2']:.1f} |"
-        )
-    return lines
+    return markdown_table(_START_HEAD, cells)
+
+
+def _path_cells(row: Mapping[str, Any]) -> list[str]:
+    return [
+        row["backend"],
+        row["precision"],
+        str(row["size"]),
+        f"{row['bare_ms']:.1f}",
+        f"{row['end_to_end_ms']:.1f}",
+        f"{row['end_to_end_percentiles_ms']['p99']:.1f}",
+        f"{row['overhead_ms']:.1f}",
+        f"{row['ratio']:.2f}",
+        "`auto`" if row["auto"] else "" if row["passes_parity"] else "fails parity",
+    ]
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _name(row: Mapping[str, Any]) -> str:

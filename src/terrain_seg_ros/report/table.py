@@ -1,8 +1,8 @@
-"""Plain text tables for a terminal."""
+"""Tables as plain text for a terminal, and as Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -20,6 +20,24 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     numeric = [bool(column[1:]) and all(map(_is_number, column[1:])) for column in columns]
     rule = ["-" * width for width in widths]
     return "\n".join(_line(cells, widths, numeric) for cells in [head, rule, *rows])
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table; a bar in a cell is escaped.
+
+    Args:
+        head: one title per column.
+        rows: cells, as many per row as there are titles.
+
+    Raises:
+        ValueError: a row has more or fewer cells.
+    """
+    lines = [head, *rows]
+    if any(len(cells) != len(head) for cells in lines):
+        raise ValueError(f"rows have {[len(cells) for cells in lines]} cells, expected {len(head)}")
+    escaped = ([cell.replace("|", "\\|") for cell in cells] for cells in lines)
+    first, *others = [f"| {' | '.join(cells)} |" for cells in escaped]
+    return [first, f"|{'---|' * len(head)}", *others]
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:

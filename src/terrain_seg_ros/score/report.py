@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from terrain_seg_ros.report.table import text_table
+from terrain_seg_ros.report.table import markdown_table, text_table
 from terrain_seg_ros.score.tally import upper_bound_of_none
 
 Result = Mapping[str, Any]
@@ -49,9 +49,7 @@ def markdown(result: Result) -> str:
         "found: of 0.2 m and more, in view and in observed ground, that show as a hazard within a "
         "cell. Precision: share of the hazard cells that are within a cell of a true hazard.",
         "",
-        f"| {' | '.join(head)} |",
-        f"|{'---|' * len(head)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
+        *markdown_table(head, rows),
         "",
         *(f"* {line}" for line in (*_facts(result), *_recall_lines(result))),
     ]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from terrain_seg_ros.core.scores.bootstrap import Interval, draw, interval
 from terrain_seg_ros.core.types import F64
 
 SIZE_CLASSES_M = (0.2, 0.5, 1.0)
@@ -17,9 +18,6 @@ SIZE_CLASSES_M = (0.2, 0.5, 1.0)
 RANGE_BANDS_M = (0.0, 5.0, 10.0)
 """Likewise by their distance from the camera."""
 RESAMPLES = 2000
-PERCENTILES = (2.5, 97.5)
-
-Interval = tuple[float, float]
 
 
 def _table() -> F64:
@@ -107,9 +105,10 @@ def figures(tallies: Sequence[Tally], *, seed: int = 0) -> dict[str, Any]:
     every world has no width, which does not mean that it is exact: see `upper_bound_of_none`.
     """
     random = np.random.default_rng(seed)
+    resamples = RESAMPLES if len(tallies) > 1 else 0
     drawn = [
-        [tallies[int(index)] for index in random.integers(0, len(tallies), len(tallies))]
-        for _ in range(RESAMPLES if len(tallies) > 1 else 0)
+        [tallies[index] for index in row]
+        for row in draw(random, resamples=resamples, count=len(tallies)).tolist()
     ]
     result: dict[str, Any] = {"worlds": len(tallies)}
     for name, figure in FIGURES.items():
@@ -166,11 +165,7 @@ def band_names(edges_m: Sequence[float]) -> list[str]:
 
 
 def _interval(figure: Figure, drawn: Sequence[Sequence[Tally]]) -> Interval | None:
-    values = [value for value in map(figure, drawn) if value is not None]
-    if not values:
-        return None
-    low, high = np.percentile(values, PERCENTILES)
-    return float(low), float(high)
+    return interval([value for value in map(figure, drawn) if value is not None])
 
 
 def _recalls(tallies: Sequence[Tally]) -> dict[str, dict[str, Any]]:

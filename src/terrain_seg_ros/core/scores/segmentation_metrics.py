@@ -4,13 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ModelError
+from terrain_seg_ros.core.types import F64, U8
 
 IGNORE = 255
+Confusions = NDArray[np.int32] | NDArray[np.int64] | F64
+"""Pixels (..., K, K + 1): rows the truth, columns the prediction, the last one no prediction."""
+
+
+def confusion_of(
+    truth: U8, prediction: U8, *, classes: int, ignore: int = IGNORE
+) -> NDArray[np.int64]:
+    """Return the pixels (K, K + 1) of one image, or of a stack, by truth and prediction.
+
+    Args:
+        truth: (..., H, W) class ids, all below `classes` but the ignored one.
+        prediction: same shape; an id beyond the classes is no prediction.
+        classes: K.
+        ignore: the truth value that does not count.
+    """
+    counted = truth != ignore
+    predicted = np.minimum(prediction[counted].astype(np.int64), classes)
+    flat = truth[counted] * np.int64(classes + 1) + predicted
+    return np.bincount(flat, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
+
+
+def iou_of(confusions: Confusions) -> F64:
+    """Return the IoU per class (..., K); NaN for a class that the truth lacks."""
+    hits = np.diagonal(confusions, axis1=-2, axis2=-1)
+    in_truth = confusions.sum(axis=-1)
+    union = in_truth + confusions.sum(axis=-2)[..., :-1] - hits
+    return ratio(hits, np.where(in_truth > 0, union, 0))
+
+
+def mean_iou_of(confusions: Confusions) -> F64:
+    """Return the mean IoU (...) over the classes in the truth; NaN without any."""
+    iou = iou_of(confusions)
+    present = ~np.isnan(iou)
+    return ratio(np.where(present, iou, 0.0).sum(axis=-1), present.sum(axis=-1))
+
+
+def accuracy_of(confusions: Confusions) -> F64:
+    """Return the share (...) of labelled pixels that are right; NaN without any."""
+    hits = np.diagonal(confusions, axis1=-2, axis2=-1).sum(axis=-1)
+    return ratio(hits, confusions.sum(axis=(-2, -1)))
+
+
+def ratio(part: NDArray[Any], whole: NDArray[Any]) -> F64:
+    """Return part / whole, element by element; NaN where the whole is 0."""
+    result: F64 = np.full(np.shape(whole), np.nan)
+    np.divide(part, whole, out=result, where=np.asarray(whole) > 0)
+    return result
 
 
 @dataclass(frozen=True)
@@ -84,15 +133,13 @@ class ConfusionMatrix:
             )
         size = len(self._names)
         counted = truth != ignore
-        truth_ids = truth[counted].astype(np.int64)
-        if truth_ids.size and int(truth_ids.max()) >= size:
+        highest = int(truth[counted].max(initial=0))
+        if highest >= size:
             raise ModelError(
-                f"truth holds class id {int(truth_ids.max())}, but the model has only "
+                f"truth holds class id {highest}, but the model has only "
                 f"{size} classes; map the values by name or name the ignored one"
             )
-        predicted = np.minimum(prediction[counted].astype(np.int64), size)
-        flat = np.bincount(truth_ids * (size + 1) + predicted, minlength=size * (size + 1))
-        self._counts += flat.reshape(size, size + 1)
+        self._counts += confusion_of(truth, prediction, classes=size, ignore=ignore)
         self._images += images
         self._pixels += truth.size
 
@@ -123,15 +170,10 @@ class ConfusionMatrix:
         hits = np.diag(self._counts).astype(float)
         in_truth = self._counts.sum(axis=1).astype(float)
         predicted = self._counts.sum(axis=0)[: len(self._names)].astype(float)
-        union = in_truth + predicted - hits
-        iou = [
-            _ratio(hit, whole) if count > 0 else None
-            for hit, whole, count in zip(hits, union, in_truth)
-        ]
-        present = [value for value in iou if value is not None]
+        iou = [None if np.isnan(value) else float(value) for value in iou_of(self._counts)]
         return SegmentationScores(
-            mean_iou=float(np.mean(present)),
-            pixel_accuracy=float(hits.sum() / total),
+            mean_iou=float(mean_iou_of(self._counts)),
+            pixel_accuracy=float(accuracy_of(self._counts)),
             iou=dict(zip(self._names, iou)),
             precision=dict(zip(self._names, map(_ratio, hits, predicted))),
             recall=dict(zip(self._names, map(_ratio, hits, in_truth))),

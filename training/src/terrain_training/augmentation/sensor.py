@@ -133,7 +133,8 @@ def mono(image: U8, mask: U8, _random: np.random.Generator) -> Pair:
 
 
 def _unit(image: U8) -> F32:
-    return np.asarray(image, dtype=np.float32) / np.float32(255.0)
+    values: F32 = np.asarray(image, dtype=np.float32) / np.float32(255.0)
+    return values
 
 
 def _bytes(values: F32) -> U8:

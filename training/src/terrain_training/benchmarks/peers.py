@@ -36,7 +36,7 @@ SETTLING_IMAGES = 4
 COMPILED = "PyTorch compiled"
 OPSET = 17
 
-Way = Callable[[U8], U8]
+Peer = Callable[[U8], U8]
 """Takes an image (H, W) or (H, W, 3), returns its mask (H, W)."""
 
 
@@ -75,28 +75,28 @@ def time_peers(
     if threads > 0:
         torch.set_num_threads(threads)
     with ExitStack() as stack:
-        ways: dict[str, Way] = {}
+        peers: dict[str, Peer] = {}
         for precision in (AUTO, FULL_PRECISION):
             ours = stack.enter_context(
                 Segmenter(model, options=BackendOptions(threads=threads, precision=precision))
             )
-            ways[f"terrain_seg_ros, {ours.backend} {ours.precision}"] = partial(_mask, ours)
+            peers[f"terrain_seg_ros, {ours.backend} {ours.precision}"] = partial(_mask, ours)
             if ours.precision == FULL_PRECISION:
                 break
-        ways["PyTorch eager"] = TorchWay(network, recipe)
-        ways["numpy around ONNX Runtime"] = NumpyWay(network, recipe, threads=threads)
+        peers["PyTorch eager"] = TorchPeer(network, recipe)
+        peers["numpy around ONNX Runtime"] = NumpyPeer(network, recipe, threads=threads)
         failed = []
         if compiled:
-            failed = _add_compiled(ways, network, recipe, image)
-        return (*_in_turns(ways, image, rounds), *failed)
+            failed = _add_compiled(peers, network, recipe, image)
+        return (*_in_turns(peers, image, rounds), *failed)
 
 
-class TorchWay:
+class TorchPeer:
     """Do what notebooks do: scale in float, enlarge the logits, softmax, argmax."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe) -> None:
-        """Take a network in eval mode."""
-        self._network = network.eval()
+    def __init__(self, network: Callable[[Tensor], Tensor], recipe: Recipe) -> None:
+        """Take a network in eval mode, compiled or not."""
+        self._network = network
         self._recipe = recipe
 
     @torch.inference_mode()
@@ -110,7 +110,7 @@ class TorchWay:
         return mask[0].to(torch.uint8).numpy()
 
 
-class NumpyWay:
+class NumpyPeer:
     """Do what tutorial nodes do: ONNX Runtime on float logits, everything else in numpy."""
 
     def __init__(self, network: nn.Module, recipe: Recipe, *, threads: int) -> None:
@@ -151,7 +151,8 @@ def _scaled(pixels: U8, recipe: Recipe) -> np.ndarray[Any, np.dtype[np.float32]]
     elif pixels.ndim == 2 and data.channels == "rgb":
         pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
     small = cv2.resize(pixels, (data.width_px, data.height_px)).astype(np.float32)
-    values = (np.atleast_3d(small) - np.float32(data.mean)) / np.float32(data.std)
+    values = np.atleast_3d(small) - np.asarray(data.mean, np.float32)
+    values /= np.asarray(data.std, np.float32)
     return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
 
 
@@ -189,24 +190,24 @@ def _mask(segmenter: Segmenter, pixels: U8) -> U8:
 
 
 def _add_compiled(
-    ways: dict[str, Way], network: nn.Module, recipe: Recipe, image: U8
+    peers: dict[str, Peer], network: nn.Module, recipe: Recipe, image: U8
 ) -> list[PeerTime]:
     """Add the compiled network; return why not where there is no compiler that can be used."""
-    way = TorchWay(torch.compile(network), recipe)
+    peer = TorchPeer(torch.compile(network), recipe)
     try:
-        way(image)
+        peer(image)
     except (RuntimeError, ImportError, OSError) as error:
         return [PeerTime(COMPILED, None, str(error).strip().splitlines()[0][:200])]
-    ways[COMPILED] = way
+    peers[COMPILED] = peer
     return []
 
 
-def _in_turns(ways: dict[str, Way], image: U8, rounds: int) -> list[PeerTime]:
-    times_ms: dict[str, list[float]] = {name: [] for name in ways}
+def _in_turns(peers: dict[str, Peer], image: U8, rounds: int) -> list[PeerTime]:
+    times_ms: dict[str, list[float]] = {name: [] for name in peers}
     for turn in range(WARM_UP_CALLS + rounds):
-        for name, way in ways.items():
+        for name, peer in peers.items():
             start_s = time.perf_counter()
-            mask = way(image)
+            mask = peer(image)
             if turn >= WARM_UP_CALLS:
                 times_ms[name].append((time.perf_counter() - start_s) * 1e3)
             if mask.shape != image.shape[:2]:

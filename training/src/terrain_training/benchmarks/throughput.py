@@ -120,7 +120,7 @@ def _bare_s(recipe: Recipe, opened: OpenData, batches: int, device: str) -> floa
         optimiser.zero_grad()
         with torch.autocast(device, dtype=kind, enabled=kind is not None):
             logits = network(normalise(images))
-        loss_of(logits.float(), masks.long()).backward()
+        torch.autograd.backward(loss_of(logits.float(), masks.long()))
         optimiser.step()
     _wait(device)
     return time.perf_counter() - started_s

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from pathlib import Path
 
 from terrain_seg_ros.worlds.world import Body
 from terrain_training.commands.common import positive, share
 from terrain_training.cpu import available_cores
+from terrain_training.progress import Progress
 from terrain_training.rendering.cast_to_labels import RockRule
 from terrain_training.rendering.write_renders import RenderRequest, write_renders
 
@@ -82,11 +82,8 @@ def run(options: argparse.Namespace) -> int:
         rule=RockRule(options.min_rock, options.min_across),
         jobs=options.jobs or available_cores(),
     )
-
-    def report(done: int) -> None:
-        print(f"{done}/{request.count} pictures", file=sys.stderr, flush=True)
-
-    counts = write_renders(request, report=report)
+    with Progress("render", total=request.count, unit="picture") as progress:
+        counts = write_renders(request, report=progress.add)
     print(f"written  {counts} in {options.out}")
     data = shlex.quote(str(options.out))
     print(f"next     terrain-train train training/configs/worlds_small.yaml --data {data}")

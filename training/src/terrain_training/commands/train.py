@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lightning.pytorch.utilities import rank_zero_only
-
 from terrain_training.commands.common import (
     add_data,
     add_machine,
@@ -16,6 +14,7 @@ from terrain_training.commands.common import (
     positive,
     use_threads,
 )
+from terrain_training.learning.begin import is_first_process
 from terrain_training.learning.run import TrainingRequest, train
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.recipe.load import load_recipe
@@ -65,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
             epochs_now=options.stop_after,
         ),
     )
-    if rank_zero_only.rank != 0:
+    if not is_first_process():
         return 0  # the first process speaks for all
     print(f"best weights  {RunFolder(options.out).weights}")
     print(

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from terrain_training.charts import plain_figure, write_png
 from terrain_training.comparison.compare import RowResult
 from terrain_training.learning.loaders import VALIDATION
 
@@ -19,15 +18,14 @@ def write_scores(rows: Sequence[RowResult], path: Path) -> None:
     """Draw mean IoU per model and split, and validation IoU over milliseconds and parameters."""
     scored = [row for row in rows if row.scores]
     height = max(4.0, 1.5 + 0.5 * len(scored))
-    figure = Figure(figsize=(15.0, height), layout="constrained")
+    figure = plain_figure(width=15.0, height=height)
     bars, times, sizes = figure.subplots(1, 3, width_ratios=(1.4, 1.0, 1.0))
     _draw_bars(bars, scored)
     _draw_cost(times, scored, [min(row.milliseconds.values(), default=0.0) for row in scored])
     times.set_xlabel("ms per image, fastest backend, float32")
     _draw_cost(sizes, scored, [float(row.parameters or 0) / 1e6 for row in scored])
     sizes.set_xlabel("parameters, millions")
-    FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=90, format="png")
+    write_png(figure, path)
 
 
 def _draw_bars(axes: Axes, rows: Sequence[RowResult]) -> None:

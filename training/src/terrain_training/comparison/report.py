@@ -14,6 +14,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.report.output_place import write_whole
 from terrain_seg_ros.report.page import Page, Row, Section, render_page
+from terrain_seg_ros.report.table import markdown_table
 from terrain_training.comparison.charts import write_scores
 from terrain_training.comparison.compare import RowResult
 from terrain_training.inspection.charts import STYLE
@@ -93,9 +94,7 @@ def _cells(row: RowResult, splits: list[str], backends: list[str]) -> list[str]:
 
 def _markdown(table: list[list[str]], machine: str) -> str:
     head, *rows = table
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    lines += ["", f"Times: one image, float32, median, {machine}."]
+    lines = [*markdown_table(head, rows), "", f"Times: one image, float32, median, {machine}."]
     return "\n".join(lines) + "\n"
 
 

@@ -12,6 +12,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
+from terrain_training.progress import progress_of
 
 
 class BadSampleError(ConfigError):
@@ -100,7 +101,9 @@ def find_usable(source: Source, names: Iterable[str], *, skip_bad: bool) -> Usab
         ConfigError: none can be used.
     """
     ids: set[int] = set()
-    verdicts = {name: _fault(source, name, ids) for name in names}
+    wanted = list(names)
+    checked = progress_of(wanted, "check samples", unit="sample")
+    verdicts = {name: _fault(source, name, ids) for name in checked}
     bad = {name: str(error) for name, error in verdicts.items() if error is not None}
     for error in verdicts.values():
         if error is not None and not skip_bad:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from terrain_seg_ros.core.types import F64, U8
+from terrain_training.charts import (
+    ACCENT,
+    BAD,
+    INK,
+    SECOND,
+    SOFT,
+    add_legend,
+    dark_axes,
+    dark_figure,
+    dress,
+    picture_of,
+)
 from terrain_training.metrics.figures import EvaluationFigures
 
-_CARD, _INK, _SOFT, _LINE = "#201e18", "#e9e6e1", "#a49e95", "#4a463c"
-_ACCENT, _SECOND, _BAD = "#e08b4a", "#6fa8c9", "#d23c32"
-_DPI = 110
 _NEGLIGIBLE_RATE = 1e-3
 """False-alarm rates below are drawn to a linear scale, since a logarithmic one lacks zero."""
 
@@ -29,7 +36,7 @@ def confusion_chart(figures: EvaluationFigures) -> U8:
     whole = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, whole, out=np.zeros(counts.shape), where=whole > 0)
     side = max(5.2, 1.2 + 0.78 * len(labels))
-    figure, axes = _axes(width=side * 1.15, height=side)
+    figure, axes = dark_axes(width=side * 1.15, height=side)
     axes.imshow(shares, cmap="cividis", vmin=0.0, vmax=1.0, aspect="auto")
     _write_cells(axes, counts, shares)
     axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right", parse_math=False)
@@ -37,34 +44,34 @@ def confusion_chart(figures: EvaluationFigures) -> U8:
     axes.set_xlabel("prediction")
     axes.set_ylabel("truth")
     axes.set_title("Confusion: share of the class in truth, and pixels")
-    return _pixels(figure)
+    return picture_of(figure)
 
 
 def reliability_chart(figures: EvaluationFigures) -> U8:
     """Return how often each confidence was right, with the pixels that have it."""
-    figure = Figure(figsize=(6.0, 5.2), dpi=_DPI, layout="constrained", facecolor=_CARD)
+    figure = dark_figure(width=6.0, height=5.2)
     axes, shares = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     for each in (axes, shares):
-        _dress(each)
+        dress(each)
     confidences = [item.confidence for item in figures.reliability]
-    axes.plot([0.0, 1.0], [0.0, 1.0], color=_SOFT, linestyle="--", label="as claimed")
+    axes.plot([0.0, 1.0], [0.0, 1.0], color=SOFT, linestyle="--", label="as claimed")
     accuracies = [item.accuracy for item in figures.reliability]
-    axes.plot(confidences, accuracies, color=_ACCENT, marker="o", label="observed")
+    axes.plot(confidences, accuracies, color=ACCENT, marker="o", label="observed")
     axes.set_ylim(0.0, 1.02)
     axes.set_ylabel("accuracy")
     axes.set_title(f"Reliability: calibration error {figures.expected_calibration_error:.3f}")
-    _legend(axes, place="upper left")
+    add_legend(axes, place="upper left")
     pixels = np.array([item.count for item in figures.reliability], dtype=np.float64)
-    shares.bar(confidences, pixels / pixels.sum(), width=0.04, color=_SECOND)
+    shares.bar(confidences, pixels / pixels.sum(), width=0.04, color=SECOND)
     shares.set_xlim(0.0, 1.02)
     shares.set_xlabel("confidence")
     shares.set_ylabel("share of pixels")
-    return _pixels(figure)
+    return picture_of(figure)
 
 
 def alarm_chart(figures: EvaluationFigures) -> U8:
     """Return the hazard recall over the false-alarm rate, with the bound that was asked for."""
-    figure, axes = _axes(width=6.0, height=5.2)
+    figure, axes = dark_axes(width=6.0, height=5.2)
     axes.set_title("Hazard: recall over false alarms, by threshold")
     axes.set_xlabel("false-alarm rate (share of safe pixels)")
     axes.set_ylabel("recall (share of hazardous pixels)")
@@ -74,16 +81,16 @@ def alarm_chart(figures: EvaluationFigures) -> U8:
     curve, chosen = figures.alarm_curve, figures.hazard_recall
     if not curve.recalls or chosen.recall is None or chosen.false_alarm_rate is None:
         text = "the truth lacks hazardous or safe pixels"
-        axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes, color=_INK)
-        return _pixels(figure)
-    axes.plot(curve.false_alarm_rates, curve.recalls, color=_ACCENT, marker=".", markersize=3)
-    axes.axvline(chosen.wanted, color=_SOFT, linestyle="--", label=f"bound {chosen.wanted:g}")
+        axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes, color=INK)
+        return picture_of(figure)
+    axes.plot(curve.false_alarm_rates, curve.recalls, color=ACCENT, marker=".", markersize=3)
+    axes.axvline(chosen.wanted, color=SOFT, linestyle="--", label=f"bound {chosen.wanted:g}")
     level = "never alarmed" if chosen.threshold is None else f"score {chosen.threshold:.3f}"
     label = f"recall {chosen.recall:.3f} at {level}"
     point = ([chosen.false_alarm_rate], [chosen.recall])
-    axes.plot(*point, color=_BAD, marker="o", markersize=8, linestyle="", label=label)
-    _legend(axes, place="lower right")
-    return _pixels(figure)
+    axes.plot(*point, color=BAD, marker="o", markersize=8, linestyle="", label=label)
+    add_legend(axes, place="lower right")
+    return picture_of(figure)
 
 
 def iou_chart(figures: EvaluationFigures) -> U8:
@@ -91,52 +98,30 @@ def iou_chart(figures: EvaluationFigures) -> U8:
     bounds = figures.intervals
     rows = [(name, figures.iou[name], bounds.iou[name]) for name in figures.iou]
     rows.append(("mean", figures.mean_iou, bounds.mean_iou))
-    figure, axes = _axes(width=6.0, height=max(5.2, 0.8 + 0.42 * len(rows)))
+    figure, axes = dark_axes(width=6.0, height=max(5.2, 0.8 + 0.42 * len(rows)))
     for place, (name, value, interval) in enumerate(rows):
         if value is None:
-            axes.text(0.02, place, "not in truth or prediction", va="center", color=_SOFT)
+            axes.text(0.02, place, "not in truth or prediction", va="center", color=SOFT)
             continue
-        axes.barh(place, value, height=0.6, color=_ACCENT if name == "mean" else _SECOND)
+        axes.barh(place, value, height=0.6, color=ACCENT if name == "mean" else SECOND)
         if interval is not None:
-            axes.plot(interval, (place, place), color=_INK, marker="|", markersize=9)
+            axes.plot(interval, (place, place), color=INK, marker="|", markersize=9)
         end = value if interval is None else max(value, interval[1])
-        axes.text(end + 0.015, place, f"{value:.3f}", va="center", color=_INK)
+        axes.text(end + 0.015, place, f"{value:.3f}", va="center", color=INK)
     axes.set_yticks(range(len(rows)), [name for name, _, _ in rows], parse_math=False)
     axes.invert_yaxis()
     axes.set_xlim(0.0, 1.15)
     axes.set_xticks(np.linspace(0.0, 1.0, 6))
     axes.set_xlabel("IoU")
     axes.set_title("IoU per class, with 95 % intervals over images")
-    return _pixels(figure)
-
-
-def _axes(*, width: float, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor=_CARD)
-    axes = figure.subplots()
-    _dress(axes)
-    return figure, axes
-
-
-def _dress(axes: Axes) -> None:
-    axes.set_facecolor(_CARD)
-    axes.tick_params(colors=_SOFT)
-    axes.grid(color=_LINE, linewidth=0.6)
-    axes.set_axisbelow(True)
-    for spine in axes.spines.values():
-        spine.set_color(_LINE)
-    for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
-        text.set_color(_INK)
-
-
-def _legend(axes: Axes, *, place: str) -> None:
-    axes.legend(loc=place, facecolor=_CARD, edgecolor=_LINE, labelcolor=_INK, fontsize=9)
+    return picture_of(figure)
 
 
 def _write_cells(axes: Axes, counts: np.ndarray, shares: F64) -> None:
     axes.grid(visible=False)
     small = 9 if counts.shape[1] <= 8 else 7
     for (row, column), share in np.ndenumerate(shares):
-        ink = "#15140f" if share > 0.5 else _INK
+        ink = "#15140f" if share > 0.5 else INK
         text = f"{share:.1%}\n{_short(int(counts[row, column]))}"
         axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=small)
 
@@ -149,9 +134,3 @@ def _short(count: int) -> str:
                 f"{count / size:.3g}{unit}" if count < 1000 * size else f"{count / size:.0f}{unit}"
             )
     return str(count)
-
-
-def _pixels(figure: Figure) -> U8:
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.array(canvas.buffer_rgba(), dtype=np.uint8)[..., :3].copy()

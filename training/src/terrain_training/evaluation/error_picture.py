@@ -42,7 +42,7 @@ VERDICT_NAMES: dict[Verdict, str] = {
 }
 
 
-def judge(truth: U8, prediction: Prediction, *, rule: HazardRule) -> U8:
+def verdicts_of(truth: U8, prediction: Prediction, *, rule: HazardRule) -> U8:
     """Return the verdict (H, W) on each pixel.
 
     A pixel whose class is right is still a false alarm or falsely safe if its hazard score, which

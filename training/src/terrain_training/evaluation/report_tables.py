@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from terrain_training.metrics.bootstrap import Interval
+from terrain_seg_ros.core.scores.bootstrap import Interval
 from terrain_training.metrics.figures import Comparison, EvaluationFigures
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
@@ -57,8 +57,7 @@ def _unavailable(figures: EvaluationFigures) -> list[tuple[str, str, str]]:
 
 def class_table(figures: EvaluationFigures) -> Table:
     """Return the figures of each class."""
-    head = ("class", "pixels", "IoU", "95 % interval")
-    head = (*head, "precision", "recall", "Dice", "boundary F1", "in images")
+    scores = ("IoU", "95 % interval", "precision", "recall", "Dice", "boundary F1")
     rows = [
         (
             name,
@@ -73,7 +72,7 @@ def class_table(figures: EvaluationFigures) -> Table:
         )
         for name in figures.iou
     ]
-    return head, rows
+    return ("class", "pixels", *scores, "in images"), rows
 
 
 def unlikeness_table(figures: EvaluationFigures) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +17,8 @@ from terrain_training.evaluation.worst_cases import WorstCases
 from terrain_training.metrics.counts import EvaluationCounts
 from terrain_training.metrics.figures import EvaluationFigures
 from terrain_training.metrics.ood import ood_score
+from terrain_training.progress import progress_of
 
-log = logging.getLogger(__name__)
-
-SAY_EVERY = 100
 ALL = "all"
 """The split that holds every sample of every split."""
 
@@ -72,7 +69,7 @@ def evaluate(subject: Subject, request: EvaluationRequest) -> Evaluation:
     rule = HazardRule.of(taxonomy, request.hazard_threshold)
     worst = WorstCases(request.worst, rule=rule)
     settings = subject.recipe.sharpening
-    for number, name in enumerate(usable.names, start=1):
+    for name in progress_of(usable.names, "evaluate", unit="image"):
         sample = source.load(name)
         prediction = subject.predict(sample.image)
         figures = counts.add(name, sample.mask, prediction)
@@ -85,8 +82,6 @@ def evaluate(subject: Subject, request: EvaluationRequest) -> Evaluation:
                 min_area_px=settings.min_area_px,
             )
             after.add(name, sample.mask, better)
-        if number % SAY_EVERY == 0:
-            log.info("%d of %d images", number, len(usable.names))
     outside = None if request.outside is None else _outside_scores(subject, request.outside)
     return Evaluation(
         figures=counts.figures(

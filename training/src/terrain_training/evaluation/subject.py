@@ -18,7 +18,8 @@ from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8, UNLABELLED
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.registry import create_backend
-from terrain_seg_ros.model_store.model_store import CARD_FILE, load_card, load_model
+from terrain_seg_ros.model_store.model_files import CARD_FILE
+from terrain_seg_ros.model_store.model_store import load_card, load_model
 from terrain_training.export.onnx_graph import DeployedNetwork
 from terrain_training.export.runtimes import TorchFloat32
 from terrain_training.learning.checkpoint import load_network
@@ -93,14 +94,14 @@ def open_subject(
         backend=running.name,
         precision=running.precision,
         recipe=recipe_of(loaded.card, recipe),
-        palette_folder=loaded.onnx_path.parent,
+        palette_folder=None if loaded.onnx_path is None else loaded.onnx_path.parent,
     )
 
 
 def _checkpoint(folder: RunFolder, weights: Path, recipe_file: Path | None) -> Subject:
     if not weights.is_file():
         raise ConfigError(f"weights {weights} do not exist; train first")
-    recipe, taxonomy = _about(folder, recipe_file)
+    recipe, taxonomy = _recipe_and_classes(folder, recipe_file)
     network = load_network(weights, recipe, classes=len(taxonomy))
     deployed = DeployedNetwork(
         nn.Sequential(_Scale(recipe.data.std), network), mean=recipe.data.mean, temperature=1.0
@@ -118,7 +119,7 @@ def _checkpoint(folder: RunFolder, weights: Path, recipe_file: Path | None) -> S
     )
 
 
-def _about(folder: RunFolder, recipe_file: Path | None) -> tuple[Recipe, Taxonomy]:
+def _recipe_and_classes(folder: RunFolder, recipe_file: Path | None) -> tuple[Recipe, Taxonomy]:
     """Return recipe and classes of weights, from their run or from the card beside them."""
     if (folder.path / CARD_FILE).is_file():
         card = load_card(folder.path)
@@ -137,6 +138,7 @@ class _Scale(nn.Module):
 
     def __init__(self, std: list[float]) -> None:
         super().__init__()
+        self.std: Tensor
         self.register_buffer("std", torch.tensor(std).reshape(1, -1, 1, 1), persistent=False)
 
     def forward(self, levels: Tensor) -> Tensor:

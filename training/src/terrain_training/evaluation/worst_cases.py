@@ -12,7 +12,7 @@ import numpy as np
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.types import U8
-from terrain_training.evaluation.error_picture import judge
+from terrain_training.evaluation.error_picture import verdicts_of
 from terrain_training.metrics.counts import Prediction
 from terrain_training.metrics.figures import ImageFigures
 
@@ -102,7 +102,7 @@ class WorstCases:
         return tuple(case for case in self._drawn if id(case.figures) not in shown)[:TYPICAL]
 
     def _case(self, image: U8, truth: U8, prediction: Prediction, figures: ImageFigures) -> Case:
-        verdicts = judge(truth, prediction, rule=self._rule)
+        verdicts = verdicts_of(truth, prediction, rule=self._rule)
         factor = -(-max(truth.shape) // LARGEST_SIDE_PX)
         return Case(
             image=_shrink_image(image, factor),
@@ -138,13 +138,14 @@ def _shrunk_shape(shape: tuple[int, ...], factor: int) -> tuple[int, int]:
 
 def _shrink_image(image: U8, factor: int) -> U8:
     if factor == 1:
-        return image.copy()
+        return np.array(image)
     height, width = _shrunk_shape(image.shape, factor)
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _shrink_labels(labels: U8, factor: int) -> U8:
-    return labels[::factor, ::factor].copy()
+    shrunk: U8 = labels[::factor, ::factor].copy()
+    return shrunk
 
 
 def _shrink_verdicts(verdicts: U8, factor: int) -> U8:

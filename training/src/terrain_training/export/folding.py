@@ -138,8 +138,14 @@ def _trace(network: nn.Module, image: Tensor) -> tuple[str, list[tuple[str, str]
 
 
 def _fused(convolution: nn.Module, norm: nn.Module) -> nn.Module:
+    if not isinstance(convolution, (nn.Conv2d, nn.ConvTranspose2d)) or not isinstance(
+        norm, nn.BatchNorm2d
+    ):
+        raise ModelError(
+            f"cannot fold {norm} into {convolution}; expected a batch norm behind a convolution"
+        )
     transposed = isinstance(convolution, nn.ConvTranspose2d)
-    result: nn.Module = fuse_conv_bn_eval(convolution, norm, transpose=transposed)  # type: ignore[type-var]
+    result: nn.Module = fuse_conv_bn_eval(convolution, norm, transpose=transposed)
     return result
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.report.table import markdown_table
+
+_KEYS = ("iou", "precision", "recall")
 
 
 def model_readme(card: ModelCard) -> str:
@@ -26,13 +29,18 @@ def model_readme(card: ModelCard) -> str:
         f"Scored at {metrics.get('scored_at', 'the size of the input')}; `terrain-train evaluate` "
         "scores at the size of the labels, which is another figure.",
         "",
-        "| class | hazard | IoU | precision | recall |",
-        "|---|---|---|---|---|",
+        *markdown_table(
+            ("class", "hazard", "IoU", "precision", "recall"),
+            [
+                (
+                    item.name,
+                    f"{item.hazard:g}",
+                    *(_cell(metrics[key][item.name], 3) for key in _KEYS),
+                )
+                for item in card.taxonomy
+            ],
+        ),
     ]
-    for item in card.taxonomy:
-        figures = [metrics[key][item.name] for key in ("iou", "precision", "recall")]
-        cells = " | ".join("-" if value is None else f"{value:.3f}" for value in figures)
-        lines.append(f"| {item.name} | {item.hazard:g} | {cells} |")
     if "reference" in metrics:
         lines += _against_float32(card)
     rounding = f"Its {metrics['rounding']}. " if "rounding" in metrics else ""
@@ -40,15 +48,7 @@ def model_readme(card: ModelCard) -> str:
         "",
         f"{rounding}Against ONNX Runtime in float32:",
         "",
-        "| backend | precision | images | mean IoU lost | dangerous recall lost "
-        "| clear pixels changed | mask agreement |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['backend']} | {row['precision']} | {row['images']} | {row['mean_iou_loss']:.4f} "
-        f"| {row['dangerous_recall_loss']:.4f} | {row['clear_margin_changed']:.5f} "
-        f"| {row['mask_agreement']:.5f} |"
-        for row in metrics["parity"]
+        *_parity_table(metrics["parity"]),
     ]
     lines += ["", "## Limits", "", *(f"* {limit}" for limit in card.limits)]
     lines += ["", "## Credits", "", *(f"* {credit}" for credit in training["credits"])]
@@ -65,22 +65,20 @@ def _against_float32(card: ModelCard) -> list[str]:
         f"Mean IoU {own['mean_iou']:.4f}, in float32 {exact['mean_iou']:.4f}; false-safe rate "
         f"{_cell(own['false_safe_rate'])}, in float32 {_cell(exact['false_safe_rate'])}.",
         "",
-        "| class | IoU | of float32 | precision | of float32 | recall | of float32 |",
-        "|---|---|---|---|---|---|---|",
+        *markdown_table(
+            ("class", "IoU", "of float32", "precision", "of float32", "recall", "of float32"),
+            [
+                (name, *(_cell(side[key][name]) for key in _KEYS for side in (own, exact)))
+                for name in card.taxonomy.names
+            ],
+        ),
     ]
-    for name in card.taxonomy.names:
-        cells = [
-            _cell(side[key][name])
-            for key in ("iou", "precision", "recall")
-            for side in (own, exact)
-        ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
     lines += ["", *_lowering_text(own["lowering"]), *_speed_table(own["bare_call"])]
     return lines
 
 
 def _lowering_text(notes: Mapping[str, Any]) -> list[str]:
-    remark = f"Mind: {notes['remark']}."
+    remark = f"Note: {notes['remark']}."
     if "float_nodes" not in notes:
         return [remark, ""]
     kept = ", ".join(f"`{name}` ({snr:.0f} dB)" for name, snr in notes["float_nodes"].items())
@@ -97,18 +95,44 @@ def _lowering_text(notes: Mapping[str, Any]) -> list[str]:
 
 
 def _speed_table(calls: Mapping[str, Any]) -> list[str]:
-    lines = [
+    return [
         f"One bare call on {calls['processor']} with {calls['threads']} threads:",
         "",
-        "| file | backend | precision | median ms |",
-        "|---|---|---|---|",
+        *markdown_table(
+            ("file", "backend", "precision", "median ms"),
+            [
+                (row["file"], row["backend"], row["precision"], f"{row['median_ms']:.2f}")
+                for row in calls["rows"]
+            ],
+        ),
     ]
-    lines += [
-        f"| {row['file']} | {row['backend']} | {row['precision']} | {row['median_ms']:.2f} |"
-        for row in calls["rows"]
-    ]
-    return lines
 
 
-def _cell(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+def _parity_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return markdown_table(
+        (
+            "backend",
+            "precision",
+            "images",
+            "mean IoU lost",
+            "dangerous recall lost",
+            "clear pixels changed",
+            "mask agreement",
+        ),
+        [
+            (
+                row["backend"],
+                row["precision"],
+                str(row["images"]),
+                f"{row['mean_iou_loss']:.4f}",
+                f"{row['dangerous_recall_loss']:.4f}",
+                f"{row['clear_margin_changed']:.5f}",
+                f"{row['mask_agreement']:.5f}",
+            )
+            for row in rows
+        ],
+    )
+
+
+def _cell(value: float | None, digits: int = 4) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

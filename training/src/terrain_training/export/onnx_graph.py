@@ -35,6 +35,7 @@ class DeployedNetwork(nn.Module):
         self._network = network
         self._temperature = temperature
         shape = (1, 1, 1, 1) if len(mean) == 1 else (1, len(mean), 1, 1)
+        self.mean: Tensor
         self.register_buffer("mean", torch.tensor(list(mean)).reshape(shape), persistent=False)
 
     def forward(self, image_nhwc: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -200,7 +200,7 @@ def _with_output(model: onnx.ModelProto, name: str) -> bytes:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     copy.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
-    return copy.SerializeToString()
+    return bytes(copy.SerializeToString())
 
 
 def _run_onnxruntime(data: bytes, images: U8, threads: int) -> Logits:

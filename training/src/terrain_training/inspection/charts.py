@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F32, U8
+from terrain_training.charts import INK, LINE, dark_figure, dress, picture_of
 from terrain_training.data.class_balance import ClassBalance
 from terrain_training.inspection.thumbnails import Thumbnail
 
@@ -26,13 +25,11 @@ figure img { aspect-ratio: auto; }
 """A sheet or chart that is alone has its own size, and pictures their own shape."""
 _BACK = (32, 30, 24)
 _INK = (233, 230, 225)
-_CARD, _TEXT, _LINE = "#201e18", "#e9e6e1", "#4a463c"
 
 
 def balance_chart(balance: ClassBalance, taxonomy: Taxonomy) -> U8:
     """Return bars: share of the labelled pixels, and of the images, per class."""
-    figure = Figure(figsize=(8.0, 1.2 + 0.45 * len(taxonomy)), dpi=100, facecolor=_CARD)
-    figure.set_layout_engine("constrained")
+    figure = dark_figure(width=8.0, height=1.2 + 0.45 * len(taxonomy))
     rows = figure.subplots(1, 2, sharey=True)
     labelled = max(int(balance.pixels.sum()), 1)
     colours = [tuple(value / 255.0 for value in item.color_rgb) for item in taxonomy]
@@ -40,18 +37,14 @@ def balance_chart(balance: ClassBalance, taxonomy: Taxonomy) -> U8:
         (rows[0], balance.pixels / labelled, "share of labelled pixels"),
         (rows[1], balance.images / max(balance.image_count, 1), "share of images"),
     ):
-        axes.set_facecolor(_CARD)
-        bars = axes.barh(list(taxonomy.names), values, color=colours, edgecolor=_LINE)
-        axes.bar_label(bars, [f"{100 * value:.2f} %" for value in values], padding=3, color=_TEXT)
+        bars = axes.barh(list(taxonomy.names), values, color=colours, edgecolor=LINE)
+        axes.bar_label(bars, [f"{100 * value:.2f} %" for value in values], padding=3, color=INK)
         axes.set_xlim(0.0, max(float(max(values)) * 1.25, 0.01))
-        axes.set_title(title, color=_TEXT, fontsize=10)
-        axes.tick_params(colors=_TEXT)
-        for spine in axes.spines.values():
-            spine.set_color(_LINE)
+        axes.set_title(title, fontsize=10)
+        dress(axes)
+        axes.grid(visible=False)
     rows[0].invert_yaxis()
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba(), dtype=np.uint8)[..., :3])
+    return picture_of(figure)
 
 
 def heat_picture(occurrence: F32) -> U8:

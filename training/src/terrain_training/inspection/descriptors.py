@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from terrain_seg_ros.core.types import F32, U8
 
@@ -63,9 +64,9 @@ def look_of(descriptors: F32) -> F32:
     return descriptors[:, DETAIL_LENGTH:]
 
 
-def is_constant(descriptors: F32) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def is_constant(descriptors: F32) -> NDArray[np.bool_]:
     """Return which of (N, D) describe images of one grey level, (N,)."""
-    return ~detail_of(descriptors).any(axis=1)
+    return np.asarray(~detail_of(descriptors).any(axis=1))
 
 
 def _shrunk(image: U8, side: int) -> U8:

@@ -87,7 +87,8 @@ def portrait(random: Random, picture: U8) -> U8:
         cv2.circle(canvas, eye, max(1, int(0.07 * radius)), (30, 20, 20), -1)
     mouth = (max(1, int(0.3 * radius)), max(1, int(0.12 * radius)))
     cv2.ellipse(canvas, (x, int(y + 0.45 * radius)), mouth, 0, 0, 180, (150, 50, 60), -1)
-    return _grained(random, cv2.GaussianBlur(canvas, (0, 0), max(0.5, height / 300)), 3.0)
+    blurred = np.asarray(cv2.GaussianBlur(canvas, (0, 0), max(0.5, height / 300)), np.uint8)
+    return _grained(random, blurred, 3.0)
 
 
 def planet(random: Random, picture: U8) -> U8:
@@ -159,7 +160,8 @@ def inverted(random: Random, picture: U8) -> U8:
 
 def torn(random: Random, picture: U8) -> U8:
     """Damage a picture as a lost packet does: what follows is grey, shifted or repeated."""
-    result, height = picture.copy(), picture.shape[0]
+    result: U8 = picture.copy()
+    height = picture.shape[0]
     top = int(height * random.uniform(0.2, 0.6))
     kind = int(random.integers(3))
     if kind == 0:
@@ -214,7 +216,7 @@ def pasted_object(group: Random) -> Maker:
         small = cv2.resize(shape, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
         share = cv2.resize(alpha, (size, size), interpolation=cv2.INTER_AREA)[..., None] / 255.0
         top, left = int(random.integers(height - size)), int(random.integers(width - size))
-        result = picture.copy()
+        result: U8 = picture.copy()
         part = result[top : top + size, left : left + size]
         part[:] = np.clip(small * share + part * (1.0 - share), 0, 255).astype(np.uint8)
         return result

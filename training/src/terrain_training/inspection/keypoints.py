@@ -40,9 +40,8 @@ def grey_of(image: U8) -> U8:
 
 def find_keypoints(image: U8, *, count: int) -> Keypoints:
     """Return the most distinct points of an image; roots of the descriptors' shares (RootSIFT)."""
-    found, values = cv2.SIFT_create(nfeatures=count, contrastThreshold=0.03).detectAndCompute(
-        grey_of(image), None
-    )
+    detector = cv2.SIFT.create(nfeatures=count, contrastThreshold=0.03)
+    found, values = detector.detectAndCompute(grey_of(image), None)
     if values is None:
         return Keypoints(np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8))
     rows = [(point.pt[0], point.pt[1], point.size, point.angle) for point in found[:count]]

@@ -148,7 +148,8 @@ class _Bulk:
 def _trimmed(images: F32) -> F64:
     """Return distances to the four fifths that lie closest together."""
     most = max(2, int(0.8 * len(images)))
-    distance = ((images - np.median(images, axis=0)) ** 2).sum(axis=1).astype(np.float64)
+    squares = (images - np.median(images, axis=0)) ** 2
+    distance: F64 = squares.sum(axis=1).astype(np.float64)
     for _ in range(_ROUNDS + 1):
         core = np.argsort(distance, kind="stable")[:most]
         distance = _Bulk(images[core]).distance(images)

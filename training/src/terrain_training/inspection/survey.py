@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,12 +16,10 @@ from terrain_training.inspection import encoder
 from terrain_training.inspection.descriptors import LENGTH, describe
 from terrain_training.inspection.encoder import Encoder, Looks
 from terrain_training.inspection.keypoints import Keypoints, find_keypoints, points_per_image
+from terrain_training.progress import progress_of
 
 F16 = np.ndarray[tuple[int, ...], np.dtype[np.float16]]
 
-log = logging.getLogger(__name__)
-
-SAY_EVERY = 500
 BLACK, WHITE = 2, 253
 """Grey levels from which on a pixel counts as black or saturated."""
 SAME_ROW = 0.1
@@ -103,7 +100,7 @@ def make_survey(source: Source, *, skip_bad: bool) -> Survey:
     parts: dict[str, ClassBalance] = {}
     for split in source.splits():
         counter = BalanceCounter(names)
-        for name in source.names(split):
+        for name in progress_of(source.names(split), f"inspect {split}", unit="sample"):
             sample = _load(source, name, bad, skip_bad=skip_bad)
             if sample is None:
                 continue
@@ -113,8 +110,6 @@ def make_survey(source: Source, *, skip_bad: bool) -> Survey:
             descriptors.append(describe(sample.image))
             rows.append(network.look(sample.image))
             keypoints.append(find_keypoints(sample.image, count=points))
-            if len(seen) % SAY_EVERY == 0:
-                log.info("%d samples", len(seen))
         parts[split] = counter.result()
     stacked = np.stack(descriptors) if descriptors else np.zeros((0, LENGTH), np.float32)
     looked = np.stack(rows) if rows else np.zeros((0, encoder.LENGTH), np.float16)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from terrain_training.charts import plain_figure, write_png
 
 History = Sequence[Mapping[str, Any]]
 """One mapping per epoch, as `history.jsonl` holds it."""
@@ -17,7 +17,7 @@ History = Sequence[Mapping[str, Any]]
 
 def write_curves(history: History, path: Path) -> None:
     """Draw losses, mean IoU and pixel accuracy, and IoU per class over the epochs."""
-    figure = Figure(figsize=(13.0, 4.2), layout="constrained")
+    figure = plain_figure(width=13.0, height=4.2)
     losses, scores, classes = figure.subplots(1, 3)
     epochs = [row["epoch"] for row in history]
     names = dict.fromkeys(key for row in history for key in row if key.startswith(_LOSS_PREFIXES))
@@ -30,12 +30,12 @@ def write_curves(history: History, path: Path) -> None:
     titles = ("loss", "validation, network size", "validation IoU, network size")
     for axes, title in zip((losses, scores, classes), titles):
         _finish(axes, title, unit_range=axes is not losses)
-    _write(figure, path)
+    write_png(figure, path)
 
 
 def write_comparison(runs: Mapping[str, History], path: Path) -> None:
     """Draw validation loss and mean IoU of several runs over the epochs."""
-    figure = Figure(figsize=(12.0, 5.0), layout="constrained")
+    figure = plain_figure(width=12.0, height=5.0)
     losses, scores = figure.subplots(1, 2)
     for number, (name, history) in enumerate(runs.items()):
         epochs = [row["epoch"] for row in history]
@@ -49,7 +49,7 @@ def write_comparison(runs: Mapping[str, History], path: Path) -> None:
         if legend is not None:
             legend.remove()
     figure.legend(*scores.get_legend_handles_labels(), loc="outside right center", fontsize=8)
-    _write(figure, path)
+    write_png(figure, path)
 
 
 _LINES = ("-", "--", ":", "-.")
@@ -70,8 +70,3 @@ def _finish(axes: Axes, title: str, *, unit_range: bool) -> None:
     if len(axes.lines) and len(axes.lines[0].get_xdata()) == 1:  # type: ignore[arg-type]
         for line in axes.lines:
             line.set_marker("o")
-
-
-def _write(figure: Figure, path: Path) -> None:
-    FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=90, format="png")

@@ -61,16 +61,16 @@ class GanModule(SegmentationModule):
         images, masks = batch
         target = masks.long()
         seen = self.normalise(images)
-        generator, discriminator = self.optimizers()
+        generator, discriminator = self.optimizers()  # type: ignore[attr-defined]  # two: a list
         logits = self.network(seen).float()
         made = logits.softmax(dim=1)
         truth = self._truth(target, made)
-        true_loss = _told(self.discriminator(seen, truth), true=True)
-        made_loss = _told(self.discriminator(seen, made.detach()), true=False)
-        told = true_loss + made_loss
-        numbers = self.check_losses({"discriminator's loss": told}, place)
-        self._step(discriminator, told * 0.5, self.discriminator)
-        fooled = _told(self.discriminator(seen, made), true=True)
+        true_loss = _discrimination_loss(self.discriminator(seen, truth), true=True)
+        made_loss = _discrimination_loss(self.discriminator(seen, made.detach()), true=False)
+        both = true_loss + made_loss
+        numbers = self.check_losses({"discriminator's loss": both}, place)
+        self._step(discriminator, both * 0.5, self.discriminator)
+        fooled = _discrimination_loss(self.discriminator(seen, made), true=True)
         segmented = self.loss(logits, target)
         total = segmented + fooled * self.recipe.training.adversarial_weight
         numbers &= self.check_losses({"generator's loss": total}, place)
@@ -82,7 +82,7 @@ class GanModule(SegmentationModule):
         share = sum(self.recipe.training.losses.values())
         figures = {
             TRAIN_LOSS: total,
-            "train/D": told,
+            "train/D": both,
             "train/G": total,
             "train/Seg": segmented / share,
             "train/Adv": fooled,
@@ -121,6 +121,6 @@ class GanModule(SegmentationModule):
         return torch.where(labelled, one_hot.permute(0, 3, 1, 2).to(made), made.detach())
 
 
-def _told(logits: Tensor, *, true: bool) -> Tensor:
+def _discrimination_loss(logits: Tensor, *, true: bool) -> Tensor:
     wanted = torch.full_like(logits, float(true))
     return functional.binary_cross_entropy_with_logits(logits, wanted)

@@ -32,6 +32,8 @@ class Normaliser(nn.Module):
     def __init__(self, data: DataSettings) -> None:
         """Take the recipe's mean and std, in grey levels."""
         super().__init__()
+        self.mean: Tensor
+        self.std: Tensor
         shape = (1, -1, 1, 1)
         self.register_buffer("mean", torch.tensor(data.mean).reshape(shape), persistent=False)
         self.register_buffer("std", torch.tensor(data.std).reshape(shape), persistent=False)

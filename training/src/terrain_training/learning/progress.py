@@ -1,4 +1,4 @@
-"""Where a run is, for logs that are no screen; and how to end one early."""
+"""Callbacks that log the progress of a run, keep the signal handlers, and stop it early."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from terrain_training.interrupt import current_signals
 
 log = logging.getLogger(__name__)
 
-SAY_EVERY_S = 30.0
+LOG_EVERY_S = 30.0
 
 
-class Progress(Callback):
-    """Say now and then how far an epoch is."""
+class ProgressLog(Callback):
+    """Log how far an epoch is, where no terminal shows Lightning's bar."""
 
     def __init__(self) -> None:
         """Start the clock."""
-        self._said_s = time.monotonic()
+        self._logged_s = time.monotonic()
 
     def on_train_batch_end(
         self,
@@ -31,18 +31,18 @@ class Progress(Callback):
         _batch: Any,
         batch_idx: int,
     ) -> None:
-        """Say it at most every half minute."""
-        if trainer.is_global_zero and time.monotonic() - self._said_s > SAY_EVERY_S:
-            self._said_s = time.monotonic()
+        """Log at most every half minute."""
+        if trainer.is_global_zero and time.monotonic() - self._logged_s > LOG_EVERY_S:
+            self._logged_s = time.monotonic()
             steps = trainer.num_training_batches
             log.info("epoch %d step %d/%d", trainer.current_epoch + 1, batch_idx + 1, steps)
 
 
 class KeepSignals(Callback):
-    """Leave signals to the command line: Lightning takes SIGTERM over, and goes on for an epoch."""
+    """Keep the signal handlers of the command line: Lightning replaces that of SIGTERM."""
 
     def on_train_start(self, _trainer: pl.Trainer, _module: pl.LightningModule) -> None:
-        """Take them back."""
+        """Install them again."""
         signals = current_signals()
         if signals is not None:
             signals.install()
@@ -55,14 +55,14 @@ class KeepSignals(Callback):
         _batch: Any,
         _batch_idx: int,
     ) -> None:
-        """Raise what was swallowed."""
+        """Raise `Interrupted` where a library swallowed it."""
         signals = current_signals()
         if signals is not None:
             signals.check()
 
 
-class ThisTime(Callback):
-    """End a call after some epochs; the next call goes on."""
+class StopAfter(Callback):
+    """End this call after some epochs; the next call resumes."""
 
     def __init__(self, epochs: int) -> None:
         """Take how many epochs to train now."""

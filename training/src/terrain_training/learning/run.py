@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.taxonomy import Taxonomy
@@ -29,7 +29,7 @@ from terrain_training.learning.checkpoint_file import WholeCheckpoints
 from terrain_training.learning.gan_module import GanModule
 from terrain_training.learning.loaders import OpenData, RunData, open_data
 from terrain_training.learning.module import VALIDATION_IOU, SegmentationModule
-from terrain_training.learning.progress import KeepSignals, Progress, ThisTime
+from terrain_training.learning.progress import KeepSignals, ProgressLog, StopAfter
 from terrain_training.learning.recorder import Recorder
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.learning.start import class_weights, start_network
@@ -152,10 +152,10 @@ def _make_trainer(
         patience = training.early_stop_epochs
         callbacks.append(EarlyStopping(VALIDATION_IOU, mode="max", patience=patience))
     if request.epochs_now is not None:
-        callbacks.append(ThisTime(request.epochs_now))
+        callbacks.append(StopAfter(request.epochs_now))
     bar = sys.stderr.isatty()
     if not bar:
-        callbacks.append(Progress())
+        callbacks.append(ProgressLog())
     callbacks.append(_checkpoints(folder))
     clip = training.gradient_clip if training.gradient_clip > 0 else None
     try:

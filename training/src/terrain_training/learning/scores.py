@@ -9,6 +9,12 @@ import numpy as np
 from torch import Tensor
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.scores.segmentation_metrics import (
+    accuracy_of,
+    iou_of,
+    mean_iou_of,
+    ratio,
+)
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_training.settings.recipe import Recipe
 
@@ -33,15 +39,12 @@ def epoch_scores(confusion: Tensor, taxonomy: Taxonomy) -> dict[str, Any]:
     counts = confusion.cpu().numpy().astype(np.float64)
     if counts.sum() == 0:
         raise ConfigError("no validation pixel is labelled; check the masks and the taxonomy file")
-    hits, truth, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
-    union = truth + predicted - hits
-    iou = np.divide(hits, union, out=np.full_like(hits, np.nan), where=truth > 0)
-    recall = np.divide(hits, truth, out=np.full_like(hits, np.nan), where=truth > 0)
+    counts = np.pad(counts, ((0, 0), (0, 1)))  # no pixel is without a prediction
     return {
-        "mean_iou": float(iou[truth > 0].mean()),
-        "pixel_accuracy": float(hits.sum() / counts.sum()),
-        "iou": _named(iou.tolist(), taxonomy),
-        "recall": _named(recall.tolist(), taxonomy),
+        "mean_iou": float(mean_iou_of(counts)),
+        "pixel_accuracy": float(accuracy_of(counts)),
+        "iou": _named(iou_of(counts).tolist(), taxonomy),
+        "recall": _named(ratio(np.diag(counts), counts.sum(axis=1)).tolist(), taxonomy),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -43,7 +42,7 @@ def read_hdf5(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _h5py() -> ModuleType:
+def _h5py() -> Any:
     """Import the library where it is used: its hook complains in every process that forks."""
     import h5py  # noqa: PLC0415
 

@@ -9,14 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.scores.bootstrap import Interval, draw, interval
+from terrain_seg_ros.core.scores.segmentation_metrics import (
+    accuracy_of,
+    iou_of,
+    mean_iou_of,
+    ratio,
+)
 from terrain_seg_ros.core.types import F64
 from terrain_training.metrics.hazard import LEVELS, recall_at
 
-COVERED = 0.95
 _CHUNK_VALUES = 4_000_000
-
-Interval = tuple[float, float]
-"""The 2.5 and 97.5 percentile of a figure over the resamples."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def bootstrap(
     for start in range(0, resamples, step):
         sums = _draw(random, min(step, resamples - start), images) @ flat
         drawn.append(_statistics(sums, classes, false_alarm_rate))
-    columns = [_interval(column) for column in np.concatenate(drawn).T]
+    columns = [interval(column) for column in np.concatenate(drawn).T]
     return Intervals(
         mean_iou=columns[0],
         pixel_accuracy=columns[1],
@@ -88,29 +91,9 @@ def bootstrap(
     )
 
 
-def iou_of(confusions: F64) -> F64:
-    """Return the IoU per class (..., K) of matrices (..., K, K + 1); NaN where there is none."""
-    hits = np.diagonal(confusions, axis1=-2, axis2=-1)
-    union = confusions.sum(axis=-1) + confusions.sum(axis=-2)[..., :-1] - hits
-    return _ratio(hits, union)
-
-
-def mean_iou_of(confusions: F64) -> F64:
-    """Return the mean IoU (...) over the classes in the truth; NaN without any."""
-    present = confusions.sum(axis=-1) > 0
-    total = np.where(present, iou_of(confusions), 0.0).sum(axis=-1)
-    return _ratio(total, present.sum(axis=-1).astype(np.float64))
-
-
-def accuracy_of(confusions: F64) -> F64:
-    """Return the share (...) of labelled pixels that are right; NaN without any."""
-    hits = np.diagonal(confusions, axis1=-2, axis2=-1).sum(axis=-1)
-    return _ratio(hits, confusions.sum(axis=(-2, -1)))
-
-
 def _draw(random: np.random.Generator, rows: int, images: int) -> F64:
     """Return how often each image is drawn (rows, images)."""
-    chosen = random.integers(0, images, (rows, images))
+    chosen = draw(random, resamples=rows, count=images)
     chosen += np.arange(rows)[:, None] * images
     counted = np.bincount(chosen.ravel(), minlength=rows * images)
     return counted.reshape(rows, images).astype(np.float64)
@@ -126,21 +109,6 @@ def _statistics(sums: F64, classes: int, false_alarm_rate: float) -> F64:
         mean_iou_of(confusions),
         accuracy_of(confusions),
         recall_at(levels, false_alarm_rate),
-        _ratio(falsely, called_safe),
+        ratio(falsely, called_safe),
     )
     return np.column_stack([*first, iou_of(confusions)])
-
-
-def _ratio(part: F64, whole: F64) -> F64:
-    result = np.full(np.shape(whole), np.nan)
-    np.divide(part, whole, out=result, where=whole > 0)
-    return result
-
-
-def _interval(values: F64) -> Interval | None:
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return None
-    tail = 50.0 * (1.0 - COVERED)
-    low, high = np.percentile(known, [tail, 100.0 - tail])
-    return float(low), float(high)

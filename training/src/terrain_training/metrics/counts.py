@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.hazard_rule import HazardRule
-from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE, ConfusionMatrix
+from terrain_seg_ros.core.scores.segmentation_metrics import (
+    IGNORE,
+    ConfusionMatrix,
+    accuracy_of,
+    confusion_of,
+    mean_iou_of,
+)
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F64, U8
 from terrain_training.metrics import ood
-from terrain_training.metrics.bootstrap import (
-    ImageCounts,
-    accuracy_of,
-    bootstrap,
-    mean_iou_of,
-)
+from terrain_training.metrics.bootstrap import ImageCounts, bootstrap
 from terrain_training.metrics.boundary import boundary_f1
 from terrain_training.metrics.figures import (
     AlarmCurve,
@@ -109,7 +110,7 @@ class EvaluationCounts:
         self._check(name, truth, prediction)
         mask, probabilities = prediction.mask, prediction.probabilities
         score = ood.ood_score(probabilities)
-        confusion = _confusion(truth, mask, len(self._taxonomy))
+        confusion = confusion_of(truth, mask, classes=len(self._taxonomy)).astype(np.int32)
         hazards = count_hazards(truth, mask, probabilities=probabilities, rule=self._rule)
         self._pooled.add(truth, mask)
         self._reliability.add(truth, mask, _confidence(mask, probabilities))
@@ -226,7 +227,7 @@ class EvaluationCounts:
 
     def _truth_px(self) -> list[int]:
         per_image = [confusion.sum(axis=1) for confusion in self._confusions]
-        return [int(count) for count in np.sum(per_image, axis=0, dtype=np.int64)]
+        return [int(count) for count in np.stack(per_image).sum(axis=0, dtype=np.int64)]
 
     def _hazardous_names(self) -> tuple[str, ...]:
         flags = self._rule.hazardous_classes()
@@ -255,19 +256,11 @@ class EvaluationCounts:
         )
 
 
-def _confusion(truth: U8, mask: U8, classes: int) -> NDArray[np.int32]:
-    """Return pixels (K, K + 1) by truth and prediction; the last column is no prediction."""
-    counted = truth != IGNORE
-    predicted = np.minimum(mask[counted], classes).astype(np.int64)
-    flat = truth[counted] * np.int64(classes + 1) + predicted
-    counts = np.bincount(flat, minlength=classes * (classes + 1))
-    return counts.reshape(classes, classes + 1).astype(np.int32)
-
-
 def _confidence(mask: U8, probabilities: U8) -> U8:
     """Return the probability (H, W) of the predicted class; of no use where there is none."""
     chosen = np.minimum(mask, len(probabilities) - 1)[None]
-    return np.take_along_axis(probabilities, chosen, axis=0)[0]
+    confidence: U8 = np.take_along_axis(probabilities, chosen, axis=0)[0]
+    return confidence
 
 
 def _false_safe_rate(hazard: HazardCounts, rule: HazardRule) -> float | None:

@@ -95,7 +95,7 @@ def count_hazards(truth: U8, mask: U8, *, probabilities: U8, rule: HazardRule) -
 def add_hazards(counts: list[HazardCounts]) -> HazardCounts:
     """Return the sum over images, at least one."""
     return HazardCounts(
-        levels=np.sum([item.levels for item in counts], axis=0, dtype=np.int64),
+        levels=np.stack([item.levels for item in counts]).sum(axis=0, dtype=np.int64),
         labelled=sum(item.labelled for item in counts),
         hazardous=sum(item.hazardous for item in counts),
         called_safe=sum(item.called_safe for item in counts),
@@ -131,7 +131,7 @@ def best_level(false_alarms: F64, rate: float) -> NDArray[np.int64]:
     """
     if not 0.0 <= rate < 1.0:
         raise ConfigError(f"false_alarm_rate is {rate}, expected 0 or more, less than 1")
-    return np.argmax(false_alarms <= rate, axis=-1)
+    return np.asarray(np.argmax(false_alarms <= rate, axis=-1))
 
 
 def recall_at(levels: Counts | F64, rate: float) -> F64:

@@ -99,7 +99,8 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
 
 
 def _as_text(recipe: Recipe) -> str:
-    return yaml.safe_dump(dataclasses.asdict(recipe), sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(dataclasses.asdict(recipe), sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _check_kept(recipe: Recipe) -> None:
@@ -198,7 +199,8 @@ def _overridden(values: dict[str, Any], text: str) -> dict[str, Any]:
         leaf = parse_yaml(value, source="the value")
     except ConfigError as error:
         raise ConfigError(
-            f"--set {text!r}: {error}; write numbers, texts, [a, list] or {{key: value}}"
+            f"--set {text!r}: the value is not valid YAML, or gives a key twice; write numbers, "
+            "texts, [a, list] or {key: value}"
         ) from error
     nested: dict[str, Any] = {names[-1]: leaf}
     for name in reversed(names[:-1]):

@@ -107,7 +107,7 @@ def write_renders(request: RenderRequest, *, report: Callable[[int], None]) -> d
 
     Args:
         request: what to render.
-        report: is told after each world how many pictures are done.
+        report: called after each world with the number of its pictures.
 
     Raises:
         ConfigError: the folder has pictures already.
@@ -123,7 +123,6 @@ def write_renders(request: RenderRequest, *, report: Callable[[int], None]) -> d
 
 def _write_all(request: RenderRequest, report: Callable[[int], None]) -> dict[str, int]:
     stems: dict[int, list[str]] = {}
-    done = 0
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(request.jobs, mp_context=context) as pool:
         with left_to_this_process():
@@ -133,8 +132,7 @@ def _write_all(request: RenderRequest, report: Callable[[int], None]) -> dict[st
         try:
             for future in as_completed(futures):
                 stems[futures[future]] = future.result()
-                done += len(future.result())
-                report(done)
+                report(len(future.result()))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

@@ -27,7 +27,7 @@ _WORDS = {
     float: "a number",
     int: "a whole number",
     bool: "true or false",
-    types.NoneType: "nothing (null)",
+    types.NoneType: "null",
 }
 _PLURALS = {str: "texts", float: "numbers", int: "whole numbers", bool: "true or false"}
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
@@ -184,7 +184,8 @@ def _unwrapped(kind: Any, metadata: Iterable[Any]) -> tuple[Any, list[Any]]:
 def _type_words(kind: Any) -> str:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(expected_of(each) for each in arguments)
+        parts = [expected_of(each) for each in arguments]
+        return (", or " if any("," in part for part in parts) else " or ").join(parts)
     if origin is typing.Literal:
         return f"one of {', '.join(as_yaml(each).strip(chr(39)) for each in arguments)}"
     if origin in _LISTS:

@@ -1,0 +1,65 @@
+"""How far a long loop is: a bar in a terminal, a line of the log now and then elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import TypeVar
+
+from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+LOG_EVERY_S = 30.0
+_Item = TypeVar("_Item")
+
+
+class Progress:
+    """Count finished items of a known total, in a `with` statement."""
+
+    def __init__(self, what: str, *, total: int, unit: str) -> None:
+        """Start at 0.
+
+        Args:
+            what: is being done, such as "evaluate".
+            total: number of items.
+            unit: of one item, such as "image".
+        """
+        self._what, self._total, self._unit = what, total, unit
+        self._done = 0
+        self._logged_s = time.monotonic()
+        self._bar = tqdm(
+            total=total, desc=what, unit=unit, disable=not sys.stderr.isatty(), leave=False
+        )
+
+    def __enter__(self) -> Progress:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        """Remove the bar."""
+        self._bar.close()
+
+    def add(self, count: int = 1) -> None:
+        """Count finished items."""
+        self._done += count
+        self._bar.update(count)
+        if self._bar.disable and time.monotonic() - self._logged_s > LOG_EVERY_S:
+            self._logged_s = time.monotonic()
+            log.info("%s: %d of %d %ss", self._what, self._done, self._total, self._unit)
+
+
+def progress_of(items: Sequence[_Item], what: str, *, unit: str) -> Iterator[_Item]:
+    """Yield items and show how many of them are done."""
+    with Progress(what, total=len(items), unit=unit) as progress:
+        for item in items:
+            yield item
+            progress.add()
