@@ -144,7 +144,7 @@ class Pipeline:
         self._grid = RollingGrid(settings.grid, len(card.taxonomy))
         self._heading_rad: float | None = None
         self.site_selector = LandingSiteSelector()
-        """What chooses among landing sites, and takes a person's word for one."""
+        """Chooses among landing sites and keeps the operator's selection."""
 
     @property
     def taxonomy(self) -> Taxonomy:
