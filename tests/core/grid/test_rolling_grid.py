@@ -74,12 +74,12 @@ def test_moving_never_shows_what_was_forgotten(path):
     for x_m, y_m in path:
         moving.move_to(x_m, y_m)
         rows, cols = np.divmod(np.arange(moving.side**2), moving.side)
-        total, _, _, excuse = moving.layers
+        total, _, _, reason = moving.layers
         entered = total == 0.0
-        assert (excuse[entered] == Reason.OUTSIDE_VIEW).all()
+        assert (reason[entered] == Reason.OUTSIDE_VIEW).all()
         ones = np.ones((2, rows.size), dtype=np.float32)
         moving.add(CellView(rows, cols, ones))
-        moving.excuse(rows, cols, Reason.SHADOW)
+        moving.set_reason(rows, cols, Reason.SHADOW)
         assert (moving.layers[0] > 0.0).all()
     moving.move_to(1e6, 1e6)
     assert not moving.evidence.any()

@@ -34,11 +34,11 @@ Flags = NDArray[np.bool_]
 
 
 class CellView(NamedTuple):
-    """Hold what one view says of M cells, none of them named twice.
+    """What one view contributes to M cells, each of them listed once.
 
-    `evidence_km` (K, M) is the view's class probabilities times its weight, 0 to 1. `hazardous`
-    says which cells the view calls a hazard. `sample_m` is how far its pixels lie apart there;
-    `height_m` the ground's above the grid's `level_m`, None where it was not measured.
+    `evidence_km` (K, M): the view's class probabilities times its weight, 0 to 1. `hazardous`: the
+    cells in which the view shows a hazard. `sample_m`: the distance between neighbouring pixels on
+    the ground. `height_m`: of the ground above the grid's `level_m`, None where not measured.
     """
 
     rows: Cells
@@ -50,23 +50,23 @@ class CellView(NamedTuple):
 
 
 class RollingGrid:
-    """Hold the layers of a square grid whose origin is a whole number of cells.
+    """The layers of a square grid whose origin is a whole number of cells.
 
-    Row 0 is the lowest y, column 0 the lowest x. Decay is one common factor, so a frame touches
-    only the cells it saw. Besides the evidence the grid carries, for `grid_to_cost`, the cost and
-    hazard last computed, and which cells changed since.
+    Row 0 has the lowest y, column 0 the lowest x. Decay is one common factor, so that an image
+    changes only the cells it shows. Besides the evidence the grid holds, for `grid_to_cost`, the
+    cost and hazard last computed and which cells have changed since.
 
     *Fusion.* A cell holds the sums of the views' class probabilities, each times the view's weight;
     P(class) is the class's share. The result does not depend on the order of the views until the
     cap is reached, as long as hazards are not kept.
 
-    *Hazards that are kept.* A cell that was rated lethal stays so, however little evidence is left,
-    until it leaves the grid or views of it say otherwise. Against such views what it holds counts
-    as at least one sure view (`SURE_VIEW`), against which evidence of more than
-    1 / threshold - 1 sure views is needed; with the cap, evidence of ln(1 / threshold) x
-    (max_evidence + 1) always is enough. The other way round a view that calls a cell hazardous cuts
-    what spoke for the cell to one sure view, so that stale safe evidence cannot outvote a fresh
-    hazard: evidence of one sure view in all makes a cell lethal at a threshold of 0.5.
+    *Hazards that are kept.* A lethal cell stays lethal, however little evidence is left, until it
+    leaves the grid or new views show it to be safe. Against such views its evidence counts as at
+    least one sure view (`SURE_VIEW`), so that more than 1 / threshold - 1 sure views of safe ground
+    are needed; with the cap, evidence of ln(1 / threshold) x (max_evidence + 1) is always enough.
+    Conversely, a view that shows a hazard reduces the earlier evidence of the cell to one sure
+    view, so that old evidence of safe ground cannot outvote a new hazard: at a threshold of 0.5,
+    evidence of one sure view in total makes the cell lethal.
     """
 
     def __init__(self, settings: GridSettings, class_count: int) -> None:
@@ -84,7 +84,7 @@ class RollingGrid:
         layers.add_layer("total", np.float32, 0.0)
         layers.add_layer("cost", np.int8, COST_UNKNOWN)
         layers.add_layer("hazard", np.float32, np.nan)
-        layers.add_layer("excuse", np.uint8, Reason.OUTSIDE_VIEW)
+        layers.add_layer("reason", np.uint8, Reason.OUTSIDE_VIEW)
         layers.add_layer("kept", np.bool_, False)
         layers.add_layer("seen_ns", np.int64, NEVER_NS)
         layers.add_layer("sample_m", np.float32, np.nan)
@@ -114,12 +114,12 @@ class RollingGrid:
 
     @property
     def layers(self) -> tuple[F32, I8, F32, U8]:
-        """Return views (rows, cols): evidence sum before decay, cost, hazard, excuse.
+        """Return views (rows, cols): evidence sum before decay, cost, hazard, reason.
 
-        The excuse says why a cell would be called not observed, if its evidence is not enough.
+        The reason applies to a cell if its evidence is not enough.
         """
         window = self._layers.window
-        return window("total"), window("cost"), window("hazard"), window("excuse")
+        return window("total"), window("cost"), window("hazard"), window("reason")
 
     @property
     def sample_m(self) -> F32:
@@ -217,14 +217,14 @@ class RollingGrid:
         if self._changed is not None:
             self._changed.append(slots)
 
-    def excuse(self, rows: Cells, cols: Cells, reason: Reason) -> None:
-        """Say why cells are not observed, wherever their evidence is not enough."""
-        self._put("excuse", self._layers.slots(rows, cols), reason)
+    def set_reason(self, rows: Cells, cols: Cells, reason: Reason) -> None:
+        """Set the reason that applies to cells wherever their evidence is not enough."""
+        self._put("reason", self._layers.slots(rows, cols), reason)
 
     def clear(self, reason: Reason) -> None:
         """Forget everything, hazards too, and give every cell the reason."""
         self._layers.blank()
-        self._layers.whole("excuse")[...] = reason
+        self._layers.whole("reason")[...] = reason
         self._changed = []
         self._stamp_ns = self._place_m = self.level_m = None
         self.scale = 1.0
@@ -242,7 +242,7 @@ class RollingGrid:
         if "height_weight" in self._layers:
             self._layers.whole("height_weight")[gone] = 0.0
         self._layers.whole("seen_ns")[gone] = NEVER_NS
-        self._layers.whole("excuse")[gone] = reason
+        self._layers.whole("reason")[gone] = reason
         if new_time:
             self._layers.whole("seen_ns")[...] = NEVER_NS
             self._stamp_ns = None
@@ -294,14 +294,14 @@ class RollingGrid:
 
     def expire(self, min_evidence: float) -> None:
         """Call cells stale whose evidence has decayed below a minimum; kept hazards stay."""
-        total, cost, hazard, excuse = self.layers
+        total, cost, hazard, reason = self.layers
         expired = (total < min_evidence / self.scale) & (cost != COST_UNKNOWN)
         if self.settings.keep_hazards:
             expired &= cost != COST_LETHAL
         if expired.any():
             cost[expired] = COST_UNKNOWN
             hazard[expired] = np.nan
-            excuse[expired] = Reason.STALE
+            reason[expired] = Reason.STALE
 
     def _every_slot(self) -> Slots:
         index = np.arange(self.side, dtype=np.intp)
