@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from terrain_seg_ros.cli.setting_argument import add_setting_argument
-from terrain_seg_ros.parameters.parameters import MODES, load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
+from terrain_seg_ros.parameters.shipped import MODES
 from terrain_seg_ros.segmenter import Segmenter
 
 
