@@ -28,13 +28,13 @@ from launch_ros.events.lifecycle import ChangeState
 from lifecycle_msgs.msg import Transition
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.inference.registry import BackendName
 from terrain_seg_ros.parameters.file import NODE_NAME, read_parameter_file
-from terrain_seg_ros.parameters.node_settings import DECLARATION
-from terrain_seg_ros.parameters.parameters import MODES, shipped_parameter_file
+from terrain_seg_ros.parameters.shipped import MODES, shipped_parameter_file
 from terrain_seg_ros.ros.bag_storage import bag_storage
 
 PACKAGE = "terrain_seg_ros"
-BACKENDS = DECLARATION.setting("backend").choices
+BACKENDS = tuple(item.value for item in BackendName)
 ENCLAVE_VARIABLE = "ROS_SECURITY_ENCLAVE_OVERRIDE"
 RVIZ_FILE = Path(get_package_share_directory(PACKAGE)) / "config" / "terrain_seg.rviz"
 ARGUMENTS = (

@@ -22,7 +22,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from terrain_seg_ros.core.errors import TerrainSegError
-from terrain_seg_ros.parameters.parameters import MODES
+from terrain_seg_ros.parameters.shipped import MODES
 from terrain_seg_ros.worlds.gazebo.sdf_vehicle import MOUNTINGS, OPTICAL_FRAME
 from terrain_seg_ros.worlds.gazebo.world_to_sdf import write_sdf
 from terrain_seg_ros.worlds.generate import generate_world

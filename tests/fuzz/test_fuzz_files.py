@@ -11,7 +11,8 @@ from support.mutators import mutated_bytes, mutated_tree
 from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
 from terrain_seg_ros.bag.replay import replay
 from terrain_seg_ros.core.errors import TerrainSegError
-from terrain_seg_ros.parameters.parameters import load_parameters, shipped_parameter_file
+from terrain_seg_ros.parameters.parameters import load_parameters
+from terrain_seg_ros.parameters.shipped import shipped_parameter_file
 
 QUICK = {
     "model": "synthetic",

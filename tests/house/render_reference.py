@@ -19,8 +19,9 @@ from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.messages.interfaces import INTERFACES, TopicSpec
 from terrain_seg_ros.model_store.model_store import load_card, shipped_models
 from terrain_seg_ros.parameters.node_settings import DECLARATION
-from terrain_seg_ros.parameters.parameters import MODES, load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.parameters.reference import HEADER, reference_groups
+from terrain_seg_ros.parameters.shipped import MODES
 from terrain_seg_ros.sim.topics import SIM_TOPICS
 
 SIM_TEXTS = {

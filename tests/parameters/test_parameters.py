@@ -6,7 +6,8 @@ import yaml
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.parameters.file import parameter_sections, read_parameter_file
 from terrain_seg_ros.parameters.node_settings import DECLARATION
-from terrain_seg_ros.parameters.parameters import MODES, load_parameters, shipped_parameter_file
+from terrain_seg_ros.parameters.parameters import load_parameters
+from terrain_seg_ros.parameters.shipped import MODES, shipped_parameter_file
 
 SHIPPED = sorted(shipped_parameter_file().parent.glob("*.param.yaml"))
 REQUIRED = {row.name for row in DECLARATION.rows if not row.is_family}

@@ -9,7 +9,8 @@ from pathlib import Path
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.parameters.node_settings import DECLARATION, NodeSettings
-from terrain_seg_ros.parameters.parameters import MODES, load_parameters
+from terrain_seg_ros.parameters.parameters import load_parameters
+from terrain_seg_ros.parameters.shipped import MODES
 from terrain_seg_ros.segmenter import Segmenter
 
 MODEL_OPTIONS = {name: name for name in ("model", "backend", "precision", "threads")}

@@ -90,7 +90,7 @@ class Pipeline:
         self._grid = RollingGrid(settings.grid, len(card.taxonomy))
         self._heading_rad: float | None = None
         self.site_selector = LandingSiteSelector()
-        """Chooses among landing sites, and accepts an operator's selection."""
+        """Chooses among landing sites and keeps the operator's selection."""
 
     @property
     def taxonomy(self) -> Taxonomy:

@@ -1,4 +1,4 @@
-"""Read a ROS parameter file and pick what is meant for this node."""
+"""Read a ROS parameter file and select the values for this node."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ NODE_NAME = "terrain_seg"
 NAMESPACE = "/terrain"
 DEPTH_LIMIT = 8
 PATTERN_LIMIT = 12
-"""Parts of a block's name; more match no node."""
+"""Longest name of a block, in parts; a longer one matches no node."""
 ROS_OWN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
-"""Parameters that ROS itself declares for every node; its rim honours them."""
+"""Parameters that ROS itself declares for every node; the ROS node applies them."""
 
 
 class _Section(NamedTuple):
-    """Hold the parameters that a file gives to the nodes of a name, with its wildcards."""
+    """One block of a file: the name of its nodes, which may hold wildcards, and their values."""
 
     node: str
     values: Mapping[Any, Any]
 
 
 def read_parameter_file(path: Path | str, namespace: str | None = None) -> dict[str, Any]:
-    """Return the values of a ROS parameter file that are meant for this node, by dotted name.
+    """Return the values of a ROS parameter file for this node, by dotted name.
 
-    Blocks are merged as ROS does: those whose name matches the node's full name, where `*` stands
-    for one part and `**` for any number, the later one over the earlier. The bare `terrain_seg`
-    matches in every namespace.
+    Blocks whose name matches the node's full name are merged as ROS merges them: a later block
+    replaces values of an earlier one. In names `*` stands for one part and `**` for any number of
+    parts. A plain `terrain_seg` matches in every namespace.
 
     Args:
-        path: of the file.
-        namespace: of the node; where nobody knows it, a file may hold those of one node only.
+        path: the parameter file.
+        namespace: of the node. If None, the file may hold blocks for one node of this name only.
 
     Raises:
-        ConfigError: it is no readable parameter file, is keyed to other nodes only or to several,
-            or gives a parameter to this node and below it another value to all nodes.
+        ConfigError: the file is not a readable parameter file, is keyed to other nodes only or to
+            several nodes of this name, or gives a parameter in a specific block and again in a
+            more general one below it.
     """
     sections = parameter_sections(path)
     if namespace is None:
@@ -72,7 +73,7 @@ def parameter_sections(path: Path | str) -> list[_Section]:
     """Return the blocks of a ROS parameter file, in their order.
 
     Raises:
-        ConfigError: it is no readable YAML mapping, or gives a key or a parameter twice.
+        ConfigError: the file is not a readable YAML mapping, or gives a key or a parameter twice.
     """
     content = read_yaml(Path(path), "`/**:` with `ros__parameters:`")
     sections: list[_Section] = []
@@ -82,10 +83,10 @@ def parameter_sections(path: Path | str) -> list[_Section]:
 
 
 def _check_once(sections: Iterable[_Section], source: str) -> None:
-    """Check that a parameter is not given to one name twice, however both are spelled.
+    """Check that no parameter is given twice to nodes of one name, however it is spelled.
 
-    Names may be nested or written with slashes, parameters nested or with dots. What is for other
-    nodes only is not looked at.
+    Names may be nested or written with slashes, parameters nested or with dots. Blocks for other
+    nodes are not checked.
     """
     given: dict[tuple[str, ...], set[str]] = {}
     for node, section in sections:
@@ -98,25 +99,25 @@ def _check_once(sections: Iterable[_Section], source: str) -> None:
             if name in before:
                 raise ConfigError(
                     f"{source}: parameter {name!r} is given in two blocks for {node!r}; the first "
-                    "would be lost: put both into one"
+                    "would be lost; put both into one"
                 )
         before.update(flat)
 
 
 def _only_namespace(sections: Iterable[_Section], source: str) -> str:
-    """Return the namespace of the one node of this name that a file has blocks for."""
+    """Return the namespace of the one node of this name for which a file has blocks."""
     full = [item.node for item in sections if _parts(item.node)[-1:] == [NODE_NAME]]
     found = sorted({name.rpartition("/")[0] for name in full if "*" not in name} - {""})
     if len(found) > 1:
         raise ConfigError(
             f"{source}: holds blocks for {NODE_NAME!r} in several namespaces {found}, and this "
-            "command takes those of one node; give it a file with one of them"
+            "command uses those of one node; give a file with one of them, or the namespace"
         )
     return found[0] if found else NAMESPACE
 
 
 def is_for(name: str, namespace: str) -> bool:
-    """Return whether a block's name, with wildcards, is that of the node in a namespace."""
+    """Return whether a block's name, with wildcards, matches the node in a namespace."""
     parts = _parts(name)
     return parts == [NODE_NAME] or _matches(parts, [*_parts(namespace), NODE_NAME])
 

@@ -18,23 +18,23 @@ from terrain_seg_ros.parameters.parameters import load_parameters
 
 
 class NodeParameters:
-    """Read what a node was given, check it, and declare it with descriptions and ranges.
+    """The parameters of a node: reads and checks the overrides, declares all with descriptors.
 
-    The node declares its overrides by itself (`automatically_declare_parameters_from_overrides`),
-    so that a wrong one is found at configure, by name, and does not end the process.
+    The node declares its overrides itself (`automatically_declare_parameters_from_overrides`), so
+    that a wrong one is reported by name at configure and does not end the process.
     """
 
     def __init__(self, node: Node) -> None:
-        """Take the overrides as what the user gave."""
+        """Note which parameters the user gave as overrides."""
         self._node = node
         self._given = set(ours(node.get_parameters_by_prefix("")))
         self._from_card: set[str] = set()
 
     def read(self) -> NodeSettings:
-        """Return the shipped values with those that the user gave on top.
+        """Return the shipped values with the user's on top.
 
         Raises:
-            ConfigError: a parameter is unknown, of the wrong type, out of range, or contradicts
+            ConfigError: a parameter is unknown, of the wrong type or out of range, or contradicts
                 another.
         """
         names = sorted(self._given)
@@ -42,7 +42,7 @@ class NodeParameters:
         return load_parameters(overrides=values)
 
     def declare(self, parameters: NodeSettings, taxonomy: Taxonomy) -> None:
-        """Declare every parameter with its value in force, and those of every class."""
+        """Declare every parameter with its current value, and those of every class."""
         self.forget_card()
         of_classes = {f"hazard.{item.name}": float(item.hazard) for item in taxonomy}
         of_classes |= {f"speed_percent.{item.name}": FULL_PERCENT for item in taxonomy}
@@ -55,7 +55,7 @@ class NodeParameters:
             self._node.declare_parameter(name, kept, descriptor, ignore_override=True)
 
     def forget_card(self) -> None:
-        """Undeclare what a model's classes gave; the next model may have others."""
+        """Undeclare the parameters of the model's classes; the next model may have others."""
         for name in self._from_card:
             if self._node.has_parameter(name):
                 self._node.undeclare_parameter(name)
@@ -68,12 +68,12 @@ class NodeParameters:
 
 
 def changes_of(parameters: Iterable[Parameter]) -> dict[str, Any]:
-    """Return the values to be set that are ours, by name."""
+    """Return the values to be set, by name, without those that ROS declares itself."""
     return ours({item.name: _plain(item.value) for item in parameters})
 
 
 def ours(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those parameters that ROS does not declare by itself."""
+    """Return the parameters that ROS does not declare itself."""
     return {name: value for name, value in parameters.items() if not name.startswith(ROS_OWN)}
 
 

@@ -1,4 +1,4 @@
-"""From cost to safe centres: where the middle of the vehicle may stand."""
+"""From cost to safe centres: where the centre of the vehicle may be."""
 
 from __future__ import annotations
 
@@ -81,12 +81,12 @@ class FootprintSettings:
 
     @property
     def margin_m(self) -> float:
-        """Return how far hazards must be from the vehicle."""
+        """Return the distance that hazards must have from the vehicle, metres."""
         return self.sigmas * self.position_sigma_m
 
     @property
     def clearance_m(self) -> float:
-        """Return how far hazards must be from the vehicle's middle, whichever way it is turned."""
+        """Return the distance, metres, that hazards must have from the centre at any heading."""
         reach_m = max((math.hypot(*corner) for corner in self.polygon_m), default=self.radius_m)
         return reach_m + self.margin_m
 
@@ -94,18 +94,18 @@ class FootprintSettings:
 def cost_to_safe_map(
     cost: I8, settings: FootprintSettings, *, resolution_m: float, heading_rad: float | None = None
 ) -> I8:
-    """Return 0 for safe centres, 100 for unsafe ones, -1 where that cannot be judged.
+    """Return 0 for safe centres, 100 for unsafe ones, -1 where it cannot be decided.
 
-    A cell is unsafe if a vehicle whose middle is anywhere in it could be nearer than the margin to
-    any point of a lethal cell. It is safe if none is, and everything that near is observed. What
-    lies outside the grid is not.
+    A cell is unsafe if a vehicle whose centre is anywhere in it could be closer than the margin to
+    any point of a lethal cell. It is safe if no lethal cell is that close and every cell that close
+    is observed. Ground outside the grid is not observed.
 
     Args:
-        cost: (rows, cols) of a `GridSnapshot`.
-        settings: the vehicle.
+        cost: (rows, cols) int8 of a `GridSnapshot`.
+        settings: size of the vehicle and uncertainty of its position.
         resolution_m: side of a cell.
-        heading_rad: how the vehicle is turned in the grid's frame, which matters to polygons; None
-            judges for all headings.
+        heading_rad: heading of the vehicle in the grid's frame, used with a polygon; None: the
+            result holds for all headings.
     """
     lethal = cost == COST_LETHAL
     blocked = lethal | (cost == COST_UNKNOWN)

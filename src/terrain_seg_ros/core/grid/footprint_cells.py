@@ -1,4 +1,4 @@
-"""Which cells a vehicle can touch that stands somewhere in one cell."""
+"""Which cells a vehicle can touch whose centre is anywhere in one cell."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def footprint_cells(
     resolution_m: float,
     most: int,
 ) -> NDArray[np.uint8]:
-    """Return 1 for the cells around that the vehicle can touch or come too near to, else 0.
+    """Return 1 for the surrounding cells that the vehicle can touch or get too close to, else 0.
 
-    The vehicle's middle is anywhere in the cell in the middle, so the offset between a point of
-    that cell and a point of another fills a square of two cells' side around the offset of their
-    centres. The vehicle can touch the other cell if its outline, filled, is nearer to that square
+    The vehicle's centre is anywhere in the central cell, so that the offset between a point of that
+    cell and a point of another one lies in a square of two cells' side around the offset of their
+    centres. The vehicle can touch the other cell if its filled outline is closer to that square
     than the margin.
 
     Args:
         polygon_m: corners (x, y) in the vehicle's frame, in order; it need not be convex.
-        heading_rad: how the vehicle is turned in the grid's frame.
-        margin_m: how near is too near.
+        heading_rad: heading of the vehicle in the grid's frame.
+        margin_m: distance to keep from the outline.
         resolution_m: side of a cell.
-        most: no cells farther than this are asked for.
+        most: largest distance of interest, in cells.
 
     Returns:
         (2 n + 1, 2 n + 1), rows along y.

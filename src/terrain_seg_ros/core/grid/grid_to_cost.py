@@ -1,4 +1,4 @@
-"""From class evidence to the costs that a navigation stack reads."""
+"""From class evidence to cost, the grid that a navigation stack uses."""
 
 from __future__ import annotations
 
@@ -56,24 +56,24 @@ def grid_to_cost(
 ) -> GridSnapshot:
     """Return the grid's cost, hazard, reason and elevation layers as copies.
 
-    P(hazard) of the class is `HazardRule.score` of the cell's evidence: the sum of P(class) x
-    hazard(class), P(class) being the class's share, but at least the threshold, so that the cost
-    is 100, where classes that are hazards by themselves have half of the evidence. Where heights
-    were measured, ground is a hazard too if it is too steep or too rough: P(hazard) = 1 - (1 -
-    P(hazard) of the class) x P(safe) of slope and roughness; a cell around which too little was
-    measured is judged by its class.
+    P(hazard) of the class is `HazardRule.score` of the cell's evidence: the sum over the classes of
+    P(class) x hazard(class), where P(class) is the class's share of the evidence. It is at least
+    the threshold, so that the cost is 100, if classes that are hazards by themselves have half of
+    the evidence. Where heights were measured, ground is also a hazard if it is too steep or too
+    rough: P(hazard) = 1 - (1 - P(hazard) of the class) x P(safe) of slope and roughness. If too
+    little was measured around a cell, only its class counts.
 
     Only cells that changed since the last call are computed, unless hazards or settings changed.
-    Evidence that has decayed below the minimum turns a cell not observed, with the reason STALE,
-    unless the cell is a hazard and hazards are kept: then it stays lethal as long as what it held
-    is lethal by the rule in force.
+    A cell whose evidence has decayed below the minimum becomes not observed, with the reason STALE,
+    unless it is a hazard and hazards are kept: then it stays lethal as long as its evidence is
+    lethal by the current rule.
 
     Args:
-        grid: decayed to now.
-        settings: the rule.
-        hazards: (K,) 0 to 1.
-        stamp_ns: given to the snapshot.
-        slope: what slope and roughness are hazards; None ignores heights.
+        grid: decayed to the current stamp.
+        settings: threshold, minimum evidence and grading.
+        hazards: (K,) hazard by class id, 0 to 1.
+        stamp_ns: stamp of the snapshot, nanoseconds.
+        slope: limits of slope and roughness; None ignores heights.
     """
     slots = grid.ratings.slots_to_rate((settings, hazards.tobytes(), slope))
     heights_m = grid.heights.heights_m

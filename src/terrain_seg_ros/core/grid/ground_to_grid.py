@@ -82,7 +82,7 @@ def ground_to_grid(
     the hazardous pixels alone. Its weight is the mean
     confidence of the same pixels, each times r^2 / (r^2 + range^2) with r the half-weight range.
 
-    Cells on which only pixels that are not observed fell get no evidence but an excuse; where the
+    Cells on which only pixels that are not observed fell get no evidence but a reason; where the
     pixels' reasons differ `REASON_PRIORITY` decides.
 
     Args:
@@ -104,7 +104,7 @@ def ground_to_grid(
     points = _locate(grid, view)
     seen = points.inside & (points.reason == Reason.OBSERVED)
     unseen = np.flatnonzero(~seen)
-    excuses = _excuses(points, unseen[points.inside.take(unseen)])
+    reasons = _unseen_reasons(points, unseen[points.inside.take(unseen)])
     if unseen.size < seen.size:
         flat = probabilities.reshape(grid.class_count, -1)
         rule = HazardRule(hazards, hazard_threshold)
@@ -128,7 +128,7 @@ def ground_to_grid(
             )
         )
         grid.set_reason(row, col, Reason.LOW_CONFIDENCE)
-    for code, rows, cols in excuses:
+    for code, rows, cols in reasons:
         grid.set_reason(rows, cols, code)
 
 
@@ -270,7 +270,7 @@ def _heights(
     return height_m.astype(np.float32)
 
 
-def _excuses(points: _Points, unseen: Index) -> list[tuple[Reason, Index, Index]]:
+def _unseen_reasons(points: _Points, unseen: Index) -> list[tuple[Reason, Index, Index]]:
     """Return the cells of points that are not observed, by reason, the strongest last."""
     reason = points.reason.take(unseen)
     given = set(np.flatnonzero(np.bincount(reason)).tolist())

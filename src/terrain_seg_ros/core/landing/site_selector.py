@@ -25,10 +25,10 @@ _Find = Callable[[Sequence[Position], Position | None], tuple[LandingSite, ...]]
 
 @dataclass(frozen=True)
 class LandingChoice:
-    """Hold the sites of one grid: the chosen one first, the others best first.
+    """The sites of one grid: the chosen one first, the others best first.
 
-    `is_selected`: a person has selected the first. `is_selection_lost`: what a person had selected
-    cannot be offered any more.
+    `is_selected`: the first one was selected by an operator. `is_selection_lost`: the site that an
+    operator had selected is no longer offered.
     """
 
     sites: tuple[LandingSite, ...] = ()
@@ -37,11 +37,11 @@ class LandingChoice:
 
 
 class LandingSiteSelector:
-    """Number the sites and choose one of them, so that neither flickers; for one thread.
+    """Numbers the sites and chooses one of them, both steadily; not thread-safe.
 
-    A site keeps its number as long as it is offered. The chosen one is given up only for one that
-    beats it by the hysteresis, or if it is offered no more; one that a person has selected only in
-    the latter case.
+    A site keeps its number as long as it is offered. The chosen site is replaced if another one
+    exceeds its score by the hysteresis, or if it is no longer offered; a site that an operator has
+    selected is replaced in the latter case only.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class LandingSiteSelector:
         self.forget()
 
     def forget(self) -> None:
-        """Forget the sites and what was selected, as where the grid begins anew."""
+        """Forget the sites and the selection, such as when the grid is cleared."""
         self._choice = LandingChoice()
         self._selected: Position | None = None
         self._grid: GridSnapshot | None = None
