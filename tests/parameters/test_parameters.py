@@ -90,7 +90,7 @@ def test_what_ros_declares_itself_is_left_to_ros(tmp_path):
         ("/**: {ros__parameters: {threads: 1,\n threads: 2}}", ["threads", "line 1", "line 2"]),
         (
             "/**:\n ros__parameters:\n  grid: {size_m: 9.0}\n  grid: {resolution_m: 0.5}\n",
-            ["'grid'", "line 3", "line 4", "put both into one"],
+            ["'grid'", "line 3", "line 4", "merge them into one"],
         ),
         (
             "/**:\n ros__parameters: {threads: 1}\n/**:\n ros__parameters: {input_depth: 2}\n",
@@ -100,7 +100,7 @@ def test_what_ros_declares_itself_is_left_to_ros(tmp_path):
         ("/**: {ros__parameters: {threads: 1, 'threads': 2}}", ["threads"]),
         ("/**: {ros__parameters: {hazard: {sand: 1.0, sand: 0.0}}}", ["sand"]),
         ("/**: {ros__parameters: {<<: {threads: 1}, threads: 2}}", ["<<"]),
-        ("/**: {ros__parameters: {[1, 2]: 3}}", ["line 1", "no name"]),
+        ("/**: {ros__parameters: {[1, 2]: 3}}", ["line 1", "not a name"]),
         (
             "terrain_seg: {ros__parameters: {threads: 3}}\n/**: {ros__parameters: {threads: 2}}",
             ["threads", "terrain_seg", "general block first"],
@@ -237,7 +237,7 @@ def test_pipes_and_devices_are_refused(tmp_path):
 def test_unreadable_files_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         load_parameters(tmp_path / "absent.yaml")
-    with pytest.raises(ConfigError, match="the limit is"):
+    with pytest.raises(ConfigError, match="exceed the limit of"):
         load_parameters(write(tmp_path, "#" * 300_000))
     (tmp_path / "user.param.yaml").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(ConfigError, match="YAML"):

@@ -1,4 +1,4 @@
-"""Read YAML of small files strictly: bounded, without aliases, no key twice."""
+"""A strict reader for small YAML files: bounded, without aliases or duplicate keys."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from terrain_seg_ros.core.files.regular_file import read_regular_file
 
 FILE_LIMIT_BYTES = 256 * 1024
 NODE_LIMIT = 5000
-"""Keys, values, lists and mappings in one file; shipped ones have some two hundred."""
+"""Limit of keys, values, lists and mappings in one file; shipped files have about two hundred."""
 YAML_DEPTH_LIMIT = 24
 
 
 def read_yaml(path: Path, expected: str) -> Mapping[Any, Any]:
     """Return the mapping in a YAML file of bounded size, depth and count, without aliases.
 
-    A key that is given twice in one mapping is refused, as the first value would be lost in
-    silence.
+    A duplicate key in a mapping is an error, because the first value would be lost silently.
 
     Args:
-        path: of the file.
-        expected: what it should hold, for the error.
+        path: the file.
+        expected: the expected content, for the error.
 
     Raises:
-        ConfigError: it cannot be read or holds something else.
+        ConfigError: the file cannot be read or contains something else.
     """
     text = _read_text(path)
     try:
@@ -42,7 +41,7 @@ def read_yaml(path: Path, expected: str) -> Mapping[Any, Any]:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path}: is not valid YAML: {reason}") from error
     if not isinstance(content, Mapping):
-        raise ConfigError(f"{path}: holds no mapping; expected {expected}")
+        raise ConfigError(f"{path}: does not contain a mapping; expected {expected}")
     return content
 
 
@@ -55,13 +54,14 @@ def _read_text(path: Path) -> str:
 
 
 def _check_events(path: Path, text: str) -> None:
-    """Check depth and count while the text is read, so that no time is lost on the rest."""
+    """Check depth and count while parsing, so that reading stops at the first violation."""
     depth = 0
     for count, event in enumerate(yaml.parse(text, yaml.SafeLoader)):
         line = 1 if event.start_mark is None else event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
             raise ConfigError(
-                f"{path}: holds a YAML alias in line {line}, which ROS does not read; write it out"
+                f"{path}: contains a YAML alias in line {line}, which ROS does not support; "
+                "write it out"
             )
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
@@ -74,13 +74,13 @@ def _check_events(path: Path, text: str) -> None:
             )
         if count > 2 * NODE_LIMIT:
             raise ConfigError(
-                f"{path}: holds more than {NODE_LIMIT} keys and values by line {line}; "
-                "is it the right one?"
+                f"{path}: contains more than {NODE_LIMIT} keys and values by line {line}; "
+                "check that this is the right file"
             )
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Refuse keys that are given twice, and merge keys, which ROS does not read."""
+    """A loader that rejects duplicate keys, and merge keys, which ROS does not support."""
 
     def __init__(self, text: str, source: str) -> None:
         super().__init__(text)
@@ -92,16 +92,16 @@ class _StrictLoader(yaml.SafeLoader):
             line = key_node.start_mark.line + 1
             if key_node.tag == "tag:yaml.org,2002:merge":
                 raise ConfigError(
-                    f"{self._source}: merges by `<<` in line {line}, which ROS does not read; "
-                    "write it out"
+                    f"{self._source}: has a merge key `<<` in line {line}, which ROS does not "
+                    "support; write it out"
                 )
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
-                raise ConfigError(f"{self._source}: the key in line {line} is no name")
+                raise ConfigError(f"{self._source}: the key in line {line} is not a name")
             if key in lines:
                 raise ConfigError(
-                    f"{self._source}: {key!r} is given in line {lines[key]} and again in line "
-                    f"{line}; the first would be lost: put both into one"
+                    f"{self._source}: {key!r} occurs in line {lines[key]} and again in line "
+                    f"{line}, and the first would be lost; merge them into one"
                 )
             lines[key] = line
         return super().construct_mapping(node, deep)

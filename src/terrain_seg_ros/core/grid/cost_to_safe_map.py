@@ -1,4 +1,4 @@
-"""From cost to safe centres: where the middle of the vehicle may stand."""
+"""The safe map: where the centre of the vehicle may be placed, computed from the cost."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from terrain_seg_ros.core.grid.footprint_outline import check_outline
 from terrain_seg_ros.core.types import F32
 
 CELL_DIAGONAL = math.sqrt(2.0)
-"""Two points of two cells are nearer than their centres by at most so many cells."""
+"""Points of two cells are closer than the centres of the cells by at most this many cells."""
 MAX_DILATED = 1500
-"""A footprint of more cells is not looked at cell by cell."""
+"""Footprints of more cells than this are evaluated by a Fourier transform."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class FootprintSettings:
 
     @property
     def margin_m(self) -> float:
-        """Return how far hazards must be from the vehicle."""
+        """Return the required distance of hazards from the vehicle."""
         return self.sigmas * self.position_sigma_m
 
     @property
     def clearance_m(self) -> float:
-        """Return how far hazards must be from the vehicle's middle, whichever way it is turned."""
+        """Return the required distance of hazards from the vehicle's centre, at any heading."""
         reach_m = max((math.hypot(*corner) for corner in self.polygon_m), default=self.radius_m)
         return reach_m + self.margin_m
 
@@ -59,18 +59,18 @@ class FootprintSettings:
 def cost_to_safe_map(
     cost: I8, settings: FootprintSettings, *, resolution_m: float, heading_rad: float | None = None
 ) -> I8:
-    """Return 0 for safe centres, 100 for unsafe ones, -1 where that cannot be judged.
+    """Return 0 for safe centres, 100 for unsafe ones, -1 where this is unknown.
 
-    A cell is unsafe if a vehicle whose middle is anywhere in it could be nearer than the margin to
-    any point of a lethal cell. It is safe if none is, and everything that near is observed. What
-    lies outside the grid is not.
+    A cell is unsafe if a vehicle whose centre is anywhere in it could be closer than the margin to
+    any point of a lethal cell. It is safe if there is no such cell and everything within the margin
+    is observed. Cells outside the grid count as not observed.
 
     Args:
         cost: (rows, cols) of a `GridSnapshot`.
-        settings: the vehicle.
+        settings: the footprint of the vehicle.
         resolution_m: side of a cell.
-        heading_rad: how the vehicle is turned in the grid's frame, which matters to polygons; None
-            judges for all headings.
+        heading_rad: the heading of the vehicle in the grid's frame, used for polygons; None
+            evaluates all headings at once.
     """
     lethal = cost == COST_LETHAL
     blocked = lethal | (cost == COST_UNKNOWN)
@@ -99,12 +99,13 @@ def cost_to_safe_map(
 def _touched(
     targets: NDArray[np.bool_], under: NDArray[np.uint8], *, beyond: int
 ) -> NDArray[np.bool_]:
-    """Return around which cells a target lies under the footprint; `beyond` the grid 0 or 1 does.
+    """Return for which centre cells the footprint covers a target.
 
-    Large footprints are counted by a Fourier transform, whose errors in float64 are far below 1.
+    `beyond` is 1 if cells outside the grid are targets, else 0. Large footprints are counted by a
+    Fourier transform, whose errors in float64 are far below 1.
     """
     size = np.count_nonzero(under)
-    if size == 0:  # A vehicle so far from its own frame is never on the grid.
+    if size == 0:  # The footprint is so far from the vehicle's frame that it is never on the grid.
         return np.full_like(targets, beyond)
     if size > MAX_DILATED:
         reach = under.shape[0] // 2
@@ -123,8 +124,8 @@ def _touched(
 def distance_cells(targets: NDArray[np.bool_]) -> F32:
     """Return the distance of every cell to the nearest target, between centres, in cells.
 
-    Its square is a whole number, so that rounding that makes the result the same each time:
-    OpenCV's threads leave the last bit to chance.
+    The squared distance is an integer and is rounded to one, which makes the result repeatable:
+    the last bit of OpenCV's result depends on its threads.
     """
     free = np.logical_not(targets).view(np.uint8)
     found = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

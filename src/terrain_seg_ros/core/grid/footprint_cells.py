@@ -1,4 +1,4 @@
-"""Which cells a vehicle can touch that stands somewhere in one cell."""
+"""The cells that a vehicle can touch while its centre is anywhere in one cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from terrain_seg_ros.core.types import F64
 
 MIN_CORNERS = 3
 ROUNDING_CELLS = 1e-9
-"""Rounding must not free a cell that the outline just touches."""
+"""Tolerance: rounding must not exclude a cell that the outline just touches."""
 
 Polygon = tuple[tuple[float, float], ...]
 Flags = NDArray[np.bool_]
@@ -25,19 +25,19 @@ def footprint_cells(
     resolution_m: float,
     most: int,
 ) -> NDArray[np.uint8]:
-    """Return 1 for the cells around that the vehicle can touch or come too near to, else 0.
+    """Return 1 for the surrounding cells that the vehicle can touch or come too close to, else 0.
 
-    The vehicle's middle is anywhere in the cell in the middle, so the offset between a point of
-    that cell and a point of another fills a square of two cells' side around the offset of their
-    centres. The vehicle can touch the other cell if its outline, filled, is nearer to that square
-    than the margin.
+    The vehicle's centre may be anywhere in the central cell, so the offset between a point of that
+    cell and a point of another covers a square with the side of two cells around the offset of
+    their centres. The vehicle can touch the other cell if its filled outline is closer to that
+    square than the margin.
 
     Args:
         polygon_m: corners (x, y) in the vehicle's frame, in order; it need not be convex.
-        heading_rad: how the vehicle is turned in the grid's frame.
-        margin_m: how near is too near.
+        heading_rad: the heading of the vehicle in the grid's frame.
+        margin_m: the required distance.
         resolution_m: side of a cell.
-        most: no cells farther than this are asked for.
+        most: limit of n in the shape of the result.
 
     Returns:
         (2 n + 1, 2 n + 1), rows along y.
@@ -54,9 +54,9 @@ def footprint_cells(
 
 
 def _distance(centres: F64, corners: F64) -> F64:
-    """Return the distance (N,) of a filled polygon to squares of half side 1; 0 if they meet.
+    """Return the distance (N,) of a filled polygon to squares of half side 1; 0 if they intersect.
 
-    Where they do not meet, a corner of one of them is among the nearest points.
+    If they do not intersect, a corner of one of them is among the closest points.
     """
     nearest: F64 = np.full(len(centres), np.inf)
     meet: Flags = np.zeros(len(centres), dtype=np.bool_)
@@ -83,7 +83,7 @@ def _to_segment(points: F64, start: F64, end: F64) -> F64:
 
 
 def _crosses(centres: F64, start: F64, end: F64) -> Flags:
-    """Return which squares of half side 1 a segment meets (separating axes: x, y, its normal)."""
+    """Return which squares of half side 1 intersect a segment (separating axes: x, y, normal)."""
     middle, half = (start + end) / 2.0, np.abs(end - start) / 2.0
     apart = np.abs(centres - middle)
     normal = np.array([start[1] - end[1], end[0] - start[0]])
@@ -93,7 +93,7 @@ def _crosses(centres: F64, start: F64, end: F64) -> Flags:
 
 
 def _inside(points: F64, corners: F64) -> Flags:
-    """Return which points (N, 2) lie in a polygon, by how often a ray leaves it."""
+    """Return which points (N, 2) lie in a polygon, by counting crossings of a ray."""
     inside: Flags = np.zeros(len(points), dtype=np.bool_)
     x, y = points.T
     for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0)):

@@ -1,4 +1,4 @@
-"""The outline of a vehicle: its corners, checked, and its heading."""
+"""The outline of a vehicle, its validation, and the vehicle's heading."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from terrain_seg_ros.core.grid.footprint_cells import MIN_CORNERS, Polygon
 from terrain_seg_ros.core.types import Transform
 
 MIN_LEVEL = 0.5
-"""Horizontal share of the vehicle's x axis from which on it has a heading."""
+"""Smallest horizontal component of the vehicle's x axis for which the heading is defined."""
 
 Corner = tuple[float, float]
-_REMEDY = "give x and y of each corner in metres, in the order in which they follow each other"
+_REMEDY = "list x and y of each corner in metres, in order around the outline"
 
 
 def corners_of(values: Sequence[float]) -> Polygon:
-    """Return the corners in a flat list of x and y; none where it has at most one number.
+    """Return the corners in a flat list of x and y; none if it has at most one number.
 
-    A list of parameters cannot be empty in ROS, so that one number stands for no outline.
+    An array parameter cannot be empty in ROS, so a single number means no outline.
 
     Raises:
-        ConfigError: the list is no list of pairs, or of too few.
+        ConfigError: the count is odd or too small.
     """
     if len(values) <= 1:
         return ()
@@ -36,7 +36,7 @@ def corners_of(values: Sequence[float]) -> Polygon:
 
 
 def check_outline(corners: Polygon) -> None:
-    """Check that corners make a polygon whose edges meet at the corners alone.
+    """Check that corners form a simple polygon, whose edges meet only at the corners.
 
     Raises:
         ConfigError: there are too few, one is not finite, or edges touch or cross.
@@ -58,18 +58,18 @@ def check_outline(corners: Polygon) -> None:
         if bad:
             raise ConfigError(
                 f"footprint polygon_m crosses or touches itself: the edge {first[0]} to {first[1]} "
-                f"and the edge {second[0]} to {second[1]}; {_REMEDY}, none of them twice"
+                f"and the edge {second[0]} to {second[1]}; {_REMEDY}, each of them once"
             )
 
 
 def heading_rad(grid_T_base: Transform) -> float | None:
-    """Return the heading of the vehicle's x axis, None where that points steeply up or down."""
+    """Return the heading of the vehicle's x axis, None if it points steeply up or down."""
     ahead_x, ahead_y = grid_T_base.rotation[:2, 0].tolist()
     return math.atan2(ahead_y, ahead_x) if math.hypot(ahead_x, ahead_y) >= MIN_LEVEL else None
 
 
 def _side(a: Corner, b: Corner, c: Corner) -> float:
-    """Return on which side of the line from a to b a point lies: above 0 to the left."""
+    """Return the side of the line from a to b on which c lies: positive for the left side."""
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 

@@ -1,4 +1,4 @@
-"""From class evidence to the costs that a navigation stack reads."""
+"""The costs that a navigation stack reads, computed from class evidence."""
 
 from __future__ import annotations
 
@@ -58,28 +58,28 @@ def grid_to_cost(
     """Return the grid's cost, hazard, reason and elevation layers as copies.
 
     P(hazard) of the class is `HazardRule.score` of the cell's evidence: the sum of P(class) x
-    hazard(class), P(class) being the class's share, but at least the threshold, so that the cost
-    is 100, where classes that are hazards by themselves have half of the evidence. Where heights
-    were measured, ground is a hazard too if it is too steep or too rough: P(hazard) = 1 - (1 -
-    P(hazard) of the class) x P(safe) of slope and roughness; a cell around which too little was
-    measured is judged by its class.
+    hazard(class), where P(class) is the class's share, but at least the threshold, which makes the
+    cost 100, where hazardous classes have half of the evidence. Where heights were measured, ground
+    that is too steep or too rough is also a hazard: P(hazard) = 1 - (1 - P(hazard) of the class) x
+    P(safe) of slope and roughness. Cells around which too little was measured are rated by their
+    class alone.
 
     Only cells that changed since the last call are computed, unless hazards or settings changed.
-    Evidence that has decayed below the minimum turns a cell not observed, with the reason STALE,
-    unless the cell is a hazard and hazards are kept: then it stays lethal as long as what it held
-    is lethal by the rule in force.
+    A cell whose evidence has decayed below the minimum becomes not observed, with the reason STALE,
+    unless it is a hazard and hazards are kept: then it stays lethal as long as its evidence is
+    lethal by the current rule.
 
     Args:
-        grid: decayed to now.
+        grid: the grid, decayed to the current time.
         settings: the rule.
-        hazards: (K,) 0 to 1.
-        stamp_ns: given to the snapshot.
-        slope: what slope and roughness are hazards; None ignores heights.
+        hazards: (K,) hazard per class, 0 to 1.
+        stamp_ns: the stamp of the snapshot.
+        slope: the limits of slope and roughness; None ignores heights.
     """
     slots = grid.ratings.slots_to_rate((settings, hazards.tobytes(), slope))
     heights_m = grid.heights.heights_m
     if slots.size and slope is not None and heights_m is not None:
-        slots = _judge_slopes(grid, heights_m, slots, slope)
+        slots = _update_steepness(grid, heights_m, slots, slope)
     if slots.size:
         evidence_km, total = grid.evidence.read(slots)
         hazard = HazardRule(hazards, settings.hazard_threshold).score(evidence_km)
@@ -110,11 +110,13 @@ def grid_to_cost(
     )
 
 
-def _judge_slopes(grid: RollingGrid, heights_m: F32, slots: Slots, slope: SlopeSettings) -> Slots:
-    """Judge slope and roughness around what changed; return all slots that this concerns.
+def _update_steepness(
+    grid: RollingGrid, heights_m: F32, slots: Slots, slope: SlopeSettings
+) -> Slots:
+    """Update P(hazard) by slope and roughness around changed slots; return all affected slots.
 
-    A height counts in its neighbours' patches, and by these in what is taken for ground, so that
-    it reaches a whole baseline far.
+    A height contributes to the patches of its neighbours, and through them to which cells are
+    fitted, so its effect extends over a whole baseline.
     """
     resolution_m, side = grid.settings.resolution_m, grid.side
     reach = 2 * max(1, round(slope.baseline_m / (2.0 * resolution_m)))
@@ -137,7 +139,7 @@ def _judge_slopes(grid: RollingGrid, heights_m: F32, slots: Slots, slope: SlopeS
 
 
 def cost_of_hazard(hazard: F32, settings: CostSettings) -> I8:
-    """Return the cost of P(hazard), NaN meaning not observed: never 99, nothing below -1."""
+    """Return the cost of P(hazard), where NaN means not observed; it is never 99 or below -1."""
     unknown = np.isnan(hazard)
     lethal = hazard >= settings.hazard_threshold - ROUNDING
     if settings.graded:
