@@ -11,7 +11,7 @@ from terrain_seg_ros.core.errors import ConfigError
 
 
 def no_library():
-    raise ConfigError("no OpenGL library can draw here")
+    raise ConfigError("no OpenGL library works here")
 
 
 @pytest.mark.parametrize(
