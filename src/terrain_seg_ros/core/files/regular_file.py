@@ -118,7 +118,7 @@ def _check(
 
 def _too_large(path: Path, found: str, limit_bytes: int) -> str:
     return (
-        f"{path}: {found} bytes exceed the limit of {limit_bytes}; "
+        f"{path}: the file has {found} bytes, the limit is {limit_bytes}; "
         "check that this is the right file"
     )
 
