@@ -1,6 +1,6 @@
-"""Play a bag to the node and look at what it says; `--show-args` lists the arguments.
+"""Play a bag to the node and show its output; `--show-args` lists the arguments.
 
-`ros2 bag play` gives the clock, so the node runs in the bag's time.
+`ros2 bag play` publishes the clock, so the node runs in the bag's time.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ SHARE = Path(get_package_share_directory(PACKAGE))
 START_S = "5.0"
 LIMIT_MISSED = 1
 ARGUMENTS = (
-    ("bag", "", "bag to play: a folder or a .mcap or .db3 file"),
-    ("params_file", "", "as of seg.launch.py"),
-    ("namespace", "terrain", "as of seg.launch.py"),
-    ("image_topic", "", "camera images in the bag, as of seg.launch.py"),
-    ("camera_info_topic", "", "intrinsics in the bag, as of seg.launch.py"),
-    ("model", "", "as of seg.launch.py"),
-    ("backend", "", "as of seg.launch.py"),
-    ("rate", "1.0", "speed of playing"),
-    ("start_after_s", START_S, "seconds that the node gets to load its model"),
-    ("rviz", "false", "start RViz"),
-    ("foxglove", "false", "start the Foxglove bridge on port 8765"),
-    ("record", "false", "record what goes in and out with `ros2 bag record`"),
-    ("limits", "", "YAML of minima and maxima: score the bag once more offline, fail on a miss"),
-    ("truth", "", "with limits: topic or folder of true masks, as of `terrain-seg replay`"),
-    ("scored_bag", "", "with limits: the bag to write, new; BAG_scored where empty"),
+    ("bag", "", "bag to play: a folder, or a .mcap or .db3 file"),
+    ("params_file", "", "see seg.launch.py"),
+    ("namespace", "terrain", "see seg.launch.py"),
+    ("image_topic", "", "topic of camera images in the bag, see seg.launch.py"),
+    ("camera_info_topic", "", "topic of intrinsics in the bag, see seg.launch.py"),
+    ("model", "", "see seg.launch.py"),
+    ("backend", "", "see seg.launch.py"),
+    ("rate", "1.0", "playback rate"),
+    ("start_after_s", START_S, "delay before playback, for the node to load its model"),
+    ("rviz", "false", "true: start RViz"),
+    ("foxglove", "false", "true: start the Foxglove bridge on port 8765"),
+    ("record", "false", "true: record inputs and outputs with `ros2 bag record`"),
+    ("limits", "", "YAML of minima and maxima: score the bag offline afterwards, fail if missed"),
+    ("truth", "", "with limits: topic or folder of true masks, see `terrain-seg replay`"),
+    ("scored_bag", "", "with limits: path of the new bag to write; empty: BAG_scored"),
 )
 PASSED_ON = (
     "params_file",
@@ -60,7 +60,7 @@ PASSED_ON = (
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Return arguments, node, player and what was asked for around them."""
+    """Return the arguments, the node, the player and the optional tools."""
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, default, text in ARGUMENTS
@@ -82,12 +82,12 @@ def _start(context: LaunchContext) -> list[Any]:
         cmd=["ros2", "bag", "play", given["bag"], "--clock", "--rate", given["rate"]],
         output="screen",
     )
-    after = [EmitEvent(event=Shutdown(reason="the bag is at its end"))]
+    after = [EmitEvent(event=Shutdown(reason="playback has finished"))]
     actions: list[Any] = [node]
     if given["limits"]:
         score = _score(given)
         actions.append(RegisterEventHandler(OnProcessExit(target_action=player, on_exit=[score])))
-        actions.append(RegisterEventHandler(OnProcessExit(target_action=score, on_exit=_judge)))
+        actions.append(RegisterEventHandler(OnProcessExit(target_action=score, on_exit=_end)))
     else:
         actions.append(RegisterEventHandler(OnProcessExit(target_action=player, on_exit=after)))
     actions.append(TimerAction(period=float(given["start_after_s"]), actions=[player]))
@@ -96,19 +96,19 @@ def _start(context: LaunchContext) -> list[Any]:
     return actions
 
 
-def _judge(event: ProcessExited, _: LaunchContext) -> list[Any]:
-    """End the launch, with an error where a limit was missed or the bag could not be scored."""
+def _end(event: ProcessExited, _: LaunchContext) -> list[Any]:
+    """End the launch, with an error if a limit was missed or the bag could not be scored."""
     if event.returncode != 0:
         raise RuntimeError(
-            "a limit was missed; it is named above"
+            "a limit was missed; see the output above"
             if event.returncode == LIMIT_MISSED
-            else "the bag could not be scored; the reason stands above"
+            else "the bag could not be scored; see the reason above"
         )
-    return [EmitEvent(event=Shutdown(reason="the bag is scored"))]
+    return [EmitEvent(event=Shutdown(reason="the bag has been scored"))]
 
 
 def _score(given: dict[str, str]) -> ExecuteProcess:
-    """Return the offline replay that judges the same bag by limits."""
+    """Return the offline replay that checks the same bag against the limits."""
     source = Path(given["bag"]).resolve()
     target = given["scored_bag"] or str(source.with_name(f"{source.name}_scored"))
     program = Path(get_package_prefix(PACKAGE)) / "lib" / PACKAGE / "terrain-seg"

@@ -1,6 +1,6 @@
-"""Start the node and bring it to active; `--show-args` lists the arguments.
+"""Start the node and activate it; `--show-args` lists the arguments.
 
-No value of an algorithm stands here: they are in config/rover.param.yaml, which the node loads by
+Algorithm parameters are not set here: they are in config/rover.param.yaml, which the node loads by
 itself, with mode:=lander in config/lander.param.yaml on top, and in `params_file` on top of both.
 """
 
@@ -47,15 +47,15 @@ ARGUMENTS = (
     ("backend", "", f"{', '.join(BACKENDS)}; empty: as in the file"),
     ("use_sim_time", "", "true takes the time from /clock; empty: as in the file, else false"),
     ("log_level", "info", "debug, info, warn, error or fatal"),
-    ("enclave", "", "SROS2 enclave of the node, as /terrain/terrain_seg; empty: the launch's"),
-    ("autostart", "true", "configure and activate by itself; else a lifecycle manager does"),
-    ("rviz", "false", "start RViz with image, overlay, grid and points"),
-    ("record", "false", "record the namespace, TF and diagnostics with `ros2 bag record`"),
+    ("enclave", "", "SROS2 enclave of the node, such as /terrain/terrain_seg; empty: inherited"),
+    ("autostart", "true", "true: configure and activate the node; false: leave it to a manager"),
+    ("rviz", "false", "true: start RViz with image, overlay, grid and points"),
+    ("record", "false", "true: record the namespace, TF and diagnostics with `ros2 bag record`"),
 )
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Return arguments, node and what was asked for around it."""
+    """Return the arguments, the node and the optional tools."""
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, default, text in ARGUMENTS
@@ -82,7 +82,7 @@ def _start(context: LaunchContext) -> list[Any]:
         parameters=_parameters(given),
         remappings=_remappings(given),
         arguments=["--ros-args", "--log-level", f"{NODE_NAME}:={given['log_level']}"],
-        # The launch is a member of the bus too: in an enclave that may call the node's services.
+        # The launch process joins the bus as well, in an enclave that may call the node's services.
         additional_env={ENCLAVE_VARIABLE: given["enclave"]} if given["enclave"] else {},
     )
     actions: list[Any] = [node]
@@ -94,9 +94,9 @@ def _start(context: LaunchContext) -> list[Any]:
 
 
 def _parameters(given: dict[str, str]) -> list[Any]:
-    """Return the mode's file, the user's, and once more its values that are meant for this node.
+    """Return the mode's file, the user's file, and the user's values for this node once more.
 
-    ROS ignores in silence what is keyed to `terrain_seg` where the node has a namespace.
+    ROS silently ignores values under `terrain_seg` if the node has a namespace.
     """
     overrides: dict[str, Any] = {name: given[name] for name in ("model", "backend") if given[name]}
     if given["use_sim_time"]:
@@ -104,7 +104,7 @@ def _parameters(given: dict[str, str]) -> list[Any]:
     chosen = [overrides] if overrides else []
     if given["mode"] not in MODES:
         raise RuntimeError(f"argument mode is {given['mode']!r}, expected one of {MODES}")
-    # The node loads the rover's by itself.
+    # The node itself loads the rover's file.
     shipped = [] if given["mode"] == MODES[0] else [str(shipped_parameter_file(given["mode"]))]
     if not given["params_file"]:
         return [*shipped, *chosen]
@@ -121,11 +121,11 @@ def _remappings(given: dict[str, str]) -> list[tuple[str, str]]:
         ("image/compressed", given["image_topic"] and f"{given['image_topic']}/compressed"),
         ("camera_info", given["camera_info_topic"]),
     ]
-    return [(ours, theirs) for ours, theirs in pairs if theirs]
+    return [(name, topic) for name, topic in pairs if topic]
 
 
 def _autostart(node: LifecycleNode) -> list[Any]:
-    """Return handlers that configure the process once it runs, and activate it once configured."""
+    """Return handlers that configure the node when it has started, and activate it afterwards."""
 
     def change(transition_id: int) -> EmitEvent:
         return EmitEvent(

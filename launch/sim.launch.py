@@ -1,9 +1,9 @@
-"""Drive a rover, or fly a lander, in Gazebo through a generated Moon or Mars with the node.
+"""Simulate a rover or a lander in Gazebo in a generated lunar or Martian world, with the node.
 
     ros2 launch terrain_seg_ros sim.launch.py world:=mars rviz:=true
 
-The world is made at the start. ros_gz_sim and ros_gz_bridge are needed when it runs, not to list
-the arguments with `--show-args`.
+The world is generated at startup. ros_gz_sim and ros_gz_bridge are required to run it, but not to
+list the arguments with `--show-args`.
 """
 
 from __future__ import annotations
@@ -34,18 +34,22 @@ GAZEBO_PACKAGES = ("ros_gz_sim", "ros_gz_bridge")
 SIDE_M, SPACING_M, MIN_ROCK_M = 40.0, 0.2, 0.2
 ARGUMENTS = (
     ("world", "moon", "moon or mars"),
-    ("seed", "1", "of the world; each gives another one"),
+    ("seed", "1", "seed of the world"),
     ("mode", MODES[0], f"vehicle and its parameters: {' or '.join(MODES)}"),
-    ("params_file", str(SHARE / "config" / "gazebo.yaml"), "on top of the shipped parameters"),
-    ("model", "", "shipped model, or a path to model.onnx; empty: as in the parameters"),
-    ("headless", "false", "true renders without a window"),
-    ("rviz", "false", "start RViz with image, overlay, grid and points"),
-    ("record", "false", "record the namespace, TF and diagnostics"),
+    (
+        "params_file",
+        str(SHARE / "config" / "gazebo.yaml"),
+        "parameter file that overrides the shipped parameters",
+    ),
+    ("model", "", "name of a shipped model, or path to model.onnx; empty: from the parameters"),
+    ("headless", "false", "true: render without a window"),
+    ("rviz", "false", "true: start RViz with image, overlay, grid and points"),
+    ("record", "false", "true: record the namespace, TF and diagnostics"),
 )
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Return the arguments, and what they start once they are known."""
+    """Return the launch arguments and the actions that depend on them."""
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, default, text in ARGUMENTS
@@ -80,8 +84,8 @@ def _find_gazebo() -> Path:
         found = [Path(get_package_share_directory(name)) for name in GAZEBO_PACKAGES]
     except PackageNotFoundError as error:
         raise RuntimeError(
-            f"sim.launch.py needs {' and '.join(GAZEBO_PACKAGES)}, and {error}; "
-            "`sudo apt install ros-$ROS_DISTRO-ros-gz` brings both with Gazebo"
+            f"sim.launch.py requires {' and '.join(GAZEBO_PACKAGES)}, but {error}; "
+            "`sudo apt install ros-$ROS_DISTRO-ros-gz` installs both with Gazebo"
         ) from error
     return found[0]
 

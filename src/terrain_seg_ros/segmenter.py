@@ -1,4 +1,4 @@
-"""The Python API: load a model, segment an image, look.
+"""The Python API: load a model, segment an image, inspect the result.
 
 from terrain_seg_ros.segmenter import Segmenter
 segmenter = Segmenter("mars_navcam")
@@ -45,49 +45,49 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SegmentedImage:
-    """Hold one image and what the model says of it; all arrays are its own."""
+    """An image and the model's result for it; the arrays are not shared with the backend."""
 
     pixels: U8
     """(H, W) grey or (H, W, 3) RGB."""
     taxonomy: Taxonomy
     segmentation: Segmentation = field(repr=False)
     elapsed_ms: float
-    """From pixels to mask, without reading the file."""
+    """Time from pixels to mask, without reading the file."""
     notes: tuple[str, ...] = ()
-    """What was assumed of the image, such as the scale of its 16 bits."""
+    """Assumptions about the image, such as the range of 16-bit samples."""
 
     @property
     def mask(self) -> U8:
-        """Return the class ids (H, W); 255 where the model did not look."""
+        """Return the class ids (H, W); 255 for pixels outside the model's input."""
         return self.segmentation.mask
 
     @property
     def confidence(self) -> U8:
-        """Return how sure the model is, (H, W), 0 to 255."""
+        """Return the confidence of the model (H, W), 0 to 255."""
         return self.segmentation.confidence
 
     def shares(self) -> dict[str, float]:
-        """Return the share of the image's pixels per class name, 0 to 1, and of unlabelled ones."""
+        """Return the share of pixels per class name, including "unlabelled", 0 to 1."""
         counts = np.bincount(self.mask.reshape(-1), minlength=256) / self.mask.size
         shares = {name: float(counts[id_]) for id_, name in enumerate(self.taxonomy.names)}
         return {**shares, UNLABELLED_NAME: float(counts[len(shares) :].sum())}
 
     def mean_confidence(self) -> float:
-        """Return the mean confidence of the labelled pixels, 0 to 1; 0 if there is none."""
+        """Return the mean confidence of the labelled pixels, 0 to 1; 0 if there are none."""
         labelled = self.confidence[self.mask < len(self.taxonomy)]
         return float(labelled.mean() / 255.0) if labelled.size else 0.0
 
     def overlay(self, alpha: float = 0.5) -> U8:
-        """Return the image under the classes' colours (H, W, 3) RGB."""
+        """Return the image blended with the classes' colours (H, W, 3) RGB."""
         return overlay(self.pixels, self.mask, self.taxonomy, alpha=alpha)
 
     def color_mask(self) -> U8:
-        """Return the classes' colours (H, W, 3) RGB; black where there is none."""
+        """Return the mask in the classes' colours (H, W, 3) RGB; black where unlabelled."""
         return color_mask(self.mask, self.taxonomy)
 
 
 class Segmenter:
-    """Run a model on image files or arrays; use it in a `with` statement or call `close`."""
+    """Runs a model on image files or arrays; use it in a `with` statement or call `close`."""
 
     def __init__(
         self,
@@ -102,14 +102,14 @@ class Segmenter:
         """Load a model and test it on its golden image.
 
         Args:
-            model: a shipped model's name or a path, as `load_model` takes it.
-            backend: "auto" takes the fastest that passes.
+            model: the name of a shipped model or a path, as for `load_model`.
+            backend: the backend; "auto" selects the fastest one that passes the self-test.
             options: threads and precision.
-            trust: what the model must show, such as a signature.
-            image_bits: bits that images of 16 per sample fill, 8 to 16; 0 detects them, once for
+            trust: requirements on the model, such as a signature.
+            image_bits: the number of bits used by 16-bit images, 8 to 16; 0 detects it, once for
                 all images.
-            exif: whether files are taken as they are stored, as a camera's messages are, or turned
-                as EXIF says.
+            exif: "stored" uses the pixels of a file as stored, as for images in messages;
+                "upright" applies the EXIF orientation.
 
         Raises:
             ConfigError: the bits are out of range, or the key of the signature cannot be used.
@@ -118,7 +118,7 @@ class Segmenter:
         """
         self._bits = SampleBits(image_bits)
         self._exif = exif
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._model = load_model(model, trust)
         self._backend = create_backend(backend, self._model, options)
 
@@ -154,12 +154,12 @@ class Segmenter:
         """Segment one image.
 
         Args:
-            image: a file, a PIL image, or a NumPy array of pixels (H, W) grey or (H, W, 3) RGB, of
+            image: a path, a PIL image, or a NumPy array of pixels (H, W) grey or (H, W, 3) RGB of
                 uint8 or uint16.
 
         Raises:
             ConfigError: the file cannot be read.
-            MessageError: the array or PIL image is not an image of these kinds.
+            MessageError: the array or PIL image has an unsupported type.
             InferenceError: the backend failed.
         """
         pixels, notes = self._pixels(image)
@@ -171,11 +171,11 @@ class Segmenter:
         return SegmentedImage(pixels, self.card.taxonomy, segmentation, elapsed_ms, notes)
 
     def close(self) -> None:
-        """Free the backend; calling again does nothing."""
+        """Free the backend; calling it again has no effect."""
         self._backend.close()
 
     def _pixels(self, image: Any) -> tuple[U8, tuple[str, ...]]:
-        """Return an image's pixels and what was assumed of them, which is logged once."""
+        """Return the pixels of an image and notes on assumptions, each of which is logged once."""
         notes = []
         if isinstance(image, (str, os.PathLike)):
             stored = read_stored_image(Path(image), self._bits)
@@ -191,17 +191,17 @@ class Segmenter:
         elif stored.turn != UPRIGHT:
             notes.append(
                 f"EXIF orientation {stored.turn} ({TURNS[stored.turn]}) is ignored: the image is "
-                "taken as it is stored; exif upright turns it"
+                "used as stored; pass exif upright to apply it"
             )
         for note in notes:
-            if note not in self._told:
-                self._told.add(note)
+            if note not in self._logged:
+                self._logged.add(note)
                 log.warning("%s", note)
         return values, tuple(notes)
 
 
 def _array_of(image: Any) -> tuple[Any, int]:
-    """Return the values of an array or a PIL image, and how its EXIF would turn it."""
+    """Return the values of an array or a PIL image, and its EXIF orientation."""
     if isinstance(image, np.ndarray):
         return image, UPRIGHT
     mode = getattr(image, "mode", None)

@@ -312,8 +312,8 @@ def test_twelve_bits_in_sixteen_are_scaled_and_told(tmp_path, caplog):
     _, reference = run(write_bag(tmp_path / "eight", drive(3)), tmp_path / "ref", options=options)
     for entry, other in zip(made["/terrain/overlay"], reference["/terrain/overlay"], strict=True):
         np.testing.assert_array_equal(entry.message.data, other.message.data)
-    assert "fill 12 bits" in report.health.remarks["images of navcam"]
-    assert sum("fill 12 bits" in line for line in caplog.messages) == 1
+    assert "use 12 bits" in report.health.remarks["images of navcam"]
+    assert sum("use 12 bits" in line for line in caplog.messages) == 1
     values = {pair.key for pair in made["/diagnostics"][-1].message.status[0].values}
     assert "assumed: images of navcam" in values
     fixed, _ = run(source, tmp_path / "fixed", image_bits=16)

@@ -74,7 +74,7 @@ def test_scores_that_need_truth_are_missed_without_it(tmp_path):
         ("least: {mean_iou: 0.8}", "'least'"),
         ("minimum: 0.8", "0.8"),
         ("minimum:", "no limit"),
-        ("- 1", "no mapping"),
+        ("- 1", "not contain a mapping"),
         ("minimum: {a: &a 1, b: *a}", "alias"),
         ("minimum: {", "not valid YAML"),
     ],

@@ -200,10 +200,10 @@ def test_values_are_mapped_by_name(model, folders):
         (["--map", "soil=0"], "'soil=0', expected VALUE=name"),
         (["--map", "300=soil"], "value 300"),
         (["--map", "0=soil,0=sand"], "0 twice"),
-        (["--map", "0=soil"], "values [1, 2, 3], which mean no class"),
-        (["--map", "255=soil"], "--ignore leaves it out"),
+        (["--map", "0=soil"], "values [1, 2, 3], which have no class"),
+        (["--map", "255=soil"], "which --ignore excludes"),
         (["--ignore", "256"], "value 256"),
-        (["--json", "absent/x.json"], "no folder 'absent'"),
+        (["--json", "absent/x.json"], "the folder 'absent' does not exist"),
         (["--images", "absent"], "no folder 'absent'"),
     ],
 )
@@ -243,7 +243,7 @@ def test_a_coloured_mask_is_named(model, folders, capsys):
 def test_a_class_the_model_lacks_is_named(model, folders, capsys):
     add(folders, "a", [[0, 7], [2, 3]])
     assert evaluate(model, folders)[0] == 2
-    assert "a.png: the mask holds the values [7]" in capsys.readouterr().err
+    assert "a.png: the mask contains the values [7]" in capsys.readouterr().err
 
 
 def test_sixteen_bit_masks_of_small_ids_are_read(model, folders):

@@ -145,7 +145,7 @@ def test_a_system_that_gives_no_thread_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr(doctor, "run", refuse)
     assert cli.main(["doctor"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "can't start new thread; raise the limit of processes (ulimit -u" in line
+    assert "can't start new thread; raise the process limit (ulimit -u" in line
 
 
 def test_other_errors_that_nobody_expects_keep_their_traceback(monkeypatch):

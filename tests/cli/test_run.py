@@ -260,7 +260,7 @@ def exchange(peer):
         (["--domain", "999"], "999"),
         (["--duration", "0"], "--duration is 0.0"),
         (["--params", "/none/such.yaml"], "such.yaml"),
-        (["--json", __file__], "none of this command's results"),
+        (["--json", __file__], "was not written by this command"),
         (["--model", "none_such"], "none_such"),
         (["--backend", "constant", "--model", "synthetic", "--image-topic", "a b"], "a b"),
     ],
@@ -286,9 +286,9 @@ def test_missing_cyclone_names_the_remedy(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("none/summary.json", "there is no folder"),
+        ("none/summary.json", "does not exist; create it"),
         (".", "is a folder"),
-        ("mine.yaml", "none of this command's results"),
+        ("mine.yaml", "was not written by this command"),
     ],
 )
 def test_a_place_for_the_summary_is_checked_before_the_run(tmp_path, capsys, name, text):

@@ -94,10 +94,10 @@ def test_a_missed_floor_fails_the_run(tmp_path, monkeypatch, capsys):
         (["--worlds", "0"], "--worlds is 0"),
         (["--seed", "-1"], "--seed is -1"),
         (["--views", "1"], "--views is 1"),
-        (["--scenario", "descent"], "'descent' is none of mode rover"),
+        (["--scenario", "descent"], "'descent' does not exist in mode rover"),
         (["--model", "mars_navcam"], "needs --masks model"),
         (["--masks", "model", "--model", "nowhere", "--worlds", "1"], "nowhere"),
-        (["--json", "/nowhere/at/all.json"], "there is no folder '/nowhere/at'"),
+        (["--json", "/nowhere/at/all.json"], "the folder '/nowhere/at' does not exist"),
     ],
 )
 def test_wrong_input_is_one_line(words, said, capsys):

@@ -61,7 +61,7 @@ def test_a_bad_image_does_not_stop_the_others(model, tmp_path, capsys):
     bad.write_bytes(good.read_bytes()[:-30])
     assert segment(model, tmp_path / "out", bad, tmp_path / "absent.png", good) == 2
     said = capsys.readouterr()
-    assert "bad.png: the image is cut off" in said.err
+    assert "bad.png: the image is truncated" in said.err
     assert "absent.png: cannot be read" in said.err
     assert "1 of 3 images done" in said.out
     assert (tmp_path / "out" / "good_mask.png").exists()

@@ -11,7 +11,7 @@ from terrain_seg_ros.doctor.simulator import simulator_finding
 
 
 def no_library():
-    raise ConfigError("no OpenGL library can draw here")
+    raise ConfigError("no OpenGL library works here")
 
 
 @pytest.mark.parametrize(

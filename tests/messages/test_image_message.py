@@ -305,7 +305,7 @@ def test_zero_size_is_refused(data):
         (b"", "no data"),
         (b"GIF89a" + bytes(40), "bytes 47494638, which is neither"),
         (bytes(12), "neither JPEG nor PNG"),
-        (b"\xff\xd8\x00\x00\x00\x00", "is cut off"),
+        (b"\xff\xd8\x00\x00\x00\x00", "is truncated"),
         (_bomb_png(4, 4), "cannot be decoded"),
         (_bomb_jpeg(4, 4), "cannot be decoded"),
     ],

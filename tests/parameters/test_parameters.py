@@ -112,7 +112,7 @@ def test_what_ros_declares_itself_is_left_to_ros(tmp_path):
         ("/**: {ros__parameters: {threads: 1,\n threads: 2}}", ["threads", "line 1", "line 2"]),
         (
             "/**:\n ros__parameters:\n  grid: {size_m: 9.0}\n  grid: {resolution_m: 0.5}\n",
-            ["'grid'", "line 3", "line 4", "put both into one"],
+            ["'grid'", "line 3", "line 4", "merge them into one"],
         ),
         (
             "/**:\n ros__parameters: {threads: 1}\n/**:\n ros__parameters: {input_depth: 2}\n",
@@ -122,7 +122,7 @@ def test_what_ros_declares_itself_is_left_to_ros(tmp_path):
         ("/**: {ros__parameters: {threads: 1, 'threads': 2}}", ["threads"]),
         ("/**: {ros__parameters: {hazard: {sand: 1.0, sand: 0.0}}}", ["sand"]),
         ("/**: {ros__parameters: {<<: {threads: 1}, threads: 2}}", ["<<"]),
-        ("/**: {ros__parameters: {[1, 2]: 3}}", ["line 1", "no name"]),
+        ("/**: {ros__parameters: {[1, 2]: 3}}", ["line 1", "not a name"]),
         (
             "terrain_seg: {ros__parameters: {threads: 3}}\n/**: {ros__parameters: {threads: 2}}",
             ["threads", "terrain_seg", "general block first"],

@@ -28,20 +28,20 @@ def test_a_folder_that_is_absent_empty_or_own_is_taken(tmp_path):
 @pytest.mark.parametrize("content", ['{"other": 1}', "[1]", "no json", "", "[" * 100_000])
 def test_a_folder_of_something_else_is_named(tmp_path, content):
     (tmp_path / "own.json").write_text(content)
-    with pytest.raises(ConfigError, match=r"--out '.*' holds 'own.json'.*new or empty"):
+    with pytest.raises(ConfigError, match=r"--out '.*' contains 'own.json'.*new or empty"):
         check_output_folder(tmp_path, option="--out", is_own=OWN)
 
 
 def test_a_file_in_the_way_is_named(tmp_path):
     file = tmp_path / "file"
     file.write_text("x")
-    with pytest.raises(ConfigError, match="is no folder"):
+    with pytest.raises(ConfigError, match="is not a folder"):
         check_output_folder(file, option="--out", is_own=OWN)
-    with pytest.raises(ConfigError, match="is no folder"):
+    with pytest.raises(ConfigError, match="is not a folder"):
         check_output_folder(file / "below", option="--out", is_own=OWN)
     with pytest.raises(ConfigError, match="is a folder"):
         check_output_file(tmp_path, option="--json", is_own=holds_json("own"))
-    with pytest.raises(ConfigError, match="make it"):
+    with pytest.raises(ConfigError, match="create it"):
         check_output_file(tmp_path / "none" / "x", option="--json", is_own=holds_json("own"))
 
 
@@ -49,7 +49,7 @@ def test_a_file_in_the_way_is_named(tmp_path):
 def test_a_file_of_something_else_is_not_overwritten(tmp_path, data):
     path = tmp_path / "README.md"
     path.write_bytes(data)
-    with pytest.raises(ConfigError, match=r"README\.md' exists and is none"):
+    with pytest.raises(ConfigError, match=r"README\.md' exists and was not written"):
         check_output_file(path, option="--json", is_own=holds_json("own"))
 
 

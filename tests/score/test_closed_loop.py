@@ -11,7 +11,7 @@ from terrain_seg_ros.core.types import CameraImage
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import static_mounting
-from terrain_seg_ros.score.closed_loop import ClosedLoop, Shot, rocks_in_view
+from terrain_seg_ros.score.closed_loop import ClosedLoop, RenderedView, rocks_in_view
 from terrain_seg_ros.score.paths import pose_on_ground
 from terrain_seg_ros.score.scenarios import camera_of, perfect_mask, scenarios_of
 from terrain_seg_ros.score.tally import Tally, figures
@@ -39,7 +39,7 @@ def loop_in(world, session):
     return ClosedLoop(session.pipeline, field, camera_of(FLAT), Tally("flat", "mars", 0))
 
 
-def shot_at(world, x_m, session, *, blind=False):
+def view_at(world, x_m, session, *, blind=False):
     base = pose_on_ground(world, x_m, 0.0, 0.0)
     camera_pose = base @ static_mounting(session.parameters)
     cast = cast_rays(world, camera_of(FLAT), camera_pose)
@@ -48,14 +48,14 @@ def shot_at(world, x_m, session, *, blind=False):
         mask = np.where(mask == ROCK, SOIL, mask).astype(np.uint8)
     stamp_ns = round((1 + x_m) * 1e9)
     image = CameraImage(coded_image(mask), stamp_ns, "camera")
-    return Shot(stamp_ns, image, cast, base, camera_pose, height_m=2.0)
+    return RenderedView(stamp_ns, image, cast, base, camera_pose, height_m=2.0)
 
 
 def test_true_masks_find_all_rocks_and_call_nothing_safe_that_is_not(session):
     world = small_world(rocks=ROCKS)
     loop = loop_in(world, session)
     for x_m in (0.0, 0.5, 1.0):
-        loop.show(shot_at(world, x_m, session), with_depth=False)
+        loop.add_view(view_at(world, x_m, session), with_depth=False)
     result = figures([loop.finish()])
     assert result["hazard_recall"] == 1.0
     assert result["false_safe_share"] == 0.0
@@ -68,7 +68,7 @@ def test_true_masks_find_all_rocks_and_call_nothing_safe_that_is_not(session):
 def test_a_network_that_misses_rocks_shows_in_every_figure(session):
     world = small_world(rocks=ROCKS)
     loop = loop_in(world, session)
-    loop.show(shot_at(world, 0.0, session, blind=True), with_depth=False)
+    loop.add_view(view_at(world, 0.0, session, blind=True), with_depth=False)
     result = figures([loop.finish()])
     assert result["hazard_recall"] == 0.0
     assert result["false_safe_share"] > 0.05
@@ -79,10 +79,10 @@ def test_a_network_that_misses_rocks_shows_in_every_figure(session):
 def test_false_alarms_lower_precision_and_what_is_found(session):
     world = small_world(rocks=ROCKS)
     loop = loop_in(world, session)
-    good = shot_at(world, 0.0, session)
+    good = view_at(world, 0.0, session)
     pixels = good.image.pixels.copy()
     pixels[150:200, 60:200] = coded_image(np.full((1, 1), ROCK, np.uint8))[0, 0]
-    loop.show(replace(good, image=replace(good.image, pixels=pixels)), with_depth=False)
+    loop.add_view(replace(good, image=replace(good.image, pixels=pixels)), with_depth=False)
     result = figures([loop.finish()])
     assert result["hazard_precision"] < 0.3
     assert result["safe_found_share"] < 0.9

@@ -177,7 +177,7 @@ def test_on_the_bus_only_what_is_listened_to_is_drawn():
 def test_waiting_in_vain_names_the_remedy():
     domain = free_domain()
     bus = BusOutlet(SPECS, domain_id=domain, discovery="host", namespace="/terrain")
-    with bus, pytest.raises(ConfigError, match="1 listeners of /tf did not come"):
+    with bus, pytest.raises(ConfigError, match="/tf did not get 1 subscribers"):
         bus.wait_for_listeners(1, timeout_s=0.2)
 
 

@@ -136,7 +136,7 @@ def test_loading_processes_change_nothing(trained, recipe_file, data, tmp_path):
         (("compare", "none.yaml", "--out", "y"), "none.yaml"),
         (("tune", "{recipe}", "--out", "y", "--space", "none.yaml"), "none.yaml"),
         (("evaluate", "{run}", "--split", "real"), "there is no split 'real'"),
-        (("evaluate", "{run}", "--json", "none/x.json"), "there is no folder"),
+        (("evaluate", "{run}", "--json", "none/x.json"), "does not exist; create it"),
     ],
 )
 def test_wrong_input_is_one_line_and_exit_2(

@@ -77,7 +77,7 @@ def test_the_page_has_every_section(tmp_path):
         "Classes",
         "How unlike the training data",
         "Sharpening",
-        "What to keep in mind",
+        "Notes and limits",
     }
     assert text.count("<img ") == 4 + 4 * 5
     for name in ("IoU", "Hazard", "Confusion", "Reliability"):

@@ -242,7 +242,7 @@ def test_disagreement_writes_nothing(trained, data, tmp_path, monkeypatch):
 def test_a_folder_that_is_no_model_is_refused_before_anything_else(trained, data, tmp_path):
     (tmp_path / "README.md").write_text("Where these images are from.")
     (tmp_path / "images").mkdir()
-    with pytest.raises(ConfigError, match=r"--out .* holds 'README\.md', 'images'"):
+    with pytest.raises(ConfigError, match=r"--out .* contains 'README\.md', 'images'"):
         export_model(ExportRequest(run=trained, data=tmp_path, out=tmp_path))
     assert (tmp_path / "README.md").read_text() == "Where these images are from."
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "images"]

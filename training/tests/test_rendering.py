@@ -172,7 +172,7 @@ def test_a_folder_with_pictures_is_left_alone(tmp_path, capsys):
     kept = np.full((4, 4), 7, dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "images" / "own.png"), kept)
     assert main(["render", *SMALL_SET, "--out", str(tmp_path)]) == 2
-    assert "holds 'images', which this command did not write" in capsys.readouterr().err
+    assert "contains 'images', which this command did not write" in capsys.readouterr().err
     assert np.array_equal(cv2.imread(str(tmp_path / "images" / "own.png"), 0), kept)
 
 

@@ -121,7 +121,9 @@ def test_damaged_checkpoint_is_refused(trained, recipe, data, tmp_path):
 
 def test_a_folder_of_something_else_is_not_trained_into(recipe, data, tmp_path):
     (tmp_path / "summary.json").write_text('{"mine": true}')
-    with pytest.raises(ConfigError, match=r"--out .* holds 'summary\.json'.*new or empty folder"):
+    with pytest.raises(
+        ConfigError, match=r"--out .* contains 'summary\.json'.*new or empty folder"
+    ):
         train(recipe, request(data, tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
 

@@ -17,10 +17,10 @@ from terrain_seg_ros.core.geometry.frames import rotation_from_rpy
 from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.runtime.session import Session
-from terrain_seg_ros.score.closed_loop import Shot
+from terrain_seg_ros.score.closed_loop import RenderedView
 from terrain_seg_ros.score.scenarios import camera_of, scenarios_of
 from terrain_seg_ros.score.score_worlds import (
-    Shooter,
+    ViewRenderer,
     scenario_parameters,
     scenario_path,
     scenario_world,
@@ -75,20 +75,20 @@ def _time(way: Way, rounds: int) -> dict[str, Any]:
     parameters = parameters.with_values({"grid.size_m": size_m, "threads": 1})
     world = scenario_world(scenario, SEED, taxonomy=WORLD_TAXONOMY)
     poses = scenario_path(scenario, world, SEED)
-    shot = Shooter(scenario, world, parameters, masks="truth").shoot(poses[-1])
-    measured = DepthImage(shot.cast.depth_m, 0) if scenario.with_depth else None
+    view = ViewRenderer(scenario, world, parameters, masks="truth").render(poses[-1])
+    measured = DepthImage(view.cast.depth_m, 0) if scenario.with_depth else None
     stages_ms: dict[str, list[float]] = {name: [] for name in STAGES}
     landing_ms = []
     with Session(parameters) as session:
-        step = session.pipeline.segment(shot.image)
+        step = session.pipeline.segment(view.image)
         for index in range(rounds):
-            moved = _moved(shot, index, tilt_rad=TILT_RAD if way.tilts else 0.0)
+            moved = _moved(view, index, tilt_rad=TILT_RAD if way.tilts else 0.0)
             fused = session.pipeline.fuse(
                 step,
                 camera_of(scenario),
-                grid_T_camera=moved @ shot.world_T_camera,
-                grid_T_base=moved @ shot.world_T_base,
-                stamp_ns=shot.stamp_ns + index * PERIOD_NS,
+                grid_T_camera=moved @ view.world_T_camera,
+                grid_T_base=moved @ view.world_T_base,
+                stamp_ns=view.stamp_ns + index * PERIOD_NS,
                 measured=measured,
             )
             for name in STAGES:
@@ -107,12 +107,12 @@ def _time(way: Way, rounds: int) -> dict[str, Any]:
     }
 
 
-def _moved(shot: Shot, index: int, *, tilt_rad: float) -> Transform:
+def _moved(view: RenderedView, index: int, *, tilt_rad: float) -> Transform:
     """Return how the vehicle has moved after some images: ahead, turned, and pitched or not."""
     pitch_rad = tilt_rad * math.sin(0.5 * index)
     rotation = rotation_from_rpy(0.0, pitch_rad, TURN_RAD * index)
-    base_m = shot.world_T_base.translation_m
-    ahead_m = STEP_M * index * shot.world_T_base.rotation[:, 0]
+    base_m = view.world_T_base.translation_m
+    ahead_m = STEP_M * index * view.world_T_base.rotation[:, 0]
     return Transform(rotation, base_m + ahead_m - rotation @ base_m)
 
 

@@ -1,1 +1,1 @@
-"""Arrays in, arrays out: the science, free of ROS, files and logging."""
+"""Terrain segmentation and mapping on plain arrays, without ROS and without logging."""

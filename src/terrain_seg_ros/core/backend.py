@@ -10,7 +10,7 @@ from terrain_seg_ros.core.types import U8
 
 @dataclass(frozen=True)
 class NetworkOutput:
-    """Hold what the network gives for N images, all uint8.
+    """The outputs of the network for N images, all uint8.
 
     `mask` and `confidence` are (N, h, w), `probabilities` is (N, K, h, w), probability x 255.
     The arrays may be views into the backend's own buffers, valid until its next call.
@@ -22,11 +22,11 @@ class NetworkOutput:
 
 
 class Backend(Protocol):
-    """Run one model; made by `inference.registry`."""
+    """A runtime that runs one model; created by `inference.registry`."""
 
     name: str
     precision: str
-    """One of fp32, bf16, fp16, int8: what the runtime really computes in."""
+    """The precision the runtime actually computes in: one of fp32, bf16, fp16, int8."""
 
     def __call__(self, tensor_nhwc_u8: U8) -> NetworkOutput:
         """Run the network on (N, h, w, C) uint8.
@@ -37,5 +37,5 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None:
-        """Free what the backend holds; calling again does nothing."""
+        """Free the backend's resources; calling it again has no effect."""
         ...

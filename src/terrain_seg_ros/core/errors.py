@@ -1,35 +1,35 @@
-"""The one family of errors; every message names the offending value and the remedy."""
+"""The package's exceptions; every message names the offending value and a remedy."""
 
 THREADS_REMEDY = (
-    "raise the limit of processes (ulimit -u, TasksMax of the service, pids limit of the "
+    "raise the process limit (ulimit -u, TasksMax of the service, pids limit of the "
     "container) or lower `threads`"
 )
-"""What helps where the system gives no more threads."""
+"""The remedy to report when the system refuses to start more threads."""
 
 
 class TerrainSegError(Exception):
-    """Be the base of every expected failure."""
+    """The base class of every expected failure."""
 
 
 class ConfigError(TerrainSegError):
-    """Report a parameter, file or command line that cannot be used."""
+    """A parameter, file or command line cannot be used."""
 
 
 class ModelError(TerrainSegError):
-    """Report a model, card or golden image that is missing, corrupt or contradictory."""
+    """A model, card or golden image is missing, corrupt or inconsistent."""
 
 
 class GeometryError(TerrainSegError):
-    """Report a camera, transform or grid that cannot be used."""
+    """A camera, transform or grid cannot be used."""
 
 
 class TransformTimeError(GeometryError):
-    """Two frames are connected, but not at the stamp asked for; perhaps they soon will be."""
+    """Two frames are connected, but not (or not yet) at the requested stamp."""
 
 
 class MessageError(TerrainSegError):
-    """Report a message whose content contradicts its own description."""
+    """The content of a message is inconsistent with its own description."""
 
 
 class InferenceError(TerrainSegError):
-    """Report a backend that is missing or that failed."""
+    """A backend is missing or failed."""

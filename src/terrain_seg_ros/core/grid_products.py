@@ -1,4 +1,4 @@
-"""What the grid gives besides its snapshot: safe map, layers, landing sites and speed limits."""
+"""Outputs derived from the grid: safe map, layers, landing sites and speed limits."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from terrain_seg_ros.core.types import F32, GridSnapshot
 
 @dataclass(frozen=True)
 class GridProducts:
-    """The products of one grid; every snapshot that is passed in must be its newest.
+    """The outputs derived from one grid; every snapshot passed in must be its newest.
 
-    `percents` are speed limits (K,) by class id, in per cent; `heading_rad` is the vehicle's at
-    the newest view, None before any.
+    `percents` are speed limits (K,) by class id, in percent; `heading_rad` is the vehicle's
+    heading at the newest view, None before the first view.
     """
 
     grid: RollingGrid
@@ -30,9 +30,9 @@ class GridProducts:
     heading_rad: float | None
 
     def safe_map(self, snapshot: GridSnapshot) -> I8:
-        """Return where the centre of the vehicle may stand: 0 safe, 100 unsafe, -1 unknown.
+        """Return where the centre of the vehicle may be placed: 0 safe, 100 unsafe, -1 unknown.
 
-        A footprint that is not a circle is oriented as the vehicle was at the newest view.
+        A footprint that is not a circle has the vehicle's heading at the newest view.
         """
         return cost_to_safe_map(
             snapshot.cost,
@@ -61,6 +61,6 @@ class GridProducts:
         )
 
     def speed_limits(self, snapshot: GridSnapshot) -> I8:
-        """Return speed limits in per cent, 0 where there is none."""
+        """Return speed limits in percent, 0 where there is no limit."""
         unobserved = self.settings.speed.unobserved_percent
         return grid_to_speed(self.grid, snapshot, self.percents, unobserved_percent=unobserved)

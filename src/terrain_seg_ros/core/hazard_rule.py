@@ -1,4 +1,4 @@
-"""What is a hazard: the one rule for pixels, cells, truth and scores."""
+"""The rule that decides what is a hazard; used for pixels, cells, ground truth and scores."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F32
 
 ROUNDING = 1e-6
-"""Rounding must not turn what is exactly at the threshold into safe ground."""
+"""Tolerance: rounding must not turn a value exactly at the threshold into safe ground."""
 BYTE_ROUNDING = 255.0 * ROUNDING
 MAJORITY = 0.5
-"""Share of the probability from which classes that are hazards by themselves decide."""
+"""Share of the probability at which the hazardous classes alone decide."""
 
 Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class HazardRule:
-    """Hold hazard per class (K,), 0 to 1, and the threshold.
+    """The hazard of each class (K,), 0 to 1, and the threshold.
 
-    Opinions are parts p_k per class: bytes of a network, evidence of a cell, or one class for
-    truth. They are normalised by their own sum, so that what bytes lost by rounding does not
-    matter: P(hazard) = sum of p_k x hazard_k / sum of p_k. An opinion is a hazard if P(hazard)
-    reaches the threshold, or if classes that are hazards by themselves, whose hazard reaches it,
-    hold at least half of the probability: a class at the threshold so is one, whether it comes
-    with certainty, as in a truth, or with 0.995, as from a network.
+    The input is one weight p_k per class: bytes of a network, evidence of a cell, or a single
+    class for ground truth. Weights are normalised by their own sum, so that rounding to bytes
+    does not matter: P(hazard) = sum of p_k x hazard_k / sum of p_k. A pixel or cell is a hazard
+    if P(hazard) reaches the threshold, or if the hazardous classes (those whose own hazard
+    reaches the threshold) have at least half of the probability. A class exactly at the
+    threshold therefore is a hazard both at probability 1, as in ground truth, and at 0.995, as
+    from a network.
     """
 
     hazards: F32
@@ -54,21 +55,21 @@ class HazardRule:
         return cls(taxonomy.hazards(), threshold)
 
     def hazardous_classes(self) -> Flags:
-        """Return which classes (K,) are hazards by themselves."""
+        """Return which classes (K,) are hazardous: their own hazard reaches the threshold."""
         return self.hazards.astype(np.float64) >= self.threshold - ROUNDING
 
     def classes_at_threshold(self) -> Flags:
-        """Return which classes (K,) have exactly the threshold's hazard."""
+        """Return which classes (K,) have a hazard exactly at the threshold."""
         return np.abs(self.hazards.astype(np.float64) - self.threshold) <= ROUNDING
 
     def score(self, parts_k: Iterable[NDArray[Any]]) -> F32:
-        """Return P(hazard), 0 to 1, NaN where all parts are 0.
+        """Return P(hazard), 0 to 1, NaN where all weights are 0.
 
-        Where classes that are hazards by themselves decide, it is at least the threshold, so that
-        `reaches` says of the score what the rule says of the parts.
+        Where the hazardous classes decide, the score is at least the threshold, so that `reaches`
+        of the score agrees with `is_hazard` of the weights.
 
         Args:
-            parts_k: K arrays of one shape, none of them negative.
+            parts_k: the weights, K non-negative arrays of the same shape.
         """
         weighted = total = sure = None
         for part, hazard, flag in zip(parts_k, self.hazards, self.hazardous_classes()):
@@ -89,13 +90,13 @@ class HazardRule:
         return found
 
     def reaches(self, score: F32) -> Flags:
-        """Return which scores are hazards; NaN is none."""
+        """Return which scores are hazards; NaN is not a hazard."""
         return np.asarray(score >= self.threshold - ROUNDING)
 
     def is_hazard(self, parts_k: NDArray[Any]) -> Flags:
-        """Return which opinions (K, ...) are hazards, as `reaches(score(parts_k))`.
+        """Return where weights (K, ...) are hazards, the same as `reaches(score(parts_k))`.
 
-        Bytes are summed up without a division.
+        For uint8 weights no division is needed.
         """
         if parts_k.dtype != np.uint8:
             return self.reaches(self.score(parts_k))
@@ -115,20 +116,20 @@ class HazardRule:
         return found
 
     def undivided(self) -> str:
-        """Return why classes do not tell safe ground from hazards, empty where they do."""
+        """Return why the classes cannot separate safe ground from hazards, empty if they can."""
         flags = self.hazardous_classes()
         values = sorted({float(value) for value in self.hazards})
-        told = f"all classes have hazard {values[0]:g}" if len(values) == 1 else ""
+        detail = f"all classes have hazard {values[0]:g}" if len(values) == 1 else ""
         if flags.all():
             why = f"no class is safe at the threshold {self.threshold:g}"
         elif not flags.any():
             why = f"no class is a hazard at the threshold {self.threshold:g}"
         else:
             return ""
-        return f"{why}: {told}" if told else why
+        return f"{why}: {detail}" if detail else why
 
     def advice(self, names: tuple[str, ...]) -> str:
-        """Return what to know of the classes of these names, empty where there is nothing."""
+        """Return a warning about classes with these names, empty if there is none."""
         undivided = self.undivided()
         if undivided:
             return f"{undivided}; set hazard.<class> or cost.hazard_threshold"

@@ -1,4 +1,4 @@
-"""The card beside a model: everything a deployer must know, checked when read."""
+"""The card that accompanies a model; its content is validated when read."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16", "int8")
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Hold a model's description.
+    """The description of a model.
 
     The network takes `image` uint8 [N, height_px, width_px, C] with C = 1 (grey: ITU-R BT.601 luma
-    of RGB) or 3 (RGB), and gives `mask`, `confidence` [N, h, w] and `probabilities` [N, K, h, w],
-    all uint8. `precision` is what the numbers inside the file are, before a runtime lowers them
-    further; a card that does not say is of a float32 file. `lowered_from_sha256` is of the float32
-    file that one of lower precision was made from, empty where there is none. `metrics`, `training`
-    and `limits` are free text and numbers for people; `sha256` is of the ONNX file.
+    of RGB) or 3 (RGB), and returns `mask`, `confidence` [N, h, w] and `probabilities`
+    [N, K, h, w], all uint8. `sha256` is the hash of the ONNX file. `precision` is that of the
+    numbers stored in the file, before a runtime reduces it further; it defaults to float32.
+    `lowered_from_sha256` is the hash of the float32 file from which a file of lower precision was
+    made, otherwise empty. `metrics`, `training` and `limits` are free text and numbers for human
+    readers.
     """
 
     name: str
@@ -59,7 +60,7 @@ def parse_model_card(content: Mapping[str, Any], *, source: str) -> ModelCard:
 
     Args:
         content: the decoded JSON object.
-        source: where it came from, for messages.
+        source: the origin of the content, for error messages.
 
     Raises:
         ModelError: a key is missing, of the wrong type or out of range.
@@ -89,12 +90,15 @@ def parse_model_card(content: Mapping[str, Any], *, source: str) -> ModelCard:
     )
     stored = content.get("taxonomy_fingerprint")
     if stored != card.taxonomy.fingerprint():
-        raise ModelError(f"{source}: taxonomy_fingerprint does not fit the classes listed")
+        raise ModelError(
+            f"{source}: taxonomy_fingerprint does not match the listed classes; "
+            "export the model again"
+        )
     return card
 
 
 def card_content(card: ModelCard) -> dict[str, Any]:
-    """Return the JSON object of a card; `parse_model_card` reads it back."""
+    """Return a card as a JSON object, the inverse of `parse_model_card`."""
     return {
         "format": CARD_FORMAT,
         "name": card.name,
@@ -149,12 +153,12 @@ class _Reader:
         )
 
     def name(self, key: str, *, absent: str | None = None) -> str:
-        """Return a text of one printable line."""
+        """Return a string of one printable line."""
         if absent is not None and key not in self._content:
             return absent
         value = self._content.get(key)
         if not isinstance(value, str) or not value:
-            raise self._fail(key, "text")
+            raise self._fail(key, "a non-empty string")
         if not value.isprintable() or len(value) > MAX_NAME_LENGTH:
             raise self._fail(key, f"one line of at most {MAX_NAME_LENGTH} printable characters")
         return value
@@ -162,7 +166,7 @@ class _Reader:
     def texts(self, key: str) -> tuple[str, ...]:
         value = self.sequence(key)
         if not all(isinstance(item, str) for item in value):
-            raise self._fail(key, "a list of texts")
+            raise self._fail(key, "a list of strings")
         return tuple(value)
 
     def color(self, key: str) -> tuple[int, int, int]:

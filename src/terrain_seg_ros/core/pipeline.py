@@ -1,4 +1,4 @@
-"""The order of the stages: the only module that knows it."""
+"""The pipeline: the stages from image to grid, in order."""
 
 from __future__ import annotations
 
@@ -42,10 +42,11 @@ from terrain_seg_ros.core.types import (
 
 @dataclass(frozen=True)
 class FuseStep:
-    """Hold where the pixels lie, why some are not observed, and the grid after this view.
+    """The result of fusing one view: the ground points of its pixels and the updated grid.
 
-    `residual` says how well the plane fits the ground that was measured, None where none was.
-    `stage_ms` has the stages project, fuse and cost.
+    `patch` also states why pixels are not observed. `residual` is the misfit between the plane
+    and the measured ground, None without a measurement. `stage_ms` has the stages project, fuse
+    and cost.
     """
 
     patch: GroundView
@@ -56,7 +57,7 @@ class FuseStep:
 
 @dataclass(frozen=True)
 class _ClassTables:
-    """What follows from the settings for each class of the model."""
+    """Values per class of the model, derived from the settings."""
 
     taxonomy: Taxonomy
     speed_percents: F32
@@ -64,7 +65,7 @@ class _ClassTables:
 
 
 class Pipeline:
-    """Run one model and keep one grid; for one thread."""
+    """One model and one grid; not thread-safe."""
 
     def __init__(
         self,
@@ -74,11 +75,11 @@ class Pipeline:
         *,
         heights: HeightMap | None = None,
     ) -> None:
-        """Start with an empty grid; `heights` is the ground where its source is a height map.
+        """Start with an empty grid; `heights` is required if the ground source is a height map.
 
         Raises:
-            ConfigError: a hazard, a speed or a protruding class names no class of the model, or
-                there is no height map.
+            ConfigError: a hazard, a speed or a protruding class names an unknown class, or the
+                height map is missing.
         """
         self._card = card
         self._backend = backend
@@ -94,22 +95,22 @@ class Pipeline:
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """Return the model's classes with the hazards in force."""
+        """Return the model's classes with the hazards currently set."""
         return self._classes.taxonomy
 
     @property
     def hazard_rule(self) -> HazardRule:
-        """Return what is a hazard, by the hazards and the threshold in force."""
+        """Return the rule for the hazards and the threshold currently set."""
         return HazardRule.of(self._classes.taxonomy, self._settings.cost.hazard_threshold)
 
     @property
     def settings(self) -> PipelineSettings:
-        """Return the settings in force."""
+        """Return the current settings."""
         return self._settings
 
     @property
     def products(self) -> GridProducts:
-        """Return what the grid gives besides its snapshot; valid until the next change."""
+        """Return the outputs derived from the grid; valid until the grid changes."""
         return GridProducts(
             self._grid,
             self._settings,
@@ -119,11 +120,11 @@ class Pipeline:
         )
 
     def apply_settings(self, settings: PipelineSettings) -> None:
-        """Use other settings from now on; the grid is kept if its shape and frame stay.
+        """Replace the settings; the grid is kept if its shape, frame and fusion are unchanged.
 
         Raises:
-            ConfigError: a hazard, a speed or a protruding class names no class of the model;
-                nothing has changed then.
+            ConfigError: a hazard, a speed or a protruding class names an unknown class; the old
+                settings remain in use.
         """
         classes = _class_tables(self._card.taxonomy, settings)
         old, new = self._settings.grid, settings.grid
@@ -144,7 +145,7 @@ class Pipeline:
         return self.segment_all([image])[0]
 
     def segment_all(self, images: Sequence[CameraImage]) -> list[SegmentStep]:
-        """Return the network's output for each image, in one run; see `images_to_masks`."""
+        """Return the network's output for each image of one batch; see `images_to_masks`."""
         return images_to_masks(images, self._card, self._backend)
 
     def fuse(
@@ -158,21 +159,21 @@ class Pipeline:
         measured: GroundMeasurement | None = None,
         own_body: OwnBody | None = None,
     ) -> FuseStep:
-        """Move the grid to the vehicle, add one view to it and return what it says.
+        """Move the grid to the vehicle, add one view to it and return the result.
 
         Args:
-            step: of the image.
-            camera: its intrinsics.
-            grid_T_camera: of the optical frame, at the image's stamp.
-            grid_T_base: at the image's stamp.
-            stamp_ns: the image's.
-            measured: ground that was measured with the image. Where a plane serves all the same,
-                how far off it is stands in the result.
+            step: the segmented image.
+            camera: the camera's intrinsics.
+            grid_T_camera: the optical frame in the grid's frame, at the image's stamp.
+            grid_T_base: the vehicle in the grid's frame, at the image's stamp.
+            stamp_ns: the image's stamp.
+            measured: the ground measured with the image. If the settings use a plane instead, the
+                result contains how far the plane is from the measurement.
             own_body: where this camera sees the vehicle itself.
 
         Raises:
-            GeometryError: camera, image, transforms and measurement contradict each other; the
-                grid is as it was.
+            GeometryError: camera, image, transforms and measurement are inconsistent; the grid is
+                unchanged.
         """
         start = perf_counter()
         patch, residual = self._project(
@@ -224,12 +225,12 @@ class Pipeline:
         grid_T_base: Transform,
         measured: GroundMeasurement | None = None,
     ) -> F32:
-        """Return one ground point per pixel (height, width, 3), optical frame, NaN where none.
+        """Return one ground point per pixel (height, width, 3), optical frame, NaN without one.
 
-        A size smaller than the image's decimates it. Trust ends where the grid's does.
+        A size smaller than the image's decimates it. Points beyond the grid's range limits are NaN.
 
         Raises:
-            GeometryError: camera, image and transforms contradict each other.
+            GeometryError: camera, image and transforms are inconsistent.
         """
         camera.check_image(step.geometry.image_width_px, step.geometry.image_height_px)
         return self._projector.points_optical(
@@ -243,7 +244,10 @@ class Pipeline:
         )
 
     def reset_grid(self, *, keep_hazards: bool = False) -> None:
-        """Forget all evidence, as after a jump in time; hazards stay where they may and shall."""
+        """Discard all evidence, as after a jump in time.
+
+        With `keep_hazards`, hazards that the grid's settings retain are kept.
+        """
         if keep_hazards:
             self._grid.forget(Reason.OUTSIDE_VIEW, new_time=True)
         else:
@@ -251,13 +255,13 @@ class Pipeline:
         self.site_selector.forget()
 
     def rewind(self, stamp_ns: int) -> None:
-        """Count time from an earlier stamp again, as the last one was wrong."""
+        """Set the grid's time back to an earlier stamp, after a wrong one."""
         self._grid.rewind(stamp_ns)
 
     def mark_unobserved(self, reason: Reason, stamp_ns: int) -> GridSnapshot:
-        """Forget all evidence for a reason (staleness, no transform) and return the grid.
+        """Discard all evidence for a reason (staleness, no transform) and return the grid.
 
-        Hazards that are kept stay, unless the reason is OUTSIDE_VIEW: all is forgotten then.
+        Retained hazards are kept, unless the reason is OUTSIDE_VIEW, which discards everything.
         """
         if reason is Reason.OUTSIDE_VIEW:
             self._grid.clear(reason)
@@ -310,7 +314,7 @@ def _hide(
     camera_m: F64,
     own_body: OwnBody | None,
 ) -> GroundView:
-    """Return the view without what standing things hide and without the vehicle itself."""
+    """Return the view without ground hidden by standing objects and without the vehicle itself."""
     stands = np.asarray(cv2.LUT(step.segmentation.tensor_mask, standing), dtype=np.uint8)
     flags = None if own_body is None else own_body.flags(step.geometry)
     if flags is not None:

@@ -15,7 +15,7 @@ from terrain_seg_ros.core.types import F32, U8
 
 @dataclass(frozen=True)
 class TerrainClass:
-    """Hold one class; the hazard is the probability that such ground ends a drive."""
+    """One terrain class; the hazard is the probability that such ground ends a drive."""
 
     id: int
     name: str
@@ -36,7 +36,7 @@ class TerrainClass:
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """Hold the classes of a model, with ids 0, 1, 2 ... in order."""
+    """The classes of a model, with ids 0, 1, 2 ... in order."""
 
     classes: tuple[TerrainClass, ...]
 
@@ -66,7 +66,7 @@ class Taxonomy:
         return np.array([item.hazard for item in self.classes], dtype=np.float32)
 
     def palette_rgb(self) -> U8:
-        """Return a colour per class id (256, 3); ids that are no class are black."""
+        """Return a colour per class id (256, 3); unused ids are black."""
         palette: NDArray[np.uint8] = np.zeros((256, 3), dtype=np.uint8)
         for item in self.classes:
             palette[item.id] = item.color_rgb
@@ -76,12 +76,13 @@ class Taxonomy:
         """Return the taxonomy with the named hazards replaced.
 
         Raises:
-            ConfigError: a name is no class of this model, or a hazard is out of range.
+            ConfigError: a name is not a class of this model, or a hazard is out of range.
         """
         unknown = sorted(set(hazards) - set(self.names))
         if unknown:
             raise ConfigError(
-                f"hazard names {unknown} are no classes of this model; it has {list(self.names)}"
+                f"hazard is set for {unknown}, which are not classes of this model; "
+                f"it has {list(self.names)}"
             )
         for name, value in hazards.items():
             if not 0.0 <= value <= 1.0:
@@ -91,6 +92,6 @@ class Taxonomy:
         )
 
     def fingerprint(self) -> str:
-        """Return the sha256 over ids and names (not hazards: costs are tuned in the field)."""
+        """Return the sha256 of ids and names; hazards are excluded since they are tunable."""
         text = "\n".join(f"{item.id}:{item.name}" for item in self.classes)
         return hashlib.sha256(text.encode()).hexdigest()

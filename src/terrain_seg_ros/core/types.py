@@ -1,4 +1,4 @@
-"""Values shared by the stages: frozen, checked on creation."""
+"""Values shared by the stages: immutable, validated on creation."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ F64 = NDArray[np.float64]
 UNLABELLED = 255
 """The class id of a pixel that has no label."""
 FARTHEST_M = 1e7
-"""No coordinate of a pose on a planet's surface is larger: the largest are UTM's northings."""
+"""Largest coordinate of a pose on a planet's surface; the largest in use are UTM northings."""
 ORTHONORMAL_WITHIN = 1e-3
-"""Largest error of an entry of R R^T that a rotation may have."""
+"""Largest accepted error of an entry of R R^T of a rotation R."""
 
 
 class Reason(IntEnum):
-    """Say why a pixel or a cell is not observed; OBSERVED means that it is."""
+    """Why a pixel or a cell is not observed; OBSERVED means that it is observed."""
 
     OBSERVED = 0
     OUTSIDE_VIEW = 1
@@ -42,10 +42,10 @@ class Reason(IntEnum):
 
 @dataclass(frozen=True)
 class CameraImage:
-    """Hold one decoded picture.
+    """One decoded image.
 
     `pixels` is (H, W) grey or (H, W, 3) RGB, uint8. `stamp_ns` and `frame_id` (the optical
-    frame) are the input header's, unchanged.
+    frame) are copied from the input header.
     """
 
     pixels: U8
@@ -75,7 +75,7 @@ class CameraImage:
 
 @dataclass(frozen=True)
 class Transform:
-    """Hold `a_T_b`: p_a = rotation @ p_b + translation_m."""
+    """A rigid transform `a_T_b`: p_a = rotation @ p_b + translation_m."""
 
     rotation: F64
     translation_m: F64
@@ -90,7 +90,7 @@ class Transform:
         rows = self.rotation.tolist()
         if not math.isfinite(sum(map(sum, rows)) + sum(self.translation_m.tolist())):
             raise GeometryError(
-                "transform holds a value that is not finite; check the TF publisher"
+                "transform contains a value that is not finite; check the TF publisher"
             )
         if any(abs(value) > FARTHEST_M for value in self.translation_m.tolist()):
             raise GeometryError(
@@ -119,7 +119,7 @@ class Transform:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """Hold what the network says of one image, at tensor size and at image size.
+    """The network's result for one image, at tensor size and at image size.
 
     `probabilities_khw` is (K, h, w) uint8, probability x 255, at tensor size;
     `tensor_mask` and `tensor_confidence` (h, w) likewise; `mask` and `confidence` are (H, W)
@@ -138,7 +138,7 @@ class Segmentation:
         if self.tensor_mask.shape != small or self.tensor_confidence.shape != small:
             raise ModelError(
                 f"mask {self.tensor_mask.shape} and confidence {self.tensor_confidence.shape} "
-                f"do not fit probabilities {self.probabilities_khw.shape}"
+                f"do not match probabilities {self.probabilities_khw.shape}"
             )
         if self.mask.shape != self.confidence.shape:
             raise ModelError(
@@ -158,14 +158,14 @@ class Segmentation:
 
 @dataclass(frozen=True)
 class GridSnapshot:
-    """Hold the fused grid at one moment.
+    """The fused grid at one moment.
 
     All arrays are (rows, cols); row 0 is the lowest y, column 0 the lowest x; the origin is the
     corner of cell (0, 0), a multiple of the resolution. `cost` is int8: 0 free, 1..98 graded,
     100 lethal, -1 not observed. `hazard` is float32 0..1, NaN where not observed. `reason` is
     uint8 of `Reason`. `elevation_m` is the height of the ground in the grid's frame, NaN where
     it was not measured, `age_s` the time since a cell was last seen, NaN where it never was; both
-    are None where nobody asked for them.
+    are None if they were not requested.
     """
 
     cost: NDArray[np.int8]

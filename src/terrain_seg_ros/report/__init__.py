@@ -1,1 +1,1 @@
-"""HTML pages and picture sheets."""
+"""HTML pages, pictures, tables, and checks of output files."""

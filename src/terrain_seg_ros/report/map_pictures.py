@@ -1,4 +1,4 @@
-"""Maps of simulated ground: truth, grid, the two compared, with path and landing site."""
+"""Maps of simulated ground: truth, grid and their comparison, with path and landing site."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ SITE_RGB = (90, 220, 255)
 OUTSIDE_RGB = (20, 20, 24)
 
 COMPARISON_LEGEND: Legend = [
-    ("free, rightly", FREE_RGB),
-    ("hazard, rightly", LETHAL_RGB),
-    ("called free, but a hazard", FALSE_FREE_RGB),
-    ("called a hazard, but free", FALSE_HAZARD_RGB),
+    ("correctly free", FREE_RGB),
+    ("correctly hazard", LETHAL_RGB),
+    ("reported free, is a hazard", FALSE_FREE_RGB),
+    ("reported hazard, is free", FALSE_HAZARD_RGB),
     ("not observed", UNSEEN_RGB),
 ]
 Cells = NDArray[np.int8]
 
 
 def truth_colors(hazard: Cells) -> U8:
-    """Return true cells (rows, cols), 0 free, 100 hazard, -1 outside, as RGB (rows, cols, 3)."""
+    """Return the truth (rows, cols), 0 free, 100 hazard, -1 outside, as RGB (rows, cols, 3)."""
     colors = np.full((*hazard.shape, 3), OUTSIDE_RGB, dtype=np.uint8)
     colors[hazard == 0] = FREE_RGB
     colors[hazard == COST_LETHAL] = LETHAL_RGB
@@ -38,11 +38,13 @@ def truth_colors(hazard: Cells) -> U8:
 
 
 def comparison_colors(cost: Cells, hazard: Cells) -> U8:
-    """Return how a grid fits the truth as RGB (rows, cols, 3); see `COMPARISON_LEGEND`.
+    """Return the comparison of a grid with the truth as RGB (rows, cols, 3).
+
+    The colours are those of `COMPARISON_LEGEND`.
 
     Args:
         cost: (rows, cols) of a grid.
-        hazard: of the same cells, as in `truth_colors`; outside of it nothing is compared.
+        hazard: the truth of the same cells, as in `truth_colors`; -1 is not compared.
     """
     known = (cost != COST_UNKNOWN) & (hazard >= 0)
     called, true = cost == COST_LETHAL, hazard == COST_LETHAL
@@ -62,14 +64,14 @@ def map_picture(
     heading_row_col: F64,
     site_row_col: Sequence[float] = (),
 ) -> U8:
-    """Return cells seen from above with +y up and +x to the right, the path over them.
+    """Return the map of cells from above, with +y up and +x to the right, and the path.
 
     Args:
         colors: (rows, cols, 3) RGB, row 0 the lowest y.
-        side_px: of the square picture.
-        path_row_col: (N, 2) where the vehicle was, in cells.
-        heading_row_col: (2,) unit vector in which it heads.
-        site_row_col: the chosen landing site, or nothing.
+        side_px: side of the square picture.
+        path_row_col: (N, 2) positions of the vehicle, in cells.
+        heading_row_col: (2,) unit vector of the vehicle's heading.
+        site_row_col: the chosen landing site, or empty.
     """
     rows, cols = colors.shape[:2]
     flipped = np.ascontiguousarray(colors[::-1])

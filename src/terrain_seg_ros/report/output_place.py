@@ -1,6 +1,6 @@
-"""Where results go: nothing that this software did not write is overwritten.
+"""Checks of output files and folders; only earlier results of this software are overwritten.
 
-A command checks its places before it computes, and a file gets its name when it is whole.
+Commands check their outputs before they compute, and files are replaced atomically.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ _SHOWN = 3
 
 
 def check_output_folder(folder: Path, *, option: str, is_own: Callable[[Path], bool]) -> None:
-    """Check that results may go into a folder: it is absent, empty, or has earlier ones.
+    """Check that results may be written into a folder: it is absent, empty, or has earlier ones.
 
     Args:
-        folder: which the command will write into.
-        option: that named it, for the message.
-        is_own: tells of a folder with something in it whether the command wrote into it before.
+        folder: the output folder.
+        option: the option that set it, for the message.
+        is_own: returns whether a non-empty folder contains earlier results of the command.
 
     Raises:
-        ConfigError: it is a file, has other things in it, or cannot be made or written.
+        ConfigError: it is a file, has other content, or cannot be created or written.
     """
     _check_parent(folder, option)
     if not os.path.lexists(folder):
         return
     if not folder.is_dir():
-        raise ConfigError(f"{option} '{folder}' exists and is no folder; give a new folder")
+        raise ConfigError(f"{option} '{folder}' exists and is not a folder; give a new folder")
     try:
         names = sorted(path.name for path in folder.iterdir())
     except OSError as error:
@@ -41,26 +41,28 @@ def check_output_folder(folder: Path, *, option: str, is_own: Callable[[Path], b
         raise ConfigError(f"{option} '{folder}' cannot be written; check its permissions")
     if names and not is_own(folder):
         raise ConfigError(
-            f"{option} '{folder}' holds {some(names)}, which this command did not write; give a "
+            f"{option} '{folder}' contains {some(names)}, which this command did not write; give a "
             "new or empty folder"
         )
 
 
 def check_output_file(path: Path, *, option: str, is_own: Callable[[str], bool]) -> None:
-    """Check that a result may go into a file: it is absent, empty, or an earlier one.
+    """Check that a result may be written to a file: it is absent, empty, or an earlier result.
 
-    A pipe or a device, such as /dev/stdout, takes it as well.
+    A pipe or a device, such as /dev/stdout, is accepted as well.
 
     Args:
-        path: of the file.
-        option: that named it, for the message.
-        is_own: tells of a file's text whether the command wrote it.
+        path: the output file.
+        option: the option that set it, for the message.
+        is_own: returns whether a text was written by the command.
 
     Raises:
-        ConfigError: it is a folder, holds something else, or cannot be written.
+        ConfigError: it is a folder, contains something else, or cannot be written.
     """
     if not path.absolute().parent.is_dir():
-        raise ConfigError(f"{option} '{path}': there is no folder '{path.parent}'; make it")
+        raise ConfigError(
+            f"{option} '{path}': the folder '{path.parent}' does not exist; create it"
+        )
     _check_parent(path, option)
     if path.is_dir():
         raise ConfigError(f"{option} '{path}' is a folder; give a file")
@@ -71,13 +73,13 @@ def check_output_file(path: Path, *, option: str, is_own: Callable[[str], bool])
     text = _own_text(path)
     if text is None or (text and not is_own(text)):
         raise ConfigError(
-            f"{option} '{path}' exists and is none of this command's results; remove it or give "
+            f"{option} '{path}' exists and was not written by this command; remove it or give "
             "another name"
         )
 
 
 def holds_json(*keys: str) -> Callable[[str], bool]:
-    """Return what tells whether a text is a JSON object with some keys."""
+    """Return a function that checks whether a text is a JSON object with the given keys."""
 
     def is_own(text: str) -> bool:
         try:
@@ -90,7 +92,7 @@ def holds_json(*keys: str) -> Callable[[str], bool]:
 
 
 def has_own_file(name: str, is_own: Callable[[str], bool]) -> Callable[[Path], bool]:
-    """Return what tells whether a folder has a file of some content."""
+    """Return a function that checks whether a folder has the named file with own content."""
 
     def folder_is_own(folder: Path) -> bool:
         path = folder / name
@@ -101,10 +103,10 @@ def has_own_file(name: str, is_own: Callable[[str], bool]) -> Callable[[Path], b
 
 
 def write_whole(path: Path, data: str | bytes) -> None:
-    """Write a file that gets its name when it is whole; what has the name stays until then.
+    """Write a file atomically: an existing file is replaced only by the complete new one.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     content = data.encode("utf-8") if isinstance(data, str) else data
     if path.exists() and not path.is_file():
@@ -120,25 +122,27 @@ def write_whole(path: Path, data: str | bytes) -> None:
 
 
 def some(names: list[str]) -> str:
-    """Return the first of many names, and how many more there are."""
+    """Return the first names of a list, and how many more there are, for a message."""
     rest = len(names) - _SHOWN
     listed = ", ".join(repr(name) for name in names[:_SHOWN])
     return listed if rest <= 0 else f"{listed} and {rest} more"
 
 
 def _check_parent(path: Path, option: str) -> None:
-    """Check that the nearest folder above that is there can take something new."""
+    """Check that the nearest existing parent folder is writable."""
     above = path.absolute().parent
     while not os.path.lexists(above):
         above = above.parent
     if not above.is_dir():
-        raise ConfigError(f"{option} '{path}': '{above}' is no folder; give another place")
+        raise ConfigError(f"{option} '{path}': '{above}' is not a folder; give another path")
     if not os.path.lexists(path) and not os.access(above, os.W_OK | os.X_OK):
-        raise ConfigError(f"{option} '{path}' cannot be made: '{above}' cannot be written")
+        raise ConfigError(
+            f"{option} '{path}' cannot be created: '{above}' is not writable; check its permissions"
+        )
 
 
 def _own_text(path: Path) -> str | None:
-    """Return a regular file's text, the empty one of a pipe or device, None of what is no text."""
+    """Return a regular file's text, an empty one for a pipe or device, None if it is not text."""
     if not path.is_file():
         return ""
     try:

@@ -1,4 +1,4 @@
-"""One self-contained HTML page: no scripts, no outside resources."""
+"""A self-contained HTML page without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from terrain_seg_ros.core.types import U8
 
 Rgb = tuple[int, int, int]
 GENERATOR = '<meta name="generator" content="terrain_seg_ros">'
-"""What tells a page of this package from another, near its beginning."""
+"""Identifies a page of this package, near its beginning."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Hold pictures that belong side by side: titles and (H, W, 3) RGB or (H, W) grey."""
+    """Pictures shown side by side, by title: (H, W, 3) RGB or (H, W) grey."""
 
     caption: str
     pictures: Mapping[str, U8]
@@ -28,7 +28,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """Hold rows under a heading."""
+    """Rows of pictures under a heading."""
 
     title: str
     text: str
@@ -37,11 +37,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """Hold what a page shows.
+    """The content of a page.
 
-    `facts` are short figures for the top; `legends` are named lists of label and colour;
-    `tables` are titles with a head and rows; `notes` are what the reader must know to judge;
-    `style` is CSS that comes after the page's own.
+    `facts` are short figures at the top; `legends` are named lists of label and colour; `tables`
+    are titles with a head and rows; `notes` are caveats for the reader; `style` is CSS appended to
+    the page's own.
     """
 
     title: str
@@ -55,7 +55,7 @@ class Page:
 
 
 def render_page(page: Page) -> str:
-    """Return the page as HTML text with every picture inside.
+    """Return the page as HTML text with all pictures embedded.
 
     Raises:
         ConfigError: a picture cannot be encoded.
@@ -80,7 +80,7 @@ def render_page(page: Page) -> str:
 
 
 def is_own_page(text: str) -> bool:
-    """Return whether `render_page` made a text."""
+    """Return whether a text was written by `render_page`."""
     return GENERATOR in text[:200]
 
 
@@ -138,4 +138,4 @@ def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> st
 
 def _notes(notes: Sequence[str]) -> str:
     items = "".join(f"<li>{_text(note)}</li>" for note in notes)
-    return f'<section class="notes"><h2>What to keep in mind</h2><ul>{items}</ul></section>'
+    return f'<section class="notes"><h2>Notes and limits</h2><ul>{items}</ul></section>'

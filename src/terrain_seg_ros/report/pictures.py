@@ -1,4 +1,4 @@
-"""Pictures for people: the grid with its legend, confidence, sheets."""
+"""Pictures for reports: the grid with its legend, confidence, and sheets of pictures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def grid_legend(reasons: Sequence[Reason]) -> Legend:
     """Return the entries of the grid picture's legend.
 
     Args:
-        reasons: why cells of the picture are not observed.
+        reasons: the reasons of cells in the picture that are not observed.
     """
     entries = [("free", FREE_RGB), ("graded", GRADED_RGB), ("hazard", LETHAL_RGB)]
     return entries + [
@@ -76,15 +76,15 @@ def grid_picture(
     side_px: int = 512,
     ahead_m: float = 14.0,
 ) -> U8:
-    """Return the ground ahead of the vehicle seen from above, forward (+x) up, with a scale bar.
+    """Return the ground ahead of the vehicle from above, forward (+x) up, with range rings.
 
     Args:
         cost: (rows, cols) as in `grid_colors`.
         reason: (rows, cols).
         resolution_m: side of a cell.
-        vehicle_row_col: where the vehicle stands, in cells.
-        side_px: of the square picture.
-        ahead_m: how much ground is shown ahead; a seventh of it is shown behind.
+        vehicle_row_col: position of the vehicle, in cells.
+        side_px: side of the square picture.
+        ahead_m: length of the ground shown ahead; a seventh of it is shown behind.
     """
     span_m = ahead_m * 8 / 7
     scale = side_px / span_m
@@ -112,7 +112,7 @@ def confidence_picture(confidence: U8) -> U8:
 
 
 def brightened(pixels: U8) -> U8:
-    """Return a picture (H, W) or (H, W, 3) stretched so that people see its dark parts."""
+    """Return a picture (H, W) or (H, W, 3) with stretched contrast, so that dark parts show."""
     low, high = np.percentile(pixels, [0.5, 99.5])
     stretched = (pixels.astype(np.float32) - low) * (255.0 / max(high - low, 1.0))
     return np.asarray(np.clip(stretched, 0, 255), dtype=np.uint8)
@@ -125,9 +125,9 @@ def sheet(
 
     Args:
         pictures: (H, W, 3) RGB each, at least one.
-        columns: how many stand in a row; fewer where there are fewer pictures.
-        gap_px: between them.
-        labels: one per picture, written into its upper left corner; none where empty.
+        columns: pictures per row; fewer if there are fewer pictures.
+        gap_px: gap between pictures.
+        labels: one per picture, written into its upper left corner; empty for none.
     """
     height, width = pictures[0].shape[:2]
     columns = min(columns, len(pictures))
@@ -147,8 +147,8 @@ def legend_strip(legend: Legend, *, width_px: int, row_px: int = 34) -> U8:
     """Return a strip (H, width_px, 3) RGB with a swatch and a label per entry.
 
     Args:
-        legend: at least one entry.
-        width_px: entries that do not fit begin another row.
+        legend: the entries, at least one.
+        width_px: width of the strip; entries that do not fit start another row.
         row_px: height of a row.
     """
     places: list[tuple[int, int]] = []

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return an aligned table with a rule below its head; numbers stand to the right.
+    """Return an aligned table with a rule below its head; numbers are right-aligned.
 
     Args:
         head: one title per column.
-        rows: cells, as many per row as there are titles.
+        rows: the cells, as many per row as there are titles.
 
     Raises:
-        ValueError: a row has more or fewer cells.
+        ValueError: a row has a different number of cells.
     """
     columns = list(zip(head, *rows, strict=True))
     widths = [max(len(cell) for cell in column) for column in columns]

@@ -1,1 +1,1 @@
-"""Closed loops against ground truth, without OpenGL."""
+"""Closed-loop scores against ground truth, without OpenGL."""

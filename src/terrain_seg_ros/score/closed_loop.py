@@ -1,4 +1,4 @@
-"""From pictures of a world to the grid and back to the truth: one run, scored."""
+"""Closed-loop scoring of one run: rendered views, the grid built from them, and the truth."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from terrain_seg_ros.score.truth_field import TruthField, Window, visible_cells
 from terrain_seg_ros.worlds.cast_rays import RayCast
 
 MIN_ROCK_PIXELS = 8
-"""A rock of fewer pixels is not in view."""
+"""Smallest number of pixels of a rock to be in view."""
 MIN_ROCK_CELLS = 2.0
-"""A rock of fewer cells' diameter need not show in the grid."""
+"""Smallest diameter, in cells, of a rock that must appear in the grid."""
 FOOT_SHARE = 0.5
-"""A rock is in view where so much of its lower outline meets ground, not another rock."""
+"""A rock is in view if at least this share of its lower outline borders ground, not a rock."""
 
 Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Shot:
-    """Hold one picture: what the network gets, and the truth of it.
+class RenderedView:
+    """One rendered image and its ground truth.
 
-    `image` is what the model is given, `cast` what is there, both of the camera's size.
-    `height_m` is the camera's above the ground at large.
+    `image` is the input of the model, `cast` the truth, both of the camera's size. `height_m` is
+    the height of the camera above the surrounding ground.
     """
 
     stamp_ns: int
@@ -51,7 +51,7 @@ class Shot:
 
 
 class ClosedLoop:
-    """Run a pipeline along a path and compare its grid with the truth after every picture.
+    """Runs a pipeline along a path and compares its grid with the truth after every view.
 
     The grid's frame is the world's.
     """
@@ -59,7 +59,7 @@ class ClosedLoop:
     def __init__(
         self, pipeline: Pipeline, field: TruthField, camera: CameraModel, tally: Tally
     ) -> None:
-        """Start before the first picture."""
+        """Start before the first view."""
         self._pipeline = pipeline
         self._field = field
         self._camera = camera
@@ -70,26 +70,26 @@ class ClosedLoop:
         )
         self._last_findable: Flags = np.zeros((0, 0), dtype=np.bool_)
 
-    def show(self, shot: Shot, *, with_depth: bool) -> GridSnapshot:
-        """Give one picture to the pipeline, count, and return the grid."""
+    def add_view(self, view: RenderedView, *, with_depth: bool) -> GridSnapshot:
+        """Process one view, update the counts, and return the grid."""
         start = perf_counter()
-        step = self._pipeline.segment(shot.image)
+        step = self._pipeline.segment(view.image)
         fused = self._pipeline.fuse(
             step,
             self._camera,
-            grid_T_camera=shot.world_T_camera,
-            grid_T_base=shot.world_T_base,
-            stamp_ns=shot.stamp_ns,
-            measured=DepthImage(shot.cast.depth_m, shot.stamp_ns) if with_depth else None,
+            grid_T_camera=view.world_T_camera,
+            grid_T_base=view.world_T_base,
+            stamp_ns=view.stamp_ns,
+            measured=DepthImage(view.cast.depth_m, view.stamp_ns) if with_depth else None,
         )
         self.tally.latency_ms.append((perf_counter() - start) * 1e3)
-        self._compare(fused.grid, shot)
+        self._compare(fused.grid, view)
         return fused.grid
 
-    def land(self, grid: GridSnapshot, shot: Shot) -> LandingSite | None:
-        """Let the pipeline choose a landing site of the last grid, count, and return it."""
+    def score_landing_site(self, grid: GridSnapshot, view: RenderedView) -> LandingSite | None:
+        """Let the pipeline choose a landing site in the last grid, score it, and return it."""
         field, tally = self._field, self.tally
-        x_m, y_m, _ = shot.world_T_base.translation_m.tolist()
+        x_m, y_m, _ = view.world_T_base.translation_m.tolist()
         sites = self._pipeline.products.landing_sites(grid, (x_m, y_m)).sites
         site = sites[0] if sites else None
         window = field.window(grid)
@@ -115,7 +115,7 @@ class ClosedLoop:
         return site
 
     def cells_of(self, poses: Sequence[PathPose]) -> list[tuple[float, float]]:
-        """Return row and column of the vehicle along a path."""
+        """Return the row and column of the vehicle for each pose of a path."""
         field = self._field
         return [
             (
@@ -126,7 +126,7 @@ class ClosedLoop:
         ]
 
     def disc_of(self, site: LandingSite | None) -> tuple[float, float, float] | None:
-        """Return row, column and clear radius in cells of a landing site."""
+        """Return row, column and clear radius of a landing site, in cells."""
         if site is None:
             return None
         field = self._field
@@ -134,11 +134,11 @@ class ClosedLoop:
         return row, col, site.clear_radius_m / field.cell_m
 
     def layers(self) -> MapLayers:
-        """Return what a map of the run shows."""
+        """Return the layers of the map of the run."""
         return MapLayers(self._field.hazard, self._seen, self._called, self._false)
 
     def finish(self) -> Tally:
-        """Return the counts with the areas of all pictures."""
+        """Return the counts, with the areas accumulated over all views."""
         area_m2 = self._field.cell_m**2
         self.tally.called_safe_m2 = float(self._called.sum()) * area_m2
         self.tally.false_safe_m2 = float(self._false.sum()) * area_m2
@@ -146,14 +146,14 @@ class ClosedLoop:
         self.tally.found_m2 = float((self._findable & self._found).sum()) * area_m2
         return self.tally
 
-    def _compare(self, grid: GridSnapshot, shot: Shot) -> None:
+    def _compare(self, grid: GridSnapshot, view: RenderedView) -> None:
         field, settings = self._field, self._pipeline.settings
         window = field.window(grid)
         visible = visible_cells(
             field,
             window,
             camera=self._camera,
-            cast=shot.cast,
+            cast=view.cast,
             max_range_m=settings.ground.max_range_m,
             max_sample_m=settings.ground.max_ground_sample_m,
         )
@@ -163,11 +163,11 @@ class ClosedLoop:
         self.tally.visible_cells += int((visible & inside).sum())
         self.tally.observed_cells += int((visible & inside & (grid.cost != COST_UNKNOWN)).sum())
         self._compare_safe(grid, window, hazard)
-        self._compare_lethal(grid, window, inside & hazard, inside, shot)
-        self._compare_rocks(grid, window, shot)
+        self._compare_lethal(grid, window, inside & hazard, inside, view)
+        self._compare_rocks(grid, window, view)
 
     def _compare_safe(self, grid: GridSnapshot, window: Window, hazard: Flags) -> None:
-        """Compare the safe map with truth that is eroded by the same footprint."""
+        """Compare the safe map with the truth eroded by the same footprint."""
         field, footprint = self._field, self._pipeline.settings.footprint
         called = self._pipeline.products.safe_map(grid) == COST_FREE
         distance_m = field.cut(field.distance_m, window, outside=0.0)
@@ -184,17 +184,17 @@ class ClosedLoop:
         self._mark(self._found, window, called & (best == COST_FREE))
 
     def _compare_lethal(
-        self, grid: GridSnapshot, window: Window, hazard: Flags, inside: Flags, shot: Shot
+        self, grid: GridSnapshot, window: Window, hazard: Flags, inside: Flags, view: RenderedView
     ) -> None:
         lethal = (grid.cost == COST_LETHAL) & inside
         if not lethal.any():
             return
         near = cv2.dilate(hazard.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
         x_m, y_m = self._field.centres_m(window)
-        eye_m = shot.world_T_camera.translation_m
+        eye_m = view.world_T_camera.translation_m
         rows, cols = np.nonzero(lethal)
         range_m = np.sqrt(
-            (x_m[cols] - eye_m[0]) ** 2 + (y_m[rows] - eye_m[1]) ** 2 + shot.height_m**2
+            (x_m[cols] - eye_m[0]) ** 2 + (y_m[rows] - eye_m[1]) ** 2 + view.height_m**2
         )
         bands = np.array([range_band(value) for value in range_m.tolist()])
         count = self.tally.lethal_cells.size
@@ -202,12 +202,12 @@ class ClosedLoop:
         true = near[rows, cols]
         self.tally.lethal_cells_true += np.bincount(bands[true], minlength=count)
 
-    def _compare_rocks(self, grid: GridSnapshot, window: Window, shot: Shot) -> None:
-        """Count the rocks in view, and those that show as lethal within a cell of their foot."""
+    def _compare_rocks(self, grid: GridSnapshot, window: Window, view: RenderedView) -> None:
+        """Count the rocks in view, and those with a lethal cell within one cell of their foot."""
         field, settings = self._field, self._pipeline.settings.ground
         rocks = field.world.rocks
         smallest_m = max(SIZE_CLASSES_M[0], MIN_ROCK_CELLS * field.cell_m)
-        for index, distance_m in rocks_in_view(shot.cast).items():
+        for index, distance_m in rocks_in_view(view.cast).items():
             diameter_m = float(rocks.diameter_m[index])
             trusted = distance_m <= settings.max_range_m
             if diameter_m < smallest_m or not trusted:
@@ -227,7 +227,7 @@ class ClosedLoop:
             self.tally.rock_cells_free += int(((cost >= 0) & (cost < COST_LETHAL)).sum())
 
     def _foot(self, index: int, window: Window) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
-        """Return rows and columns of the cells whose middle a rock covers, inside the window."""
+        """Return rows and columns of the cells in the window whose centre a rock covers."""
         rocks, (x_m, y_m) = self._field.world.rocks, self._field.centres_m(window)
         cos, sin = math.cos(rocks.yaw_rad[index]), math.sin(rocks.yaw_rad[index])
         dx = x_m[np.newaxis, :] - rocks.x_m[index]
@@ -253,10 +253,10 @@ class ClosedLoop:
 
 
 def rocks_in_view(cast: RayCast) -> dict[int, float]:
-    """Return the distance along the optical axis of the rocks whose foot a picture shows.
+    """Return the distance along the optical axis of the rocks whose foot is visible.
 
-    A rock counts where it covers enough pixels and at least half of its lower outline meets
-    ground and not another rock or the picture's edge.
+    A rock is included if it covers enough pixels and at least half of its lower outline borders
+    ground rather than another rock or the edge of the image.
     """
     index = cast.rock
     found = np.unique(index[index >= 0])

@@ -1,4 +1,4 @@
-"""Where a rover drives and a lander descends: poses of `base_link` over time."""
+"""Simulated drives of a rover and descents of a lander: poses of `base_link` over time."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from terrain_seg_ros.core.types import F64, Transform
 from terrain_seg_ros.worlds.world import World
 
 WHEELBASE_M, TRACK_M = 1.2, 1.0
-"""The wheels of the rover, whose contact points are the ground below it."""
+"""Distances of the rover's wheels, whose contact points define its pose on the ground."""
 LOOKAHEAD_M = 4.0
 ARC_STEP_M = 0.25
 CURVATURES_PER_M = (0.0, 0.1, -0.1, 0.2, -0.2, 0.35, -0.35, 0.5, -0.5)
-"""Arcs that the rover may choose from, the straightest first."""
+"""Arcs from which the rover chooses, the straightest first."""
 HOMEWARD_SHARE = 0.7
-"""Beyond this share of the world's half side the rover turns back to the middle."""
+"""Beyond this share of the world's half side the rover turns back to the centre."""
 COLLISION_PENALTY = 100.0
 TILT_PERIOD_M = (7.0, 11.0)
-"""The body rolls and pitches once in so many metres, so that both meet in all combinations."""
+"""Periods of roll and pitch of the body; they differ so that all combinations occur."""
 
 
 @dataclass(frozen=True)
 class PathPose:
-    """Hold the pose of `base_link` in the world's frame at one time."""
+    """The pose of `base_link` in the world's frame at one time."""
 
     stamp_ns: int
     world_T_base: Transform  # noqa: N815
@@ -35,11 +35,11 @@ class PathPose:
 
 @dataclass(frozen=True)
 class DriveSettings:
-    """Hold how a rover drives.
+    """The settings of a rover's drive.
 
-    `body_tilt_rad` is the amplitude of roll and pitch of the body on its suspension, on top of the
-    ground's own slope. Rocks of at least `avoid_m` diameter are driven around with
-    `clearance_m` between them and the rover's middle.
+    `body_tilt_rad` is the amplitude of roll and pitch of the body on its suspension, in addition to
+    the slope of the ground. Rocks with a diameter of at least `avoid_m` are avoided with
+    `clearance_m` between them and the rover's centre.
     """
 
     count: int = 40
@@ -61,10 +61,10 @@ class DriveSettings:
 
 @dataclass(frozen=True)
 class DescentSettings:
-    """Hold how a lander comes down.
+    """The settings of a lander's descent.
 
-    From `start_m` to `end_m` above the ground at the middle of the world, drifting `drift_m` in
-    all, with attitude errors of `wobble_rad`.
+    It goes from `start_m` to `end_m` above the ground at the centre of the world, drifting by
+    `drift_m` in total, with attitude errors of standard deviation `wobble_rad`.
     """
 
     count: int = 12
@@ -85,22 +85,23 @@ class DescentSettings:
 
 
 def drive(world: World, settings: DriveSettings, *, seed: int) -> tuple[PathPose, ...]:
-    """Return the poses of a rover that wanders about the middle of a world and avoids rocks.
+    """Return the poses of a rover that drives around the centre of a world and avoids rocks.
 
-    The origin of `base_link` lies on the ground between the wheels; without tilt of the body its
-    z axis is normal to the plane through them.
+    The origin of `base_link` is on the ground between the wheels; without tilt of the body its
+    z axis is normal to the plane through their contact points.
 
     Args:
-        world: where.
-        settings: how.
-        seed: of start and heading.
+        world: the world.
+        settings: the settings of the drive.
+        seed: seed of start and heading.
 
     Raises:
         GeometryError: the world is too small for the rover.
     """
     if world.half_side_m < LOOKAHEAD_M:
         raise GeometryError(
-            f"world reaches {world.half_side_m} m from its middle, expected at least {LOOKAHEAD_M}"
+            f"world extends {world.half_side_m} m from its centre, expected at least "
+            f"{LOOKAHEAD_M}; make it larger"
         )
     random = np.random.default_rng([seed, 1])
     obstacles = _Obstacles(world, settings)
@@ -123,17 +124,18 @@ def drive(world: World, settings: DriveSettings, *, seed: int) -> tuple[PathPose
 
 
 def descend(world: World, settings: DescentSettings, *, seed: int) -> tuple[PathPose, ...]:
-    """Return the poses of a lander that comes down about the middle of a world.
+    """Return the poses of a lander that descends around the centre of a world.
 
     Raises:
-        GeometryError: it would come down outside of the world.
+        GeometryError: the descent would leave the world.
     """
     random = np.random.default_rng([seed, 2])
     heading, yaw_rad = random.uniform(-math.pi, math.pi, size=2)
     along = np.linspace(-0.5, 0.5, settings.count) * settings.drift_m
     if 0.5 * settings.drift_m > world.half_side_m:
         raise GeometryError(
-            f"a drift of {settings.drift_m} m leaves a world of {2 * world.half_side_m} m"
+            f"a drift of {settings.drift_m} m leaves a world of {2 * world.half_side_m} m; "
+            "reduce the drift or make the world larger"
         )
     altitude_m = np.linspace(settings.start_m, settings.end_m, settings.count)
     ground_m = float(world.ground_height_m(0.0, 0.0))
@@ -154,10 +156,10 @@ def descend(world: World, settings: DescentSettings, *, seed: int) -> tuple[Path
 
 
 def pose_on_ground(world: World, x_m: float, y_m: float, yaw_rad: float) -> Transform:
-    """Return world_T_base of a rover that stands somewhere: x ahead, z normal to its wheels' plane.
+    """Return world_T_base of a rover at a position: x forward, z normal to its wheels' plane.
 
     Raises:
-        GeometryError: a wheel stands outside of the world.
+        GeometryError: a wheel is outside the world.
     """
     cos, sin = math.cos(yaw_rad), math.sin(yaw_rad)
     wheels = [
@@ -168,7 +170,9 @@ def pose_on_ground(world: World, x_m: float, y_m: float, yaw_rad: float) -> Tran
     offsets = np.array(wheels)
     z_m = world.ground_height_m(x_m + offsets[:, 0], y_m + offsets[:, 1])
     if not np.isfinite(z_m).all():
-        raise GeometryError(f"the rover at ({x_m:.1f}, {y_m:.1f}) m stands outside of the world")
+        raise GeometryError(
+            f"the rover at ({x_m:.1f}, {y_m:.1f}) m is outside the world; make the world larger"
+        )
     design = np.column_stack([offsets, np.ones(4)])
     (slope_x, slope_y, height_m), *_ = np.linalg.lstsq(design, z_m, rcond=None)
     up = np.array([-slope_x, -slope_y, 1.0])
@@ -191,7 +195,7 @@ def _advance(
 
 
 class _Obstacles:
-    """Choose arcs that keep clear of rocks."""
+    """The rocks to avoid, and the choice of arcs around them."""
 
     def __init__(self, world: World, settings: DriveSettings) -> None:
         big = world.rocks.diameter_m >= settings.avoid_m
@@ -200,7 +204,7 @@ class _Obstacles:
         self._turn_back_m = HOMEWARD_SHARE * world.half_side_m
 
     def free_start(self, random: np.random.Generator) -> tuple[float, float, float]:
-        """Return a place without rocks, and the heading that stays free the longest."""
+        """Return a position without rocks, and a heading that stays free of them."""
         best, best_cost = (0.0, 0.0, 0.0), math.inf
         for _ in range(64):
             x_m, y_m = (float(value) for value in random.uniform(-0.3, 0.3, 2) * self._turn_back_m)

@@ -1,4 +1,4 @@
-"""The figures of `terrain-seg score` on the terminal and as Markdown."""
+"""The results of `terrain-seg score` for the terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _MASKS = {"truth": "true masks", "model": "masks of {model}"}
 
 
 def result_lines(result: Result) -> list[str]:
-    """Return what is printed: a table, and what does not fit into it."""
+    """Return the lines to print: a table and further figures."""
     return [text_table(*_table(result)), *_facts(result), *_recall_lines(result)]
 
 
 def markdown(result: Result) -> str:
-    """Return the figures as a page, with what they mean, the command, machine and date."""
+    """Return the figures as a page, with explanations, command, machine and date."""
     head, rows = _table(result)
     masks = _MASKS[result["masks"]].format(**result)
     command = (
@@ -43,11 +43,12 @@ def markdown(result: Result) -> str:
         f"{_TITLE}{result['mode']}, {masks}",
         "",
         f"`{command}` on {result['machine']}, {result['date']}. In brackets: 95 % intervals over "
-        "resampled worlds. False safe: share of the area called safe, after erosion by the "
-        "vehicle's footprint, that is not. Safe found: share of the truly safe ground in view, not "
-        "hidden and near enough to trust, that is called safe; below 0.85 a run has failed. Rocks "
-        "found: of 0.2 m and more, in view and in observed ground, that show as a hazard within a "
-        "cell. Precision: share of the hazard cells that are within a cell of a true hazard.",
+        "resampled worlds. False safe: share of the area reported safe, after erosion by the "
+        "vehicle's footprint, that is unsafe. Safe found: share of the truly safe ground in view, "
+        "not hidden and within the trusted range, that is reported safe; a run below 0.85 fails. "
+        "Rocks found: share of the rocks of at least 0.2 m, in view and on observed ground, with a "
+        "hazard cell within one cell. Precision: share of the hazard cells within one cell of a "
+        "true hazard.",
         "",
         *markdown_table(head, rows),
         "",
@@ -57,7 +58,7 @@ def markdown(result: Result) -> str:
 
 
 def is_own_markdown(text: str) -> bool:
-    """Return whether `markdown` wrote a text."""
+    """Return whether a text was written by `markdown`."""
     return text.startswith(_TITLE)
 
 
@@ -76,18 +77,18 @@ def _table(result: Result) -> tuple[list[str], list[list[str]]]:
 def _facts(result: Result) -> list[str]:
     lines = [
         f"false-safe area {result['false_safe_area_m2']:.2f} m2 of "
-        f"{result['called_safe_area_m2']:.0f} m2 called safe"
+        f"{result['called_safe_area_m2']:.0f} m2 reported safe"
     ]
     if result["landing_to_best_m"] is not None:
         lines.append(f"median distance to the best true site {result['landing_to_best_m']:.2f} m")
     chosen = result["landings_chosen"]
     if chosen and result["safe_landing_share"] == 1.0:
         lines.append(
-            f"none of {chosen} chosen sites is unsafe, so that at most "
-            f"{100 * upper_bound_of_none(chosen):.1f} % are, with 95 % confidence"
+            f"none of {chosen} chosen sites is unsafe: with 95 % confidence at most "
+            f"{100 * upper_bound_of_none(chosen):.1f} % of all sites are"
         )
     latency = result["latency_ms"]
-    lines.append(f"latency median {latency['median']} ms, p99 {latency['p99']} ms a picture")
+    lines.append(f"latency median {latency['median']} ms, p99 {latency['p99']} ms per image")
     return lines
 
 

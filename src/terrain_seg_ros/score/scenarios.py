@@ -1,4 +1,4 @@
-"""The situations that a score is made of."""
+"""The scenarios of the score."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from terrain_seg_ros.worlds.world import WORLD_TAXONOMY, Body, World
 
 MODES = ("rover", "lander")
 IMAGE_PX = 256
-"""Pictures have the size of the network's input, so that no mask is resampled."""
+"""Images have the size of the network's input, so that masks are not resampled."""
 MIN_HAZARD_M = 0.2
 """A rock of at least this mean diameter is a hazard."""
 ROVER_FOV_RAD = (math.radians(66.0), math.radians(52.0))
@@ -30,11 +30,11 @@ WIDE_LENS = (-0.28, 0.09, 0.0008, -0.0006, 0.0)
 
 @dataclass(frozen=True)
 class Scenario:
-    """Hold one situation.
+    """One scenario.
 
-    `ground` are settings of the world's generator on top of the body's own,
-    `overrides` parameters on top of the shipped file of the mode; `with_depth` gives true depth
-    with each picture; `lens` are coefficients of plumb_bob.
+    `ground` overrides settings of the body's world, `overrides` overrides parameters of the shipped
+    file of the mode; `with_depth` adds true depth to each image; `lens` are coefficients of
+    plumb_bob.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Scenario:
 
 
 LANDING_GROUND = {"rock_abundance": 0.01}
-"""Landing areas are chosen for few rocks."""
+"""Landing areas are selected to have few rocks."""
 FLAT = {"rms_slope_rad": 0.0, "crater_saturation": 0.0}
 SCENARIOS = (
     Scenario(
@@ -102,21 +102,24 @@ SCENARIOS = (
 
 
 def scenarios_of(mode: str, names: tuple[str, ...] = ()) -> tuple[Scenario, ...]:
-    """Return the scenarios of a mode, or those named of them.
+    """Return the scenarios of a mode, optionally only those with the given names.
 
     Raises:
-        ConfigError: a name is none of the mode's.
+        ConfigError: a name is not a scenario of the mode.
     """
     all_of_mode = tuple(scenario for scenario in SCENARIOS if scenario.mode == mode)
     known = {scenario.name: scenario for scenario in all_of_mode}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ConfigError(f"scenario {unknown[0]!r} is none of mode {mode}: {sorted(known)}")
+        raise ConfigError(
+            f"scenario {unknown[0]!r} does not exist in mode {mode}, expected one of "
+            f"{sorted(known)}"
+        )
     return tuple(known[name] for name in dict.fromkeys(names)) or all_of_mode
 
 
 def camera_of(scenario: Scenario) -> CameraModel:
-    """Return the camera of a scenario; its pixels are not square, as a stretched image's are."""
+    """Return the camera of a scenario; its pixels are not square, like those of a resized image."""
     wide_rad, high_rad = ROVER_FOV_RAD if scenario.mode == "rover" else LANDER_FOV_RAD
     return CameraModel(
         width_px=IMAGE_PX,
@@ -131,7 +134,7 @@ def camera_of(scenario: Scenario) -> CameraModel:
 
 
 def perfect_mask(world: World, cast: RayCast, *, min_hazard_m: float) -> U8:
-    """Return the mask (H, W) of a perfect network: rocks below the hazard's size are ground."""
+    """Return the mask (H, W) of a perfect network; rocks below the hazard size count as ground."""
     small = np.append(world.rocks.diameter_m < min_hazard_m, False)[cast.rock]
     mask: U8 = cast.mask.copy()
     points = cast.points_world()[small]
@@ -140,15 +143,15 @@ def perfect_mask(world: World, cast: RayCast, *, min_hazard_m: float) -> U8:
 
 
 def body_of(scenario: Scenario, seed: int, *, taxonomy: Taxonomy) -> Body:
-    """Return the body of a world: Moon and Mars in turn, the Moon alone for landers.
+    """Return the body of a world: Moon and Mars alternately, for landers only the Moon.
 
-    A model whose classes are not those of the worlds has only seen Mars, so that its worlds are
-    of Mars.
+    Models whose classes differ from those of the worlds were trained on Mars only and are scored
+    on Mars.
 
     Args:
-        scenario: that the world is for.
-        seed: of the world.
-        taxonomy: of the model that is to see it.
+        scenario: the scenario of the world.
+        seed: the seed of the world.
+        taxonomy: the classes of the model.
     """
     if taxonomy.fingerprint() != WORLD_TAXONOMY.fingerprint():
         return Body.MARS

@@ -1,4 +1,4 @@
-"""A map of one run: truth, what was called safe, and the path."""
+"""The map of one run: truth, ground reported safe, and the path."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ PATH_RGB = (245, 245, 245)
 LEGEND = [
     ("not seen", UNSEEN_RGB),
     ("seen", SEEN_RGB),
-    ("truly a hazard", LETHAL_RGB),
-    ("called safe, and is", FREE_RGB),
-    ("called safe, and is not", FALSE_RGB),
+    ("true hazard", LETHAL_RGB),
+    ("reported safe, is safe", FREE_RGB),
+    ("reported safe, is unsafe", FALSE_RGB),
     ("path, or chosen site", PATH_RGB),
 ]
 MIN_SIDE_PX = 600
@@ -31,10 +31,10 @@ Flags = NDArray[np.bool_]
 
 
 class MapLayers(NamedTuple):
-    """Hold what a map shows, (n, n) each, row 0 the lowest y.
+    """The layers of a map, (n, n) each, row 0 the lowest y.
 
-    Where there truly is a hazard; where the camera ever looked; where the vehicle's middle was
-    ever called safe; and where that was not true.
+    `hazard` marks true hazards, `seen` the ground seen in any view, `called` the cells that were
+    reported safe for the vehicle's centre in any view, and `false` those of them that are unsafe.
     """
 
     hazard: Flags
@@ -52,7 +52,7 @@ def run_picture(
     """Return a map (rows, cols, 3) RGB, north (y) up, with its legend below.
 
     Args:
-        layers: of the run.
+        layers: the layers of the run.
         path_cells: row and column of the vehicle over time.
         site: row, column and clear radius in cells of a landing site.
     """
@@ -80,7 +80,7 @@ def run_picture(
 
 
 def write_picture(path: Path, picture_rgb: U8) -> None:
-    """Write a picture as PNG.
+    """Write an image as PNG.
 
     Raises:
         OSError: the file cannot be written.

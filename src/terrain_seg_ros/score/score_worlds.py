@@ -1,4 +1,4 @@
-"""Score many worlds: make each, close the loop in it, count."""
+"""Scoring of many worlds: generate each world, run the closed loop in it, and count."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import static_mounting
-from terrain_seg_ros.score.closed_loop import ClosedLoop, Shot
+from terrain_seg_ros.score.closed_loop import ClosedLoop, RenderedView
 from terrain_seg_ros.score.paths import PathPose, descend, drive, pose_on_ground
 from terrain_seg_ros.score.scenarios import (
     MIN_HAZARD_M,
@@ -41,13 +41,13 @@ from terrain_seg_ros.worlds.world import World
 SIDE_M = {"rover": 60.0, "lander": 80.0}
 SPACING_M = 0.1
 GOLDEN_ANGLE_RAD = math.pi * (3.0 - math.sqrt(5.0))
-"""Slopes and the sun of successive seeds point everywhere."""
+"""Step of the azimuths of slope and sun between seeds, which covers all directions evenly."""
 TRUTH_MODEL = "truth_mask"
 
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """Hold what is to be scored; `scenarios` empty means all of the mode, in turn."""
+    """A request to score worlds; empty `scenarios` means all of the mode, in turn."""
 
     worlds: int
     seed: int
@@ -62,7 +62,7 @@ class ScoreRequest:
 
 @dataclass(frozen=True)
 class ScoreTask:
-    """Hold one world to score."""
+    """One world to score."""
 
     scenario: Scenario
     seed: int
@@ -74,17 +74,18 @@ class ScoreTask:
 
 
 def has_own_pictures(folder: Path) -> bool:
-    """Return whether a folder holds the pictures of earlier scores, and nothing else."""
+    """Return whether a folder contains only pictures of earlier scores."""
     names = "|".join(re.escape(scenario.name) for mode in MODES for scenario in scenarios_of(mode))
     own = re.compile(rf"({names})_[0-9]+\.png")
     return all(own.fullmatch(path.name) for path in folder.iterdir())
 
 
 def score_worlds(request: ScoreRequest) -> Iterator[Tally]:
-    """Yield the counts of each world as it is done, in any order.
+    """Yield the counts of each world when it is finished, in any order.
 
     Raises:
-        ConfigError: a scenario is none of the mode's, or a model lacks what parameters name.
+        ConfigError: a scenario does not exist in the mode, or parameters name classes that the
+            model lacks.
         ModelError: the model cannot be used.
     """
     scenarios = scenarios_of(request.mode, request.scenarios)
@@ -105,7 +106,7 @@ def score_worlds(request: ScoreRequest) -> Iterator[Tally]:
     if request.jobs == 1:
         yield from map(score_world, tasks)
         return
-    # Spawned: runtimes with threads do not survive a fork.
+    # Processes are spawned because runtimes with threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(request.jobs, mp_context=context) as pool:
         for future in as_completed([pool.submit(score_world, task) for task in tasks]):
@@ -130,11 +131,11 @@ def score_world(task: ScoreTask) -> Tally:
     with Session(parameters.with_values({"threads": task.threads})) as session:
         loop = ClosedLoop(session.pipeline, field, camera_of(scenario), tally)
         poses = scenario_path(scenario, world, task.seed, views=task.views)
-        shooter = Shooter(scenario, world, parameters, masks=task.masks)
+        renderer = ViewRenderer(scenario, world, parameters, masks=task.masks)
         for pose in poses:
-            shot = shooter.shoot(pose)
-            grid = loop.show(shot, with_depth=scenario.with_depth)
-        site = loop.land(grid, shot) if scenario.mode == "lander" else None
+            view = renderer.render(pose)
+            grid = loop.add_view(view, with_depth=scenario.with_depth)
+        site = loop.score_landing_site(grid, view) if scenario.mode == "lander" else None
     if task.pictures is not None:
         picture = run_picture(
             loop.layers(), path_cells=loop.cells_of(poses), site=loop.disc_of(site)
@@ -147,7 +148,7 @@ def scenario_parameters(scenario: Scenario, *, masks: str, model: str | None) ->
     """Return the shipped parameters of a mode with those of a scenario on top.
 
     Raises:
-        ConfigError: they contradict each other.
+        ConfigError: they are inconsistent.
     """
     overrides = dict(scenario.overrides)
     if masks == "truth":
@@ -158,7 +159,7 @@ def scenario_parameters(scenario: Scenario, *, masks: str, model: str | None) ->
 
 
 def scenario_world(scenario: Scenario, seed: int, *, taxonomy: Taxonomy) -> World:
-    """Return the world of a seed for a scenario, of a body that a model's classes are for."""
+    """Return the world of a seed for a scenario, of a body that suits the model's classes."""
     body = body_of(scenario, seed, taxonomy=taxonomy)
     settings = replace(
         default_settings(body),
@@ -174,32 +175,32 @@ def scenario_world(scenario: Scenario, seed: int, *, taxonomy: Taxonomy) -> Worl
 def scenario_path(
     scenario: Scenario, world: World, seed: int, *, views: int | None = None
 ) -> tuple[PathPose, ...]:
-    """Return the drive or the descent of a seed, of as many poses as the scenario's or as asked."""
+    """Return the drive or descent of a seed; `views` overrides the scenario's number of poses."""
     if scenario.mode == "lander":
         descent = replace(scenario.descent, count=views or scenario.descent.count)
         return descend(world, descent, seed=seed)
     return drive(world, replace(scenario.drive, count=views or scenario.drive.count), seed=seed)
 
 
-class Shooter:
-    """Take pictures of a world: of true masks, coded, or as a camera would."""
+class ViewRenderer:
+    """Renders views of a world, either as coded true masks or as camera images."""
 
     def __init__(
         self, scenario: Scenario, world: World, parameters: NodeSettings, *, masks: str
     ) -> None:
-        """Mount the camera as the parameters say."""
+        """Mount the camera according to the parameters."""
         self._scenario = scenario
         self._world = world
         self._camera = camera_of(scenario)
         self._base_T_camera = static_mounting(parameters)
         self._masks = masks
 
-    def shoot(self, pose: PathPose) -> Shot:
-        """Return the picture at a pose, with its truth."""
+    def render(self, pose: PathPose) -> RenderedView:
+        """Return the view at a pose, with its ground truth."""
         world_T_camera = pose.world_T_base @ self._base_T_camera
         cast = cast_rays(self._world, self._camera, world_T_camera)
         pixels = self._pixels(cast, seed=pose.stamp_ns // 1_000_000)
-        return Shot(
+        return RenderedView(
             stamp_ns=pose.stamp_ns,
             image=CameraImage(pixels, pose.stamp_ns, "camera"),
             cast=cast,

@@ -1,4 +1,4 @@
-"""What a run through a world is worth, in counts that add up over runs."""
+"""The counts of scored runs, which add up over runs, and the figures computed from them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from terrain_seg_ros.core.scores.bootstrap import Interval, draw, interval
 from terrain_seg_ros.core.types import F64
 
 SIZE_CLASSES_M = (0.2, 0.5, 1.0)
-"""Rocks are counted by mean diameter: from each to the next, and beyond the last."""
+"""Lower bounds of the size classes in which rocks are counted, by mean diameter."""
 RANGE_BANDS_M = (0.0, 5.0, 10.0)
-"""Likewise by their distance from the camera."""
+"""Lower bounds of the range bands, by distance from the camera."""
 RESAMPLES = 2000
 
 
@@ -30,11 +30,11 @@ def _row() -> F64:
 
 @dataclass
 class Tally:
-    """Hold the counts of one run.
+    """The counts of one run.
 
-    Areas are of cells that were called safe, or truly are, in any picture of the run, each
-    counted once. Rocks and lethal cells count once in every picture, by size and range. A
-    landing figure is None where there was no descent.
+    Areas are those of cells that were reported safe, or could be, in any view of the run, each
+    counted once. Rocks and lethal cells count once per view, by size and range. Landing figures are
+    None without a descent.
     """
 
     scenario: str
@@ -92,17 +92,17 @@ FIGURES: Mapping[str, Figure] = {
     "safe_landing_share": _safe_landings,
     "landing_offered_share": _offered,
 }
-"""The figures that are shares, by the key of their JSON."""
+"""The figures that are shares, by their JSON key."""
 FLOORS = {"safe_found_share": 0.85, "landing_offered_share": 0.90}
-"""A run below one of these has failed whatever else it shows: calling nothing safe is easy."""
+"""Minimum values: a run below one of them fails, since reporting nothing safe is trivial."""
 
 
 def figures(tallies: Sequence[Tally], *, seed: int = 0) -> dict[str, Any]:
-    """Return what JSON holds of some runs: shares with intervals, areas, tables, latency.
+    """Return the JSON content for some runs: shares with intervals, areas, tables, latency.
 
-    Intervals are the 2.5 and 97.5 percentile over resamples of the worlds (bootstrap, Efron
-    1979), None where a figure needs what no run had. An interval of a share that was 0 or 1 in
-    every world has no width, which does not mean that it is exact: see `upper_bound_of_none`.
+    Intervals are the 2.5 and 97.5 percentiles over resamples of the worlds (bootstrap, Efron
+    1979), None for a figure that no run provides. The interval of a share that is 0 or 1 in every
+    world has zero width, which does not mean that it is exact: see `upper_bound_of_none`.
     """
     random = np.random.default_rng(seed)
     resamples = RESAMPLES if len(tallies) > 1 else 0
@@ -132,7 +132,7 @@ def figures(tallies: Sequence[Tally], *, seed: int = 0) -> dict[str, Any]:
 
 
 def missed_floors(result: Mapping[str, Any]) -> list[str]:
-    """Return a line for each floor that figures miss."""
+    """Return a line for each minimum that the figures miss."""
     return [
         f"{name} is {result[name]:.3f}, expected at least {floor:.2f}"
         for name, floor in FLOORS.items()
@@ -141,25 +141,25 @@ def missed_floors(result: Mapping[str, Any]) -> list[str]:
 
 
 def upper_bound_of_none(count: int) -> float:
-    """Return the share that is exceeded with 5 % chance at most where 0 of `count` failed.
+    """Return the upper 95 % confidence bound of a failure rate when 0 of `count` failed.
 
-    The rule of three (Hanley and Lippman-Hand, JAMA 1983), exactly: 1 - 0.05^(1 / count).
+    The exact form of the rule of three (Hanley and Lippman-Hand, JAMA 1983): 1 - 0.05^(1 / count).
     """
     return 1.0 - math.pow(0.05, 1.0 / count)
 
 
 def size_class(diameter_m: float) -> int:
-    """Return the row of `rocks_seen` of a diameter of at least the smallest."""
+    """Return the row of `rocks_seen` for a diameter, which is at least the smallest bound."""
     return int(np.searchsorted(SIZE_CLASSES_M, diameter_m, side="right")) - 1
 
 
 def range_band(range_m: float) -> int:
-    """Return the column of `rocks_seen` of a distance."""
+    """Return the column of `rocks_seen` for a distance."""
     return int(np.searchsorted(RANGE_BANDS_M, range_m, side="right")) - 1
 
 
 def band_names(edges_m: Sequence[float]) -> list[str]:
-    """Return what size classes or range bands are called: '5-10 m', and '10+ m' for the last."""
+    """Return the names of size classes or range bands: '5-10 m', and '10+ m' for the last."""
     names = [f"{low:g}-{high:g} m" for low, high in pairwise(edges_m)]
     return [*names, f"{edges_m[-1]:g}+ m"]
 

@@ -1,4 +1,4 @@
-"""What is true of the ground of a world, at the cells of any grid."""
+"""The true hazards of a world, at the cells of any grid."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from terrain_seg_ros.worlds.truth import CellGrid, HazardRule, truth_layers
 from terrain_seg_ros.worlds.world import World
 
 FINE_PER_CELL = 4
-"""Truth is known at so many points along a cell's side."""
+"""Number of points along a cell's side at which the truth is evaluated."""
 MAX_FINE = 8192
 SLOPE_WINDOW_M = 0.5
-"""The slope that draws a pixel out is that of the ground over so much."""
+"""Length over which the ground's slope is averaged to compute the footprint of a pixel."""
 OCCLUSION_SLACK_M = 0.03
-"""A cell is hidden where it lies farther than its pixel sees, by this and a ground sample more."""
+"""A cell is hidden if it exceeds its pixel's depth by more than this plus a ground sample."""
 
 Flags = NDArray[np.bool_]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class Window(NamedTuple):
-    """Name a square of a field's cells by its first row and column; it may leave the field."""
+    """A square of a field's cells, given by its first row and column; it may exceed the field."""
 
     row: int
     col: int
@@ -37,11 +37,11 @@ class Window(NamedTuple):
 
 
 class TruthField:
-    """Hold where a world's ground is a hazard, and how far the nearest one is.
+    """The true hazards of a world, and the distance to the nearest one.
 
     A hazard is a rock of at least `min_hazard_m` mean diameter, or ground steeper than
-    `max_slope_rad` over `baseline_m`. Cells are whole multiples of `cell_m` from the origin of the
-    world's frame, as those of a `RollingGrid` are.
+    `max_slope_rad` over `baseline_m`. The corners of cells are at integer multiples of `cell_m` in
+    the world's frame, as for a `RollingGrid`.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class TruthField:
         max_slope_rad: float,
         baseline_m: float,
     ) -> None:
-        """Find the hazards.
+        """Compute the hazards.
 
         Raises:
             ConfigError: the world has too many cells.
@@ -87,14 +87,14 @@ class TruthField:
 
     @property
     def side(self) -> int:
-        """Return the number of rows, which is that of columns."""
+        """Return the number of rows, which equals the number of columns."""
         return 2 * self.half_cells
 
     def window(self, grid: GridSnapshot) -> Window:
-        """Return where a grid lies among the cells.
+        """Return the window of a grid.
 
         Raises:
-            ConfigError: its cells are of another size.
+            ConfigError: its cells have a different size.
         """
         if abs(grid.resolution_m - self.cell_m) > 1e-9:
             raise ConfigError(f"grid has cells of {grid.resolution_m} m, expected {self.cell_m}")
@@ -103,7 +103,7 @@ class TruthField:
         return Window(row, col, grid.cost.shape[0])
 
     def centres_m(self, window: Window) -> tuple[F64, F64]:
-        """Return x of the window's columns and y of its rows, at the middles of the cells."""
+        """Return x of the window's columns and y of its rows, at the centres of the cells."""
         places_m = _middles(window.side, self.cell_m)
         middle = window.side // 2 - self.half_cells
         return (
@@ -112,7 +112,7 @@ class TruthField:
         )
 
     def cut(self, layer: NDArray[Scalar], window: Window, *, outside: object) -> NDArray[Scalar]:
-        """Return a window of a layer of this field; cells beyond the world get `outside`."""
+        """Return a window of a layer of this field; cells outside the world are `outside`."""
         found = np.full((window.side, window.side), outside, dtype=layer.dtype)
         rows, cols = (
             slice(max(0, start), min(self.side, start + window.side))
@@ -135,18 +135,18 @@ def visible_cells(
     max_range_m: float,
     max_sample_m: float,
 ) -> Flags:
-    """Return which cells (side, side) a camera sees: in view, not hidden, near enough to trust.
+    """Return which cells (side, side) are in view, not hidden and within the trusted range.
 
-    The middle of the cell, on the ground, counts. It is hidden where its pixel sees
-    something nearer than the ground that the pixel covers can be.
+    The centre of a cell, on the ground, decides. It is hidden if its pixel sees something closer
+    than the ground covered by the pixel can be.
 
     Args:
-        field: of the world.
+        field: the true hazards of the world.
         window: the cells.
-        camera: whose image was cast.
-        cast: what its pixels see.
-        max_range_m: from the camera.
-        max_sample_m: between what neighbouring pixels see on the ground.
+        camera: the camera of the ray cast.
+        cast: the ray cast.
+        max_range_m: largest distance from the camera.
+        max_sample_m: largest distance of neighbouring pixels on the ground.
     """
     x_m, y_m = field.centres_m(window)
     grid_x, grid_y = np.meshgrid(x_m, y_m)
@@ -173,16 +173,16 @@ def visible_cells(
 
 
 def _ground_sample_m(field: TruthField, window: Window, rays_m: F64, spacing_rad: F64) -> F64:
-    """Return how far neighbouring pixels see the ground apart (side * side,), infinite if hidden.
+    """Return the distance of neighbouring pixels on the ground (side * side,), infinite if hidden.
 
-    The angle between them times the distance, drawn out by the angle at which the ray
-    meets the local slope.
+    It is the angle between them times the distance, divided by the sine of the angle between the
+    ray and the local slope.
 
     Args:
-        field: of the world.
+        field: the true hazards of the world.
         window: the cells.
-        rays_m: (side * side, 3) from the camera to the cells' middles, in the world's frame.
-        spacing_rad: (side * side,) between the rays of neighbouring pixels there.
+        rays_m: (side * side, 3) from the camera to the cells' centres, in the world's frame.
+        spacing_rad: (side * side,) angle between the rays of neighbouring pixels there.
     """
     range_m = np.linalg.norm(rays_m, axis=1)
     slope_y, slope_x = (
@@ -196,7 +196,7 @@ def _ground_sample_m(field: TruthField, window: Window, rays_m: F64, spacing_rad
 
 
 def _middles(count: int, step_m: float) -> F64:
-    """Return the middles of an even count of steps around 0."""
+    """Return the centres of an even number of steps around 0."""
     middles: F64 = (np.arange(count, dtype=np.float64) + 0.5 - count // 2) * step_m
     return middles
 
@@ -220,7 +220,7 @@ def _smooth(layer: NDArray[np.generic], window: float) -> F32:
 
 
 def _at_centres(fine: NDArray[np.generic]) -> F32:
-    """Return the mean of the four points around the middle of each cell."""
+    """Return the mean of the four points around the centre of each cell."""
     low, high = FINE_PER_CELL // 2 - 1, FINE_PER_CELL // 2
     parts = [
         np.asarray(fine[row::FINE_PER_CELL, col::FINE_PER_CELL], dtype=np.float32)

@@ -1,1 +1,1 @@
-"""A rover or a lander in one of the worlds, and how well what it concludes fits the truth."""
+"""A simulator of a rover or a lander in one of the worlds, rendered by MuJoCo."""

@@ -1,4 +1,4 @@
-"""The ground of a world in square tiles, each in several resolutions, so that few are drawn."""
+"""The ground of a world as square tiles with several levels of detail."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from terrain_seg_ros.worlds.world import World
 
 TILE_CELLS = 64
 MAX_TILES_PER_SIDE = 16
-"""So that textures stay within the thousand that MuJoCo draws."""
+"""Keeps the number of textures within MuJoCo's limit of a thousand."""
 LEVEL_STEPS = (1, 2, 4)
-"""Posts of the world from one post to the next, per level."""
+"""Step between posts of a level, in posts of the world."""
 SUNK_M = 0.001
-"""Tiles overlap by a post, which lies so much lower: no gap, no edge, and normals that go on."""
+"""Tiles overlap by a post, lowered by this, to avoid gaps and to keep normals continuous."""
 LEVEL_RANGES_M = (25.0, 60.0)
-"""The finest level is drawn up to the first distance from the camera, and so on."""
+"""Largest distance from the camera at which each level but the last is drawn."""
 
 
 @dataclass(frozen=True)
 class Patch:
-    """Hold heights (rows, cols) of a rectangle, row 0 the lowest y, the outermost on its border."""
+    """Heights (rows, cols) of a rectangle, row 0 the lowest y; the outermost are on its border."""
 
     x_m: float
     y_m: float
@@ -33,18 +33,18 @@ class Patch:
 
     @property
     def low_m(self) -> float:
-        """Return the least height."""
+        """Return the lowest height."""
         return float(self.height_m.min())
 
     @property
     def rise_m(self) -> float:
-        """Return from the least to the largest height, at least a millimetre."""
+        """Return the difference of the highest and the lowest height, at least a millimetre."""
         return max(float(self.height_m.max()) - self.low_m, 1e-3)
 
 
 @dataclass(frozen=True)
 class Tile:
-    """Hold one square of ground in all levels, the finest first, and the box around them."""
+    """One square of ground in all levels, the finest first, and their bounding box."""
 
     levels: tuple[Patch, ...]
     middle_m: F64
@@ -55,7 +55,7 @@ def ground_tiles(world: World) -> tuple[Tile, ...]:
     """Return the tiles of a world, row by row from the lowest y.
 
     The finest level has the world's own posts, so it differs from the bilinear ground only inside
-    a cell, where two triangles stand for it.
+    cells, which are drawn as two triangles.
     """
     cells = world.ground_m.shape[0] - 1
     per_tile = max(TILE_CELLS, math.ceil(cells / MAX_TILES_PER_SIDE))
@@ -70,10 +70,10 @@ def levels_to_draw(
     """Return the level of each tile, None where it is outside the view.
 
     Args:
-        tiles: of the world.
+        tiles: the tiles of the world.
         eye_m: (3,) position of the camera.
-        planes: (N, 4) inward normals and offsets: a point is in view where n . p + d >= 0.
-        end_m: what is farther is not drawn.
+        planes: (N, 4) inward normals and offsets: a point is in view if n . p + d >= 0.
+        end_m: largest distance of tiles to draw.
     """
     centres = np.stack([tile.middle_m for tile in tiles])
     halves = np.stack([tile.half_m for tile in tiles])
@@ -99,10 +99,10 @@ def _tile(world: World, rows: tuple[int, int], cols: tuple[int, int]) -> Tile:
 
 
 def _patch(world: World, rows: tuple[int, int], cols: tuple[int, int], step: int) -> Patch:
-    """Return the heights of a tile, and of one more post on each side inside the world."""
+    """Return the heights of a tile, including one more post on each side within the world."""
     y_post, x_post = (_posts(world, span, step) for span in (rows, cols))
     edge_m = world.half_side_m
-    # At the world's border, rounding must not leave it.
+    # Rounding must not move posts outside the world.
     y_m, x_m = (
         np.clip(posts * world.spacing_m - edge_m, -edge_m, edge_m) for posts in (y_post, x_post)
     )
@@ -120,7 +120,7 @@ def _patch(world: World, rows: tuple[int, int], cols: tuple[int, int], step: int
 
 
 def _posts(world: World, span: tuple[int, int], step: int) -> F64:
-    """Return the places of a level's posts, in posts of the world, at even distances."""
+    """Return the evenly spaced positions of a level's posts, in posts of the world."""
     low = max(span[0] - step, 0)
     high = min(span[1] + step, world.ground_m.shape[0] - 1)
     return np.linspace(low, high, math.ceil((high - low) / step) + 1)

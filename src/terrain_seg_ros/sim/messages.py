@@ -1,4 +1,4 @@
-"""The simulator's frames as messages."""
+"""Conversion of the simulator's frames to messages."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from terrain_seg_ros.sim.simulator import CAMERA_FRAME, SimFrame, Simulator
 from terrain_seg_ros.worlds.coded_image import coded_image
 
 DEPTH_STEPS_PER_M = np.float32(1024.0)
-"""Depth is rounded to about a millimetre: finer than any sensor, and it compresses."""
+"""Depth is rounded to about a millimetre, finer than any sensor, so that it compresses."""
 
 Message = tuple[str, Any]
-"""A topic's name and a message of its type."""
+"""The name of a topic and a message of its type."""
 
 
 def first_messages(simulator: Simulator) -> Iterator[Message]:
-    """Yield what is published once, before the first frame."""
+    """Yield the messages that are published once, before the first frame."""
     stamp_ns = simulator.path[0].stamp_ns
     mounting = (simulator.frames[1], CAMERA_FRAME, stamp_ns, simulator.base_T_camera)
     yield "/tf_static", _transforms(*mounting)
@@ -38,7 +38,7 @@ def first_messages(simulator: Simulator) -> Iterator[Message]:
 def frame_messages(
     simulator: Simulator, frame: SimFrame, *, jpeg: bool = False
 ) -> Iterator[Message]:
-    """Yield the messages of a frame, in an order in which a listener can use each at once."""
+    """Yield the messages of a frame, ordered so that a subscriber can use each immediately."""
     header = make_header(message_class, frame.stamp_ns, CAMERA_FRAME)
     odom, base = simulator.frames
     yield "/clock", encode_clock(message_class, frame.stamp_ns)

@@ -1,4 +1,4 @@
-"""Pictures of a world, and their truth, drawn by MuJoCo without a window."""
+"""Offscreen rendering of images and ground truth of a world by MuJoCo."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from terrain_seg_ros.worlds.cast_rays import RayCast, pixel_rays
 from terrain_seg_ros.worlds.world import ROCK, SKY, World
 
 HIDDEN_GROUP = 5
-"""MuJoCo's options do not show it."""
+"""A geom group that MuJoCo's default options hide."""
 MIN_ROCK_PX = {"image": 2.0, "truth": 1.0}
-"""Rocks that are smaller are not drawn; a picture is drawn in three passes, truth in one."""
+"""Smallest rocks that are drawn; an image takes three render passes, truth one."""
 MAX_POSTS = 2001
-"""Along a side of the world: about a gigabyte of memory."""
+"""Most posts along a side of the world; takes about a gigabyte of memory."""
 MAX_SHADOW_LENGTH = 4.0
-"""Of what stands outside the view, in heights; longer shadows may miss at its edge."""
+"""Longest shadow, in heights, cast into the view by rocks outside; longer ones may be missing."""
 
 
 class MujocoScene:
-    """Draw one world; use it in a `with` statement, from one thread."""
+    """A renderer of one world; use it in a `with` statement, from one thread."""
 
     def __init__(self, world: World, cameras: tuple[CameraModel, ...]) -> None:
         """Build the scene.
 
         Args:
-            world: what to draw.
-            cameras: all that will be asked for.
+            world: the world.
+            cameras: all cameras that will be used.
 
         Raises:
-            ConfigError: there is no OpenGL, a camera cannot be drawn, or the world is too large.
+            ConfigError: OpenGL is not available, a camera is not supported, or the world is too
+                large.
         """
         for camera in cameras:
             check_camera(camera)
@@ -82,11 +83,11 @@ class MujocoScene:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Free what OpenGL holds."""
+        """Free the OpenGL resources."""
         self.close()
 
     def close(self) -> None:
-        """Free what OpenGL holds; the scene cannot draw any more."""
+        """Free the OpenGL resources; the scene cannot be used afterwards."""
         if self._gl is not None:
             self._gl.make_current()
             self._context.free()
@@ -94,11 +95,11 @@ class MujocoScene:
         self._gl = None
 
     def image(self, camera: CameraModel, world_T_camera: Transform) -> U8:
-        """Return the picture (H, W, 3) RGB that a camera takes.
+        """Return the image (H, W, 3) RGB of a camera.
 
         Args:
-            camera: one of those given.
-            world_T_camera: of the optical frame.
+            camera: one of the cameras passed to the constructor.
+            world_T_camera: the pose of the optical frame.
         """
         self._look(camera, world_T_camera, min_rock_px=MIN_ROCK_PX["image"])
         flags, kinds = self._scene.flags, self._mujoco.mjtRndFlag
@@ -109,11 +110,11 @@ class MujocoScene:
         return picture
 
     def truth(self, camera: CameraModel, world_T_camera: Transform) -> RayCast:
-        """Return class, depth and rock of every pixel that a camera sees, as `cast_rays` does.
+        """Return class, depth and rock of every pixel of a camera, as `cast_rays` does.
 
         Args:
-            camera: one of those given.
-            world_T_camera: of the optical frame.
+            camera: one of the cameras passed to the constructor.
+            world_T_camera: the pose of the optical frame.
         """
         self._look(camera, world_T_camera, min_rock_px=MIN_ROCK_PX["truth"])
         flags, kinds = self._scene.flags, self._mujoco.mjtRndFlag
@@ -133,7 +134,7 @@ class MujocoScene:
         return RayCast(mask, depth_m, rock, pixel_rays(camera, None), world_T_camera)
 
     def _look(self, camera: CameraModel, world_T_camera: Transform, *, min_rock_px: float) -> None:
-        """Choose what is in view and point the camera."""
+        """Select the geoms in view and set the camera."""
         eye_m, rotation = world_T_camera.translation_m, world_T_camera.rotation
         self._choose_geoms(camera, world_T_camera, min_rock_px)
         self._place_sun(camera, world_T_camera)
@@ -154,7 +155,7 @@ class MujocoScene:
             eye.frustum_bottom = -NEAR_M * (camera.height_px - 0.5 - camera.cy_px) / camera.fy_px
 
     def _place_sun(self, camera: CameraModel, world_T_camera: Transform) -> None:
-        """Let the shadow map cover the ground in the middle of the view."""
+        """Centre the shadow map on the ground in the middle of the view."""
         eye_m, ahead = world_T_camera.translation_m, world_T_camera.rotation[:, 2]
         below_m = float(self.world.ground_height_m(eye_m[0], eye_m[1]))
         height_m = max(0.1, float(eye_m[2]) - (below_m if math.isfinite(below_m) else 0.0))
@@ -188,7 +189,7 @@ class MujocoScene:
         group[built.first_rock + np.flatnonzero(drawn)] = 0
 
     def _draw(self, camera: CameraModel) -> tuple[U8, F32]:
-        """Return colours (H, W, 3) and stored depth (H, W), row 0 on top."""
+        """Return colours (H, W, 3) and raw depth (H, W), row 0 at the top."""
         self._gl.make_current()
         shape = (camera.height_px, camera.width_px)
         colours, depth = np.empty((*shape, 3), np.uint8), np.empty(shape, np.float32)
@@ -198,7 +199,7 @@ class MujocoScene:
         return np.ascontiguousarray(colours[::-1]), depth[::-1]
 
     def _classes(self, camera: CameraModel, world_T_camera: Transform, depth_m: F32) -> U8:
-        """Return the class (H, W) of the ground at the pixels; any where nothing is met."""
+        """Return the class (H, W) of the ground at the pixels; arbitrary where nothing is hit."""
         world = self.world
         if (world.classes == world.classes[0, 0]).all():
             return np.full(depth_m.shape, world.classes[0, 0], dtype=np.uint8)
@@ -220,28 +221,30 @@ class MujocoScene:
 
 
 def check_camera(camera: CameraModel) -> None:
-    """Check that MuJoCo can draw what a camera sees.
+    """Check that MuJoCo can render a camera.
 
     Raises:
-        ConfigError: the lens distorts, pixels are not square, or the middle column is off.
+        ConfigError: the lens has distortion, pixels are not square, or the principal point is not
+            in the middle column.
     """
     if camera.distortion_model != "none":
         raise ConfigError(
-            f"the simulator draws no distortion, but the camera has {camera.distortion_model!r}; "
-            "use `terrain-seg score`, which casts rays, for distorted lenses"
+            f"the simulator does not support lens distortion, but the camera has "
+            f"{camera.distortion_model!r}; use `terrain-seg score`, which casts rays, instead"
         )
     square = math.isclose(camera.fx_px, camera.fy_px, rel_tol=1e-9)
     if not square or not math.isclose(camera.cx_px, 0.5 * (camera.width_px - 1), abs_tol=1e-9):
         raise ConfigError(
-            f"camera has focal lengths {camera.fx_px} and {camera.fy_px} px and its middle at "
-            f"column {camera.cx_px}; the simulator draws square pixels around the middle column"
+            f"camera has focal lengths {camera.fx_px} and {camera.fy_px} px and its principal "
+            f"point at column {camera.cx_px}; the simulator requires square pixels and the "
+            "principal point in the middle column"
         )
 
 
 def view_planes(camera: CameraModel, world_T_camera: Transform) -> F64:
     """Return the five planes (5, 4) around a camera's view, normals inward and of unit length.
 
-    A point p of the world's frame is in view where n . p + d >= 0 for all of them.
+    A point p of the world's frame is in view if n . p + d >= 0 for all of them.
     """
     left, right = camera.cx_px + 0.5, camera.width_px - 0.5 - camera.cx_px
     top, bottom = camera.cy_px + 0.5, camera.height_px - 0.5 - camera.cy_px
@@ -260,7 +263,7 @@ def view_planes(camera: CameraModel, world_T_camera: Transform) -> F64:
 
 
 def _metres(stored: F32) -> F32:
-    """Return metres along the optical axis of depths as MuJoCo stores them, 0 the farthest."""
+    """Convert MuJoCo's raw depth, 0 for the farthest, to metres along the optical axis."""
     near, far = np.float32(NEAR_M), np.float32(FAR_M)
     metres: F32 = near * far / (near + stored * (far - near))
     return metres

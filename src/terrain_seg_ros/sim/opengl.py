@@ -1,4 +1,4 @@
-"""Choose how OpenGL draws without a window; MuJoCo wants to know before it is imported."""
+"""Selection of the OpenGL platform for offscreen rendering, before MuJoCo is imported."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LIBRARIES = {
     "egl": (("libEGL.so.1",), "libegl1 libgl1"),
     "osmesa": (("libOSMesa.so.8", "libOSMesa.so.6"), "libosmesa6"),
 }
-"""Per platform, in the order in which they are tried: libraries of which one is needed, and the
-Debian packages that bring them."""
+"""Platforms in the order in which they are tried, each with alternative libraries, one of which is
+needed, and the Debian packages that provide them."""
 REMEDY = (
     "install the Debian packages libegl1 and libgl1 (EGL), or libosmesa6 (OSMesa, slower), with "
     "`apt-get install libegl1 libgl1`"
@@ -29,20 +29,20 @@ _PROBE = "import mujoco; context = mujoco.GLContext(16, 16); context.make_curren
 
 
 def mujoco_is_installed() -> bool:
-    """Return whether the package of the extra `sim` is there, without importing it."""
+    """Return whether the package of the extra `sim` is installed, without importing it."""
     return importlib.util.find_spec("mujoco") is not None
 
 
 @lru_cache(maxsize=1)
 def load_mujoco() -> Any:
-    """Import MuJoCo with a platform that draws here, and return its module.
+    """Import MuJoCo with a platform that works on this machine, and return its module.
 
     Raises:
-        ConfigError: MuJoCo is not installed, or no OpenGL library works.
+        ConfigError: MuJoCo is not installed, or no OpenGL platform works.
     """
     if not mujoco_is_installed():
         raise ConfigError(
-            "the simulator needs MuJoCo, which is not installed (the extra `sim`): "
+            "the simulator needs MuJoCo, which is not installed (the extra `sim`): run "
             "`pip install 'mujoco>=3.3,<5'` or, in a checkout, `pip install -e '.[sim]'`"
         )
     os.environ[VARIABLE] = choose_platform()
@@ -50,12 +50,12 @@ def load_mujoco() -> Any:
 
 
 def choose_platform() -> str:
-    """Return the first platform that makes a context: the user's own MUJOCO_GL, EGL, OSMesa.
+    """Return the first platform that creates a context: the value of MUJOCO_GL, or EGL, OSMesa.
 
-    Each is tried in a process of its own, because a failed import of MuJoCo cannot be undone.
+    Each is tried in a separate process, because a failed import of MuJoCo cannot be undone.
 
     Raises:
-        ConfigError: none works; the message names the packages that are missing.
+        ConfigError: none works; the message names the missing packages.
     """
     own = os.environ.get(VARIABLE, "").strip().lower()
     failures = []
@@ -64,11 +64,11 @@ def choose_platform() -> str:
         if not failure:
             return name
         failures.append(f"{name}: {failure}")
-    raise ConfigError(f"no OpenGL library can draw here ({'; '.join(failures)}); {REMEDY}")
+    raise ConfigError(f"no OpenGL library works here ({'; '.join(failures)}); {REMEDY}")
 
 
 def _missing_library(platform: str) -> str:
-    """Return what is missing; empty where a library is there, or none is known to be needed."""
+    """Return what is missing; empty if a library is found or none is known to be needed."""
     names, packages = LIBRARIES.get(platform, ((), ""))
     for name in names:
         try:
@@ -76,11 +76,11 @@ def _missing_library(platform: str) -> str:
         except OSError:
             continue
         return ""
-    return f"{names[0]} is missing, Debian has it in {packages}" if names else ""
+    return f"{names[0]} is missing, provided by the Debian packages {packages}" if names else ""
 
 
 def _probe(platform: str) -> str:
-    """Return why a platform makes no context; empty if it does."""
+    """Return why a platform cannot create a context; empty if it can."""
     environment = {**os.environ, VARIABLE: platform}
     environment.pop("PYOPENGL_PLATFORM", None)
     try:

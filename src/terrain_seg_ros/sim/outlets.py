@@ -1,4 +1,4 @@
-"""Where the simulator's messages go: the DDS bus or a bag."""
+"""The destinations of the simulator's messages: the DDS bus or a bag."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ POLL_S = 0.05
 
 
 class Outlet(Protocol):
-    """Be a place for messages, open inside a `with` statement."""
+    """A destination for messages, open inside a `with` statement."""
 
     def wants(self, name: str) -> bool:
-        """Return whether anybody wants a topic now."""
+        """Return whether a topic is currently needed."""
         ...
 
     def send(self, name: str, message: Any, stamp_ns: int) -> None:
-        """Take a message of a topic; one that is not wanted is dropped."""
+        """Send a message of a topic; messages of unselected topics are dropped."""
         ...
 
 
 class BagOutlet:
-    """Write every topic into a bag, at the time of its stamp."""
+    """Writes topics into a bag, at the time of their stamps."""
 
     def __init__(self, writer: BagWriter, specs: Sequence[TopicSpec], namespace: str) -> None:
         """Add the topics to an open bag."""
@@ -38,31 +38,31 @@ class BagOutlet:
         }
 
     def wants(self, name: str) -> bool:
-        """Return whether the topic is not left out."""
+        """Return whether the topic is recorded."""
         return name in self._connections
 
     def send(self, name: str, message: Any, stamp_ns: int) -> None:
         """Write a message.
 
         Raises:
-            MessageError: a field holds what its type cannot.
+            MessageError: the value of a field does not fit its type.
         """
         if name in self._connections:
             self._writer.write_message(self._connections[name], stamp_ns, message)
 
 
 class BusOutlet:
-    """Publish on the DDS bus; use it in a `with` statement."""
+    """Publishes on the DDS bus; use it in a `with` statement."""
 
     def __init__(
         self, specs: Sequence[TopicSpec], *, domain_id: int, discovery: str, namespace: str
     ) -> None:
-        """Join the domain and make the writers.
+        """Join the domain and create the writers.
 
         Raises:
             ConfigError: Cyclone DDS is missing, or the domain cannot be joined.
         """
-        # Cyclone DDS has no wheel everywhere, and a bag needs none.
+        # Imported late because Cyclone DDS is not available everywhere and bags do not need it.
         from terrain_seg_ros.dds.discovery import Discovery  # noqa: PLC0415
         from terrain_seg_ros.dds.endpoints import Writer  # noqa: PLC0415
         from terrain_seg_ros.dds.idl_types import dds_topic_name  # noqa: PLC0415
@@ -92,14 +92,14 @@ class BusOutlet:
         self._participant.close()
 
     def wants(self, name: str) -> bool:
-        """Return whether somebody subscribes."""
+        """Return whether the topic has subscribers."""
         return name in self._writers and self._writers[name].subscriber_count > 0
 
     def send(self, name: str, message: Any, stamp_ns: int) -> None:  # noqa: ARG002
         """Publish a message.
 
         Raises:
-            MessageError: a field holds what its type cannot, or the network refuses it.
+            MessageError: the value of a field does not fit its type, or DDS rejects the message.
         """
         if name in self._writers:
             self._writers[name].write(message)
@@ -108,26 +108,26 @@ class BusOutlet:
         """Publish the CDR bytes of a message.
 
         Raises:
-            MessageError: the network refuses them.
+            MessageError: DDS rejects the message.
         """
         self._writers[name].write_payload(payload)
 
     def wait_for_listeners(self, count: int, *, timeout_s: float) -> None:
-        """Wait until /tf has so many listeners.
+        """Wait until /tf has at least `count` subscribers.
 
         Raises:
-            ConfigError: they did not come in time.
+            ConfigError: the timeout expired.
         """
         end_s = time.monotonic() + timeout_s
         while self._writers["/tf"].subscriber_count < count:
             if time.monotonic() > end_s:
                 raise ConfigError(
-                    f"{count} listeners of /tf did not come within {timeout_s:.0f} s; start the "
+                    f"/tf did not get {count} subscribers within {timeout_s:.0f} s; start the "
                     "node on the same domain, or wait for fewer"
                 )
             time.sleep(POLL_S)
 
 
 def full_name(name: str, namespace: str) -> str:
-    """Return a topic's name with its namespace; one that begins with a slash is full already."""
+    """Return a topic's name with its namespace; a name that begins with a slash is absolute."""
     return name if name.startswith("/") else f"/{namespace.strip('/')}/{name}".replace("//", "/")

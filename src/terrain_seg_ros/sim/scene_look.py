@@ -1,4 +1,4 @@
-"""What a world looks like: light, sky, haze, and textures made from albedo and classes."""
+"""The appearance of a world: light, sky, haze, and textures made from albedo and classes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from terrain_seg_ros.worlds.world import BEDROCK, SAND, SOIL, Body, World
 TEXTURE_PX = 256
 """Side of the texture of one tile and of the faces of the rocks' texture."""
 LEVEL_GROUND = 0.62
-"""Brightness of sunlit level ground before its texture: slopes towards the sun have room above."""
+"""Brightness of sunlit level ground without texture; leaves headroom for slopes facing the sun."""
 GRAIN_SCALES_PX = (1, 3)
 GRAIN_PX_PER_POST = 4
 
@@ -25,10 +25,11 @@ Rgb = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Look:
-    """Hold colours and light of a body.
+    """The colours and light of a body.
 
-    `tints` are the colour of each class of ground at mean albedo, 0..1; `ambient` is the light in
-    shadow as a share of full light; `haze_m` is where dust hides all, 0 for no air.
+    `tints` are the colours of each class of ground at mean albedo, 0..1; `ambient` is the light in
+    shadow as a share of full light; `haze_m` is the distance at which dust hides everything, 0 for
+    no atmosphere.
     """
 
     tints: dict[int, Rgb]
@@ -64,18 +65,18 @@ MARS = Look(
 
 
 def look_of(body: Body) -> Look:
-    """Return what a body looks like."""
+    """Return the look of a body."""
     return {Body.MOON: MOON, Body.MARS: MARS}[body]
 
 
 def sun_strength(world: World) -> float:
-    """Return the light's strength at which level ground has its brightness."""
+    """Return the strength of the light at which level ground has `LEVEL_GROUND` brightness."""
     look = look_of(world.body)
     return (LEVEL_GROUND - look.ambient) / max(0.1, math.sin(world.sun.elevation_rad))
 
 
 def patch_texture(world: World, patch: Patch, *, side_px: int = TEXTURE_PX) -> U8:
-    """Return the texture (px, px, 3) RGB of ground; row 0 is the highest y, as MuJoCo wants it."""
+    """Return the texture (px, px, 3) RGB of ground; row 0 is the highest y, as MuJoCo expects."""
     look = look_of(world.body)
     steps = (np.arange(side_px) + 0.5) / side_px * 2.0 - 1.0
     cols, rows = (
@@ -83,7 +84,7 @@ def patch_texture(world: World, patch: Patch, *, side_px: int = TEXTURE_PX) -> U
         for middle, half in ((patch.x_m, patch.half_x_m), (patch.y_m, patch.half_y_m))
     )
     map_col, map_row = (part.astype(np.float32) for part in np.meshgrid(cols, rows[::-1]))
-    # Tints blend over a post, albedo is bilinear as the ground is.
+    # Tints are blended between posts; albedo is bilinear like the ground.
     table = np.array([look.tints[key] for key in (SOIL, BEDROCK, SAND)], dtype=np.float32)
     colour = cv2.remap(
         table[world.classes], map_col, map_row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
@@ -97,7 +98,7 @@ def patch_texture(world: World, patch: Patch, *, side_px: int = TEXTURE_PX) -> U
 
 
 def rock_texture(world: World) -> U8:
-    """Return the six faces (6 px, px, 3) RGB of the texture that all rocks share."""
+    """Return the six faces (6 px, px, 3) RGB of the texture shared by all rocks."""
     look = look_of(world.body)
     grain = _grain((6 * TEXTURE_PX, TEXTURE_PX), world.seed + 7919)
     light = 1.0 + 1.6 * look.grain * grain
@@ -106,7 +107,7 @@ def rock_texture(world: World) -> U8:
 
 @lru_cache(maxsize=4)
 def _grain(shape: tuple[int, int], seed: int) -> F32:
-    """Return noise of several sizes that repeats without a seam, standard deviation about 1."""
+    """Return seamless noise of several scales with a standard deviation of about 1."""
     random = np.random.default_rng([seed, 3])
     total: F32 = np.zeros(shape, dtype=np.float32)
     for scale in GRAIN_SCALES_PX:
@@ -121,7 +122,7 @@ def _grain(shape: tuple[int, int], seed: int) -> F32:
 
 
 def _ground_grain(seed: int, col: F32, row: F32) -> F32:
-    """Return the grain at places given in posts, the same for all tiles that share a place."""
+    """Return the grain at positions given in posts, identical in all tiles that share them."""
     noise = _grain((TEXTURE_PX, TEXTURE_PX), seed)
     u, v = (part * np.float32(GRAIN_PX_PER_POST) for part in (col, row))
     sampled = cv2.remap(noise, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)

@@ -23,19 +23,19 @@ from terrain_seg_ros.worlds.world import World
 NEAR_M, FAR_M = 0.05, 400.0
 SHADOW_MAP_PX = 2048
 MIN_SHADOW_REACH_M = 12.0
-"""Least half side of the square around the view in which shadows are drawn."""
+"""Smallest half side of the square around the view in which shadows are drawn."""
 SKIRT_M = 0.5
-"""How far a tile reaches down at its border."""
+"""Depth of the skirt of a tile at its border."""
 ROCK_SLICES, ROCK_STACKS = 16, 10
 ROCK_BRIGHTNESS = (0.75, 1.0)
 
 
 @dataclass(frozen=True)
 class SceneModel:
-    """Hold a compiled model and which geoms are what.
+    """A compiled model and the meaning of its geoms.
 
     Geom `tile * len(LEVEL_STEPS) + level` is a tile at a level; the rocks follow in the world's
-    order from `first_rock` on.
+    order, starting at `first_rock`.
     """
 
     model: Any
@@ -46,7 +46,7 @@ class SceneModel:
 def build_model(
     world: World, tiles: tuple[Tile, ...], *, width_px: int, height_px: int
 ) -> SceneModel:
-    """Compile a world; the size is that of the largest image to be drawn."""
+    """Compile a world; the size is that of the largest image to be rendered."""
     mujoco = load_mujoco()
     text = _mjcf(world, tiles, width_px=width_px, height_px=height_px)
     model = mujoco.MjModel.from_xml_string(text)

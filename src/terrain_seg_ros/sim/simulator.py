@@ -1,4 +1,4 @@
-"""A drive or a descent, picture by picture, with what is true at each."""
+"""A simulated drive or descent: images and ground truth at each pose."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ ENCODINGS = ("rgb8", "mono8")
 
 @dataclass(frozen=True)
 class SimSettings:
-    """Hold what is simulated.
+    """The settings of a simulation.
 
-    `rate_hz` is pictures per second of simulated time; `speed_mps` is the rover's; a lander comes
-    from `start_m` down to `end_m` above the ground. `sun_elevation_rad` None means the body's own.
+    `rate_hz` is the number of images per second of simulated time; `speed_mps` is the speed of a
+    rover; a lander descends from `start_m` to `end_m` above the ground. `sun_elevation_rad` None
+    uses the default of the body.
     """
 
     mode: str
@@ -63,13 +64,15 @@ class SimSettings:
     sun_elevation_rad: float | None = None
 
     def __post_init__(self) -> None:
-        """Check what nothing below checks."""
+        """Check the values that are not checked elsewhere."""
         if self.mode not in MODES:
             raise ConfigError(f"mode is {self.mode!r}, expected one of {list(MODES)}")
         if self.encoding not in ENCODINGS:
             raise ConfigError(f"encoding is {self.encoding!r}, expected one of {list(ENCODINGS)}")
         if not 0.0 < self.rate_hz <= MAX_RATE_HZ:
-            raise ConfigError(f"rate is {self.rate_hz} Hz, expected more than 0 to {MAX_RATE_HZ}")
+            raise ConfigError(
+                f"rate is {self.rate_hz} Hz, expected more than 0, at most {MAX_RATE_HZ}"
+            )
         if not (math.isfinite(self.speed_mps) and self.speed_mps > 0.0):
             raise ConfigError(f"speed is {self.speed_mps} m/s, expected more than 0")
         for name in ("width_px", "height_px"):
@@ -79,10 +82,10 @@ class SimSettings:
 
 @dataclass(frozen=True)
 class SimFrame:
-    """Hold one moment.
+    """The state of the simulation at one stamp.
 
     `velocity_base` is linear (m/s) and angular (rad/s) in the vehicle's frame. `image`, `truth`
-    and `coded` are None where nobody wanted them; `coded` is the truth of the coded image's pixels.
+    and `coded` are None if they are not needed; `coded` is the truth of the coded image's pixels.
     """
 
     stamp_ns: int
@@ -95,13 +98,13 @@ class SimFrame:
 
 
 class Simulator:
-    """Move through a world and draw it; use it in a `with` statement, from one thread."""
+    """A simulation of a vehicle in a world; use it in a `with` statement, from one thread."""
 
     def __init__(self, settings: SimSettings, parameters: NodeSettings) -> None:
         """Make the world and the scene.
 
         Raises:
-            ConfigError: something cannot be used, or there is no MuJoCo or no OpenGL.
+            ConfigError: a setting cannot be used, or MuJoCo or OpenGL is not available.
             GeometryError: the camera or the path cannot be used.
         """
         self.settings = settings
@@ -141,10 +144,10 @@ class Simulator:
         return self.parameters.pipeline.grid.frame_id, self.parameters.pipeline.ground.base_frame
 
     def run(self, wants: Callable[[str], bool]) -> Iterator[SimFrame]:
-        """Yield the frames of the path; only what is wanted is drawn.
+        """Yield the frames of the path; only what is needed is rendered.
 
         Args:
-            wants: says of a topic's name whether anybody wants it now.
+            wants: returns whether the topic with a name is currently needed.
         """
         before: PathPose | None = None
         for pose in self.path:
@@ -152,7 +155,7 @@ class Simulator:
             before = pose
 
     def hazard_map(self) -> GridValues:
-        """Return where the world is a hazard, in cells of the node's grid."""
+        """Return the true hazards of the world, in cells of the node's grid."""
         parameters = self.parameters
         field = TruthField(
             self.world,
@@ -229,7 +232,7 @@ def _path(world: World, settings: SimSettings) -> tuple[PathPose, ...]:
 
 
 def _velocity(before: PathPose | None, now: PathPose) -> tuple[F64, F64]:
-    """Return linear and angular velocity since the pose before, in the vehicle's frame."""
+    """Return linear and angular velocity since the previous pose, in the vehicle's frame."""
     if before is None:
         return np.zeros(3), np.zeros(3)
     seconds = (now.stamp_ns - before.stamp_ns) / 1e9

@@ -1,4 +1,4 @@
-"""What the simulator publishes: names, types and quality of service."""
+"""The simulator's topics: names, types and quality of service."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ SIM_TOPICS: tuple[TopicSpec, ...] = (
     topic("depth"),
     topic("/tf"),
     topic("/tf_static"),
-    _out("/clock", "rosgraph_msgs/msg/Clock", "Simulated time, with every picture."),
+    _out("/clock", "rosgraph_msgs/msg/Clock", "Simulated time, published with every image."),
     _out("odom", "nav_msgs/msg/Odometry", "True pose and velocity of the vehicle."),
     _out(
         "truth/mask",
         "sensor_msgs/msg/Image",
-        "mono8 of the image's size: true class ids, rocks of every size.",
+        "True class ids as mono8 of the image's size, including rocks of every size.",
     ),
     _out(
         "truth/coded_image",
         "sensor_msgs/msg/Image",
-        "mono8 of 256x256: what a perfect network would say, for the model `truth_mask`; rocks "
-        "that are no hazard are ground.",
+        "The output of a perfect network, coded as mono8 of 256x256 for the model `truth_mask`; "
+        "rocks below the hazard size are ground.",
     ),
     _out("truth/camera_info", "sensor_msgs/msg/CameraInfo", "Intrinsics of truth/coded_image."),
-    _out("truth/depth", "sensor_msgs/msg/Image", "32FC1 of the pixels of truth/coded_image."),
+    _out("truth/depth", "sensor_msgs/msg/Image", "Depth of truth/coded_image, 32FC1 in metres."),
     _out(
         "truth/hazard_map",
         "nav_msgs/msg/OccupancyGrid",
-        "Of the whole world in the grid's frame: 100 hazard (rock or slope), 0 elsewhere.",
+        "True hazards of the whole world in the grid's frame: 100 for rocks and slopes, else 0.",
         latched=True,
     ),
 )
@@ -65,10 +65,10 @@ PICTURE = (*IMAGES, "depth", "truth/mask")
 
 
 def chosen_topics(leave_out: Iterable[str], *, jpeg: bool = False) -> tuple[TopicSpec, ...]:
-    """Return the topics without some; the image is raw or a JPEG.
+    """Return the topics except those left out; the image is either raw or JPEG.
 
     Raises:
-        ConfigError: one of those is none.
+        ConfigError: a name to leave out is not a topic.
     """
     names = {spec.name for spec in SIM_TOPICS}
     left = {*leave_out, IMAGES[0] if jpeg else IMAGES[1]}

@@ -1,1 +1,1 @@
-"""Seeded procedural pieces of the Moon and Mars whose every rock and crater is known."""
+"""Seeded procedural terrain of the Moon and Mars with complete ground truth."""

@@ -1,4 +1,4 @@
-"""What a camera sees of a world: class, depth and rock of every pixel, without a renderer."""
+"""Exact ray casting of a world: class, depth and rock of every pixel, without a renderer."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ I32 = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class RayCast:
-    """Hold what the centres of pixels see, (H, W) each.
+    """The result of casting a ray through the centre of each pixel, (H, W) each.
 
-    `mask` is a class of `WORLD_TAXONOMY`, SKY where nothing is met, 255 where a pixel has no ray
-    (padding around the image, or beyond what the lens model can invert). `depth_m` is along the
-    optical axis, NaN where nothing is met. `rock` is an index into the world's rocks, or -1.
+    `mask` is a class of `WORLD_TAXONOMY`, SKY where nothing is hit, 255 where a pixel has no ray
+    (padding around the image, or beyond the invertible range of the lens model). `depth_m` is along
+    the optical axis, NaN where nothing is hit. `rock` is an index into the world's rocks, or -1.
     `rays` (H, W, 3) are in the optical frame, z = 1.
     """
 
@@ -45,12 +45,12 @@ class RayCast:
             )
 
     def points_camera(self) -> F64:
-        """Return the points met (H, W, 3) in the optical frame, NaN where nothing is."""
+        """Return the points hit (H, W, 3) in the optical frame, NaN where nothing is hit."""
         points: F64 = self.rays * self.depth_m.astype(np.float64)[..., np.newaxis]
         return points
 
     def points_world(self) -> F64:
-        """Return the points met (H, W, 3) in the world's frame, NaN where nothing is."""
+        """Return the points hit (H, W, 3) in the world's frame, NaN where nothing is hit."""
         transform = self.world_T_camera
         points: F64 = self.points_camera() @ transform.rotation.T + transform.translation_m
         return points
@@ -63,17 +63,18 @@ def cast_rays(
     *,
     geometry: TensorGeometry | None = None,
 ) -> RayCast:
-    """Return what each pixel of an image, or of a network's input, sees of a world.
+    """Cast a ray through the centre of each pixel of an image, or of a network's input.
 
-    A pixel sees what its centre sees. Rocks are met where the ray enters their ellipsoid, ground
-    where it meets the bilinear surface between the posts, both to rounding: nothing is sampled.
-    The world is solid below its ground and ends at its outer posts; beyond is sky.
+    Intersections with the ellipsoids of rocks and with the bilinear surface of the ground are
+    exact to rounding; nothing is sampled. The world is solid below its ground and ends at its
+    outer posts; beyond it is sky.
 
     Args:
-        world: what to look at.
-        camera: of the image as delivered.
-        world_T_camera: of the optical frame.
-        geometry: where the pixels of a network's input lie in the image; None means the image's.
+        world: the world.
+        camera: the camera of the image as delivered.
+        world_T_camera: the pose of the optical frame.
+        geometry: the mapping from the pixels of a network's input to image pixels; None casts the
+            pixels of the image.
 
     Raises:
         GeometryError: the camera is in a rock or under the ground.
@@ -101,13 +102,13 @@ def cast_rays(
 
 
 def ground_hits(world: World, origins_m: F64, directions: F64, end: F64) -> F64:
-    """Return the least t (N,) at which origin + t direction meets the ground, infinite if none.
+    """Return the smallest t (N,) at which origin + t direction meets the ground, infinite if none.
 
     Args:
-        world: whose ground without rocks counts.
+        world: the world, whose rocks are ignored.
         origins_m: (3,) or (N, 3) in the world's frame.
         directions: (N, 3) in metres per unit of t.
-        end: (N,) where to stop; may be infinite.
+        end: (N,) largest t; may be infinite.
     """
     per_cell = np.array([1.0 / world.spacing_m, 1.0 / world.spacing_m, 1.0])
     corner = np.array([world.half_side_m, world.half_side_m, 0.0])
@@ -116,9 +117,10 @@ def ground_hits(world: World, origins_m: F64, directions: F64, end: F64) -> F64:
 
 @lru_cache(maxsize=8)
 def pixel_rays(camera: CameraModel, geometry: TensorGeometry | None) -> F64:
-    """Return the rays (H, W, 3) of an image's or a network's input's pixels, z = 1; read-only.
+    """Return the rays (H, W, 3) of the pixels of an image or of a network's input; read-only.
 
-    A pixel without a ray has NaN: one outside the image, or beyond what the lens model inverts.
+    Rays have z = 1. Pixels outside the image, or beyond the invertible range of the lens model,
+    are NaN.
     """
     if geometry is None:
         u: F64 = np.arange(camera.width_px, dtype=np.float64)
@@ -141,7 +143,7 @@ def _places(count: int, scale: float, offset_px: float, image_px: int) -> F64:
 
 
 def _check_outside(world: World, position_m: F64) -> None:
-    """Check that a camera is in the open."""
+    """Check that a camera is neither under the ground nor inside a rock."""
     ground_m = float(world.ground_height_m(position_m[0], position_m[1]))
     if position_m[2] < ground_m:
         raise GeometryError(

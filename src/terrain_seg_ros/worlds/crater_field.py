@@ -1,4 +1,4 @@
-"""Craters: how many of which size, how deep, and their shape in the ground."""
+"""Craters: their size distribution, depth and shape."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ GEOMETRIC_SATURATION = 1.54
 RIM_SHARE = 0.18
 """Rim height over depth: 0.036 D over 0.2 D (Pike 1977)."""
 EJECTA_END = 3.0
-"""Ejecta thin out with the third power of the distance (McGetchin et al. 1973), to here, radii."""
+"""Extent of the ejecta in radii; they thin out with distance^-3 (McGetchin et al. 1973)."""
 FRESH_SOFTNESS, OLD_SOFTNESS = 0.01, 0.1
-"""How round the rim is, as a share of the depth."""
+"""Roundness of the rim, as a share of the depth."""
 MAX_CRATERS = 20_000
 
 
 def crater_count_per_m2(diameter_m: float, saturation: float) -> float:
-    """Return how many craters of at least a diameter a square metre has.
+    """Return the number of craters per square metre with at least a diameter.
 
-    Small craters are in equilibrium: N(>= D) falls with D^-2 and is a few per cent of geometric
-    saturation whatever the surface's age (Gault 1970; Minton et al. 2019).
+    Small craters are in equilibrium: N(>= D) falls with D^-2 and is a few percent of geometric
+    saturation regardless of the surface's age (Gault 1970; Minton et al. 2019).
     """
     return saturation * GEOMETRIC_SATURATION / diameter_m**2
 
@@ -35,11 +35,11 @@ def crater_count_per_m2(diameter_m: float, saturation: float) -> float:
 def draw_craters(
     rng: np.random.Generator, side_m: float, settings: WorldSettings, *, spacing_m: float
 ) -> Craters:
-    """Return craters whose rim or ejecta reach the world, the largest first.
+    """Draw craters whose rim or ejecta reach the world, the largest first.
 
-    The number is Poisson's. Depth over diameter is log-uniform between old and fresh: a crater
-    that loses a share of its depth per time, seen at a random age (topographic diffusion,
-    Fassett and Thomson 2014).
+    Their number has a Poisson distribution. Depth over diameter is log-uniform between old and
+    fresh, as for a crater that loses a constant share of its depth per unit of time, seen at a
+    random age (topographic diffusion, Fassett and Thomson 2014).
 
     Raises:
         ConfigError: there would be too many.
@@ -71,10 +71,10 @@ def draw_craters(
 
 
 def crater_profile(distance: F64, depth_ratio: float, settings: WorldSettings) -> F64:
-    """Return the height of a crater of depth 1 at distances in radii; 0 is the ground around.
+    """Return the height of a crater of depth 1 at distances in radii; 0 is the surrounding ground.
 
-    A parabola up to the rim, a rim 0.18 high, ejecta that thin out; the older the crater, the
-    rounder its rim. From the top of the rim to the floor is 1.
+    The profile is a parabola up to the rim, a rim of height 0.18, and ejecta that thin out; older
+    craters have rounder rims. The depth from the top of the rim to the floor is 1.
     """
     span = math.log(settings.fresh_depth_ratio / settings.old_depth_ratio)
     age = math.log(settings.fresh_depth_ratio / depth_ratio) / span if span > 0.0 else 0.0

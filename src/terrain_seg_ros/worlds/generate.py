@@ -1,4 +1,4 @@
-"""A whole world from a seed."""
+"""Generation of a world from a seed."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from terrain_seg_ros.worlds.world import BEDROCK, SAND, SOIL, Body, Rocks, Sun, 
 MAX_SIDE_POSTS = 4001
 MAX_SIDE_M = 2000.0
 ALBEDO_OF_CLASS = {SOIL: 1.0, BEDROCK: 1.35, SAND: 0.75}
-"""Relative to soil: bedrock plates look brighter and wind-blown sand darker to Mars rovers."""
+"""Relative to soil: in rover images bedrock plates are brighter and wind-blown sand is darker."""
 PLATE_M = 0.7
 SAND_SMOOTH_M = 0.4
-"""Sand fills what is narrower."""
+"""Sand fills depressions narrower than this."""
 
 
 def generate_world(
@@ -39,17 +39,17 @@ def generate_world(
     spacing_m: float,
     settings: WorldSettings | None = None,
 ) -> World:
-    """Return the world of a seed; the same arguments always give the same one.
+    """Generate the world of a seed; the same arguments always give the same world.
 
-    Each part has its own stream of chance, so that another rock abundance leaves the ground as
-    it is. docs/worlds.md says which laws the parts follow.
+    Each part has its own random stream, so that a different rock abundance does not change the
+    ground. docs/worlds.md describes the underlying models.
 
     Args:
-        body: which one it is a piece of.
+        body: the Moon or Mars.
         seed: 0 or more.
-        side_m: of the square; rounded to whole spacings.
-        spacing_m: between posts of the ground.
-        settings: what it is like; None means the body's own.
+        side_m: side of the square; rounded to whole spacings.
+        spacing_m: distance between posts of the ground.
+        settings: the properties of the world; None uses the body's defaults.
 
     Raises:
         ConfigError: the world would be too large, or a number is out of range.

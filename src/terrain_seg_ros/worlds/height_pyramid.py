@@ -1,4 +1,4 @@
-"""Where rays first meet a height field, exactly: bilinear cells under a pyramid of maxima."""
+"""Exact first intersection of rays with a bilinear height field, using a pyramid of maxima."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 from terrain_seg_ros.core.types import F32, F64
 
 START_LEVEL = 3
-"""Rays start in blocks of 2^3 cells, and rise and descend from there."""
+"""Level at which rays start: blocks of 2^3 cells."""
 TINY = 1e-12
-"""Directions are at least so far from parallel to a grid line, in cells per unit of t."""
+"""Smallest component of a direction across grid lines, in cells per unit of t."""
 COMPACT_BELOW = 0.75
-"""Rays that are done are dropped once less than this share is still under way."""
+"""Finished rays are removed once less than this share is still active."""
 
 AT_ONCE = 32_768
-"""So many rays are under way together: what they need stays in the processor's cache."""
+"""Number of rays traced together, so that their data stays in the processor's cache."""
 
 
 @dataclass(frozen=True)
 class HeightPyramid:
-    """Hold posts (n, n), and per level the highest post of each square block of cells.
+    """Posts (n, n), and per level the highest post of each square block of cells.
 
-    Level 0 is one cell (four posts), level k has blocks of 2^k x 2^k cells. All levels lie in
+    Level 0 is one cell (four posts), level k has blocks of 2^k x 2^k cells. All levels are in
     `maxima`, level k from `offsets[k]` with `strides[k]` blocks in a row.
     """
 
@@ -35,7 +35,7 @@ class HeightPyramid:
 
     @property
     def cells(self) -> int:
-        """Return the cells along a side."""
+        """Return the number of cells along a side."""
         return int(self.posts.shape[0]) - 1
 
     @property
@@ -46,7 +46,7 @@ class HeightPyramid:
 
 @dataclass
 class _Rays:
-    """Hold rays under way; x and y in cells from post (0, 0), all (N,)."""
+    """Active rays; x and y in cells from post (0, 0), all (N,)."""
 
     number: NDArray[np.int64]
     fixed: F64  # (9, N): x, y, z, dx, dy, dz, 1 / dx, 1 / dy, end
@@ -56,7 +56,7 @@ class _Rays:
     level: NDArray[np.int64]
 
     def keep(self, which: NDArray[np.bool_]) -> _Rays:
-        """Return those that `which` names."""
+        """Return the rays selected by `which`."""
         return _Rays(
             self.number[which],
             self.fixed[:, which],
@@ -89,21 +89,20 @@ def build_pyramid(ground_m: F32) -> HeightPyramid:
 
 
 def first_hits(pyramid: HeightPyramid, origins: F64, directions: F64, end: F64) -> F64:
-    """Return how far rays go until they meet the field: the least t of origin + t direction.
+    """Return the smallest t (N,) at which origin + t direction meets the field.
 
-    Blocks of cells whose maximum lies below the ray are passed over in one step (maximum
-    mipmaps, Tevs, Ihrke and Seidel 2008); in a cell the bilinear surface along a ray is a
-    parabola, so that the hit is exact. The field is solid down to any depth and ends at its
-    outer posts.
+    Blocks of cells whose maximum is below the ray are skipped in one step (maximum mipmaps, Tevs,
+    Ihrke and Seidel 2008); in a cell the bilinear surface along a ray is a parabola, so the
+    intersection is exact. The field is solid down to any depth and ends at its outer posts.
 
     Args:
-        pyramid: of the field.
+        pyramid: the pyramid of the field.
         origins: (3,) or (N, 3); x, y in cells from post (0, 0), z in the posts' unit.
         directions: (N, 3) in the same units; NaN never hits.
-        end: (N,) where to stop; may be infinite.
+        end: (N,) largest t; may be infinite.
 
     Returns:
-        (N,): t, infinite where nothing is met before the end.
+        (N,): t, infinite where nothing is hit before the end.
     """
     hits = np.full(len(directions), np.inf)
     origins = np.broadcast_to(np.asarray(origins, dtype=np.float64), directions.shape)
@@ -114,7 +113,7 @@ def first_hits(pyramid: HeightPyramid, origins: F64, directions: F64, end: F64) 
 
 
 def _trace(pyramid: HeightPyramid, rays: _Rays, hits: F64) -> None:
-    """Write how far rays go into the places of `hits` that they are numbered by."""
+    """Write the t of each ray's first hit into `hits` at the ray's number."""
     while rays.number.size:
         alive = np.ones(rays.number.size, dtype=bool)
         while np.count_nonzero(alive) > COMPACT_BELOW * alive.size:
@@ -123,7 +122,7 @@ def _trace(pyramid: HeightPyramid, rays: _Rays, hits: F64) -> None:
 
 
 def _enter(pyramid: HeightPyramid, origins: F64, directions: F64, end: F64) -> _Rays:
-    """Return the rays that reach the box around the field, where they enter it."""
+    """Return the rays that reach the bounding box of the field, at their entry points."""
     start = origins.T
     along = np.array(directions.T)
     small = np.abs(along[:2]) < TINY
@@ -149,7 +148,7 @@ def _enter(pyramid: HeightPyramid, origins: F64, directions: F64, end: F64) -> _
 
 
 def _step(pyramid: HeightPyramid, rays: _Rays, alive: NDArray[np.bool_], hits: F64) -> None:
-    """Let every ray pass its block, or descend into it, or look into a single cell."""
+    """Advance every ray: skip its block, descend into it, or intersect a single cell."""
     x, y, z, dx, dy, dz, inverse_x, inverse_y, end = rays.fixed
     level = rays.level
     block_col, block_row = rays.col >> level, rays.row >> level
@@ -191,7 +190,7 @@ def _step(pyramid: HeightPyramid, rays: _Rays, alive: NDArray[np.bool_], hits: F
 
 
 def _cell_hits(pyramid: HeightPyramid, rays: _Rays, which: NDArray[np.intp], last: F64) -> F64:
-    """Return where rays meet the surface of their cell between their t and `last`, else inf."""
+    """Return the t of hits with the surface of the rays' cells, up to `last`, else inf."""
     x, y, z, dx, dy, dz = rays.fixed[:6, which]
     col, row, t = rays.col[which], rays.row[which], rays.t[which]
     posts = pyramid.posts

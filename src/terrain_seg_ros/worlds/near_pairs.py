@@ -1,4 +1,4 @@
-"""Pairs of squares and the points in them, without comparing all with all."""
+"""Pairs of rectangles and the points inside them, found without comparing all pairs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Ints = NDArray[np.int64]
 
 
 class PointBins:
-    """Hold points (N,) in a grid of square bins, to find those in squares."""
+    """Points (N,) sorted into square bins, to find those inside rectangles."""
 
     def __init__(self, x_m: F64, y_m: F64, bin_m: float) -> None:
-        """Sort points into bins of a side."""
+        """Sort points into bins with the side `bin_m`."""
         self._x_m, self._y_m, self._bin_m = x_m, y_m, bin_m
         self._left_m = float(x_m.min(initial=0.0))
         self._low_m = float(y_m.min(initial=0.0))
@@ -26,7 +26,7 @@ class PointBins:
         self._keys = key[self._order]
 
     def pairs(self, x_m: F64, y_m: F64, reach_x_m: F64, reach_y_m: F64) -> tuple[Ints, Ints]:
-        """Return pairs of a rectangle (M,) given by middle and half sides, and a point in it."""
+        """Return index pairs of a rectangle (M,), given by centre and half sides, and a point."""
         first_col = np.maximum(self._bins(x_m - reach_x_m, self._left_m), 0)
         last_col = np.minimum(self._bins(x_m + reach_x_m, self._left_m), self._cols - 1)
         first_row = np.maximum(self._bins(y_m - reach_y_m, self._low_m), 0)
@@ -47,7 +47,7 @@ class PointBins:
 
 
 def expand(counts: Ints) -> tuple[Ints, Ints]:
-    """Return, for each of sum(counts) items, whose it is and its place among that one's."""
+    """Return owner and running number of each of sum(counts) items, where owner i has counts[i]."""
     owner = np.repeat(np.arange(counts.size, dtype=np.int64), counts)
     place = np.arange(owner.size, dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
     return owner, place

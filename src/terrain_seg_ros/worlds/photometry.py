@@ -1,4 +1,4 @@
-"""How bright ground is: laws of reflection of the Moon and of Mars."""
+"""Reflectance models of lunar and Martian ground."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ LIMB_DARKENING = (1.0, -0.019, 2.42e-4, -1.46e-6)
 SURGE, SURGE_WIDTH = 0.4, 0.06
 """Height and angular width of the opposition surge (Hapke 1986), as for lunar soil."""
 PHASE_DECAY_RAD = 1.5
-"""The disk of the Moon darkens by e over about so much phase angle."""
+"""Phase angle over which the disk of the Moon darkens by a factor of about e."""
 
 
 def lunar_reflectance(incidence: F64, emission: F64, phase_rad: F64) -> F64:
-    """Return the brightness of lunar soil of albedo 1, without the sun's strength.
+    """Return the brightness of lunar soil of albedo 1 for sunlight of unit strength.
 
     The Lunar-Lambert law, 2 L mu0 / (mu0 + mu) + (1 - L) mu0 (McEwen 1991, 1996), times a phase
     function with an opposition surge (Hapke 1986).
@@ -35,13 +35,13 @@ def lunar_reflectance(incidence: F64, emission: F64, phase_rad: F64) -> F64:
 
 
 def martian_reflectance(incidence: F64, sky_share: float, up: F64) -> F64:
-    """Return the brightness of Martian soil of albedo 1, without the sun's strength.
+    """Return the brightness of Martian soil of albedo 1 for sunlight of unit strength.
 
-    Lambert's law for the sun, and light of the dusty sky on what faces it.
+    Lambert's law for the sun, plus light from the dusty sky.
 
     Args:
         incidence: cosine of the angle between normal and sun.
-        sky_share: light of the whole sky on level ground over that of the sun overhead.
+        sky_share: light of the whole sky on level ground relative to that of the sun overhead.
         up: z of the normal.
     """
     bright: F64 = np.maximum(incidence, 0.0) + sky_share * (0.5 + 0.5 * up)

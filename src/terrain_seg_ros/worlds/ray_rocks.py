@@ -1,4 +1,4 @@
-"""Where the rays of a camera first meet rocks: analytic, in each rock's bounding pixels."""
+"""Analytic intersection of the rays of a camera with rocks, within each rock's bounding pixels."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from terrain_seg_ros.core.types import F64, Transform
 from terrain_seg_ros.worlds.world import Rocks
 
 MAX_PAIRS = 2_000_000
-"""At most so many pairs of ray and rock are computed at once; a bound on memory."""
+"""Pairs of ray and rock computed at once; bounds the memory."""
 Ints = NDArray[np.int64]
 
 
 def rock_shapes(rocks: Rocks) -> F64:
-    """Return (N, 3, 3): from the world's axes to those in which a rock is the unit sphere."""
+    """Return matrices (N, 3, 3) from the world's axes to those where a rock is the unit sphere."""
     cos, sin = np.cos(rocks.yaw_rad), np.sin(rocks.yaw_rad)
     shapes = np.zeros((len(rocks), 3, 3))
     shapes[:, 0, 0], shapes[:, 0, 1] = cos / rocks.a_m, sin / rocks.a_m
@@ -24,7 +24,7 @@ def rock_shapes(rocks: Rocks) -> F64:
 
 
 def rock_spreads(shapes: F64) -> F64:
-    """Return (N, 3, 3) S: a rock reaches sqrt(n S n) from its centre in the unit direction n."""
+    """Return S (N, 3, 3): a rock extends sqrt(n S n) from its centre in the unit direction n."""
     inverse = np.linalg.inv(shapes)
     spreads: F64 = inverse @ inverse.transpose(0, 2, 1)
     return spreads
@@ -34,9 +34,9 @@ def camera_rock_hits(rocks: Rocks, rays: F64, world_T_camera: Transform) -> tupl
     """Return the depth along the optical axis and the index of the first rock of every ray.
 
     Args:
-        rocks: all of the world's.
+        rocks: the rocks of the world.
         rays: (H, W, 3) in the optical frame, z = 1, NaN where there is no ray.
-        world_T_camera: of the optical frame.
+        world_T_camera: the pose of the optical frame.
 
     Returns:
         (H, W) depth, infinite without a rock, and (H, W) index, -1 without one.
@@ -63,7 +63,7 @@ def camera_rock_hits(rocks: Rocks, rays: F64, world_T_camera: Transform) -> tupl
 
 
 def _pixel_boxes(centres: F64, spreads: F64, rays: F64) -> tuple[NDArray[np.intp], Ints]:
-    """Return the rocks that may be seen, and the pixels (first, end) x (col, row) of each."""
+    """Return the potentially visible rocks, and the pixels (first, end) x (col, row) of each."""
     deepest = centres[:, 2] + np.sqrt(spreads[:, 2, 2])
     near = np.flatnonzero(deepest > 0.0)
     boxes = np.zeros((near.size, 4), dtype=np.int64)
@@ -77,11 +77,11 @@ def _pixel_boxes(centres: F64, spreads: F64, rays: F64) -> tuple[NDArray[np.intp
 
 
 def _outline(centres: F64, spreads: F64, axis: int) -> tuple[F64, F64]:
-    """Return the bounds of x / z (axis 0) or y / z (1) of rocks (N,), as far as z is positive.
+    """Return the bounds of x / z (axis 0) or y / z (1) of rocks (N,) where z is positive.
 
-    They are the two planes through the camera that touch the ellipsoid. One that reaches behind
-    the camera has one of them only, on the side where it does not; one that the camera's axis
-    plane cuts around the camera has none.
+    They are given by the two planes through the camera that touch the ellipsoid. An ellipsoid that
+    extends behind the camera has a single bound, on the side where it does not; one that surrounds
+    the camera in the plane of the axis has none.
     """
     across, ahead = centres[:, axis], centres[:, 2]
     deep, mixed = spreads[:, 2, 2], spreads[:, axis, 2]
@@ -102,10 +102,10 @@ def _outline(centres: F64, spreads: F64, axis: int) -> tuple[F64, F64]:
 
 
 def _envelopes(values: F64, axis: int) -> tuple[F64, F64]:
-    """Return rising bounds of x / z per column (axis 0) or y / z per row (1).
+    """Return increasing bounds of x / z per column (axis 0) or y / z per row (1).
 
-    A pixel of column k has at least the k-th of the first and at most the k-th of the second,
-    whatever the lens; so a box in x / z and y / z has its pixels between two bisections.
+    The values of column k lie between the k-th element of the first and of the second array for
+    any lens, so the pixels of a box in x / z and y / z are found by bisection.
     """
     empty = np.isnan(values)
     least = np.where(empty, np.inf, values).min(axis=axis)
@@ -114,7 +114,7 @@ def _envelopes(values: F64, axis: int) -> tuple[F64, F64]:
 
 
 def _parts(counts: Ints) -> list[slice]:
-    """Cut the rocks into runs of at most `MAX_PAIRS` pairs; one rock is never cut."""
+    """Split the rocks into runs of at most `MAX_PAIRS` pairs; a single rock is never split."""
     parts, first = [], 0
     total = np.cumsum(counts)
     while first < counts.size:
@@ -126,7 +126,7 @@ def _parts(counts: Ints) -> list[slice]:
 
 
 def _pairs(boxes: Ints, width: int) -> tuple[Ints, Ints]:
-    """Return the position of the box and the flat pixel of every pixel in every box."""
+    """Return the box index and the flat pixel index of every pixel in every box."""
     columns = boxes[:, 1] - boxes[:, 0]
     counts = columns * (boxes[:, 3] - boxes[:, 2])
     rock = np.repeat(np.arange(len(boxes), dtype=np.int64), counts)
@@ -136,13 +136,13 @@ def _pairs(boxes: Ints, width: int) -> tuple[Ints, Ints]:
 
 
 def _sphere_hits(shapes: F64, starts: F64, rock: Ints, directions: F64) -> F64:
-    """Return the least positive t at which start + t shape direction has length 1, else inf.
+    """Return the smallest positive t at which start + t shape direction has length 1, else inf.
 
     Args:
-        shapes: (N, 3, 3) to the axes of the unit sphere.
-        starts: (N, 3) the ray's origin in those axes.
-        rock: (P,) which of the N each pair is of.
-        directions: (P, 3) of the rays.
+        shapes: (N, 3, 3) matrices to the axes of the unit sphere.
+        starts: (N, 3) the rays' origin in those axes.
+        rock: (P,) the index, below N, of the rock of each pair.
+        directions: (P, 3) the rays.
     """
     forms = shapes.transpose(0, 2, 1) @ shapes
     linear = np.einsum("nij,ni->nj", shapes, starts)

@@ -10,11 +10,11 @@ import numpy as np
 from terrain_seg_ros.core.types import F32, F64
 
 RIPPLE_INDEX = 17.0
-"""Distance of crests over height of wind ripples (Bagnold 1941; Lapotre et al. 2016 on Mars)."""
+"""Wavelength over height of wind ripples (Bagnold 1941; Lapotre et al. 2016 for Mars)."""
 
 
 def post_places(count: int, spacing_m: float) -> F64:
-    """Return where posts are along an axis (n,), the middle at 0."""
+    """Return the coordinates (n,) of posts along an axis, centred at 0."""
     places: F64 = (np.arange(count, dtype=np.float64) - 0.5 * (count - 1)) * spacing_m
     return places
 
@@ -24,9 +24,9 @@ def fractal_ground(
 ) -> F32:
     """Return self-affine ground (n, n) whose RMS deviation over 1 m is 1.
 
-    The RMS deviation of heights a distance L apart is L^hurst (Shepard et al. 2001), that is a
-    power spectrum in two dimensions of wavenumber^-(2 hurst + 2). Below `smooth_below_m` a
-    Gaussian takes the roughness away. The longest wavelength is 1.5 of the sides.
+    The RMS deviation of heights at a distance L is L^hurst (Shepard et al. 2001), which corresponds
+    to a power spectrum in two dimensions of wavenumber^-(2 hurst + 2). Below `smooth_below_m` the
+    roughness is removed by a Gaussian filter. The longest wavelength is 1.5 times the side.
     """
     size = cv2.getOptimalDFTSize(count + count // 2)
     spectrum = np.fft.rfft2(rng.standard_normal((size, size), dtype=np.float32))
@@ -46,7 +46,7 @@ def fractal_ground(
 
 
 def smooth_noise(rng: np.random.Generator, count: int, spacing_m: float, *, length_m: float) -> F32:
-    """Return noise (n, n) of mean 0 and deviation 1 that changes over about a length."""
+    """Return noise (n, n) of mean 0 and standard deviation 1 that varies over about `length_m`."""
     coarse_m = 0.25 * length_m
     coarse = min(count, max(4, math.ceil((count - 1) * spacing_m / coarse_m) + 4))
     field = rng.standard_normal((coarse, coarse), dtype=np.float32)
@@ -60,7 +60,7 @@ def smooth_noise(rng: np.random.Generator, count: int, spacing_m: float, *, leng
 def sand_ripples(rng: np.random.Generator, count: int, spacing_m: float, *, ripple_m: float) -> F32:
     """Return wind ripples (n, n) with crests about `ripple_m` apart, lowest points at 0.
 
-    Their lee side is the steeper one, and crests wind and end. Large ripples on Mars are 1 to
+    The lee side is the steeper one; crests are curved and finite. Large ripples on Mars are 1 to
     3 m apart (Lapotre et al. 2016).
     """
     places = post_places(count, spacing_m)
@@ -77,9 +77,9 @@ def sand_ripples(rng: np.random.Generator, count: int, spacing_m: float, *, ripp
 def bedrock_plates(
     rng: np.random.Generator, count: int, spacing_m: float, *, plate_m: float
 ) -> tuple[F32, F32]:
-    """Return the height of broken plates (n, n), and how deep in a crack a place is, 0 to 1.
+    """Return the height (n, n) of broken plates, and the depth within cracks (n, n), 0 to 1.
 
-    Plates are the cells nearest to random seeds, each a little higher or lower and tilted.
+    Plates are the Voronoi cells of random seeds, each slightly higher or lower.
     """
     side_m = (count - 1) * spacing_m
     seeds = max(4, round((side_m / plate_m) ** 2))

@@ -1,4 +1,4 @@
-"""Pictures of worlds, shaded in numpy: for training and for scores where no OpenGL is."""
+"""Images of worlds rendered in NumPy, for training and for scoring without OpenGL."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from terrain_seg_ros.worlds.world import BEDROCK, ROCK, SAND, SKY, SOIL, Body, W
 
 FACETS = 12
 FACET_SHARE = 0.9
-"""How much of a rock's normal is that of its facet; the rest is the ellipsoid's."""
+"""Weight of the facet in the normal of a rock; the rest is that of the ellipsoid."""
 FINE_TEXEL_M, COARSE_TEXEL_M, COARSE_TURN_RAD = 0.004, 0.0171, 0.6
 PEBBLE_M, STONE_M = (0.015, 0.06), (0.04, 0.1)
 LEAST_TEXTURE_SUN_RAD = 0.2
-"""Under a lower sun fine relief would be black and white alone."""
+"""Lowest elevation of the sun for the texture; fine relief would saturate under a lower sun."""
 SKY_HORIZON, SKY_ZENITH, SKY_GLOW, GLOW_RAD = 1.5, 0.9, 0.6, 0.4
-"""Brightness of the dusty sky over that of level ground in the sun."""
+"""Brightness of the dusty sky relative to that of level ground in the sun."""
 TINTS = {
     Body.MOON: {ROCK: (1.0, 1.0, 1.0), SKY: (1.0, 1.0, 1.0)},
     Body.MARS: {
@@ -46,7 +46,7 @@ Index = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class _Hits:
-    """Hold what rays met (N,): places, outward normals, directions to the viewer, distances."""
+    """Ray hits (N,): points, outward normals, directions to the viewer, distances."""
 
     points: F64
     normals: F64
@@ -60,15 +60,15 @@ class _Hits:
 def render(
     world: World, cast: RayCast, *, settings: RenderSettings | None = None, seed: int = 0
 ) -> U8:
-    """Return the picture of a cast: (H, W) grey, or (H, W, 3) RGB where `colour` is set.
+    """Render a ray cast to an image: (H, W) grey, or (H, W, 3) RGB if `colour` is set.
 
-    One ray makes a pixel, so edges are not smoothed; `render_view` casts its own and smooths.
+    Each pixel is one ray, so edges are aliased; `render_view` casts several rays per pixel.
 
     Args:
-        world: that the rays were cast in.
-        cast: what each pixel sees.
-        settings: what the picture is like; None means the body's own camera.
-        seed: of the noise, another one for each frame.
+        world: the world in which the rays were cast.
+        cast: the result for each pixel.
+        settings: the properties of the image; None uses the defaults of the body's camera.
+        seed: seed of the noise, different for each frame.
 
     Raises:
         ConfigError: the seed is negative.
@@ -85,18 +85,18 @@ def render_view(
     settings: RenderSettings | None = None,
     seed: int = 0,
 ) -> U8:
-    """Return what a camera would see: (H, W) grey, or (H, W, 3) RGB where `colour` is set.
+    """Render a camera view: (H, W) grey, or (H, W, 3) RGB if `colour` is set.
 
-    The picture shows the same ground and rocks as `cast_rays`, with cast shadows, and texture
-    that is fixed to the ground so that it stays where it is from frame to frame. Some rays, as
-    many as `samples` says, make a pixel.
+    The image shows the same ground and rocks as `cast_rays`, with cast shadows, and with a texture
+    fixed to the ground, so that it is consistent from frame to frame. `samples` x `samples` rays
+    are averaged per pixel.
 
     Args:
-        world: what to look at.
-        camera: of the image as delivered.
-        world_T_camera: of the optical frame.
-        settings: what the picture is like; None means the body's own camera.
-        seed: of the noise, another one for each frame.
+        world: the world.
+        camera: the camera of the image as delivered.
+        world_T_camera: the pose of the optical frame.
+        settings: the properties of the image; None uses the defaults of the body's camera.
+        seed: seed of the noise, different for each frame.
 
     Raises:
         ConfigError: the seed is negative.
@@ -122,7 +122,7 @@ def render_view(
 
 
 def _shade(world: World, cast: RayCast, settings: RenderSettings) -> F32:
-    """Return brightness (H, W) or (H, W, 3), such that the ground's mean is the exposure."""
+    """Return brightness (H, W) or (H, W, 3), scaled so that the ground's mean is `exposure`."""
     light: F64 = np.zeros(cast.mask.shape, dtype=np.float64)
     met = np.flatnonzero((cast.mask.ravel() != SKY) & (cast.mask.ravel() != UNLABELLED))
     hits = _collect(world, cast, met)
@@ -171,7 +171,7 @@ def _collect(world: World, cast: RayCast, met: Index) -> _Hits:
 
 
 def _pixel_angle(cast: RayCast) -> float:
-    """Return the typical angle between neighbours, radians."""
+    """Return the typical angle between neighbouring pixels, in radians."""
     rays = cast.rays
     middle = rays[rays.shape[0] // 2]
     unit = middle / np.linalg.norm(middle, axis=1, keepdims=True)
@@ -180,7 +180,7 @@ def _pixel_angle(cast: RayCast) -> float:
 
 
 def _rock_normals(world: World, points: F64, rock: NDArray[np.int32]) -> F64:
-    """Return the normals of rocks' smooth ellipsoids bent towards those of random facets."""
+    """Return the normals of the ellipsoids of rocks, blended with those of random facets."""
     rocks = world.rocks
     seen, place = np.unique(rock, return_inverse=True)
     shapes = rock_shapes(rocks)[seen]
@@ -203,7 +203,7 @@ def _rock_normals(world: World, points: F64, rock: NDArray[np.int32]) -> F64:
 
 
 def _surface_light(world: World, hits: _Hits, settings: RenderSettings) -> F64:
-    """Return the brightness (N,) of what was met, without haze."""
+    """Return the brightness (N,) of the hits, without haze."""
     sun = world.sun.direction()
     incidence = np.einsum("ni,i->n", hits.normals, sun)
     lit = incidence > 0.0
@@ -227,13 +227,13 @@ def _surface_light(world: World, hits: _Hits, settings: RenderSettings) -> F64:
 
 
 def _level_light(world: World, settings: RenderSettings) -> float:
-    """Return the brightness of level soil in the sun, typical albedo."""
+    """Return the brightness of level soil of typical albedo in the sun."""
     albedo = float(np.median(world.albedo))
     return albedo * (float(world.sun.direction()[2]) + settings.sky_share)
 
 
 def _albedo(world: World, hits: _Hits) -> F64:
-    """Return the albedo of what was met; rocks have their own, and dust on top on Mars."""
+    """Return the albedo of the hits; rocks have their own, with dust on top."""
     albedo = np.nan_to_num(
         world.at_posts(world.albedo, hits.points[:, 0], hits.points[:, 1]),
         nan=float(np.median(world.albedo)),
@@ -251,7 +251,7 @@ def _albedo(world: World, hits: _Hits) -> F64:
 
 
 def _texture(world: World, hits: _Hits, settings: RenderSettings) -> F64:
-    """Return the factor (N,) by which fine relief, pebbles and grain change the light."""
+    """Return the brightness factor (N,) of fine relief, pebbles and grain."""
     factor: F64 = np.ones(hits.mask.size)
     azimuth = world.sun.azimuth_rad
     elevation = max(world.sun.elevation_rad, LEAST_TEXTURE_SUN_RAD)
@@ -283,7 +283,7 @@ def _texture(world: World, hits: _Hits, settings: RenderSettings) -> F64:
 
 
 def _rock_grain(hits: _Hits, part: Index) -> F64:
-    """Return noise (N,) on the surface of rocks, seen along the axis that they face."""
+    """Return noise (N,) on the surface of rocks, projected along the axis closest to the normal."""
     tile = noise_tile(7, texel_m=0.004, power=0.9)
     points, axis = hits.points[part], np.abs(hits.normals[part]).argmax(axis=1)
     shift = 0.37 * hits.rock[part]
@@ -304,13 +304,13 @@ def _sky_light(directions: F64, sun: F64) -> F64:
 
 
 def _expose(picture: F32, seeds: tuple[int, int], settings: RenderSettings) -> U8:
-    """Return the picture as the sensor gives it: blurred, noisy, in whole numbers."""
+    """Return the image as recorded by the sensor: blurred, noisy and quantised."""
     if settings.blur_px > 0.0:
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), settings.blur_px), dtype=np.float32)
     if min(seeds) < 0:
         raise ConfigError(f"seeds of world and noise are {seeds}, expected 0 or more")
     rng = np.random.Generator(np.random.PCG64(seeds))
-    # Half of the variance at half brightness is of counting light, which grows with brightness.
+    # Half of the variance at half brightness is shot noise, which grows with brightness.
     deviation = settings.noise * np.sqrt(0.5 + np.clip(picture, 0.0, 1.0))
     noisy = picture + deviation * rng.standard_normal(picture.shape, dtype=np.float32)
     result: U8 = np.rint(np.clip(noisy, 0.0, 1.0) * 255.0).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What a picture of a world is like, and what the cameras of each body are like by default."""
+"""Settings of rendered images, and the defaults for each body."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ MAX_SAMPLES = 4
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """Hold the knobs of a picture.
+    """The settings of a rendered image.
 
-    `samples` x `samples` rays make a pixel, `blur_px` is the deviation of the lens's blur.
-    `exposure` is the mean brightness that the ground gets, 0 to 1, `noise` the deviation of the
-    noise at half brightness, 0 to 1, shared between the counting of light and the sensor.
+    `samples` x `samples` rays are averaged per pixel, `blur_px` is the standard deviation of the
+    lens's blur. `exposure` is the mean brightness of the ground, 0 to 1, `noise` the standard
+    deviation of the noise at half brightness, 0 to 1, half of its variance being shot noise.
 
-    `haze_m` is the distance over which dust hides all but 1 / e (infinite is none), `sky_share`
-    the light of the sky over that of the sun, `fill_share` the light that the ground around
-    throws into shadows. `pebbles_per_m2` are too small to be rocks of the world; `relief_slope`
-    is the RMS slope of relief that is finer than the world's posts.
+    `haze_m` is the distance at which dust attenuates light to 1 / e (infinite: no haze),
+    `sky_share` the light of the sky relative to that of the sun, `fill_share` the light that the
+    surrounding ground reflects into shadows. `pebbles_per_m2` counts pebbles too small to be rocks
+    of the world; `relief_slope` is the RMS slope of relief finer than the world's posts.
     """
 
     colour: bool
@@ -79,5 +79,5 @@ MARS_CAMERA = RenderSettings(
 
 
 def default_camera(body: Body) -> RenderSettings:
-    """Return what a camera on a body is like; on Mars like Curiosity's navigation cameras."""
+    """Return the settings of a body's camera; for Mars, similar to Curiosity's Navcams."""
     return {Body.MOON: MOON_CAMERA, Body.MARS: MARS_CAMERA}[body]

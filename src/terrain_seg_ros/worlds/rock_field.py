@@ -1,4 +1,4 @@
-"""Rocks: how many of which size, their shape, and where they lie."""
+"""Rocks: their size distribution, shape and placement."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from terrain_seg_ros.worlds.world import Craters, Rocks
 MAX_ROCKS = 100_000
 TABLE_SIZE = 4096
 ROUNDS = 30
-"""Rocks that lie on larger ones are moved so many times, then left out."""
+"""Attempts to move a rock that overlaps a larger one before it is dropped."""
 MAX_ELONGATION = 1.5
 HEIGHT_DEVIATION = 0.1
-"""Deviation of height over diameter."""
+"""Standard deviation of height over diameter."""
 MAX_LIFT = 0.4
-"""The middle of a rock is above the ground by at most this share of its half height."""
+"""Largest height of a rock's centre above the ground, as a share of its half height."""
 SAND_LEAVES = 0.2
-"""So much of the rocks on sand stays; the other ones are buried and lie elsewhere."""
+"""Share of the rocks on sand that stays; the others are placed elsewhere."""
 Places = Callable[[F64, F64], NDArray[np.bool_]]
 
 
@@ -32,7 +32,7 @@ def covered_share(diameter_m: F64, abundance: float) -> F64:
     """Return F_k(D), the share of ground under rocks of at least a diameter.
 
     F_k(D) = k exp(-q D) with q = 1.79 + 0.152 / k: Golombek and Rapp 1997 and Golombek et al.
-    2003, from Viking and Pathfinder, and true of later sites. Chang'e 3 found the same form on
+    2003, from Viking and Pathfinder, confirmed at later sites. Chang'e 3 found the same form on
     the Moon (Di et al. 2016; Li and Wu 2018).
     """
     share: F64 = abundance * np.exp(-_steepness(abundance) * diameter_m)
@@ -47,14 +47,14 @@ def draw_rocks(
     craters: Craters,
     is_sand: Places,
 ) -> Rocks:
-    """Return rocks on level ground at height 0, the largest first.
+    """Draw rocks on level ground at height 0, the largest first.
 
     Args:
-        rng: source of chance.
-        side_m: of the world.
-        settings: of the world.
-        craters: some rocks lie around these, more around the fresh ones.
-        is_sand: says at which x, y sand buries most rocks.
+        rng: the random generator.
+        side_m: side of the world.
+        settings: settings of the world.
+        craters: the craters around which some rocks lie, more around fresh ones.
+        is_sand: returns at which x, y there is sand, which buries most rocks.
 
     Raises:
         ConfigError: there would be too many.
@@ -96,7 +96,7 @@ def _count_table(low_m: float, high_m: float, abundance: float) -> tuple[F64, F6
 
 
 def _draw_diameters(rng: np.random.Generator, side_m: float, settings: WorldSettings) -> F64:
-    """Return diameters, largest first; their number is Poisson's."""
+    """Draw diameters, largest first; their number has a Poisson distribution."""
     if settings.rock_abundance == 0.0:
         return np.zeros(0)
     diameter, number = _count_table(
@@ -116,7 +116,7 @@ def _draw_diameters(rng: np.random.Generator, side_m: float, settings: WorldSett
 def _around_craters(
     rng: np.random.Generator, craters: Craters, x_m: F64, y_m: F64, reach_m: F64
 ) -> tuple[F64, F64]:
-    """Return places in and around craters, where these are inside; else the ones given.
+    """Return positions in and around craters if these are inside the world, else the given ones.
 
     Larger and deeper craters have more, as around Chang'e 4 (Wu et al. 2021).
     """
@@ -154,7 +154,7 @@ def _lies_on_larger(x_m: F64, y_m: F64, diameter_m: F64, overlap: float) -> NDAr
 def _shape_rocks(
     rng: np.random.Generator, x_m: F64, y_m: F64, diameter_m: F64, settings: WorldSettings
 ) -> Rocks:
-    """Return ellipsoids of given mean diameters whose middle is at or a little above 0."""
+    """Return ellipsoids of given mean diameters whose centre is at or slightly above 0."""
     count = diameter_m.size
     long_share = rng.uniform(1.0, MAX_ELONGATION, count)
     long_share = long_share / (1.0 + long_share)

@@ -1,4 +1,4 @@
-"""What a generated world is like, and what each body is like by default."""
+"""Settings of generated worlds, and the defaults for each body."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ SHARES = (
 
 @dataclass(frozen=True)
 class WorldSettings:
-    """Hold the knobs of a generated world; docs/worlds.md says where the numbers come from.
+    """The settings of a generated world; docs/worlds.md gives the sources of the numbers.
 
-    Relief is fractal: its RMS slope over 1 m is `rms_slope_rad` (0 is level ground) and its RMS
-    deviation rises with the distance to the power `hurst`; below `smooth_below_m` it is smooth.
-    `tilt_rad` tilts the whole world up towards `tilt_azimuth_rad` (from x towards y).
+    Relief is fractal: its RMS slope over 1 m is `rms_slope_rad` (0 for level ground) and its RMS
+    deviation grows with the distance to the power `hurst`; below `smooth_below_m` it is smooth.
+    `tilt_rad` tilts the whole world upwards towards `tilt_azimuth_rad` (from x towards y).
 
-    Craters: `crater_saturation` is the share of geometric saturation, 0 means none; diameters
-    run from `min_crater_m` to `max_crater_m`, depth over diameter from `old_depth_ratio` to
+    Craters: `crater_saturation` is the share of geometric saturation, 0 for no craters; diameters
+    range from `min_crater_m` to `max_crater_m`, depth over diameter from `old_depth_ratio` to
     `fresh_depth_ratio`.
 
-    Rocks: `rock_abundance` is k, the share of the ground that rocks of all sizes would cover;
-    those between `min_rock_m` and `max_rock_m` in mean diameter are made. `rock_height_ratio` is
-    the mean of height over diameter. `rocks_near_craters` is the share of rocks thrown out by
-    craters, `max_overlap` how much of the sum of two rocks' radii may be lost to an overlap.
+    Rocks: `rock_abundance` is k, the share of the ground covered by rocks of all sizes; those with
+    a mean diameter between `min_rock_m` and `max_rock_m` are generated. `rock_height_ratio` is the
+    mean of height over diameter. `rocks_near_craters` is the share of rocks ejected by craters,
+    `max_overlap` the largest overlap of two rocks as a share of the sum of their radii.
 
-    `bedrock_share` and `sand_share` of the ground are in patches about `patch_m` wide; sand has
-    ripples `ripple_m` apart (0 is none). `albedo` is the soil's mean.
+    `bedrock_share` and `sand_share` are the shares of the ground covered by patches about `patch_m`
+    wide; sand has ripples `ripple_m` apart (0 for none). `albedo` is the mean of the soil.
     """
 
     rms_slope_rad: float
@@ -149,5 +149,5 @@ MARS = WorldSettings(
 
 
 def default_settings(body: Body) -> WorldSettings:
-    """Return what a body is like."""
+    """Return the settings of a body."""
     return {Body.MOON: MOON, Body.MARS: MARS}[body]

@@ -1,4 +1,4 @@
-"""Which points of a world the sun does not reach."""
+"""Cast shadows in a world."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from terrain_seg_ros.worlds.ray_rocks import rock_shapes, rock_spreads
 from terrain_seg_ros.worlds.world import World
 
 LIFT_M = 2e-3
-"""Rays start so far above the surface, so that rounding casts no shadow."""
+"""Height above the surface at which rays start, so that rounding does not cause shadows."""
 MAX_PARTS = 400_000
 
 
 def in_shadow(world: World, points_m: F64, normals: F64) -> NDArray[np.bool_]:
-    """Return which points (N, 3) of the surface rocks or ground hide from the sun.
+    """Return which surface points (N, 3) are shadowed by rocks or ground.
 
     Args:
-        world: with its sun.
-        points_m: in the world's frame.
+        world: the world, which includes the sun.
+        points_m: (N, 3) in the world's frame.
         normals: (N, 3) outward, of length 1.
     """
     sun = world.sun.direction()
@@ -35,7 +35,7 @@ def in_shadow(world: World, points_m: F64, normals: F64) -> NDArray[np.bool_]:
 
 
 def _behind_rocks(world: World, points_m: F64, sun: F64) -> NDArray[np.int64]:
-    """Return the indices of points from which the way to the sun enters a rock."""
+    """Return the indices of points whose ray to the sun enters a rock."""
     across, along = _axes(sun)
     shapes = rock_shapes(world.rocks)
     spreads = rock_spreads(shapes)
@@ -44,7 +44,7 @@ def _behind_rocks(world: World, points_m: F64, sun: F64) -> NDArray[np.int64]:
     bin_m = max(float(np.median(reach[0])) if reach[0].size else 1.0, 0.02)
     bins = PointBins(points_m @ across, points_m @ along, bin_m)
     rock, point = bins.pairs(centres @ across, centres @ along, *reach)
-    # Most rocks in a square of points lie on the other side.
+    # Discard rocks that lie on the side away from the sun.
     before = (centres[rock] - points_m[point]) @ sun > -reach_along(spreads, sun)[rock]
     rock, point = rock[before], point[before]
     start = np.einsum("nij,nj->ni", shapes[rock], points_m[point] - centres[rock])
@@ -52,19 +52,19 @@ def _behind_rocks(world: World, points_m: F64, sun: F64) -> NDArray[np.int64]:
     square = np.einsum("ni,ni->n", step, step)
     half = np.einsum("ni,ni->n", step, start)
     rest = np.einsum("ni,ni->n", start, start) - 1.0
-    # A point on a rock starts outside of it; only what lies ahead hides it.
+    # A ray from a point on a rock starts outside the rock; only rocks ahead of it cast a shadow.
     enters = (half < 0.0) & (half * half > square * rest) & (rest > 0.0)
     return np.unique(point[enters])
 
 
 def reach_along(spreads: F64, direction: F64) -> F64:
-    """Return how far ellipsoids (N,) reach from their centres in a direction of length 1."""
+    """Return the extent (N,) of ellipsoids from their centres in a direction of length 1."""
     reach: F64 = np.sqrt(np.einsum("i,nij,j->n", direction, spreads, direction))
     return reach
 
 
 def _axes(sun: F64) -> tuple[F64, F64]:
-    """Return two unit vectors across the sun's direction."""
+    """Return two unit vectors perpendicular to the sun's direction."""
     aside = np.array([0.0, 0.0, 1.0]) if abs(sun[2]) < 0.9 else np.array([1.0, 0.0, 0.0])
     across = np.cross(aside, sun)
     across = across / np.linalg.norm(across)

@@ -1,4 +1,4 @@
-"""Fine texture of ground: tiles of light and shade that repeat, seen at any distance."""
+"""Fine texture of the ground: repeating tiles of light and shade, with mipmaps."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SIDE_PX = 512
 SHADOW_STEPS = 48
 MAX_BRIGHTNESS = 3.0
 PEBBLE_BRIGHTER = 0.25
-"""Pebbles hold less dust than the soil."""
+"""Added brightness of pebbles, which carry less dust than the soil."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """Hold a square that repeats in both directions, at halving resolutions.
+    """A square texture that repeats in both directions, as a mipmap.
 
-    All levels lie in `values` one after the other; level k has `SIDE_PX` / 2^k pixels along a
+    All levels are in `values` one after the other; level k has `SIDE_PX` / 2^k pixels along a
     side, and its texels are `texel_m` x 2^k wide.
     """
 
@@ -32,7 +32,7 @@ class Tile:
     texel_m: float
 
     def sample(self, x_m: F64, y_m: F64, footprint_m: F64) -> F32:
-        """Return values (N,) at places, averaged over about a footprint (trilinear)."""
+        """Return values (N,) at points, averaged over about a footprint (trilinear)."""
         top = self.offsets.size - 1
         level = np.log2(np.maximum(footprint_m / self.texel_m, 1e-6))
         level = np.clip(np.nan_to_num(level), 0.0, top)
@@ -44,7 +44,7 @@ class Tile:
     def _bilinear(self, x_m: F64, y_m: F64, level: NDArray[np.int64]) -> F32:
         side = SIDE_PX >> level
         scale = 1.0 / (self.texel_m * (1 << level))
-        # Values of a coarse texel lie at its middle.
+        # The value of a coarse texel is that at its centre.
         col, row = x_m * scale - 0.5, y_m * scale - 0.5
         left, low = np.floor(col).astype(np.int64), np.floor(row).astype(np.int64)
         u, v = (col - left).astype(np.float32), (row - low).astype(np.float32)
@@ -58,7 +58,7 @@ class Tile:
 
 
 def build_tile(image: F32, texel_m: float) -> Tile:
-    """Return the tile of a square image of side `SIDE_PX` whose opposite borders fit."""
+    """Return the tile of a square image of side `SIDE_PX` whose opposite borders match."""
     levels = [image]
     while levels[-1].shape[0] > 1:
         part = levels[-1]
@@ -75,7 +75,7 @@ def build_tile(image: F32, texel_m: float) -> Tile:
 
 @lru_cache(maxsize=8)
 def noise_tile(seed: int, *, texel_m: float, power: float) -> Tile:
-    """Return noise of mean 0 and deviation 1 whose amplitudes fall with wavenumber^-power."""
+    """Return noise of mean 0 and standard deviation 1 with amplitudes of wavenumber^-power."""
     rng = np.random.Generator(np.random.PCG64(seed))
     return build_tile(_noise(rng, power), texel_m)
 
@@ -90,14 +90,14 @@ def relief_tile(
     pebble_m: tuple[float, float],
     sun: tuple[float, float],
 ) -> Tile:
-    """Return how bright fine relief with pebbles is, relative to level ground, with its shadows.
+    """Return the brightness of fine relief with pebbles and shadows, relative to level ground.
 
     Args:
-        seed: of the relief.
+        seed: seed of the relief.
         texel_m: width of the finest texel.
-        rms_slope: of the relief between texels.
-        pebbles_per_m2: how many pebbles lie there.
-        pebble_m: smallest and largest diameter of the pebbles; their sizes fall with D^-2.
+        rms_slope: RMS slope of the relief between texels.
+        pebbles_per_m2: number of pebbles per square metre.
+        pebble_m: smallest and largest diameter of the pebbles; their density falls with D^-2.
         sun: azimuth and elevation of the light.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
@@ -145,7 +145,7 @@ def _pebbles(
 
 
 def _light(height: F32, texel_m: float, azimuth_rad: float, elevation_rad: float) -> F32:
-    """Return the Lambert light of a height tile over that of level ground."""
+    """Return the Lambertian brightness of a height tile relative to that of level ground."""
     slope_x, slope_y = (
         (np.roll(height, -1, axis) - np.roll(height, 1, axis)) / (2.0 * texel_m) for axis in (1, 0)
     )

@@ -1,4 +1,4 @@
-"""What is true of the cells of a grid in a world: hazards, rocks, slopes, heights, classes."""
+"""The ground truth of a grid's cells in a world: hazards, rocks, slopes, heights, classes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class CellGrid:
-    """Say where the cells of a grid lie, as a `GridSnapshot` does.
+    """The position of a grid's cells, as in `GridSnapshot`.
 
     The origin is the corner of cell (0, 0), the one of lowest x and y; rows go along y.
     """
@@ -45,7 +45,7 @@ class CellGrid:
             )
 
     def centres(self) -> tuple[F64, F64]:
-        """Return x (cols,) and y (rows,) of the middles of the cells."""
+        """Return x (cols,) and y (rows,) of the centres of the cells."""
         x: F64 = (
             self.origin_x_m + (np.arange(self.cols, dtype=np.float64) + 0.5) * self.resolution_m
         )
@@ -57,10 +57,11 @@ class CellGrid:
 
 @dataclass(frozen=True)
 class HazardRule:
-    """Say what a hazard is.
+    """The definition of a true hazard.
 
-    A cell is one if a rock of at least `min_hazard_m` in mean horizontal diameter stands on any
-    part of it, or if the ground at its middle is steeper than `max_slope_rad` over `baseline_m`.
+    A cell is a hazard if a rock of at least `min_hazard_m` in mean horizontal diameter stands on
+    any part of it, or if the ground at its centre is steeper than `max_slope_rad` over
+    `baseline_m`.
     """
 
     min_hazard_m: float
@@ -77,12 +78,13 @@ class HazardRule:
 
 @dataclass(frozen=True)
 class Truth:
-    """Hold what is true of the cells (rows, cols) of a grid.
+    """The ground truth of the cells (rows, cols) of a grid.
 
-    `known` says which cells lie in the world as a whole; the other ones have hazard False, NaN
-    and SOIL. `rock_diameter_m` is that of the largest rock on any part of the cell, 0 without
-    one, `rock` its index or -1; both name rocks of every size. `elevation_m` is of the ground
-    without rocks, `slope_rad` too; `classes` are those of the ground, at the middles.
+    `known` marks the cells that lie completely inside the world; the others have hazard False, NaN
+    and SOIL. `rock_diameter_m` is the diameter of the largest rock on any part of the cell, 0
+    without one, `rock` its index or -1; both include rocks of every size. `elevation_m` and
+    `slope_rad` are those of the ground without rocks; `classes` are those of the ground at the
+    centres of the cells.
     """
 
     grid: CellGrid
@@ -97,7 +99,7 @@ class Truth:
 
 
 def truth_layers(world: World, grid: CellGrid, rule: HazardRule) -> Truth:
-    """Return what is true of the cells of a grid that lies in the world's frame."""
+    """Return the ground truth of the cells of a grid in the world's frame."""
     x, y = grid.centres()
     half = 0.5 * grid.resolution_m
     limit = world.half_side_m + 1e-9
@@ -122,7 +124,7 @@ def truth_layers(world: World, grid: CellGrid, rule: HazardRule) -> Truth:
 
 
 def _largest_rock(world: World, grid: CellGrid) -> NDArray[np.int64]:
-    """Return the index of the largest rock that stands on each cell, -1 where there is none."""
+    """Return the index of the largest rock that stands on each cell, -1 if there is none."""
     rock, cell = rock_cells(world, grid)
     order = np.argsort(world.rocks.diameter_m[rock], kind="stable")
     largest: NDArray[np.int64] = np.full(grid.rows * grid.cols, -1, dtype=np.int64)
@@ -131,11 +133,11 @@ def _largest_rock(world: World, grid: CellGrid) -> NDArray[np.int64]:
 
 
 def rock_cells(world: World, grid: CellGrid) -> tuple[Ints, Ints]:
-    """Return pairs of a rock and the flat index of a cell on any part of which it stands.
+    """Return pairs of a rock and the flat index of a cell on which any part of it stands.
 
-    A rock stands on what its outline covers, seen from above: an ellipse, its widest part or, if
-    that is under the ground, the part at the height of the lowest ground around. An ellipse and
-    a square are tested exactly: a corner that is only touched counts.
+    A rock stands on the cells that its outline covers, seen from above: the ellipse of its widest
+    part or, if that is under the ground, of the part at the height of the lowest ground around.
+    Ellipse and square are intersected exactly; touching a corner counts.
     """
     rocks = world.rocks
     sunk = np.maximum(_lowest_ground_m(world) - rocks.z_m, 0.0) / rocks.c_m
@@ -166,7 +168,7 @@ def rock_cells(world: World, grid: CellGrid) -> tuple[Ints, Ints]:
 
 
 def _lowest_ground_m(world: World) -> F64:
-    """Return the least height of the ground (N,) at rocks' middles and the ends of their axes."""
+    """Return the lowest height of the ground (N,) at rocks' centres and the ends of their axes."""
     rocks = world.rocks
     cos, sin = np.cos(rocks.yaw_rad), np.sin(rocks.yaw_rad)
     heights = [
@@ -187,7 +189,7 @@ SQUARE_X, SQUARE_Y = np.array([0.0, 1.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0, 1.
 def _cell_range(
     middle_m: F64, reach_m: F64, origin_m: float, resolution_m: float, count: int
 ) -> tuple[Ints, Ints]:
-    """Return the first cell along an axis that intervals touch, and how many they do."""
+    """Return the first cell along an axis that each interval touches, and the number of cells."""
     first = np.floor((middle_m - reach_m - origin_m) / resolution_m)
     last = np.floor((middle_m + reach_m - origin_m) / resolution_m)
     low = np.clip(first, 0, count).astype(np.int64)

@@ -1,4 +1,4 @@
-"""One world and what is true in it: ground, rocks, craters, classes, light."""
+"""A world and its content: ground, rocks, craters, classes and light."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from terrain_seg_ros.core.types import F32, F64, U8
 from terrain_seg_ros.worlds.height_pyramid import HeightPyramid, build_pyramid
 
 SOIL, BEDROCK, SAND, ROCK, SKY = range(5)
-"""Ids of the classes of every world."""
+"""Class ids, the same in all worlds."""
 WORLD_TAXONOMY = Taxonomy(
     (
         TerrainClass(SOIL, "soil", (176, 132, 92), 0.02),
@@ -30,7 +30,7 @@ WORLD_TAXONOMY = Taxonomy(
 
 
 class Body(str, Enum):
-    """Say which body a world is of."""
+    """The celestial body of a world."""
 
     MOON = "moon"
     MARS = "mars"
@@ -38,10 +38,10 @@ class Body(str, Enum):
 
 @dataclass(frozen=True)
 class Rocks:
-    """Hold rocks (N,) as ellipsoids that stick in the ground, metres in the world's frame.
+    """Rocks (N,) as ellipsoids partly embedded in the ground, metres in the world's frame.
 
-    `x_m`, `y_m`, `z_m` is the centre; `a_m`, `b_m` are the horizontal half axes, `a` along x after
-    a turn by `yaw_rad`, and `c_m` is the vertical one.
+    `x_m`, `y_m`, `z_m` is the centre; `a_m`, `b_m` are the horizontal semi-axes, with `a` along x
+    rotated by `yaw_rad`, and `c_m` is the vertical one.
     """
 
     x_m: F64
@@ -70,7 +70,7 @@ class Rocks:
 
 @dataclass(frozen=True)
 class Craters:
-    """Hold craters (N,): middle, rim diameter and depth from rim to floor, metres."""
+    """Craters (N,): centre, rim diameter and depth from rim to floor, metres."""
 
     x_m: F64
     y_m: F64
@@ -80,7 +80,7 @@ class Craters:
 
 @dataclass(frozen=True)
 class Sun:
-    """Hold where the light comes from: azimuth from x towards y, and elevation."""
+    """The direction of the sun: azimuth from x towards y, and elevation."""
 
     azimuth_rad: float
     elevation_rad: float
@@ -99,7 +99,7 @@ class Sun:
 
 @dataclass(frozen=True)
 class World:
-    """Hold a square world whose middle is the origin of its frame, z up.
+    """A square world whose centre is the origin of its frame, z up.
 
     `ground_m` (n, n) is the height of the ground without rocks at posts `spacing_m` apart, row 0
     the lowest y, column 0 the lowest x; between posts it is bilinear. `classes` (n, n) is the
@@ -132,7 +132,7 @@ class World:
 
     @cached_property
     def pyramid(self) -> HeightPyramid:
-        """Return the ground as rays are cast at it."""
+        """Return the pyramid of the ground for ray casting."""
         return build_pyramid(self.ground_m)
 
     @property
@@ -141,11 +141,11 @@ class World:
         return float(0.5 * self.spacing_m * (self.ground_m.shape[0] - 1))
 
     def ground_height_m(self, x_m: ArrayLike, y_m: ArrayLike) -> F64:
-        """Return the ground's height without rocks, NaN outside the world; of the inputs' shape."""
+        """Return the height of the ground without rocks, NaN outside the world."""
         return self.at_posts(self.ground_m, x_m, y_m)
 
     def at_posts(self, values: F32, x_m: ArrayLike, y_m: ArrayLike) -> F64:
-        """Return values (n, n) at the posts between these, bilinear; NaN outside the world."""
+        """Interpolate values (n, n) given at the posts bilinearly; NaN outside the world."""
         x, y = np.broadcast_arrays(np.asarray(x_m, np.float64), np.asarray(y_m, np.float64))
         n = values.shape[0]
         col, row = ((part + self.half_side_m) / self.spacing_m for part in (x, y))
@@ -158,7 +158,10 @@ class World:
         return np.where(inside, low * (1 - v) + high * v, np.nan)
 
     def ground_normals(self, x_m: ArrayLike, y_m: ArrayLike) -> F64:
-        """Return the ground's outward normals (..., 3), smooth over posts; up outside the world."""
+        """Return the ground's outward unit normals (..., 3), interpolated between posts.
+
+        Outside the world they point up.
+        """
         along_x, along_y = (
             np.nan_to_num(self.at_posts(part, x_m, y_m)) for part in self._gradients
         )
@@ -176,7 +179,7 @@ class World:
         return along_x, along_y
 
     def class_at(self, x_m: ArrayLike, y_m: ArrayLike) -> U8:
-        """Return the class of the ground at points; beyond the world that of its border."""
+        """Return the class of the ground at points; outside the world that of the border."""
         x, y = np.broadcast_arrays(np.asarray(x_m, np.float64), np.asarray(y_m, np.float64))
         col, row = (
             np.clip(np.rint((part + self.half_side_m) / self.spacing_m), 0, len(self.classes) - 1)
@@ -186,12 +189,12 @@ class World:
         return found
 
     def rock_cover(self, x_m: F64, y_m: F64, *, min_diameter_m: float = 0.0) -> U8:
-        """Return 1 where a rock of at least a diameter stands above the ground at a grid's points.
+        """Return 1 at the points of a grid where a rock of at least a diameter rises above ground.
 
         Args:
             x_m: (cols,) ascending.
             y_m: (rows,) ascending.
-            min_diameter_m: mean horizontal diameter of the rocks that count.
+            min_diameter_m: smallest mean horizontal diameter of rocks to include.
         """
         ground = self.ground_height_m(x_m[np.newaxis, :], y_m[:, np.newaxis])
         height = ground.copy()
@@ -201,10 +204,10 @@ class World:
         return cover
 
     def slope_rad(self, baseline_m: float) -> F32:
-        """Return the steepness (n, n) of the ground without rocks at the posts.
+        """Return the slope (n, n) of the ground without rocks at the posts.
 
         It is that of the plane fitted by least squares to the posts of a square of about the
-        baseline, at least three posts wide. At the border the outermost heights go on.
+        baseline, at least three posts wide. Beyond the border the outermost heights are repeated.
         """
         reach = max(1, round(0.5 * baseline_m / self.spacing_m))
         steps = np.arange(-reach, reach + 1, dtype=np.float64)

@@ -26,7 +26,7 @@ def test_a_file_is_read_whole_up_to_its_limit(tmp_path):
 def test_one_byte_beyond_the_limit_is_refused_with_the_limit(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"12345")
-    with pytest.raises(ConfigError, match="5 bytes are too many, the limit is 4"):
+    with pytest.raises(ConfigError, match="has 5 bytes, the limit is 4"):
         read_regular_file(path, 4)
     with pytest.raises(ConfigError, match="the limit is 4"):
         check_regular_file(path, 4)
@@ -34,7 +34,7 @@ def test_one_byte_beyond_the_limit_is_refused_with_the_limit(tmp_path):
 
 def test_a_file_that_is_larger_than_it_says_is_refused():
     # The kernel gives such files a size of zero.
-    with pytest.raises(ConfigError, match="more than 3 bytes are too many"):
+    with pytest.raises(ConfigError, match="more than 3 bytes, the limit is 3"):
         read_regular_file(Path("/proc/self/status"), 3)
     assert read_regular_file(Path("/proc/self/status"), 2**20).startswith(b"Name:")
 

@@ -47,5 +47,5 @@ def test_alpha_out_of_range_is_refused(alpha):
 
 
 def test_sizes_that_differ_are_refused():
-    with pytest.raises(ModelError, match=r"mask \(2, 2\) does not fit"):
+    with pytest.raises(ModelError, match=r"mask \(2, 2\) does not match"):
         overlay(np.zeros((2, 3), np.uint8), MASK, TAXONOMY, alpha=0.5)

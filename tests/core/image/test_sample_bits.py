@@ -17,7 +17,7 @@ def test_the_bits_that_a_camera_fills_become_eight(bits):
     samples, found = _scene(bits), SampleBits()
     np.testing.assert_array_equal(found.to_bytes(samples), (samples >> (bits - 8)).astype(np.uint8))
     assert found.bits == bits
-    assert f"fill {bits} bits" in found.text
+    assert f"use {bits} bits" in found.text
 
 
 @pytest.mark.parametrize("order", ["<u2", ">u2"])

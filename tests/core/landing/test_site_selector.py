@@ -139,9 +139,9 @@ def test_what_cannot_be_selected_is_refused_and_changes_nothing():
     cost[0:12] = 100
     before = select(selector, snapshot(cost))
     for position in ((3.0, 2.0), (500.0, 0.0)):
-        with pytest.raises(GeometryError, match="choose another place"):
+        with pytest.raises(GeometryError, match="choose another position"):
             selector.select_at(position)
-    with pytest.raises(GeometryError, match="give x and y"):
+    with pytest.raises(GeometryError, match="give finite x and y"):
         selector.select_at((math.nan, 0.0))
     assert select(selector, snapshot(cost)) == before
 

@@ -1,1 +1,1 @@
-"""Bounded readers of files from outside: sizes are checked before memory is taken."""
+"""Readers for untrusted files; sizes are checked before memory is allocated."""

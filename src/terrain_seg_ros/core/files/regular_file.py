@@ -1,4 +1,4 @@
-"""Read files that nobody vouches for: regular ones only, and never more than a limit."""
+"""Reading of untrusted files: regular files only, up to a size limit."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def read_regular_file(
     error: type[TerrainSegError] = ConfigError,
     remedy: str = "check the path",
 ) -> bytes:
-    """Return a file's content.
+    """Return the content of a file.
 
     Args:
-        path: of the file; links are followed.
-        limit_bytes: more are refused, also where the file grows while it is read.
-        error: what is raised.
-        remedy: completes the messages about a file that is missing or of another kind.
+        path: the file; links are followed.
+        limit_bytes: size limit, also enforced if the file grows while it is read.
+        error: the type of error to raise.
+        remedy: the advice appended to errors about a missing file or one that is not regular.
 
     Raises:
         TerrainSegError: of the given type: the file is missing, not a regular one or too large.
@@ -63,17 +63,18 @@ def open_regular_file(
     """Open a file for reading, unbuffered; close it after use.
 
     Args:
-        path: of the file; links are followed.
-        limit_bytes: of its size; None for any size.
-        error: what is raised.
-        remedy: completes the messages about a file that is missing or of another kind.
+        path: the file; links are followed.
+        limit_bytes: size limit; None for no limit.
+        error: the type of error to raise.
+        remedy: the advice appended to errors about a missing file or one that is not regular.
 
     Raises:
         TerrainSegError: of the given type: the file is missing, not a regular one or too large.
     """
     try:
-        # Before it is opened: opening some devices does something. Without blocking: another
-        # process may put a pipe in the file's place in between, which then is seen below.
+        # The type is checked first because opening some devices has side effects. The open does
+        # not block because another process may replace the file by a pipe in between; the second
+        # check detects that.
         _check(path, path.stat(), limit_bytes, error, remedy)
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except (OSError, ValueError) as failure:
@@ -93,7 +94,7 @@ def check_regular_file(
     error: type[TerrainSegError] = ConfigError,
     remedy: str = "check the path",
 ) -> None:
-    """Check a file that a library opens by its path.
+    """Check a file that a library will open by its path.
 
     Raises:
         TerrainSegError: of the given type: the file is missing, not a regular one or too large.
@@ -109,7 +110,7 @@ def _check(
     remedy: str,
 ) -> None:
     if not stat.S_ISREG(status.st_mode):
-        kind = next((text for test, text in _KINDS if test(status.st_mode)), "of an odd kind")
+        kind = next((text for test, text in _KINDS if test(status.st_mode)), "of an unknown type")
         raise error(f"{path}: is {kind}, expected a regular file; {remedy}")
     if limit_bytes is not None and status.st_size > limit_bytes:
         raise error(_too_large(path, str(status.st_size), limit_bytes))
@@ -117,7 +118,7 @@ def _check(
 
 def _too_large(path: Path, found: str, limit_bytes: int) -> str:
     return (
-        f"{path}: {found} bytes are too many, the limit is {limit_bytes}; "
+        f"{path}: the file has {found} bytes, the limit is {limit_bytes}; "
         "check that this is the right file"
     )
 

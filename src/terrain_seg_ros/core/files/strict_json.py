@@ -1,4 +1,4 @@
-"""JSON as the standard has it (RFC 8259), bounded: no NaN, no key twice, no endless nesting."""
+"""A strict, bounded JSON reader (RFC 8259): no NaN, no duplicate keys, limited nesting."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _LAYOUT = "\n\t"
 
 
 def read_json(data: bytes) -> Any:
-    """Return what a JSON text in UTF-8 holds.
+    """Return the value of a JSON text in UTF-8.
 
     Raises:
-        ValueError: it is no JSON, gives a key of one object twice, is nested more than `MAX_DEPTH`
-            deep, or holds a number that is not finite, a whole number beyond 64 bits or a control
-            character; the message is one line.
+        ValueError: it is not JSON, has a duplicate key, is nested deeper than `MAX_DEPTH`, or
+            contains a number that is not finite, an integer beyond 64 bits or a control character;
+            the message is one line.
     """
     try:
         content = json.loads(
@@ -29,7 +29,7 @@ def read_json(data: bytes) -> Any:
 
 
 def shown(value: Any, length: int = 100) -> str:
-    """Return a value's representation for a message, shortened where it is long."""
+    """Return a value's representation for a message, shortened if it is long."""
     try:
         text = repr(value)
     except (RecursionError, ValueError):  # whole numbers of thousands of digits have none
@@ -42,12 +42,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(content) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in content if keys.count(key) > 1)
-        raise ValueError(f"the key {shown(twice)} is given twice; keep one")
+        raise ValueError(f"the key {shown(twice)} occurs twice; keep one")
     return content
 
 
 def _constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _check(content: Any) -> None:
@@ -69,7 +69,7 @@ def _check(content: Any) -> None:
 def _check_leaf(value: Any) -> None:
     if isinstance(value, str):
         if not value.isprintable() and any(_is_control(character) for character in value):
-            raise ValueError(f"the text {shown(value)} holds a control character")
+            raise ValueError(f"the string {shown(value)} contains a control character")
     elif isinstance(value, float):
         if value in (float("inf"), float("-inf")):
             raise ValueError("a number is too large")

@@ -13,7 +13,7 @@ from terrain_seg_ros.core.files.regular_file import read_regular_file
 
 FILE_LIMIT_BYTES = 256 * 1024
 NODE_LIMIT = 5000
-"""Keys, values, lists and mappings in one file; shipped ones have some two hundred."""
+"""Limit of keys, values, lists and mappings in one file; shipped files have about two hundred."""
 YAML_DEPTH_LIMIT = 24
 
 
@@ -27,8 +27,7 @@ def read_yaml(
 ) -> Mapping[Any, Any]:
     """Return the mapping in a YAML file of bounded size, depth and count.
 
-    A key that is given twice in one mapping is refused, as the first value would be lost in
-    silence.
+    A duplicate key in a mapping is an error, because the first value would be lost silently.
 
     Args:
         path: of the file.
@@ -38,12 +37,12 @@ def read_yaml(
         aliases: whether aliases and merge keys are accepted; ROS does not read them.
 
     Raises:
-        ConfigError: it cannot be read or holds something else.
+        ConfigError: the file cannot be read or contains something else.
     """
     text = _read_text(path, limit_bytes)
     content = parse_yaml(text, str(path), node_limit=node_limit, aliases=aliases)
     if not isinstance(content, Mapping):
-        raise ConfigError(f"{path}: holds no mapping; expected {expected}")
+        raise ConfigError(f"{path}: does not contain a mapping; expected {expected}")
     return content
 
 
@@ -125,16 +124,16 @@ class _StrictLoader(yaml.SafeLoader):
                 continue
             if merge:
                 raise ConfigError(
-                    f"{self._source}: merges by `<<` in line {line}, which ROS does not read; "
-                    "write it out"
+                    f"{self._source}: has a merge key `<<` in line {line}, which ROS does not "
+                    "support; write it out"
                 )
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
-                raise ConfigError(f"{self._source}: the key in line {line} is no name")
+                raise ConfigError(f"{self._source}: the key in line {line} is not a name")
             if key in lines:
                 raise ConfigError(
-                    f"{self._source}: {key!r} is given in line {lines[key]} and again in line "
-                    f"{line}; the first would be lost: put both into one"
+                    f"{self._source}: {key!r} occurs in line {lines[key]} and again in line "
+                    f"{line}, and the first would be lost; merge them into one"
                 )
             lines[key] = line
         return super().construct_mapping(node, deep)

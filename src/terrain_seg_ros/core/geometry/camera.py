@@ -1,4 +1,4 @@
-"""Pixels to rays and back: a pinhole with the distortion models of sensor_msgs/CameraInfo."""
+"""A pinhole camera with the distortion models of sensor_msgs/CameraInfo."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ COEFFICIENT_COUNTS = {
     "rational_polynomial": (8,),
     "equidistant": (4,),
 }
-"""How many coefficients each distortion model may have; none at all means no distortion."""
+"""Permitted numbers of coefficients per distortion model; zero means no distortion."""
 
 
 @dataclass(frozen=True)
 class CameraModel:
-    """Hold the intrinsics of the image as delivered, that is after ROI and binning.
+    """The intrinsics of the image as delivered, that is after ROI and binning.
 
     Pixel (0, 0) is the centre of the top left pixel. The coefficients are in ROS order:
     k1 k2 p1 p2 [k3 [k4 k5 k6]] for plumb_bob and rational_polynomial (Brown, as in OpenCV),
@@ -49,8 +49,8 @@ class CameraModel:
         numbers = (self.fx_px, self.fy_px, self.cx_px, self.cy_px, *self.coefficients)
         if not all(math.isfinite(value) for value in numbers):
             raise GeometryError(
-                f"camera intrinsics {numbers} hold a value that is not finite; "
-                "calibrate the camera or check who publishes camera_info"
+                f"camera intrinsics {numbers} contain a value that is not finite; "
+                "calibrate the camera or check the publisher of camera_info"
             )
         if self.fx_px <= 0.0 or self.fy_px <= 0.0:
             raise GeometryError(
@@ -70,23 +70,23 @@ class CameraModel:
             )
 
     def check_image(self, width_px: int, height_px: int) -> None:
-        """Check that an image has the size that this model describes.
+        """Check that an image has the size of this model.
 
         Raises:
-            GeometryError: it has another size.
+            GeometryError: the sizes differ.
         """
         if (width_px, height_px) != (self.width_px, self.height_px):
             raise GeometryError(
                 f"image is {width_px} x {height_px} px but camera_info describes "
-                f"{self.width_px} x {self.height_px} px; check that both come from one camera, "
-                "and its roi and binning"
+                f"{self.width_px} x {self.height_px} px; check that both are of the same camera, "
+                "and check its roi and binning"
             )
 
     def rays(self, u_px: ArrayLike, v_px: ArrayLike) -> F64:
-        """Return the pixels' rays, (N, 3), in the optical frame, z = 1, without distortion.
+        """Return the undistorted rays (N, 3) of pixels, in the optical frame with z = 1.
 
-        A pixel that no point in front of the camera can reach (beyond the lens model's last
-        invertible radius, or 89.5 degrees) has NaN.
+        Pixels to which no point in front of the camera projects (beyond the last invertible
+        radius of the lens model, or 89.5 degrees) are NaN.
         """
         x = (np.asarray(u_px, dtype=np.float64).ravel() - self.cx_px) / self.fx_px
         y = (np.asarray(v_px, dtype=np.float64).ravel() - self.cy_px) / self.fy_px
@@ -96,8 +96,8 @@ class CameraModel:
     def project(self, points_camera: ArrayLike) -> F64:
         """Return the pixels (N, 2) of points (N, 3) in the optical frame.
 
-        A point behind the camera, or beyond what the lens model can invert, has NaN. Pixels may
-        lie outside the image.
+        Points behind the camera, or beyond the invertible range of the lens model, are NaN. Pixels
+        may lie outside the image.
         """
         points = np.asarray(points_camera, dtype=np.float64).reshape(-1, 3)
         depth = np.where(points[:, 2] > 0.0, points[:, 2], np.nan)

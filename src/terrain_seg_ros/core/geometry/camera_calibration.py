@@ -1,7 +1,7 @@
-"""Decide whether the fields of a CameraInfo are a plausible calibration, and what they mean.
+"""Interpretation of the fields of a CameraInfo, and whether they are a plausible calibration.
 
-The only place that does, so that drivers' quirks are read alike everywhere: what is plain is
-taken, what is assumed is told, what could be either is refused with the remedy.
+All callers use this module, so that the peculiarities of drivers are treated alike everywhere.
+Assumptions are reported as notes; ambiguous fields are an error with a remedy.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from terrain_seg_ros.core.types import F64, ORTHONORMAL_WITHIN
 
 FOCAL_LIMITS_PX = (1e-2, 1e7)
 MAX_FIELD_RAD = math.radians(175.0)
-"""Of a camera that is no fisheye: K of one or of another size gives more."""
+"""Largest field of view without a fisheye lens; a wrong K often implies a larger one."""
 CENTRED_WITHIN = 0.15
-"""Share of the image's size by which few lenses' principal point misses the middle."""
+"""Offset of the principal point from the centre, as a share of the image size; rarely larger."""
 SCALED_BEYOND = 0.18
 SCALES_AGREE_WITHIN = 0.05
-"""Both shares of the principal point's distance from the corner that the middle would have."""
+"""Limits of the principal point's distance from the corner relative to the image centre's."""
 HUGE = 1e12
 SKEW = 1e-6
 DIFFERENT = 0.01
-"""Share by which focal lengths of K and P differ where both should be the same."""
-_REMEDY = "calibrate the camera or check who publishes camera_info"
+"""Relative difference of focal lengths of K and P above which they count as different."""
+_REMEDY = "calibrate the camera or check the publisher of camera_info"
 
 
 class Calibration(NamedTuple):
-    """Hold the camera of the delivered image, and what was assumed to get it."""
+    """The camera model of the delivered image, and the assumptions made."""
 
     camera: CameraModel
     notes: tuple[str, ...] = ()
 
 
 class Fields(NamedTuple):
-    """Hold the fields of a CameraInfo; K and R (9,), P (12,), D of any length.
+    """The fields of a CameraInfo; K and R (9,), P (12,), D of any length.
 
     `roi` is x, y, width and height; a zero width or height means the full image.
     """
@@ -58,7 +58,7 @@ class Fields(NamedTuple):
 
 
 class _Lens(NamedTuple):
-    """Hold the 3 x 3 matrix and the distortion that the pixels follow."""
+    """The intrinsic matrix (9,) and the distortion of the image."""
 
     name: str
     matrix: F64
@@ -74,12 +74,12 @@ def calibrate(fields: Fields, *, rectified: bool = False) -> Calibration:
     centres move by half a pixel: c' = (c + 0.5 - offset) / binning - 0.5.
 
     Args:
-        fields: of the message.
-        rectified: the image was rectified, so that P holds without D.
+        fields: the fields of the message.
+        rectified: whether the image is rectified, so that P applies without D.
 
     Raises:
-        GeometryError: the camera is not calibrated, a value is not plausible, or the fields
-            contradict each other.
+        GeometryError: the camera is not calibrated, a value is implausible, or the fields are
+            inconsistent.
     """
     arrays = {
         name: _finite(name, getattr(fields, name.lower()), count)
@@ -96,22 +96,22 @@ def calibrate(fields: Fields, *, rectified: bool = False) -> Calibration:
 
 
 def _finite(name: str, values: ArrayLike, count: int | None) -> F64:
-    """Return an array whose numbers are finite and none of them beyond what is physical."""
+    """Return the values as an array after checking that they are finite and plausible."""
     array = np.asarray(values, dtype=np.float64).ravel()
     if count is not None and array.size != count:
         raise GeometryError(f"{name} has {array.size} numbers, expected {count}; check camera_info")
     if not np.isfinite(array).all():
         raise GeometryError(
-            f"{name} is {array.tolist()} and holds a value that is not finite; {_REMEDY}"
+            f"{name} is {array.tolist()} and contains a value that is not finite; {_REMEDY}"
         )
     if array.size and np.abs(array).max() > HUGE:
         worst = float(array[np.argmax(np.abs(array))])
-        raise GeometryError(f"{name} holds {worst:g}, expected at most {HUGE:g}; {_REMEDY}")
+        raise GeometryError(f"{name} contains {worst:g}, expected at most {HUGE:g}; {_REMEDY}")
     return array
 
 
 def _lens(fields: Fields, arrays: dict[str, F64], notes: list[str], *, rectified: bool) -> _Lens:
-    """Return what the pixels follow: P without D if they are rectified, else K and D."""
+    """Return the lens: P without D if the image is rectified, else K and D."""
     k, d, p = arrays["K"], arrays["D"], arrays["P"]
     if not rectified:
         model, coefficients, note = normal_lens(fields.distortion_model, d.tolist())
@@ -124,7 +124,7 @@ def _lens(fields: Fields, arrays: dict[str, F64], notes: list[str], *, rectified
     if d.any():
         raise GeometryError(
             "P is all zero, but the images are rectified and D is not zero, so that K does not "
-            "hold; publish the P of the rectification, or set image_rectification to raw"
+            "apply; publish the P of the rectification, or set image_rectification to raw"
         )
     return _Lens("K", k, "none", ())
 
@@ -149,13 +149,13 @@ def _check_matrix(name: str, matrix: F64, notes: list[str]) -> None:
         )
     last = matrix[6:9].tolist()
     if last == [0.0, 0.0, 0.0]:
-        notes.append(f"the last row of {name} is 0 0 0: taken for 0 0 1")
+        notes.append(f"the last row of {name} is 0 0 0: treated as 0 0 1")
     elif not np.allclose(last, (0.0, 0.0, 1.0), atol=SKEW):
         raise GeometryError(f"{name} has the last row {last}, expected 0 0 1; {_REMEDY}")
 
 
 def _check_view(fields: Fields, lens: _Lens) -> None:
-    """Check principal point and field of view on the full sensor, whose size may be unknown."""
+    """Check principal point and field of view on the full sensor."""
     fx, cx, fy, cy = (float(lens.matrix[index]) for index in (0, 2, 4, 5))
     width, height = fields.width_px, fields.height_px
     if width < 1 or height < 1:
@@ -167,8 +167,8 @@ def _check_view(fields: Fields, lens: _Lens) -> None:
     if not inside or (cx == 0.0 and cy == 0.0):
         raise GeometryError(
             f"{lens.name} has the principal point ({cx:g}, {cy:g}), which lies outside the image "
-            f"of {width} x {height} px or in its corner; calibrate the camera, and tell a crop by "
-            "roi"
+            f"of {width} x {height} px or in its corner; calibrate the camera, and declare a crop "
+            "in roi"
         )
     for name, focal, middle, size in (("horizontal", fx, cx, width), ("vertical", fy, cy, height)):
         sides = ((middle + 0.5) / focal, (size - 0.5 - middle) / focal)
@@ -177,18 +177,18 @@ def _check_view(fields: Fields, lens: _Lens) -> None:
         field, limit = sum(angles), 2.0 * math.pi if fisheye else MAX_FIELD_RAD
         if field > limit or (not fisheye and max(angles) > limit / 2.0):
             raise GeometryError(
-                f"{lens.name} gives a {name} field of view of {math.degrees(field):.1f} degrees by "
-                f"the focal length {focal:g} px over {size} px, up to "
+                f"{lens.name} implies a {name} field of view of {math.degrees(field):.1f} degrees "
+                f"(focal length {focal:g} px over {size} px), up to "
                 f"{math.degrees(max(angles)):.1f} to one side, expected at most "
-                f"{math.degrees(limit):.0f} and half of it; is {lens.name} the identity, in other "
-                f"units than pixels, or of another resolution? {_REMEDY}"
+                f"{math.degrees(limit):.0f} and half of it; check that {lens.name} is not the "
+                f"identity, is in pixels, and is for this resolution; {_REMEDY}"
             )
 
 
 def _check_resolution(fields: Fields, lens: _Lens) -> None:
-    """Refuse a principal point that is the middle of a smaller or larger image.
+    """Check that the principal point is not the centre of a smaller or larger image.
 
-    It could be a crop as well, which roi tells.
+    Such an image may also be a crop, which must be declared in roi.
     """
     cx, cy = float(lens.matrix[2]), float(lens.matrix[5])
     scale_x = (cx + 0.5) / (0.5 * fields.width_px)
@@ -196,50 +196,50 @@ def _check_resolution(fields: Fields, lens: _Lens) -> None:
     scaled = min(abs(scale_x - 1.0), abs(scale_y - 1.0)) > SCALED_BEYOND
     if scaled and abs(scale_x - scale_y) <= SCALES_AGREE_WITHIN * max(scale_x, scale_y):
         raise GeometryError(
-            f"{lens.name} has the principal point ({cx:g}, {cy:g}), the middle of an image of "
-            f"{2.0 * cx + 1.0:.0f} x {2.0 * cy + 1.0:.0f} px, but camera_info is of "
-            f"{fields.width_px} x {fields.height_px} px; publish {lens.name} of that resolution, "
-            "and tell a crop by roi, pixels of several by binning"
+            f"{lens.name} has the principal point ({cx:g}, {cy:g}), the centre of an image of "
+            f"{2.0 * cx + 1.0:.0f} x {2.0 * cy + 1.0:.0f} px, but camera_info is for "
+            f"{fields.width_px} x {fields.height_px} px; publish {lens.name} for that resolution, "
+            "and declare a crop in roi and binned pixels in binning"
         )
 
 
 def _offsets(fields: Fields, arrays: dict[str, F64], lens: _Lens) -> list[str]:
-    """Return what is to be known of the place of the principal point and of the camera."""
+    """Return notes about the principal point and the stereo baseline."""
     notes = []
     cx, cy = float(lens.matrix[2]), float(lens.matrix[5])
     aside = max(abs((cx + 0.5) / fields.width_px - 0.5), abs((cy + 0.5) / fields.height_px - 0.5))
     if aside > CENTRED_WITHIN:
         notes.append(
-            f"{lens.name} has the principal point ({cx:g}, {cy:g}), far from the middle of "
-            f"{fields.width_px} x {fields.height_px} px: check that it is of this resolution"
+            f"{lens.name} has the principal point ({cx:g}, {cy:g}), far from the centre of "
+            f"{fields.width_px} x {fields.height_px} px: check that it is for this resolution"
         )
     baseline_m = -float(arrays["P"][3]) / float(lens.matrix[0])
     if lens.name == "P" and baseline_m != 0.0:
         notes.append(
-            f"P tells a stereo baseline of {baseline_m:g} m, which is not used: the image's "
-            "frame_id must be of this camera, not of the other one of the pair"
+            f"P contains a stereo baseline of {baseline_m:g} m, which is not used: the image's "
+            "frame_id must be that of this camera, not of the other one of the pair"
         )
     return notes
 
 
 def _doubts(arrays: dict[str, F64], lens: _Lens) -> list[str]:
-    """Return what is odd in fields that do not matter for the rays, or hardly."""
+    """Return notes about suspicious fields that have little or no effect on the rays."""
     notes = []
     rotation = arrays["R"].reshape(3, 3)
     if rotation.any() and np.abs(rotation @ rotation.T - np.eye(3)).max() > ORTHONORMAL_WITHIN:
-        notes.append("R is no rotation; it is not used, but the calibration may be damaged")
+        notes.append("R is not a rotation; it is not used, but the calibration may be damaged")
     k, p = arrays["K"], arrays["P"]
     is_identity = not rotation.any() or np.allclose(rotation, np.eye(3), atol=ORTHONORMAL_WITHIN)
     same = lens.name == "K" and lens.model == "none" and is_identity
     if same and p.any() and np.abs(p[[0, 5]] - k[[0, 4]]).max() > DIFFERENT * k[0]:
         notes.append(
-            f"K and P have other focal lengths ({k[0]:g} and {p[0]:g} px) although there is no "
+            f"K and P have different focal lengths ({k[0]:g} and {p[0]:g} px) although there is no "
             "distortion: K is used; if the images are rectified or resized, set "
             "image_rectification"
         )
     fx, fy = float(lens.matrix[0]), float(lens.matrix[4])
     if not 0.5 <= fx / fy <= 2.0:
-        notes.append(f"fx is {fx:g} and fy {fy:g} px, which few cameras have")
+        notes.append(f"fx is {fx:g} and fy {fy:g} px, an unusual ratio: check the calibration")
     return notes
 
 
@@ -258,7 +258,7 @@ def _delivered(fields: Fields, lens: _Lens) -> CameraModel:
         left, top, roi_width, roi_height = 0, 0, width_px, height_px
     if min(roi) < 0 or left + roi_width > width_px or top + roi_height > height_px:
         raise GeometryError(
-            f"roi {roi} (x, y, width, height) leaves the image of {width_px} x {height_px} px; "
+            f"roi {roi} (x, y, width, height) exceeds the image of {width_px} x {height_px} px; "
             "check camera_info: width and height are those of the full sensor"
         )
     return CameraModel(

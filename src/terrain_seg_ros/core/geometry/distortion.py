@@ -1,8 +1,8 @@
-"""Lens distortion in normalised image coordinates, both ways, vectorised.
+"""Lens distortion in normalised image coordinates and its inverse, vectorised.
 
-Brown's model is OpenCV's (plumb_bob and rational_polynomial of sensor_msgs/CameraInfo), the
-equidistant one is Kannala and Brandt's as in cv2.fisheye. Inverting is Newton's method from a
-table of the radial part, so that it stays on the branch that starts at the image centre.
+Brown's model is as in OpenCV (plumb_bob and rational_polynomial of sensor_msgs/CameraInfo), the
+equidistant model is Kannala and Brandt's as in cv2.fisheye. The inverse uses Newton's method,
+started from a table of the radial part so that it stays on the branch at the image centre.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TOLERANCE = 1e-9
 
 
 def distort(model: str, coefficients: tuple[float, ...], x: F64, y: F64) -> tuple[F64, F64]:
-    """Return where ideal coordinates x/z, y/z land; NaN beyond what can be inverted."""
+    """Distort ideal coordinates x/z, y/z; NaN beyond the invertible range."""
     if model == "equidistant":
         return _distort_equidistant(coefficients, x, y)
     if not any(coefficients):
@@ -35,7 +35,7 @@ def distort(model: str, coefficients: tuple[float, ...], x: F64, y: F64) -> tupl
 
 
 def undistort(model: str, coefficients: tuple[float, ...], x: F64, y: F64) -> tuple[F64, F64]:
-    """Return the ideal coordinates x/z, y/z of distorted ones; NaN where there are none."""
+    """Return the ideal coordinates x/z, y/z of distorted ones; NaN if there are none."""
     if model == "equidistant":
         return _undistort_equidistant(coefficients, x, y)
     if not any(coefficients):
@@ -63,7 +63,7 @@ def _brown(coefficients: Sequence[float], x: F64, y: F64) -> tuple[F64, F64, tup
 
 @lru_cache(maxsize=32)
 def _brown_table(coefficients: tuple[float, ...]) -> tuple[F64, F64]:
-    """Return radii and their distorted radii, as far as the radial part rises."""
+    """Return radii and distorted radii over the range where the radial part increases."""
     radius = np.tan(np.linspace(0.0, MAX_ANGLE_RAD, TABLE_SIZE))
     radial = [*coefficients, *([0.0] * (8 - len(coefficients)))]
     radial[2] = radial[3] = 0.0
@@ -74,7 +74,7 @@ def _brown_table(coefficients: tuple[float, ...]) -> tuple[F64, F64]:
 
 @lru_cache(maxsize=32)
 def _equidistant_table(coefficients: tuple[float, ...]) -> tuple[F64, F64]:
-    """Return angles and their distorted angles, as far as these rise."""
+    """Return angles and distorted angles over the range where these increase."""
     angle: F64 = np.linspace(0.0, MAX_ANGLE_RAD, TABLE_SIZE)
     return _rising_part(angle, _equidistant(coefficients, angle)[0])
 
@@ -84,13 +84,13 @@ def _rising_part(source: F64, distorted: F64) -> tuple[F64, F64]:
     count = TABLE_SIZE if rising.all() else int(np.argmin(rising)) + 1
     if count < 2:
         raise GeometryError(
-            "the distortion coefficients fold the image at its centre; calibrate the camera again"
+            "the distortion coefficients fold the image at its centre; recalibrate the camera"
         )
     return source[:count], distorted[:count]
 
 
 def _undistort_brown(coefficients: tuple[float, ...], x_in: F64, y_in: F64) -> tuple[F64, F64]:
-    """Invert by Newton's method; the radial table gives a start on the right branch."""
+    """Invert by Newton's method; the radial table provides a start on the right branch."""
     radii, distorted = _brown_table(coefficients)
     radius_in = np.hypot(x_in, y_in)
     start = np.interp(radius_in, distorted, radii, right=np.nan)

@@ -9,7 +9,7 @@ import numpy as np
 from terrain_seg_ros.core.types import F64
 
 BODY_R_OPTICAL: F64 = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-"""Of a camera that looks along the body's x: optical z is forward, x right, y down."""
+"""Rotation of a camera that looks along the body's x: optical z is forward, x right, y down."""
 
 
 def rotation_from_rpy(roll_rad: float, pitch_rad: float, yaw_rad: float) -> F64:

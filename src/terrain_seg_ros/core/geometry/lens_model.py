@@ -1,4 +1,4 @@
-"""Distortion models of CameraInfo as drivers write them, to those that are computed."""
+"""Mapping of the distortion models that drivers publish to the supported ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _RECTIFY = "or rectify the images and set image_rectification to rectified"
 
 
 class Lens(NamedTuple):
-    """Hold our name, as many coefficients as it needs, and what was assumed, if anything."""
+    """A supported distortion model, its coefficients, and the assumption made, if any."""
 
     model: str
     coefficients: tuple[float, ...]
@@ -32,13 +32,13 @@ class Lens(NamedTuple):
 
 
 def normal_lens(name: str, d: Sequence[float]) -> Lens:
-    """Return the model that a name and coefficients mean.
+    """Return the supported model for a driver's name and coefficients.
 
-    Coefficients past those of a model do not matter where they are zero. plumb_bob of eight is
-    rational_polynomial. Where the name is empty the number of coefficients decides.
+    Surplus coefficients are ignored if they are zero. plumb_bob with eight coefficients is
+    rational_polynomial. If the name is empty, the number of coefficients decides.
 
     Raises:
-        GeometryError: they mean nothing that is known, or could mean several things.
+        GeometryError: the combination is unknown or ambiguous.
     """
     if len(d) > LENGTH_LIMIT or any(abs(value) > COEFFICIENT_LIMIT for value in d):
         raise GeometryError(
@@ -53,34 +53,34 @@ def normal_lens(name: str, d: Sequence[float]) -> Lens:
             f"with one of them, {_RECTIFY}"
         )
     model = known.get(plain, "")
-    told = f"distortion model {name!r} is taken for {model}" if model and name != model else ""
+    note = f"distortion model {name!r} is treated as {model}" if model and name != model else ""
     if model == FISHEYE:
-        return _fisheye(name, d, told)
+        return _fisheye(name, d, note)
     if not any(d):
         return Lens(NONE, ())
     if model == NONE:
         raise GeometryError(
-            f"distortion model {name!r} has coefficients {list(d)}, expected none; name the model "
-            "that they are of"
+            f"distortion model {name!r} has coefficients {list(d)}, expected none; publish the "
+            "name of their model"
         )
-    return _brown(name, model, d, told)
+    return _brown(name, model, d, note)
 
 
-def _fisheye(name: str, d: Sequence[float], told: str) -> Lens:
+def _fisheye(name: str, d: Sequence[float], note: str) -> Lens:
     if len(d) < _FISHEYE_COUNT or any(d[_FISHEYE_COUNT:]):
         raise GeometryError(
             f"distortion model {name!r} has {len(d)} coefficients, expected {_FISHEYE_COUNT} "
             f"(zeros for an ideal fisheye); check D in camera_info, {_RECTIFY}"
         )
-    return Lens(FISHEYE, tuple(map(float, d[:_FISHEYE_COUNT])), told)
+    return Lens(FISHEYE, tuple(map(float, d[:_FISHEYE_COUNT])), note)
 
 
-def _brown(name: str, model: str, d: Sequence[float], told: str) -> Lens:
-    """Return a lens of Brown's family, of five or of eight coefficients."""
+def _brown(name: str, model: str, d: Sequence[float], note: str) -> Lens:
+    """Return a lens of Brown's family, with five or eight coefficients."""
     if not model and len(d) not in {4, 5, 8, 12, 14}:
         raise GeometryError(
-            f"distortion model is empty and D has {len(d)} coefficients, which means nothing that "
-            f"is known; publish one of {sorted(ALIASES)}, {_RECTIFY}"
+            f"distortion model is empty and D has {len(d)} coefficients, which match no known "
+            f"model; publish one of {sorted(ALIASES)}, {_RECTIFY}"
         )
     if len(d) < _BROWN:
         raise GeometryError(
@@ -102,9 +102,9 @@ def _brown(name: str, model: str, d: Sequence[float], told: str) -> Lens:
     count = _RATIONAL_COUNT if fits == RATIONAL else max(_BROWN, used)
     values = (*map(float, d[:count]), *([0.0] * (count - len(d))))[:count]
     if not model:
-        told = f"distortion model is empty: D of {len(d)} is taken for {fits}"
+        note = f"distortion model is empty: D of {len(d)} is treated as {fits}"
     elif fits != model:
-        told = f"distortion model {name!r} with {len(d)} coefficients is taken for {fits}"
+        note = f"distortion model {name!r} with {len(d)} coefficients is treated as {fits}"
     elif len(d) not in {4, 5, 8}:
-        told = f"distortion model {name!r} has {len(d)} coefficients: {count} of them are used"
-    return Lens(fits, values, told)
+        note = f"distortion model {name!r} has {len(d)} coefficients: {count} of them are used"
+    return Lens(fits, values, note)

@@ -1,4 +1,4 @@
-"""The rays of every pixel of a tensor, kept as long as camera and tensor stay the same."""
+"""The rays of the pixels of a tensor, cached per camera and tensor geometry."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.types import F32, F64
 
 MAX_KEPT = 16
-"""Several cameras, each with the network's pixels and those of its cloud."""
+"""Size of the cache: several cameras, each with the pixels of the network and of its cloud."""
 MIN_GRAZING = 0.1
-"""Level ground that is seen at a smaller angle (6 degrees) counts as seen at this one."""
+"""Smallest grazing angle, in rad (6 degrees), used for the spacing on level ground."""
 
 Key = TypeVar("Key")
 Kept = TypeVar("Kept")
@@ -23,7 +23,7 @@ Kept = TypeVar("Kept")
 
 @dataclass(frozen=True)
 class PixelRays:
-    """Hold the rays of every pixel of one geometry, (h, w) each, optical frame with z = 1."""
+    """The rays of every pixel of one geometry, (h, w) each, optical frame with z = 1."""
 
     x: F32
     y: F32
@@ -31,15 +31,15 @@ class PixelRays:
     spacing_rad: F32
 
     def rise(self, camera_up: F32) -> F32:
-        """Return the sine of each ray's elevation; the argument is up in the optical frame."""
+        """Return the sine of each ray's elevation; `camera_up` is up in the optical frame."""
         rise: F32 = camera_up[0] * self.x + camera_up[1] * self.y + camera_up[2]
         rise /= self.length
         return rise
 
     def level_step(self, rise: F32) -> F32:
-        """Return how far apart neighbours meet level ground, as a share of their range.
+        """Return the distance of neighbouring pixels on level ground, as a share of their range.
 
-        That is their angle, drawn out by the grazing angle at which the ground is seen.
+        It is the angle between their rays divided by the sine of the grazing angle.
         """
         grazing: F32 = np.maximum(np.abs(rise), np.float32(MIN_GRAZING))
         return np.divide(self.spacing_rad, grazing, out=grazing)
@@ -47,7 +47,7 @@ class PixelRays:
 
 @dataclass(frozen=True)
 class Reach:
-    """Hold how far ground is trusted, and the spacing to which it is filled.
+    """The range to which ground is trusted, and the spacing to which it is filled.
 
     Pixels farther than `max_range_m` from the camera, or `max_spacing_m` from their neighbours
     on the ground, are too far. An infinite `cell_m` means no fill points.
@@ -60,7 +60,7 @@ class Reach:
 
 @dataclass(frozen=True)
 class Pixels:
-    """Name a set of pixels and how far their ground is trusted."""
+    """A set of pixels and the range to which their ground is trusted."""
 
     camera: CameraModel
     geometry: TensorGeometry
@@ -73,15 +73,15 @@ class Pixels:
 
 
 class RayStore:
-    """Give the rays of pixels, traced once for each camera and geometry."""
+    """A cache of pixel rays, computed once per camera and geometry."""
 
     def __init__(self) -> None:
-        """Keep nothing yet."""
+        """Start empty."""
         self._kept: OrderedDict[tuple[CameraModel, TensorGeometry, bool], PixelRays]
         self._kept = OrderedDict()
 
     def __len__(self) -> int:
-        """Return how many are kept."""
+        """Return the number of cached entries."""
         return len(self._kept)
 
     def of(self, pixels: Pixels, *, snapped: bool = False) -> PixelRays:
@@ -93,7 +93,7 @@ class RayStore:
 
 
 def keep(store: OrderedDict[Key, Kept], key: Key, value: Kept) -> None:
-    """Put a value into a store as its newest; the one that was not used for longest goes."""
+    """Insert a value as the most recent one; the least recently used one is dropped."""
     store[key] = value
     store.move_to_end(key)
     if len(store) > MAX_KEPT:
@@ -103,13 +103,13 @@ def keep(store: OrderedDict[Key, Kept], key: Key, value: Kept) -> None:
 def trace_rays(
     camera: CameraModel, geometry: TensorGeometry, *, snapped: bool = False
 ) -> PixelRays:
-    """Return the rays of the pixels; those that lie outside the image have NaN.
+    """Return the rays of the pixels, NaN for those outside the image.
 
     Args:
-        camera: its intrinsics.
-        geometry: where the tensor's pixels lie in the image.
-        snapped: take the ray of the image pixel next to a tensor pixel's middle, to which a
-            depth belongs that was sampled there.
+        camera: the intrinsics.
+        geometry: the mapping from tensor pixels to image pixels.
+        snapped: use the ray of the image pixel nearest to the centre of a tensor pixel, to match
+            depth that is sampled there.
     """
     u = (np.arange(geometry.width_px) + 0.5) * geometry.scale_x + geometry.offset_x_px - 0.5
     v = (np.arange(geometry.height_px) + 0.5) * geometry.scale_y + geometry.offset_y_px - 0.5
@@ -121,7 +121,7 @@ def trace_rays(
     length = np.linalg.norm(rays, axis=-1)
     unit = rays / length[..., np.newaxis]
     spacing_rad = np.fmax(_spacing(unit, 0), _spacing(unit, 1))
-    with np.errstate(over="ignore"):  # intrinsics that make no sense give infinite rays
+    with np.errstate(over="ignore"):  # absurd intrinsics give infinite rays
         x, y, length, spacing_rad = (
             part.astype(np.float32) for part in (rays[..., 0], rays[..., 1], length, spacing_rad)
         )
@@ -129,7 +129,7 @@ def trace_rays(
 
 
 def _spacing(unit: F64, axis: int) -> F64:
-    """Return the angle between neighbours along an axis; 0 where there are none."""
+    """Return the angle between neighbours along an axis; 0 without neighbours."""
     if unit.shape[axis] < 2:
         return np.zeros(unit.shape[:2])
     steps = np.linalg.norm(np.diff(unit, axis=axis), axis=-1)

@@ -1,4 +1,4 @@
-"""Transforms over time: looked up at a stamp, interpolated, never extrapolated."""
+"""A buffer of transforms over time; lookups interpolate and never extrapolate."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from terrain_seg_ros.core.geometry.transform_edge import (
 from terrain_seg_ros.core.types import F64, Transform
 
 MAX_FRAMES = 1000
-"""Frames that a buffer holds; more are a publisher that invents names."""
+"""Most frames in a buffer; more indicate a publisher that generates frame names."""
 MAX_SAMPLES = 10_000
-"""Samples that a buffer holds of one frame, whatever their spacing."""
+"""Most samples per frame, whatever their spacing."""
 BELIEVED = 3
-"""So many samples in a row show that a frame moves that was said to be fixed."""
+"""Consecutive samples after which a frame declared as static is treated as moving."""
 QUATERNION_TOLERANCE = 1e-2
-"""How far the square of a quaternion's length may be from 1; tf2's, which refuses the others."""
+"""Largest deviation of a quaternion's squared length from 1, the same as in tf2."""
 
 
 class TransformBuffer:
-    """Hold a forest of frames; every method may be called from any thread.
+    """A forest of frames; every method is thread-safe.
 
-    After a jump backwards in time the caller clears the buffer, as tf2's users do.
+    After a jump backwards in time the caller must clear the buffer, as with tf2.
     """
 
     def __init__(self, cache_s: float) -> None:
-        """Make an empty buffer that keeps `cache_s` seconds of each moving frame."""
+        """Create an empty buffer that keeps `cache_s` seconds of each moving frame."""
         if not (math.isfinite(cache_s) and cache_s > 0.0):
             raise ConfigError(f"transform cache_s is {cache_s}, expected more than 0 s")
         self._cache_ns = round(cache_s * 1e9)
@@ -50,15 +50,15 @@ class TransformBuffer:
     ) -> bool:
         """Store `parent_T_child`, at the stamp or, if static, for all times.
 
-        Samples may come in any order; one with a known stamp replaces it. As in tf2 the parent
-        belongs to the sample: a child that gets another parent keeps its history.
+        Samples may arrive in any order; a sample with an existing stamp replaces the old one. As
+        in tf2 each sample has its own parent: a child with a new parent keeps its history.
 
         Returns:
             Whether it was stored; a sample older than the cache is not.
 
         Raises:
             GeometryError: a name is empty, the frames form a loop, there are too many, or a frame
-                is said to be fixed and to move.
+                is published both as static and as moving.
         """
         parent, child = parent.lstrip("/"), child.lstrip("/")
         if not parent or not child:
@@ -88,7 +88,7 @@ class TransformBuffer:
 
         Raises:
             GeometryError: the frames are not connected.
-            TransformTimeError: a frame on the way has no samples on both sides of the stamp.
+            TransformTimeError: a frame in between has no samples on both sides of the stamp.
         """
         target, source = target.lstrip("/"), source.lstrip("/")
         with self._lock:
@@ -109,12 +109,12 @@ class TransformBuffer:
         return ancestor_T_target.inverse() @ ancestor_T_source
 
     def clear(self) -> None:
-        """Forget everything, static transforms included."""
+        """Discard everything, including static transforms."""
         with self._lock:
             self._edges.clear()
 
     def clear_moving(self, child: str | None = None) -> None:
-        """Forget one moving frame, or all; static transforms are sent only once and are kept."""
+        """Discard one moving frame, or all; static transforms, which are sent once, are kept."""
         with self._lock:
             self._edges = {
                 name: edge
@@ -123,7 +123,7 @@ class TransformBuffer:
             }
 
     def drop_after(self, child: str, stamp_ns: int) -> None:
-        """Forget a moving frame's samples after a stamp: they were stamped wrongly."""
+        """Discard a moving frame's samples after a stamp, if they were stamped wrongly."""
         with self._lock:
             edge = self._edges.get(child)
             if edge is None or edge.static:
@@ -133,7 +133,7 @@ class TransformBuffer:
                 del self._edges[child]
 
     def _check_tree(self, parent: str, child: str, stamp_ns: int) -> None:
-        """Check that a frame may be added, after dropping what is too old to be in its way."""
+        """Check that a frame may be added, after dropping expired frames that prevent it."""
         chain = self._chain(parent, stamp_ns)
         if child in chain:
             self._drop_expired(chain[: chain.index(child)], stamp_ns)
@@ -141,14 +141,14 @@ class TransformBuffer:
         if child in chain:
             raise GeometryError(
                 f"transform from {child!r} to {parent!r} closes a loop of frames; "
-                "two nodes publish contradicting TF"
+                "two nodes publish conflicting TF"
             )
         if child not in self._edges and len(self._edges) >= MAX_FRAMES:
             self._drop_expired(list(self._edges), stamp_ns)
             if len(self._edges) >= MAX_FRAMES:
                 raise GeometryError(
-                    f"transform from {child!r} is refused: {MAX_FRAMES} frames are known already; "
-                    "a TF publisher invents frame names"
+                    f"transform from {child!r} is rejected: {MAX_FRAMES} frames are known already; "
+                    "check for a TF publisher that generates frame names"
                 )
 
     def _drop_expired(self, names: Sequence[str], stamp_ns: int) -> None:
@@ -158,23 +158,23 @@ class TransformBuffer:
                 del self._edges[name]
 
     def _fix(self, edge: Edge | None, child: str, sample: Sample) -> None:
-        """Store a fixed frame, unless it is known to move."""
+        """Store a static frame, unless it is known to move."""
         if edge is not None and not edge.static and len(edge.stamps_ns) >= BELIEVED:
             raise GeometryError(
-                f"transform from {child!r} to {sample.parent!r} is fixed on /tf_static, but the "
+                f"transform from {child!r} to {sample.parent!r} is static on /tf_static, but the "
                 "frame moves on /tf; stop one of the two publishers"
             )
         self._edges[child] = Edge(static=True, stamps_ns=[0], samples=[sample])
 
     def _doubt(self, edge: Edge, child: str, stamp_ns: int, sample: Sample) -> Edge:
-        """Return a moving edge in place of a fixed one, once enough samples say that it moves."""
+        """Replace a static edge by a moving one, once enough samples show that it moves."""
         if edge.doubts and stamp_ns <= edge.doubts[-1][0]:
             edge.doubts.clear()
         edge.doubts.append((stamp_ns, sample))
         if len(edge.doubts) < BELIEVED:
             raise GeometryError(
-                f"transform from {child!r} to {sample.parent!r} moves on /tf, but /tf_static says "
-                "that it is fixed; stop one of the two publishers"
+                f"transform from {child!r} to {sample.parent!r} moves on /tf, but is static on "
+                "/tf_static; stop one of the two publishers"
             )
         moving = Edge(static=False)
         for stamp, older in edge.doubts:
@@ -189,7 +189,7 @@ class TransformBuffer:
             edge.drop_first(count)
 
     def _chain(self, name: str, stamp_ns: int) -> list[str]:
-        """Return a frame and those above it.
+        """Return a frame and its ancestors.
 
         Raises:
             GeometryError: they form a loop at this stamp.
@@ -199,7 +199,7 @@ class TransformBuffer:
             chain.append(self._edges[chain[-1]].parent(stamp_ns))
             if len(chain) > MAX_FRAMES + 1:
                 raise GeometryError(
-                    f"the frames above {name!r} form a loop; two nodes publish contradicting TF"
+                    f"the frames above {name!r} form a loop; two nodes publish conflicting TF"
                 )
         return chain
 
@@ -210,7 +210,7 @@ class TransformBuffer:
         return sorted(names)[:20]
 
     def _pose(self, chain: Sequence[str], stamp_ns: int, what: str) -> Transform:
-        """Return ancestor_T_frame for the chain from a frame up to below the ancestor."""
+        """Return ancestor_T_frame for the chain from a frame up to the child of the ancestor."""
         samples = [self._edges[name].pose(name, stamp_ns, what) for name in chain]
         if not samples:
             return Transform(np.eye(3), np.zeros(3))
@@ -220,16 +220,16 @@ class TransformBuffer:
 def transform_from_quaternion(
     x: float, y: float, z: float, w: float, translation: ArrayLike
 ) -> Transform:
-    """Return the transform of a quaternion, normalised here, and a translation in metres.
+    """Return the transform of a quaternion, which is normalised, and a translation in metres.
 
     Raises:
-        GeometryError: the quaternion is no rotation, as it is null, not finite or far from unit
-            length, or the translation is not finite or too far.
+        GeometryError: the quaternion is not finite or not of unit length, or the translation is
+            not finite or too large.
     """
     square = x * x + y * y + z * z + w * w
     if not abs(square - 1.0) <= QUATERNION_TOLERANCE:
         raise GeometryError(
-            f"quaternion ({x:g}, {y:g}, {z:g}, {w:g}) is no rotation, expected unit length "
+            f"quaternion ({x:g}, {y:g}, {z:g}, {w:g}) is not a rotation, expected unit length "
             "(identity is 0, 0, 0, 1); check the TF publisher"
         )
     norm = math.sqrt(square)

@@ -1,4 +1,4 @@
-"""The pose of one frame in its parent over time, and how it is interpolated."""
+"""The pose of one frame in its parent over time, with interpolation."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from terrain_seg_ros.core.errors import TransformTimeError
 from terrain_seg_ros.core.types import F64, Transform
 
 NLERP_COSINE = 0.9995
-"""Above this cosine of the half angle a straight line is as good as slerp, and never 0/0."""
+"""Above this cosine of the half angle, linear interpolation replaces slerp and avoids 0/0."""
 
 Quaternion = tuple[float, float, float, float]
 Vector = tuple[float, float, float]
 
 
 class Sample(NamedTuple):
-    """Hold the pose of a child in a parent; as in tf2, each sample has a parent of its own."""
+    """The pose of a child in a parent; as in tf2, each sample has its own parent."""
 
     parent: str
     rotation_xyzw: Quaternion
@@ -29,10 +29,10 @@ class Sample(NamedTuple):
 
 @dataclass
 class Edge:
-    """Hold the poses of one child, oldest first.
+    """The poses of one child, oldest first.
 
-    A fixed frame has one sample, which holds for all times. `doubts` are samples that say that a
-    fixed frame moves, as long as they are too few to believe.
+    A static frame has one sample, valid at all times. `doubts` are samples that show a static
+    frame moving, while they are too few to be accepted.
     """
 
     static: bool
@@ -41,7 +41,7 @@ class Edge:
     doubts: list[tuple[int, Sample]] = field(default_factory=list)
 
     def insert(self, stamp_ns: int, sample: Sample) -> None:
-        """Put a sample in its place in time; one with a known stamp is replaced."""
+        """Insert a sample in order of time, replacing one with the same stamp."""
         at = bisect_left(self.stamps_ns, stamp_ns)
         if at < len(self.stamps_ns) and self.stamps_ns[at] == stamp_ns:
             self.samples[at] = sample
@@ -50,30 +50,30 @@ class Edge:
         self.samples.insert(at, sample)
 
     def drop_first(self, count: int) -> None:
-        """Forget the oldest samples."""
+        """Discard the oldest samples."""
         del self.stamps_ns[:count]
         del self.samples[:count]
 
     def drop_after(self, stamp_ns: int) -> None:
-        """Forget the samples that are newer than a stamp."""
+        """Discard the samples newer than a stamp."""
         at = bisect_right(self.stamps_ns, stamp_ns)
         del self.stamps_ns[at:]
         del self.samples[at:]
 
     def parent(self, stamp_ns: int) -> str:
-        """Return the parent at a stamp: that of the sample before it, or of the nearest one."""
+        """Return the parent at a stamp: that of the sample before it, or of the first one."""
         at = 0 if self.static else bisect_right(self.stamps_ns, stamp_ns) - 1
         return self.samples[max(at, 0)].parent
 
     def pose(self, name: str, stamp_ns: int, what: str) -> Transform:
         """Return parent_T_child at a stamp.
 
-        Between samples of different parents the older one holds, as in tf2.
+        Between samples of different parents the older one is used, as in tf2.
 
         Args:
-            name: of the child, for the error.
-            stamp_ns: the moment.
-            what: is looked up, for the error.
+            name: the child's name, for the error.
+            stamp_ns: the time of the pose.
+            what: the lookup, for the error.
 
         Raises:
             TransformTimeError: there are no samples on both sides of the stamp.
@@ -118,7 +118,7 @@ def rotation_from_quaternion(rotation_xyzw: Quaternion) -> F64:
 
 
 def quaternion_of(rotation: F64) -> Quaternion:
-    """Return the unit quaternion of a rotation by way of its largest part (Shepperd, 1978)."""
+    """Return the unit quaternion of a rotation by Shepperd's method (1978)."""
     m: list[list[float]] = rotation.tolist()
     trace = m[0][0] + m[1][1] + m[2][2]
     parts = [m[0][0], m[1][1], m[2][2], trace]

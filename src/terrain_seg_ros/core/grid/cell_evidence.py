@@ -12,9 +12,9 @@ from terrain_seg_ros.core.grid.scrolling_layers import Cells, ScrollingLayers, S
 from terrain_seg_ros.core.types import F32
 
 SCALE_MIN = 1e-6
-"""Below this the decay factor is multiplied into the evidence, far from float32's limits."""
+"""Below this the decay factor is folded into the evidence, far from the limits of float32."""
 SURE_VIEW = 1.0
-"""The evidence of one view from nearby with full confidence: the most that one view gives."""
+"""The evidence of one view from nearby with full confidence, the largest of a single view."""
 TINY = 1e-12
 NEVER_NS = -(2**62)
 """The stamp of a cell that was never seen."""
@@ -26,9 +26,9 @@ class CellView(NamedTuple):
     """The evidence that one view contributes to M cells, each listed once.
 
     `evidence_km` (K, M) is the view's class probabilities times its weight, 0 to 1. `hazardous`
-    marks the cells that the view calls a hazard. `sample_m` is the distance between its pixels on
-    the ground there; `height_m` the height of the ground above `CellHeights.level_m`, None where it
-    was not measured.
+    marks the cells that are a hazard according to the view. `sample_m` is the distance between its
+    pixels on the ground; `height_m` the height of the ground above `CellHeights.level_m`, None if
+    it was not measured.
     """
 
     rows: Cells
@@ -44,8 +44,8 @@ class CellEvidence:
 
     A cell holds the sums of the views' class probabilities, each times the view's weight; P(class)
     is the class's share. The sums are stored before decay: `scale` times a stored value is the
-    value now, so a frame touches only the cells it saw. The order of views does not matter until
-    the cap is reached, as long as hazards are not kept.
+    current value, so that a view changes only the cells it observed. The order of views does not
+    matter until the cap is reached, provided that hazards are not kept.
     """
 
     def __init__(self, layers: ScrollingLayers, class_count: int) -> None:
@@ -104,11 +104,11 @@ class CellEvidence:
         """Add one view and return its weight (M,) before decay.
 
         Args:
-            slots: of the view's cells.
-            view: its evidence.
-            max_evidence: caps a cell's sum, after decay.
-            stamp_ns: the view's.
-            kept: (M,) cells that are remembered as hazards; None where hazards are not kept.
+            slots: the slots of the view's cells.
+            view: the view's evidence.
+            max_evidence: cap of a cell's sum, after decay.
+            stamp_ns: the stamp of the view.
+            kept: (M,) cells that are remembered as hazards; None if hazards are not kept.
         """
         stored, total = self.read(slots)
         if kept is not None:
@@ -161,7 +161,7 @@ class CellEvidence:
     def _weigh_older(
         self, stored: F32, total: F32, *, kept: Flags, hazardous: Flags | None, cap: float
     ) -> None:
-        """Raise the evidence of remembered hazards, and cut what contradicts new ones."""
+        """Raise the evidence of remembered hazards, and reduce older evidence against new ones."""
         sure = np.float32(min(SURE_VIEW, cap) / self.scale)
         change = kept & (total < sure) & (total > 0.0)
         if hazardous is not None:

@@ -9,7 +9,7 @@ from terrain_seg_ros.core.grid.scrolling_layers import ScrollingLayers, Slots
 from terrain_seg_ros.core.types import F32
 
 HEIGHT_EVIDENCE_MAX = 3.0
-"""Heights are the mean of the latest few views, so that changed ground shows."""
+"""Cap of the weight of a height: it is the mean of the latest few views, so it follows changes."""
 
 
 class CellHeights:
@@ -46,9 +46,9 @@ class CellHeights:
         """Include new heights in the running mean of each slot.
 
         Args:
-            slots: (M,) of the cells.
-            height_m: (M,) above `level_m`, NaN where none was measured.
-            weight: (M,) of the view, before decay.
+            slots: (M,) slots of the cells.
+            height_m: (M,) height above `level_m`, NaN where none was measured.
+            weight: (M,) weight of the view, before decay.
             scale: the common decay factor.
         """
         if "height_m" not in self._layers:
@@ -66,7 +66,7 @@ class CellHeights:
         self._layers.put("height_weight", slots, np.minimum(together, limit))
 
     def multiply_weights(self, factor: float) -> None:
-        """Multiply the weights of all heights, as the common decay factor was folded in."""
+        """Multiply the weights of all heights, after the common decay factor was folded in."""
         if "height_weight" in self._layers:
             self._layers.whole("height_weight")[...] *= np.float32(factor)
 

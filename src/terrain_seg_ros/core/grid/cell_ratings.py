@@ -54,7 +54,7 @@ class CellRatings:
             self._changed.append(slots)
 
     def mark_moved(self) -> None:
-        """Drop the list of changed slots, as they no longer hold: all must be rated again."""
+        """Discard the list of changed slots, which are no longer valid: rate all cells again."""
         if self._changed:
             self._changed = None
 
@@ -82,9 +82,9 @@ class CellRatings:
         self._layers.put("kept", slots, np.where(cost == COST_UNKNOWN, kept, cost == COST_LETHAL))
 
     def expire(self, faded: Flags, *, keep_hazards: bool) -> None:
-        """Rate observed cells as not observed with the reason STALE where flags (rows, cols) say.
+        """Rate observed cells flagged in `faded` (rows, cols) as not observed, reason STALE.
 
-        Lethal cells stay if hazards are kept.
+        Lethal cells are unchanged if hazards are kept.
         """
         expired = faded & (self.cost != COST_UNKNOWN)
         if keep_hazards:
@@ -101,6 +101,6 @@ class CellRatings:
         self._layers.whole("reason")[gone] = reason
 
     def clear(self, reason: Reason) -> None:
-        """Give every cell a reason, after all layers were blanked."""
+        """Set the reason of every cell, after all layers were blanked."""
         self._layers.whole("reason")[...] = reason
         self._changed = []

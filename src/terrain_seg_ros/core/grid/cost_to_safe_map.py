@@ -18,9 +18,9 @@ from terrain_seg_ros.core.settings import list_setting, setting, settings
 from terrain_seg_ros.core.types import F32
 
 CELL_DIAGONAL = math.sqrt(2.0)
-"""Two points of two cells are nearer than their centres by at most so many cells."""
+"""Points of two cells are closer than the centres of the cells by at most this many cells."""
 MAX_DILATED = 1500
-"""A footprint of more cells is not looked at cell by cell."""
+"""Footprints of more cells than this are evaluated by a Fourier transform."""
 
 
 @settings
@@ -134,12 +134,13 @@ def cost_to_safe_map(
 def _touched(
     targets: NDArray[np.bool_], under: NDArray[np.uint8], *, beyond: int
 ) -> NDArray[np.bool_]:
-    """Return around which cells a target lies under the footprint; `beyond` the grid 0 or 1 does.
+    """Return for which centre cells the footprint covers a target.
 
-    Large footprints are counted by a Fourier transform, whose errors in float64 are far below 1.
+    `beyond` is 1 if cells outside the grid are targets, else 0. Large footprints are counted by a
+    Fourier transform, whose errors in float64 are far below 1.
     """
     size = np.count_nonzero(under)
-    if size == 0:  # A vehicle so far from its own frame is never on the grid.
+    if size == 0:  # The footprint is so far from the vehicle's frame that it is never on the grid.
         return np.full_like(targets, beyond)
     if size > MAX_DILATED:
         reach = under.shape[0] // 2
@@ -158,8 +159,8 @@ def _touched(
 def distance_cells(targets: NDArray[np.bool_]) -> F32:
     """Return the distance of every cell to the nearest target, between centres, in cells.
 
-    Its square is a whole number, so that rounding that makes the result the same each time:
-    OpenCV's threads leave the last bit to chance.
+    The squared distance is an integer and is rounded to one, which makes the result repeatable:
+    the last bit of OpenCV's result depends on its threads.
     """
     free = np.logical_not(targets).view(np.uint8)
     found = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

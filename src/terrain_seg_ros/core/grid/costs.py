@@ -1,4 +1,4 @@
-"""Values of cost grids, as Nav2 and nav_msgs/OccupancyGrid read them."""
+"""Values of cost grids, as defined by Nav2 and nav_msgs/OccupancyGrid."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 COST_UNKNOWN = -1
-"""Not observed; `Reason` says why."""
+"""Not observed; `Reason` explains why."""
 COST_FREE = 0
 COST_GRADED_MAX = 98
 """The highest cost below the hazard threshold; 99 is never used."""

@@ -1,4 +1,4 @@
-"""From elevation to slope, roughness and the probability that ground is safe to stand on."""
+"""Slope, roughness and the probability that ground is safe, computed from elevation."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from terrain_seg_ros.core.settings import setting, settings
 from terrain_seg_ros.core.types import F32, U8
 
 MIN_KNOWN_SHARE = 0.3
-"""A patch of which less is known tells nothing; above, the covariance says how much."""
+"""Smallest known share of a patch; above it the covariance accounts for what is unknown."""
 MIN_GROUND_SHARE = 0.15
-"""A plane takes so much of a patch at least, apart from what stands out of it."""
+"""Smallest share of a patch that is fitted, after protruding cells are excluded."""
 PROTRUDING_SHARE = 0.25
-"""Cells this share of the greatest roughness above their surroundings are kept from the fit."""
+"""Cells higher above their surroundings than this share of the roughness limit are excluded."""
 PROTRUDING_SIGMAS = 2.0
-"""And so many standard deviations more, so that noise alone is not taken for rocks."""
+"""Standard deviations added to that limit, so that noise is not mistaken for rocks."""
 BAND_ROWS = 64
 MIN_SIDE = 3.0
 """Cells across the smallest patch."""
@@ -76,19 +76,18 @@ class SlopeSettings:
 
     @property
     def max_gradient(self) -> float:
-        """Return the tangent of the greatest slope."""
+        """Return the tangent of the largest permitted slope."""
         return math.tan(math.radians(min(self.max_slope_deg, 89.9)))
 
 
 @dataclass(frozen=True)
 class SlopeMap:
-    """Hold what the ground is like, cell by cell.
+    """Slope, roughness and safety of the ground per cell.
 
-    All are (rows, cols) float32, NaN where too little is known (indefinite). `slope_deg` is that
-    of the plane through the patch around a cell. `roughness_m` is how far the cell itself stands
-    above that plane, or lies below: the roughness under a vehicle is the largest within its
-    footprint. `p_safe` is the probability, 0 to 1, that the true slope and roughness are within
-    the limits.
+    All are (rows, cols) float32, NaN where too little is known. `slope_deg` is the slope of the
+    plane through the patch around a cell. `roughness_m` is the distance of the cell itself from
+    that plane, above or below; the roughness under a vehicle is the largest within its footprint.
+    `p_safe` is the probability, 0 to 1, that the true slope and roughness are within the limits.
     """
 
     slope_deg: F32
@@ -97,10 +96,10 @@ class SlopeMap:
 
 
 class _Fit(NamedTuple):
-    """Hold the planes of M patches: z = height + gx x + gy y, x and y in cells from the middle.
+    """The planes of M patches: z = height + gx x + gy y, x and y in cells from the centre.
 
-    `height_variance`, `gradient_variance` are in units of the variance of one height, the latter
-    along the steepest line.
+    `height_variance` and `gradient_variance` are in units of the variance of one height, the
+    latter along the steepest direction.
     """
 
     height_m: F32
@@ -116,13 +115,14 @@ def elevation_to_slope(
     """Return slope, roughness and P(safe) around every cell whose height is known.
 
     A plane is fitted by least squares to the known cells of the square patch of side
-    `baseline_m` around each cell. Cells that stand out of their surroundings are kept from the
-    fit, or else a rock would lift the plane and hide a part of its own height. The noise of the
-    heights, Gaussian and independent, goes through the fit's covariance into slope and roughness,
-    and P(safe) = P(slope in limits) P(roughness in limits). After the hazard detection of ALHAT:
-    Ivanov, Huertas, Johnson, "Probabilistic Hazard Detection for Autonomous Safe Landing", AIAA
-    GNC 2013 (doi 10.2514/6.2013-5019), whose criteria (slope of about 10 degrees, roughness of 0.2
-    to 0.3 m) the open program pydem has too; for the lander's pads see `elevation_to_footpads`.
+    `baseline_m` around each cell. Cells that protrude from their surroundings are excluded from
+    the fit, since a rock would lift the plane and so reduce its own apparent height. The noise of
+    the heights, Gaussian and independent, is propagated through the fit's covariance to slope and
+    roughness, and P(safe) = P(slope in limits) P(roughness in limits). After the hazard detection
+    of ALHAT: Ivanov, Huertas, Johnson, "Probabilistic Hazard Detection for Autonomous Safe
+    Landing", AIAA GNC 2013 (doi 10.2514/6.2013-5019), whose criteria (slope of about 10 degrees,
+    roughness of 0.2 to 0.3 m) the open-source pydem shares; for the pads of a lander see
+    `elevation_to_footpads`.
 
     Args:
         elevation_m: (rows, cols), metres above any level, NaN where unknown.
@@ -130,7 +130,7 @@ def elevation_to_slope(
         resolution_m: side of a cell.
 
     Raises:
-        GeometryError: the elevation is no grid of float32, or the resolution is none.
+        GeometryError: the elevation is not a float32 grid, or the resolution is not positive.
     """
     if elevation_m.ndim != 2 or elevation_m.dtype != np.float32:
         raise GeometryError(
@@ -146,12 +146,12 @@ def elevation_to_slope(
         level_m = np.float32(elevation_m[known].mean(dtype=np.float64))
         heights_m = np.where(known[part], elevation_m[part] - level_m, np.float32(0.0))
         inside = result[:, part[0], part[1]]
-        _judge(heights_m, known[part], settings, resolution_m=resolution_m, into=inside)
+        _write_slopes(heights_m, known[part], settings, resolution_m=resolution_m, into=inside)
     return SlopeMap(*result)
 
 
 def probability_below(limit: F32 | float, mean: F32, sigma: F32 | float) -> F32:
-    """Return P(value < limit) of Gaussian values; without noise 1 up to the limit, else 0.
+    """Return P(value < limit) of Gaussian values; without noise, 1 up to the limit, else 0.
 
     The normal distribution is approximated within 2e-4 by Bowling, Khasawneh, Kaewkuekool and
     Cho, "A logistic approximation to the cumulative normal distribution", JIEM 2009.
@@ -164,14 +164,14 @@ def probability_below(limit: F32 | float, mean: F32, sigma: F32 | float) -> F32:
 
 
 def _bounds(known: NDArray[np.bool_]) -> tuple[slice, slice] | None:
-    """Return the rectangle of all known cells, None where there is none."""
+    """Return the bounding rectangle of the known cells, None if there are none."""
     rows, cols = (np.flatnonzero(known.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
         return None
     return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
 
 
-def _judge(
+def _write_slopes(
     heights_m: F32,
     known: NDArray[np.bool_],
     settings: SlopeSettings,
@@ -181,8 +181,8 @@ def _judge(
 ) -> None:
     """Write slope, roughness and P(safe) of a grid into (3, rows, cols).
 
-    It goes by bands of rows, with the rows around that count for them, so that what is made on
-    the way stays in the processor's cache.
+    The grid is processed in bands of rows, with the neighbouring rows they depend on, so that
+    intermediate results stay in the processor's cache.
     """
     rows = heights_m.shape[0]
     flat = _weights(settings.baseline_m / resolution_m)
@@ -191,13 +191,13 @@ def _judge(
     for first in range(0, rows, height):
         last = min(rows, first + height)
         around = slice(max(0, first - halo), min(rows, last + halo))
-        ground, told = _ground(heights_m[around], known[around], half, settings)
+        ground, enough = _ground(heights_m[around], known[around], half, settings)
         inner = slice(first - around.start, last - around.start)
         moments = _moments(heights_m[around], ground, flat)[:, inner]
-        cells = np.flatnonzero(told[inner])
+        cells = np.flatnonzero(enough[inner])
         fit = _fit(moments.reshape(9, -1).take(cells, axis=1), flat)
         good = np.compress(fit.good, cells)
-        values = _judged(fit, heights_m[first:last].take(good), settings, resolution_m=resolution_m)
+        values = _slopes(fit, heights_m[first:last].take(good), settings, resolution_m=resolution_m)
         band = np.full((3, moments[0].size), np.nan, np.float32)
         for layer, found in zip(band, values):
             layer[good] = found
@@ -205,9 +205,9 @@ def _judge(
 
 
 def _weights(side: float) -> F32:
-    """Return the weights of the cells across a patch; the outermost count as far as they reach in.
+    """Return the weights of the cells across a patch; the outermost ones count in part.
 
-    So the patch has the side that is asked for, in cells, though that is no odd number.
+    The patch thereby has the requested side, in cells, even if that is not an odd number.
     """
     side = max(side, MIN_SIDE)
     half = math.ceil((side - 1.0) / 2.0)
@@ -216,10 +216,10 @@ def _weights(side: float) -> F32:
     return result
 
 
-def _judged(
+def _slopes(
     fit: _Fit, height_m: F32, settings: SlopeSettings, *, resolution_m: float
 ) -> tuple[F32, F32, F32]:
-    """Return slope, roughness and P(safe) of the cells whose plane is good."""
+    """Return slope, roughness and P(safe) of the cells with a valid plane."""
     gradient, plane_m, gradient_variance, height_variance = (
         np.compress(fit.good, values)
         for values in (fit.gradient, fit.height_m, fit.gradient_variance, fit.height_variance)
@@ -237,7 +237,7 @@ def _judged(
 def _ground(
     height_m: F32, known: NDArray[np.bool_], half: int, settings: SlopeSettings
 ) -> tuple[U8, NDArray[np.bool_]]:
-    """Return which cells planes are fitted to, and around which known cells enough is known."""
+    """Return the cells to which planes are fitted, and the known cells with enough known around."""
     side = 2 * half + 1
     weights = known.view(np.uint8)
     count, total = (
@@ -287,7 +287,8 @@ def _steps(flat: F32) -> F32:
 def _fit(moments: F32, flat: F32) -> _Fit:
     """Return the least-squares planes of patches, from their moments (9, M).
 
-    Heights are taken to be as sure as the weights say, so that variances are not understated.
+    Heights are treated as having a precision proportional to the weights, so that variances are
+    not underestimated.
     """
     count = moments[0]
     scale = np.float32(1.0) / np.maximum(count, np.float32(1.0))

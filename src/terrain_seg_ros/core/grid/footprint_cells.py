@@ -13,7 +13,7 @@ from terrain_seg_ros.core.types import F64
 
 MIN_CORNERS = 3
 ROUNDING_CELLS = 1e-9
-"""Rounding must not free a cell that the outline just touches."""
+"""Tolerance: rounding must not exclude a cell that the outline just touches."""
 
 Offset = Annotated[float, item(-100.0, 100.0)]
 """Metres from the origin of the vehicle's frame."""
@@ -58,9 +58,9 @@ def footprint_cells(
 
 
 def _distance(centres: F64, corners: F64) -> F64:
-    """Return the distance (N,) of a filled polygon to squares of half side 1; 0 if they meet.
+    """Return the distance (N,) of a filled polygon to squares of half side 1; 0 if they intersect.
 
-    Where they do not meet, a corner of one of them is among the nearest points.
+    If they do not intersect, a corner of one of them is among the closest points.
     """
     nearest: F64 = np.full(len(centres), np.inf)
     meet: Flags = np.zeros(len(centres), dtype=np.bool_)
@@ -87,7 +87,7 @@ def _to_segment(points: F64, start: F64, end: F64) -> F64:
 
 
 def _crosses(centres: F64, start: F64, end: F64) -> Flags:
-    """Return which squares of half side 1 a segment meets (separating axes: x, y, its normal)."""
+    """Return which squares of half side 1 intersect a segment (separating axes: x, y, normal)."""
     middle, half = (start + end) / 2.0, np.abs(end - start) / 2.0
     apart = np.abs(centres - middle)
     normal = np.array([start[1] - end[1], end[0] - start[0]])
@@ -97,7 +97,7 @@ def _crosses(centres: F64, start: F64, end: F64) -> Flags:
 
 
 def _inside(points: F64, corners: F64) -> Flags:
-    """Return which points (N, 2) lie in a polygon, by how often a ray leaves it."""
+    """Return which points (N, 2) lie in a polygon, by counting crossings of a ray."""
     inside: Flags = np.zeros(len(points), dtype=np.bool_)
     x, y = points.T
     for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0)):

@@ -1,4 +1,4 @@
-"""The outline of a vehicle: its corners, checked, and its heading."""
+"""The outline of a vehicle, its validation, and the vehicle's heading."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from terrain_seg_ros.core.grid.footprint_cells import MIN_CORNERS, Polygon
 from terrain_seg_ros.core.types import Transform
 
 MIN_LEVEL = 0.5
-"""Horizontal share of the vehicle's x axis from which on it has a heading."""
+"""Smallest horizontal component of the vehicle's x axis for which the heading is defined."""
 
 Corner = tuple[float, float]
-_REMEDY = "give x and y of each corner in metres, in the order in which they follow each other"
+_REMEDY = "list x and y of each corner in metres, in order around the outline"
 
 
 def corners_of(values: Any) -> Any:
@@ -41,7 +41,7 @@ def corners_of(values: Any) -> Any:
 
 
 def check_outline(corners: Polygon) -> None:
-    """Check that corners make a polygon whose edges meet at the corners alone.
+    """Check that corners form a simple polygon, whose edges meet only at the corners.
 
     Raises:
         ConfigError: there are too few, or edges touch or cross.
@@ -66,13 +66,13 @@ def check_outline(corners: Polygon) -> None:
 
 
 def heading_rad(grid_T_base: Transform) -> float | None:
-    """Return the heading of the vehicle's x axis, None where that points steeply up or down."""
+    """Return the heading of the vehicle's x axis, None if it points steeply up or down."""
     ahead_x, ahead_y = grid_T_base.rotation[:2, 0].tolist()
     return math.atan2(ahead_y, ahead_x) if math.hypot(ahead_x, ahead_y) >= MIN_LEVEL else None
 
 
 def _side(a: Corner, b: Corner, c: Corner) -> float:
-    """Return on which side of the line from a to b a point lies: above 0 to the left."""
+    """Return the side of the line from a to b on which c lies: positive for the left side."""
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 

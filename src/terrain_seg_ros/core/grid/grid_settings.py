@@ -1,4 +1,4 @@
-"""The shape of the grid and the rules of fusing."""
+"""The shape of the grid and the rules of fusion."""
 
 from __future__ import annotations
 
@@ -98,5 +98,5 @@ class GridSettings:
 
     @property
     def cells_per_side(self) -> int:
-        """Return the number of rows, which is that of columns."""
+        """Return the number of rows, which equals the number of columns."""
         return round(self.size_m / self.resolution_m)

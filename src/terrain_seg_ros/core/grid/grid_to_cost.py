@@ -78,7 +78,7 @@ def grid_to_cost(
     slots = grid.ratings.slots_to_rate((settings, hazards.tobytes(), slope))
     heights_m = grid.heights.heights_m
     if slots.size and slope is not None and heights_m is not None:
-        slots = _judge_slopes(grid, heights_m, slots, slope)
+        slots = _update_steepness(grid, heights_m, slots, slope)
     if slots.size:
         evidence_km, total = grid.evidence.read(slots)
         hazard = HazardRule(hazards, settings.hazard_threshold).score(evidence_km)
@@ -109,11 +109,13 @@ def grid_to_cost(
     )
 
 
-def _judge_slopes(grid: RollingGrid, heights_m: F32, slots: Slots, slope: SlopeSettings) -> Slots:
-    """Judge slope and roughness around what changed; return all slots that this concerns.
+def _update_steepness(
+    grid: RollingGrid, heights_m: F32, slots: Slots, slope: SlopeSettings
+) -> Slots:
+    """Update P(hazard) by slope and roughness around changed slots; return all affected slots.
 
-    A height counts in its neighbours' patches, and by these in what is taken for ground, so that
-    it reaches a whole baseline far.
+    A height contributes to the patches of its neighbours, and through them to which cells are
+    fitted, so its effect extends over a whole baseline.
     """
     resolution_m, side = grid.settings.resolution_m, grid.side
     reach = 2 * max(1, round(slope.baseline_m / (2.0 * resolution_m)))
@@ -136,7 +138,7 @@ def _judge_slopes(grid: RollingGrid, heights_m: F32, slots: Slots, slope: SlopeS
 
 
 def cost_of_hazard(hazard: F32, settings: CostSettings) -> I8:
-    """Return the cost of P(hazard), NaN meaning not observed: never 99, nothing below -1."""
+    """Return the cost of P(hazard), where NaN means not observed; it is never 99 or below -1."""
     unknown = np.isnan(hazard)
     lethal = hazard >= settings.hazard_threshold - ROUNDING
     if settings.graded:

@@ -1,4 +1,4 @@
-"""From the grid to named layers, for those who want to see all that it knows."""
+"""The complete state of the grid as named layers."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
 from terrain_seg_ros.core.types import F32, GridSnapshot
 
 HAZARD_LAYER = "hazard"
-"""The layer whose cells are valid exactly where the ground is observed."""
+"""The layer that is valid exactly where the ground is observed."""
 
 
 def grid_to_layers(grid: RollingGrid, snapshot: GridSnapshot) -> dict[str, F32]:
     """Return layers (rows, cols) by name, NaN where nothing is known.
 
-    `hazard` is P(hazard); `class` the likeliest class id and `confidence` its probability; `age`
-    seconds since a cell was last seen; `ground_sample` how far pixels lay apart then, in metres;
-    `reason` the code of `Reason` for cells that are not observed, 0 for others; `elevation` the
-    ground's height in the grid's frame, only where any was measured.
+    `hazard` is P(hazard); `class` is the most likely class id and `confidence` its probability;
+    `age` is the time in seconds since a cell was last seen; `ground_sample` the distance of pixels
+    on the ground at that time, in metres; `reason` the code of `Reason` for cells that are not
+    observed, 0 for others; `elevation` the height of the ground in the grid's frame, present only
+    if any was measured.
 
     Args:
-        grid: the evidence.
-        snapshot: what was said of it last.
+        grid: the grid.
+        snapshot: its newest snapshot.
     """
     classes, confidence = _winners(grid)
     unknown = (snapshot.cost == COST_UNKNOWN) | (confidence == 0.0)
@@ -37,7 +38,7 @@ def grid_to_layers(grid: RollingGrid, snapshot: GridSnapshot) -> dict[str, F32]:
 
 
 def _winners(grid: RollingGrid) -> tuple[F32, F32]:
-    """Return the class with most evidence and its share (rows, cols), 0 where there is none."""
+    """Return the class with the most evidence and its share (rows, cols), 0 without evidence."""
     index = np.arange(grid.side)
     evidence_km, total = grid.evidence.read(grid.slots(index[:, np.newaxis], index).ravel())
     classes: F32 = np.zeros_like(total)

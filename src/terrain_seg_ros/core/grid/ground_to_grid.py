@@ -1,4 +1,4 @@
-"""From pixels on the ground to evidence in the grid."""
+"""Conversion of the ground points of pixels to evidence in the grid."""
 
 from __future__ import annotations
 
@@ -27,15 +27,14 @@ REASON_PRIORITY = (
     Reason.SHADOW,
     Reason.OWN_BODY,
 )
-"""Where pixels of one cell disagree, the last of these wins: from the vaguest to the plainest."""
+"""If pixels of one cell have different reasons, the last of these, the most specific, is used."""
 
 LANES = (3, 2, 1)
-"""So many sums of bytes share one float64, whose 53 bits keep them apart as long as they fit."""
+"""Numbers of byte sums packed into one float64; its 53 bits separate them as long as they fit."""
 WASTE_BINS = 64
-"""Sums into one bin wait for each other; what is not wanted is spread over so many (a
-power of two)."""
+"""Number of bins (a power of two) for discarded points; consecutive sums into one bin are slow."""
 HEIGHT_ROUNDING_M = 1e-9
-"""Rounding must not leave a cell whose pixels are all of one height without any."""
+"""Tolerance: rounding must not discard all pixels of a cell whose heights are equal."""
 
 
 Index = NDArray[np.intp]
@@ -44,9 +43,9 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class _Points:
-    """Hold points (N + F): first every pixel's own, then the fill points, whose pixels are `owner`.
+    """Points (N + F): first one per pixel, then the fill points, which belong to pixels `owner`.
 
-    `rows` and `cols` are whole numbers, NaN or outside the grid where not `inside`.
+    `rows` and `cols` are integral, and NaN or outside the grid where not `inside`.
     """
 
     rows: F32
@@ -61,7 +60,7 @@ class _Points:
         return self.reason.size - self.owner.size
 
     def spread(self, of_pixels: NDArray[Any]) -> None:
-        """Fill the tail of an array (N + F) with what its pixels, the head, have."""
+        """Copy the values of the pixels, the first N of an array (N + F), to their fill points."""
         count = self.pixel_count
         np.take(of_pixels[:count], self.owner, out=of_pixels[count:], mode="clip")
 
@@ -74,26 +73,26 @@ def ground_to_grid(
     hazards: F32,
     hazard_threshold: float,
 ) -> None:
-    """Add one view to the grid; however many pixels a cell has, they count as one view.
+    """Add one view to the grid; all pixels of a cell together count as one view.
 
-    The view's opinion of a cell is the mean of the class probabilities of the cell's observed
-    pixels, with one asymmetry so that a rock smaller than the cell is not averaged away: if at
-    least `min_hazard_share` of these pixels are hazardous, by `HazardRule`, the mean is taken over
-    the hazardous pixels alone. Its weight is the mean
-    confidence of the same pixels, each times r^2 / (r^2 + range^2) with r the half-weight range.
+    The view's class probabilities of a cell are the mean over the observed pixels of the cell,
+    with one asymmetry, so that a rock smaller than the cell is not averaged away: if at least
+    `min_hazard_share` of these pixels are hazardous, by `HazardRule`, the mean is over the
+    hazardous pixels alone. The weight is the mean confidence of the same pixels, each times
+    r^2 / (r^2 + range^2), where r is the half-weight range.
 
     Cells on which only pixels that are not observed fell get no evidence but a reason; where the
     pixels' reasons differ `REASON_PRIORITY` decides.
 
     Args:
-        grid: moved to the vehicle and decayed to the image's stamp.
-        view: where the pixels lie; its `reason` says which are observed.
-        segmentation: its probabilities and confidence at tensor size are used.
+        grid: the grid, moved to the vehicle and decayed to the image's stamp.
+        view: the ground points; pixels with `Reason.OBSERVED` are used.
+        segmentation: the result, of which probabilities and confidence at tensor size are used.
         hazards: (K,) hazard per class, 0 to 1.
-        hazard_threshold: what makes a pixel hazardous.
+        hazard_threshold: the P(hazard) from which a pixel is hazardous.
 
     Raises:
-        GeometryError: the shapes do not fit each other.
+        GeometryError: the shapes do not match.
     """
     probabilities = segmentation.probabilities_khw
     if probabilities.shape != (grid.class_count, *view.reason.shape):
@@ -148,7 +147,7 @@ def _locate(grid: RollingGrid, view: GroundView) -> _Points:
 
 
 def _cell_of(whole_m: F32, fill_m: F32, offset_m: float, resolution_m: float) -> F32:
-    """Return the cell along one axis, first of pixels, then of fill points."""
+    """Return the cell index along one axis, first of pixels, then of fill points."""
     cell: F32 = np.empty(whole_m.size + fill_m.size, dtype=np.float32)
     cells_per_m = np.float32(1.0 / resolution_m)
     np.multiply(whole_m.reshape(-1), cells_per_m, out=cell[: whole_m.size])
@@ -158,10 +157,10 @@ def _cell_of(whole_m: F32, fill_m: F32, offset_m: float, resolution_m: float) ->
 
 
 class _Bins(NamedTuple):
-    """Hold the bin of each point: 2 i + 1 if it is hazardous, else 2 i, for cell i of a box.
+    """The bin of each point: 2 i + 1 if it is hazardous, else 2 i, for cell i of a box.
 
     The box of `row_count` x `col_count` cells begins at `row0`, `col0`. Points that are not
-    observed in the grid share some bins behind all others.
+    observed in the grid use extra bins after all others.
     """
 
     of_point: Index
@@ -172,24 +171,24 @@ class _Bins(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Return how many bins the box has."""
+        """Return the number of bins of the box."""
         return 2 * self.row_count * self.col_count
 
 
 def _bins(points: _Points, unseen: Index, *, some: int, hazardous: Flags) -> _Bins:
-    """Return the bins; the rows and columns of the points are used up.
+    """Return the bins; the rows and columns of the points are overwritten.
 
     Args:
-        points: where they lie.
-        unseen: (M,) those that are not observed in the grid.
-        some: one that is.
-        hazardous: (N,) by pixel.
+        points: the points.
+        unseen: (M,) indices of points that are not observed in the grid.
+        some: the index of one that is.
+        hazardous: (N,) flags of the pixels.
     """
     rows, cols = points.rows, points.cols
     rows[unseen], cols[unseen] = rows[some], cols[some]
     row0, col0 = int(rows.min()), int(cols.min())
     row_count, col_count = int(rows.max()) - row0 + 1, int(cols.max()) - col0 + 1
-    # Whole numbers below 2^24, so float32 is exact.
+    # Integers below 2^24, so float32 is exact.
     rows -= np.float32(row0)
     rows *= np.float32(2 * col_count)
     cols -= np.float32(col0)
@@ -205,7 +204,7 @@ def _bins(points: _Points, unseen: Index, *, some: int, hazardous: Flags) -> _Bi
 
 
 def _weight(view: GroundView, segmentation: Segmentation, half_weight_m: float) -> F32:
-    """Return the weight of each pixel (N,), a whole number 0..255."""
+    """Return the weight of each pixel (N,), an integral value 0..255."""
     weight: F32 = view.range_m.ravel() * np.float32(1.0 / half_weight_m)
     weight *= weight
     weight += np.float32(1.0)
@@ -216,8 +215,8 @@ def _weight(view: GroundView, segmentation: Segmentation, half_weight_m: float) 
 def _evidence(pairs: Sequence[F64], min_hazard_share: float) -> F32:
     """Return the view's evidence (K, M) from the sums (M, 2) of each channel.
 
-    The channels are the count, the weight and the classes; the second column is of hazardous
-    pixels, the first of the others.
+    The channels are the count, the weight and the classes; the second column sums hazardous
+    pixels, the first one the others.
     """
     total, risky = pairs[0].sum(axis=1), pairs[0][:, 1]
     alone = (risky > 0.0) & (risky >= min_hazard_share * total)
@@ -231,7 +230,7 @@ def _evidence(pairs: Sequence[F64], min_hazard_share: float) -> F32:
 
 
 def _sample(view: GroundView, points: _Points, bins: _Bins, cells: Index) -> F32:
-    """Return how far pixels lie apart in each cell: what one of its pixels says."""
+    """Return the pixel spacing in each cell, taken from one of its pixels."""
     of_cell: F32 = np.empty(bins.row_count * bins.col_count + WASTE_BINS, dtype=np.float32)
     sample_m: F32 = np.empty(bins.of_point.size, dtype=np.float32)
     sample_m[: points.pixel_count] = view.ground_sample_m.reshape(-1)
@@ -243,11 +242,11 @@ def _sample(view: GroundView, points: _Points, bins: _Bins, cells: Index) -> F32
 def _heights(
     grid: RollingGrid, view: GroundView, points: _Points, bins: _Bins, cells: Index
 ) -> F32 | None:
-    """Return the height of each cell above the grid's level, None where a plane serves.
+    """Return the height of each cell above the grid's level, None if the ground is a plane.
 
-    It is the mean of those pixels that are as high as the mean of all or higher: a rock that
-    takes but a part of a cell shows, and one outlier does not decide. Noise so lifts every cell by
-    about 0.8 standard deviations alike, which changes neither slope nor roughness.
+    It is the mean of the pixels that are not below the mean of all, so that a rock in part of a
+    cell counts and one outlier does not decide. Noise thereby raises every cell equally by about
+    0.8 standard deviations, which changes neither slope nor roughness.
     """
     if view.local_z_m is None:
         return None
@@ -283,7 +282,7 @@ def _unseen_reasons(points: _Points, unseen: Index) -> list[tuple[Reason, Index,
 
 
 class _Sums(NamedTuple):
-    """Hold each channel's sum per bin, `lanes` channels in one float64, the first uppermost."""
+    """Each channel's sum per bin, `lanes` channels packed in one float64, the first uppermost."""
 
     totals: list[F64]
     lanes: int
@@ -309,10 +308,10 @@ def _lane_base(lanes: int) -> float:
 
 
 def _sum_up(channels: Sequence[U8 | F32 | float], points: _Points, bins: _Bins) -> _Sums:
-    """Sum up channels (N,) of whole numbers 0 to 255 per bin; the first is the count.
+    """Sum channels (N,) of integers 0 to 255 per bin; the first is the count.
 
-    As many go through one bincount as fit. Whether they fit can be seen in the sum of the count,
-    which lies above the others: it is too high if one of those runs over.
+    As many channels as fit share one bincount. Whether they fit follows from the sum of the count,
+    which is packed above the others: it is too large if one of those overflows.
     """
     for lanes in LANES:
         first = _bincount(channels[:lanes], lanes, points, bins)

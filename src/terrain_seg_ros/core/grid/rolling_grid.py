@@ -16,24 +16,24 @@ from terrain_seg_ros.core.types import Reason
 
 
 class RollingGrid:
-    """A square grid that moves by whole cells and keeps the vehicle in its middle.
+    """A square grid that moves by whole cells and stays centred on the vehicle.
 
-    Row 0 is the lowest y, column 0 the lowest x. The layers of a cell are grouped: `evidence` is
-    what views contributed, `heights` what was measured of the ground's shape, `ratings` what
-    `grid_to_cost` made of both.
+    Row 0 is the lowest y, column 0 the lowest x. The layers of a cell are grouped: `evidence` sums
+    the contributions of views, `heights` are measurements of the ground's shape, and `ratings` are
+    computed from both by `grid_to_cost`.
 
     *Kept hazards.* With `keep_hazards`, a cell that was rated lethal stays lethal, however much
     its evidence decays, until it leaves the grid or new views contradict it. Against such views
     its evidence counts as at least one sure view (`SURE_VIEW`), so that more than
     1 / threshold - 1 sure views are needed; with the cap, evidence of
-    ln(1 / threshold) x (max_evidence + 1) is always enough. Conversely, a view that calls a cell
-    hazardous cuts the cell's older evidence to one sure view, so that stale safe evidence cannot
-    outvote a new hazard: evidence of one sure view in all makes a cell lethal at a threshold of
+    ln(1 / threshold) x (max_evidence + 1) is always enough. Conversely, a view in which a cell is
+    hazardous reduces the cell's older evidence to one sure view, so that stale safe evidence cannot
+    outvote a new hazard: evidence of one sure view in total makes a cell lethal at a threshold of
     0.5.
     """
 
     def __init__(self, settings: GridSettings, class_count: int) -> None:
-        """Make an empty grid centred on the origin of its frame."""
+        """Create an empty grid centred on the origin of its frame."""
         if class_count < 1:
             raise ConfigError(f"grid has {class_count} classes, expected 1 or more")
         self.settings = settings
@@ -58,7 +58,7 @@ class RollingGrid:
         return self._origin_row * self.settings.resolution_m
 
     def move_to(self, x_m: float, y_m: float) -> None:
-        """Centre the grid on the cell that holds a point; cells that leave are forgotten.
+        """Centre the grid on the cell that contains a point; cells that leave it are discarded.
 
         Evidence decays with the distance from the previous point.
 
@@ -122,14 +122,14 @@ class RollingGrid:
         return self._layers.flat("kept").take(slots)
 
     def clear(self, reason: Reason) -> None:
-        """Forget everything, hazards too, and give every cell the reason."""
+        """Discard everything, including hazards, and set the reason of every cell."""
         self._layers.blank()
         self.ratings.clear(reason)
         self._stamp_ns = self._place_m = self.heights.level_m = None
         self.evidence.scale = 1.0
 
     def forget(self, reason: Reason, *, new_time: bool = False) -> None:
-        """Forget all but kept hazards; with `new_time`, later stamps belong to another time."""
+        """Discard all but kept hazards; with `new_time`, later stamps use another time base."""
         if not self.settings.keep_hazards:
             self.clear(reason)
             return

@@ -1,4 +1,4 @@
-"""Square layers of cells that move over the ground without being resampled."""
+"""Square layers of cells that scroll over the ground without resampling."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 MARGIN_CELLS = 64
-"""How far the layers move inside their buffers before they are copied."""
+"""Distance that the layers can move inside their buffers before they are copied."""
 
 Cells = NDArray[np.int32] | NDArray[np.intp]
 Slots = NDArray[np.intp]
 
 
 class ScrollingLayers:
-    """Hold named layers (side, side), each the same window of a larger buffer.
+    """Named layers (side, side), each the same window of a larger buffer.
 
     To move, the window slides and the cells that enter are blanked, so that no value is ever
-    resampled; once in a while the window is copied back to the middle. A slot is the index of a
-    cell in the flat buffers; it holds until the next move.
+    resampled; at the edge of the buffer the window is copied back to the centre. A slot is the
+    index of a cell in the flat buffers; it is valid until the next move.
     """
 
     def __init__(self, side: int) -> None:
@@ -47,7 +47,7 @@ class ScrollingLayers:
         return buffer.reshape(*buffer.shape[:-2], -1)
 
     def whole(self, name: str) -> NDArray[Any]:
-        """Return a layer's whole buffer, with cells that lie outside the window."""
+        """Return a layer's whole buffer, including cells outside the window."""
         return self._buffers[name]
 
     def window(self, name: str) -> NDArray[Any]:
@@ -79,7 +79,7 @@ class ScrollingLayers:
         self.flat(name)[slots] = values
 
     def move(self, rows: int, cols: int) -> bool:
-        """Move the window by cells; return whether slots from before still hold."""
+        """Move the window by cells; return whether earlier slots are still valid."""
         if max(abs(rows), abs(cols)) >= self.side:
             self.blank()
             self._row0 = self._col0 = MARGIN_CELLS
@@ -99,7 +99,7 @@ class ScrollingLayers:
             buffer[...] = self._blanks[name]
 
     def _step(self, rows: int, cols: int) -> bool:
-        """Move by at most the margin, which a centred window always has room for."""
+        """Move by at most the margin, which a centred window always permits."""
         row0, col0 = self._row0 + rows, self._col0 + cols
         last = self._buffer_side - self.side
         holds = 0 <= row0 <= last and 0 <= col0 <= last

@@ -1,4 +1,4 @@
-"""From one depth per pixel to where the pixels lie, trusted and filled along the surface."""
+"""Ground points from one depth per pixel, trusted up to a reach and filled along the surface."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from terrain_seg_ros.core.ground.plane_intersection import MAX_FILL, MIN_SLOPE, 
 from terrain_seg_ros.core.types import F32, F64, U8, Reason
 
 CONTINUOUS = 2.0
-"""Neighbours on one surface lie at most so many times farther apart than on level ground."""
+"""Largest distance of neighbours on one surface, as a multiple of that on level ground."""
 
 FILL_SHARE = 0.7
-"""Points lie at most this share of a cell apart: a square net that close, however it is turned,
-leaves no cell empty (1 / sqrt 2, less rounding)."""
+"""Largest distance of fill points as a share of a cell: a square lattice this dense leaves no cell
+empty at any rotation (1 / sqrt 2, less rounding)."""
 MAX_FILL_WITHIN = 16
-"""Between four pixels each side is cut into at most so many parts."""
+"""Most parts into which each side of a square of four pixels is divided."""
 
 MEDIAN_PX = 5
-"""How far a pixel may be trusted is judged of so many pixels a side."""
+"""Side of the window whose median spacing decides whether a pixel is trusted."""
 
 Flags = NDArray[np.bool_]
 Index = NDArray[np.intp]
@@ -31,7 +31,7 @@ Index = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class _Steps:
-    """Hold how neighbours along one axis lie: gaps between them, and which are on one surface."""
+    """The gaps between neighbours along one axis, and which of them are on one surface."""
 
     axis: int
     gap_m: F32
@@ -49,19 +49,19 @@ class _Steps:
 
 
 def depth_to_ground(depth_m: F32, rays: PixelRays, reach: Reach, poses: Poses) -> GroundView:
-    """Return where pixels of a known depth lie, in the grid's frame.
+    """Return the ground points of pixels with a known depth, in the grid's frame.
 
-    Neighbours are on one continuous surface where they lie no farther apart than `CONTINUOUS`
-    times what level ground would show at that range and height: the ground between them is
-    filled, half from each. Where they lie farther apart the nearer one hides what is between:
-    nothing is filled there. A pixel between two such edges, nearer than one side and farther than
-    the other, is a mixture of both and no point of any surface: it has no depth.
+    Neighbours are on one continuous surface if their distance is at most `CONTINUOUS` times the
+    distance on level ground at that range and height; the ground between them is filled, half
+    from each. If they are farther apart, the nearer one hides the ground in between, and nothing
+    is filled. A pixel between two such edges, nearer than one side and farther than the other,
+    mixes both surfaces and lies on neither; it gets no depth.
 
     Args:
         depth_m: (h, w) along the optical axis, NaN where nothing was measured.
-        rays: of the pixels, optical frame.
-        reach: how far to trust and what to fill.
-        poses: of camera and vehicle; the anchor is the vehicle's origin.
+        rays: the rays of the pixels, optical frame.
+        reach: the limits of trust and the spacing of fill points.
+        poses: the poses of camera and vehicle; the anchor is the vehicle's origin.
     """
     anchor_m = poses.grid_T_base.translation_m
     rise = rays.rise(poses.grid_T_camera.rotation[2].astype(np.float32))
@@ -78,8 +78,8 @@ def depth_to_ground(depth_m: F32, rays: PixelRays, reach: Reach, poses: Poses) -
     reason: U8 = np.full(depth_m.shape, Reason.NO_DEPTH, dtype=np.uint8)
     reason[~(known | (rise < -MIN_SLOPE))] = Reason.OUTSIDE_VIEW
     reason[known] = Reason.TOO_FAR
-    # Or the median of the surroundings: the edges of a small thing that stands out lie wide apart,
-    # and if only these were left out, the ground beside it would speak for the whole cell.
+    # The median of the surroundings also suffices: the pixels at the edges of a small protruding
+    # object are far apart, and without them the ground beside it would represent the whole cell.
     around_m = cv2.medianBlur(np.where(known, spacing_m, np.float32(np.inf)), MEDIAN_PX)
     trusted = (spacing_m <= reach.max_spacing_m) | (around_m <= reach.max_spacing_m)
     near = known & trusted & (range_m <= reach.max_range_m)
@@ -103,7 +103,7 @@ def depth_to_ground(depth_m: F32, rays: PixelRays, reach: Reach, poses: Poses) -
 
 
 def _points(depth_m: F32, rays: PixelRays, rotation: F64, offset_m: F64) -> tuple[F32, F32, F32]:
-    """Return x, y and z (h, w) in the grid's frame, less the anchor."""
+    """Return x, y and z (h, w) in the grid's frame, relative to the anchor."""
     across, down = depth_m * rays.x, depth_m * rays.y
     axes = rotation.astype(np.float32)
     x_m, y_m, z_m = (
@@ -125,7 +125,7 @@ def _steps(local_m: tuple[F32, F32, F32], axis: int, level_m: F32) -> _Steps:
 
 
 def _between_edges(range_m: F32, steps: list[_Steps]) -> Flags:
-    """Return the pixels that lie between an edge on one side and another on the opposite side."""
+    """Return the pixels between an edge on one side and another on the opposite side."""
     mixed: Flags = np.zeros(range_m.shape, dtype=np.bool_)
     for pairs in steps:
         change_m = np.diff(range_m, axis=pairs.axis)
@@ -137,10 +137,10 @@ def _between_edges(range_m: F32, steps: list[_Steps]) -> Flags:
 
 
 def _spacing(frontal_m: F32, level_m: F32, steps: list[_Steps]) -> F32:
-    """Return how far each pixel lies from its neighbours on the same surface.
+    """Return the distance of each pixel from its neighbours on the same surface.
 
-    That is the mean of both sides, of the axis along which they lie farther apart: half the way to
-    each is the pixel's own. A pixel that has no such neighbour is taken to lie on level ground.
+    It is the mean over both sides, for the axis with the larger distance; half the way to each
+    neighbour belongs to the pixel. A pixel without such a neighbour is treated as level ground.
     """
     spacing_m: F32 = frontal_m.copy()
     alone: Flags = np.ones(frontal_m.shape, dtype=np.bool_)
@@ -162,7 +162,7 @@ def _fill(
 ) -> FillPoints:
     """Return points less than a cell apart between neighbours on one surface, half from each.
 
-    They lie between two neighbours, and where these are wide apart both ways also within four.
+    Points lie between two neighbours and, where both axes have wide gaps, inside four pixels.
     """
     width = near.shape[1]
     parts = 1.0 / np.float32(FILL_SHARE * cell_m)
@@ -188,7 +188,7 @@ def _fill(
 def _on_line(
     local_m: tuple[F32, F32, F32], first: Index, count: F32, step: int
 ) -> tuple[Index, F32, F32]:
-    """Return owners, x and y of the points between pixels and those a step after them."""
+    """Return owners, x and y of the points between pixels and their neighbours one step on."""
     parts = np.minimum(np.ceil(count.reshape(-1).take(first)), MAX_FILL).astype(np.intp)
     pair, index = _repeated(parts - 1)
     share = (index + 1) / parts.astype(np.float32).take(pair)
@@ -204,7 +204,7 @@ def _on_line(
 def _within(
     local_m: tuple[F32, F32, F32], first: Index, counts: F32, width: int
 ) -> tuple[Index, F32, F32]:
-    """Return owners, x and y of the points within four pixels, of which the first is given."""
+    """Return owners, x and y of the points inside squares of four pixels, given the first ones."""
     rows, cols = (
         np.minimum(np.ceil(count.reshape(-1).take(first)), MAX_FILL_WITHIN).astype(np.intp)
         for count in counts
@@ -227,6 +227,6 @@ def _within(
 
 
 def _repeated(count: Index) -> tuple[Index, Index]:
-    """Return the indices of items, each as often as its count says, and 0, 1, ... within each."""
+    """Return the index of each item repeated `count` times, and the running number within each."""
     item = np.repeat(np.arange(count.size), count)
     return item, np.arange(item.size) - np.repeat(np.cumsum(count) - count, count)

@@ -1,4 +1,4 @@
-"""Where the pixels of one view lie on the ground: what every kind of ground gives to the grid."""
+"""The ground points of one view, the common result of all ground models."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from terrain_seg_ros.core.types import F32, F64, U8, Reason, Transform
 
 SAMPLED_PX = 4
-"""Every so many rows and columns are looked at where a median needs no more."""
+"""Step in rows and columns at which a median is sampled."""
 PIXELS_PER_HAZARD = 2.0
-"""Two samples across a thing are the least that shows it (Nyquist)."""
+"""Samples across an object needed to resolve it (Nyquist)."""
 
 
 class Poses(NamedTuple):
-    """Hold where the optical frame and the vehicle are in the grid's frame, at one stamp."""
+    """The poses of the optical frame and of the vehicle in the grid's frame, at one stamp."""
 
     grid_T_camera: Transform  # noqa: N815
     grid_T_base: Transform  # noqa: N815
@@ -25,22 +25,23 @@ class Poses(NamedTuple):
 
 @dataclass(frozen=True)
 class GroundView:
-    """Hold where each tensor pixel meets the ground, and where the grid takes it to lie.
+    """The ground point of each tensor pixel, and the points that are entered into the grid.
 
     `range_m` (h, w) is the distance from the camera, NaN where there is no ground; `reason` is
     (h, w) uint8 of `Reason`. `x_m`, `y_m` and `z_m` (h, w) are in the grid's frame.
 
-    `local_x_m` and `local_y_m` are for the grid: x and y less the anchor, a point near the vehicle,
-    because float32 resolves but 6 cm a million metres from the origin. A pixel that covers more
-    than a cell lies there in the first of its parts, and fill points (N,) in the others, so that
-    far cells have no holes; `fill_pixel` is the flat index of the pixel whose content each shows.
-    `ground_sample_m` (h, w) is how far neighbouring pixels lie apart on the ground, NaN where there
-    is none. `local_z_m` (h, w) is z less the anchor's where the ground was measured, NaN where it
-    was not; None where a plane serves. Pixels with NO_DEPTH lie for the grid where a plane would
-    have them, so that it can say where nothing was measured.
+    `local_x_m` and `local_y_m` are for the grid: x and y relative to the anchor, a point near the
+    vehicle, because float32 resolves only 6 cm a million metres from the origin. A pixel that
+    covers more than a cell is divided: its local point is in the first part, and fill points (N,)
+    are in the others, so that far cells have no holes; `fill_pixel` is the flat index of the pixel
+    that each fill point belongs to. `ground_sample_m` (h, w) is the distance of neighbouring
+    pixels on the ground, NaN where there is no ground. `local_z_m` (h, w) is z relative to the
+    anchor where the ground was measured, NaN where it was not, and None for a plane. The local
+    points of pixels with NO_DEPTH are on a plane, so that the grid can mark the cells in which
+    nothing was measured.
 
     `plane_x_m` and `plane_y_m` are in a frame at the anchor whose z axis is the direction in which
-    things stand up: across the plane, or straight up where the ground was measured.
+    objects stand up: normal to the plane, or vertical where the ground was measured.
     """
 
     range_m: F32
@@ -77,9 +78,9 @@ class GroundView:
 
     @property
     def smallest_hazard_m(self) -> float | None:
-        """Return the size of the smallest thing that the observed ground resolves.
+        """Return the size of the smallest object that the observed ground resolves.
 
-        That is two ground samples, of the median observed pixel; None where nothing is observed.
+        It is two ground samples of the median observed pixel; None if nothing is observed.
         """
         every = (slice(None, None, SAMPLED_PX), slice(None, None, SAMPLED_PX))
         seen = self.ground_sample_m[every][self.reason[every] == Reason.OBSERVED]
@@ -92,14 +93,14 @@ class GroundView:
 
 
 def rotated(rotation: F64, row: int, x_m: F32, y_m: F32) -> F32:
-    """Return one axis of points of a plane after a rotation."""
+    """Return one coordinate of points in a plane after a rotation."""
     result: F32 = np.float32(rotation[row, 0]) * x_m
     result += np.float32(rotation[row, 1]) * y_m
     return result
 
 
 def unmeasured_view(shape: tuple[int, int], anchor_m: F64) -> GroundView:
-    """Return a view of which nothing is known, for want of a measurement."""
+    """Return a view without any ground, because no measurement is available."""
     nothing: F32 = np.full(shape, np.nan, dtype=np.float32)
     return GroundView(
         range_m=nothing,

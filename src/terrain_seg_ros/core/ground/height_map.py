@@ -1,4 +1,4 @@
-"""Heights of the ground on a regular net, and where rays meet them first."""
+"""A height map of the ground, and the first intersection of rays with it."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from terrain_seg_ros.core.types import F32, F64, Transform
 
 MAX_FANS = 4096
 MAX_STEPS = 4096
-"""Bound the net of directions and distances on which the heights are looked at."""
+"""Limits of the number of directions and distances at which the heights are sampled."""
 RESOLUTION_M = (1e-3, 1e5)
 PLACE_LIMIT_M = 1e8
 HEIGHT_LIMIT_M = 1e6
-"""What is beyond cannot be meant: mostly nodata that was not declared."""
+"""Largest plausible height; larger values are mostly undeclared nodata."""
 APART = 4.0
-"""More than all elevations span: keeps those of one direction apart from those of the next."""
+"""Offset in rad between directions in a sorted array; more than the span of all elevations."""
 
 Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class HeightMap:
-    """Hold heights (rows, cols) float32 in the grid's frame, NaN where none is known.
+    """Heights (rows, cols) float32 in the grid's frame, NaN where unknown.
 
-    Row 0 has the lowest y, column 0 the lowest x; `origin_x_m` and `origin_y_m` are where the
-    height of row 0 and column 0 holds, which is the middle of that cell. Between four such posts
-    the ground is bilinear.
+    Row 0 has the lowest y, column 0 the lowest x; `origin_x_m` and `origin_y_m` are the position
+    of the height in row 0 and column 0, the centre of that cell. Between four heights the ground
+    is interpolated bilinearly.
     """
 
     heights_m: F32
@@ -60,18 +60,18 @@ class HeightMap:
                 f"{low:g} to {high:g}"
             )
         if not np.isfinite(self.heights_m).any():
-            raise ConfigError("height map holds no finite height; check the file and its nodata")
+            raise ConfigError("height map has no finite height; check the file and its nodata")
         highest = np.nanmax(self.heights_m, where=np.isfinite(self.heights_m), initial=0.0)
         lowest = np.nanmin(self.heights_m, where=np.isfinite(self.heights_m), initial=0.0)
         for value in (float(lowest), float(highest)):
             if abs(value) > HEIGHT_LIMIT_M:
                 raise ConfigError(
-                    f"height map holds a height of {value:g} m, expected at most "
-                    f"{HEIGHT_LIMIT_M:g}; if it stands for no data, declare it as nodata"
+                    f"height map contains a height of {value:g} m, expected at most "
+                    f"{HEIGHT_LIMIT_M:g}; if it means no data, declare it as nodata"
                 )
 
     def at(self, x_m: F64, y_m: F64) -> F64:
-        """Return the heights at points of the grid's frame, NaN where they are not known."""
+        """Return the heights at points of the grid's frame, NaN where unknown."""
         rows, cols = self.heights_m.shape
         col = (x_m - self.origin_x_m) / self.resolution_m
         row = (y_m - self.origin_y_m) / self.resolution_m
@@ -89,10 +89,10 @@ class HeightMap:
 
 
 class _Fans(NamedTuple):
-    """Hold the ground along directions from the camera's foot: (directions, distances).
+    """The ground along directions from the point below the camera: (directions, distances).
 
-    `horizon_rad` is the highest elevation up to each distance; `known` is false where the height
-    is only that of the last known place before it.
+    `horizon_rad` is the highest elevation angle up to each distance; `known` is false where the
+    height is unknown and that of the last known place before it is used.
     """
 
     first_rad: float
@@ -104,7 +104,7 @@ class _Fans(NamedTuple):
 
 
 class _Directions(NamedTuple):
-    """Hold rays (N,): azimuth and elevation, and how far each goes level and up per depth."""
+    """Rays (N,): azimuth, elevation, and horizontal and vertical distance per unit of depth."""
 
     azimuth_rad: F64
     elevation_rad: F64
@@ -115,21 +115,21 @@ class _Directions(NamedTuple):
 def rays_to_depth(
     heights: HeightMap, rays: PixelRays, grid_T_camera: Transform, *, max_range_m: float
 ) -> F32:
-    """Return the depth (h, w) at which rays meet the ground first, NaN where they do not.
+    """Return the depth (h, w) at which rays first meet the ground, NaN where they do not.
 
-    A camera looks along straight lines that lie in upright planes through itself. In each of many
-    such planes the ground is walked once, outwards, and the highest elevation met so far is kept:
-    a ray meets the ground first where that reaches the ray's own elevation. So relief hides what
-    is behind it, whatever its shape. The place is refined on the straight line between two steps.
+    The rays of a camera lie in vertical planes through it. In each of many such planes the ground
+    is traversed once, outwards, keeping the running maximum of the elevation angle; a ray first
+    meets the ground where that maximum reaches the elevation of the ray. Relief of any shape
+    therefore hides the ground behind it. The intersection is refined linearly between two steps.
 
-    What is not known hides nothing but what the last known height before it would; a ray that
-    ends there has no depth.
+    Unknown ground is treated as if it had the last known height before it; a ray that ends there
+    has no depth.
 
     Args:
-        heights: in the grid's frame.
-        rays: of the pixels, optical frame.
-        grid_T_camera: of the optical frame.
-        max_range_m: ground farther than this, level, is not looked for.
+        heights: the map, in the grid's frame.
+        rays: the rays of the pixels, optical frame.
+        grid_T_camera: the pose of the optical frame.
+        max_range_m: largest horizontal distance of ground to search.
 
     Raises:
         GeometryError: the camera is not above the ground of the map.
@@ -156,7 +156,7 @@ def _directions(rays: PixelRays, grid_T_camera: Transform, pixel: Index) -> _Dir
     axes = grid_T_camera.rotation
     along = [axes[row, 0] * x + axes[row, 1] * y + axes[row, 2] for row in range(3)]
     level = np.hypot(along[0], along[1])
-    # Measured from the middle of the view, so that few views straddle the seam.
+    # Measured from the centre of the view, so that few views cross the wrap-around.
     middle_rad = math.atan2(along[1].sum(), along[0].sum())
     azimuth_rad = np.arctan2(along[1], along[0]) - middle_rad
     azimuth_rad = middle_rad + (azimuth_rad + np.pi) % (2.0 * np.pi) - np.pi
@@ -196,7 +196,7 @@ def _walk(
 
 
 def _farthest_m(heights: HeightMap, camera_m: F64) -> float:
-    """Return the distance of the corner of the map that is farthest from the camera's foot."""
+    """Return the distance from the point below the camera to the farthest corner of the map."""
     rows, cols = heights.heights_m.shape
     x_m, y_m = heights.origin_x_m - camera_m[0], heights.origin_y_m - camera_m[1]
     far_x_m = max(abs(x_m), abs(x_m + (cols - 1) * heights.resolution_m))
@@ -205,7 +205,7 @@ def _farthest_m(heights: HeightMap, camera_m: F64) -> float:
 
 
 def _meet(fans: _Fans, towards: _Directions, camera_z_m: float) -> F32:
-    """Return the depth (N,) at which rays meet the ground of their direction, or NaN."""
+    """Return the depth (N,) at which rays meet the ground in their direction, or NaN."""
     count, width = fans.horizon_rad.shape
     fan = ((towards.azimuth_rad - fans.first_rad) / fans.step_rad).astype(np.intp)
     fan = np.clip(fan, 0, count - 1)

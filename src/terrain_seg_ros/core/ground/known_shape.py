@@ -1,4 +1,4 @@
-"""Ground whose shape is known: measured with the image, or in a height map."""
+"""Ground of known shape: measured with the image, or from a height map."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from terrain_seg_ros.core.types import F32, Reason
 
 
 class Ground(Protocol):
-    """Say where pixels meet the ground; each kind of ground does."""
+    """The interface of a ground model."""
 
     def view(
         self, pixels: Pixels, poses: Poses, measured: GroundMeasurement | None = None
     ) -> GroundView:
-        """Return where pixels lie, in the grid's frame."""
+        """Return the ground points of pixels, in the grid's frame."""
         ...
 
     def depth_m(
         self, pixels: Pixels, poses: Poses, measured: GroundMeasurement | None = None
     ) -> F32:
-        """Return the depth (h, w) of trusted ground along the optical axis, else NaN."""
+        """Return the depth (h, w) of trusted ground along the optical axis, NaN elsewhere."""
         ...
 
 
 class DepthGround:
-    """Take the ground from what a depth image or a cloud measured of it."""
+    """Ground measured by a depth image or a point cloud."""
 
     def __init__(self, rays: RayStore, guess: PlaneGround) -> None:
-        """Use the rays that others use too; `guess` says where what was not measured may lie."""
+        """Share the cache of rays; `guess` is the plane assumed where nothing was measured."""
         self._rays = rays
         self._guess = guess
 
     def view(
         self, pixels: Pixels, poses: Poses, measured: GroundMeasurement | None = None
     ) -> GroundView:
-        """Return where pixels lie; those without a measurement have NaN and NO_DEPTH.
+        """Return the ground points of pixels; those without a measurement are NaN and NO_DEPTH.
 
         Raises:
-            GeometryError: a depth image is not of the camera image's size.
+            GeometryError: a depth image differs in size from the camera image.
         """
         sensed = measurement_to_depth(measured, pixels, self._rays, poses=poses)
         view = depth_to_ground(sensed.depth_m, sensed.rays, pixels.reach, poses)
@@ -56,10 +56,10 @@ class DepthGround:
     def depth_m(
         self, pixels: Pixels, poses: Poses, measured: GroundMeasurement | None = None
     ) -> F32:
-        """Return the measured depth (h, w) where it is trusted, else NaN.
+        """Return the measured depth (h, w) where it is trusted, NaN elsewhere.
 
         Raises:
-            GeometryError: a depth image is not of the camera image's size.
+            GeometryError: a depth image differs in size from the camera image.
         """
         sensed = measurement_to_depth(measured, pixels, self._rays, poses=poses)
         view = depth_to_ground(sensed.depth_m, sensed.rays, pixels.reach, poses)
@@ -67,10 +67,10 @@ class DepthGround:
 
 
 class HeightMapGround:
-    """Take the ground from a height map in the grid's frame."""
+    """Ground given by a height map in the grid's frame."""
 
     def __init__(self, rays: RayStore, guess: PlaneGround, heights: HeightMap) -> None:
-        """Use the rays that others use too; `guess` says where what is in no map may lie."""
+        """Share the cache of rays; `guess` is the plane assumed outside the map."""
         self._rays = rays
         self._guess = guess
         self._heights = heights
@@ -78,7 +78,7 @@ class HeightMapGround:
     def view(
         self, pixels: Pixels, poses: Poses, measured: GroundMeasurement | None = None
     ) -> GroundView:
-        """Return where pixels meet the map first; outside it they have NaN and NO_DEPTH.
+        """Return where pixels first meet the map; outside it they are NaN and NO_DEPTH.
 
         Raises:
             GeometryError: the camera is below the ground of the map.
@@ -94,7 +94,7 @@ class HeightMapGround:
     def depth_m(
         self, pixels: Pixels, poses: Poses, measured: GroundMeasurement | None = None
     ) -> F32:
-        """Return the depth (h, w) of trusted ground, else NaN.
+        """Return the depth (h, w) of trusted ground, NaN elsewhere.
 
         Raises:
             GeometryError: the camera is below the ground of the map.
@@ -106,9 +106,10 @@ class HeightMapGround:
 
 
 def _with_guesses(view: GroundView, guess: PlaneGround, pixels: Pixels, poses: Poses) -> GroundView:
-    """Return the view with the grid told about where no depth is known, and what for.
+    """Return the view with local points on a plane where no depth is known.
 
-    Pixels with the reason NO_DEPTH keep no range and no height; for the grid they lie on a plane.
+    Those pixels have the reason NO_DEPTH and neither range nor height; the local points let the
+    grid mark their cells.
     """
     lacking = view.reason == Reason.NO_DEPTH
     if not lacking.any() or guess.camera_height_m(poses) <= 0.0:

@@ -1,4 +1,4 @@
-"""Where each pixel of the network's mask meets the ground."""
+"""Projection of the pixels of the network's mask onto the ground."""
 
 from __future__ import annotations
 
@@ -95,15 +95,15 @@ class GroundSettings:
 
 
 class GroundProjector:
-    """Project pixels onto the ground; keeps what depends on camera and mounting alone."""
+    """Projection of pixels onto the ground; caches what depends only on camera and mounting."""
 
     def __init__(
         self, settings: GroundSettings, *, cell_m: float, heights: HeightMap | None = None
     ) -> None:
-        """Start with nothing kept; the views will be filled for cells of this size.
+        """Start with an empty cache; views are filled for cells of size `cell_m`.
 
         Raises:
-            ConfigError: the ground is a height map and there is none.
+            ConfigError: the ground source is a height map and none is given.
         """
         self._cell_m = cell_m
         self._heights = heights
@@ -112,10 +112,10 @@ class GroundProjector:
         self._use(settings)
 
     def apply_settings(self, settings: GroundSettings, *, cell_m: float) -> None:
-        """Use other settings from now on; rays are kept.
+        """Replace the settings; cached rays are kept.
 
         Raises:
-            ConfigError: the ground is a height map and there is none.
+            ConfigError: the ground source is a height map and none is given.
         """
         if (settings, cell_m) != (self._settings, self._cell_m):
             self._cell_m = cell_m
@@ -133,20 +133,20 @@ class GroundProjector:
     ) -> GroundView:
         """Return where each tensor pixel meets the ground, in the grid's frame.
 
-        Pixels too far keep their position, with the reason TOO_FAR; those above the horizon or
-        outside the image have NaN and OUTSIDE_VIEW, those of which a measurement lacks NaN and
-        NO_DEPTH.
+        Pixels beyond the limits keep their position, with the reason TOO_FAR; those above the
+        horizon or outside the image are NaN and OUTSIDE_VIEW; those without a measurement are NaN
+        and NO_DEPTH.
 
         Args:
-            camera: its intrinsics.
-            geometry: where the tensor's pixels lie in the image.
-            grid_T_camera: of the optical frame, at the image's stamp.
-            grid_T_base: at the image's stamp.
-            measured: with the image, where the ground is taken from it.
+            camera: the intrinsics.
+            geometry: the mapping from tensor pixels to image pixels.
+            grid_T_camera: the pose of the optical frame at the image's stamp.
+            grid_T_base: the pose of the vehicle at the image's stamp.
+            measured: the measurement of the ground taken with the image, if any.
 
         Raises:
-            GeometryError: the camera is below the ground, or the image or the depth is not the
-                camera's.
+            GeometryError: the camera is below the ground, or the size of the image or the depth
+                image does not match the camera.
         """
         camera.check_image(geometry.image_width_px, geometry.image_height_px)
         poses = Poses(grid_T_camera, grid_T_base)
@@ -165,16 +165,16 @@ class GroundProjector:
     ) -> F32:
         """Return one ground point per pixel (height, width, 3), optical frame, read-only.
 
-        The pixels cover the whole image, so a smaller height and width decimate it. NaN where
-        there is no ground or it is too far: trust ends where it does for the network's pixels,
-        whose geometry is given.
+        The pixels cover the whole image, so a smaller height and width decimate it. Points are NaN
+        where there is no ground or it is too far; the limits are those for the network's pixels,
+        described by `geometry`.
 
         Raises:
             GeometryError: the size is empty, or the camera is below the ground.
         """
         if height_px < 1 or width_px < 1:
             raise GeometryError(
-                f"points are wanted at {width_px} x {height_px} px, expected at least 1 x 1; "
+                f"points are requested at {width_px} x {height_px} px, expected at least 1 x 1; "
                 "check points_decimation"
             )
         whole = _whole_image(camera, height_px, width_px)
@@ -199,12 +199,12 @@ class GroundProjector:
         grid_T_camera: Transform,
         grid_T_base: Transform,
     ) -> GroundResidual | None:
-        """Return how high measured ground lies above the plane.
+        """Return the height of measured ground above the plane.
 
-        None where they do not meet, or where no plane serves but what was measured.
+        None if they do not overlap, or if the ground is not a plane independent of measurements.
 
         Raises:
-            GeometryError: the camera is below the plane, or a depth image not of its size.
+            GeometryError: the camera is below the plane, or a depth image differs in size.
         """
         ground, settings = self._ground, self._settings
         if not isinstance(ground, PlaneGround) or settings.plane == "range_plane":
@@ -213,7 +213,7 @@ class GroundProjector:
         if isinstance(measured, GroundPoint):
             return GroundResidual(ground.height_of(measured.point_m, poses), 1)
         pixels = self._pixels(camera, geometry)
-        # A cloud is sparse: all of it counts.
+        # A cloud is sparse, so all of its points are used.
         step = SAMPLED_PX if isinstance(measured, DepthImage) else 1
         every = (slice(None, None, step), slice(None, None, step))
         depth_m = measurement_to_depth(measured, pixels, self._rays, poses=poses).depth_m
@@ -243,7 +243,7 @@ class GroundProjector:
         return Pixels(camera, geometry, self._reach(1.0, self._cell_m))
 
     def _reach(self, finer: float, cell_m: float) -> Reach:
-        """Return the reach of pixels that are so many times finer than the network's."""
+        """Return the reach of pixels that are `finer` times as fine as the network's."""
         settings = self._settings
         return Reach(settings.max_range_m, settings.max_ground_sample_m / finer, cell_m)
 

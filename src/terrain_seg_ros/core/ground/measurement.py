@@ -1,4 +1,4 @@
-"""What measures the ground: a depth image, a cloud of points, or an altimeter's echo."""
+"""Measurements of the ground: a depth image, a point cloud, or an altimeter's echo."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from terrain_seg_ros.core.types import F32, F64, Transform
 
 @dataclass(frozen=True)
 class DepthImage:
-    """Hold a depth image that is aligned with the camera's.
+    """A depth image registered to the camera image.
 
     `depth_m` is (H, W) float32, along the optical axis, NaN where nothing was measured
     (REP-117, REP-118). The stamp is the header's.
@@ -32,9 +32,9 @@ class DepthImage:
 
 @dataclass(frozen=True)
 class DepthCloud:
-    """Hold points (N, 3) float32 in their sensor's frame, and where that frame was then.
+    """Points (N, 3) float32 in the sensor's frame, and the pose of that frame at the stamp.
 
-    Points that are not finite were not measured.
+    Points that are not finite count as not measured.
     """
 
     points_m: F32
@@ -53,7 +53,7 @@ class DepthCloud:
 
 @dataclass(frozen=True)
 class GroundPoint:
-    """Hold a point of the ground (3,) in the grid's frame, such as an altimeter's echo."""
+    """A point of the ground (3,) in the grid's frame, such as an altimeter's echo."""
 
     point_m: F64
 
@@ -63,7 +63,7 @@ GroundMeasurement = DepthImage | DepthCloud | GroundPoint
 
 @dataclass(frozen=True)
 class GroundResidual:
-    """Hold the median height of measured ground above the plane, and of how many points."""
+    """The median height of measured ground above the plane, and the number of points."""
 
     median_m: float
     count: int
@@ -72,15 +72,15 @@ class GroundResidual:
 def depth_residual(
     measured_depth_m: F32, plane_depth_m: F32, *, camera_height_m: float
 ) -> GroundResidual | None:
-    """Return how high the measured ground lies above the plane; None where both are nowhere known.
+    """Return the height of measured ground above the plane; None if they do not overlap.
 
     A point at depth d on a ray that meets the plane at depth D, from a camera at height h, lies
     h (1 - d / D) above the plane.
 
     Args:
-        measured_depth_m: of some pixels along the optical axis, or NaN.
-        plane_depth_m: of the plane at the same pixels.
-        camera_height_m: above the plane.
+        measured_depth_m: depth of pixels along the optical axis, or NaN.
+        plane_depth_m: depth of the plane at the same pixels.
+        camera_height_m: height of the camera above the plane.
     """
     height_m = np.float32(camera_height_m) * (1.0 - measured_depth_m / plane_depth_m)
     known = height_m[np.isfinite(height_m)]

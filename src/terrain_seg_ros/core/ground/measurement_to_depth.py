@@ -1,4 +1,4 @@
-"""From what was measured to one depth per tensor pixel."""
+"""One depth per tensor pixel from a measurement of the ground."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
 from terrain_seg_ros.core.types import F32, Transform
 
 CLOSE_SCALE = 2.0
-"""From this scale on the image pixels beside a tensor pixel's middle belong to it too."""
+"""Scale from which the image pixels beside the centre of a tensor pixel also belong to it."""
 SEEN_THROUGH = 2.0
-"""A point is one that the camera cannot see where it lies so many times farther behind one beside
-it than level ground would."""
+"""A point is hidden from the camera if it is farther behind a neighbour than this multiple of the
+distance on level ground."""
 MIN_DEPTH_M = 1e-3
 
 
 class SensedDepth(NamedTuple):
-    """Hold one depth (h, w) per tensor pixel along the optical axis, NaN where none is known.
+    """One depth (h, w) per tensor pixel along the optical axis, NaN where unknown.
 
-    The rays are those along which it was measured: anywhere within the pixels.
+    The rays are those of the measured points, which may be anywhere within the pixels.
     """
 
     depth_m: F32
@@ -39,13 +39,13 @@ def measurement_to_depth(
     """Return the depth of tensor pixels.
 
     Args:
-        measured: with the image; an echo, being a single point, gives no depth.
-        pixels: of the tensor.
-        traced: gives their rays.
-        poses: at the image's stamp.
+        measured: the measurement; an altimeter's echo is a single point and gives no depth.
+        pixels: the pixels of the tensor.
+        traced: the cache of their rays.
+        poses: the poses at the image's stamp.
 
     Raises:
-        GeometryError: a depth image is not of the camera image's size.
+        GeometryError: a depth image differs in size from the camera image.
     """
     if isinstance(measured, DepthImage):
         return SensedDepth(_sample(measured, pixels.geometry), traced.of(pixels, snapped=True))
@@ -56,11 +56,11 @@ def measurement_to_depth(
 
 
 def _sample(depth: DepthImage, geometry: TensorGeometry) -> F32:
-    """Return the depth of the image pixel in the middle of each tensor pixel.
+    """Return the depth of the image pixel at the centre of each tensor pixel.
 
-    Never a mean, which at an edge would be a point in the air. Where the middle was not measured
-    the pixels left and right of it serve, if they belong to the same tensor pixel: on level
-    ground their depth is the same.
+    Depths are not averaged, since at an edge the mean would be a point in the air. If the centre
+    was not measured, the pixels to its left and right are used if they belong to the same tensor
+    pixel; on level ground their depth is the same.
     """
     size = (geometry.image_height_px, geometry.image_width_px)
     if depth.depth_m.shape != size:
@@ -90,7 +90,7 @@ def _sample(depth: DepthImage, geometry: TensorGeometry) -> F32:
 
 
 def _placed(cloud: DepthCloud, poses: Poses) -> Transform:
-    """Return where the cloud's frame is in the optical frame at the image's stamp."""
+    """Return the pose of the cloud's frame in the optical frame at the image's stamp."""
     camera, points = poses.grid_T_camera, cloud.grid_T_points
     return Transform(
         camera.rotation.T @ points.rotation,
@@ -101,11 +101,11 @@ def _placed(cloud: DepthCloud, poses: Poses) -> Transform:
 def _splat(cloud: DepthCloud, pixels: Pixels, rays: PixelRays, poses: Poses) -> SensedDepth:
     """Return the depth of the nearest point in each tensor pixel, along that point's own ray.
 
-    Points that show through between nearer ones, as where the sensor stands elsewhere than the
-    camera, are taken out; a pixel without a point between two that have one on the same surface
-    gets the depth of the plane through them.
+    Points visible between nearer ones, as happens if the sensor is mounted apart from the camera,
+    are removed. A pixel without a point, between two pixels with points on the same surface, gets
+    the depth of the plane through them.
     """
-    # The ratio of the depths of neighbours on one surface.
+    # Largest ratio of the depths of neighbours on one surface.
     rise = rays.rise(poses.grid_T_camera.rotation[2].astype(np.float32))
     allowed = 1.0 + np.float32(SEEN_THROUGH) * rays.level_step(rise)
     points, pixel = _seen(cloud.points_m, _placed(cloud, poses), pixels)
@@ -129,7 +129,7 @@ def _splat(cloud: DepthCloud, pixels: Pixels, rays: PixelRays, poses: Poses) -> 
 def _seen(
     points_m: F32, camera_T_points: Transform, pixels: Pixels
 ) -> tuple[F32, NDArray[np.intp]]:
-    """Return the points that fall into the tensor, in the optical frame, and their flat pixels."""
+    """Return the points inside the tensor, in the optical frame, and their flat pixel indices."""
     geometry = pixels.geometry
     points = points_m @ camera_T_points.rotation.T.astype(np.float32)
     points += camera_T_points.translation_m.astype(np.float32)
@@ -146,7 +146,7 @@ def _seen(
 
 
 def _nearest_around(depth_m: F32) -> F32:
-    """Return the least depth of each pixel and its eight neighbours."""
+    """Return the smallest depth of each pixel and its eight neighbours."""
     padded = np.pad(depth_m, 1, constant_values=np.inf)
     rows = np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:])
     nearest: F32 = np.minimum(np.minimum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
@@ -154,9 +154,9 @@ def _nearest_around(depth_m: F32) -> F32:
 
 
 def _close_gaps(depth_m: F32, allowed: F32) -> None:
-    """Give a pixel without depth that of the plane through two on opposite sides of it.
+    """Fill a pixel without depth from the plane through two pixels on opposite sides of it.
 
-    On a plane the inverse depth is linear in the image. Both must lie on one surface.
+    On a plane the inverse depth is linear in the image. Both pixels must lie on one surface.
     """
     for before, middle, after in (
         (np.s_[:, :-2], np.s_[:, 1:-1], np.s_[:, 2:]),

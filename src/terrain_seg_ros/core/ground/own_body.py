@@ -1,4 +1,4 @@
-"""Where the vehicle itself stands in the picture."""
+"""The pixels that show the vehicle itself."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from terrain_seg_ros.core.types import U8
 
 MIN_CORNERS = 3
 POLYGON_BITS = 8
-"""Corners are drawn to this fraction of a pixel."""
+"""Number of fractional bits of the corners' pixel coordinates."""
 
 Flags = NDArray[np.bool_]
 
 
 class OwnBody:
-    """Say which tensor pixels show the vehicle, from a mask of a camera's images or an outline."""
+    """The pixels that show the vehicle, given by a mask of a camera's images or an outline."""
 
     def __init__(
         self, mask: U8 | None = None, polygon: NDArray[np.float64] | None = None, *, source: str
     ) -> None:
-        """Check the parts; both together are added up.
+        """Check the arguments; if both are given, their union is used.
 
         Args:
-            mask: (H, W) of the camera image's size, not 0 where the vehicle is.
-            polygon: (N, 2) corners, shares of the image's width and height.
-            source: of the mask, for messages.
+            mask: (H, W) of the camera image's size, nonzero where the vehicle is.
+            polygon: (N, 2) corners, as shares of the image's width and height.
+            source: the origin of the mask, for messages.
 
         Raises:
             ConfigError: mask or outline have the wrong shape.
@@ -49,10 +49,10 @@ class OwnBody:
         self._kept: OrderedDict[TensorGeometry, Flags] = OrderedDict()
 
     def flags(self, geometry: TensorGeometry) -> Flags:
-        """Return which tensor pixels (h, w) show any of the vehicle; read-only.
+        """Return which tensor pixels (h, w) show any part of the vehicle; read-only.
 
         Raises:
-            GeometryError: the mask has another size than the camera's images.
+            GeometryError: the mask differs in size from the camera's images.
         """
         found = self._kept.get(geometry)
         if found is None:
@@ -73,7 +73,7 @@ class OwnBody:
         if self._mask is not None:
             drawn[self._mask != 0] = 1
         if self._polygon is not None and len(self._polygon) >= MIN_CORNERS:
-            # Shares count from the image's edge, which lies half a pixel outside the first centre.
+            # Shares start at the image's edge, half a pixel outside the first pixel centre.
             corners_px = self._polygon * np.array([size[1], size[0]]) - 0.5
             fixed = np.rint(corners_px * (1 << POLYGON_BITS)).astype(np.int32)
             cv2.fillPoly(drawn, [fixed], (1,), cv2.LINE_8, POLYGON_BITS)
@@ -81,7 +81,7 @@ class OwnBody:
 
     @staticmethod
     def _to_tensor(drawn: U8, geometry: TensorGeometry) -> Flags:
-        """Return which tensor pixels cover any image pixel that is drawn."""
+        """Return which tensor pixels cover any marked image pixel."""
         sums = np.pad(np.cumsum(np.cumsum(drawn, axis=0, dtype=np.int64), axis=1), ((1, 0), (1, 0)))
         top, bottom = _edges(
             geometry.height_px, geometry.scale_y, geometry.offset_y_px, drawn.shape[0]
@@ -98,9 +98,9 @@ class OwnBody:
 def _edges(
     count: int, scale: float, offset_px: float, image_px: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the first image pixel of each tensor pixel along an axis, and that behind the last."""
+    """Return, along an axis, the first image pixel of each tensor pixel and the one after it."""
     edge_px = np.arange(count + 1) * scale + offset_px
-    # Rounding must not draw in a neighbour of which nothing is covered.
+    # Rounding must not include a neighbour that is not covered at all.
     first = np.clip(np.floor(edge_px[:-1] + 1e-6), 0, image_px).astype(np.intp)
     behind = np.clip(np.ceil(edge_px[1:] - 1e-6), 0, image_px).astype(np.intp)
     return first, np.maximum(behind, first)

@@ -1,4 +1,4 @@
-"""Ground that is a plane: through the wheels, level below the vehicle, or level at a height."""
+"""A planar ground model: below the wheels, or horizontal at a height."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ Plane = Literal["vehicle_plane", "gravity_plane", "grid_plane", "range_plane"]
 
 
 class PlaneGround:
-    """Meet a plane; keeps what depends on camera and mounting alone.
+    """Ground that is a plane; caches what depends only on camera and mounting.
 
-    `vehicle_plane` lies across the z axis of the vehicle's frame, at a height along that axis from
-    its origin (right on slopes). The others are level in the grid's frame: `gravity_plane` at a
-    height above the origin of the vehicle's frame, `grid_plane` at a height of the grid's frame,
-    `range_plane` through the echo of an altimeter.
+    `vehicle_plane` is normal to the z axis of the vehicle's frame, at a height along that axis
+    from its origin (correct on slopes). The others are horizontal in the grid's frame:
+    `gravity_plane` at a height relative to the origin of the vehicle's frame, `grid_plane` at a
+    fixed height in the grid's frame, `range_plane` through the echo of an altimeter.
 
-    The lever of a mast that leans with the body is in the poses: the camera's height above the
-    plane is taken from grid_T_camera. `gravity_plane` so asks but that the origin of the vehicle's
-    frame stays at its height above the ground, which it does where the frame lies on the ground
-    below the body, as REP-105's base_footprint and most base_link frames of rovers do.
+    The camera's height above the plane follows from grid_T_camera, so that a mast that tilts with
+    the body is accounted for. `gravity_plane` only requires that the origin of the vehicle's frame
+    keeps its height above the ground. This holds if the frame is on the ground below the body, as
+    for base_footprint and most base_link frames of rovers.
     """
 
     def __init__(self, rays: RayStore, *, plane: Plane, height_m: float) -> None:
-        """Start with nothing kept."""
+        """Start with an empty cache."""
         self._rays = rays
         self._plane = plane
         self._height_m = height_m
@@ -72,7 +72,7 @@ class PlaneGround:
     ) -> F32:
         """Return the plane's depth (h, w) along the optical axis, NaN where it is not trusted.
 
-        It is the same array as before where nothing has changed.
+        The same array is returned as long as nothing has changed.
 
         Raises:
             GeometryError: the camera is below the plane.
@@ -89,16 +89,16 @@ class PlaneGround:
         return trusted_m
 
     def height_of(self, point_m: F64, poses: Poses) -> float:
-        """Return how high a point of the grid's frame lies above the plane.
+        """Return the height of a point of the grid's frame above the plane.
 
-        A plane that a measurement defines has its points at 0.
+        It is 0 for a plane that is defined by a measurement.
         """
         axes = self._axes(poses.grid_T_base, GroundPoint(point_m))
         rotation, anchor_m = axes if axes is not None else (np.eye(3), point_m)
         return float(rotation[:, 2] @ (point_m - anchor_m))
 
     def camera_height_m(self, poses: Poses) -> float:
-        """Return the camera's height above a plane that no measurement defines."""
+        """Return the camera's height above a plane that is not defined by a measurement."""
         return self.height_of(poses.grid_T_camera.translation_m, poses)
 
     def _axes(
@@ -131,7 +131,7 @@ class PlaneGround:
 
 
 def _mounting(rotation: F64, anchor_m: F64, grid_T_camera: Transform) -> tuple[F64, F64]:
-    """Return plane_T_camera; differences are taken before products, exact far from the origin."""
+    """Return plane_T_camera; subtracting before multiplying is exact far from the origin."""
     return (
         rotation.T @ grid_T_camera.rotation,
         rotation.T @ (grid_T_camera.translation_m - anchor_m),

@@ -1,4 +1,4 @@
-"""Where the rays of pixels meet a plane, in the plane's own frame."""
+"""The intersection of the rays of pixels with a plane, in the plane's frame."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from terrain_seg_ros.core.geometry.pixel_rays import PixelRays, Reach
 from terrain_seg_ros.core.types import F32, F64, U8, Reason
 
 MAX_FILL = 32
-"""A pixel is cut into at most so many parts."""
+"""Most parts into which a pixel is divided."""
 FILL_SHARE = 0.98
-"""Parts are at most this share of a cell long, so that rounding leaves no cell empty."""
+"""Largest length of a part as a share of a cell, so that rounding leaves no cell empty."""
 MAX_HALF = 0.5
-"""Where a pixel covers more than its distance, this bounds how far out it is thought to reach."""
+"""Limits how far out a pixel extends that covers more ground than its distance."""
 MIN_DISTANCE_M = 1e-6
-"""Right below the camera no direction is farther."""
+"""Smallest horizontal distance, to avoid dividing by zero right below the camera."""
 MIN_SLOPE = 1e-6
-"""Rays that fall less than this per metre meet no ground."""
+"""Rays that descend less than this per metre do not meet the ground."""
 SAME_TRANSLATION_M = 1e-6
 SAME_ROTATION = 1e-7
-"""A mounting that changed by less is the same: at 100 m this is a hundredth of a millimetre."""
+"""Smaller changes of a mounting are ignored; at 100 m this is a hundredth of a millimetre."""
 
 
 @dataclass(frozen=True)
 class FillPoints:
-    """Hold points (N,) in the plane's frame, and the flat index of the pixel of each."""
+    """Points (N,) in the plane's frame, and the flat index of the pixel of each."""
 
     pixel: NDArray[np.intp]
     x_m: F32
@@ -37,13 +37,13 @@ class FillPoints:
 
 @dataclass(frozen=True)
 class PlaneView:
-    """Hold where rays meet the plane z = 0 of the plane's own frame, for one mounting.
+    """The intersection of rays with the plane z = 0 of the plane's frame, for one mounting.
 
     `rotation` and `translation_m` are plane_T_camera; `depth_m` is along the optical axis,
-    `range_m` along the ray, `spacing_m` that of neighbours on the ground. Arrays (h, w), NaN where
-    there is no ground. The ground that a pixel
-    covers is cut into parts of less than a cell: `cell_x_m` and `cell_y_m` are the first, which
-    is the whole and so `x_m` and `y_m` for most pixels, `fill` are the others.
+    `range_m` along the ray, `spacing_m` the distance of neighbours on the ground. Arrays are
+    (h, w), NaN where there is no ground. The ground covered by a pixel is divided into parts
+    smaller than a cell: `cell_x_m` and `cell_y_m` are the first part, which for most pixels is the
+    whole and equals `x_m` and `y_m`; `fill` has the others.
     """
 
     rotation: F64
@@ -59,7 +59,7 @@ class PlaneView:
     fill: FillPoints
 
     def fits(self, rotation: F64, translation_m: F64) -> bool:
-        """Return whether a mounting is the one that this view was made for."""
+        """Return whether this view was computed for the given mounting."""
         return bool(
             np.abs(rotation - self.rotation).max() < SAME_ROTATION
             and np.abs(translation_m - self.translation_m).max() < SAME_TRANSLATION_M
@@ -70,12 +70,12 @@ def intersect_plane(rays: PixelRays, mounting: tuple[F64, F64], reach: Reach) ->
     """Return where rays meet the plane z = 0.
 
     The spacing of neighbours on the ground is range^2 x their angle / the camera's height: the
-    footprint of a pixel, drawn out by the grazing angle.
+    footprint of a pixel, stretched by the grazing angle.
 
     Args:
-        rays: of the pixels, optical frame.
+        rays: the rays of the pixels, optical frame.
         mounting: rotation and translation of plane_T_camera.
-        reach: how far to trust and what to fill.
+        reach: the limits of trust and the spacing of fill points.
 
     Raises:
         GeometryError: the camera is not above the plane.
@@ -127,11 +127,11 @@ def _cut(
     *,
     cell_m: float,
 ) -> tuple[F32, F32, FillPoints]:
-    """Cut the ground that each pixel covers along its ray into parts of less than a cell.
+    """Divide the ground that each pixel covers along its ray into parts smaller than a cell.
 
-    A pixel reaches to half an angle of its neighbours, on the ground farther out than in:
-    d / (1 + q) to d / (1 - q) for the distance d and q = spacing / (2 d), where neighbours meet.
-    The middles of the parts so lie less than a cell apart, also across that border.
+    A pixel extends by half the angle to its neighbours, which on the ground is farther outwards
+    than inwards: from d / (1 + q) to d / (1 - q) for the distance d and q = spacing / (2 d), where
+    neighbours meet. The centres of the parts are less than a cell apart, also across that border.
 
     Returns:
         x and y (h, w) of the first part of each pixel, and those of the others.

@@ -1,10 +1,11 @@
-"""What stands out of the ground and hides what lies behind it.
+"""Objects that rise above the ground, and the ground hidden behind them.
 
-Seen from a camera, a thing that stands on a plane covers the ground along straight lines away from
-the camera's foot: whatever its shape, its pixels have their true direction from there, and in each
-direction the nearest of them is its foot (central projection keeps the plane through an upright
-and the camera). All behind the foot is the thing itself and its view shadow. How much of that is
-the thing cannot be seen; it is taken to be as deep as it is wide, times a ratio.
+In the image, an object that stands on a plane covers the ground along straight lines away from the
+camera's foot, the point of the plane below the camera. Whatever its shape, its pixels have their
+true direction from there, and the nearest pixel in each direction is the object's foot (central
+projection preserves the plane through a vertical line and the camera). Everything behind the foot
+is the object itself or its view shadow. How much of that is the object cannot be seen; its depth
+is assumed to be its width times a ratio.
 """
 
 from __future__ import annotations
@@ -19,26 +20,26 @@ from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.ground.ground_view import GroundView
-from terrain_seg_ros.core.ground.standing_things import find_things, look_from_foot
+from terrain_seg_ros.core.ground.standing_objects import find_objects, look_from_foot
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.settings import list_setting, setting, settings
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F32, F64, U8, Reason
 
 AUTO = "auto"
-"""Stands for the classes whose hazard reaches the threshold."""
+"""Selects the classes whose hazard reaches the threshold."""
 MIN_PIXELS = 3
-"""A smaller thing is as likely an error of the network: it counts as ground of its class."""
+"""A smaller object is likely an error of the network and counts as ground of its class."""
 CELL_REACH = 1.6
-"""Two pixels of one cell lie at most a diagonal apart, and some pixels are a little narrower."""
+"""Two pixels of one cell are at most a diagonal apart, and some pixels are slightly narrower."""
 MAX_REACH_PX = 48
-"""Farther than this the pixels of a cell are not looked for around a thing."""
+"""Largest distance around an object in which other pixels of its cells are searched."""
 MAX_BOX_CELLS = 4_000_000
-"""Cells are looked up in a table of so many, and searched for where there are more."""
+"""Size of the lookup table of cells; more cells are searched by sorting."""
 EXACT_BELOW = 2.0**24
-"""Whole numbers up to this are exact in float32."""
+"""Integers up to this are exact in float32."""
 BESIDE_SAMPLES = 2.0
-"""Pixels side by side lie side by side in space where they are no more ground samples apart."""
+"""Adjacent pixels are adjacent in space if they are at most this many ground samples apart."""
 _AROUND = tuple((rows, cols) for rows in (-1, 0, 1) for cols in (-1, 0, 1) if rows or cols)
 _OBSERVED = np.uint8(Reason.OBSERVED)
 _PLACED = np.array(
@@ -47,7 +48,7 @@ _PLACED = np.array(
         for code in range(len(Reason))
     ]
 )
-"""Whether a pixel with a reason lies on ground that is near enough, by the reason's code."""
+"""Whether a pixel with a reason has a ground point within the limits, by the reason's code."""
 _SQUARE = np.ones((3, 3), dtype=np.uint8)
 
 Index = NDArray[np.intp]
@@ -86,10 +87,10 @@ class ShadowSettings:
             )
 
     def table(self, taxonomy: Taxonomy, *, hazard_threshold: float) -> U8:
-        """Return (256,): 1 for the ids of the classes that stand out, else 0.
+        """Return (256,): 1 for the ids of protruding classes, else 0.
 
         Raises:
-            ConfigError: a name is none of the model's classes.
+            ConfigError: a name is not a class of the model.
         """
         table: U8 = np.zeros(256, dtype=np.uint8)
         if self.protruding_classes == (AUTO,):
@@ -113,24 +114,25 @@ def hide_shadows(
     depth_ratio: float | None,
     cell_m: float,
 ) -> GroundView:
-    """Return the view with what things hide turned HIDDEN, and their feet where they stand.
+    """Return the view with ground behind objects marked HIDDEN.
 
-    Things are pixels of protruding classes side by side in direction whose feet are at about one
-    distance, so that a rock and another behind it are two, although the mask shows one region.
-    Pixels of a thing beyond its depth are HIDDEN. So are, whatever the ground is:
+    An object consists of pixels of protruding classes in adjacent directions whose feet are at
+    about the same distance. A rock and another one behind it are therefore two objects, even if
+    they are one region of the mask. Pixels of an object beyond its depth are HIDDEN. For any kind
+    of ground, so are:
 
-    * the pixels around a thing, which may show it in part, unless they were measured to lie far
-      behind it. Those in front and beside show it too (fill points), because its foot may lie
-      between two pixels;
-    * pixels of ground in cells into which pixels of a thing fall: no part of a cell that a thing
-      stands on or hides speaks for the whole.
+    * the pixels around an object, which may show it in part, unless they were measured to lie far
+      behind it. Fill points also enter the object at the pixels in front of it and beside it,
+      because its foot may lie between two pixels;
+    * ground pixels in the cells that contain pixels of an object, because the visible part of a
+      cell on which an object stands, or which it hides, does not represent the whole cell.
 
     Args:
-        view: where the pixels lie; its reasons are those of ground and image.
-        protruding: (h, w), 1 where something stands out of the ground, else 0.
+        view: the ground points; its reasons are those of ground and image.
+        protruding: (h, w), 1 for pixels of a protruding class, else 0.
         camera_m: (3,) the camera's position in the grid's frame.
-        depth_ratio: depth of a thing, as a share of its width in view; None where the ground was
-            measured, so that every pixel lies where it is.
+        depth_ratio: depth of an object, as a share of its visible width; None if the ground was
+            measured, so that the position of every pixel is known.
         cell_m: side of a cell of the grid.
     """
     pixel = np.flatnonzero(protruding.view(np.bool_))
@@ -141,10 +143,10 @@ def hide_shadows(
     far = np.flatnonzero(~seen.steep)
     shown, speckle = np.ones(pixel.size, dtype=np.bool_), np.zeros(pixel.size, dtype=np.bool_)
     if far.size:
-        things = find_things(seen, far)
-        speckle[things.pixel] = things.pixel_count < MIN_PIXELS
+        objects = find_objects(seen, far)
+        speckle[objects.pixel] = objects.pixel_count < MIN_PIXELS
         if depth_ratio is not None:
-            shown[things.pixel] = things.within(depth_ratio)
+            shown[objects.pixel] = objects.within(depth_ratio)
     standing = protruding.copy()
     standing.reshape(-1)[pixel[speckle]] = 0
     rim = (cv2.dilate(standing, _SQUARE) - standing).view(np.bool_)
@@ -167,7 +169,7 @@ def hide_shadows(
 
 
 def _joined_rim(view: GroundView, standing: U8, rim: Flags) -> Flags:
-    """Return the pixels around things that lie beside them in space too, not far behind them."""
+    """Return the pixels around objects that are close to them in space, not far behind them."""
     height, width = rim.shape
     pixel = np.flatnonzero(rim)
     row, col = np.divmod(pixel, width)
@@ -193,10 +195,10 @@ def _observed(reason: U8, some: Flags) -> Index:
 
 
 class _Cells(NamedTuple):
-    """Hold the side of a cell and the width of the narrowest pixel of a thing.
+    """The side of a cell and the width of the narrowest pixel of an object.
 
-    Where the ground was measured `foot_m` (2,) is the camera's foot: pixels show but the near side
-    of things, which go on behind it for half a cell at least.
+    If the ground was measured, `foot_m` (2,) is the camera's foot: pixels show only the near side
+    of objects, which are assumed to extend at least half a cell behind it.
     """
 
     side_m: float
@@ -205,10 +207,10 @@ class _Cells(NamedTuple):
 
 
 def _clear_cells(view: GroundView, standing: U8, rim: Flags, cells: _Cells) -> GroundView:
-    """Return the view without ground in the cells that things and what is beside them touch.
+    """Return the view without ground in the cells touched by objects and by the pixels around them.
 
-    Only pixels as near to a thing in the image as a cell is wide are looked at. Their reason is
-    written into the view's array, which must be its own; fill points get no place (NaN).
+    Only pixels within the width of a cell around an object in the image are examined. Their reason
+    is written into the view's array, which must not be shared; fill points are set to NaN.
     """
     reach_px = min(math.ceil(CELL_REACH * cells.side_m / cells.narrowest_m), MAX_REACH_PX)
     box = np.ones((2 * reach_px + 1, 2 * reach_px + 1), dtype=np.uint8)
@@ -246,7 +248,7 @@ def _behind(x_m: F32, y_m: F32, cells: _Cells) -> tuple[F32, F32]:
 
 
 def _cells(view: GroundView, x_m: F32, y_m: F32, cell_m: float) -> Index:
-    """Return a number for the grid's cell of each point, from 0."""
+    """Return the index, from 0, of the grid's cell of each point."""
     rows, cols = (
         np.floor(local_m * np.float32(1.0 / cell_m) + np.float32(anchor_m / cell_m % 1.0))
         for local_m, anchor_m in ((y_m, view.anchor_m[1]), (x_m, view.anchor_m[0]))
@@ -260,7 +262,7 @@ def _cells(view: GroundView, x_m: F32, y_m: F32, cell_m: float) -> Index:
 
 
 def _among(cell: Index, given: Index) -> Flags:
-    """Return which points lie in the cells of some of them."""
+    """Return which points share a cell with the `given` points."""
     count = int(cell.max(initial=0)) + 1
     if count > MAX_BOX_CELLS:
         return np.isin(cell, cell[given])
@@ -270,15 +272,16 @@ def _among(cell: Index, given: Index) -> Flags:
 
 
 def _with_rim(view: GroundView, feet: Index, rim: Flags, cell_m: float, foot_m: F64) -> GroundView:
-    """Return the view with fill points that show things also on the ground before and beside them.
+    """Return the view with fill points that extend objects to the ground in front and beside them.
 
-    The ground of a pixel beside a thing, no farther than the pixel that shows it, may be where
-    its foot is. Pixels coarser than a cell need none: their own fill reaches half way.
+    The foot of an object may be at the ground point of an adjacent pixel that is not farther than
+    the pixel that shows the object. Pixels coarser than a cell need no such points, because their
+    own fill points reach half way.
 
     Args:
-        view: where the pixels lie.
-        feet: (N,) pixels that show a thing and are observed.
-        rim: (h, w) pixels around things.
+        view: the ground points.
+        feet: (N,) observed pixels that show an object.
+        rim: (h, w) pixels around objects.
         cell_m: side of a cell.
         foot_m: (2,) the camera's foot in the plane's frame.
     """

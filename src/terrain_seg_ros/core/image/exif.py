@@ -1,4 +1,4 @@
-"""How EXIF says that a picture is to be turned, and turning it."""
+"""The EXIF orientation of an image file, and applying it to pixels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TURNS = {
     7: "mirrored and turned by 90 degrees clockwise",
     8: "turned by 270 degrees clockwise",
 }
-"""What is to be done to the stored pixels so that they stand upright (EXIF 2.3, tag 274)."""
+"""The operation that turns the stored pixels upright, by orientation (EXIF 2.3, tag 274)."""
 _ORIENTATION = 274
 _ENTRY_LIMIT = 1000
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -26,7 +26,7 @@ _HEAD = b"Exif\0\0"
 
 
 def exif_turn(data: bytes) -> int:
-    """Return the orientation, 1 to 8, of a JPEG, PNG or WebP file; 1 where it has none."""
+    """Return the orientation, 1 to 8, of a JPEG, PNG or WebP file; 1 if it has none."""
     block = _exif_block(data)
     try:
         return _orientation(block.removeprefix(_HEAD)) if block else UPRIGHT
@@ -35,12 +35,12 @@ def exif_turn(data: bytes) -> int:
 
 
 def turned_size(width_px: int, height_px: int, turn: int) -> tuple[int, int]:
-    """Return width and height of a picture that stands upright."""
+    """Return width and height after turning the image upright."""
     return (height_px, width_px) if turn >= 5 else (width_px, height_px)
 
 
 def upright(pixels: U8, turn: int) -> U8:
-    """Return pixels (H, W) or (H, W, C) turned as EXIF says."""
+    """Return pixels (H, W) or (H, W, C) turned upright for an EXIF orientation."""
     if turn >= 5:
         pixels = np.swapaxes(pixels, 0, 1)
     if turn in (3, 4, 7, 8):
@@ -78,7 +78,7 @@ def _in_jpeg(data: bytes) -> bytes:
 
 
 def _in_chunks(data: bytes, position: int, name: bytes, *, size_first: bool) -> bytes:
-    """Return the first chunk of a name: of a PNG, or of a RIFF file, whose chunks are even."""
+    """Return the first chunk with a name in a PNG, or in a RIFF file, whose chunks are padded."""
     while position + 8 <= len(data):
         head = data[position : position + 8]
         found, raw = (head[4:], head[:4]) if size_first else (head[:4], head[4:])

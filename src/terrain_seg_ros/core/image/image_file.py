@@ -1,4 +1,4 @@
-"""Image files: pixels as the vehicle gets them, or values as they are stored."""
+"""Image files: 8-bit pixels as the pipeline takes them, or values as stored."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ MAX_FILE_BYTES = 512 * 2**20
 
 
 class StoredImage(NamedTuple):
-    """Hold an image file's pixels as they are stored, and how EXIF would turn them (1: not)."""
+    """The pixels of an image file as stored, and its EXIF orientation (1: upright)."""
 
     pixels: U8
     turn: int
 
     def sizes(self) -> str:
-        """Return the stored size, and what EXIF makes of it, for messages."""
+        """Return the stored size and the size after applying EXIF, for messages."""
         height_px, width_px = self.pixels.shape[:2]
         if self.turn == UPRIGHT:
             return f"{width_px} x {height_px} px"
         wide_px, high_px = turned_size(width_px, height_px, self.turn)
         return (
-            f"{width_px} x {height_px} px as stored, and {wide_px} x {high_px} px upright, as EXIF "
-            f"orientation {self.turn} wants it {TURNS[self.turn]}"
+            f"{width_px} x {height_px} px as stored, and {wide_px} x {high_px} px upright, as by "
+            f"EXIF orientation {self.turn} it must be {TURNS[self.turn]}"
         )
 
 
 def read_image(path: str | Path, bits: SampleBits | None = None) -> U8:
     """Return an image file's pixels as stored, (H, W) grey or (H, W, 3) RGB uint8.
 
-    Transparency is dropped, and an orientation in EXIF is ignored, as for images that come as
+    Transparency is dropped, and the EXIF orientation is ignored, as for images received as
     messages.
 
     Args:
-        path: of the file.
-        bits: what samples of 16 bits hold, over several files of one camera; None judges by this
-            file alone.
+        path: the file.
+        bits: the range of 16-bit samples, shared by several files of one camera; None detects it
+            from this file alone.
 
     Raises:
-        ConfigError: the file is missing, empty, cut off, no image or of an unknown kind.
+        ConfigError: the file is missing, empty, truncated, or not an image of a supported format.
     """
     return read_stored_image(path, bits).pixels
 
 
 def read_stored_image(path: str | Path, bits: SampleBits | None = None) -> StoredImage:
-    """Return an image file's pixels as `read_image` does, and how EXIF would turn them.
+    """Return an image file's pixels as `read_image` does, and its EXIF orientation.
 
     Raises:
-        ConfigError: as `read_image` raises it.
+        ConfigError: as for `read_image`.
     """
     data = _read_bytes(Path(path))
     pixels = grey_or_rgb(_decode(data, Path(path)), bits, source=str(path))
@@ -66,10 +66,10 @@ def read_stored_image(path: str | Path, bits: SampleBits | None = None) -> Store
 
 
 def grey_or_rgb(values: NDArray[Any], bits: SampleBits | None, *, source: str) -> U8:
-    """Return values (H, W), BGR or BGRA of 8 or 16 bits as grey or RGB.
+    """Convert values (H, W), BGR or BGRA of 8 or 16 bits to grey or RGB uint8.
 
     Raises:
-        ConfigError: they are something else.
+        ConfigError: the values have another shape or type.
     """
     layers = values.shape[2] if values.ndim == 3 else 1
     if values.dtype not in (np.uint8, np.uint16) or layers not in {1, 3, 4}:
@@ -86,19 +86,19 @@ def grey_or_rgb(values: NDArray[Any], bits: SampleBits | None, *, source: str) -
 
 
 def decode_file(path: Path) -> NDArray[Any]:
-    """Return an image file's values as they are stored; colours in the order blue, green, red.
+    """Return an image file's values as stored; colours in the order blue, green, red.
 
     Raises:
-        ConfigError: the file is missing, empty, cut off or no image.
+        ConfigError: the file is missing, empty, truncated or not an image.
     """
     return _decode(_read_bytes(path), path)
 
 
 def file_turn(path: Path) -> int:
-    """Return the EXIF orientation of an image file, 1 to 8; 1 where it has none.
+    """Return the EXIF orientation of an image file, 1 to 8; 1 if it has none.
 
     Raises:
-        ConfigError: the file is missing, empty or cut off.
+        ConfigError: the file is missing, empty or truncated.
     """
     return exif_turn(_read_bytes(path))
 
@@ -108,7 +108,7 @@ def _read_bytes(path: Path) -> bytes:
     if not data:
         raise ConfigError(f"{path}: the file is empty; copy it again")
     if _is_cut_off(data):
-        raise ConfigError(f"{path}: the image is cut off after {len(data)} bytes; copy it again")
+        raise ConfigError(f"{path}: the image is truncated at {len(data)} bytes; copy it again")
     try:
         checked_header(data)
     except MessageError as error:
@@ -123,16 +123,17 @@ def _decode(data: bytes, path: Path) -> NDArray[Any]:
         raise ConfigError(f"{path}: the image cannot be decoded ({error.err})") from error
     if decoded is None:
         raise ConfigError(
-            f"{path}: is no image that OpenCV can read, or a damaged one; convert it to PNG"
+            f"{path}: is not an image that OpenCV can read, or is damaged; convert it to PNG"
         )
     return decoded
 
 
 def _is_cut_off(data: bytes) -> bool:
-    """Say whether a PNG lacks its last chunk or a JPEG its end marker after the last scan.
+    """Return whether a PNG lacks its last chunk or a JPEG its end marker after the last scan.
 
-    OpenCV fills what is missing with grey and says so only on stderr. A JPEG's compressed data
-    holds neither marker by accident (ITU-T T.81, B.1.1.5), so a thumbnail's end is no trap.
+    OpenCV fills missing data with grey and reports it only on stderr. The compressed data of a
+    JPEG never contains either marker (ITU-T T.81, B.1.1.5), and the end marker of a thumbnail
+    precedes the last scan.
     """
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return b"IEND" not in data

@@ -1,4 +1,4 @@
-"""From an image of any size to the network's input, and where each tensor pixel lies in it."""
+"""Conversion of an image of any size to the network's input, and the geometry between both."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from terrain_seg_ros.core.types import U8
 
 
 class TensorInput(Protocol):
-    """Say what a network's input is; a `ModelCard` does."""
+    """The description of a network's input, such as a `ModelCard`."""
 
     @property
     def height_px(self) -> int:
-        """Return the rows of the input."""
+        """Return the number of rows of the input."""
         ...
 
     @property
     def width_px(self) -> int:
-        """Return the columns of the input."""
+        """Return the number of columns of the input."""
         ...
 
     @property
@@ -38,13 +38,13 @@ class TensorInput(Protocol):
 
     @property
     def resize(self) -> Resize:
-        """Return how images of other sizes are fitted."""
+        """Return how images of other sizes are resized."""
         ...
 
 
 @dataclass(frozen=True)
 class Rectangle:
-    """Hold a rectangle of whole pixels."""
+    """A rectangle of whole pixels."""
 
     left_px: int
     top_px: int
@@ -52,7 +52,7 @@ class Rectangle:
     height_px: int
 
     def cut(self, pixels: U8) -> U8:
-        """Return the view of (H, W) or (H, W, C) that lies inside."""
+        """Return the part of (H, W) or (H, W, C) inside the rectangle, as a view."""
         return pixels[
             self.top_px : self.top_px + self.height_px,
             self.left_px : self.left_px + self.width_px,
@@ -61,10 +61,10 @@ class Rectangle:
 
 @dataclass(frozen=True)
 class TensorGeometry:
-    """Map tensor pixels to image pixels.
+    """The mapping from tensor pixels to image pixels.
 
-    Pixel centres have whole coordinates: image_u = (tensor_u + 0.5) * scale_x + offset_x_px - 0.5,
-    and the same for v with the y values. `width_px` and `height_px` are the tensor's.
+    Pixel centres have integer coordinates: image_u = (tensor_u + 0.5) * scale_x + offset_x_px -
+    0.5, and likewise for v with the y values. `width_px` and `height_px` are the tensor's.
     """
 
     scale_x: float
@@ -94,10 +94,10 @@ class TensorGeometry:
 
 
 def tensor_geometry(card: TensorInput, image_width_px: int, image_height_px: int) -> TensorGeometry:
-    """Return how an image of this size lies in the model's input.
+    """Return how an image of this size maps to the model's input.
 
-    Stretch fills the tensor and bends the aspect ratio; letterbox shows the whole image between
-    black bars; crop shows the middle of the image. Both of the latter are centred.
+    Stretch fills the tensor and changes the aspect ratio; letterbox shows the whole image between
+    black bars, centred; crop shows the centre of the image.
 
     Raises:
         MessageError: the image is empty.
@@ -131,17 +131,17 @@ def tensor_geometry(card: TensorInput, image_width_px: int, image_height_px: int
 def image_to_tensor(pixels: U8, card: TensorInput) -> U8:
     """Return the model's input (1, h, w, C).
 
-    Training, evaluation and every live caller use this one function.
+    Training, evaluation and inference all use this function.
 
     Args:
         pixels: (H, W) grey or (H, W, 3) RGB.
-        card: gives size, channels and how the image is fitted.
+        card: provides size, channels and the resize rule.
 
     Returns:
-        A new array, or a view of `pixels` where nothing had to be done.
+        A new array, or a view of `pixels` if no conversion was needed.
 
     Raises:
-        MessageError: the array is no image.
+        MessageError: the array is not an image.
     """
     colour = pixels.ndim == 3 and pixels.shape[2] == 3
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or colour):

@@ -1,4 +1,4 @@
-"""From camera images to masks: resize, run the network once, and bring its output to image size."""
+"""From camera images to masks: resize, run the network once, and resize its output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from terrain_seg_ros.core.types import U8, CameraImage, Segmentation
 
 @dataclass(frozen=True)
 class SegmentStep:
-    """The result of one image, valid until the backend's next call.
+    """The result for one image, valid until the backend's next call.
 
     `tensor` is (1, h, w, C). `stage_ms` holds the stages resize, inference and upsample.
     """

@@ -1,4 +1,4 @@
-"""Show a mask to people: in colours, or over the camera image."""
+"""Visualisations of a mask: in its classes' colours, or as an overlay on the image."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def color_mask(mask: U8, taxonomy: Taxonomy) -> U8:
     """Return a mask in its classes' colours.
 
     Args:
-        mask: (H, W) class ids; ids that are no class, 255 among them, become black.
-        taxonomy: gives the colours.
+        mask: (H, W) class ids; unused ids, including 255, become black.
+        taxonomy: provides the colours.
 
     Returns:
         (H, W, 3) RGB.
@@ -25,12 +25,12 @@ def color_mask(mask: U8, taxonomy: Taxonomy) -> U8:
 
 
 def overlay(pixels: U8, mask: U8, taxonomy: Taxonomy, *, alpha: float) -> U8:
-    """Return the camera image with the mask's colours over it.
+    """Return the camera image blended with the mask's colours.
 
     Args:
         pixels: (H, W) grey or (H, W, 3) RGB.
-        mask: (H, W) class ids; where there is no class the image stays as it is.
-        taxonomy: gives the colours.
+        mask: (H, W) class ids; unlabelled pixels keep the image's colour.
+        taxonomy: provides the colours.
         alpha: weight of the colours, 0 to 1.
 
     Returns:
@@ -41,7 +41,7 @@ def overlay(pixels: U8, mask: U8, taxonomy: Taxonomy, *, alpha: float) -> U8:
         ConfigError: alpha is out of range.
     """
     if pixels.shape[:2] != mask.shape:
-        raise ModelError(f"mask {mask.shape} does not fit the image {pixels.shape[:2]}")
+        raise ModelError(f"mask {mask.shape} does not match the image {pixels.shape[:2]}")
     if not 0.0 <= alpha <= 1.0:
         raise ConfigError(f"overlay alpha is {alpha}, expected 0 to 1")
     rgb = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if pixels.ndim == 2 else pixels

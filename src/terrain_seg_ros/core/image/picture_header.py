@@ -1,7 +1,7 @@
-"""What a picture file says of its own size, read and bounded before anything is decoded.
+"""The size declared in an image file's header, checked against limits before decoding.
 
-A few kilobytes of PNG can claim gigabytes of pixels. Sources: PNG (ISO/IEC 15948), JPEG (ITU-T
-T.81, annex B), TIFF 6.0, WebP (RFC 9649), Netpbm, BMP (BITMAPINFOHEADER and its followers).
+A PNG of a few kilobytes can declare gigabytes of pixels. Sources: PNG (ISO/IEC 15948), JPEG (ITU-T
+T.81, annex B), TIFF 6.0, WebP (RFC 9649), Netpbm, BMP (BITMAPINFOHEADER and its successors).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from terrain_seg_ros.core.errors import MessageError
 
 PIXEL_LIMIT = 64_000_000
 DECODED_LIMIT_BYTES = 256 * 2**20
-"""Of the decoded values; eight bits and four channels of the largest picture fit."""
+"""Limit of the decoded size; the largest image fits with four channels of eight bits."""
 SCANNED_LIMIT = 1_000_000_000
-"""Pixels times scans of a progressive JPEG: each scan, however short, visits every pixel."""
+"""Limit of pixels times scans of a progressive JPEG; every scan visits every pixel."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 4, 4: 4, 6: 4}
-"""By colour type, as OpenCV decodes them; a palette may have transparent entries."""
+"""Decoded channels by colour type, as in OpenCV; a palette may have transparent entries."""
 _JPEG = b"\xff\xd8"
 _WITHOUT_LENGTH = {0x01, 0xD8}
 _START_OF_FRAME = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -35,7 +35,7 @@ _MAX_TIFF_ENTRIES = 1000
 
 
 class PictureHeader(NamedTuple):
-    """Hold a picture's declared size; `scans` is how often a decoder visits each pixel."""
+    """The declared size of an image; `scans` is how often a decoder visits each pixel."""
 
     kind: str
     width_px: int
@@ -45,14 +45,14 @@ class PictureHeader(NamedTuple):
 
 
 def checked_header(data: bytes | memoryview) -> PictureHeader:
-    """Return what a picture declares, where it may be decoded.
+    """Return the header of an image that is within the limits for decoding.
 
     Args:
         data: the whole file.
 
     Raises:
-        MessageError: it is of another kind, its header is malformed or cut off, or it declares
-            more than the limits.
+        MessageError: the format is unknown, the header is malformed or truncated, or the declared
+            size exceeds a limit.
     """
     flat = memoryview(data)
     header = picture_header(flat)
@@ -60,23 +60,23 @@ def checked_header(data: bytes | memoryview) -> PictureHeader:
     decoded_bytes = header.width_px * header.height_px * header.bytes_per_pixel
     if decoded_bytes > DECODED_LIMIT_BYTES:
         raise MessageError(
-            f"image is {header.width_px}x{header.height_px} of {header.bytes_per_pixel} bytes a "
-            f"pixel, more than the limit of {DECODED_LIMIT_BYTES} bytes; send a smaller one, or "
-            "eight bits a channel"
+            f"image is {header.width_px}x{header.height_px} with {header.bytes_per_pixel} bytes "
+            f"per pixel, more than the limit of {DECODED_LIMIT_BYTES} bytes; send a smaller one, "
+            "or eight bits per channel"
         )
     if header.width_px * header.height_px * header.scans > SCANNED_LIMIT:
         raise MessageError(
-            f"JPEG is {header.width_px}x{header.height_px} in {header.scans} scans, more work "
-            f"than the limit of {SCANNED_LIMIT} pixels; send a baseline JPEG"
+            f"JPEG is {header.width_px}x{header.height_px} in {header.scans} scans, more than the "
+            f"limit of {SCANNED_LIMIT} pixels over all scans; send a baseline JPEG"
         )
     return header
 
 
 def check_size(width_px: int, height_px: int) -> None:
-    """Refuse a size that is zero or beyond the limit.
+    """Check that a size is positive and within the limit.
 
     Raises:
-        MessageError: the size cannot be used.
+        MessageError: it is not.
     """
     if width_px <= 0 or height_px <= 0:
         raise MessageError(f"image is {width_px}x{height_px}, expected at least 1x1")
@@ -88,10 +88,10 @@ def check_size(width_px: int, height_px: int) -> None:
 
 
 def picture_header(data: memoryview) -> PictureHeader:
-    """Return what a picture declares.
+    """Return the header of an image file.
 
     Raises:
-        MessageError: it is of another kind, malformed or cut off.
+        MessageError: the format is unknown, or the header is malformed or truncated.
     """
     for begin, read in _KINDS:
         if bytes(data[: len(begin)]) == begin:
@@ -104,7 +104,7 @@ def picture_header(data: memoryview) -> PictureHeader:
         channels = 3 if found[1] in b"36" else 1
         return PictureHeader("Netpbm", int(found[2]), int(found[3]), 2 * channels)
     raise MessageError(
-        f"is no image of a known kind: it begins with bytes {bytes(data[:4]).hex()}, expected PNG, "
+        f"unknown image format: the data begins with bytes {bytes(data[:4]).hex()}, expected PNG, "
         "JPEG, TIFF, WebP, BMP or Netpbm; convert it to PNG"
     )
 
@@ -115,7 +115,7 @@ def _png(data: memoryview) -> PictureHeader:
     width_px, height_px, depth, color = struct.unpack_from(">IIBB", data, 16)
     channels = _PNG_CHANNELS.get(color)
     if channels is None:
-        raise MessageError(f"PNG has the colour type {color}, which there is not")
+        raise MessageError(f"PNG has the unknown colour type {color}; save it again")
     if b"tRNS" in bytes(data[33 : 33 + 2**20]):
         channels = 4
     return PictureHeader("PNG", width_px, height_px, channels * (2 if depth > 8 else 1))
@@ -136,9 +136,9 @@ def _jpeg(data: memoryview) -> PictureHeader:
 
 
 def _jpeg_segments(data: memoryview) -> Iterator[tuple[int, int]]:
-    """Give marker and position of each segment up to the end of the image.
+    """Yield marker and position of each segment up to the end of the image.
 
-    What lies between segments is skipped, as decoders do: compressed data, and padding.
+    Compressed data and padding between segments are skipped, as decoders do.
     """
     position = 2
     while (found := _NEXT_MARKER.search(data, position)) is not None:
@@ -191,7 +191,7 @@ def _webp(data: memoryview) -> PictureHeader:
     elif chunk == b"VP8 ":
         width_px, height_px = (value & 0x3FFF for value in struct.unpack_from("<HH", data, 26))
     else:
-        raise MessageError("image is no WebP picture; convert it to PNG")
+        raise MessageError("image is not a valid WebP file; convert it to PNG")
     return PictureHeader("WebP", width_px, height_px, 4)
 
 
@@ -217,4 +217,4 @@ _KINDS: tuple[tuple[bytes, Callable[[memoryview], PictureHeader]], ...] = (
 
 
 def _cut_off(kind: str, data: memoryview) -> MessageError:
-    return MessageError(f"{kind} of {len(data)} bytes is cut off; send or copy it again")
+    return MessageError(f"{kind} of {len(data)} bytes is truncated; send or copy it again")

@@ -1,4 +1,4 @@
-"""From the network's output to class ids and confidence at image size."""
+"""Conversion of the network's output to class ids and confidence at image size."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from terrain_seg_ros.core.types import U8, UNLABELLED, Segmentation
 def probabilities_to_mask(
     output: NetworkOutput, geometry: TensorGeometry, *, index: int = 0
 ) -> Segmentation:
-    """Return one image's segmentation; image pixels take the value of the nearest tensor pixel.
+    """Return the segmentation of one image by nearest-neighbour resampling.
 
     Args:
-        output: of the network; its arrays are not copied.
-        geometry: of the image that was given to the network.
-        index: which image of the batch.
+        output: the network's output; its arrays are not copied.
+        geometry: the geometry of the network's input.
+        index: the index of the image in the batch.
 
     Returns:
         Mask 255 and confidence 0 where the network did not see the image.
@@ -30,8 +30,8 @@ def probabilities_to_mask(
     mask, confidence = output.mask[index], output.confidence[index]
     if mask.shape != (geometry.height_px, geometry.width_px):
         raise ModelError(
-            f"network gave a mask of {mask.shape}, expected "
-            f"{(geometry.height_px, geometry.width_px)} as the card says"
+            f"network returned a mask of {mask.shape}, expected "
+            f"{(geometry.height_px, geometry.width_px)} according to the card"
         )
     return Segmentation(
         probabilities_khw=output.probabilities[index],
@@ -43,12 +43,12 @@ def probabilities_to_mask(
 
 
 def tensor_to_image(values: U8, geometry: TensorGeometry, *, outside: int) -> U8:
-    """Return values (h, w) of the tensor at image size (H, W), by the nearest tensor pixel.
+    """Resample values (h, w) of the tensor to image size (H, W), by the nearest tensor pixel.
 
     Args:
-        values: of every tensor pixel.
-        geometry: of the image that was given to the network.
-        outside: what image pixels get that the network did not see.
+        values: one per tensor pixel.
+        geometry: the geometry of the network's input.
+        outside: the value of image pixels that the network did not see.
     """
     view = geometry.image_view()
     seen = geometry.tensor_view().cut(values)

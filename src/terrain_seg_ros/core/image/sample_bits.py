@@ -1,4 +1,4 @@
-"""Samples of 16 bits to bytes: many cameras fill only 10, 12 or 14 of them."""
+"""Conversion of 16-bit samples to 8 bits; many cameras use only 10, 12 or 14 of the 16 bits."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from terrain_seg_ros.core.types import U8
 FULL_BITS = 16
 DETECTED_BITS = (10, 12, 14, FULL_BITS)
 OUTLIER_SHARE = 1e-4
-"""So many samples may be brighter than the range: hot pixels, and bits that were flipped."""
+"""Share of samples that may exceed the range, such as hot pixels and flipped bits."""
 PICTURE_SPREAD = 64
-"""Samples below 256 that differ by so much are a picture of eight bits, others are darkness."""
+"""Samples below 256 whose spread reaches this are an 8-bit image; others are darkness."""
 
 
 class SampleBits:
-    """Decide how many bits of 16 a camera fills, once for all of its images.
+    """The number of bits, out of 16, that a camera uses; shared by all of its images.
 
-    `image_bits` 0 detects them: the fewest of 10, 12, 14 and 16 that hold the brightest samples
-    seen so far. A dark image so never changes the scale, a brighter one may, once per step
-    upwards. Samples that fill eight bits or less count as such only if they show a picture;
-    darkness stays dark, so that nothing is observed in it.
+    With `image_bits` 0 it is detected: the smallest of 10, 12, 14 and 16 that covers the brightest
+    samples seen so far. A dark image therefore never changes the scale; a brighter one may raise
+    it. Samples of eight bits or less count as 8-bit only if they have contrast; darkness stays
+    dark, so that nothing is observed in it.
     """
 
     def __init__(self, image_bits: int = 0) -> None:
@@ -41,26 +41,26 @@ class SampleBits:
 
     @property
     def bits(self) -> int:
-        """Return the bits in force, 0 as long as none were seen or given."""
+        """Return the bits in use, 0 until they are set or detected."""
         return self._bits
 
     @property
     def text(self) -> str:
-        """Return what is assumed of the images' range, empty where there is nothing to tell."""
+        """Return a notice about the assumed range of the images, empty if there is none."""
         if self._fixed or not (self._bits or self._is_dark):
             return ""
         if not self._bits:
             return (
-                "16-bit images hold values below 256 without a picture: taken for darkness; if "
-                "the camera fills 8 bits only, set image_bits to 8"
+                "16-bit images have values below 256 and no contrast: treated as darkness; if "
+                "the camera uses only 8 bits, set image_bits to 8"
             )
         return (
-            f"16-bit images fill {self._bits} bits, as detected by their values: they are scaled "
+            f"16-bit images use {self._bits} bits, as detected from their values: they are scaled "
             f"by 1/{1 << (self._bits - 8)}; set image_bits if this is wrong"
         )
 
     def to_bytes(self, samples: NDArray[Any]) -> U8:
-        """Return samples (H, W) or (H, W, C) of uint16 as uint8; brighter ones are 255."""
+        """Convert uint16 samples (H, W) or (H, W, C) to uint8; brighter ones become 255."""
         if not self._fixed:
             self._look(samples)
         shift = (self._bits or FULL_BITS) - 8
@@ -68,7 +68,7 @@ class SampleBits:
         return scaled
 
     def _look(self, samples: NDArray[Any]) -> None:
-        """Raise the bits to what the samples fill."""
+        """Raise the number of bits to what the samples use."""
         brightest = int(samples.max(initial=0))
         if not brightest or (self._bits and brightest < 1 << self._bits):
             return

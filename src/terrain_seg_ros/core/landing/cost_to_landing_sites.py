@@ -1,4 +1,4 @@
-"""From cost to landing sites: where a lander's middle may come down, best first."""
+"""Landing sites, the places where the centre of a lander may touch down, computed from the cost."""
 
 from __future__ import annotations
 
@@ -145,13 +145,14 @@ class LandingSettings:
 
 @dataclass(frozen=True)
 class LandingSite:
-    """Hold one place to land, in the grid's frame.
+    """A landing site in the grid's frame.
 
     Everything within `clear_radius_m` of the cell around (x_m, y_m) is observed and free of
-    hazards; `margin_m` of it is more than the vehicle needs. `z_m` is the median height of the
-    ground, `slope_deg` and `roughness_m` are the worst for the footpads; None where no heights were
-    measured. `p_safe` is 0 to 1. `age_s` is since the ground was last seen, of the cell that waits
-    longest. `site_id` is 0 until a `LandingSiteSelector` numbers it.
+    hazards; `margin_m` is the part of it in excess of the required clearance. `z_m` is the median
+    height of the ground, `slope_deg` and `roughness_m` are the worst for the footpads; None where
+    no heights were measured. `p_safe` is 0 to 1. `age_s` is the time since the least recently seen
+    cell of the site was observed, `divert_m` the horizontal distance from the vehicle. `site_id` is
+    0 until a `LandingSiteSelector` assigns a number.
     """
 
     x_m: float
@@ -169,7 +170,7 @@ class LandingSite:
 
 
 class _Field(NamedTuple):
-    """Hold what is known of every cell of a part of the grid, each (rows, cols)."""
+    """The criteria of every cell of a part of the grid, each (rows, cols)."""
 
     is_clear: NDArray[np.bool_]
     clear_m: F32
@@ -191,20 +192,20 @@ def cost_to_landing_sites(
 ) -> tuple[LandingSite, ...]:
     """Return the landing sites of a grid, best first.
 
-    A site is a cell around which nothing within the clearance is a hazard or not observed, from
-    any point of the cell to any point of the ground; what lies outside the grid is not observed.
-    Of all such cells the best by score is taken, those nearer than the separation are suppressed,
-    and so on. P(safe) is the mean of 1 - hazard within the clearance; where heights were measured
-    it is multiplied by that of four footpads, and a site of which these cannot tell is not offered.
+    A site is a cell around which nothing within the clearance, measured from any point of the cell,
+    is a hazard or not observed; ground outside the grid is not observed. The best of these cells by
+    score is taken, those closer than the separation are suppressed, and so on. P(safe) is the mean
+    of 1 - hazard within the clearance; where heights were measured it is multiplied by P(safe) of
+    four footpads, and a site for which that is unknown is not offered.
 
     Args:
-        grid: cost, hazard, elevation and age.
+        grid: the snapshot with cost, hazard, elevation and age.
         settings: limits and weights.
-        clearance_m: how far hazards must be from the vehicle's middle.
-        slope: what the footpads can stand on.
-        vehicle: where it is now.
-        keep: sites so far; a neighbour must beat such a cell by the hysteresis to replace it.
-        pinned: a site that comes first if it can be offered at all.
+        clearance_m: the required distance of hazards from the vehicle's centre.
+        slope: the limits of the ground under the footpads.
+        vehicle: the current position of the vehicle.
+        keep: previous sites; a neighbouring cell must beat such a cell by the hysteresis.
+        pinned: a site that is returned first if it qualifies.
 
     Raises:
         GeometryError: the vehicle's position is not finite.
@@ -229,7 +230,7 @@ def cost_to_landing_sites(
 
 
 def cell_of(grid: GridSnapshot, position: Position) -> tuple[int, int] | None:
-    """Return row and column of the cell that holds a position, None outside the grid."""
+    """Return row and column of the cell that contains a position, None outside the grid."""
     col = math.floor((position[0] - grid.origin_x_m) / grid.resolution_m)
     row = math.floor((position[1] - grid.origin_y_m) / grid.resolution_m)
     inside = 0 <= row < grid.cost.shape[0] and 0 <= col < grid.cost.shape[1]
@@ -237,7 +238,7 @@ def cell_of(grid: GridSnapshot, position: Position) -> tuple[int, int] | None:
 
 
 def _observed_part(grid: GridSnapshot) -> GridSnapshot | None:
-    """Return the smallest part of the grid with all observed cells, None where there are none."""
+    """Return the smallest part of the grid with all observed cells, None if there are none."""
     seen = grid.cost != COST_UNKNOWN
     rows, cols = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
@@ -258,7 +259,7 @@ def _observed_part(grid: GridSnapshot) -> GridSnapshot | None:
 def _field(
     grid: GridSnapshot, settings: LandingSettings, *, clearance_m: float, vehicle: Position
 ) -> _Field:
-    """Return what speaks for each cell."""
+    """Return the criteria of each cell."""
     resolution_m = grid.resolution_m
     blocked = np.pad(
         (grid.cost == COST_LETHAL) | (grid.cost == COST_UNKNOWN), 1, constant_values=True
@@ -294,7 +295,7 @@ def _field(
 
 
 def _disc(reach: float) -> NDArray[np.bool_]:
-    """Return which cells have their middle within so many cells of a cell's."""
+    """Return which cells around a cell have their centre within `reach` cells of its centre."""
     half = math.floor(reach)
     squares = np.square(np.arange(-half, half + 1))
     inside: NDArray[np.bool_] = squares + squares[:, None] <= reach * reach
@@ -307,7 +308,7 @@ def _raise(rank: F32, cell: tuple[int, int] | None, by: float) -> None:
 
 
 def _peaks(rank: F32, count: int, separation: float) -> list[tuple[int, int]]:
-    """Return the best cells, each time without those nearer than the separation to one found."""
+    """Return the best cells, suppressing those closer than the separation to a better one."""
     left = rank.copy()
     half = max(0, math.ceil(separation) - 1)
     squares = np.square(np.arange(-half, half + 1))
@@ -336,7 +337,7 @@ def _sites(
     clearance_m: float,
     slope: SlopeSettings,
 ) -> list[LandingSite]:
-    """Return the peaks that the footpads can stand on, with all that is known of them."""
+    """Return the landing sites at those peaks on which the footpads can stand."""
     if not peaks:
         return []
     rows, cols = np.array(peaks, dtype=np.intp).T

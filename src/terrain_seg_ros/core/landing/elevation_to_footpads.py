@@ -1,4 +1,4 @@
-"""From elevation to how a lander of four pads would stand, whichever way it is turned."""
+"""The stance of a lander with four footpads at any azimuth, computed from elevation."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings, probabil
 from terrain_seg_ros.core.types import F32
 
 MIN_UNDER_KNOWN_SHARE = 0.8
-"""Below the lander so much of the ground must be known at least."""
+"""Smallest known share of the ground below the lander."""
 PLANE_VARIANCE_MAX = 3.0
-"""Variance of a plane through three of four pads within their circle, in units of one height's."""
+"""Largest variance, within the circle of the pads, of a plane through three pads.
+
+In units of the variance of one height.
+"""
 MAX_AZIMUTHS = 24
 _AROUND = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 _TINY = np.float32(1e-6)
@@ -23,10 +26,10 @@ _TINY = np.float32(1e-6)
 
 @dataclass(frozen=True)
 class FootpadStance:
-    """Hold how a lander would stand at M places: the worst of all azimuths.
+    """The stance of a lander at M places, the worst over all azimuths.
 
-    All are (M,) float32, NaN where too little is known (indefinite). `roughness_m` is how far the
-    ground between the pads rises above the plane that they stand on, at most.
+    All are (M,) float32, NaN where too little is known. `roughness_m` is the largest height of the
+    ground between the pads above the plane on which they stand.
     """
 
     slope_deg: F32
@@ -35,9 +38,9 @@ class FootpadStance:
 
 
 class _Planes(NamedTuple):
-    """Hold the planes (M, P) that pads may stand on: height in the middle, and gradient.
+    """The planes (M, P) on which pads may stand: height at the centre, and gradient.
 
-    `variance` is that of the gradient along the steepest line, in units of one height's.
+    `variance` is that of the gradient in the steepest direction, in units of one height's.
     """
 
     height_m: F32
@@ -55,19 +58,19 @@ def elevation_to_footpads(
     *,
     resolution_m: float,
 ) -> FootpadStance:
-    """Return slope, roughness and P(safe) of a lander that stands on certain cells.
+    """Return slope, roughness and P(safe) of a lander that stands on the given cells.
 
     Four pads stand on a circle of diameter `baseline_m`, each on the highest of the nine cells
-    below it. A rigid lander rests on three of them: on the higher of the two diagonals and on
-    either pad beside it. Of all azimuths, in steps of about a cell, and of both rests the worst
-    counts. After ALHAT: Ivanov, Huertas, Johnson, "Probabilistic Hazard Detection for Autonomous
-    Safe Landing", AIAA GNC 2013 (doi 10.2514/6.2013-5019): the noise of the heights is Gaussian
-    and independent, P(safe) = P(slope in limits) P(roughness in limits).
+    below it. A rigid lander rests on three of them: on the higher of the two diagonals and on one
+    of the other two pads. The worst over both cases and over all azimuths, in steps of about a
+    cell, counts. After ALHAT: Ivanov, Huertas, Johnson, "Probabilistic Hazard Detection for
+    Autonomous Safe Landing", AIAA GNC 2013 (doi 10.2514/6.2013-5019): the noise of the heights is
+    Gaussian and independent, P(safe) = P(slope in limits) P(roughness in limits).
 
     Args:
         elevation_m: (rows, cols), metres above any level, NaN where unknown.
-        rows: (M,) of the cells below the lander's middle.
-        cols: (M,).
+        rows: (M,) rows of the cells below the lander's centre.
+        cols: (M,) columns of these cells.
         settings: limits, diameter and noise.
         resolution_m: side of a cell.
     """
@@ -103,7 +106,7 @@ def _planes(
     *,
     resolution_m: float,
 ) -> _Planes:
-    """Return the planes of all azimuths and rests; NaN where a pad's ground is unknown."""
+    """Return the planes for all azimuths and both cases; NaN if a pad's ground is unknown."""
     count = min(MAX_AZIMUTHS, max(4, math.ceil(0.5 * math.pi * reach)))
     azimuth_rad = np.arange(count, dtype=np.float64) * (0.5 * math.pi / count)
     around_rad = azimuth_rad + 0.5 * math.pi * np.arange(4)[:, None]
@@ -146,7 +149,7 @@ def _turned(
     """Return planes from gradients (2, M, A) along a lander's first diagonal and across it."""
     cosine, sine = np.cos(azimuth_rad).astype(np.float32), np.sin(azimuth_rad).astype(np.float32)
     squared = along * along + across * across
-    # Of (a - c) / 2R, and of (b - (a + c) / 2) / R.
+    # The variances of (a - c) / 2R and of (b - (a + c) / 2) / R.
     of_flat, of_rocked = np.float32(0.5 / radius_m**2), np.float32(1.5 / radius_m**2)
     of_along = np.where(is_first, of_flat, of_rocked)
     of_across = np.where(is_first, of_rocked, of_flat)
@@ -175,7 +178,7 @@ def _highest(
     *,
     resolution_m: float,
 ) -> F32:
-    """Return (M, P) how far the ground below the lander rises above each plane at most."""
+    """Return (M, P) the largest height of the ground below the lander above each plane."""
     half = math.floor(reach)
     north, east = np.mgrid[-half : half + 1, -half : half + 1]
     inside = north * north + east * east <= reach * reach

@@ -1,4 +1,4 @@
-"""Which landing site is the chosen one, from grid to grid."""
+"""The choice of one landing site, kept stable from grid to grid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from terrain_seg_ros.core.landing.cost_to_landing_sites import (
 from terrain_seg_ros.core.types import GridSnapshot
 
 SAME_WITHIN_CELLS = 1.5
-"""A site that has moved to a neighbouring cell is the same one, whatever the separation."""
+"""A site that moves to a neighbouring cell keeps its identity, whatever the separation."""
 
 _Find = Callable[[Sequence[Position], Position | None], tuple[LandingSite, ...]]
 
@@ -96,10 +96,10 @@ class LandingSiteSelector:
         return self._choice
 
     def select_best(self) -> LandingSite:
-        """Keep the chosen site until it is unsafe, and return it.
+        """Select the chosen site, so that it is kept until it is unsafe, and return it.
 
         Raises:
-            GeometryError: there is none.
+            GeometryError: there is no site.
         """
         if not self._choice.sites:
             raise GeometryError("there is no landing site to select; wait until one is offered")
@@ -108,13 +108,15 @@ class LandingSiteSelector:
         return site
 
     def select_at(self, position: Position) -> LandingSite:
-        """Choose the site that a position lies in, or one there, and keep it until it is unsafe.
+        """Select the site that contains a position, or a new one there; it is kept until unsafe.
 
         Raises:
-            GeometryError: nothing is offered there.
+            GeometryError: there is no safe site at the position.
         """
         if not all(map(math.isfinite, position)):
-            raise GeometryError(f"landing site at {position} is no place; give x and y in metres")
+            raise GeometryError(
+                f"landing site at {position} is not a valid position; give finite x and y in metres"
+            )
         inside = [
             site
             for site in self._choice.sites
@@ -123,21 +125,21 @@ class LandingSiteSelector:
         if inside:
             site = min(inside, key=lambda site: math.dist((site.x_m, site.y_m), position))
         else:
-            site = self._made_at(position)
+            site = self._new_site_at(position)
         self._take(site)
         return site
 
     def release(self) -> None:
-        """Choose the site by score again."""
+        """Cancel the operator's selection; the site is chosen by score again."""
         self._selected = None
         self._choice = replace(self._choice, is_selected=False, is_selection_lost=False)
 
-    def _made_at(self, position: Position) -> LandingSite:
+    def _new_site_at(self, position: Position) -> LandingSite:
         found = self._find((), position) if self._find is not None else ()
         if not (found and self._holds(found[0], position)):
             raise GeometryError(
-                f"no safe landing site at ({position[0]:.2f}, {position[1]:.2f}): too near to a "
-                "hazard or to ground that is not observed; choose another place"
+                f"no safe landing site at ({position[0]:.2f}, {position[1]:.2f}): too close to a "
+                "hazard or to ground that is not observed; choose another position"
             )
         self._next_id += 1
         return replace(found[0], site_id=self._next_id - 1)
@@ -152,7 +154,7 @@ class LandingSiteSelector:
         return grid is not None and cell_of(grid, (site.x_m, site.y_m)) == cell_of(grid, position)
 
     def _chosen_first(self, sites: list[LandingSite], hysteresis: float) -> list[LandingSite]:
-        """Return the sites with that first that was, unless another is better by enough."""
+        """Return the sites with the previous choice first, unless another beats it sufficiently."""
         before = self._choice.sites[0].site_id if self._choice.sites else 0
         for index, site in enumerate(sites):
             if site.site_id == before and sites[0].score - site.score <= hysteresis:
@@ -160,7 +162,7 @@ class LandingSiteSelector:
         return sites
 
     def _numbered(self, found: Sequence[LandingSite], near_m: float) -> list[LandingSite]:
-        """Return the sites with the numbers of those before that are near, else with new ones."""
+        """Return the sites with the numbers of nearby previous sites, or with new numbers."""
         pairs = sorted(
             (math.dist((new.x_m, new.y_m), (old.x_m, old.y_m)), index, old.site_id)
             for index, new in enumerate(found)

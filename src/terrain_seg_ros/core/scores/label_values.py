@@ -1,4 +1,4 @@
-"""What the values of a labelled mask mean."""
+"""Mapping of the values of a label mask to class ids."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _IGNORE_NAME = "ignore"
 
 
 def parse_label_values(text: str | None, names: Sequence[str], *, ignore: int) -> U8:
-    """Return the class id (256,) of every mask value; 255 does not count, 254 is unknown.
+    """Return the class id (256,) of every mask value; 255 is ignored, 254 is unknown.
 
     Args:
-        text: "0=soil,1=bedrock,7=ignore", or None where the values are class ids already.
+        text: "0=soil,1=bedrock,7=ignore", or None if the values are already class ids.
         names: the model's classes in the order of their ids.
-        ignore: the value that does not count.
+        ignore: the value to ignore.
 
     Raises:
-        ConfigError: the text is malformed, or names no class.
+        ConfigError: the text is malformed, or names an unknown class.
     """
     _check_value(ignore, "--ignore")
     table: U8 = np.full(256, _UNKNOWN, dtype=np.uint8)
@@ -38,23 +38,23 @@ def parse_label_values(text: str | None, names: Sequence[str], *, ignore: int) -
     for part in text.split(","):
         value, name = _parse_part(part)
         if value in seen:
-            raise ConfigError(f"--map names the value {value} twice; keep one of them")
+            raise ConfigError(f"--map lists the value {value} twice; keep one of them")
         seen.add(value)
         table[value] = _class_id(name, names)
     if ignore in seen and table[ignore] != IGNORE:
         raise ConfigError(
-            f"--map gives the value {ignore} a class, but --ignore leaves it out; "
-            "name another value with --ignore"
+            f"--map assigns a class to the value {ignore}, which --ignore excludes; "
+            "pass another value to --ignore"
         )
     table[ignore] = IGNORE
     return table
 
 
 def truth_from_mask(mask: NDArray[Any], table: U8, *, source: str) -> U8:
-    """Return the class ids (H, W) of a mask file's values, 255 where they do not count.
+    """Return the class ids (H, W) of a mask file's values, 255 where they are ignored.
 
     Raises:
-        ConfigError: the mask is coloured, not of bytes, or holds a value without a meaning.
+        ConfigError: the mask is coloured, not 8-bit, or contains a value without a class.
     """
     layers = mask.shape[2] if mask.ndim == 3 else 1
     if layers != 1:
@@ -65,21 +65,21 @@ def truth_from_mask(mask: NDArray[Any], table: U8, *, source: str) -> U8:
     highest = mask.max(initial=0)
     if not np.issubdtype(mask.dtype, np.unsignedinteger) or highest > 255:
         raise ConfigError(
-            f"{source}: the mask holds {mask.dtype} up to {highest}, expected 0 to 255"
+            f"{source}: the mask contains {mask.dtype} up to {highest}, expected 0 to 255"
         )
     values: U8 = mask.reshape(mask.shape[:2]).astype(np.uint8, copy=False)
     truth = np.asarray(cv2.LUT(values, table), dtype=np.uint8)
     unknown = np.unique(values[truth == _UNKNOWN])
     if unknown.size:
         raise ConfigError(
-            f"{source}: the mask holds the values {unknown.tolist()[:8]}, which mean no class; "
-            "name them with --map VALUE=name,... or leave one out with --ignore"
+            f"{source}: the mask contains the values {unknown.tolist()[:8]}, which have no class; "
+            "assign them with --map VALUE=name,... or exclude one with --ignore"
         )
     return truth
 
 
 def resize_labels(mask: U8, shape: tuple[int, ...]) -> U8:
-    """Return class ids (H, W) at another size, by the nearest pixel."""
+    """Resize class ids (H, W) to another shape, by the nearest pixel."""
     if mask.shape == shape:
         return mask
     size = (shape[1], shape[0])
@@ -103,7 +103,7 @@ def _class_id(name: str, names: Sequence[str]) -> int:
         return IGNORE
     raise ConfigError(
         f"--map names the class {name!r}, but the model has {list(names)} "
-        f"(and {_IGNORE_NAME!r} leaves a value out)"
+        f"(and {_IGNORE_NAME!r} excludes a value)"
     )
 
 

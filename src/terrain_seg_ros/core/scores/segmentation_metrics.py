@@ -1,4 +1,4 @@
-"""Pooled confusion matrix and the scores drawn from it."""
+"""A pooled confusion matrix and the scores computed from it."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def ratio(part: NDArray[Any], whole: NDArray[Any]) -> F64:
 
 @dataclass(frozen=True)
 class SegmentationScores:
-    """Hold the scores of a pooled confusion matrix, per class name.
+    """The scores of a pooled confusion matrix, per class name.
 
-    A class that the truth lacks has no IoU and no recall (None), and no part in the mean; one that
-    is not predicted has no precision. `ignored` is the share of all pixels that did not count,
-    `unpredicted` that of the others without a prediction.
+    A class that is absent from the truth has neither IoU nor recall (None) and is excluded from the
+    mean; a class that is never predicted has no precision. `ignored` is the share of all pixels
+    that were ignored, `unpredicted` the share of the remaining ones without a prediction.
     """
 
     mean_iou: float
@@ -89,10 +89,10 @@ class SegmentationScores:
 
 
 class ConfusionMatrix:
-    """Pool predictions against truth, pixel by pixel.
+    """Counts of predictions against truth, pooled over all pixels.
 
-    Rows are the truth, columns the prediction. A labelled pixel that the prediction
-    leaves unlabelled (or gives an id beyond the classes) counts as missed.
+    Rows are the truth, columns the prediction. A labelled pixel whose prediction is unlabelled (or
+    an id beyond the classes) counts as missed.
     """
 
     def __init__(self, class_names: Sequence[str]) -> None:
@@ -120,11 +120,11 @@ class ConfusionMatrix:
         Args:
             truth: (..., H, W) class ids.
             prediction: same shape, class ids.
-            ignore: the truth value that does not count.
-            images: how many images the arrays hold.
+            ignore: the truth value to ignore.
+            images: the number of images in the arrays.
 
         Raises:
-            ModelError: the shapes differ, or the truth holds an unknown class id.
+            ModelError: the shapes differ, or the truth contains an unknown class id.
         """
         if truth.shape != prediction.shape:
             raise ModelError(
@@ -144,13 +144,13 @@ class ConfusionMatrix:
         self._pixels += truth.size
 
     def missed_share(self, hazardous: Sequence[bool]) -> float | None:
-        """Return the share of hazardous pixels that are called another, safe class.
+        """Return the share of hazardous pixels that are predicted as a safe class.
 
-        Pixels without a label are not called safe, and so not missed. None where the truth has no
-        hazard, or no class is safe.
+        Unlabelled predictions are not safe and therefore not counted. None if the truth has no
+        hazard, or if no class is safe.
 
         Args:
-            hazardous: per class id.
+            hazardous: whether each class id is hazardous.
         """
         danger = np.asarray(hazardous, dtype=bool)
         if danger.all():
@@ -159,10 +159,10 @@ class ConfusionMatrix:
         return _ratio(float(self._counts[danger][:, safe].sum()), float(self._counts[danger].sum()))
 
     def scores(self) -> SegmentationScores:
-        """Return the scores of everything added so far; the mean is over classes in the truth.
+        """Return the scores of everything added so far; the mean is over the classes in the truth.
 
         Raises:
-            ModelError: nothing labelled was added.
+            ModelError: no labelled pixel was added.
         """
         total = int(self._counts.sum())
         if total == 0:

@@ -1,1 +1,1 @@
-"""Write a world for Gazebo."""
+"""Export of worlds to Gazebo."""

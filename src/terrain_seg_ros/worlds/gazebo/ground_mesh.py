@@ -1,4 +1,4 @@
-"""The ground of a world as triangles, and what it looks like close by, for other simulators."""
+"""The ground of a world as a triangle mesh with a texture, for other simulators."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ROUGHEST = 0.15
 
 
 def triangles(world: World) -> tuple[NDArray[np.intp], U8]:
-    """Return two triangles for each cell of the ground, seen from above anticlockwise.
+    """Return two triangles for each cell of the ground, anticlockwise as seen from above.
 
-    The heights are those of the posts. Between them a triangle leaves the bilinear ground by at
+    The vertices are the posts. Between them a triangle deviates from the bilinear ground by at
     most a quarter of the cell's twist `|z00 - z01 - z10 + z11|`.
 
     Returns:
-        Posts of the corners (m, 3), counted row by row, and the class (m,) of the ground at the
-        middle of each triangle.
+        The indices of the corners' posts (m, 3), row by row, and the class (m,) of the ground at
+        the centre of each triangle.
     """
     count = world.ground_m.shape[0]
     first = (np.arange(count - 1)[:, np.newaxis] * count + np.arange(count - 1)).ravel()
@@ -56,11 +56,11 @@ def obj_text(world: World, corners: NDArray[np.intp]) -> str:
 
 
 def texture(seed: int, colour: tuple[float, float, float]) -> U8:
-    """Return a picture (h, w, 3) whose opposite borders meet, blue first as OpenCV writes it.
+    """Return a seamless image (h, w, 3) in BGR order, as OpenCV writes it.
 
     Args:
-        seed: of its grain.
-        colour: its mean red, green and blue, 0 to 1.
+        seed: seed of the grain.
+        colour: mean red, green and blue, 0 to 1.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     across = np.fft.fftfreq(TEXTURE_PX)

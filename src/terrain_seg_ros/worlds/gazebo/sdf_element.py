@@ -1,4 +1,4 @@
-"""XML of SDF in few words."""
+"""Helpers to build the XML of SDF."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from xml.etree.ElementTree import Element, SubElement
 
 SDF_VERSION = "1.9"
-"""The newest that Debian's and Ubuntu's own libsdformat read; Gazebo Harmonic reads it too."""
+"""The newest version supported by libsdformat of Debian and Ubuntu and by Gazebo Harmonic."""
 
 
 def add(parent: Element, tag: str, text: object = None, **attributes: str) -> Element:
-    """Add a child and return it.
+    """Add a child element and return it.
 
     Args:
-        parent: of the child.
-        tag: of the child.
-        text: inside it; numbers in a sequence are parted by spaces.
-        attributes: of the child.
+        parent: the parent element.
+        tag: the tag of the child.
+        text: the text of the child; numbers in a sequence are separated by spaces.
+        attributes: the attributes of the child.
     """
     child = SubElement(parent, tag, attributes)
     if text is not None:
@@ -25,7 +25,7 @@ def add(parent: Element, tag: str, text: object = None, **attributes: str) -> El
 
 
 def add_plugin(parent: Element, file: str, system: str, **values: object) -> Element:
-    """Add a system of Gazebo by the name of its class, and return its element."""
+    """Add a Gazebo system plugin by its class name, and return its element."""
     plugin = add(
         parent, "plugin", filename=f"gz-sim-{file}-system", name=f"gz::sim::systems::{system}"
     )
@@ -35,12 +35,12 @@ def add_plugin(parent: Element, file: str, system: str, **values: object) -> Ele
 
 
 def add_label(visual: Element, label: int) -> None:
-    """Give a visual the label that segmentation cameras report."""
+    """Set the label of a visual that segmentation cameras report."""
     add_plugin(visual, "label", "Label", label=label)
 
 
 def numbers(value: object) -> str:
-    """Return a number, or several, as SDF writes them."""
+    """Format a number, or a sequence of numbers, for SDF."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""A rover and a lander for Gazebo, of simple shapes, with cameras that know the truth."""
+"""A simple rover and lander for Gazebo, with a camera and a ground-truth segmentation camera."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 from terrain_seg_ros.worlds.gazebo.sdf_element import add, add_label, add_plugin
 
 VEHICLE = "vehicle"
-"""Name of the model of either; the bridge's topics have it."""
+"""Name of the model, which is part of the bridge's topics."""
 OPTICAL_FRAME = "navcam_optical"
 OWN_BODY_LABEL = 255
 WHEEL_RADIUS_M = 0.25
@@ -18,7 +18,7 @@ WHEEL_Y_M = 0.55
 
 @dataclass(frozen=True)
 class CameraMounting:
-    """Hold where a camera is in base_link, looking along x pitched down, and what it sees."""
+    """The pose of a camera in base_link, looking along x pitched down, and its optics."""
 
     x_m: float
     z_m: float
@@ -36,7 +36,7 @@ MOUNTINGS = {
 
 
 def add_rover(world: Element, x_m: float, y_m: float, z_m: float) -> None:
-    """Add a rover on four driven wheels; base_link lies where its wheels touch level ground."""
+    """Add a rover with four driven wheels; base_link is at the height of the wheels' contact."""
     model = _model(world, (x_m, y_m, z_m, 0.0, 0.0, 0.0))
     link = _body(model, mass_kg=150.0, size_m=(1.2, 0.8, 0.3), z_m=0.55)
     _visual(link, "mast", "cylinder", (0.45, 0.0, 1.2, 0.0, 0.0, 0.0), radius=0.04, length=1.0)
@@ -58,7 +58,7 @@ def add_rover(world: Element, x_m: float, y_m: float, z_m: float) -> None:
 
 
 def add_lander(world: Element, x_m: float, y_m: float, z_m: float) -> None:
-    """Add a camera looking down in a box that weighs nothing and flies as commanded."""
+    """Add a lander, a box without gravity and with a downward camera, that follows commands."""
     model = _model(world, (x_m, y_m, z_m, 0.0, 0.0, 0.0))
     link = _body(model, mass_kg=100.0, size_m=(1.0, 1.0, 0.4), z_m=0.0)
     add(link, "gravity", False)
@@ -113,7 +113,7 @@ def _wheel(model: Element, name: str, x_m: float, y_m: float) -> None:
     moments = (across, 0.5 * mass_kg * WHEEL_RADIUS_M**2, across)
     _inertial(link, mass_kg, moments, (0.0,) * 6)
     _visual(link, "tyre", "cylinder", (0, 0, 0, 1.5707963, 0, 0), radius=WHEEL_RADIUS_M, length=0.2)
-    # A ball meets a mesh of triangles more steadily than the edges of a cylinder do.
+    # A sphere has more stable contacts with a triangle mesh than the edges of a cylinder.
     collision = add(link, "collision", name="tyre")
     _geometry(collision, "sphere", radius=WHEEL_RADIUS_M)
     friction = add(add(add(collision, "surface"), "friction"), "ode")
@@ -157,7 +157,7 @@ def _cameras(link: Element, mounting: CameraMounting) -> None:
         add(sensor, "topic", topic)
         add(sensor, "update_rate", 5)
         add(sensor, "always_on", True)
-        # All messages of a camera take this frame; the launch file says where it is.
+        # The frame of all messages of a camera; its pose is published by the launch file.
         add(sensor, "gz_frame_id", OPTICAL_FRAME)
         camera = add(sensor, "camera")
         add(camera, "horizontal_fov", mounting.horizontal_fov_rad)
@@ -172,9 +172,9 @@ def _cameras(link: Element, mounting: CameraMounting) -> None:
 
 
 def _true_pose(model: Element) -> None:
-    """Publish odometry and TF from where the vehicle truly is, tilt included.
+    """Publish the true pose of the vehicle, including tilt, as odometry and TF.
 
-    The wheels' odometry of DiffDrive knows neither slip nor tilt.
+    The wheel odometry of DiffDrive accounts for neither slip nor tilt.
     """
     add_plugin(
         model,

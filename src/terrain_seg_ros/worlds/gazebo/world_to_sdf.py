@@ -1,4 +1,4 @@
-"""A world as a folder that Gazebo Harmonic opens: SDF, meshes, textures."""
+"""Export of a world to a folder for Gazebo Harmonic: SDF, meshes and textures."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ TINT = {Body.MOON: (1.0, 0.98, 0.95), Body.MARS: (1.25, 0.85, 0.6)}
 BACKGROUND = {Body.MOON: (0.0, 0.0, 0.0), Body.MARS: (0.76, 0.62, 0.47)}
 AMBIENT = {Body.MOON: 0.02, Body.MARS: 0.3}
 BRIGHTNESS = 2.5
-"""Brings the darkness of real soil into the middle of a picture's range."""
+"""Brightens the dark albedo of real soil to the middle of the image's range."""
 START_CLEARANCE_M = 0.15
 START_ROOM_M = 1.5
 DESCENT_START_M = 60.0
 
 
 def label_of(class_id: int) -> int:
-    """Return the label of a class: one more, since Gazebo keeps 0 for what has no label (sky)."""
+    """Return the label of a class: its id plus one, since Gazebo reserves 0 for no label (sky)."""
     return class_id + 1
 
 
 def write_sdf(world: World, folder: Path, *, vehicle: str = "rover") -> Path:
-    """Write a world and what it needs, and return the SDF file.
+    """Write a world with its meshes and textures, and return the path of the SDF file.
 
     Args:
-        world: to write; its frame becomes Gazebo's world frame.
-        folder: to write into; it is made where absent.
+        world: the world; its frame becomes Gazebo's world frame.
+        folder: the output folder, which is created if absent.
         vehicle: rover, lander or none.
 
     Raises:
-        ConfigError: no such vehicle.
+        ConfigError: the vehicle is unknown.
     """
     if vehicle not in VEHICLES:
         raise ConfigError(f"vehicle is {vehicle!r}, expected one of {', '.join(VEHICLES)}")
@@ -63,10 +63,10 @@ def write_sdf(world: World, folder: Path, *, vehicle: str = "rover") -> Path:
 
 
 def start_place(world: World) -> tuple[float, float]:
-    """Return the place nearest to the middle with room for a rover between the rocks.
+    """Return the position closest to the centre with room for a rover between the rocks.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such position.
     """
     reach_m = world.half_side_m - START_ROOM_M
     steps = np.arange(-math.floor(max(reach_m, 0.0) / 0.5), math.floor(max(reach_m, 0.0) / 0.5) + 1)
@@ -77,7 +77,7 @@ def start_place(world: World) -> tuple[float, float]:
             return float(x[index]), float(y[index])
     raise ConfigError(
         f"a world of {2.0 * world.half_side_m:.1f} m with {len(world.rocks)} rocks has no room "
-        "for a rover; make it larger, leave out small rocks, or take vehicle none"
+        "for a rover; make it larger, omit small rocks, or set the vehicle to none"
     )
 
 
@@ -108,7 +108,7 @@ def _add_surroundings(element: Element, world: World) -> None:
 
 
 def _add_terrain(element: Element, world: World, folder: Path) -> None:
-    """Add ground and rocks as one body, whose parts are never tested against each other."""
+    """Add ground and rocks as one body, so that they are not checked for mutual collisions."""
     model = add(element, "model", name="terrain")
     add(model, "static", True)
     link = add(model, "link", name="terrain")

@@ -1,4 +1,4 @@
-"""Which pixels that stand out of the ground show one thing, and how far it goes back."""
+"""Grouping of pixels that rise above the ground into objects, and the depth of each object."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from terrain_seg_ros.core.ground.ground_view import GroundView
 from terrain_seg_ros.core.types import F32, F64
 
 STEEP = 0.25
-"""Closer to the camera's foot than this share of its height things are seen from above: what
-they hide is small against their own size."""
+"""Objects closer to the camera's foot than this share of its height are seen from above: what
+they hide is small compared with their own size."""
 BIN_SAMPLES = 1.25
-"""Directions are told apart by so many pixels, so that none of a thing's is empty."""
+"""Width of a direction in pixels, so that no direction across an object is empty."""
 GAP_SAMPLES = 2.5
-"""Pixels of one direction that lie farther apart, in ground samples, belong to two things."""
+"""Pixels of one direction farther apart than this, in ground samples, belong to two objects."""
 JUMP_SAMPLES = 2.0
 JUMP_WIDTHS = 4.0
-"""Feet in directions side by side belong to two things where they differ by more than so many
-ground samples and so many widths of a direction."""
+"""Feet in adjacent directions belong to two objects if they differ by more than this many ground
+samples plus this many widths of a direction."""
 
 Index = NDArray[np.intp]
 Flags = NDArray[np.bool_]
 
 
 class SeenPixels(NamedTuple):
-    """Hold pixels (N,) as seen from the camera's foot (2,), in the frame of the plane.
+    """Pixels (N,) as seen from the camera's foot (2,), in the frame of the plane.
 
-    `width_m` is how wide a pixel is at its range, across the ray.
+    The foot is the point of the plane below the camera. `width_m` is the width of a pixel at its
+    range, across the ray.
     """
 
     foot_m: F64
@@ -41,14 +42,14 @@ class SeenPixels(NamedTuple):
 
 
 def look_from_foot(view: GroundView, pixel: Index, camera_m: F64) -> SeenPixels:
-    """Return pixels as seen from the camera's foot; the camera is given in the plane's frame."""
+    """Return pixels as seen from the camera's foot; `camera_m` is in the plane's frame."""
     x_m = view.plane_x_m.reshape(-1).take(pixel) - np.float32(camera_m[0])
     y_m = view.plane_y_m.reshape(-1).take(pixel) - np.float32(camera_m[1])
     sample_m = view.ground_sample_m.reshape(-1).take(pixel)
     height_m = np.float32(max(camera_m[2], 1e-6))
     width_m = sample_m * height_m / np.maximum(view.range_m.reshape(-1).take(pixel), height_m)
     distance_m = np.hypot(x_m, y_m)
-    # Measured from the middle of the view, so that few views straddle the seam.
+    # Measured from the centre of the view, so that few views cross the wrap-around.
     share = 1.0 / np.maximum(distance_m, np.float32(1e-6))
     ahead_x, ahead_y = float(x_m @ share), float(y_m @ share)
     azimuth_rad = np.arctan2(ahead_x * y_m - ahead_y * x_m, ahead_x * x_m + ahead_y * y_m)
@@ -57,12 +58,11 @@ def look_from_foot(view: GroundView, pixel: Index, camera_m: F64) -> SeenPixels:
     )
 
 
-class Things(NamedTuple):
-    """Hold things: pixels by direction and distance, cut into runs, and the runs' things.
+class StandingObjects(NamedTuple):
+    """Pixels sorted by direction and distance and split into runs, and the object of each run.
 
-    `pixel` (P,) are indices into the seen pixels, `run` (P,) the run of each, `foot_m` (P,) the
-    distance of its run's first pixel; `pixel_count` (P,) that of its thing. `nearest_m` and
-    `width_m` (P,) are the thing's.
+    `pixel` (P,) are indices into the seen pixels, `foot_m` (P,) the distance of the first pixel
+    of each pixel's run. `nearest_m`, `width_m` and `pixel_count` (P,) are those of its object.
     """
 
     pixel: Index
@@ -74,21 +74,21 @@ class Things(NamedTuple):
     pixel_count: Index
 
     def within(self, depth_ratio: float) -> Flags:
-        """Return which pixels are thought to show the thing itself, and not what it hides."""
+        """Return which pixels are assumed to show the object itself, not what it hides."""
         near = self.distance_m <= self.nearest_m + depth_ratio * self.width_m
         near |= self.distance_m <= self.foot_m + 0.5 * self.sample_m
         return near
 
 
-def find_things(seen: SeenPixels, far: Index) -> Things:
-    """Return the things that some pixels show.
+def find_objects(seen: SeenPixels, far: Index) -> StandingObjects:
+    """Group pixels into objects.
 
-    In each direction pixels are cut into runs without a gap, whose first pixel is a foot. Runs in
-    directions side by side belong to one thing where their feet are at about one distance.
+    In each direction pixels are split into runs without a gap; the first pixel of a run is a foot.
+    Runs in adjacent directions belong to one object if their feet are at about the same distance.
 
     Args:
-        seen: from the camera's foot.
-        far: (P,) which of them, not empty.
+        seen: the pixels as seen from the camera's foot.
+        far: (P,) indices of the pixels to group, not empty.
     """
     distance_m, sample_m = seen.distance_m[far], seen.sample_m[far]
     bin_rad = BIN_SAMPLES * float((seen.width_m[far] / distance_m).max())
@@ -102,33 +102,33 @@ def find_things(seen: SeenPixels, far: Index) -> Things:
     run, first = np.cumsum(begins) - 1, np.flatnonzero(begins)
     feet_m = distance_m[first]
     allowed_m = JUMP_SAMPLES * sample_m[first] + JUMP_WIDTHS * bin_rad * feet_m
-    thing = _joined(direction[first], feet_m, feet_m * scale, allowed_m)
+    owner = _joined(direction[first], feet_m, feet_m * scale, allowed_m)
     nearest_m: F32 = np.full(first.size, feet_m.max(), dtype=np.float32)
-    np.minimum.at(nearest_m, thing, feet_m)
-    width_m = np.bincount(thing, minlength=first.size) * bin_rad * nearest_m
-    mine = thing[run]
-    return Things(
+    np.minimum.at(nearest_m, owner, feet_m)
+    width_m = np.bincount(owner, minlength=first.size) * bin_rad * nearest_m
+    of_pixel = owner[run]
+    return StandingObjects(
         pixel=far[order],
         distance_m=distance_m,
         sample_m=sample_m,
         foot_m=feet_m[run],
-        nearest_m=nearest_m[mine],
-        width_m=width_m[mine],
-        pixel_count=np.bincount(mine, minlength=first.size)[mine],
+        nearest_m=nearest_m[of_pixel],
+        width_m=width_m[of_pixel],
+        pixel_count=np.bincount(of_pixel, minlength=first.size)[of_pixel],
     )
 
 
 def _joined(direction: F64, feet_m: F32, place: F32, allowed_m: F32) -> Index:
-    """Return the thing of each run: runs in directions side by side whose feet are together.
+    """Return the object of each run, joining runs in adjacent directions with feet close together.
 
     Args:
-        direction: (R,) ascending whole numbers.
+        direction: (R,) ascending integers.
         feet_m: (R,) distances, ascending within a direction.
-        place: (R,) the same as shares below 1.
-        allowed_m: (R,) by how much feet of one thing may differ.
+        place: (R,) the same, scaled to below 1.
+        allowed_m: (R,) largest difference of the feet of one object.
 
     Returns:
-        (R,) the first run of the thing of each.
+        (R,) the index of the first run of each run's object.
     """
     key = direction + place
     after = np.searchsorted(key, key - 1.0)
