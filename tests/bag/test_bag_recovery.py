@@ -27,7 +27,7 @@ from support.bags import (
 )
 from support.mcap_writer import Channel, chunk, record, write_mcap
 from terrain_seg_ros.bag import bounded_unpack, mcap_records
-from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
+from terrain_seg_ros.bag.plan import ReplayOptions, skippable_topics
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.bag.replay import replay
 from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
@@ -40,7 +40,7 @@ PARAMETERS = load_parameters(
 
 
 def replayed(source, target):
-    return replay(source, target, PARAMETERS, options=ReplayOptions(skip=LAZY_TOPICS))
+    return replay(source, target, PARAMETERS, options=ReplayOptions(skip=skippable_topics()))
 
 
 def contents(path):

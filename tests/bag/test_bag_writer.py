@@ -8,7 +8,7 @@ from rosbags.rosbag2 import Reader
 from support.bags import START_NS, drive, image, read_bag, write_bag
 from terrain_seg_ros.bag.writer import BagWriter, qos_of
 from terrain_seg_ros.core.errors import ConfigError, MessageError
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 
 
 def test_a_folder_has_what_ros2_bag_reads(tmp_path):

@@ -12,19 +12,17 @@ import pytest
 from support.buses import python, wait_until
 from support.peer import Peer, stamped
 from terrain_seg_ros.core.errors import InferenceError
-from terrain_seg_ros.dds import node as node_module
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Reader, Writer
 from terrain_seg_ros.dds.idl_types import dds_topic_name
-from terrain_seg_ros.dds.node import LiveNode
-from terrain_seg_ros.dds.node_topics import NodeOptions
 from terrain_seg_ros.dds.participant import Participant
+from terrain_seg_ros.dds.port import NodeOptions, dds_node
 from terrain_seg_ros.inference.backends.constant_backend import ConstantBackend
 from terrain_seg_ros.messages.diagnostics_message import Level
 from terrain_seg_ros.messages.header_message import stamp_ns
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.parameters.parameters import load_parameters
-from terrain_seg_ros.runtime import frame_processor
+from terrain_seg_ros.runtime import frame_processor, live
 from terrain_seg_ros.runtime.session import Session
 
 BASE = {
@@ -43,7 +41,7 @@ def start(domain):
 
     def started(overrides=None, *, namespace="/terrain"):
         session = Session(load_parameters(overrides={**BASE, **(overrides or {})}))
-        node = LiveNode(session, NodeOptions(domain, Discovery.HOST, namespace=namespace))
+        node = dds_node(session, NodeOptions(domain, Discovery.HOST, namespace=namespace))
         peer = Peer(domain, GRIDS)
         opened.extend([node.stop, session.close, peer.close])
         node.start()
@@ -91,7 +89,7 @@ def test_the_grid_goes_out_as_unknown_where_an_image_hangs(start, monkeypatch):
         return quick(self, tensor)
 
     monkeypatch.setattr(ConstantBackend, "__call__", slow)
-    monkeypatch.setattr(node_module, "WORKER_STOP_S", 0.2)
+    monkeypatch.setattr(live, "WORKER_STOP_S", 0.2)
     monkeypatch.setattr(frame_processor, "RETIRE_S", 0.1)
     peer.show()
     wait_until(entered.is_set, "the image at work")
@@ -192,7 +190,7 @@ from support.buses import python, wait_until
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer
 from terrain_seg_ros.dds.participant import Participant
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 member = Participant(int(sys.argv[1]), Discovery.HOST)
 writer = Writer(member, topic("image"), dds_name="rt/terrain/image")
 wait_until(lambda: writer.subscriber_count, "the reader")

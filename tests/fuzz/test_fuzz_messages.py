@@ -40,14 +40,14 @@ class Fuzzed:
         if kind in {"image", "colour", "compressed"}:
             node.image("navcam", message)
         elif kind == "camera_info":
-            node.camera_info("navcam", message)
+            node.take("camera_info", "navcam", message)
         elif kind in {"tf", "tf_static"}:
             intake.add(message, static=kind == "tf_static")
         elif kind == "select_site":
-            node.select_site(message)
+            node.take("select_site", "", message)
             node.tick()
         elif kind == self.measured:
-            node.depth("" if kind == "range" else "navcam", message)
+            node.take("depth", "" if kind == "range" else "navcam", message)
         node.diagnostics()
 
     def serves(self):

@@ -11,7 +11,7 @@ from terrain_seg_ros.cli.main import COMMANDS, PROGRAM
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.types import Reason
-from terrain_seg_ros.messages.interfaces import INTERFACES
+from terrain_seg_ros.messages.topics import topics
 from terrain_seg_ros.model_store.model_store import load_card, shipped_models
 from terrain_seg_ros.parameters.parameters import (
     DECLARATION,
@@ -75,9 +75,9 @@ def _topics() -> Iterable[str]:
             f"`{spec.name}`",
             spec.type.replace("/msg/", "/"),
             f"{spec.reliability.value}, {spec.durability.value}, {spec.depth}",
-            spec.text + (" Only while somebody subscribes." if spec.lazy else ""),
+            spec.description,
         )
-        for spec in INTERFACES
+        for spec in topics()
     )
     return _table(("", "topic", "type", "quality of service", "content"), rows)
 

@@ -15,7 +15,8 @@ pytest.importorskip("cyclonedds", reason="no wheel of Cyclone DDS here")
 import rclpy
 
 from support.ros_peer import SPECS, stamped, wait_until
-from terrain_seg_ros.messages.interfaces import Direction, Durability, topics
+from terrain_seg_ros.messages.topic_spec import Direction, Durability
+from terrain_seg_ros.messages.topics import topics
 from terrain_seg_ros.ros.message_classes import has_message
 
 OUTPUTS = [spec.name for spec in topics(Direction.OUT) if has_message(spec.type)]

@@ -14,7 +14,8 @@ from terrain_seg_ros.core.errors import ConfigError, MessageError
 from terrain_seg_ros.messages.cdr import deserialize
 from terrain_seg_ros.messages.encodings import camera_encoding, parse_format
 from terrain_seg_ros.messages.image_message import decode_stored
-from terrain_seg_ros.messages.interfaces import Direction, topic, topics
+from terrain_seg_ros.messages.topic_spec import Direction
+from terrain_seg_ros.messages.topics import topic, topics
 from terrain_seg_ros.parameters.file import NAMESPACE
 
 RAW_TYPE = topic("image").type
@@ -28,7 +29,6 @@ _MEASURED_WORDS = frozenset({"range", "ranges", "distance", "distances", "disp",
 _TRUTH_NAMES = ("truth", "label", "segmentation", "semantic")
 _LOOKED_AT = 5
 """Images of a topic, from its first on, that tell what it shows."""
-_OUTPUTS = frozenset(spec.name for spec in topics(Direction.OUT) if spec.type == RAW_TYPE)
 _PREFERRED = ("image", "image_raw", "image_color", "image_rect_color", "image_rect", "image_mono")
 """Of several forms of one camera's image the first is taken, raw before compressed."""
 _NAMED_LIMIT = 20
@@ -150,7 +150,8 @@ def _what_there_is(reader: BagReader) -> str:
 def _is_output(name: str) -> bool:
     """Say whether a topic is called like one of our pictures, in any namespace or transport."""
     parts = name.split("/")
-    return bool(_OUTPUTS.intersection(parts[-2:]))
+    outputs = {spec.name for spec in topics(Direction.OUT) if spec.type == RAW_TYPE}
+    return not outputs.isdisjoint(parts[-2:])
 
 
 def _is_truth(name: str) -> bool:

@@ -18,7 +18,6 @@ from terrain_seg_ros.bag.plan import (
     Input,
     Output,
     ReplayOptions,
-    Role,
     find_inputs,
     find_outputs,
     find_replaced,
@@ -29,10 +28,11 @@ from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer
 from terrain_seg_ros.messages.cdr import deserialize, message_class
 from terrain_seg_ros.messages.header_message import make_header
+from terrain_seg_ros.messages.topic_spec import Group
 from terrain_seg_ros.parameters.parameters import Parameters
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 from terrain_seg_ros.runtime.health import Health, HealthSnapshot, Refusal
-from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, Outgoing
+from terrain_seg_ros.runtime.outboxes.outgoing import Bus, Outgoing
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.transform_intake import TransformIntake
 
@@ -44,13 +44,6 @@ DEFECTS_IN_A_ROW = 3
 """After so many messages that broke the work on them the grid goes out as unknown."""
 STATIC_LIMIT = 1000
 """Messages of static transforms that are read before the first image."""
-_MALFORMED = {
-    Role.IMAGE: Refusal.BAD_IMAGE,
-    Role.CAMERA_INFO: Refusal.BAD_CAMERA_INFO,
-    Role.DEPTH: Refusal.BAD_DEPTH,
-    Role.TRANSFORMS: Refusal.BAD_TRANSFORM,
-    Role.STATIC_TRANSFORMS: Refusal.BAD_TRANSFORM,
-}
 
 
 class Progress(NamedTuple):
@@ -223,11 +216,11 @@ class _Replay:
         for source in inputs:
             messages = (m for m in self._reader.messages([source.connection]) if not m.defect)
             with self.defects.caught(source.connection.topic):
-                if source.role is Role.CAMERA_INFO:
+                if source.spec.group is Group.INTRINSICS:
                     for message in islice(messages, 1):
                         self._early_infos.add(source.connection.id)
-                        self._info(source.cameras, self._decoded(source, message))
-                if source.role is Role.STATIC_TRANSFORMS:
+                        self._take_beside(source, self._decoded(source, message))
+                if source.spec.group is Group.TRANSFORMS and source.spec.is_latched:
                     self._begin_static(source, list(islice(messages, STATIC_LIMIT)))
 
     def _begin_static(self, source: Input, messages: Sequence[BagMessage]) -> None:
@@ -246,11 +239,11 @@ class _Replay:
         decoded = self._decoded(source, message)
         if decoded is None:
             return
-        if source.role is Role.DEPTH:
-            for camera in source.cameras:
-                self._processor.depth(camera, decoded)
+        if source.spec.group is Group.GROUND:
+            self._take_beside(source, decoded)
             return
-        is_image, is_moving = source.role is Role.IMAGE, source.role is Role.TRANSFORMS
+        is_image = source.spec.group is Group.IMAGE
+        is_moving = source.spec.group is Group.TRANSFORMS and not source.spec.is_latched
         since_ns = None
         if is_moving:
             since_ns = self._jumps.transforms(decoded, message.log_ns)
@@ -279,12 +272,12 @@ class _Replay:
     def _let_out(self, items: Iterable[Held]) -> None:
         for item in items:
             self._clock_ns = max(self._clock_ns, item.log_ns)
-            is_image = item.source.role is Role.IMAGE
+            is_image = item.source.spec.group is Group.IMAGE
             with self.defects.caught(item.source.connection.topic, is_image=is_image):
                 if is_image:
                     self._image(item.source.cameras[0], item.message)
-                elif item.source.role is Role.CAMERA_INFO:
-                    self._info(item.source.cameras, item.message)
+                elif item.source.spec.group is Group.INTRINSICS:
+                    self._take_beside(item.source, item.message)
                 else:
                     self._intake.add(item.message, static=True)
             if is_image and self.defects.in_a_row == DEFECTS_IN_A_ROW:
@@ -297,9 +290,10 @@ class _Replay:
         self._publish(outgoing)
         self.health.add_latencies({"write": (perf_counter() - started_s) * 1e3})
 
-    def _info(self, cameras: Iterable[str], message: Any) -> None:
-        for camera in cameras if message is not None else ():
-            self._processor.camera_info(camera, message)
+    def _take_beside(self, source: Input, message: Any) -> None:
+        """Hand a message other than images and transforms to its handler, for each camera."""
+        for camera in source.cameras if message is not None else ():
+            self._processor.take(source.spec.name, camera, message)
 
     def _diagnose(self) -> None:
         self._diagnosed_ns = self._clock_ns
@@ -321,9 +315,9 @@ class _Replay:
         decoded = _try_deserialize(source, message)
         if not isinstance(decoded, MessageError):
             return decoded
-        if source.role is Role.IMAGE:
+        if source.spec.group is Group.IMAGE:
             self.health.count_in()
-        self.health.count_refused(_MALFORMED[source.role], str(decoded))
+        self.health.count_refused(Refusal(source.spec.malformed), str(decoded))
         return None
 
     def _now_s(self) -> float:

@@ -30,7 +30,7 @@ from rosbags.typesys import (
 from terrain_seg_ros.bag.scratch import scratch_folder
 from terrain_seg_ros.core.errors import ConfigError, MessageError
 from terrain_seg_ros.messages.cdr import Payload, serialize, type_hash, type_store
-from terrain_seg_ros.messages.interfaces import Durability, Reliability, TopicSpec
+from terrain_seg_ros.messages.topic_spec import Durability, Reliability, TopicSpec
 
 if TYPE_CHECKING:
     from rosbags.interfaces.typing import Typesdict

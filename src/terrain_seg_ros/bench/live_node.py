@@ -28,7 +28,7 @@ from terrain_seg_ros.core.errors import ConfigError, InferenceError
 from terrain_seg_ros.messages.diagnostics_message import decode_diagnostics
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.messages.image_message import encode_image
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.model_store.loaded_model import probe_image
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.report.table import text_table

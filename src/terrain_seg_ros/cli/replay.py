@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from terrain_seg_ros.bag.limits import check_limits, read_limits
-from terrain_seg_ros.bag.plan import LAZY_TOPICS, NAMESPACE, ReplayOptions
+from terrain_seg_ros.bag.plan import ReplayOptions, skippable_topics
 from terrain_seg_ros.bag.replay import Progress, replay
 from terrain_seg_ros.bag.scores import why_nothing_came
 from terrain_seg_ros.cli.model_arguments import add_mode_argument, add_model_arguments
@@ -22,6 +22,7 @@ from terrain_seg_ros.cli.replay_many import Results, run_many
 from terrain_seg_ros.cli.replay_score import ScorePlan, plan_score
 from terrain_seg_ros.cli.replay_tables import bag_table, print_report
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
+from terrain_seg_ros.parameters.file import NAMESPACE
 from terrain_seg_ros.parameters.parameters import Parameters, load_parameters
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 
@@ -76,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--skip",
         action="append",
         default=[],
-        choices=LAZY_TOPICS,
+        choices=skippable_topics(),
         help="leave out a large topic; may be given again",
     )
     _add_score_arguments(parser)

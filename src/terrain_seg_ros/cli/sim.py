@@ -14,6 +14,7 @@ from terrain_seg_ros.bag.writer import BagWriter
 from terrain_seg_ros.cli.interrupt import Interrupt
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import Discovery, choose_discovery, choose_domain
+from terrain_seg_ros.parameters.file import NAMESPACE
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.report.table import text_table
@@ -27,7 +28,6 @@ from terrain_seg_ros.worlds.world import Body
 
 NAME = "sim"
 HELP = "drive or descend through a world of known truth, on the DDS bus or into a bag"
-NAMESPACE = "/terrain"
 WAIT_S = 60.0
 SETTLE_S = 0.5
 """After the listeners of /tf are there, for those of the other topics."""

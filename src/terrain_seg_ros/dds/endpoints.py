@@ -11,7 +11,7 @@ from terrain_seg_ros.dds.cyclone import DataReader, DataWriter, DDSException
 from terrain_seg_ros.dds.idl_types import endpoint_qos, sample_class
 from terrain_seg_ros.dds.participant import Participant, gid_of
 from terrain_seg_ros.messages import cdr
-from terrain_seg_ros.messages.interfaces import TopicSpec
+from terrain_seg_ros.messages.topic_spec import TopicSpec
 
 _TIMED_OUT = -10
 """DDS_RETCODE_TIMEOUT: a reliable reader did not keep up."""

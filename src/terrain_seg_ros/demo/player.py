@@ -11,7 +11,6 @@ from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer
 from terrain_seg_ros.dds.idl_types import dds_topic_name
-from terrain_seg_ros.dds.node_topics import NAMESPACE
 from terrain_seg_ros.dds.participant import Participant
 from terrain_seg_ros.demo.frames import (
     BASE_FRAME,
@@ -27,8 +26,9 @@ from terrain_seg_ros.messages.camera_info_message import encode_camera_info
 from terrain_seg_ros.messages.cdr import message_class
 from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.image_message import encode_image
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.messages.transform_message import StampedTransform, encode_transforms
+from terrain_seg_ros.parameters.file import NAMESPACE
 
 LISTENERS = 2
 """The node and the recorder."""

@@ -9,8 +9,7 @@ from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.core.geometry.camera import CameraModel, camera_from_field_of_view
 from terrain_seg_ros.core.types import CameraImage
 from terrain_seg_ros.messages.camera_info_message import camera_calibration
-from terrain_seg_ros.runtime.health import Refusal
-from terrain_seg_ros.runtime.refused import RefusedError
+from terrain_seg_ros.runtime.health import Refusal, RefusedError
 
 
 class Intrinsics(NamedTuple):

@@ -9,9 +9,8 @@ from terrain_seg_ros.core.image.sample_bits import SampleBits
 from terrain_seg_ros.core.types import CameraImage
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.parameters.parameters import Parameters
-from terrain_seg_ros.runtime.frame import Frame
-from terrain_seg_ros.runtime.health import Drop, Health, Note, Refusal
-from terrain_seg_ros.runtime.refused import RefusedError
+from terrain_seg_ros.runtime.frame import Frame, refusing
+from terrain_seg_ros.runtime.health import Drop, Health, Note, Refusal, RefusedError
 from terrain_seg_ros.runtime.stamp_check import StampCheck, StampVerdict
 
 Decode = Callable[[Any, SampleBits], CameraImage]
@@ -89,11 +88,12 @@ class FrameIntake:
         """Give a frame its stamp and, if its turn has come, its image.
 
         Raises:
-            RefusedError: the camera is unknown, or the stamp is refused.
-            MessageError: the message cannot be decoded.
+            RefusedError: the camera is unknown, the stamp is refused, or the message cannot be
+                decoded.
         """
         self.check_camera(frame.camera)
-        frame.stamp_ns = stamp_ns(frame.message.header)
+        with refusing(Refusal.BAD_IMAGE):
+            frame.stamp_ns = stamp_ns(frame.message.header)
         now_ns = None if self._clock_ns is None else self._clock_ns() or None
         moment_ns = round(self._clock_s() * 1e9)
         verdict = self._stamps.judge(
@@ -110,5 +110,6 @@ class FrameIntake:
             self._health.note(Note.ODD_STAMP)
         self._last_stamp_ns = frame.stamp_ns
         bits = self._bits[frame.camera]
-        frame.image = frame.timed("decode", lambda item: self._decode(item.message, bits))
+        with frame.stage("decode", refuse=Refusal.BAD_IMAGE):
+            frame.image = self._decode(frame.message, bits)
         self._health.remark(f"images of {frame.camera}", bits.text)

@@ -91,8 +91,8 @@ class GroundMeasurements:
             self._health.note(Note.NO_DEPTH)
         return measured
 
-    def judge(self, fused: FuseStep) -> None:
-        """Tell what the view resolves and how far the plane is off; warn where that is too much."""
+    def report(self, fused: FuseStep) -> None:
+        """Report what the view resolves and the plane's error; warn where that is too large."""
         smallest_m = fused.patch.smallest_hazard_m
         if smallest_m is not None:
             self._health.set_gauge(SMALLEST_HAZARD, smallest_m)

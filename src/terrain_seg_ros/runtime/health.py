@@ -12,6 +12,8 @@ from threading import Lock
 
 import numpy as np
 
+from terrain_seg_ros.core.errors import TerrainSegError
+
 WINDOW = 512
 """Latencies kept per stage, and arrivals for the rates."""
 RATE_WINDOW_S = 5.0
@@ -52,6 +54,15 @@ class Refusal(str, Enum):
     GEOMETRY = "geometry failed"
     OUTPUT = "output failed"
     DEFECT = "defect"
+
+
+class RefusedError(TerrainSegError):
+    """An input cannot be used; `reason` is what it is counted under."""
+
+    def __init__(self, reason: Refusal, text: str) -> None:
+        """Hold the reason beside the text."""
+        super().__init__(text)
+        self.reason = reason
 
 
 class Note(str, Enum):

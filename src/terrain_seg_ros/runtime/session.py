@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from terrain_seg_ros.core.backend import Backend
+from terrain_seg_ros.core.ground.own_body import MIN_CORNERS, OwnBody
+from terrain_seg_ros.core.image.image_file import read_image
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
 from terrain_seg_ros.inference.registry import BackendName, self_test
 from terrain_seg_ros.model_store.model_store import load_model
@@ -21,7 +27,6 @@ from terrain_seg_ros.parameters.parameters import (
 )
 from terrain_seg_ros.runtime.cpu_affinity import apply_cpu_affinity
 from terrain_seg_ros.runtime.height_map_file import read_height_map
-from terrain_seg_ros.runtime.own_bodies import OwnBodies
 from terrain_seg_ros.runtime.serving import engine_digest, serve
 
 
@@ -142,3 +147,37 @@ def _backend_choice(parameters: Parameters) -> tuple[BackendName, BackendOptions
         precision = FULL_PRECISION
         name = BackendName.ONNXRUNTIME if name is BackendName.AUTO else name
     return name, replace(backend_options(parameters), precision=precision)
+
+
+class OwnBodies:
+    """Hold masks and outline of the vehicle by camera."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        """Read the masks.
+
+        Raises:
+            ConfigError: a mask cannot be read or is coloured, or the outline is no list of pairs.
+        """
+        cameras, paths = parameters.texts("cameras"), parameters.texts("own_body.masks")
+        if len(paths) == 1:
+            paths *= len(cameras)
+        values = parameters.numbers("own_body.polygon")
+        polygon = None
+        if len(values) >= 2 * MIN_CORNERS:
+            polygon = np.array(values, dtype=np.float64).reshape(-1, 2)
+        masks = {path: _mask(path) for path in set(paths) if path}
+        self._bodies = {
+            camera: OwnBody(masks.get(path), polygon, source=path)
+            for camera, path in zip(cameras, paths)
+            if path or polygon is not None
+        }
+
+    def of(self, camera: str) -> OwnBody | None:
+        """Return what a camera sees of the vehicle, None where nothing was given."""
+        return self._bodies.get(camera)
+
+
+def _mask(path: str) -> U8:
+    """Return a mask (H, W); a coloured file that is grey in fact will do."""
+    pixels = read_image(Path(path).expanduser())
+    return pixels if pixels.ndim == 2 else np.asarray(pixels.max(axis=2), dtype=np.uint8)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from terrain_seg_ros.parameters.parameters import Parameters
-from terrain_seg_ros.runtime.health import Refusal
-from terrain_seg_ros.runtime.refused import RefusedError
+from terrain_seg_ros.runtime.health import Refusal, RefusedError
 from terrain_seg_ros.runtime.time_line import Place, TimeLine
 
 REORDER_NS = 100_000_000

@@ -8,9 +8,32 @@ from typing import Generic
 
 from terrain_seg_ros.core.errors import THREADS_REMEDY, InferenceError
 from terrain_seg_ros.parameters.parameters import Parameters
-from terrain_seg_ros.runtime.gate import Gate
 from terrain_seg_ros.runtime.health import Drop, Health
 from terrain_seg_ros.runtime.latest_slot import Item, LatestSlot
+
+
+class Gate:
+    """Lets images in only while the node is active: ROS manages publishers, not subscriptions.
+
+    Closed at first. Every method may be called from any thread.
+    """
+
+    def __init__(self) -> None:
+        """Make a closed gate."""
+        self._open = Event()
+
+    def open(self) -> None:
+        """Let images in."""
+        self._open.set()
+
+    def close(self) -> None:
+        """Keep images out."""
+        self._open.clear()
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether images are let in."""
+        return self._open.is_set()
 
 
 class Worker(Generic[Item]):
@@ -18,8 +41,7 @@ class Worker(Generic[Item]):
 
     `handle` gets (camera, item) pairs of different cameras: one, or all that wait up to `batch`.
     `idle` is called in the same thread after every item and at least every `idle_s`: the place
-    for the staleness watchdog. Both must not raise; should one do so all the same, the thread
-    ends and `check` says so.
+    for the staleness watchdog. Neither may raise; if one does, the thread ends and `check` raises.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from terrain_seg_ros.bag.writer import BagWriter
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.messages.interfaces import TopicSpec
+from terrain_seg_ros.messages.topic_spec import TopicSpec
 
 POLL_S = 0.05
 

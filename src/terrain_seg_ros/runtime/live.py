@@ -1,0 +1,309 @@
+"""The live node on any bus: what every live caller shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from threading import Event, Thread
+from typing import Any
+
+from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer
+from terrain_seg_ros.messages.topic_spec import Group, TopicSpec
+from terrain_seg_ros.runtime.frame_processor import FrameProcessor
+from terrain_seg_ros.runtime.health import Drop, Health, HealthSnapshot
+from terrain_seg_ros.runtime.input_topics import input_topics
+from terrain_seg_ros.runtime.outboxes.outgoing import Bus
+from terrain_seg_ros.runtime.outboxes.outputs import outgoing_topics
+from terrain_seg_ros.runtime.port import Port, TransformSource
+from terrain_seg_ros.runtime.publisher import Publisher
+from terrain_seg_ros.runtime.reception import Reception
+from terrain_seg_ros.runtime.session import Session
+from terrain_seg_ros.runtime.subscriptions import Subscriptions
+from terrain_seg_ros.runtime.transform_intake import TransformIntake
+from terrain_seg_ros.runtime.vehicle_pose import WaitingTransforms
+from terrain_seg_ros.runtime.worker import Worker, images_at_once, start_thread
+
+DIAGNOSTICS_PERIOD_S = 1.0
+WORKER_STOP_S = 5.0
+"""The image at work is waited for this long; supervisors kill a process after 10 s."""
+DELIVERY_S = 2.0
+"""Subscribers that are to receive the last grid are waited for this long."""
+
+
+class LiveNode:
+    """Run a session on a bus.
+
+    The port's callbacks put the newest image of each camera into a slot; one worker thread runs
+    the pipeline and publishes. Images are taken between `activate` and `deactivate`, which may
+    alternate. The node owns the port and closes it; the session stays the caller's.
+    """
+
+    def __init__(
+        self, session: Session, port: Port, *, names: Mapping[str, str | None] | None = None
+    ) -> None:
+        """Advertise the outputs and publish the class names.
+
+        Args:
+            session: model, pipeline and parameters.
+            port: the bus.
+            names: replace the names of inputs that the parameters give; see `input_topics`.
+
+        Raises:
+            ConfigError: a topic's name cannot be used.
+        """
+        parameters = session.parameters
+        self.session, self.port = session, port
+        self.health = Health()
+        self.inputs = input_topics(parameters, names)
+        self.takes_images, self.takes_next_image = True, False
+        self._retired = False
+        self._worker: Worker[Any] | None = None
+        cache_s = parameters.number("tf_cache_s")
+        buffer = TransformBuffer(cache_s)
+        self._intake = TransformIntake(
+            buffer, self.health, cache_s=cache_s, on_jump=self._expect_time_jump
+        )
+        self._tf: TransformSource | None = port.transforms(self.health, cache_s=cache_s)
+        self.processor = FrameProcessor(
+            session,
+            port.types,
+            WaitingTransforms(self._tf or buffer, parameters.number("tf_wait_s")),
+            health=self.health,
+            bus=Bus(
+                wanted=self._is_wanted,
+                full_name=port.full_name,
+                image_topics={
+                    item.camera: port.full_name(item.spec.name)
+                    for item in self.inputs
+                    if item.spec.group is Group.IMAGE
+                },
+            ),
+            clock_ns=port.now_ns,
+            on_time_jump=(self._tf or self._intake).forget_moving,
+            decode=port.decode,
+        )
+        self.resort = self.processor.resort
+        self._reception = Reception(self.health)
+        self._subscriptions = Subscriptions(
+            port,
+            self.processor,
+            offer=self._offer,
+            intake=None if self._tf else self._intake,
+            health=self.health,
+        )
+        self._publisher = Publisher(
+            port, outgoing_topics(parameters), health=self.health, resort=self.resort
+        )
+        port.watch_time(self._expect_time_jump)
+        self._publisher.publish(self.processor.start())
+
+    @property
+    def missing(self) -> Sequence[TopicSpec]:
+        """Return the rows of outputs whose message type is not installed."""
+        return self._publisher.missing
+
+    @property
+    def is_active(self) -> bool:
+        """Return whether images are taken."""
+        return self._worker is not None
+
+    @property
+    def waiting(self) -> int:
+        """Return how many images wait, at most one per camera."""
+        return 0 if self._worker is None else self._worker.waiting
+
+    def activate(self) -> None:
+        """Subscribe and take images.
+
+        Raises:
+            ConfigError: a topic's name cannot be used.
+            InferenceError: the system gives no thread.
+        """
+        parameters = self.session.parameters
+        self.takes_images, self.takes_next_image = True, False
+        self._retired = False
+        self._worker = Worker(
+            self._images,
+            self.health,
+            idle=self._tick,
+            weights=parameters.per_camera("camera_weights"),
+            batch=images_at_once(parameters),
+        )
+        self._worker.start()
+        self._worker.gate.open()
+        if self._tf is not None:
+            self._tf.open()
+        self._subscriptions.open(self.inputs)
+
+    def deactivate(self) -> None:
+        """Unsubscribe, finish the image at work and publish the grid as unknown.
+
+        Subscribers keep the last grid of a node that is gone, so the unknown grid is waited for
+        until they have it. Calling again does nothing.
+
+        Raises:
+            InferenceError: the image at work does not end.
+        """
+        self._subscriptions.close()
+        if self._tf is not None:
+            self._tf.close()
+        worker, self._worker = self._worker, None
+        if worker is None:
+            return
+        try:
+            worker.stop(WORKER_STOP_S)
+        finally:
+            self._retired = True
+            with self.resort.around("taking the grid back"):
+                outgoing = self.processor.retire()
+                self._publisher.publish(outgoing)
+                self._publisher.wait_delivered({name for name, _ in outgoing}, DELIVERY_S)
+
+    def close(self) -> None:
+        """Deactivate and leave the bus; calling again does nothing.
+
+        Raises:
+            InferenceError: the image at work does not end.
+        """
+        try:
+            self.deactivate()
+        finally:
+            self.port.close()
+
+    def check(self) -> None:
+        """Check that the threads live.
+
+        Raises:
+            InferenceError: the worker ended by a defect.
+            ConfigError: a thread of the port did.
+        """
+        if self._worker is not None:
+            self._worker.check()
+        self.port.check()
+
+    def snapshot(self) -> HealthSnapshot:
+        """Return the counters."""
+        return self.health.snapshot()
+
+    def diagnose(self) -> None:
+        """Look for trouble on the bus and publish the diagnostics."""
+        idle = "" if self.is_active else "inactive"
+        if self.is_active and not self.takes_images:
+            idle = "disabled by the service enable"
+        with self.resort.around("looking at the bus"):
+            others = self.port.other_publishers("hazard_grid")
+            self._reception.look(self._subscriptions.facts(), other_nodes=others)
+        with self.resort.around("diagnostics"):
+            self._publisher.publish(self.processor.diagnostics(idle=idle))
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Change parameters between two images.
+
+        Raises:
+            ConfigError: a value is wrong, or may not change while running.
+        """
+        self._publisher.publish(self.processor.change(changes))
+
+    def reset_map(self) -> None:
+        """Forget the grid and publish the empty one."""
+        self._publisher.publish(self.processor.forget_map())
+
+    def select_best_site(self, *, keep: bool) -> str:
+        """Keep the chosen landing site, or let scores decide again; return what was done.
+
+        Raises:
+            ConfigError: landing sites are switched off.
+            GeometryError: there is none to select.
+        """
+        text, outgoing = self.processor.select_best_site(keep=keep)
+        self._publisher.publish(outgoing)
+        return text
+
+    def _offer(self, camera: str, message: Any) -> None:
+        worker = self._worker
+        if worker is None:
+            return
+        if self.takes_images or self.takes_next_image:
+            self.takes_next_image = False
+            worker.offer(camera, message)
+            return
+        self.health.count_in()
+        self.health.count_dropped(Drop.INACTIVE)
+
+    def _images(self, items: Sequence[tuple[str, Any]]) -> None:
+        with self.resort.around("working on images") as attempt:
+            for outgoing in self.processor.images(items):
+                if self._retired:
+                    return
+                self._publisher.publish(outgoing, stage="publish")
+        if attempt.turned_persistent:
+            self._publisher.publish(self.processor.retire())
+
+    def _tick(self) -> None:
+        with self.resort.around("the watchdog"):
+            outgoing = self.processor.tick()
+            if not self._retired:
+                self._publisher.publish(outgoing)
+
+    def _is_wanted(self, name: str) -> bool:
+        return self._publisher.is_wanted(name)
+
+    def _expect_time_jump(self) -> None:
+        self.processor.expect_time_jump()
+
+
+class StandaloneNode(LiveNode):
+    """A live node without a lifecycle: active from `start` to `stop`.
+
+    A thread of its own publishes diagnostics once a second. Use it in a `with` statement, or call
+    `start` and `stop`.
+    """
+
+    def __init__(
+        self, session: Session, port: Port, *, names: Mapping[str, str | None] | None = None
+    ) -> None:
+        """Advertise the outputs; see `LiveNode`.
+
+        Raises:
+            ConfigError: a topic's name cannot be used.
+        """
+        super().__init__(session, port, names=names)
+        self._ending = Event()
+        self._pulse = Thread(target=self._beat, name="terrain_seg_diagnostics", daemon=True)
+
+    def __enter__(self) -> StandaloneNode:
+        """Start and return the node."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the node."""
+        self.stop()
+
+    def start(self) -> None:
+        """Take images and publish diagnostics.
+
+        Raises:
+            ConfigError: a topic's name cannot be used.
+            InferenceError: the system gives no thread.
+        """
+        self.activate()
+        start_thread(self._pulse)
+
+    def stop(self) -> None:
+        """Finish the image at work, publish the unknown grid, end the threads and leave the bus.
+
+        Calling again does nothing.
+
+        Raises:
+            InferenceError: the image at work does not end.
+        """
+        if self._ending.is_set():
+            return
+        self._ending.set()
+        if self._pulse.ident is not None:
+            self._pulse.join()
+        self.close()
+
+    def _beat(self) -> None:
+        while not self._ending.wait(DIAGNOSTICS_PERIOD_S):
+            self.diagnose()
