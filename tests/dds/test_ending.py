@@ -22,7 +22,7 @@ from terrain_seg_ros.messages.diagnostics_message import Level
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.parameters.parameters import load_parameters
-from terrain_seg_ros.runtime import frame_processor, live
+from terrain_seg_ros.runtime import frame_processor, live_worker
 from terrain_seg_ros.runtime.session import Session
 
 BASE = {
@@ -89,7 +89,7 @@ def test_the_grid_goes_out_as_unknown_where_an_image_hangs(start, monkeypatch):
         return quick(self, tensor)
 
     monkeypatch.setattr(ConstantBackend, "__call__", slow)
-    monkeypatch.setattr(live, "WORKER_STOP_S", 0.2)
+    monkeypatch.setattr(live_worker, "WORKER_STOP_S", 0.2)
     monkeypatch.setattr(frame_processor, "RETIRE_S", 0.1)
     peer.show()
     wait_until(entered.is_set, "the image at work")

@@ -53,6 +53,17 @@ class NodeOptions:
     camera_info_topic: str | None = None
 
 
+class SystemClock:
+    """The time of the system."""
+
+    def now_ns(self) -> int:
+        """Return the time since 1970."""
+        return time.time_ns()
+
+    def watch_time(self, on_jump: Callable[[], None]) -> None:
+        """Do nothing: jumps of the system's clock are seen by the stamps of images."""
+
+
 class DdsPort:
     """A membership of a DDS domain; one thread takes messages from the bus and hands them on."""
 
@@ -64,6 +75,7 @@ class DdsPort:
             InferenceError: the system does not give enough threads.
         """
         self.options = options
+        self.clock = SystemClock()
         check_thread_room(BUS_THREADS)
         self._participant = Participant(options.domain_id, options.discovery)
         self._own_guid = self._participant.entity.guid
@@ -89,13 +101,6 @@ class DdsPort:
             MessageError: it cannot be read.
         """
         return decode_camera_image(message, bits)
-
-    def now_ns(self) -> int:
-        """Return the system's time."""
-        return time.time_ns()
-
-    def watch_time(self, on_jump: Callable[[], None]) -> None:
-        """Do nothing: the system's clock is not simulated."""
 
     def full_name(self, name: str) -> str:
         """Return the ROS name of a topic, with the namespace.

@@ -166,13 +166,15 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
     def _enable(self, request: Any, response: Any) -> Any:
         with _Answer(response, self.resort):
             live = self._active()
-            live.takes_images = bool(request.data)
-            response.message = "images are taken" if live.takes_images else "images are left out"
+            live.worker.takes_images = bool(request.data)
+            response.message = (
+                "images are taken" if live.worker.takes_images else "images are left out"
+            )
         return response
 
     def _segment_once(self, _: Any, response: Any) -> Any:
         with _Answer(response, self.resort):
-            self._active().takes_next_image = True
+            self._active().worker.takes_next_image = True
             response.message = "the next image is taken"
         return response
 

@@ -89,25 +89,13 @@ class RosSubscription:
         self.lost += int(event.total_count_change)
 
 
-class RosPort:
-    """The topics and the clock of a node; types whose package is missing are left out."""
-
-    types: Types = ROS_TYPES
+class RosClock:
+    """The node's clock, which may be simulated."""
 
     def __init__(self, node: LifecycleNode) -> None:
-        """Use a node, which stays the caller's."""
+        """Use the clock of a node."""
         self._node = node
-        self._publications: list[RosPublication] = []
-        self._subscriptions: list[RosSubscription] = []
-        self._clock_watch: Any = None
-
-    def decode(self, message: Any, bits: SampleBits) -> CameraImage:
-        """Return the pixels of an image message, with the help of cv_bridge where it works.
-
-        Raises:
-            MessageError: it cannot be read.
-        """
-        return decode(message, bits)
+        self._watch: Any = None
 
     def now_ns(self) -> int:
         """Return the node's time, which may be simulated; 0 until it runs."""
@@ -121,9 +109,36 @@ class RosPort:
             on_clock_change=False,
         )
         # Kept, as a clock calls it only as long as somebody holds it.
-        self._clock_watch = self._node.get_clock().create_jump_callback(
+        self._watch = self._node.get_clock().create_jump_callback(
             threshold, post_callback=lambda _: on_jump()
         )
+
+    def close(self) -> None:
+        """Stop watching; calling again does nothing."""
+        if self._watch is not None:
+            self._watch.unregister()
+            self._watch = None
+
+
+class RosPort:
+    """The topics and the clock of a node; types whose package is missing are left out."""
+
+    types: Types = ROS_TYPES
+
+    def __init__(self, node: LifecycleNode) -> None:
+        """Use a node, which stays the caller's."""
+        self.clock = RosClock(node)
+        self._node = node
+        self._publications: list[RosPublication] = []
+        self._subscriptions: list[RosSubscription] = []
+
+    def decode(self, message: Any, bits: SampleBits) -> CameraImage:
+        """Return the pixels of an image message, with the help of cv_bridge where it works.
+
+        Raises:
+            MessageError: it cannot be read.
+        """
+        return decode(message, bits)
 
     def full_name(self, name: str) -> str:
         """Return a topic's name after namespace and remapping."""
@@ -176,9 +191,7 @@ class RosPort:
     def close(self) -> None:
         """Unsubscribe and destroy the publishers; calling again does nothing."""
         self.stop()
-        if self._clock_watch is not None:
-            self._clock_watch.unregister()
-            self._clock_watch = None
+        self.clock.close()
         for publication in self._publications:
             self._node.destroy_publisher(publication.publisher)
         self._publications = []

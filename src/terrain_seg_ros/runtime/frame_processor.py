@@ -12,21 +12,19 @@ from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.messages.image_message import decode_camera_image
 from terrain_seg_ros.messages.message_types import Types
-from terrain_seg_ros.runtime.camera_infos import CameraInfos
 from terrain_seg_ros.runtime.frame import Frame
 from terrain_seg_ros.runtime.frame_intake import Decode, FrameIntake
+from terrain_seg_ros.runtime.frame_run import FrameRun
 from terrain_seg_ros.runtime.frame_stages import FrameStages, Sources
-from terrain_seg_ros.runtime.grid_withdrawal import GridWithdrawal, Watchdog
-from terrain_seg_ros.runtime.ground_measurements import GroundMeasurements
-from terrain_seg_ros.runtime.health import Health, Note, Refusal, RefusedError
+from terrain_seg_ros.runtime.grid_keeper import GridKeeper, Watchdog
+from terrain_seg_ros.runtime.health import Health, Refusal
 from terrain_seg_ros.runtime.health_report import health_status
 from terrain_seg_ros.runtime.inbox import Inbox
-from terrain_seg_ros.runtime.input_topics import rectified_cameras
 from terrain_seg_ros.runtime.last_resort import LastResort
 from terrain_seg_ros.runtime.outboxes.outboxes import Outboxes
 from terrain_seg_ros.runtime.outboxes.outgoing import Bus, Outgoing
 from terrain_seg_ros.runtime.session import Session
-from terrain_seg_ros.runtime.vehicle_pose import PoseSource, Transforms
+from terrain_seg_ros.runtime.vehicle_pose import Transforms
 
 RETIRE_S = 2.0
 """After waiting this long for the image at work, the grid is withdrawn without the pipeline."""
@@ -73,17 +71,11 @@ class FrameProcessor:
         self.resort = LastResort(self.health)
         self._session = session
         self._outboxes = Outboxes(types, parameters, bus, transforms)
-        self._withdrawal = GridWithdrawal(session.pipeline, self._outboxes, self.resort)
         self._intake = FrameIntake(
             parameters, self.health, clock_ns=clock_ns, clock_s=clock_s, decode=decode
         )
-        self._sources = Sources(
-            CameraInfos(
-                parameters.number("horizontal_fov_rad"),
-                rectified=rectified_cameras(parameters, bus.image_topics),
-            ),
-            PoseSource(transforms, parameters),
-            GroundMeasurements(parameters, transforms, self.health),
+        self._sources = Sources.of(
+            parameters, transforms, image_topics=bus.image_topics, health=self.health
         )
         self._inbox = Inbox(
             self._intake,
@@ -93,12 +85,19 @@ class FrameProcessor:
             self.health,
             self.resort,
         )
+        self._watchdog = Watchdog(parameters.number("watchdog.stale_after_s"), now_s=clock_s())
+        self._keeper = GridKeeper(
+            session.pipeline,
+            self._outboxes,
+            intake=self._intake,
+            watchdog=self._watchdog,
+            resort=self.resort,
+        )
         self._stages = FrameStages(
             session, self._sources, self._outboxes, health=self.health, on_time_jump=on_time_jump
         )
+        self._run = FrameRun(self._intake, self._stages, self._keeper, self.health, self.resort)
         self._clock_s = clock_s
-        self._watchdog = Watchdog(parameters.number("watchdog.stale_after_s"), now_s=clock_s())
-        self._no_pose = False
         self._lock = Lock()
         self.health.remark("hazards", session.hazard_advice())
 
@@ -141,20 +140,13 @@ class FrameProcessor:
         """
         frames = [Frame(camera, message, perf_counter()) for camera, message in items]
         with self._lock:
-            for frame in frames:
-                self.health.count_in()
-                self._guarded(frame, self._intake.accept, "taking an image")
-            with self.resort.around("segmenting several images"):
-                self._stages.segment_together([f for f in frames if f.image is not None])
+            self._run.begin(frames)
         for frame in frames:
             with self._lock:
-                if frame.jumped:
-                    self.health.note(Note.TIME_JUMP)
-                    with self.resort.around("forgetting the grid"):
-                        self._stages.restart()
-                if frame.image is not None:
-                    self._guarded(frame, self._stages.process, "processing an image")
-                outgoing = self._finish(frame) + self._answer_selection()
+                self._run.process(frame)
+                if frame.fused:
+                    self._watchdog.good(self._clock_s())
+                outgoing = frame.outgoing + self._answer_selection()
             yield outgoing
 
     def tick(self) -> list[Outgoing]:
@@ -164,15 +156,9 @@ class FrameProcessor:
         to an operator's selection of a landing site.
         """
         now_s = self._clock_s()
-        if not self._watchdog.turned_stale(now_s):
-            with self._lock:
-                return self._answer_selection()
+        is_stale = self._watchdog.turned_stale(now_s)
         with self._lock:
-            reason = Reason.NO_TRANSFORM if self._no_pose else Reason.STALE
-            stamp = self._intake.now_ns()
-            if not self._intake.has_clock:
-                stamp = self._intake.last_stamp_ns + round(self._watchdog.age_s(now_s) * 1e9)
-            return self._withdrawal.withdraw(reason, stamp)
+            return self._keeper.withdraw_stale(now_s) if is_stale else self._answer_selection()
 
     def change(self, changes: Mapping[str, Any]) -> list[Outgoing]:
         """Change dynamic parameters; return what must be published for it.
@@ -184,8 +170,7 @@ class FrameProcessor:
             parameters = self._session.change(changes)
             self._intake.set_limits(parameters)
             self._outboxes.set_parameters(parameters)
-            self._sources.ground.set_parameters(parameters)
-            self._sources.poses.set_parameters(parameters)
+            self._sources.set_parameters(parameters)
             self._watchdog.set_limit(parameters.number("watchdog.stale_after_s"))
             self.health.remark("hazards", self._session.hazard_advice())
             if "observability.min_confidence" not in changes:
@@ -202,22 +187,18 @@ class FrameProcessor:
 
         It is returned even where the image at work does not end, or the pipeline is broken.
         """
-        stamp = self._stamp_ns()
+        stamp = self._keeper.stamp_ns()
         if not self._lock.acquire(timeout=RETIRE_S):
-            return self._withdrawal.withdraw_without_pipeline(Reason.STALE, stamp)
+            return self._keeper.withdraw_without_pipeline(Reason.STALE, stamp)
         try:
-            return self._withdrawal.withdraw(Reason.STALE, stamp)
+            return self._keeper.withdraw(Reason.STALE, stamp)
         finally:
             self._lock.release()
 
     def forget_map(self) -> list[Outgoing]:
         """Forget all evidence at an operator's request, hazards too; return the empty grid."""
         with self._lock:
-            pipeline, stamp = self._session.pipeline, self._stamp_ns()
-            self._outboxes.grids.expect_whole()
-            snapshot = pipeline.mark_unobserved(Reason.OUTSIDE_VIEW, stamp)
-            grids = self._outboxes.grids.grids(snapshot, pipeline)
-            return grids + self._outboxes.landing.withdrawn(stamp)
+            return self._keeper.forget()
 
     def diagnostics(self, *, idle: str = "") -> list[Outgoing]:
         """Return the node's state as a diagnostic_msgs/DiagnosticArray.
@@ -239,23 +220,6 @@ class FrameProcessor:
         with self._lock:
             self._session.pipeline.reset_grid()
 
-    def _stamp_ns(self) -> int:
-        return self._intake.now_ns() or self._intake.last_stamp_ns
-
-    def _guarded(self, frame: Frame, work: Callable[[Frame], None], place: str) -> None:
-        with self.resort.around(place) as attempt:
-            try:
-                work(frame)
-            except TerrainSegError as error:
-                frame.image = None
-                self._refuse(error)
-        if not attempt.failed:
-            return
-        frame.image = None
-        if attempt.turned_persistent:
-            stamp = frame.stamp_ns or self._intake.last_stamp_ns
-            frame.outgoing += self._withdrawal.withdraw(Reason.STALE, stamp)
-
     def _answer_selection(self) -> list[Outgoing]:
         with self.resort.around("selecting a landing site"):
             try:
@@ -263,18 +227,3 @@ class FrameProcessor:
             except TerrainSegError as error:
                 self.health.count_refused(Refusal.SELECTION, str(error))
         return []
-
-    def _finish(self, frame: Frame) -> list[Outgoing]:
-        if frame.segmented:
-            self.health.count_out(with_grid=frame.fused and frame.sees_ground)
-            frame.stage_ms["total"] = (perf_counter() - frame.started_s) * 1e3
-            self.health.add_latencies(frame.stage_ms)
-        if frame.fused:
-            self._watchdog.good(self._clock_s())
-            self._no_pose = False
-        return frame.outgoing
-
-    def _refuse(self, error: TerrainSegError) -> None:
-        reason = error.reason if isinstance(error, RefusedError) else Refusal.BAD_IMAGE
-        self._no_pose = reason is Refusal.NO_TRANSFORM
-        self.health.count_refused(reason, str(error))

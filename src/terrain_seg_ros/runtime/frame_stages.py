@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from terrain_seg_ros.core.errors import InferenceError, TerrainSegError
 from terrain_seg_ros.core.ground.measurement import GroundMeasurement
 from terrain_seg_ros.core.pipeline import FuseStep, SegmentStep
 from terrain_seg_ros.core.types import CameraImage
+from terrain_seg_ros.parameters.parameters import Parameters
 from terrain_seg_ros.runtime.camera_infos import CameraInfos
 from terrain_seg_ros.runtime.frame import Frame, View, refusing
 from terrain_seg_ros.runtime.ground_measurements import GroundMeasurements
 from terrain_seg_ros.runtime.health import Health, Note, Refusal
+from terrain_seg_ros.runtime.input_topics import rectified_cameras
 from terrain_seg_ros.runtime.outboxes.outboxes import Outboxes
 from terrain_seg_ros.runtime.session import Session
-from terrain_seg_ros.runtime.vehicle_pose import PoseSource, VehiclePose
+from terrain_seg_ros.runtime.vehicle_pose import PoseSource, Transforms, VehiclePose
 from terrain_seg_ros.runtime.view_check import ViewCheck
 
 
@@ -25,6 +27,35 @@ class Sources(NamedTuple):
     infos: CameraInfos
     poses: PoseSource
     ground: GroundMeasurements
+
+    @classmethod
+    def of(
+        cls,
+        parameters: Parameters,
+        transforms: Transforms,
+        *,
+        image_topics: Mapping[str, str] | None,
+        health: Health,
+    ) -> Sources:
+        """Return sources that have seen nothing yet.
+
+        Args:
+            parameters: the values.
+            transforms: gives poses at a stamp.
+            image_topics: full name by camera; None takes those of the parameters.
+            health: takes what is wrong with measurements.
+        """
+        infos = CameraInfos(
+            parameters.number("horizontal_fov_rad"),
+            rectified=rectified_cameras(parameters, image_topics),
+        )
+        ground = GroundMeasurements(parameters, transforms, health)
+        return cls(infos, PoseSource(transforms, parameters), ground)
+
+    def set_parameters(self, parameters: Parameters) -> None:
+        """Take what may change while running."""
+        self.poses.set_parameters(parameters)
+        self.ground.set_parameters(parameters)
 
 
 class FrameStages:

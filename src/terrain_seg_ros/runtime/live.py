@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from threading import Event, Thread
 from typing import Any
 
-from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer
 from terrain_seg_ros.messages.topic_spec import Group, TopicSpec
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
-from terrain_seg_ros.runtime.health import Drop, Health, HealthSnapshot
+from terrain_seg_ros.runtime.health import Health, HealthSnapshot
 from terrain_seg_ros.runtime.input_topics import input_topics
+from terrain_seg_ros.runtime.live_worker import LiveWorker
 from terrain_seg_ros.runtime.outboxes.outgoing import Bus
 from terrain_seg_ros.runtime.outboxes.outputs import outgoing_topics
 from terrain_seg_ros.runtime.port import Port, TransformSource
@@ -18,15 +18,11 @@ from terrain_seg_ros.runtime.publisher import Publisher
 from terrain_seg_ros.runtime.reception import Reception
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.subscriptions import Subscriptions
-from terrain_seg_ros.runtime.transform_intake import TransformIntake
+from terrain_seg_ros.runtime.transform_intake import BufferedTransforms
 from terrain_seg_ros.runtime.vehicle_pose import WaitingTransforms
-from terrain_seg_ros.runtime.worker import Worker, images_at_once, start_thread
+from terrain_seg_ros.runtime.worker import start_thread
 
 DIAGNOSTICS_PERIOD_S = 1.0
-WORKER_STOP_S = 5.0
-"""The image at work is waited for this long; supervisors kill a process after 10 s."""
-DELIVERY_S = 2.0
-"""Subscribers that are to receive the last grid are waited for this long."""
 
 
 class LiveNode:
@@ -54,19 +50,13 @@ class LiveNode:
         self.session, self.port = session, port
         self.health = Health()
         self.inputs = input_topics(parameters, names)
-        self.takes_images, self.takes_next_image = True, False
-        self._retired = False
-        self._worker: Worker[Any] | None = None
         cache_s = parameters.number("tf_cache_s")
-        buffer = TransformBuffer(cache_s)
-        self._intake = TransformIntake(
-            buffer, self.health, cache_s=cache_s, on_jump=self._expect_time_jump
-        )
-        self._tf: TransformSource | None = port.transforms(self.health, cache_s=cache_s)
+        own = BufferedTransforms(self.health, cache_s=cache_s, on_jump=self._expect_time_jump)
+        self._tf: TransformSource = port.transforms(self.health, cache_s=cache_s) or own
         self.processor = FrameProcessor(
             session,
             port.types,
-            WaitingTransforms(self._tf or buffer, parameters.number("tf_wait_s")),
+            WaitingTransforms(self._tf, parameters.number("tf_wait_s")),
             health=self.health,
             bus=Bus(
                 wanted=self._is_wanted,
@@ -77,23 +67,24 @@ class LiveNode:
                     if item.spec.group is Group.IMAGE
                 },
             ),
-            clock_ns=port.now_ns,
-            on_time_jump=(self._tf or self._intake).forget_moving,
+            clock_ns=port.clock.now_ns,
+            on_time_jump=self._tf.forget_moving,
             decode=port.decode,
         )
         self.resort = self.processor.resort
+        self._publisher = Publisher(
+            port, outgoing_topics(parameters), health=self.health, resort=self.resort
+        )
+        self.worker = LiveWorker(self.processor, self._publisher)
         self._reception = Reception(self.health)
         self._subscriptions = Subscriptions(
             port,
             self.processor,
-            offer=self._offer,
-            intake=None if self._tf else self._intake,
+            offer=self.worker.offer,
+            transforms=own if self._tf is own else None,
             health=self.health,
         )
-        self._publisher = Publisher(
-            port, outgoing_topics(parameters), health=self.health, resort=self.resort
-        )
-        port.watch_time(self._expect_time_jump)
+        port.clock.watch_time(self._expect_time_jump)
         self._publisher.publish(self.processor.start())
 
     @property
@@ -104,12 +95,12 @@ class LiveNode:
     @property
     def is_active(self) -> bool:
         """Return whether images are taken."""
-        return self._worker is not None
+        return self.worker.is_running
 
     @property
     def waiting(self) -> int:
         """Return how many images wait, at most one per camera."""
-        return 0 if self._worker is None else self._worker.waiting
+        return self.worker.waiting
 
     def activate(self) -> None:
         """Subscribe and take images.
@@ -118,45 +109,21 @@ class LiveNode:
             ConfigError: a topic's name cannot be used.
             InferenceError: the system gives no thread.
         """
-        parameters = self.session.parameters
-        self.takes_images, self.takes_next_image = True, False
-        self._retired = False
-        self._worker = Worker(
-            self._images,
-            self.health,
-            idle=self._tick,
-            weights=parameters.per_camera("camera_weights"),
-            batch=images_at_once(parameters),
-        )
-        self._worker.start()
-        self._worker.gate.open()
-        if self._tf is not None:
-            self._tf.open()
+        self.worker.start(self.session.parameters)
+        self._tf.open()
         self._subscriptions.open(self.inputs)
 
     def deactivate(self) -> None:
         """Unsubscribe, finish the image at work and publish the grid as unknown.
 
-        Subscribers keep the last grid of a node that is gone, so the unknown grid is waited for
-        until they have it. Calling again does nothing.
+        Calling again does nothing.
 
         Raises:
             InferenceError: the image at work does not end.
         """
         self._subscriptions.close()
-        if self._tf is not None:
-            self._tf.close()
-        worker, self._worker = self._worker, None
-        if worker is None:
-            return
-        try:
-            worker.stop(WORKER_STOP_S)
-        finally:
-            self._retired = True
-            with self.resort.around("taking the grid back"):
-                outgoing = self.processor.retire()
-                self._publisher.publish(outgoing)
-                self._publisher.wait_delivered({name for name, _ in outgoing}, DELIVERY_S)
+        self._tf.close()
+        self.worker.stop()
 
     def close(self) -> None:
         """Deactivate and leave the bus; calling again does nothing.
@@ -176,8 +143,7 @@ class LiveNode:
             InferenceError: the worker ended by a defect.
             ConfigError: a thread of the port did.
         """
-        if self._worker is not None:
-            self._worker.check()
+        self.worker.check()
         self.port.check()
 
     def snapshot(self) -> HealthSnapshot:
@@ -187,7 +153,7 @@ class LiveNode:
     def diagnose(self) -> None:
         """Look for trouble on the bus and publish the diagnostics."""
         idle = "" if self.is_active else "inactive"
-        if self.is_active and not self.takes_images:
+        if self.is_active and not self.worker.takes_images:
             idle = "disabled by the service enable"
         with self.resort.around("looking at the bus"):
             others = self.port.other_publishers("hazard_grid")
@@ -217,32 +183,6 @@ class LiveNode:
         text, outgoing = self.processor.select_best_site(keep=keep)
         self._publisher.publish(outgoing)
         return text
-
-    def _offer(self, camera: str, message: Any) -> None:
-        worker = self._worker
-        if worker is None:
-            return
-        if self.takes_images or self.takes_next_image:
-            self.takes_next_image = False
-            worker.offer(camera, message)
-            return
-        self.health.count_in()
-        self.health.count_dropped(Drop.INACTIVE)
-
-    def _images(self, items: Sequence[tuple[str, Any]]) -> None:
-        with self.resort.around("working on images") as attempt:
-            for outgoing in self.processor.images(items):
-                if self._retired:
-                    return
-                self._publisher.publish(outgoing, stage="publish")
-        if attempt.turned_persistent:
-            self._publisher.publish(self.processor.retire())
-
-    def _tick(self) -> None:
-        with self.resort.around("the watchdog"):
-            outgoing = self.processor.tick()
-            if not self._retired:
-                self._publisher.publish(outgoing)
 
     def _is_wanted(self, name: str) -> bool:
         return self._publisher.is_wanted(name)

@@ -75,6 +75,18 @@ class TransformSource(Transforms, Protocol):
         ...
 
 
+class Clock(Protocol):
+    """The clock that images are stamped with."""
+
+    def now_ns(self) -> int:
+        """Return the time of the clock; 0 until it runs."""
+        ...
+
+    def watch_time(self, on_jump: Callable[[], None]) -> None:
+        """Call `on_jump` when the clock jumps backwards, until `close` of the port."""
+        ...
+
+
 class Port(Protocol):
     """A bus: how to subscribe, publish, count subscribers and tell the time.
 
@@ -88,20 +100,17 @@ class Port(Protocol):
         """Return the message classes."""
         ...
 
+    @property
+    def clock(self) -> Clock:
+        """Return the clock that images are stamped with."""
+        ...
+
     def decode(self, message: Any, bits: SampleBits) -> CameraImage:
         """Return the pixels of an image message; `bits` says what samples of 16 bits hold.
 
         Raises:
             MessageError: it cannot be read.
         """
-        ...
-
-    def now_ns(self) -> int:
-        """Return the time of the clock that images are stamped with; 0 until it runs."""
-        ...
-
-    def watch_time(self, on_jump: Callable[[], None]) -> None:
-        """Call `on_jump` when that clock jumps backwards, until `close`."""
         ...
 
     def full_name(self, name: str) -> str:

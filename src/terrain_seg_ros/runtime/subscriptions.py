@@ -13,7 +13,7 @@ from terrain_seg_ros.runtime.health import Health, Refusal
 from terrain_seg_ros.runtime.input_topics import InputTopic
 from terrain_seg_ros.runtime.port import Port, Subscription
 from terrain_seg_ros.runtime.reception import InputFacts
-from terrain_seg_ros.runtime.transform_intake import TransformIntake
+from terrain_seg_ros.runtime.transform_intake import BufferedTransforms
 
 Offer = Callable[[str, Any], None]
 """Takes an image message of a camera."""
@@ -28,7 +28,7 @@ class Subscriptions:
         processor: FrameProcessor,
         *,
         offer: Offer,
-        intake: TransformIntake | None,
+        transforms: BufferedTransforms | None,
         health: Health,
     ) -> None:
         """Start without subscriptions.
@@ -37,13 +37,13 @@ class Subscriptions:
             port: the bus.
             processor: takes what comes beside the images.
             offer: takes images.
-            intake: takes transforms; None where the port receives them itself.
+            transforms: buffer transforms; None where the port has a source of its own.
             health: counts malformed messages.
         """
         self._port = port
         self._processor = processor
         self._offer = offer
-        self._intake = intake
+        self._transforms = transforms
         self._health = health
         self._open: list[tuple[InputTopic, Subscription]] = []
 
@@ -89,9 +89,9 @@ class Subscriptions:
             return partial(self._offer, item.camera)
         if item.spec.group is not Group.TRANSFORMS:
             return partial(self._processor.take, item.row, item.camera)
-        if self._intake is None:
+        if self._transforms is None:
             return None
-        return partial(self._intake.add, static=item.spec.is_latched)
+        return partial(self._transforms.add, static=item.spec.is_latched)
 
     def _take(self, place: str, handler: Callable[[Any], None], message: Any) -> None:
         with self._processor.resort.around(place):

@@ -7,6 +7,7 @@ from typing import Any
 
 from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.core.geometry.transform_buffer import MAX_FRAMES, TransformBuffer
+from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.transform_message import StampedTransform, decode_each
 from terrain_seg_ros.runtime.health import Health, Note, Refusal
 from terrain_seg_ros.runtime.time_line import AGREEING, Place, TimeLine
@@ -148,3 +149,34 @@ class TransformIntake:
         ):
             self._slash_noted = True
             self._health.note(Note.FRAME_SLASH)
+
+
+class BufferedTransforms:
+    """Our own buffer and what fills it, for live callers without tf2."""
+
+    def __init__(self, health: Health, *, cache_s: float, on_jump: Callable[[], None]) -> None:
+        """Make an empty buffer; `on_jump` is called when a frame jumps back in time."""
+        self._buffer = TransformBuffer(cache_s)
+        self._intake = TransformIntake(self._buffer, health, cache_s=cache_s, on_jump=on_jump)
+
+    def open(self) -> None:
+        """Do nothing: messages come by `add`."""
+
+    def close(self) -> None:
+        """Do nothing: what is known is kept."""
+
+    def add(self, message: Any, *, static: bool) -> None:
+        """Take a tf2_msgs/TFMessage from `/tf` or `/tf_static`."""
+        self._intake.add(message, static=static)
+
+    def forget_moving(self) -> None:
+        """Forget moving transforms, after a jump in time."""
+        self._intake.forget_moving()
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> Transform:
+        """Return target_T_source at the stamp.
+
+        Raises:
+            GeometryError: there is none.
+        """
+        return self._buffer.lookup(target, source, stamp_ns)
