@@ -171,7 +171,7 @@ def test_metadata_that_counts_other_messages_is_told(tmp_path):
     about = yaml.safe_load(path.read_text())
     about["rosbag2_bagfile_information"]["message_count"] = 99
     path.write_text(yaml.safe_dump(about))
-    assert "tells of 99 messages" in contents(folder)[1][0]
+    assert "lists 99 messages" in contents(folder)[1][0]
 
 
 @pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])

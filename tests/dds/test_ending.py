@@ -104,7 +104,7 @@ def test_a_second_node_in_the_namespace_is_warned_of_by_both(start):
     other, _ = start()
     for each in (node, other):
         wait_until(lambda each=each: "nodes" in each.snapshot().standing, "the warning")
-        assert "1 more of this node in its namespace" in each.snapshot().standing["nodes"]
+        assert "1 more instances of this node" in each.snapshot().standing["nodes"]
     show_free(peer)
     status = peer.report(lambda s: "in its namespace" in s.message)
     assert status.level is Level.WARN

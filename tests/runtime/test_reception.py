@@ -34,7 +34,7 @@ def test_a_publisher_without_images_is_told_of_until_one_comes():
     bus = Bus()
     assert bus.look() == {}
     (text,) = bus.look(later_s=SILENT_AFTER_S).values()
-    assert "/cam/image has a publisher but gave no image for 5 s" in text
+    assert "/cam/image has a publisher but no image arrived for 5 s" in text
     assert "net.core.rmem_max" in text
     assert bus.look(received=1) == {}
 

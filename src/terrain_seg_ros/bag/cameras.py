@@ -36,7 +36,7 @@ _NAMED_LIMIT = 20
 
 
 class BagCamera(NamedTuple):
-    """Hold one camera of a bag; `info_topic` is None where the bag has none for it."""
+    """One camera of a bag; `info_topic` is None where the bag has none for it."""
 
     name: str
     image_topic: str
@@ -95,7 +95,7 @@ def left_out_images(
         if _is_output(item.topic):
             if not item.topic.startswith(f"{NAMESPACE}/"):
                 result[item.topic] = (
-                    "it is called like one of this node's pictures; --image-topic takes it as well"
+                    "it has the name of an output of this node; select it with --image-topic"
                 )
             continue
         why = _why_no_camera(reader, item)
@@ -148,14 +148,14 @@ def _what_there_is(reader: BagReader) -> str:
 
 
 def _is_output(name: str) -> bool:
-    """Say whether a topic is called like one of our pictures, in any namespace or transport."""
+    """Return whether a topic has the name of one of our images, in any namespace or transport."""
     parts = name.split("/")
     outputs = {spec.name for spec in topics(Direction.OUT) if spec.type == RAW_TYPE}
     return not outputs.isdisjoint(parts[-2:])
 
 
 def _is_truth(name: str) -> bool:
-    """Say whether a topic is called like pictures of class ids, beside which there are cameras."""
+    """Return whether a topic has the name of a mask of class ids, not of a camera."""
     return any(word in name.lower() for word in _TRUTH_NAMES)
 
 
@@ -173,8 +173,7 @@ def _why_no_camera(reader: BagReader, connection: Connection) -> str:
     words = {word for part in parts for word in part.split("_")} & _MEASURED_WORDS
     if words and _is_grey(reader, connection, bytes_per_channel=2):
         return (
-            f"its name says {min(words)} and it is grey of 16 bits; --image-topic takes it all the "
-            "same"
+            f"its name contains {min(words)!r} and it is 16-bit grey; select it with --image-topic"
         )
     return ""
 
@@ -198,7 +197,7 @@ def _why_no_content(reader: BagReader, connection: Connection) -> str:
 
 
 def _is_grey(reader: BagReader, connection: Connection, *, bytes_per_channel: int = 0) -> bool:
-    """Say whether the first image of a topic that can be decoded has one channel, of any size."""
+    """Return whether the first decodable image of a topic has one channel, of any size."""
     layouts = (_layout(message) for message in _first(reader, connection))
     channels, size = next((item for item in layouts if item is not None), (0, 0))
     return channels == 1 and bytes_per_channel in {0, size}

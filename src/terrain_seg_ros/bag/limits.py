@@ -30,13 +30,13 @@ _REASONS = {
 
 
 class Limit(NamedTuple):
-    """Hold one limit; `path` leads into the scores, with dots."""
+    """One limit; `path` leads into the scores, with dots."""
 
     path: str
     section: str
     value: float
 
-    def judge(self, scores: Mapping[str, Any]) -> str | None:
+    def violation(self, scores: Mapping[str, Any]) -> str | None:
         """Return what is wrong, or None where the limit is kept.
 
         Raises:
@@ -77,7 +77,7 @@ def check_limits(limits: list[Limit], scores: Mapping[str, Any]) -> list[str]:
     Raises:
         ConfigError: a limit is on something that is no score.
     """
-    return [text for text in (limit.judge(scores) for limit in limits) if text is not None]
+    return [text for text in (limit.violation(scores) for limit in limits) if text is not None]
 
 
 def _flat(section: Any, source: str, prefix: str = "") -> Iterator[tuple[str, float]]:
@@ -116,7 +116,7 @@ def _unknown(scores: Mapping[str, Any], path: str) -> ConfigError:
     names = [name for name, _ in _numbers(scores)]
     near = difflib.get_close_matches(path, names, n=3, cutoff=0.4)
     known = near or [name for name in names if "." not in name]
-    return ConfigError(f"limit {path!r} is on no score; there are {', '.join(known)}")
+    return ConfigError(f"limit {path!r} names no score; expected one of {', '.join(known)}")
 
 
 def _numbers(scores: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float | None]]:

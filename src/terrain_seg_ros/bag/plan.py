@@ -23,7 +23,7 @@ _NAMESPACE = re.compile(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*/?)?", re.ASCII)
 
 @dataclass(frozen=True)
 class ReplayOptions:
-    """Hold what to take from the bag and where to put ours.
+    """What to take from the bag and where to put ours.
 
     `image_topics`: these and no others; empty finds them, except `other_topics`, such as true
     masks. `skip`: topics of `skippable_topics` that are not computed.
@@ -44,7 +44,7 @@ class Input(NamedTuple):
 
 
 class Output(NamedTuple):
-    """Hold where one of our topics goes, and whether it is computed at all."""
+    """Where one of our topics goes, and whether it is computed at all."""
 
     full_name: str
     spec: TopicSpec

@@ -63,7 +63,7 @@ _Storage = McapFile | SqliteFile
 
 
 class BagMessage(NamedTuple):
-    """Hold one message as it was recorded: CDR bytes and the time of recording.
+    """One message as it was recorded: CDR bytes and the time of recording.
 
     `defect` says what is wrong with how it is stored; it has no data then.
     """
@@ -173,8 +173,8 @@ class BagReader:
         told = files.message_count
         if told is not None and told != self.message_count and not lost:
             self.notes.append(
-                f"{METADATA} tells of {told} messages, the files hold {self.message_count}: these "
-                "were read"
+                f"{METADATA} lists {told} messages, the files hold {self.message_count}: all of "
+                "those were read"
             )
 
     def _join(self, storages: list[_Storage], files: BagFiles) -> None:
@@ -203,7 +203,7 @@ class BagReader:
         if differing:
             self.notes.append(
                 f"quality of service differs between {METADATA} and the files for "
-                f"{', '.join(differing)}: their messages are read all the same"
+                f"{', '.join(differing)}: their messages are still read"
             )
 
     @contextmanager
@@ -277,7 +277,7 @@ def _check(path: Path) -> None:
         )
     if path.is_dir() and not (path / METADATA).is_file() and not storage_files(path):
         raise ConfigError(
-            f"folder '{path}' is no bag, as it has no {METADATA} and no {' or '.join(SUFFIXES)} "
+            f"folder '{path}' is not a bag: it has no {METADATA} and no {' or '.join(SUFFIXES)} "
             "file; name a bag"
         )
     if path.is_dir():

@@ -13,7 +13,7 @@ from rosbags.interfaces import Connection
 
 from terrain_seg_ros.bag.cameras import BagCamera, find_cameras, left_out_images
 from terrain_seg_ros.bag.defects import Defects
-from terrain_seg_ros.bag.look_ahead import Held, JumpWatch, LookAhead
+from terrain_seg_ros.bag.look_ahead import DelayedMessage, JumpWatch, LookAhead
 from terrain_seg_ros.bag.plan import (
     Input,
     Output,
@@ -47,7 +47,7 @@ STATIC_LIMIT = 1000
 
 
 class Progress(NamedTuple):
-    """Hold how far a replay is: `share` goes from 0 to 1, `images` have been processed."""
+    """How far a replay is: `share` goes from 0 to 1, `images` have been processed."""
 
     share: float
     images: int
@@ -55,7 +55,7 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True)
 class ReplayReport:
-    """Hold what a replay did."""
+    """What a replay did."""
 
     about: Mapping[str, str]
     cameras: Sequence[BagCamera]
@@ -111,7 +111,7 @@ def replay(
         with Session(parameters) as session, writer:
             at_work = _Replay(reader, writer, session, outputs=outputs, cameras=cameras)
             at_work.run(find_inputs(reader, cameras, parameters), replaced, on_progress=on_progress)
-            about = session.about()
+            about = session.describe()
     return ReplayReport(
         about,
         cameras,
@@ -127,7 +127,7 @@ def replay(
 
 
 class _Replay:
-    """Hold one replay at work; its clock is the time of recording."""
+    """One replay at work; its clock is the time of recording."""
 
     def __init__(
         self,
@@ -254,7 +254,7 @@ class _Replay:
         if is_moving:
             self._intake.add(decoded, static=False)
         else:
-            self._held.put(Held(source, message.log_ns, decoded, len(message.data)))
+            self._held.put(DelayedMessage(source, message.log_ns, decoded, len(message.data)))
 
     def _advance(self, log_ns: int) -> None:
         """Let out what was held long enough; the clock runs behind the reading by the span.
@@ -269,7 +269,7 @@ class _Replay:
             if self._clock_ns - self._diagnosed_ns >= DIAGNOSTICS_PERIOD_NS:
                 self._diagnose()
 
-    def _let_out(self, items: Iterable[Held]) -> None:
+    def _let_out(self, items: Iterable[DelayedMessage]) -> None:
         for item in items:
             self._clock_ns = max(self._clock_ns, item.log_ns)
             is_image = item.source.spec.group is Group.IMAGE

@@ -50,7 +50,7 @@ def clear_abandoned(parent: Path) -> list[Path]:
 
 
 def _is_abandoned(folder: Path) -> bool:
-    """Say whether a scratch folder has a lock that nobody holds; without one it is left alone."""
+    """Return whether a scratch folder has a lock that nobody holds; without one it is kept."""
     if folder.is_symlink():
         return False
     try:

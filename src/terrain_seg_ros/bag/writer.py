@@ -171,7 +171,8 @@ class BagWriter:
     def _move(self) -> None:
         if self.path.exists():
             raise ConfigError(
-                f"bag '{self.path}' has come to be meanwhile and is not overwritten; name another"
+                f"bag '{self.path}' was created in the meantime and is not overwritten; name "
+                "another"
             )
         folder = self._writer.path
         source = folder / f"{folder.name}{_FILE_SUFFIX}" if self._single else folder

@@ -182,7 +182,7 @@ def bare_ms(parameters: dict[str, str], count: int) -> tuple[float, dict[str, st
             session.backend(image)
             times.append((time.perf_counter() - start_s) * 1e3)
             time.sleep(0.02)
-        return float(np.median(times)), session.about()
+        return float(np.median(times)), session.describe()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

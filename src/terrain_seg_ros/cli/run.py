@@ -93,14 +93,14 @@ def run(arguments: argparse.Namespace) -> int:
             node.start()
             ended = "defect"
             try:
-                _announce(node, options, session.about())
+                _announce(node, options, session.describe())
                 _wait(node, interrupt, arguments.duration)
                 ended = interrupt.by or "duration"
             finally:
                 try:
                     node.stop()
                 finally:
-                    about = {**session.about(), "ended_by": ended}
+                    about = {**session.describe(), "ended_by": ended}
                     _summarise(node.snapshot(), about, arguments.json)
     return 0
 

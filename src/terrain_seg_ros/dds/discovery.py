@@ -24,7 +24,7 @@ _CONFIGURATION = (
 
 
 class Discovery(str, Enum):
-    """Say how far other participants are looked for."""
+    """How far other participants are looked for."""
 
     HOST = "host"
     """This machine only: loopback, no multicast."""
@@ -72,7 +72,7 @@ def choose_discovery(
 def reach(discovery: Discovery, environment: Mapping[str, str] = os.environ) -> str:
     """Return in words who can be on the bus."""
     if environment.get("CYCLONEDDS_URI"):
-        return "reaching what CYCLONEDDS_URI says"
+        return "reaching what CYCLONEDDS_URI configures"
     if discovery is Discovery.HOST:
         return (
             "on this machine only (ROS nodes here need ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST; "
@@ -98,7 +98,7 @@ def choose_domain(argument: int | None, environment: Mapping[str, str] = os.envi
     """Return the domain id: the argument's, else that of ROS_DOMAIN_ID, else 0 as in ROS.
 
     Raises:
-        ConfigError: it is no number, or out of range.
+        ConfigError: it is not a number, or out of range.
     """
     text = environment.get("ROS_DOMAIN_ID", "").strip() if argument is None else str(argument)
     source = "ROS_DOMAIN_ID" if argument is None else "domain id"

@@ -30,7 +30,7 @@ Malformed = Callable[[str], None]
 
 
 class _Served(NamedTuple):
-    """Hold a reader, whom it serves, and what wakes the thread for it."""
+    """A reader, whom it serves, and what wakes the thread for it."""
 
     reader: Reader
     callback: Callback

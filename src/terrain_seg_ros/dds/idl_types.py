@@ -26,7 +26,7 @@ def dds_topic_name(name: str, namespace: str) -> str:
     full = name if name.startswith("/") else f"{namespace.rstrip('/')}/{name}"
     parts = full.lstrip("/").split("/")
     if not all(parts) or any(not part.isascii() or " " in part for part in parts):
-        raise ConfigError(f"topic {full!r} is no ROS topic name; use letters, digits, _ and /")
+        raise ConfigError(f"topic {full!r} is not a ROS topic name; use letters, digits, _ and /")
     return "rt/" + "/".join(parts)
 
 

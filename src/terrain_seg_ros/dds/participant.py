@@ -26,7 +26,7 @@ _domains: WeakValueDictionary[int, Any] = WeakValueDictionary()
 
 
 class Participant:
-    """Hold one membership of a domain; all of a process's share the domain's configuration."""
+    """One membership of a domain; all of a process's share the domain's configuration."""
 
     def __init__(self, domain_id: int, discovery: Discovery) -> None:
         """Join the domain.

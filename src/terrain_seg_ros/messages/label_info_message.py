@@ -11,7 +11,7 @@ from terrain_seg_ros.messages.message_types import Types
 
 
 class Labels(NamedTuple):
-    """Hold the names by class id, and the confidence below which nothing is concluded, 0 to 1."""
+    """The names by class id, and the confidence below which nothing is concluded, 0 to 1."""
 
     names: dict[int, str]
     threshold: float

@@ -27,7 +27,7 @@ from terrain_seg_ros.runtime.live import DIAGNOSTICS_PERIOD_S, LiveNode
 from terrain_seg_ros.runtime.security_request import is_secured
 from terrain_seg_ros.runtime.session import Session
 
-DEFECT_TEXT = "a defect: its traceback is in the log"
+DEFECT_TEXT = "a defect in the node: its traceback is in the log"
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 _FAILURE = TransitionCallbackReturn.FAILURE
 
@@ -75,8 +75,10 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
                 self._opened = undo.pop_all()
             self._live = live
             for spec in live.missing:
-                self.get_logger().warning(f"no {spec.name!r}: {spec.type} is not installed")
-            about = session.about()
+                self.get_logger().warning(
+                    f"{spec.name!r} is not published: {spec.type} is not installed"
+                )
+            about = session.describe()
             self.get_logger().info(", ".join(f"{key} {value}" for key, value in about.items()))
         return attempt.result
 
@@ -168,20 +170,20 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
             live = self._active()
             live.worker.takes_images = bool(request.data)
             response.message = (
-                "images are taken" if live.worker.takes_images else "images are left out"
+                "images are taken" if live.worker.takes_images else "images are ignored"
             )
         return response
 
     def _segment_once(self, _: Any, response: Any) -> Any:
         with _Answer(response, self.resort):
             self._active().worker.takes_next_image = True
-            response.message = "the next image is taken"
+            response.message = "the next image will be taken"
         return response
 
     def _reset_map(self, _: Any, response: Any) -> Any:
         with _Answer(response, self.resort):
             self._configured().reset_map()
-            response.message = "the grid is forgotten"
+            response.message = "the grid was cleared"
         return response
 
     def _select_site(self, request: Any, response: Any) -> Any:

@@ -32,7 +32,7 @@ class NodeParameters:
     def __init__(self, node: Node) -> None:
         """Take the overrides as what the user gave."""
         self._node = node
-        self._given = set(ours(node.get_parameters_by_prefix("")))
+        self._given = set(_without_ros_own(node.get_parameters_by_prefix("")))
         self._from_card: set[str] = set()
 
     def read(self) -> Parameters:
@@ -73,10 +73,10 @@ class NodeParameters:
 
 def changes_of(parameters: Iterable[Parameter]) -> dict[str, Any]:
     """Return the values to be set that are ours, by name."""
-    return ours({item.name: _plain(item.value) for item in parameters})
+    return _without_ros_own({item.name: _plain(item.value) for item in parameters})
 
 
-def ours(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _without_ros_own(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return those parameters that ROS does not declare by itself."""
     return {name: value for name, value in parameters.items() if not name.startswith(ROS_OWN)}
 

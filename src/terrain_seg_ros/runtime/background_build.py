@@ -23,7 +23,7 @@ _KEPT_BYTES = 2000
 
 
 class BuildState(str, Enum):
-    """Say how far a background build is."""
+    """How far a background build is."""
 
     BUILDING = "building"
     READY = "ready"

@@ -13,14 +13,14 @@ from terrain_seg_ros.runtime.health import Refusal, RefusedError
 
 
 class Intrinsics(NamedTuple):
-    """Hold a camera and whether it was made from a field of view."""
+    """A camera and whether it was made from a field of view."""
 
     camera: CameraModel
     assumed: bool
 
 
 class CameraInfos:
-    """Hold one camera model per camera; all but `intrinsics` may come from another thread."""
+    """One camera model per camera; all but `intrinsics` may come from another thread."""
 
     def __init__(self, horizontal_fov_rad: float, *, rectified: Collection[str] = ()) -> None:
         """Know no camera.

@@ -96,7 +96,7 @@ class FrameIntake:
             frame.stamp_ns = stamp_ns(frame.message.header)
         now_ns = None if self._clock_ns is None else self._clock_ns() or None
         moment_ns = round(self._clock_s() * 1e9)
-        verdict = self._stamps.judge(
+        verdict = self._stamps.check(
             frame.camera, frame.stamp_ns, now_ns=now_ns, moment_ns=moment_ns
         )
         if verdict is StampVerdict.TOO_SOON:

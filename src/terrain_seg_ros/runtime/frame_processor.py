@@ -153,7 +153,7 @@ class FrameProcessor:
         """Return what is due without an image.
 
         That is an unknown grid, once, when no image has reached it for too long, and the answer
-        to an operator's selection of a landing site.
+        to an operator selection of a landing site.
         """
         now_s = self._clock_s()
         is_stale = self._watchdog.turned_stale(now_s)
@@ -210,7 +210,7 @@ class FrameProcessor:
             self.health.snapshot(),
             age_s=self._watchdog.age_s(self._clock_s()),
             stale=self._watchdog.stale,
-            about={**self._session.about(), **self._outboxes.landing.values()},
+            about={**self._session.describe(), **self._outboxes.landing.values()},
             idle=idle,
         )
         return self._outboxes.images.diagnostics([status], self._intake.now_ns())

@@ -30,7 +30,7 @@ SMALLEST_HAZARD = "smallest_hazard_m"
 
 
 class GroundMeasurements:
-    """Hold the newest depth images or clouds of each camera, or the newest ranges.
+    """The newest depth images or clouds of each camera, or the newest ranges.
 
     `put` may come from another thread and does not decode what it keeps.
     """

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Drop(str, Enum):
-    """Say why a sound image was not processed."""
+    """Why a sound image was not processed."""
 
     REPLACED = "replaced by a newer one"
     INACTIVE = "node not active"
@@ -36,7 +36,7 @@ class Drop(str, Enum):
 
 
 class Refusal(str, Enum):
-    """Say what was wrong with an input."""
+    """What was wrong with an input."""
 
     BAD_IMAGE = "bad image"
     BAD_CAMERA_INFO = "bad camera_info"
@@ -66,31 +66,31 @@ class RefusedError(TerrainSegError):
 
 
 class Note(str, Enum):
-    """Name what users should know although everything goes on."""
+    """What users should know although everything goes on."""
 
     FIELD_OF_VIEW = "no camera_info: intrinsics come from horizontal_fov_rad"
-    FIXED_POSE = "no transform from base_frame to grid_frame: the vehicle is taken to stand still"
+    FIXED_POSE = "no transform from base_frame to grid_frame: the vehicle is assumed to stand still"
     NO_STAMP = "images have a zero stamp: they cannot be checked for age or order"
     NO_GROUND = "no pixel meets the ground"
     NO_DEPTH = "no depth, cloud or range with the image: the ground is not measured"
-    OFF_PLANE = "the measured ground is not the plane: check ground.plane, mounting and pose"
-    ONE_BY_ONE = "several images at once failed: cameras are taken one by one, see batch_cameras"
+    OFF_PLANE = "the measured ground differs from the plane: check ground.plane, mounting and pose"
+    ONE_BY_ONE = "running several images at once failed: cameras are processed one by one"
     POSE_JUMP = "the vehicle moved faster than grid.max_speed_mps: the grid was cleared"
     SITE_LOST = "the selected landing site is no longer safe: the best one was chosen"
     TIME_JUMP = (
-        "stamps jumped backwards: the grid was cleared, but for hazards where the vehicle is still "
-        "in its place"
+        "stamps jumped backwards: the grid was cleared, except for hazards if the vehicle has not "
+        "moved"
     )
     ODD_STAMP = (
-        "an image that was taken had a wrong stamp, as later ones lie before it: check the "
-        "camera's clock, and that one node publishes this topic"
+        "an accepted image had a wrong stamp, as later images are stamped before it: check the "
+        "camera's clock, and that only one node publishes this topic"
     )
-    FRAME_SLASH = "frame names begin with a slash: it is dropped, as tf2 does"
+    FRAME_SLASH = "frame names begin with a slash, which is removed as in tf2"
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Hold percentiles of one stage over the last images, in milliseconds."""
+    """Percentiles of one stage over the last images, in milliseconds."""
 
     median_ms: float
     p90_ms: float
@@ -100,7 +100,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class HealthSnapshot:
-    """Hold the counters at one moment; only reasons that occurred are listed.
+    """The counters at one moment; only reasons that occurred are listed.
 
     `recent_notes` are those of the last image. `remarks` is what is assumed, by what it is about;
     `standing` are warnings that hold until what they are of ends, by what they are of.

@@ -11,11 +11,11 @@ from types import TracebackType
 from terrain_seg_ros.runtime.health import DEFECTS_IN_A_ROW, Health
 
 KINDS_LIMIT = 100
-"""Kinds of defects whose traceback is told; a process with more tells no further ones."""
+"""Tracebacks are logged for this many kinds of defects; further kinds are only counted."""
 
 
 class LastResort:
-    """Count defects by their place, and tell the traceback of each kind once.
+    """Count defects by their place, and log the traceback of each kind once.
 
     A kind is the type of the error and the line that raised it. MemoryError is a defect like any
     other; KeyboardInterrupt and SystemExit pass. Every method may be called from any thread.
@@ -45,7 +45,7 @@ class LastResort:
         self._health.passed(place)
 
     def failed(self, place: str, error: Exception) -> bool:
-        """Count a defect, and tell its traceback if it is the first of its kind.
+        """Count a defect, and log its traceback if it is the first of its kind.
 
         Returns:
             Whether so many in a row have failed now that it is no accident.
@@ -62,14 +62,14 @@ class LastResort:
         if is_new:
             trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
             self._tell(
-                f"defect in {place}; what it hit is left out and the node goes on. Please report "
+                f"defect in {place}: the message is skipped and the node continues. Please report "
                 f"it with this traceback, which is shown once:\n{trace}"
             )
         return count == DEFECTS_IN_A_ROW
 
 
 class Attempt:
-    """Be one passage of a place.
+    """One passage of a place.
 
     Afterwards `failed` says whether it ended by a defect, and `turned_persistent` whether that
     makes so many in a row that the grid must be taken back.

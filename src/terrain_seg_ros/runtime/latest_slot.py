@@ -71,7 +71,7 @@ class LatestSlot(Generic[Item]):
 
     @property
     def closed(self) -> bool:
-        """Say whether `close` was called."""
+        """Return whether `close` was called."""
         return self._closed
 
     def __len__(self) -> int:

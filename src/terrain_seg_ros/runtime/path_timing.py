@@ -36,7 +36,7 @@ _WARM_UP_ROUNDS = 5
 
 @dataclass(frozen=True)
 class PathTiming:
-    """Hold milliseconds per round, of both ways and of each stage."""
+    """Milliseconds per round, of both ways and of each stage."""
 
     bare_ms: tuple[float, ...]
     end_to_end_ms: tuple[float, ...]
@@ -90,7 +90,7 @@ def time_path(
 
 
 class _Bench:
-    """Hold what both ways need, made before the clock starts."""
+    """What both ways need, made before the clock starts."""
 
     def __init__(
         self, session: Session, pixels: Sequence[U8], *, width_px: int, height_px: int

@@ -30,7 +30,7 @@ from terrain_seg_ros.runtime.background_build import BackgroundBuild, prepare_co
 
 
 class Serving(NamedTuple):
-    """Hold the backend that serves, and the build that will replace it, if there is one."""
+    """The backend that serves, and the build that will replace it, if there is one."""
 
     backend: Backend
     build: BackgroundBuild | None

@@ -31,7 +31,7 @@ from terrain_seg_ros.runtime.serving import engine_digest, serve
 
 
 class Session:
-    """Hold what a node, a replay or a command needs to turn images into a grid.
+    """What a node, a replay or a command needs to turn images into a grid.
 
     Use it in a `with` statement or call `close`.
     """
@@ -114,7 +114,7 @@ class Session:
         """
         self_test(self.backend, self.model, self._options)
 
-    def about(self) -> dict[str, str]:
+    def describe(self) -> dict[str, str]:
         """Return what runs here, for diagnostics and summaries."""
         file = self.model.file(self.backend.precision)
         card = file.card
@@ -150,7 +150,7 @@ def _backend_choice(parameters: Parameters) -> tuple[BackendName, BackendOptions
 
 
 class OwnBodies:
-    """Hold masks and outline of the vehicle by camera."""
+    """Masks and outline of the vehicle by camera."""
 
     def __init__(self, parameters: Parameters) -> None:
         """Read the masks.

@@ -17,7 +17,7 @@ EXPECTED_FOR = 30
 
 
 class StampVerdict(Enum):
-    """Say what to do with an image."""
+    """What to do with an image."""
 
     TAKE = "take"
     TAKE_WITHOUT_LAST = "take, as the last one was stamped wrongly"
@@ -49,7 +49,7 @@ class StampCheck:
         """Believe the next image that lies back in time: the clock or TF has jumped already."""
         self._expected = EXPECTED_FOR
 
-    def judge(
+    def check(
         self, camera: str, stamp_ns: int, *, now_ns: int | None, moment_ns: int | None = None
     ) -> StampVerdict:
         """Return what to do with an image; a zero stamp is taken as it is.
@@ -72,7 +72,7 @@ class StampCheck:
         period_ns = self._periods_ns.get(camera, 0)
         if newest_ns is not None and 0 < stamp_ns - newest_ns < period_ns:
             return StampVerdict.TOO_SOON
-        place = line.judge(stamp_ns, moment_ns=moment_ns, expect_jump=self._expected > 0)
+        place = line.classify(stamp_ns, moment_ns=moment_ns, expect_jump=self._expected > 0)
         if place is Place.JUMPED:
             self._lines = {camera: line}
             self._expected = 0
@@ -106,7 +106,7 @@ def _odd(camera: str, apart_ns: int, place: Place) -> RefusedError:
         return RefusedError(
             Refusal.OUT_OF_ORDER,
             f"image of {camera!r} is stamped {apart_ns * 1e-9:.3f} s after the last one, much more "
-            "than they usually lie apart; it is taken for a wrong stamp unless the next one "
+            "than they usually lie apart; it is treated as a wrong stamp unless the next one "
             "agrees with it: check the camera's clock, and that one node publishes this topic",
         )
     return RefusedError(

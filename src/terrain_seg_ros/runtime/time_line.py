@@ -24,7 +24,7 @@ AGREEMENT_NS = 2_000_000_000
 
 
 class Place(Enum):
-    """Say where a stamp lies on the line of those before it."""
+    """Where a stamp lies on the line of those before it."""
 
     NEXT = "after the last one"
     NEXT_WITHOUT_LAST = "after the one before the last, which was the odd one"
@@ -58,7 +58,7 @@ class TimeLine:
         """Return the newest stamp on the line, None before the first."""
         return self._newest_ns
 
-    def judge(
+    def classify(
         self, stamp_ns: int, *, moment_ns: int | None = None, expect_jump: bool = False
     ) -> Place:
         """Return where a stamp lies; what is NEXT or has JUMPED is on the line from then on.
@@ -122,7 +122,7 @@ class TimeLine:
         return Place.JUMPED
 
     def _continues_without_newest(self, stamp_ns: int, newest_ns: int) -> bool:
-        """Say whether the newest was the odd one.
+        """Return whether the newest was the odd one.
 
         It lies far off both this and the one before; or it was the first, and two agree against it.
         """
@@ -138,7 +138,7 @@ class TimeLine:
             self._delays_ns.append(moment_ns - stamp_ns)
 
     def _is_early(self, stamp_ns: int, moment_ns: int | None) -> bool:
-        """Say whether a stamp came sooner after its time than the others did, or nobody knows."""
+        """Return whether a stamp came sooner after its time than the others did, or is unknown."""
         if moment_ns is None or not self._delays_ns:
             return True
         return moment_ns - stamp_ns < min(self._delays_ns) - GAP_SLACK_NS
@@ -149,7 +149,7 @@ class TimeLine:
         return gap_ns > max(SHORTEST_AHEAD_NS, GAP_FACTOR * max(self._gaps_ns) + GAP_SLACK_NS)
 
     def _agrees(self, stamp_ns: int) -> bool:
-        """Say whether a stamp behind continues those that came behind just before."""
+        """Return whether a stamp behind continues those that came behind just before."""
         if not self._behind_ns:
             return False
         furthest_ns = max([AGREEMENT_NS, *(4 * gap_ns for gap_ns in self._gaps_ns)])

@@ -72,7 +72,7 @@ class TransformIntake:
         line = self._lines.get(item.child)
         if line is None:
             line = TimeLine(self._slack_ns)
-        place = line.judge(item.stamp_ns)
+        place = line.classify(item.stamp_ns)
         if place is Place.ODD_AHEAD:
             self._ahead[item.child] = item
             return
@@ -132,7 +132,7 @@ class TransformIntake:
         self._buffer.clear_moving(child)
         self._lines.pop(child, None)
         for item in late:
-            self._lines.setdefault(child, TimeLine(self._slack_ns)).judge(item.stamp_ns)
+            self._lines.setdefault(child, TimeLine(self._slack_ns)).classify(item.stamp_ns)
             self._put(item)
 
     def _refuse(self, text: str) -> None:

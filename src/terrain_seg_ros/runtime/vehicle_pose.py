@@ -35,7 +35,7 @@ class Transforms(Protocol):
 
 
 class VehiclePose(NamedTuple):
-    """Hold both poses at one stamp.
+    """Both poses at one stamp.
 
     `assumed`: the vehicle is taken to stand at the grid's origin, as no TF was ever seen.
     `restart`: what is in the grid no longer lies where it says, as TF came after such assumed

@@ -15,7 +15,7 @@ POLL_S = 0.05
 
 
 class Outlet(Protocol):
-    """Be a place for messages, open inside a `with` statement."""
+    """A place for messages, open inside a `with` statement."""
 
     def wants(self, name: str) -> bool:
         """Return whether anybody wants a topic now."""

@@ -1,4 +1,4 @@
-"""Encode the landing sites, and answer an operator's selection of one of them."""
+"""Encode the landing sites, and answer an operator selection."""
 
 from __future__ import annotations
 
