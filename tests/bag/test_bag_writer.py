@@ -47,7 +47,10 @@ def test_what_exists_is_not_overwritten(tmp_path):
     (tmp_path / "bag").mkdir()
     with pytest.raises(ConfigError, match="exists already"):
         BagWriter(tmp_path / "bag")
-    with pytest.raises(ConfigError, match="meanwhile"), BagWriter(tmp_path / "late") as writer:
+    with (
+        pytest.raises(ConfigError, match="meantime"),
+        BagWriter(tmp_path / "late") as writer,
+    ):
         writer.write_message(
             writer.add_connection("/terrain/mask", topic("mask")), 0, image(0).message
         )

@@ -70,6 +70,9 @@ class Memory:
         self.out, self.feeds, self.calls = {}, {}, Counter()
         self._lacks = lacks
 
+    def carries(self, message_type):
+        return message_type not in self._lacks
+
     def full_name(self, name):
         return name if name.startswith("/") else f"/memory/{name}"
 
@@ -77,12 +80,14 @@ class Memory:
         return None
 
     def advertise(self, spec):
-        if spec.type in self._lacks:
+        if not self.carries(spec.type):
             return None
         self.out[spec.name] = Shelf()
         return self.out[spec.name]
 
     def subscribe(self, spec, take, on_malformed):
+        if not self.carries(spec.type):
+            return None
         self.feeds[spec.name] = Feed(take, on_malformed)
         return self.feeds[spec.name]
 
@@ -107,11 +112,11 @@ def live():
     """Return a function that makes a node on a port in memory."""
     opened = []
 
-    def made(kind=LiveNode, *, lacks=(), **overrides):
+    def made(kind=LiveNode, *, lacks=(), port=None, **overrides):
         values = {**STATIC, "model": "synthetic", "backend": "constant", "grid.size_m": 10.0}
         session = Session(load_parameters(overrides={**values, **overrides}))
         opened.append(session.close)
-        node = kind(session, Memory(lacks=lacks))
+        node = kind(session, Memory(lacks=lacks) if port is None else port())
         opened.append(node.close)
         return node, node.port
 
@@ -177,6 +182,66 @@ def test_types_that_the_port_lacks_are_named_once_and_left_out(live):
     assert {spec.name for spec in node.missing} == {"label_info", "grid_map"}
     assert "label_info" not in port.out
     assert node.snapshot().refused == {}
+
+
+def joined(first, second):
+    port = Beside(first, second)
+    port.types = Classes(port)
+    return port
+
+
+class Classes:
+    """The message classes of two ports."""
+
+    def __init__(self, port):
+        self._port = port
+
+    def of(self, name):
+        first = self._port.first
+        return first.types if first.carries(name) else self._port.second.types
+
+    def __call__(self, name):
+        return self.of(name)(name)
+
+
+class Beside:
+    """A port of two: what the first cannot carry goes by the second, with its own classes."""
+
+    def __init__(self, first, second):
+        self.first, self.second = first, second
+        self.clock, self.decode, self.full_name = first.clock, first.decode, first.full_name
+        self.transforms, self.other_publishers = first.transforms, first.other_publishers
+
+    def advertise(self, spec):
+        return self.first.advertise(spec) or self.second.advertise(spec)
+
+    def subscribe(self, *arguments):
+        return self.first.subscribe(*arguments) or self.second.subscribe(*arguments)
+
+    def __getattr__(self, name):
+        def both(*arguments):
+            for port in (self.first, self.second):
+                getattr(port, name)(*arguments)
+
+        return both
+
+
+def test_what_one_port_lacks_can_go_by_another_with_its_own_classes(live):
+    other = Memory()
+    made = Counter()
+
+    def classes(name):
+        made[name] += 1
+        return message_class(name)
+
+    other.types = classes
+    lacks = {"vision_msgs/msg/LabelInfo"}
+    node, port = live(port=lambda: joined(Memory(lacks=lacks), other))
+    assert node.missing == ()
+    assert list(other.out) == ["label_info"]
+    assert len(other.out["label_info"].messages) == 1
+    assert {"vision_msgs/msg/LabelInfo", "std_msgs/msg/Header"} <= set(made)
+    assert "label_info" not in port.first.out
 
 
 def test_malformed_messages_are_counted_by_their_row(live):

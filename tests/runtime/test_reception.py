@@ -44,7 +44,7 @@ def test_lost_messages_and_packets_are_told_of_for_a_while_with_the_remedy():
     assert bus.look(received=1) == {}
     bus.dropped = 7
     texts = bus.look(received=2, lost=3)
-    assert texts["UDP packets lost"].startswith("7 UDP packets lost, so that large images by best")
+    assert texts["UDP packets lost"].startswith("7 UDP packets lost, so large best-effort images")
     assert texts["messages of /cam/image lost"].startswith("3 messages of /cam/image lost")
     assert bus.look(received=3, later_s=HELD_S) == {}
     assert bus.health.snapshot().gauges["UDP packets lost"] == 7.0

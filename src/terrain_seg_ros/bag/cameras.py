@@ -181,7 +181,7 @@ def _why_no_camera(reader: BagReader, connection: Connection) -> str:
 def _why_no_content(reader: BagReader, connection: Connection) -> str:
     """Return why the first images that can be read are no camera's, empty where one may be."""
     if connection.topic.endswith(_DEPTH_TRANSPORT):
-        return "compressed depth is no camera image"
+        return "compressed depth is not a camera image"
     found = ""
     for message in _first(reader, connection):
         try:

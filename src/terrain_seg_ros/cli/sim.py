@@ -212,7 +212,7 @@ def _size(text: str) -> tuple[int, int]:
 def _meet(outlet: BusOutlet, listeners: int) -> None:
     if listeners > 0:
         print(f"waiting until {listeners} listen", flush=True)
-        outlet.wait_for_listeners(listeners, timeout_s=WAIT_S)
+        outlet.wait_for_subscribers(listeners, timeout_s=WAIT_S)
     time.sleep(SETTLE_S)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from threading import Lock
 from typing import Any
 
@@ -13,6 +14,7 @@ from terrain_seg_ros.dds.participant import Participant, gid_of
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.topic_spec import TopicSpec
 
+POLL_S = 0.05
 _TIMED_OUT = -10
 """DDS_RETCODE_TIMEOUT: a reliable reader did not keep up."""
 
@@ -189,6 +191,24 @@ class Reader:
     def close(self) -> None:
         """Leave the topic."""
         self._entity = None
+
+
+def wait_for_subscribers(writers: Iterable[Writer], count: int, *, timeout_s: float) -> None:
+    """Wait until each writer has so many subscribers.
+
+    Raises:
+        ConfigError: they did not appear in time.
+    """
+    end_s = time.monotonic() + timeout_s
+    for writer in writers:
+        while writer.subscriber_count < count:
+            if time.monotonic() > end_s:
+                raise ConfigError(
+                    f"{count} subscribers of {writer.dds_name.removeprefix('rt')} did not appear "
+                    f"within {timeout_s:.0f} s; start the node on the same domain, or wait for "
+                    "fewer"
+                )
+            time.sleep(POLL_S)
 
 
 def _refused(kind: str, dds_name: str, error: DDSException) -> ConfigError:

@@ -64,7 +64,7 @@ def main() -> int:
             discovery=Discovery.HOST.value,
             namespace=NAMESPACE,
         ) as outlet:
-            outlet.wait_for_listeners(arguments.listeners, timeout_s=WAIT_S)
+            outlet.wait_for_subscribers(arguments.listeners, timeout_s=WAIT_S)
             time.sleep(SETTLE_S)
             play(arguments.bag, outlet, period_s=arguments.period)
             time.sleep(LINGER_S)

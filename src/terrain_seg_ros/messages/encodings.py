@@ -115,11 +115,11 @@ def not_a_camera(text: str) -> str:
     measured = next((word for word in told if word in MEASURED), "")
     if measured:
         return (
-            f"{measured.upper()} is depth or another measurement, not a camera image; set "
+            f"{measured.upper()} is depth or another measurement, which is not a camera image; set "
             "depth.source and depth.topic to read depth"
         )
     if any(word.startswith(DEPTH_TRANSPORTS) for word in words):
-        return "compressed depth is no camera image; publish colour or grey as JPEG or PNG"
+        return "compressed depth is not a camera image; publish colour or grey as JPEG or PNG"
     return ""
 
 

@@ -48,7 +48,7 @@ class ViewCheck:
         rolled = not steep and abs(float(up[1])) < ROLLED * level
         text = (
             f"the images of {camera!r} lie on their side according to the frame {frame_id!r}: "
-            "correct only if the camera is mounted so; an optical frame has x right, y down, z ahead"
+            "correct only if it is mounted so; an optical frame has x right, y down and z ahead"
         )
         self._health.remark(f"frame of {camera}", text if rolled else "")
         return True

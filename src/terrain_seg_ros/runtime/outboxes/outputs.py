@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from terrain_seg_ros.messages.message_types import Types, has_type
+from terrain_seg_ros.messages.message_types import Types, has_type, types_of
 from terrain_seg_ros.messages.topic_spec import Demand, Direction, Group, TopicSpec
 from terrain_seg_ros.messages.topics import resolve, topic, topics
 from terrain_seg_ros.parameters.parameters import Parameters, parameter_spec
@@ -59,7 +59,7 @@ class Outputs:
         for spec in topics(Direction.OUT, group):
             if not (self._is_on(spec) and self._is_due(spec, camera, stamp_ns)):
                 continue
-            message = ENCODERS[spec.name](self._types, product)
+            message = ENCODERS[spec.name](types_of(self._types, spec.type), product)
             if message is not None:
                 result.append(Outgoing(self._name(spec, camera), message))
         return result
