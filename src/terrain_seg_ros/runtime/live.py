@@ -121,9 +121,11 @@ class LiveNode:
         Raises:
             InferenceError: the image at work does not end.
         """
-        self._subscriptions.close()
-        self._tf.close()
-        self.worker.stop()
+        try:
+            self._subscriptions.close()
+            self._tf.close()
+        finally:
+            self.worker.stop()
 
     def close(self) -> None:
         """Deactivate and leave the bus; calling again does nothing.
