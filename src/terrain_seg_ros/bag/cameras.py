@@ -25,14 +25,14 @@ _COMPRESSED = "/compressed"
 _DEPTH_TRANSPORT = "/compressedDepth"
 _DEPTH_NAMES = ("depth", "disparity")
 _MEASURED_WORDS = frozenset({"range", "ranges", "distance", "distances", "disp", "confidence"})
-"""Words in the name of a topic that, if its images are grey of 16 bits, tell measured values."""
+"""Words in a topic's name that mark its 16-bit grey images as measurements."""
 _TRUTH_NAMES = ("truth", "label", "segmentation", "semantic")
 _LOOKED_AT = 5
-"""Images of a topic, from its first on, that tell what it shows."""
+"""Number of first images of a topic that are inspected."""
 _PREFERRED = ("image", "image_raw", "image_color", "image_rect_color", "image_rect", "image_mono")
 """Of several forms of one camera's image the first is taken, raw before compressed."""
 _NAMED_LIMIT = 20
-"""Topics that an error names."""
+"""Number of topics that an error names."""
 
 
 class BagCamera(NamedTuple):
@@ -56,7 +56,7 @@ def find_cameras(
         reader: an open bag.
         usual_name: of the camera, where there is only one.
         image_topics: take these and no others; empty finds them.
-        other_topics: images that are no camera's, such as true masks.
+        other_topics: images that are not a camera's, such as true masks.
 
     Raises:
         ConfigError: the bag has no images, or not those that were asked for.
@@ -80,7 +80,7 @@ def find_cameras(
 def left_out_images(
     reader: BagReader, cameras: Sequence[BagCamera], other_topics: Collection[str] = ()
 ) -> dict[str, str]:
-    """Return the image topics that no camera is, and are no other form of one's, with the reason.
+    """Return the image topics that are neither a camera nor another form of one, with the reason.
 
     Raises:
         MessageError: the bag is damaged.
@@ -160,7 +160,7 @@ def _is_truth(name: str) -> bool:
 
 
 def _why_no_camera(reader: BagReader, connection: Connection) -> str:
-    """Return why a topic's images are no camera's, by name and content; empty where they may be."""
+    """Return why a topic's images are not a camera's, by name and content; empty if they may be."""
     why = _why_no_content(reader, connection)
     if why:
         return why
@@ -179,7 +179,7 @@ def _why_no_camera(reader: BagReader, connection: Connection) -> str:
 
 
 def _why_no_content(reader: BagReader, connection: Connection) -> str:
-    """Return why the first images that can be read are no camera's, empty where one may be."""
+    """Return why the first readable images are not a camera's; empty where one may be."""
     if connection.topic.endswith(_DEPTH_TRANSPORT):
         return "compressed depth is not a camera image"
     found = ""

@@ -26,7 +26,7 @@ _REASONS = {
     "dropped": {reason.value for reason in Drop},
     "refused": {reason.value for reason in Refusal},
 }
-"""What is not listed in the scores did not happen."""
+"""Counts that the scores do not list are 0."""
 
 
 class Limit(NamedTuple):
@@ -37,10 +37,10 @@ class Limit(NamedTuple):
     value: float
 
     def violation(self, scores: Mapping[str, Any]) -> str | None:
-        """Return what is wrong, or None where the limit is kept.
+        """Return how the limit is violated, or None where it is kept.
 
         Raises:
-            ConfigError: the path leads to no number.
+            ConfigError: the path does not lead to a number.
         """
         found = _find(scores, self.path)
         bound = f"expected at {'least' if self.section == 'minimum' else 'most'} {self.value:g}"
@@ -54,7 +54,7 @@ def read_limits(path: Path) -> list[Limit]:
     """Return the limits of a file.
 
     Raises:
-        ConfigError: it cannot be read, or holds something else than numbers under `minimum` and
+        ConfigError: it cannot be read, or holds anything but numbers under `minimum` and
             `maximum`.
     """
     content = read_yaml(path, "`minimum:` and `maximum:` with names and numbers")
@@ -75,7 +75,7 @@ def check_limits(limits: list[Limit], scores: Mapping[str, Any]) -> list[str]:
     """Return one line per limit that is missed.
 
     Raises:
-        ConfigError: a limit is on something that is no score.
+        ConfigError: a limit names something that is not a score.
     """
     return [text for text in (limit.violation(scores) for limit in limits) if text is not None]
 

@@ -16,7 +16,7 @@ JUMP_NS = 500_000_000
 SAME_JUMP_NS = 1_000_000_000
 """Images and transforms that jump within this time of recording do so together."""
 NAME_LIMIT = 2000
-"""Cameras and frames that are watched; more are a publisher that invents names."""
+"""Limit on watched cameras and frames, as a publisher may invent names."""
 
 
 class DelayedMessage(NamedTuple):
@@ -47,7 +47,7 @@ class LookAhead:
         self._size_bytes += item.size_bytes
 
     def due(self, now_ns: int) -> Iterator[DelayedMessage]:
-        """Yield what is let out at a time of recording."""
+        """Yield what is due at a time of recording."""
         while self._items and (
             self._items[0].log_ns <= now_ns - self._span_ns or self._size_bytes > self._limit_bytes
         ):
@@ -78,17 +78,17 @@ class JumpWatch:
     """
 
     def __init__(self) -> None:
-        """Know no stamp."""
+        """Start without stamps."""
         self._lines: dict[tuple[str, str], TimeLine] = {}
         self._since_ns: dict[tuple[str, str], int] = {}
         self._last_jump_ns: int | None = None
 
     def image(self, camera: str, message: Any, log_ns: int) -> int | None:
-        """Return when the jump that this image makes sure of was recorded, None for no jump."""
+        """Return when the jump that this image confirms was recorded, None for no jump."""
         return self._seen(("image", camera), message.header, log_ns)
 
     def transforms(self, message: Any, log_ns: int) -> int | None:
-        """Return when the jump that these transforms make sure of was recorded, None for none."""
+        """Return when the jump that these transforms confirm was recorded, None for no jump."""
         seen = [
             self._seen(("tf", item.child_frame_id), item.header, log_ns)
             for item in message.transforms

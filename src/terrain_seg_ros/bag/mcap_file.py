@@ -41,11 +41,11 @@ Found = tuple[int, int, int, bytes | None]
 class McapFile:
     """Give connections and messages of a file.
 
-    `foreign` says why channels are no ROS 2 topics, by topic; `notes` what was found on opening.
+    `foreign` says why channels are not ROS 2 topics, by topic; `notes` what was found on opening.
     """
 
     def __init__(self, path: Path) -> None:
-        """Know the path only."""
+        """Remember the path; nothing is read yet."""
         self.path = path
         self.connections: list[Connection] = []
         self.foreign: dict[str, str] = {}
@@ -62,7 +62,7 @@ class McapFile:
         """Read the summary, or the whole file where it has none.
 
         Raises:
-            ReaderError: it is no MCAP file, or damaged.
+            ReaderError: it is not an MCAP file, or damaged.
             OSError: it cannot be read.
         """
         self._file = file = self.path.open("rb")
@@ -76,7 +76,7 @@ class McapFile:
         self.connections = list(self._found_connections())
 
     def close(self) -> None:
-        """Close the file; again does nothing."""
+        """Close the file; calling again does nothing."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -137,7 +137,7 @@ class McapFile:
         return mcap.content(self._file, record)
 
     def _read_summary(self, file: BinaryIO, size: int) -> bool:
-        """Return whether the file ends with a summary that tells all."""
+        """Return whether the file ends with a complete summary."""
         footer_at = size - mcap.FOOTER_BYTES
         if footer_at < len(mcap.MAGIC):
             return False

@@ -1,4 +1,4 @@
-"""Decide what a replay reads from a bag, and where its own messages go."""
+"""What a replay reads from a bag, and where its own messages go."""
 
 from __future__ import annotations
 

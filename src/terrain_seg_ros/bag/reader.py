@@ -75,10 +75,10 @@ class BagMessage(NamedTuple):
 
 
 class BagReader:
-    """Give the connections and messages of a bag; memory does not grow with the bag.
+    """The connections and messages of a bag; memory does not grow with the bag.
 
     Connections of one topic and type are one, whatever their quality of service and in however
-    many files. Use it in a `with` statement; `foreign` then says why some topics are no ROS 2
+    many files. Use it in a `with` statement; `foreign` then says why some topics are not ROS 2
     topics, by their name, and `notes` what was found on opening that users should know.
     """
 
@@ -225,7 +225,7 @@ def _quality(item: Connection) -> list[Any]:
 
 
 def _owned(item: Connection, number: int, files: BagFiles) -> Connection:
-    """Return a storage's connection under its number in the bag, with what the metadata tells."""
+    """Return a storage's connection under its number in the bag, with the data of the metadata."""
     key = (item.topic, item.msgtype)
     quality = files.quality.get(key) or _quality(item)
     return item._replace(

@@ -37,17 +37,17 @@ from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.transform_intake import TransformIntake
 
 LOOK_AHEAD_S = 0.5
-"""Transforms recorded at most so much after an image are still used for it."""
+"""Transforms recorded up to this long after an image are still used for it."""
 HELD_LIMIT_BYTES = 256 * 1024 * 1024
 DIAGNOSTICS_PERIOD_NS = 1_000_000_000
 DEFECTS_IN_A_ROW = 3
-"""After so many messages that broke the work on them the grid goes out as unknown."""
+"""After this many defects in a row the grid is written as unknown."""
 STATIC_LIMIT = 1000
 """Messages of static transforms that are read before the first image."""
 
 
 class Progress(NamedTuple):
-    """How far a replay is: `share` goes from 0 to 1, `images` have been processed."""
+    """Progress of a replay: `share` goes from 0 to 1, `images` have been processed."""
 
     share: float
     images: int
@@ -259,8 +259,8 @@ class _Replay:
     def _advance(self, log_ns: int) -> None:
         """Let out what was held long enough; the clock runs behind the reading by the span.
 
-        It comes before what was recorded now is taken: after a gap, transforms of today would
-        push those of the images that are still held out of the buffer.
+        This comes before the current message is taken: after a gap, new transforms would push those
+        of the delayed images out of the buffer.
         """
         self._let_out(self._held.due(log_ns))
         self._clock_ns = max(self._clock_ns, log_ns - self._span_ns)

@@ -1,4 +1,4 @@
-"""Masks that are known to be right: a topic of the bag, or a folder of files named by stamp."""
+"""True masks: a topic of the bag, or a folder of files named by stamp."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ class Discovery(str, Enum):
     HOST = "host"
     """This machine only: loopback, no multicast."""
     ANY = "any"
-    """This machine and the network, also ROS nodes that keep to this machine."""
+    """This machine and the network, including ROS nodes restricted to this machine."""
     NETWORK = "network"
-    """What Cyclone DDS does by itself; it never meets nodes that keep to this machine."""
+    """Cyclone DDS's own default; it never finds nodes restricted to this machine."""
 
 
 _RANGES = {
@@ -40,16 +40,16 @@ _RANGES = {
     "SUBNET": Discovery.ANY,
     "SYSTEM_DEFAULT": Discovery.NETWORK,
 }
-"""What ROS 2's variable of the reach means here."""
+"""The values of ROS_AUTOMATIC_DISCOVERY_RANGE as a `Discovery`."""
 
 
 def choose_discovery(
     argument: str | None, environment: Mapping[str, str] = os.environ
 ) -> Discovery:
-    """Return the reach: the argument's, else that of ROS's own variables, else this machine only.
+    """Return the discovery range: the argument's, else that of ROS's variables, else `HOST`.
 
-    Whoever can send to this bus can publish images and transforms in the place of the vehicle's
-    own, so the network is joined only where somebody said so.
+    Whoever can send to this bus can publish images and transforms in place of the vehicle's own,
+    so the network is joined only on request.
 
     Raises:
         ConfigError: ROS_AUTOMATIC_DISCOVERY_RANGE has a value that ROS does not know.
@@ -70,7 +70,7 @@ def choose_discovery(
 
 
 def reach(discovery: Discovery, environment: Mapping[str, str] = os.environ) -> str:
-    """Return in words who can be on the bus."""
+    """Return a description of who can be on the bus."""
     if environment.get("CYCLONEDDS_URI"):
         return "reaching what CYCLONEDDS_URI configures"
     if discovery is Discovery.HOST:
@@ -84,7 +84,7 @@ def reach(discovery: Discovery, environment: Mapping[str, str] = os.environ) -> 
 def domain_configuration(
     discovery: Discovery, environment: Mapping[str, str] = os.environ
 ) -> str | None:
-    """Return Cyclone's configuration, or None where the user's or Cyclone's own holds."""
+    """Return Cyclone's configuration, or None to use the user's or Cyclone's own."""
     if environment.get("CYCLONEDDS_URI") or discovery is Discovery.NETWORK:
         return None
     network = discovery is Discovery.ANY

@@ -55,7 +55,7 @@ class Writer:
         self._lock = Lock()
 
     def write(self, message: Any) -> bool:
-        """Send a message; return whether it went out, which a stuck reader can prevent.
+        """Send a message; return whether it was sent, which a stuck reader can prevent.
 
         Raises:
             MessageError: a field holds what its type cannot, or the writer is closed.
@@ -63,7 +63,7 @@ class Writer:
         return self.write_payload(cdr.serialize(message, self.spec.type))
 
     def write_payload(self, payload: bytes | memoryview) -> bool:
-        """Send CDR bytes as they are; return whether they went out.
+        """Send CDR bytes unchanged; return whether they were sent.
 
         Raises:
             MessageError: Cyclone refuses them, or the writer is closed.
@@ -97,7 +97,7 @@ class Writer:
         return gid_of(self._entity)
 
     def wait_delivered(self, timeout_ns: int) -> bool:
-        """Return whether all reliable readers have what was written, waiting a little for it."""
+        """Wait until all reliable readers have what was written; return whether they have."""
         with self._lock:
             if self._entity is None:
                 return True
@@ -124,9 +124,9 @@ class Reader:
         self.spec = spec
         self.dds_name = dds_name
         self.received = 0
-        """Samples that came, sound or not."""
+        """Samples that arrived, well-formed or not."""
         self.malformed = 0
-        """Samples whose bytes were no message of the type."""
+        """Samples whose bytes were not a message of the type."""
         self.last_error = ""
         topic = participant.topic(dds_name, spec.type)
         try:
@@ -148,7 +148,7 @@ class Reader:
             yield message
 
     def take_payloads(self) -> list[bytes]:
-        """Return the CDR bytes of what arrived since the last call, without reading them."""
+        """Return the CDR bytes of what arrived since the last call, without decoding them."""
         if self._entity is None:
             return []
         samples = self._entity.take(self.spec.depth)

@@ -36,7 +36,7 @@ class GraphEntry:
         self._writer = Writer(participant, GRAPH, dds_name=GRAPH_TOPIC, type_hash=GRAPH_TYPE_HASH)
 
     def publish(self, readers: Iterable[Reader], writers: Iterable[Writer]) -> None:
-        """Publish the node with these endpoints; once more when they change."""
+        """Publish the node with these endpoints; call it again when they change."""
         node = cdr.message_class("rmw_dds_common/msg/NodeEntitiesInfo")(
             node_namespace=self._namespace,
             node_name=self._name,

@@ -36,8 +36,8 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
     """Segment camera images and keep the hazard grid.
 
     configure checks the parameters and loads the model, activate tests it and subscribes,
-    deactivate unsubscribes and keeps the engine, cleanup frees everything. What can be expected to
-    go wrong fails the transition with one line; the process goes on.
+    deactivate unsubscribes and keeps the engine, cleanup frees everything. An
+    expected error fails the transition with one line in the log; the process continues.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -118,7 +118,7 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
 
     @property
     def resort(self) -> LastResort:
-        """Return what takes errors that nobody expected; they count where the images do."""
+        """Return what counts unexpected errors, beside the images once configured."""
         return self._resort if self._live is None else self._live.resort
 
     def close(self) -> None:
@@ -209,7 +209,7 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
 
 
 class _Attempt:
-    """Turn an expected error into a failed transition, and log any other before ROS hides it."""
+    """Turn an expected error into a failed transition, and log others, which ROS would hide."""
 
     def __init__(self, node: TerrainSegNode, what: str) -> None:
         self._node, self._what = node, what
@@ -238,7 +238,7 @@ class _Attempt:
 
 
 class _Answer:
-    """Put an error into a service's response; one that nobody expected is counted too."""
+    """Put an error into a service's response; an unexpected one is counted too."""
 
     def __init__(self, response: Any, resort: LastResort) -> None:
         self._response = response

@@ -1,4 +1,4 @@
-"""The one declaration of parameters, as ROS parameters of a node."""
+"""The declared parameters as ROS parameters of a node."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ class NodeParameters:
 
 
 def changes_of(parameters: Iterable[Parameter]) -> dict[str, Any]:
-    """Return the values to be set that are ours, by name."""
+    """Return the values to be set by name, without those of parameters that ROS declares."""
     return _without_ros_own({item.name: _plain(item.value) for item in parameters})
 
 
 def _without_ros_own(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those parameters that ROS does not declare by itself."""
+    """Return the parameters without those that ROS declares itself."""
     return {name: value for name, value in parameters.items() if not name.startswith(ROS_OWN)}
 
 

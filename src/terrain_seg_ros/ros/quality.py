@@ -1,4 +1,4 @@
-"""The table's quality of service in rclpy's words."""
+"""The table's quality of service as rclpy's."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ def parse_cpu_list(text: str) -> frozenset[int]:
     """Return the processors of a list such as `0,2-3`, as taskset and cpusets write it.
 
     Raises:
-        ConfigError: it is no such list.
+        ConfigError: it is not such a list.
     """
     found: set[int] = set()
     for part in text.split(","):
@@ -28,13 +28,13 @@ def parse_cpu_list(text: str) -> frozenset[int]:
 
 
 def apply_cpu_affinity(text: str) -> None:
-    """Let this process, and the threads it makes from now on, run on these processors only.
+    """Restrict this process, and the threads it starts from now on, to these processors.
 
     Args:
         text: a list as `parse_cpu_list` takes it; empty changes nothing.
 
     Raises:
-        ConfigError: it is no list, or names a processor that this process may not use.
+        ConfigError: it is not a list, or names a processor that this process may not use.
     """
     if not text:
         return

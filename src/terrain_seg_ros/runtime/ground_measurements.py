@@ -1,4 +1,4 @@
-"""Keep what measures the ground, and find what was measured with an image."""
+"""Keep measurements of the ground, and find the one that belongs to an image."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from terrain_seg_ros.runtime.vehicle_pose import Transforms, VehiclePose
 
 KEPT = 32
 KEPT_BYTES = 64 * 1024 * 1024
-"""Measurements of a camera that wait for their image; a replay reads half a second ahead."""
+"""Limits on the measurements of a camera that wait; a replay reads half a second ahead."""
 RESIDUAL = "ground_residual_m"
 """The name of the plane's error in the diagnostics."""
 SMALLEST_HAZARD = "smallest_hazard_m"
@@ -36,7 +36,7 @@ class GroundMeasurements:
     """
 
     def __init__(self, parameters: Parameters, transforms: Transforms, health: Health) -> None:
-        """Know nothing yet."""
+        """Start without measurements."""
         self._source = parameters.text("depth.source")
         self._grid_frame = parameters.text("grid_frame")
         self._transforms = transforms
@@ -70,7 +70,7 @@ class GroundMeasurements:
     def at(
         self, camera: str, stamp: int, *, optical_frame: str, pose: VehiclePose
     ) -> GroundMeasurement | None:
-        """Return what was measured nearest to a stamp; None if that is too far, or unusable.
+        """Return the measurement nearest to a stamp; None if it is too far away or unusable.
 
         Args:
             camera: whose image it goes with.

@@ -25,7 +25,7 @@ def health_status(
         age_s: since the last image that reached the grid, or since the start.
         stale: the watchdog has turned the grid unknown.
         about: what does not change: model, backend, precision.
-        idle: why no images are taken, where that is meant.
+        idle: why no images are taken, where that is intended.
     """
     level, text = _summary(snapshot, age_s=age_s, stale=stale)
     if idle:

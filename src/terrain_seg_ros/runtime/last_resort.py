@@ -1,4 +1,4 @@
-"""Keep an error that nobody expected from ending the node: the one place that catches all."""
+"""Keep unexpected errors from ending the node: the only place that catches all exceptions."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ class LastResort:
         self._tell = tell
 
     def around(self, place: str) -> Attempt:
-        """Return a context that nothing but a request to end leaves by an exception.
+        """Return a context that catches and counts every exception except a request to exit.
 
         Args:
-            place: what is done, in a few words of a closed set.
+            place: what is done, in a few words; one of a fixed set.
         """
         return Attempt(self, place)
 
     def passed(self, place: str) -> None:
-        """Note an attempt without a defect."""
+        """Note that work at a place succeeded."""
         self._health.passed(place)
 
     def failed(self, place: str, error: Exception) -> bool:
         """Count a defect, and log its traceback if it is the first of its kind.
 
         Returns:
-            Whether so many in a row have failed now that it is no accident.
+            Whether this makes so many in a row that the grid must be withdrawn.
         """
         frame = traceback.extract_tb(error.__traceback__)[-1:]
         where = (frame[0].filename, frame[0].lineno or 0) if frame else ("", 0)
@@ -69,10 +69,10 @@ class LastResort:
 
 
 class Attempt:
-    """One passage of a place.
+    """One attempt at the work of a place.
 
     Afterwards `failed` says whether it ended by a defect, and `turned_persistent` whether that
-    makes so many in a row that the grid must be taken back.
+    makes so many in a row that the grid must be withdrawn.
     """
 
     def __init__(self, resort: LastResort, place: str) -> None:
@@ -91,7 +91,7 @@ class Attempt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        """Count how it ended; only requests to end the process go on upwards."""
+        """Count how it ended; only requests to exit the process propagate."""
         if error is None:
             self._resort.passed(self._place)
             return False

@@ -22,10 +22,10 @@ REMEDY = (
 
 
 class InputFacts(NamedTuple):
-    """What a rim knows of one input: its name on the bus, and counts since the start.
+    """One input on the bus: its name, and counts since the start.
 
     `publishers` are those that are there now, `received` and `lost` messages, `incompatible`
-    publishers that offer less than the input asks for, so that nothing comes from them.
+    publishers that offer a lower quality of service than requested, so nothing arrives from them.
     """
 
     topic: str
@@ -37,7 +37,7 @@ class InputFacts(NamedTuple):
 
 
 class Reception:
-    """Compare the counts of one look with those of the last; look about once a second."""
+    """Compare the counts with those of the previous look; call `look` about once a second."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Reception:
         clock_s: Callable[[], float] = time.monotonic,
         dropped: Callable[[], int] = dropped_packets,
     ) -> None:
-        """Begin; packets that were lost before count too."""
+        """Start; packets that were lost earlier count too."""
         self._health = health
         self._clock_s = clock_s
         self._dropped = dropped
@@ -54,10 +54,10 @@ class Reception:
         self._lost: dict[str, tuple[int, float]] = {}
 
     def look(self, inputs: Iterable[InputFacts], *, other_nodes: int) -> None:
-        """Set the warnings that hold now and take back the others.
+        """Set the warnings that hold now and withdraw the others.
 
         Args:
-            inputs: what images, intrinsics and measurements come by; transforms may have several
+            inputs: of images, intrinsics and measurements; not transforms, which may have several
                 publishers.
             other_nodes: how many others publish this node's outputs under the same names.
         """

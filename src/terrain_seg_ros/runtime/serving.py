@@ -1,4 +1,4 @@
-"""The backend of a session: made at once, or another one first while an engine is built."""
+"""The backend of a session: the requested one, or another while an engine is built."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def serve(
     *,
     live: bool,
 ) -> Serving:
-    """Return a tested backend; where a live one's engine is not built yet, begin to build it.
+    """Return a tested backend; start building the engine of a live one where it is missing.
 
     Raises:
         ModelError: the self-test fails.

@@ -41,8 +41,8 @@ class Session:
 
         Args:
             parameters: the values.
-            live: images come in time: if an engine is to be built, another backend serves
-                meanwhile, unless the parameters say otherwise.
+            live: images arrive in real time: while an engine is built another backend serves,
+                unless the parameters say otherwise.
 
         Raises:
             ModelError: the model is missing, corrupt or fails the self-test.
@@ -90,11 +90,11 @@ class Session:
         return self.pipeline.taxonomy
 
     def hazard_advice(self) -> str:
-        """Return where hazards and threshold do not tell classes apart as users may think."""
+        """Return where hazards and threshold do not separate classes as users may expect."""
         return self.pipeline.hazard_rule.advice(self.pipeline.taxonomy.names)
 
     def change(self, changes: Mapping[str, Any]) -> Parameters:
-        """Use other values from the next image on; return all that are in force then.
+        """Use other values from the next image on; return all values then in force.
 
         Raises:
             ConfigError: a value is wrong, static, or names no class of the model; nothing has
@@ -109,13 +109,13 @@ class Session:
         """Run the golden image once more, which also warms the backend up.
 
         Raises:
-            ModelError: the backend gives something else than it should.
+            ModelError: the backend gives a wrong result.
             InferenceError: the backend fails.
         """
         self_test(self.backend, self.model, self._options)
 
     def describe(self) -> dict[str, str]:
-        """Return what runs here, for diagnostics and summaries."""
+        """Return model, backend and precision, for diagnostics and summaries."""
         file = self.model.file(self.backend.precision)
         card = file.card
         about = {
@@ -156,7 +156,8 @@ class OwnBodies:
         """Read the masks.
 
         Raises:
-            ConfigError: a mask cannot be read or is coloured, or the outline is no list of pairs.
+            ConfigError: a mask cannot be read or is coloured, or the outline does not consist of
+                pairs.
         """
         cameras, paths = parameters.texts("cameras"), parameters.texts("own_body.masks")
         if len(paths) == 1:
@@ -178,6 +179,6 @@ class OwnBodies:
 
 
 def _mask(path: str) -> U8:
-    """Return a mask (H, W); a coloured file that is grey in fact will do."""
+    """Return a mask (H, W); a colour file is accepted if its pixels are grey."""
     pixels = read_image(Path(path).expanduser())
     return pixels if pixels.ndim == 2 else np.asarray(pixels.max(axis=2), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Judge the stamps of images: order, age and rate, per camera."""
+"""Check the stamps of images: order, age and rate, per camera."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REORDER_NS = 100_000_000
 RATE_TOLERANCE = 0.1
 """A camera's own jitter must not halve its rate: this share of the period may be missing."""
 EXPECTED_FOR = 30
-"""So many images on the old line end the expectation of a jump."""
+"""After this many images on the old line a jump is no longer expected."""
 
 
 class StampVerdict(Enum):
@@ -29,7 +29,7 @@ class StampCheck:
     """Follow the stamps of each camera."""
 
     def __init__(self, parameters: Parameters) -> None:
-        """Make a check that has seen no image."""
+        """Start without stamps."""
         self._lines: dict[str, TimeLine] = {}
         self._expected = 0
         self.set_limits(parameters)
@@ -46,7 +46,7 @@ class StampCheck:
         }
 
     def expect_jump(self) -> None:
-        """Believe the next image that lies back in time: the clock or TF has jumped already."""
+        """Accept the next image that lies back in time: the clock or TF has jumped already."""
         self._expected = EXPECTED_FOR
 
     def check(
@@ -58,7 +58,7 @@ class StampCheck:
             camera: its name.
             stamp_ns: the image's stamp.
             now_ns: the time of the clock that stamps are made with; None where there is none.
-            moment_ns: when it came, by a clock that never jumps; None where nobody knows.
+            moment_ns: when it came, by a clock that never jumps; None if unknown.
 
         Raises:
             RefusedError: the stamp is too far from the clock, repeated, out of order or alone.

@@ -13,9 +13,9 @@ from terrain_seg_ros.runtime.health import Health, Note, Refusal
 from terrain_seg_ros.runtime.time_line import AGREEING, Place, TimeLine
 
 REORDER_NS = 500_000_000
-"""One frame's samples may come swapped by the network; further back they are late."""
+"""The network may swap samples of one frame within this time; older ones are late."""
 FRESH = 50
-"""For so many samples after a frame jumped, a jump of the images is the same jump."""
+"""For this many samples after a jump of a frame, a jump of the images is the same jump."""
 
 
 class TransformIntake:
@@ -35,7 +35,7 @@ class TransformIntake:
         cache_s: float,
         on_jump: Callable[[], None] = lambda: None,
     ) -> None:
-        """Fill a buffer that keeps `cache_s` seconds; `on_jump` hears of a frame that jumped."""
+        """Fill a buffer that keeps `cache_s` seconds; `on_jump` is called at jumps back in time."""
         self._buffer = buffer
         self._health = health
         self._slack_ns = min(REORDER_NS, round(cache_s * 1e9))
@@ -126,7 +126,7 @@ class TransformIntake:
             )
 
     def _forget(self, child: str) -> None:
-        """Forget a frame's samples, but for those that showed that time jumped back."""
+        """Forget a frame's samples, except those that showed that time jumped back."""
         late = self._behind.pop(child, [])
         self._ahead.pop(child, None)
         self._buffer.clear_moving(child)
@@ -139,7 +139,7 @@ class TransformIntake:
         self._health.count_refused(Refusal.BAD_TRANSFORM, text)
 
     def _note_slashes(self, message: Any) -> None:
-        """Tell once that names have a leading slash; tf2 drops it too."""
+        """Note once that names have a leading slash, which is removed as in tf2."""
         if self._slash_noted:
             return
         if any(

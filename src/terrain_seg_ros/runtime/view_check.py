@@ -1,4 +1,4 @@
-"""Notice views that cannot see the ground, or that show it on its side: mostly a wrong frame."""
+"""Detect views that cannot see the ground or lie on their side, mostly from a wrong frame."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ rises by more than this sine; its z axis does."""
 
 
 class ViewCheck:
-    """Judge where each camera looks, by its first views and by those that see no ground."""
+    """Check where each camera looks."""
 
     def __init__(self, health: Health) -> None:
-        """Start with no camera seen."""
+        """Start without views."""
         self._health = health
 
     def sees_ground(

@@ -1,4 +1,4 @@
-"""Run the pipeline in one thread of its own, so that callbacks return at once."""
+"""Run the pipeline in a separate thread, so that callbacks return at once."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ class Worker(Generic[Item]):
         weights: Mapping[str, float] | None = None,
         batch: int = 1,
     ) -> None:
-        """Make a worker that stands still, its gate closed.
+        """Make a worker that is not started, with its gate closed.
 
         Args:
             handle: called with what is taken.
             health: counts what is dropped.
             idle: called after every item and at least every `idle_s`.
             idle_s: seconds.
-            weights: the cameras' shares where not all that wait are taken.
-            batch: how many items are taken at once, if so many wait.
+            weights: scheduling weight per camera when several wait.
+            batch: largest number of items that are taken at once.
         """
         self.gate = Gate()
         self._handle = handle
@@ -96,12 +96,12 @@ class Worker(Generic[Item]):
             self._drop(Drop.REPLACED, 1)
 
     def pause(self) -> None:
-        """Close the gate and throw away what waits; the item at work is finished."""
+        """Close the gate and discard what waits; the item at work is finished."""
         self.gate.close()
         self._drop(Drop.INACTIVE, self._slot.clear())
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """Close the gate, finish the item at work and end the thread; again does nothing.
+        """Close the gate, finish the item at work and end the thread; calling again does nothing.
 
         Raises:
             InferenceError: the item at work does not end.
@@ -159,9 +159,9 @@ def start_thread(thread: Thread) -> None:
 
 
 def check_thread_room(count: int) -> None:
-    """Check that the system gives so many more threads, by starting and ending them.
+    """Check that the system allows this many more threads, by starting and ending them.
 
-    A library that cannot get its threads may end the process without a word.
+    A library that cannot start its threads may end the process without a message.
 
     Raises:
         InferenceError: it does not.
