@@ -106,7 +106,7 @@ def _content(metadata: Path) -> Any:
         return yaml.safe_load(text)["rosbag2_bagfile_information"]
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
-        raise ReaderError(f"{METADATA} is no YAML: {reason}") from error
+        raise ReaderError(f"{METADATA} is not valid YAML: {reason}") from error
     except RecursionError as error:
         raise ReaderError(f"{METADATA} is nested too deeply") from error
 

@@ -126,7 +126,7 @@ def find_outputs(parameters: Parameters, options: ReplayOptions) -> dict[str, Ou
     if _NAMESPACE.fullmatch(options.namespace) is None:
         raise ConfigError(
             f"namespace {options.namespace!r} is not a ROS name; use letters, digits and "
-            "underscores, parted by slashes, such as '/terrain'"
+            "underscores, separated by slashes, such as '/terrain'"
         )
     namespace = f"/{options.namespace.strip('/')}".rstrip("/")
     result = {}
@@ -155,6 +155,6 @@ def find_replaced(reader: BagReader, outputs: Mapping[str, Output]) -> list[str]
         elif output.is_wanted:
             raise ConfigError(
                 f"bag '{reader.path}' has {item.topic!r} of type {item.msgtype}, but our topic of "
-                f"this name is {output.spec.type}; choose another namespace"
+                f"this name has the type {output.spec.type}; choose another namespace"
             )
     return sorted(found)

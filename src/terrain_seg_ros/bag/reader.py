@@ -56,7 +56,7 @@ _LIBRARY_ERRORS = (
     ("zstandard", "ZstdError"),
 )
 _REPAIR = (
-    "copy it anew, or repair it with `mcap recover` (MCAP), `sqlite3 FILE .recover` (sqlite3) or "
+    "copy it again, or repair it with `mcap recover` (MCAP), `sqlite3 FILE .recover` (sqlite3) or "
     "`ros2 bag reindex` (metadata.yaml); only topics of ROS 2 can be read"
 )
 _Storage = McapFile | SqliteFile

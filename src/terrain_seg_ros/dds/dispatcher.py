@@ -62,7 +62,9 @@ class Dispatcher:
             ConfigError: the thread runs already.
         """
         if self._thread is not None:
-            raise ConfigError(f"{reader.dds_name!r} comes too late; add readers before the start")
+            raise ConfigError(
+                f"{reader.dds_name!r} cannot be added any more; add readers before the start"
+            )
         condition = ReadCondition(reader.entity, _MASK)
         self._waitset.attach(condition)
         self._served.append(_Served(reader, callback, on_malformed, condition))

@@ -93,8 +93,8 @@ class BackgroundBuild:
         finally:
             self.state = state
         self._report(
-            f"no engine could be made in the background, {self._switching.name} goes on serving: "
-            f"{reason}"
+            f"no engine could be built in the background; {self._switching.name} goes on "
+            f"serving: {reason}"
         )
 
     def _build(self) -> str:

@@ -25,11 +25,11 @@ def check_security(environment: Mapping[str, str]) -> None:
     enable, strategy = environment.get(ENABLE, ""), environment.get(STRATEGY, "")
     if not is_secured(environment) and enable.strip().lower() not in _OFF:
         raise ConfigError(
-            f"{ENABLE} is {enable!r}, which ROS takes for off; set it to true, or unset it"
+            f"{ENABLE} is {enable!r}, which ROS treats as off; set it to true, or unset it"
         )
     if is_secured(environment) and strategy not in {"", "Enforce", "Permissive"}:
         raise ConfigError(
-            f"{STRATEGY} is {strategy!r}, which ROS takes for Permissive; set it to Enforce"
+            f"{STRATEGY} is {strategy!r}, which ROS treats as Permissive; set it to Enforce"
         )
 
 
@@ -38,8 +38,8 @@ def unenforced(environment: Mapping[str, str]) -> str:
     if not is_secured(environment) or environment.get(STRATEGY) == "Enforce":
         return ""
     return (
-        f"{STRATEGY} is not Enforce: without keys in {KEYSTORE} this node takes images from "
-        "everybody on the network, and nothing tells; set it to Enforce"
+        f"{STRATEGY} is not Enforce: without keys in {KEYSTORE} this node accepts images "
+        "from anybody on the network, without a warning; set it to Enforce"
     )
 
 
