@@ -179,9 +179,9 @@ def test_depth_that_was_compressed_as_an_image_is_left_out_and_named(
 @pytest.mark.parametrize(
     ("topic", "words"),
     [
-        ("/lidar/range_image", "says range and it is grey of 16 bits"),
-        ("/tof/distance/image_raw", "says distance"),
-        ("/stereo/disp/image", "says disp"),
+        ("/lidar/range_image", "contains 'range' and it is 16-bit grey"),
+        ("/tof/distance/image_raw", "contains 'distance'"),
+        ("/stereo/disp/image", "contains 'disp'"),
     ],
 )
 def test_measured_values_of_sixteen_bits_are_told_by_the_words_of_their_name(
@@ -219,7 +219,7 @@ def test_depth_that_is_asked_for_as_a_camera_is_refused(tmp_path):
 
 def test_a_name_that_says_depth_may_be_overruled(tmp_path):
     topic = "/depth/image_raw"
-    with pytest.raises(ConfigError, match="its name says depth; --image-topic takes it"):
+    with pytest.raises(ConfigError, match="its name says depth; select it with --image-topic"):
         cameras_of(tmp_path / "one", [image(0, topic=topic)])
     (camera,) = cameras_of(tmp_path / "two", [image(0, topic=topic)], image_topics=[topic])
     assert camera.image_topic == topic
@@ -251,4 +251,4 @@ def test_foreign_pictures_called_like_ours_are_left_out_and_named_and_ours_in_si
         assert [camera.image_topic for camera in cameras] == ["/navcam/image_raw"]
         told = left_out_images(reader, cameras)
     assert list(told) == [topics[0]]
-    assert "--image-topic takes it" in told[topics[0]]
+    assert "select it with --image-topic" in told[topics[0]]

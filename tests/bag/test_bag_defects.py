@@ -8,7 +8,7 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin
 
 from support.bags import drive, write_bag
-from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
+from terrain_seg_ros.bag.plan import ReplayOptions, skippable_topics
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.bag.replay import replay
 from terrain_seg_ros.parameters.parameters import load_parameters
@@ -20,7 +20,7 @@ PARAMETERS = load_parameters(
 
 
 def replayed(source, target):
-    return replay(source, target, PARAMETERS, options=ReplayOptions(skip=LAZY_TOPICS))
+    return replay(source, target, PARAMETERS, options=ReplayOptions(skip=skippable_topics()))
 
 
 def contents(path):

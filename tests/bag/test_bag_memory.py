@@ -10,7 +10,7 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin
 
 from support.bags import IMAGE, Entry, drive, header, message_class, stamp, write_bag
-from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
+from terrain_seg_ros.bag.plan import ReplayOptions, skippable_topics
 from terrain_seg_ros.bag.replay import replay
 from terrain_seg_ros.messages.image_message import encode_image
 from terrain_seg_ros.parameters.parameters import load_parameters
@@ -29,7 +29,7 @@ def peak_bytes(source, target, parameters):
     gc.collect()
     tracemalloc.start()
     try:
-        replay(source, target, parameters, options=ReplayOptions(skip=LAZY_TOPICS))
+        replay(source, target, parameters, options=ReplayOptions(skip=skippable_topics()))
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -6,9 +6,10 @@ import pytest
 
 from support.bags import cloud, depth_image, distance, drive, image, info, text, write_bag
 from terrain_seg_ros.bag.cameras import find_cameras
-from terrain_seg_ros.bag.plan import ReplayOptions, Role, find_inputs, find_outputs, find_replaced
+from terrain_seg_ros.bag.plan import ReplayOptions, find_inputs, find_outputs, find_replaced
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.messages.topic_spec import Group
 from terrain_seg_ros.parameters.parameters import load_parameters
 
 
@@ -22,12 +23,12 @@ def test_inputs_are_the_cameras_and_the_transforms_alone(tmp_path):
     entries.append(info(0, topic="/other/camera_info"))
     with BagReader(write_bag(tmp_path / "bag", entries)) as reader:
         found = find_inputs(reader, find_cameras(reader, "front"), load_parameters())
-    roles = {(item.connection.topic, item.connection.msgtype): item.role for item in found}
-    assert roles == {
-        ("/navcam/image_raw", "sensor_msgs/msg/Image"): Role.IMAGE,
-        ("/navcam/camera_info", "sensor_msgs/msg/CameraInfo"): Role.CAMERA_INFO,
-        ("/tf", "tf2_msgs/msg/TFMessage"): Role.TRANSFORMS,
-        ("/tf_static", "tf2_msgs/msg/TFMessage"): Role.STATIC_TRANSFORMS,
+    rows = {(item.connection.topic, item.connection.msgtype): item.spec.name for item in found}
+    assert rows == {
+        ("/navcam/image_raw", "sensor_msgs/msg/Image"): "image",
+        ("/navcam/camera_info", "sensor_msgs/msg/CameraInfo"): "camera_info",
+        ("/tf", "tf2_msgs/msg/TFMessage"): "/tf",
+        ("/tf_static", "tf2_msgs/msg/TFMessage"): "/tf_static",
     }
 
 
@@ -53,7 +54,9 @@ def test_what_measures_the_ground_is_read_where_it_is_asked_for(tmp_path, source
             reader, "front", image_topics=["/left/image_raw", "/right/image_raw"]
         )
         found = find_inputs(reader, cameras, parameters)
-    depths = {item.connection.topic: item.cameras for item in found if item.role is Role.DEPTH}
+    depths = {
+        item.connection.topic: item.cameras for item in found if item.spec.group is Group.GROUND
+    }
     assert depths == expected
 
 
@@ -86,7 +89,7 @@ def test_each_camera_has_its_own_pictures():
     assert outputs["hazard_grid"].full_name == "/terrain/hazard_grid"
 
 
-def test_a_lazy_topic_is_left_out_for_every_camera():
+def test_a_topic_that_is_skipped_is_left_out_for_every_camera():
     outputs = outputs_of("left", "right", skip=["overlay"])
     unwanted = {name for name, output in outputs.items() if not output.is_wanted}
     assert unwanted == {"left/overlay", "right/overlay"}
@@ -94,7 +97,9 @@ def test_a_lazy_topic_is_left_out_for_every_camera():
 
 @pytest.mark.parametrize("name", ["mask", "hazard_grid", "none"])
 def test_what_the_node_always_sends_cannot_be_left_out(name):
-    with pytest.raises(ConfigError, match=f"'{name}' cannot be left out; what can is color_mask"):
+    with pytest.raises(
+        ConfigError, match=f"'{name}' cannot be left out; expected one of color_mask"
+    ):
         outputs_of(skip=[name])
 
 

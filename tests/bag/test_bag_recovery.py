@@ -27,7 +27,7 @@ from support.bags import (
 )
 from support.mcap_writer import Channel, chunk, record, write_mcap
 from terrain_seg_ros.bag import bounded_unpack, mcap_records
-from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
+from terrain_seg_ros.bag.plan import ReplayOptions, skippable_topics
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.bag.replay import replay
 from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
@@ -40,7 +40,7 @@ PARAMETERS = load_parameters(
 
 
 def replayed(source, target):
-    return replay(source, target, PARAMETERS, options=ReplayOptions(skip=LAZY_TOPICS))
+    return replay(source, target, PARAMETERS, options=ReplayOptions(skip=skippable_topics()))
 
 
 def contents(path):
@@ -171,7 +171,7 @@ def test_metadata_that_counts_other_messages_is_told(tmp_path):
     about = yaml.safe_load(path.read_text())
     about["rosbag2_bagfile_information"]["message_count"] = 99
     path.write_text(yaml.safe_dump(about))
-    assert "tells of 99 messages" in contents(folder)[1][0]
+    assert "lists 99 messages" in contents(folder)[1][0]
 
 
 @pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])

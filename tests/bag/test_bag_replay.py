@@ -26,7 +26,7 @@ from support.bags import (
     write_bag,
 )
 from support.decoders import decode_label_info
-from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
+from terrain_seg_ros.bag.plan import ReplayOptions, skippable_topics
 from terrain_seg_ros.bag.replay import LOOK_AHEAD_S, replay
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.messages.cdr import serialize
@@ -40,7 +40,7 @@ BASE = {
     "grid.size_m": 10.0,
     "watchdog.stale_after_s": 0.0,
 }
-QUIET = ReplayOptions(skip=LAZY_TOPICS)
+QUIET = ReplayOptions(skip=skippable_topics())
 
 
 def run(source, target, *, options=QUIET, **overrides):
@@ -136,7 +136,7 @@ def test_several_cameras_share_the_grid_and_have_their_own_masks(tmp_path):
 def test_one_of_several_cameras_may_be_chosen(tmp_path):
     entries = [*drive(2), *(image(index, topic="/rear/image_raw") for index in range(2))]
     source = write_bag(tmp_path / "in", entries)
-    options = ReplayOptions(image_topics=["/navcam/image_raw"], skip=LAZY_TOPICS)
+    options = ReplayOptions(image_topics=["/navcam/image_raw"], skip=skippable_topics())
     report, made = run(source, tmp_path / "out", options=options)
     assert report.health.images_in == 2
     assert len(made["/terrain/mask"]) == 2
@@ -307,7 +307,7 @@ def test_twelve_bits_in_sixteen_are_scaled_and_told(tmp_path, caplog):
         return entry
 
     source = write_bag(tmp_path / "in", drive(3, make_image=wide))
-    options = ReplayOptions(skip=set(LAZY_TOPICS) - {"overlay"})
+    options = ReplayOptions(skip=set(skippable_topics()) - {"overlay"})
     report, made = run(source, tmp_path / "out", options=options)
     _, reference = run(write_bag(tmp_path / "eight", drive(3)), tmp_path / "ref", options=options)
     for entry, other in zip(made["/terrain/overlay"], reference["/terrain/overlay"], strict=True):

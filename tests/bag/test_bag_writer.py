@@ -8,7 +8,7 @@ from rosbags.rosbag2 import Reader
 from support.bags import START_NS, drive, image, read_bag, write_bag
 from terrain_seg_ros.bag.writer import BagWriter, qos_of
 from terrain_seg_ros.core.errors import ConfigError, MessageError
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 
 
 def test_a_folder_has_what_ros2_bag_reads(tmp_path):
@@ -47,7 +47,10 @@ def test_what_exists_is_not_overwritten(tmp_path):
     (tmp_path / "bag").mkdir()
     with pytest.raises(ConfigError, match="exists already"):
         BagWriter(tmp_path / "bag")
-    with pytest.raises(ConfigError, match="meanwhile"), BagWriter(tmp_path / "late") as writer:
+    with (
+        pytest.raises(ConfigError, match="meantime"),
+        BagWriter(tmp_path / "late") as writer,
+    ):
         writer.write_message(
             writer.add_connection("/terrain/mask", topic("mask")), 0, image(0).message
         )

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from support.bags import header
-from terrain_seg_ros.bag.look_ahead import JUMP_NS, NAME_LIMIT, Held, JumpWatch, LookAhead
+from terrain_seg_ros.bag.look_ahead import JUMP_NS, NAME_LIMIT, DelayedMessage, JumpWatch, LookAhead
 
 
 def held(log_ns, size_bytes=1):
-    return Held(source=None, log_ns=log_ns, message=None, size_bytes=size_bytes)
+    return DelayedMessage(source=None, log_ns=log_ns, message=None, size_bytes=size_bytes)
 
 
 def image_at(stamp_ns):

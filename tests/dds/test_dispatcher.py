@@ -8,7 +8,7 @@ from support.buses import image, wait_until
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.dispatcher import Dispatcher
 from terrain_seg_ros.dds.endpoints import Reader, Writer
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.runtime.health import Health, Refusal
 from terrain_seg_ros.runtime.last_resort import LastResort
 

@@ -12,19 +12,17 @@ import pytest
 from support.buses import python, wait_until
 from support.peer import Peer, stamped
 from terrain_seg_ros.core.errors import InferenceError
-from terrain_seg_ros.dds import node as node_module
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Reader, Writer
 from terrain_seg_ros.dds.idl_types import dds_topic_name
-from terrain_seg_ros.dds.node import LiveNode
-from terrain_seg_ros.dds.node_topics import NodeOptions
 from terrain_seg_ros.dds.participant import Participant
+from terrain_seg_ros.dds.port import NodeOptions, dds_node
 from terrain_seg_ros.inference.backends.constant_backend import ConstantBackend
 from terrain_seg_ros.messages.diagnostics_message import Level
 from terrain_seg_ros.messages.header_message import stamp_ns
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.parameters.parameters import load_parameters
-from terrain_seg_ros.runtime import frame_processor
+from terrain_seg_ros.runtime import frame_processor, live_worker
 from terrain_seg_ros.runtime.session import Session
 
 BASE = {
@@ -43,7 +41,7 @@ def start(domain):
 
     def started(overrides=None, *, namespace="/terrain"):
         session = Session(load_parameters(overrides={**BASE, **(overrides or {})}))
-        node = LiveNode(session, NodeOptions(domain, Discovery.HOST, namespace=namespace))
+        node = dds_node(session, NodeOptions(domain, Discovery.HOST, namespace=namespace))
         peer = Peer(domain, GRIDS)
         opened.extend([node.stop, session.close, peer.close])
         node.start()
@@ -91,7 +89,7 @@ def test_the_grid_goes_out_as_unknown_where_an_image_hangs(start, monkeypatch):
         return quick(self, tensor)
 
     monkeypatch.setattr(ConstantBackend, "__call__", slow)
-    monkeypatch.setattr(node_module, "WORKER_STOP_S", 0.2)
+    monkeypatch.setattr(live_worker, "WORKER_STOP_S", 0.2)
     monkeypatch.setattr(frame_processor, "RETIRE_S", 0.1)
     peer.show()
     wait_until(entered.is_set, "the image at work")
@@ -106,7 +104,7 @@ def test_a_second_node_in_the_namespace_is_warned_of_by_both(start):
     other, _ = start()
     for each in (node, other):
         wait_until(lambda each=each: "nodes" in each.snapshot().standing, "the warning")
-        assert "1 more of this node in its namespace" in each.snapshot().standing["nodes"]
+        assert "1 more instances of this node" in each.snapshot().standing["nodes"]
     show_free(peer)
     status = peer.report(lambda s: "in its namespace" in s.message)
     assert status.level is Level.WARN
@@ -192,7 +190,7 @@ from support.buses import python, wait_until
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer
 from terrain_seg_ros.dds.participant import Participant
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 member = Participant(int(sys.argv[1]), Discovery.HOST)
 writer = Writer(member, topic("image"), dds_name="rt/terrain/image")
 wait_until(lambda: writer.subscriber_count, "the reader")

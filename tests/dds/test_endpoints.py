@@ -14,7 +14,7 @@ from terrain_seg_ros.dds.idl_types import dds_type_name, endpoint_qos
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.grid_message import encode_cost_grid
 from terrain_seg_ros.messages.header_message import make_header
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 
 ECHO = """
 import sys
@@ -22,7 +22,7 @@ from support.buses import wait_until
 from terrain_seg_ros.dds.endpoints import Reader, Writer
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.participant import Participant
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 
 spec = topic(sys.argv[2])
 member = Participant(int(sys.argv[1]), Discovery.HOST)

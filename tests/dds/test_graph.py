@@ -6,14 +6,14 @@ from support.buses import wait_until
 from terrain_seg_ros.dds.cyclone import Policy
 from terrain_seg_ros.dds.endpoints import Reader, Writer
 from terrain_seg_ros.dds.graph import GRAPH, GRAPH_TOPIC, GRAPH_TYPE_HASH, GraphEntry
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 
 
 def test_node_is_shown_with_its_endpoints_and_goes(participant):
     image = Reader(participant, topic("image"), dds_name="rt/image")
     mask = Writer(participant, topic("mask"), dds_name="rt/mask")
     entry = GraphEntry(participant, namespace="/terrain", name="terrain_seg")
-    entry.show([image], [mask])
+    entry.publish([image], [mask])
     late = Reader(participant, GRAPH, dds_name=GRAPH_TOPIC)
     info = wait_until(lambda: list(late.take()), "the node")[0]
     assert info.gid.data.tobytes() == participant.gid

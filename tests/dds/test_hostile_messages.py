@@ -12,11 +12,10 @@ from support.peer import OPTICAL, Peer, intrinsics, stamped
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer
 from terrain_seg_ros.dds.idl_types import dds_topic_name
-from terrain_seg_ros.dds.node import LiveNode
-from terrain_seg_ros.dds.node_topics import NodeOptions
+from terrain_seg_ros.dds.port import NodeOptions, dds_node
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Refusal
 from terrain_seg_ros.runtime.session import Session
@@ -119,7 +118,7 @@ def start(domain):
 
     def started(changes):
         session = Session(load_parameters(overrides={**BASE, **changes}))
-        node = LiveNode(session, NodeOptions(domain, Discovery.HOST))
+        node = dds_node(session, NodeOptions(domain, Discovery.HOST))
         peer = Peer(domain)
         peer.writers["select_site"] = Writer(
             peer.member, topic("select_site"), dds_name=dds_topic_name("select_site", "/terrain")

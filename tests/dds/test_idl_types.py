@@ -12,7 +12,7 @@ from terrain_seg_ros.dds.idl_types import (
     endpoint_qos,
     sample_class,
 )
-from terrain_seg_ros.messages.interfaces import INTERFACES, topic
+from terrain_seg_ros.messages.topics import topic, topics
 
 
 def test_names():
@@ -35,7 +35,7 @@ def test_wrong_type_is_refused():
         sample_class("sensor_msgs/msg/Nothing")
 
 
-@pytest.mark.parametrize("spec", INTERFACES, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", topics(), ids=lambda spec: spec.name)
 @pytest.mark.parametrize("writer", [True, False])
 def test_quality_of_service_is_that_of_the_table(spec, writer):
     qos = endpoint_qos(spec, writer=writer)

@@ -14,11 +14,10 @@ from support.tiny_model import write_tiny_model
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer
 from terrain_seg_ros.dds.idl_types import dds_topic_name
-from terrain_seg_ros.dds.node import LiveNode
-from terrain_seg_ros.dds.node_topics import NodeOptions
+from terrain_seg_ros.dds.port import NodeOptions, dds_node
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.messages.image_message import encode_image
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.session import Session
 
@@ -43,7 +42,7 @@ def lander(domain, tmp_path):
     model = str(write_tiny_model(tmp_path / "tiny", size=64))
     parameters = load_parameters(overrides={**CHANGES, "model": model}, shipped="lander")
     peer = Peer(domain, OUTPUTS)
-    with Session(parameters) as session, LiveNode(session, NodeOptions(domain, Discovery.HOST)):
+    with Session(parameters) as session, dds_node(session, NodeOptions(domain, Discovery.HOST)):
         selecting = Writer(
             peer.member, topic("select_site"), dds_name=dds_topic_name("select_site", "/terrain")
         )

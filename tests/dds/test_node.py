@@ -16,17 +16,18 @@ from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer
-from terrain_seg_ros.dds.node import LiveNode
-from terrain_seg_ros.dds.node_topics import NodeOptions, input_topics
+from terrain_seg_ros.dds.port import NodeOptions, dds_node
 from terrain_seg_ros.inference.backends.constant_backend import ConstantBackend
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.cloud_message import encode_points
 from terrain_seg_ros.messages.depth_message import encode_depth
 from terrain_seg_ros.messages.diagnostics_message import Level
 from terrain_seg_ros.messages.header_message import stamp_ns
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topic_spec import Group
+from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Drop, Refusal
+from terrain_seg_ros.runtime.input_topics import input_topics
 from terrain_seg_ros.runtime.session import Session
 
 BASE = {
@@ -45,7 +46,7 @@ def start(domain):
 
     def started(overrides=None, *, outputs=("mask", "hazard_grid"), mounted=True):
         session = Session(load_parameters(overrides={**BASE, **(overrides or {})}))
-        node = LiveNode(session, NodeOptions(domain, Discovery.HOST))
+        node = dds_node(session, NodeOptions(domain, Discovery.HOST))
         peer = Peer(domain, outputs)
         opened.extend([peer.close, node.stop, session.close])
         node.start()
@@ -106,8 +107,8 @@ def test_late_joiner_gets_class_names_and_grid(start, domain):
 def test_nobody_pays_for_an_overlay_that_nobody_wants(start):
     node, peer = start(outputs=("mask", "hazard_grid"))
     good(peer)
-    assert node._writers["overlay"].subscriber_count == 0
-    assert node._writers["mask"].subscriber_count == 1
+    subscribed = {w.spec.name: w.subscriber_count for w in node.port._writers}
+    assert (subscribed["overlay"], subscribed["mask"]) == (0, 1)
 
 
 BAD_IMAGES = {
@@ -133,7 +134,7 @@ def send_until_refused(node, reason, send):
 def image_writers(node):
     """Return how many writers the node's image reader knows."""
     name = "rt/terrain/image"
-    readers = [served.reader for served in node._dispatcher._served]
+    readers = [served.reader for served in node.port._dispatcher._served]
     return next(r.publisher_count for r in readers if r.dds_name == name)
 
 
@@ -148,7 +149,7 @@ def test_bad_input_is_reported_and_the_next_good_image_works(start):
         send_until_refused(node, Refusal.BAD_IMAGE, lambda c=changes: bad_image(**c))
         good(peer)
     payload = bytes(cdr.serialize(stamped(time.time_ns()), "sensor_msgs/msg/Image"))
-    forger = Forger(node.options.domain_id, "rt/terrain/image")
+    forger = Forger(node.port.options.domain_id, "rt/terrain/image")
     try:
         # A datagram of a writer that the node has not met yet is dropped.
         wait_until(lambda: image_writers(node) == 2, "the forger's writer")
@@ -269,35 +270,36 @@ def test_reliable_input_and_several_cameras():
     parameters = load_parameters(
         overrides={**BASE, "cameras": ["left", "right"], "input_reliability": "reliable"}
     )
-    inputs = input_topics(parameters, NodeOptions(1, Discovery.HOST, namespace="/"))
-    assert [item.dds_name for item in inputs] == [
-        "rt/tf",
-        "rt/tf_static",
-        "rt/left/image",
-        "rt/left/camera_info",
-        "rt/right/image",
-        "rt/right/camera_info",
+    inputs = input_topics(parameters)
+    assert [item.spec.name for item in inputs] == [
+        "/tf",
+        "/tf_static",
+        "left/image",
+        "left/camera_info",
+        "right/image",
+        "right/camera_info",
     ]
     assert inputs[2].spec.reliability.value == "reliable"
     for source, wanted in (
-        ("image", ["rt/left/depth", "rt/right/depth"]),
-        ("cloud", ["rt/left/depth", "rt/right/depth"]),
-        ("range", ["rt/depth"]),
+        ("image", ["left/depth", "right/depth"]),
+        ("cloud", ["left/depth", "right/depth"]),
+        ("range", ["depth"]),
     ):
-        depth = parameters.with_values({"depth.source": source})
-        inputs = input_topics(depth, NodeOptions(1, Discovery.HOST, namespace="/"))
-        found = [item.dds_name for item in inputs if item.row in {"depth", "cloud", "range"}]
+        inputs = input_topics(parameters.with_values({"depth.source": source}))
+        found = [i.spec.name for i in inputs if i.spec.group is Group.GROUND]
         assert found == wanted
     with pytest.raises(ConfigError, match="2 cameras"):
-        input_topics(parameters, NodeOptions(1, Discovery.HOST, image_topic="/usb_cam/image_raw"))
+        input_topics(parameters, {"image_topic": "/usb_cam/image_raw"})
 
 
 def test_full_names_and_compressed_images():
     parameters = load_parameters(overrides={**BASE, "image_transport": "compressed"})
-    options = NodeOptions(1, Discovery.HOST, image_topic="/cam/image_raw", camera_info_topic="info")
-    names = {item.row: item.dds_name for item in input_topics(parameters, options)}
-    assert names["image/compressed"] == "rt/cam/image_raw/compressed"
-    assert names["camera_info"] == "rt/terrain/info"
+    inputs = input_topics(
+        parameters, {"image_topic": "/cam/image_raw", "camera_info_topic": "info"}
+    )
+    names = {item.row: item.spec.name for item in inputs}
+    assert names["image/compressed"] == "/cam/image_raw/compressed"
+    assert names["camera_info"] == "info"
 
 
 def depth_of(header):

@@ -8,7 +8,7 @@ from rosbags.rosbag2 import StoragePlugin
 
 from support.bags import drive, read_bag, write_bag
 from support.mutators import mutated_bytes, mutated_tree
-from terrain_seg_ros.bag.plan import LAZY_TOPICS, ReplayOptions
+from terrain_seg_ros.bag.plan import ReplayOptions, skippable_topics
 from terrain_seg_ros.bag.replay import replay
 from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.parameters.parameters import load_parameters
@@ -59,7 +59,7 @@ def test_changed_parameter_files(rng, times, tmp_path, mode):
 def test_changed_bags(rng, times, tmp_path, storage):
     source = write_bag(tmp_path / "good", drive(3), storage=storage)
     files = {item.name: item.read_bytes() for item in source.iterdir()}
-    options = ReplayOptions(skip=LAZY_TOPICS)
+    options = ReplayOptions(skip=skippable_topics())
     parameters = load_parameters(overrides=QUICK)
     for index in range(times(25)):
         folder = tmp_path / f"bad{index}"

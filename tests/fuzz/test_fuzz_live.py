@@ -15,10 +15,9 @@ from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer
 from terrain_seg_ros.dds.idl_types import dds_topic_name
-from terrain_seg_ros.dds.node import LiveNode
-from terrain_seg_ros.dds.node_topics import NodeOptions
+from terrain_seg_ros.dds.port import NodeOptions, dds_node
 from terrain_seg_ros.messages.cdr import serialize
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Refusal
 from terrain_seg_ros.runtime.session import Session
@@ -51,7 +50,7 @@ def bus(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     domain = free_domain()
     with Session(load_parameters(overrides=PARAMETERS)) as session:
-        node = LiveNode(session, NodeOptions(domain, Discovery.HOST))
+        node = dds_node(session, NodeOptions(domain, Discovery.HOST))
         peer = Peer(domain)
         for row in ("depth", "select_site"):
             name = dds_topic_name(row, "/terrain")
@@ -110,9 +109,10 @@ def test_bytes_that_are_no_message_are_survived(bus, rng, times):
     serves(peer)
     make, type_name = GOOD["image"]
     name = dds_topic_name("image", "/terrain")
-    forger = Forger(node.options.domain_id, name)
+    forger = Forger(node.port.options.domain_id, name)
     try:
-        readers = [reader for _, reader in node._readers if reader.dds_name == name]
+        served = node.port._dispatcher._served
+        readers = [item.reader for item in served if item.reader.dds_name == name]
         wait_until(lambda: readers[0].publisher_count == 2, "the forger's writer")
         good = bytes(serialize(make(time.time_ns()), type_name))
         for _ in range(times(FORGED)):

@@ -11,8 +11,9 @@ from support.rover import SECOND_NS, START_NS, Rover, camera_info_message, image
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.messages.cdr import deserialize, serialize
 from terrain_seg_ros.messages.diagnostics_message import decode_diagnostics
+from terrain_seg_ros.messages.topic_spec import Group
+from terrain_seg_ros.messages.topics import topics
 from terrain_seg_ros.runtime.health import Refusal
-from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS
 
 COUNT = 150
 STEP_NS = SECOND_NS // 20
@@ -33,21 +34,19 @@ class Fuzzed:
         self.rover = Rover({"landing.enable": True, "grid.size_m": 10.0, **changes})
         self.rover.node.start()
         self.stamp_ns = START_NS
-        self.measured = DEPTH_ROWS.get(self.rover.parameters.depth.source)
+        values = self.rover.parameters.values
+        self.rows = {spec.name: spec for spec in topics() if spec.is_on(values)}
+        self.measured = [row.name for row in self.rows.values() if row.group is Group.GROUND]
 
     def take(self, kind, message):
         node, intake = self.rover.node, self.rover.intake
         if kind in {"image", "colour", "compressed"}:
             node.image("navcam", message)
-        elif kind == "camera_info":
-            node.camera_info("navcam", message)
         elif kind in {"tf", "tf_static"}:
             intake.add(message, static=kind == "tf_static")
-        elif kind == "select_site":
-            node.select_site(message)
+        elif kind in self.rows:
+            node.take(kind, "navcam" if self.rows[kind].per_camera else "", message)
             node.tick()
-        elif kind == self.measured:
-            node.depth("" if kind == "range" else "navcam", message)
         node.diagnostics()
 
     def serves(self):
@@ -57,8 +56,8 @@ class Fuzzed:
             self.rover.send_info(camera_info_message(self.stamp_ns))
             self.rover.intake.add(mounting(), static=True)
             self.rover.intake.add(poses(self.stamp_ns), static=False)
-            if self.measured is not None:
-                self.take(self.measured, GOOD[self.measured][0](self.stamp_ns))
+            for name in self.measured:
+                self.take(name, GOOD[name][0](self.stamp_ns))
             given = self.rover.send(image_message(self.stamp_ns))
             if "hazard_grid" in given and (np.asarray(given["hazard_grid"].data) >= 0).any():
                 return True

@@ -16,7 +16,7 @@ from terrain_seg_ros.cli.main import COMMANDS, PROGRAM, load_command
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.types import Reason
-from terrain_seg_ros.messages.interfaces import INTERFACES, TopicSpec
+from terrain_seg_ros.messages.topics import TOPICS, topics
 from terrain_seg_ros.model_store.model_store import load_card, shipped_models
 from terrain_seg_ros.parameters.node_settings import DECLARATION
 from terrain_seg_ros.parameters.parameters import load_parameters
@@ -135,21 +135,16 @@ def _argument(parser: argparse.ArgumentParser, action: argparse.Action) -> tuple
 
 
 def _first_topics() -> Iterable[str]:
-    specs = {spec.name: spec for spec in INTERFACES}
     rows = (
         (
-            specs[name].direction.value,
+            TOPICS[name].direction.value,
             f"`{name}`",
-            specs[name].type.replace("/msg/", "/"),
-            _content(specs[name]),
+            TOPICS[name].type.replace("/msg/", "/"),
+            TOPICS[name].description,
         )
         for name in FIRST_TOPICS
     )
     return _table(("", "topic", "type", "content"), rows)
-
-
-def _content(spec: TopicSpec) -> str:
-    return spec.text + (" Published only while there are subscribers." if spec.lazy else "")
 
 
 def _services() -> Iterable[str]:
@@ -167,9 +162,9 @@ def _topics() -> Iterable[str]:
             f"`{spec.name}`",
             spec.type.replace("/msg/", "/"),
             f"{spec.reliability.value}, {spec.durability.value}, {spec.depth}",
-            _content(spec),
+            spec.description,
         )
-        for spec in INTERFACES
+        for spec in topics()
     )
     return _table(("", "topic", "type", "quality of service", "content"), rows)
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from render_reference import README
 
-from terrain_seg_ros.messages.interfaces import INTERFACES
+from terrain_seg_ros.messages.topics import topics
 from terrain_seg_ros.parameters.file import read_parameter_file
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.worlds.gazebo.sdf_vehicle import VEHICLE, add_lander, add_rover
@@ -70,7 +70,7 @@ def test_no_topic_is_carried_twice():
 
 def test_node_hears_camera_depth_and_transforms():
     carried = {item["ros_topic_name"]: item["ros_type_name"] for item in SENT}
-    heard = {spec.name: spec.type for spec in INTERFACES}
+    heard = {spec.name: spec.type for spec in topics()}
     for name in ("image", "camera_info"):
         assert carried[f"/terrain/{name}"] == heard[name]
     depth = read_parameter_file(CONFIG / "gazebo.yaml")["depth.topic"]

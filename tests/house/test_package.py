@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from terrain_seg_ros import __version__
-from terrain_seg_ros.messages.interfaces import INTERFACES
+from terrain_seg_ros.messages.topics import topics
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "terrain_seg_ros"
@@ -47,7 +47,7 @@ def test_version_is_the_same_everywhere():
 
 def test_manifest_names_every_message_package():
     declared = {item.text for item in MANIFEST.findall("exec_depend")}
-    assert {spec.type.split("/")[0] for spec in INTERFACES} <= declared
+    assert {spec.type.split("/")[0] for spec in topics()} <= declared
     assert {"rclpy", "tf2_ros_py", "launch_ros", "python3-numpy", "python3-opencv"} <= declared
 
 

@@ -20,7 +20,7 @@ from terrain_seg_ros.cli.main import COMMANDS
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.demo.frames import demo_frames
-from terrain_seg_ros.messages.interfaces import INTERFACES
+from terrain_seg_ros.messages.topics import topics
 from terrain_seg_ros.parameters.node_settings import DECLARATION
 
 DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -66,7 +66,7 @@ def test_a_changed_table_is_noticed():
 
 def test_every_topic_and_parameter_is_on_its_page():
     page = text_of(ROOT / "docs/reference/topics.md")
-    assert [spec.name for spec in INTERFACES if f"| `{spec.name}` |" not in page] == []
+    assert [spec.name for spec in topics() if f"| `{spec.name}` |" not in page] == []
     page = text_of(ROOT / "docs/reference/parameters.md")
     assert [spec.name for spec in DECLARATION.rows if f"| `{spec.name}` |" not in page] == []
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from terrain_seg_ros.messages.interfaces import INTERFACES, Direction
+from terrain_seg_ros.messages.topic_spec import Direction
+from terrain_seg_ros.messages.topics import topics
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY = ROOT / "config" / "sros2" / "terrain_seg.policy.xml"
@@ -39,7 +40,7 @@ def granted(kind, right):
     ("right", "direction"), [("subscribe", Direction.IN), ("publish", Direction.OUT)]
 )
 def test_topics_are_those_of_the_table(right, direction):
-    ours = {spec.name for spec in INTERFACES if spec.direction is direction}
+    ours = {spec.name for spec in topics() if spec.direction is direction}
     assert granted("topic", right) == ours | OF_ROS[right]
 
 

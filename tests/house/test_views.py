@@ -11,7 +11,8 @@ import yaml
 from render_reference import README
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.messages.interfaces import Direction, TopicSpec, topic
+from terrain_seg_ros.messages.topic_spec import Direction, TopicSpec
+from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.runtime.health import Health, Latency
 from terrain_seg_ros.runtime.health_report import health_status

@@ -9,7 +9,7 @@ from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.image_message import encode_image
-from terrain_seg_ros.messages.interfaces import INTERFACES
+from terrain_seg_ros.messages.topics import topics
 
 IMAGE = "sensor_msgs/msg/Image"
 
@@ -42,7 +42,7 @@ def test_arrays_are_read_only_views(kind):
 
 
 def test_every_topic_has_its_type():
-    for spec in INTERFACES:
+    for spec in topics():
         assert cdr.message_class(spec.type).__msgtype__ == spec.type
         assert cdr.type_hash(spec.type).startswith("RIHS01_")
 
@@ -93,7 +93,7 @@ def test_a_changed_byte_is_read_or_refused(position, value):
 
 
 @settings(max_examples=150)
-@given(data=st.binary(max_size=200), spec=st.sampled_from(INTERFACES))
+@given(data=st.binary(max_size=200), spec=st.sampled_from(topics()))
 def test_noise_is_read_or_refused(data, spec):
     try:
         cdr.deserialize(b"\x00\x01\x00\x00" + data, spec.type)

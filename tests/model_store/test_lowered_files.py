@@ -152,13 +152,13 @@ def test_a_session_says_which_file_serves(home):
     add_int8(home)
     given = {"model": "tiny", "backend": "openvino"}
     with Session(load_parameters(overrides={**given, "precision": "int8"})) as session:
-        about = session.about()
+        about = session.describe()
         session.self_test()
     sha256 = card_of(home / "tiny_int8")["sha256"]
     assert (about["model"], about["model_sha256"]) == ("tiny_int8 1.0.0", sha256[:16])
     assert about["precision"] == "int8"
     with Session(load_parameters(overrides={**given, "deterministic": True})) as session:
-        assert session.about()["model"] == "tiny 1.0.0"
+        assert session.describe()["model"] == "tiny 1.0.0"
 
 
 def test_an_engine_is_of_the_file_that_runs(home, tmp_path):

@@ -157,7 +157,7 @@ def test_without_the_package_nothing_passes_for_signed(signed, keys, monkeypatch
 def test_the_parameter_reaches_the_session(signed, keys):
     given = {"model": "moon", "backend": "onnxruntime", "model_public_key": str(keys[1])}
     with Session(load_parameters(overrides=given)) as session:
-        assert session.about()["model_digest"] == session.model.digest[:16]
+        assert session.describe()["model_digest"] == session.model.digest[:16]
     (signed / "model.sig").unlink()
     with pytest.raises(ModelError, match="is not signed"):
         Session(load_parameters(overrides=given))

@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from support.node_process import QUICK
-from support.ros_peer import wait_until
+from support.ros_peer import intrinsics, wait_until
 from terrain_seg_ros.messages.diagnostics_message import Level, decode_diagnostics
 from terrain_seg_ros.ros.main import _spin
 from terrain_seg_ros.ros.node import TerrainSegNode
@@ -49,54 +49,52 @@ def test_defects_in_a_row_turn_the_grid_unknown_and_the_node_stays_active(inside
     peer.listen("hazard_grid")
     node.trigger_configure()
     node.trigger_activate()
-    work = node._work
+    live = node._live
     wait_until(peer.image.get_subscription_count, "the subscription")
-    good = work.processor.images
+    good = live.processor.images
 
     def broken(items):
         raise ZeroDivisionError("a defect")
 
-    work.processor.images = broken
+    live.processor.images = broken
     for count in range(1, 4):
         peer.show()
-        spin(lambda count=count: refused(work, Refusal.DEFECT) == count)
+        spin(lambda count=count: refused(live, Refusal.DEFECT) == count)
     wait_until(lambda: peer.got["hazard_grid"], "the unknown grid")
     assert set(peer.got["hazard_grid"][-1].data) == {-1}
-    assert work.health.snapshot().defects_in_a_row == 3
-    (status,) = decode_diagnostics(work.processor.diagnostics()[0].message)
+    assert live.health.snapshot().defects_in_a_row == 3
+    (status,) = decode_diagnostics(live.processor.diagnostics()[0].message)
     assert "ZeroDivisionError: a defect" in status.message
     assert status.level is Level.ERROR
-    assert work.is_open
-    work.processor.images = good
+    assert live.is_active
+    live.processor.images = good
     peer.show()
-    spin(lambda: work.health.snapshot().images_out == 1)
-    assert work.health.snapshot().defects_in_a_row == 0
+    spin(lambda: live.health.snapshot().images_out == 1)
+    assert live.health.snapshot().defects_in_a_row == 0
 
 
-def refused(work, reason):
-    return work.health.snapshot().refused.get(reason, 0)
+def refused(live, reason):
+    return live.health.snapshot().refused.get(reason, 0)
 
 
-@pytest.mark.parametrize("row", ["camera_info", "depth"])
-def test_a_callback_that_fails_costs_its_message(inside, peer, row):
+def test_a_callback_that_fails_costs_its_message(inside, peer):
     node, spin = inside
     peer.listen("mask")
     node.trigger_configure()
-    work = node._work
+    live = node._live
 
     def broken(*_):
         raise OverflowError("a defect")
 
-    work.processor.camera_info = work.processor.depth = broken
+    live.processor.take = broken
     node.trigger_activate()
-    for full, item in work._inputs._topics:
-        if item.row == row:
-            work._inputs._take(full, broken, None)
+    wait_until(peer.camera_info.get_subscription_count, "the subscription")
+    peer.camera_info.publish(intrinsics())
+    spin(lambda: refused(live, Refusal.DEFECT) == 1)
     wait_until(peer.image.get_subscription_count, "the subscription")
-    peer.mount()
     peer.show()
-    spin(lambda: work.health.snapshot().images_out == 1)
-    assert work.is_open
+    spin(lambda: live.health.snapshot().images_out == 1)
+    assert live.is_active
 
 
 def test_a_callback_of_ros_that_fails_does_not_end_the_process(inside):
@@ -121,17 +119,17 @@ def test_a_callback_of_ros_that_fails_does_not_end_the_process(inside):
 def test_services_and_changes_that_fail_answer(inside):
     node, _ = inside
     node.trigger_configure()
-    work = node._work
+    live = node._live
 
     def broken(*_, **__):
         raise ZeroDivisionError("a defect")
 
-    work.reset_map = work.change = broken
+    live.reset_map = live.change = broken
     answer = node._reset_map(None, Trigger.Response())
     assert (answer.success, "a defect" in answer.message) == (False, True)
     changed = node.set_parameters([Parameter("cost.hazard_threshold", value=0.25)])
     assert (changed[0].successful, "a defect" in changed[0].reason) == (False, True)
-    assert refused(work, Refusal.DEFECT) == 2
+    assert refused(live, Refusal.DEFECT) == 2
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -140,19 +138,19 @@ def test_a_worker_that_dies_deactivates_the_node(inside, peer):
     peer.listen("hazard_grid")
     node.trigger_configure()
     node.trigger_activate()
-    assert node._work.is_open
+    assert node._live.is_active
 
     def broken(items):
         raise SystemExit("ends the thread")
 
-    node._work.processor.images = broken
+    node._live.processor.images = broken
     wait_until(peer.image.get_subscription_count, "the subscription")
     peer.show()
-    spin(lambda: not node._work.is_open)
+    spin(lambda: not node._live.is_active)
     wait_until(lambda: peer.got["hazard_grid"], "the last grid")
     assert set(peer.got["hazard_grid"][-1].data) == {-1}
     node.trigger_cleanup()
-    assert node._work is None
+    assert node._live is None
 
 
 def test_an_unexpected_error_in_a_transition_frees_everything(inside, monkeypatch):
@@ -163,7 +161,7 @@ def test_an_unexpected_error_in_a_transition_frees_everything(inside, monkeypatc
 
     monkeypatch.setattr(node._parameters_of_node, "declare", broken)
     node.trigger_configure()
-    assert node._work is None
+    assert node._live is None
     monkeypatch.undo()
     node.trigger_configure()
-    assert node._work is not None
+    assert node._live is not None

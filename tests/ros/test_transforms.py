@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -15,14 +17,17 @@ from hypothesis import strategies as st
 from rclpy.duration import Duration
 from tf2_ros import Buffer
 
-from support.ros_peer import transforms
+from support.ros_peer import OPTICAL, transforms, wait_until
 from terrain_seg_ros.core.errors import GeometryError, TransformTimeError
 from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer
 from terrain_seg_ros.core.types import Transform
+from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.messages.transform_message import StampedTransform, encode_transforms
 from terrain_seg_ros.ros.message_classes import ROS_TYPES
-from terrain_seg_ros.ros.transforms import CheckedBuffer, Tf2Transforms, make_transforms
+from terrain_seg_ros.ros.port import RosPort
+from terrain_seg_ros.ros.transforms import CheckedBuffer, Tf2Transforms
 from terrain_seg_ros.runtime.health import Health, Refusal
+from terrain_seg_ros.runtime.transform_intake import TransformIntake
 
 SECOND_NS = 1_000_000_000
 angle = st.floats(-3.0, 3.0)
@@ -135,20 +140,21 @@ def test_bad_transforms_are_counted_by_name_beside_tf2_too(fault):
     assert "base_link" in buffer.all_frames_as_string()
 
 
-def test_without_tf2_our_own_buffer_listens(peer, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    found = make_transforms(peer.node, Health(), cache_s=10.0)
-    found.open()
-    assert not isinstance(found, Tf2Transforms)
+def test_without_tf2_our_own_buffer_listens_by_the_port(peer, monkeypatch):
+    port, buffer = RosPort(peer.node), TransformBuffer(10.0)
+    intake = TransformIntake(buffer, Health(), cache_s=10.0)
+    with monkeypatch.context() as patch:
+        patch.setattr("importlib.util.find_spec", lambda name: None)
+        assert port.transforms(Health(), cache_s=10.0) is None
+    port.subscribe(topic("/tf_static"), partial(intake.add, static=True), lambda _: None)
     peer.mount()
-    from support.ros_peer import OPTICAL, wait_until  # noqa: PLC0415
 
     def known():
         try:
-            return found.lookup("base_link", OPTICAL, 0)
+            return buffer.lookup("base_link", OPTICAL, 0)
         except GeometryError:
             return None
 
     assert wait_until(known, "the mounting").translation_m[2] == pytest.approx(1.4)
-    found.close()
+    port.close()
     assert rclpy.ok(context=peer.context)

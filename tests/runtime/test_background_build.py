@@ -185,14 +185,14 @@ def test_a_live_session_serves_at_once_and_switches(
 ):
     with session(folder, tmp_path) as live:
         first = live.backend.serving
-        assert live.about()["engine_build"] in {"building", "ready"}
-        while live.about()["engine_build"] == "building":
+        assert live.describe()["engine_build"] in {"building", "ready"}
+        while live.describe()["engine_build"] == "building":
             assert serves(live.backend, model)
-        assert live.about()["engine_build"] == "ready"
+        assert live.describe()["engine_build"] == "ready"
         assert serves(live.backend, model)
         assert live.backend.serving is not first
         assert isinstance(live.backend.serving, OpenVinoBackend)
-        assert live.about()["backend"] == "openvino"
+        assert live.describe()["backend"] == "openvino"
         live.self_test()
     assert "is in use now" in caplog.text
 
@@ -201,7 +201,7 @@ def test_the_second_start_needs_no_build(openvino_for_tensorrt, folder, tmp_path
     with session(folder, tmp_path) as live:
         live._build.wait()
     with session(folder, tmp_path) as live:
-        assert "engine_build" not in live.about()
+        assert "engine_build" not in live.describe()
         assert isinstance(live.backend, OpenVinoBackend)
 
 
@@ -217,7 +217,7 @@ def test_the_second_start_needs_no_build(openvino_for_tensorrt, folder, tmp_path
 )
 def test_what_builds_nothing_in_the_background(openvino_for_tensorrt, folder, tmp_path, changes):
     with session(folder, tmp_path, **changes) as made:
-        assert "engine_build" not in made.about()
+        assert "engine_build" not in made.describe()
 
 
 def test_closing_ends_the_build(openvino_for_tensorrt, folder, tmp_path, monkeypatch):

@@ -365,7 +365,7 @@ def test_depth_on_the_topic_of_a_camera_is_refused_and_the_next_image_works(form
     rover = Rover(STATIC)
     rover.send_info()
     assert rover.send(depth_message(form)) == {}
-    assert_reported(rover, Refusal.BAD_IMAGE, ["depth", "no camera image"])
+    assert_reported(rover, Refusal.BAD_IMAGE, ["depth", "not a camera image"])
     assert_good(rover)
 
 

@@ -12,7 +12,8 @@ from support.tiny_model import write_tiny_model
 from terrain_seg_ros.messages.cdr import serialize
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Drop, Refusal
-from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, outgoing_topics
+from terrain_seg_ros.runtime.outboxes.outgoing import Bus
+from terrain_seg_ros.runtime.outboxes.outputs import outgoing_topics
 from terrain_seg_ros.runtime.worker import Worker
 
 IMAGES = 5000

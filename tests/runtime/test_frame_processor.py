@@ -18,9 +18,11 @@ from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.messages.cdr import serialize
 from terrain_seg_ros.messages.diagnostics_message import Level, decode_diagnostics
 from terrain_seg_ros.messages.header_message import LATEST_NS, stamp_ns
-from terrain_seg_ros.messages.interfaces import Direction, topics
+from terrain_seg_ros.messages.topic_spec import Direction
+from terrain_seg_ros.messages.topics import topics
 from terrain_seg_ros.runtime.health import Drop
-from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, outgoing_topics
+from terrain_seg_ros.runtime.outboxes.outgoing import Bus
+from terrain_seg_ros.runtime.outboxes.outputs import outgoing_topics
 
 PERIOD_NS = SECOND_NS // 10
 

@@ -77,7 +77,7 @@ def state(node):
 )
 def test_depth_tells_how_far_the_plane_is_off(offset_m, notes):
     node = rover("image")
-    node.node.depth("navcam", depth_message(depth=plane_depth(offset_m)))
+    node.node.take("depth", "navcam", depth_message(depth=plane_depth(offset_m)))
     given = node.send(image_message())
     assert "hazard_grid" in given
     value, found = state(node)
@@ -87,7 +87,7 @@ def test_depth_tells_how_far_the_plane_is_off(offset_m, notes):
 
 def test_the_grid_is_that_of_the_plane_with_and_without_depth():
     with_depth, without = rover("image"), rover("none")
-    with_depth.node.depth("navcam", depth_message(depth=plane_depth(0.5)))
+    with_depth.node.take("depth", "navcam", depth_message(depth=plane_depth(0.5)))
     grids = [
         decode_grid(node.send(image_message())["hazard_grid"]).values
         for node in (with_depth, without)
@@ -100,14 +100,14 @@ def test_the_nearest_depth_within_the_offset_is_taken(late_ms):
     node = rover("image")
     for ms, offset_m in ((late_ms, 0.2), (late_ms - 220, 1.0), (late_ms + 220, 1.0)):
         stamp = START_NS + SECOND_NS + ms * MILLISECOND_NS
-        node.node.depth("navcam", depth_message(stamp, plane_depth(offset_m)))
+        node.node.take("depth", "navcam", depth_message(stamp, plane_depth(offset_m)))
     node.send(image_message(START_NS + SECOND_NS))
     assert state(node) == (pytest.approx(0.2, abs=0.03), set())
 
 
 def test_an_image_without_depth_is_noted_and_works():
     node = rover("image")
-    node.node.depth("navcam", depth_message(START_NS - SECOND_NS))
+    node.node.take("depth", "navcam", depth_message(START_NS - SECOND_NS))
     assert "hazard_grid" in node.send(image_message())
     assert state(node) == (None, {Note.NO_DEPTH})
     assert node.refused == {}
@@ -115,7 +115,7 @@ def test_an_image_without_depth_is_noted_and_works():
 
 def test_without_a_source_nothing_is_kept_or_said():
     node = rover("none")
-    node.node.depth("navcam", depth_message())
+    node.node.take("depth", "navcam", depth_message())
     node.send(image_message())
     assert state(node) == (None, set())
 
@@ -127,11 +127,11 @@ def test_without_a_source_nothing_is_kept_or_said():
 )
 def test_bad_depth_is_counted_and_the_mask_goes_out(message):
     node = rover("image")
-    node.node.depth("navcam", message)
+    node.node.take("depth", "navcam", message)
     assert "mask" in node.send(image_message())
     assert sum(node.refused.values()) == 1
     later = START_NS + SECOND_NS
-    node.node.depth("navcam", depth_message(later))
+    node.node.take("depth", "navcam", depth_message(later))
     assert "hazard_grid" in node.send(image_message(later))
     assert state(node)[0] == pytest.approx(0.0, abs=0.03)
 
@@ -146,19 +146,19 @@ def test_a_range_is_placed_by_tf():
         ),
         static=True,
     )
-    node.node.depth("", range_message(0.9))
+    node.node.take("depth", "", range_message(0.9))
     node.send(image_message())
     assert state(node) == (pytest.approx(0.1, abs=1e-6), set())
 
 
 def test_a_range_that_cannot_be_placed_or_saw_nothing_does_no_harm():
     node = rover("range")
-    node.node.depth("", range_message(0.9, frame="nowhere"))
+    node.node.take("depth", "", range_message(0.9, frame="nowhere"))
     assert "hazard_grid" in node.send(image_message())
     assert node.refused == {Refusal.BAD_DEPTH: 1}
     assert "nowhere" in node.text
     later = START_NS + SECOND_NS
-    node.node.depth("", range_message(float("inf"), later))
+    node.node.take("depth", "", range_message(float("inf"), later))
     assert "hazard_grid" in node.send(image_message(later))
     assert node.refused == {Refusal.BAD_DEPTH: 1}
     assert state(node)[1] == {Note.NO_DEPTH}
@@ -167,7 +167,7 @@ def test_a_range_that_cannot_be_placed_or_saw_nothing_does_no_harm():
 def test_limits_change_while_running():
     node = rover("image")
     node.node.change({"depth.max_residual_m": 0.1, "depth.max_offset_s": 2.0})
-    node.node.depth("navcam", depth_message(START_NS - SECOND_NS, plane_depth(0.2)))
+    node.node.take("depth", "navcam", depth_message(START_NS - SECOND_NS, plane_depth(0.2)))
     node.send(image_message())
     assert state(node) == (pytest.approx(0.2, abs=0.03), {Note.OFF_PLANE})
 
@@ -176,11 +176,11 @@ def test_what_waits_is_bounded():
     node = rover("image")
     first = START_NS - 10 * SECOND_NS
     for index in range(KEPT + 1):
-        node.node.depth("navcam", depth_message(first + index * SECOND_NS))
+        node.node.take("depth", "navcam", depth_message(first + index * SECOND_NS))
     node.node.change({"depth.max_offset_s": 0.1})
     node.send(image_message(first))
     assert state(node) == (None, {Note.NO_DEPTH})
-    node.node.depth("nobody", depth_message())
+    node.node.take("depth", "nobody", depth_message())
 
 
 def cloud_message(stamp_ns=START_NS, *, frame=OPTICAL, points=None):
@@ -205,7 +205,7 @@ def observed(given):
 
 def test_a_cloud_tells_how_far_the_plane_is_off():
     node = rover("cloud")
-    node.node.depth("navcam", cloud_message())
+    node.node.take("depth", "navcam", cloud_message())
     assert "hazard_grid" in node.send(image_message())
     value, found = state(node)
     assert value == pytest.approx(0.0, abs=0.06)
@@ -214,7 +214,7 @@ def test_a_cloud_tells_how_far_the_plane_is_off():
 
 def test_a_cloud_is_placed_by_tf_and_refused_without():
     node = rover("cloud")
-    node.node.depth("navcam", cloud_message(frame="lidar"))
+    node.node.take("depth", "navcam", cloud_message(frame="lidar"))
     assert "hazard_grid" in node.send(image_message())
     assert node.refused == {Refusal.BAD_DEPTH: 1}
     assert "cloud cannot be placed" in node.text
@@ -228,7 +228,7 @@ def test_a_cloud_is_placed_by_tf_and_refused_without():
     x, y = np.meshgrid(np.linspace(-2.0, 10.0, 200), np.linspace(-5.0, 5.0, 200))
     # 3.2 m along the sensor's x axis, which points down: 0.2 m below the plane.
     points = np.stack([np.full(x.shape, 3.2), y, x], axis=-1)
-    node.node.depth("navcam", cloud_message(later, frame="lidar", points=points))
+    node.node.take("depth", "navcam", cloud_message(later, frame="lidar", points=points))
     node.send(image_message(later))
     assert state(node)[0] == pytest.approx(-0.2, abs=0.06)
 
@@ -239,7 +239,7 @@ def test_the_ground_is_what_was_measured(source):
     plane_cells = observed(on_plane.send(image_message()))
     node = rover(source, **{"ground.source": "depth"})
     message = depth_message() if source == "image" else cloud_message()
-    node.node.depth("navcam", message)
+    node.node.take("depth", "navcam", message)
     # Trust ends where the pixels of this small image are too coarse, before the tensor's are.
     assert observed(node.send(image_message())) > 0.2 * plane_cells
     assert state(node)[0] is None
@@ -252,7 +252,7 @@ def test_the_ground_is_what_was_measured(source):
 def test_points_are_the_measured_ones():
     node = rover("image", **{"ground.source": "depth"})
     depth = plane_depth(0.5)
-    node.node.depth("navcam", depth_message(depth=depth))
+    node.node.take("depth", "navcam", depth_message(depth=depth))
     points = decode_cloud(node.send(image_message())["points"]).points_m
     seen = np.isfinite(points[..., 2])
     assert seen.mean() > 0.2
@@ -262,7 +262,7 @@ def test_points_are_the_measured_ones():
 def test_depth_that_is_nan_everywhere_leaves_the_grid_unobserved():
     node = rover("image", **{"ground.source": "depth"})
     nothing = np.full((HEIGHT_PX, WIDTH_PX), np.nan, dtype=np.float32)
-    node.node.depth("navcam", depth_message(depth=nothing))
+    node.node.take("depth", "navcam", depth_message(depth=nothing))
     given = node.send(image_message())
     assert observed(given) == 0
     assert not node.refused
@@ -281,7 +281,7 @@ def test_the_ground_is_as_low_as_the_echo_says():
     smallest = []
     for index, low_m in enumerate((0.2, 3.0)):
         stamp = START_NS + (index + 1) * SECOND_NS
-        node.node.depth("", range_message(low_m, stamp))
+        node.node.take("depth", "", range_message(low_m, stamp))
         assert observed(node.send(image_message(stamp))) > 0
         smallest.append(node.health.snapshot().gauges[SMALLEST_HAZARD])
     assert smallest[1] > smallest[0]

@@ -22,10 +22,11 @@ from support.nav2_rules import (
 from support.rover import HEIGHT_PX, SECOND_NS, START_NS, STATIC, WIDTH_PX, Rover, image_message
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.grid.grid_to_cost import CostSettings, cost_of_hazard
-from terrain_seg_ros.messages.interfaces import Direction, topic, topics
+from terrain_seg_ros.messages.topic_spec import Direction
+from terrain_seg_ros.messages.topics import topic, topics
 from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.parameters.parameters import load_parameters
-from terrain_seg_ros.runtime.outboxes.image_outbox import outgoing_topics
+from terrain_seg_ros.runtime.outboxes.outputs import outgoing_topics
 
 CONFIG = Path(__file__).parents[2] / "config"
 FILES = ("nav2_static.yaml", "nav2_semantic.yaml", "nav2_params.yaml")

@@ -10,7 +10,7 @@ from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.messages.grid_message import decode_grid
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Refusal
-from terrain_seg_ros.runtime.own_bodies import OwnBodies
+from terrain_seg_ros.runtime.session import OwnBodies
 
 FOV = {**STATIC, "horizontal_fov_rad": 1.0}
 

@@ -34,7 +34,7 @@ def test_a_publisher_without_images_is_told_of_until_one_comes():
     bus = Bus()
     assert bus.look() == {}
     (text,) = bus.look(later_s=SILENT_AFTER_S).values()
-    assert "/cam/image has a publisher but gave no image for 5 s" in text
+    assert "/cam/image has a publisher but no image arrived for 5 s" in text
     assert "net.core.rmem_max" in text
     assert bus.look(received=1) == {}
 
@@ -44,7 +44,7 @@ def test_lost_messages_and_packets_are_told_of_for_a_while_with_the_remedy():
     assert bus.look(received=1) == {}
     bus.dropped = 7
     texts = bus.look(received=2, lost=3)
-    assert texts["UDP packets lost"].startswith("7 UDP packets lost, so that large images by best")
+    assert texts["UDP packets lost"].startswith("7 UDP packets lost, so large best-effort images")
     assert texts["messages of /cam/image lost"].startswith("3 messages of /cam/image lost")
     assert bus.look(received=3, later_s=HELD_S) == {}
     assert bus.health.snapshot().gauges["UDP packets lost"] == 7.0

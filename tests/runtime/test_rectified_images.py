@@ -7,7 +7,7 @@ import pytest
 
 from support.rover import STATIC, Rover, camera_info_message, image_message
 from terrain_seg_ros.runtime.input_topics import is_rectified
-from terrain_seg_ros.runtime.outboxes.image_outbox import Bus
+from terrain_seg_ros.runtime.outboxes.outgoing import Bus
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def tiny(tmp_path_factory):
 def test_a_session_runs_a_model(tiny):
     with Session(parameters(model=str(tiny), backend="onnxruntime")) as session:
         assert session.backend.name == "onnxruntime"
-        assert session.about()["model"] == "tiny 1.0.0"
+        assert session.describe()["model"] == "tiny 1.0.0"
         rover = Rover({**STATIC, "model": str(tiny), "backend": "onnxruntime"})
         bright = rover.send(image_message(pixels=np.full((64, 96), 250, dtype=np.uint8)))
         assert (bright["mask"].data == 3).all()

@@ -158,7 +158,7 @@ def test_on_the_bus_only_what_is_listened_to_is_drawn():
     try:
         outlet = BusOutlet(SPECS, domain_id=domain, discovery="host", namespace="/terrain")
         with Simulator(settings(), load_parameters()) as simulator, outlet:
-            outlet.wait_for_listeners(1, timeout_s=20.0)
+            outlet.wait_for_subscribers(1, timeout_s=20.0)
             wait_until(lambda: all(outlet.wants(name) for name in wanted), "all readers")
             assert not outlet.wants("image")
             send_all(simulator, outlet)
@@ -177,8 +177,8 @@ def test_on_the_bus_only_what_is_listened_to_is_drawn():
 def test_waiting_in_vain_names_the_remedy():
     domain = free_domain()
     bus = BusOutlet(SPECS, domain_id=domain, discovery="host", namespace="/terrain")
-    with bus, pytest.raises(ConfigError, match="/tf did not get 1 subscribers"):
-        bus.wait_for_listeners(1, timeout_s=0.2)
+    with bus, pytest.raises(ConfigError, match="1 subscribers of /tf did not appear"):
+        bus.wait_for_subscribers(1, timeout_s=0.2)
 
 
 def test_topics_can_be_left_out_and_the_image_be_a_jpeg():

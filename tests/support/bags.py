@@ -14,7 +14,7 @@ from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
 from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
 from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.types import Transform
-from terrain_seg_ros.messages import interfaces
+from terrain_seg_ros.messages import topics
 from terrain_seg_ros.messages.camera_info_message import encode_camera_info
 from terrain_seg_ros.messages.cdr import deserialize, message_class, serialize, type_store
 from terrain_seg_ros.messages.cloud_message import encode_points
@@ -157,7 +157,7 @@ def write_bag(path: Path, entries, *, storage=StoragePlugin.MCAP, raw=(), defini
     with Writer(path, version=9, storage_plugin=storage) as writer:
         for topic, kind, log_ns, data in sorted([*rows, *raw], key=lambda row: row[2]):
             if topic not in connections:
-                latched = [qos_of(interfaces.topic(topic))] if topic == "/tf_static" else []
+                latched = [qos_of(topics.topic(topic))] if topic == "/tf_static" else []
                 own = (definitions or {}).get(kind)
                 how = {"typestore": type_store()} if own is None else {"msgdef": own, "rihs01": "?"}
                 connections[topic] = writer.add_connection(

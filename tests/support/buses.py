@@ -74,7 +74,7 @@ from support.buses import rtps_data, send_to_domain, wait_until
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer
 from terrain_seg_ros.dds.participant import Participant
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 domain = int(sys.argv[1])
 member = Participant(domain, Discovery.HOST)
 writer = Writer(member, topic("image"), dds_name=sys.argv[2])

@@ -20,7 +20,7 @@ from terrain_seg_ros.messages.camera_info_message import encode_camera_info
 from terrain_seg_ros.messages.diagnostics_message import decode_diagnostics
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.messages.image_message import encode_image
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.messages.transform_message import StampedTransform, encode_transforms
 
 WIDTH_PX, HEIGHT_PX = 96, 64

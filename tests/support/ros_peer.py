@@ -21,7 +21,7 @@ from terrain_seg_ros.messages.camera_info_message import encode_camera_info
 from terrain_seg_ros.messages.diagnostics_message import decode_diagnostics
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.messages.image_message import encode_image
-from terrain_seg_ros.messages.interfaces import INTERFACES
+from terrain_seg_ros.messages.topics import topics
 from terrain_seg_ros.messages.transform_message import StampedTransform, encode_transforms
 from terrain_seg_ros.ros.message_classes import ROS_TYPES, message_class
 from terrain_seg_ros.ros.quality import quality_of
@@ -31,7 +31,7 @@ OPTICAL = "navcam_optical"
 WIDTH_PX, HEIGHT_PX = 96, 64
 WAIT_S = 30.0
 STEP_NS = 20_000_000
-SPECS = {spec.name: spec for spec in INTERFACES}
+SPECS = {spec.name: spec for spec in topics()}
 TRANSITIONS = {
     "configure": Transition.TRANSITION_CONFIGURE,
     "activate": Transition.TRANSITION_ACTIVATE,

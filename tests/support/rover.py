@@ -83,7 +83,7 @@ class Rover:
         return dict(self.node.image(camera, message))
 
     def send_info(self, message=None, *, camera="navcam"):
-        self.node.camera_info(camera, camera_info_message() if message is None else message)
+        self.node.take("camera_info", camera, camera_info_message() if message is None else message)
 
     @property
     def refused(self):

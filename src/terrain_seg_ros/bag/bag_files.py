@@ -28,7 +28,7 @@ _NUMBER = re.compile(r"(\d+)")
 
 @dataclass(frozen=True)
 class BagFiles:
-    """Hold a bag's files in their order.
+    """A bag's files in their order.
 
     `packed` says whether every message is compressed for itself. `digests` and `quality` are by
     topic and type, as the metadata has them; `message_count` is None where there is none.
@@ -55,10 +55,10 @@ def find_files(path: Path) -> BagFiles:
     if not metadata.is_file():
         files = storage_files(path)
         names = ", ".join(item.name for item in files)
-        note = f"there is no {METADATA}, as of a recorder that was killed: read were {names}"
+        note = f"there is no {METADATA}, as after a recorder was killed; files read: {names}"
         return BagFiles(files, notes=[note])
     try:
-        return _told(path, _content(metadata))
+        return _from_metadata(path, _content(metadata))
     except KeyError as error:
         raise ReaderError(f"a metadata key is missing: {error}") from error
     except (TypeError, ValueError, AttributeError) as error:
@@ -84,7 +84,7 @@ def storage_files(folder: Path) -> list[Path]:
 
 
 def is_storage(path: Path) -> bool:
-    """Say whether a file holds messages, by its name."""
+    """Return whether a file holds messages, by its name."""
     return path.is_file() and _has_storage_name(path)
 
 
@@ -106,7 +106,7 @@ def _content(metadata: Path) -> Any:
         return yaml.safe_load(text)["rosbag2_bagfile_information"]
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
-        raise ReaderError(f"{METADATA} is no YAML: {reason}") from error
+        raise ReaderError(f"{METADATA} is not valid YAML: {reason}") from error
     except RecursionError as error:
         raise ReaderError(f"{METADATA} is nested too deeply") from error
 
@@ -120,7 +120,7 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _told(folder: Path, content: Any) -> BagFiles:
+def _from_metadata(folder: Path, content: Any) -> BagFiles:
     if content["version"] > _NEWEST_VERSION:
         raise ReaderError(f"metadata version {content['version']} is newer than {_NEWEST_VERSION}")
     if content["storage_identifier"] not in _STORAGES:

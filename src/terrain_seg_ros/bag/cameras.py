@@ -14,7 +14,8 @@ from terrain_seg_ros.core.errors import ConfigError, MessageError
 from terrain_seg_ros.messages.cdr import deserialize
 from terrain_seg_ros.messages.encodings import camera_encoding, parse_format
 from terrain_seg_ros.messages.image_message import decode_stored
-from terrain_seg_ros.messages.interfaces import Direction, topic, topics
+from terrain_seg_ros.messages.topic_spec import Direction
+from terrain_seg_ros.messages.topics import topic, topics
 from terrain_seg_ros.parameters.file import NAMESPACE
 
 RAW_TYPE = topic("image").type
@@ -24,19 +25,18 @@ _COMPRESSED = "/compressed"
 _DEPTH_TRANSPORT = "/compressedDepth"
 _DEPTH_NAMES = ("depth", "disparity")
 _MEASURED_WORDS = frozenset({"range", "ranges", "distance", "distances", "disp", "confidence"})
-"""Words in the name of a topic that, if its images are grey of 16 bits, tell measured values."""
+"""Words in a topic's name that mark its 16-bit grey images as measurements."""
 _TRUTH_NAMES = ("truth", "label", "segmentation", "semantic")
 _LOOKED_AT = 5
-"""Images of a topic, from its first on, that tell what it shows."""
-_OUTPUTS = frozenset(spec.name for spec in topics(Direction.OUT) if spec.type == RAW_TYPE)
+"""Number of first images of a topic that are inspected."""
 _PREFERRED = ("image", "image_raw", "image_color", "image_rect_color", "image_rect", "image_mono")
 """Of several forms of one camera's image the first is taken, raw before compressed."""
 _NAMED_LIMIT = 20
-"""Topics that an error names."""
+"""Number of topics that an error names."""
 
 
 class BagCamera(NamedTuple):
-    """Hold one camera of a bag; `info_topic` is None where the bag has none for it."""
+    """One camera of a bag; `info_topic` is None where the bag has none for it."""
 
     name: str
     image_topic: str
@@ -56,7 +56,7 @@ def find_cameras(
         reader: an open bag.
         usual_name: of the camera, where there is only one.
         image_topics: take these and no others; empty finds them.
-        other_topics: images that are no camera's, such as true masks.
+        other_topics: images that are not a camera's, such as true masks.
 
     Raises:
         ConfigError: the bag has no images, or not those that were asked for.
@@ -80,7 +80,7 @@ def find_cameras(
 def left_out_images(
     reader: BagReader, cameras: Sequence[BagCamera], other_topics: Collection[str] = ()
 ) -> dict[str, str]:
-    """Return the image topics that no camera is, and are no other form of one's, with the reason.
+    """Return the image topics that are neither a camera nor another form of one, with the reason.
 
     Raises:
         MessageError: the bag is damaged.
@@ -95,7 +95,7 @@ def left_out_images(
         if _is_output(item.topic):
             if not item.topic.startswith(f"{NAMESPACE}/"):
                 result[item.topic] = (
-                    "it is called like one of this node's pictures; --image-topic takes it as well"
+                    "it has the name of an output of this node; select it with --image-topic"
                 )
             continue
         why = _why_no_camera(reader, item)
@@ -148,18 +148,19 @@ def _what_there_is(reader: BagReader) -> str:
 
 
 def _is_output(name: str) -> bool:
-    """Say whether a topic is called like one of our pictures, in any namespace or transport."""
+    """Return whether a topic has the name of one of our images, in any namespace or transport."""
     parts = name.split("/")
-    return bool(_OUTPUTS.intersection(parts[-2:]))
+    outputs = {spec.name for spec in topics(Direction.OUT) if spec.type == RAW_TYPE}
+    return not outputs.isdisjoint(parts[-2:])
 
 
 def _is_truth(name: str) -> bool:
-    """Say whether a topic is called like pictures of class ids, beside which there are cameras."""
+    """Return whether a topic has the name of a mask of class ids, not of a camera."""
     return any(word in name.lower() for word in _TRUTH_NAMES)
 
 
 def _why_no_camera(reader: BagReader, connection: Connection) -> str:
-    """Return why a topic's images are no camera's, by name and content; empty where they may be."""
+    """Return why a topic's images are not a camera's, by name and content; empty if they may be."""
     why = _why_no_content(reader, connection)
     if why:
         return why
@@ -172,16 +173,15 @@ def _why_no_camera(reader: BagReader, connection: Connection) -> str:
     words = {word for part in parts for word in part.split("_")} & _MEASURED_WORDS
     if words and _is_grey(reader, connection, bytes_per_channel=2):
         return (
-            f"its name says {min(words)} and it is grey of 16 bits; --image-topic takes it all the "
-            "same"
+            f"its name contains {min(words)!r} and it is 16-bit grey; select it with --image-topic"
         )
     return ""
 
 
 def _why_no_content(reader: BagReader, connection: Connection) -> str:
-    """Return why the first images that can be read are no camera's, empty where one may be."""
+    """Return why the first readable images are not a camera's; empty where one may be."""
     if connection.topic.endswith(_DEPTH_TRANSPORT):
-        return "compressed depth is no camera image"
+        return "compressed depth is not a camera image"
     found = ""
     for message in _first(reader, connection):
         try:
@@ -197,7 +197,7 @@ def _why_no_content(reader: BagReader, connection: Connection) -> str:
 
 
 def _is_grey(reader: BagReader, connection: Connection, *, bytes_per_channel: int = 0) -> bool:
-    """Say whether the first image of a topic that can be decoded has one channel, of any size."""
+    """Return whether the first decodable image of a topic has one channel, of any size."""
     layouts = (_layout(message) for message in _first(reader, connection))
     channels, size = next((item for item in layouts if item is not None), (0, 0))
     return channels == 1 and bytes_per_channel in {0, size}

@@ -1,4 +1,4 @@
-"""The last resort of a replay: what one message breaks does not end the work on the others."""
+"""Unexpected errors of a replay: one message must not end the work on the others."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ log = logging.getLogger(__name__)
 
 
 class Defects:
-    """Count messages that are stored in a broken way, and those that broke the work on them.
+    """Count messages that are damaged in the bag, and those whose processing failed unexpectedly.
 
     Every kind is logged once, with its traceback; `last` is the newest text of each.
     """
 
     def __init__(self) -> None:
-        """Start without any."""
+        """Start without defects."""
         self.counts: dict[str, int] = {}
         self.last: dict[str, str] = {}
         self.in_a_row = 0
@@ -30,9 +30,9 @@ class Defects:
 
     @contextmanager
     def caught(self, topic: str, *, is_image: bool = False) -> Iterator[None]:
-        """Count whatever the work on a message raises, instead of raising it.
+        """Count any error that processing a message raises, instead of raising it.
 
-        Only what files raise goes on: a full disk ends all. Images in a row are counted.
+        Errors of the file system propagate: a full disk ends the replay. Images in a row count.
         """
         try:
             yield
@@ -54,7 +54,7 @@ class Defects:
 
 
 def _place(error: Exception) -> str:
-    """Return file and line at which an error came up."""
+    """Return file and line at which an error was raised."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -26,21 +26,21 @@ _REASONS = {
     "dropped": {reason.value for reason in Drop},
     "refused": {reason.value for reason in Refusal},
 }
-"""What is not listed in the scores did not happen."""
+"""Counts that the scores do not list are 0."""
 
 
 class Limit(NamedTuple):
-    """Hold one limit; `path` leads into the scores, with dots."""
+    """One limit; `path` leads into the scores, with dots."""
 
     path: str
     section: str
     value: float
 
-    def judge(self, scores: Mapping[str, Any]) -> str | None:
-        """Return what is wrong, or None where the limit is kept.
+    def violation(self, scores: Mapping[str, Any]) -> str | None:
+        """Return how the limit is violated, or None where it is kept.
 
         Raises:
-            ConfigError: the path leads to no number.
+            ConfigError: the path does not lead to a number.
         """
         found = _find(scores, self.path)
         bound = f"expected at {'least' if self.section == 'minimum' else 'most'} {self.value:g}"
@@ -54,7 +54,7 @@ def read_limits(path: Path) -> list[Limit]:
     """Return the limits of a file.
 
     Raises:
-        ConfigError: it cannot be read, or holds something else than numbers under `minimum` and
+        ConfigError: it cannot be read, or holds anything but numbers under `minimum` and
             `maximum`.
     """
     content = read_yaml(path, "`minimum:` and `maximum:` with names and numbers")
@@ -75,9 +75,9 @@ def check_limits(limits: list[Limit], scores: Mapping[str, Any]) -> list[str]:
     """Return one line per limit that is missed.
 
     Raises:
-        ConfigError: a limit is on something that is no score.
+        ConfigError: a limit names something that is not a score.
     """
-    return [text for text in (limit.judge(scores) for limit in limits) if text is not None]
+    return [text for text in (limit.violation(scores) for limit in limits) if text is not None]
 
 
 def _flat(section: Any, source: str, prefix: str = "") -> Iterator[tuple[str, float]]:
@@ -116,7 +116,7 @@ def _unknown(scores: Mapping[str, Any], path: str) -> ConfigError:
     names = [name for name, _ in _numbers(scores)]
     near = difflib.get_close_matches(path, names, n=3, cutoff=0.4)
     known = near or [name for name in names if "." not in name]
-    return ConfigError(f"limit {path!r} is on no score; there are {', '.join(known)}")
+    return ConfigError(f"limit {path!r} names no score; expected one of {', '.join(known)}")
 
 
 def _numbers(scores: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float | None]]:

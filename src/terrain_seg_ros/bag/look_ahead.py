@@ -16,11 +16,11 @@ JUMP_NS = 500_000_000
 SAME_JUMP_NS = 1_000_000_000
 """Images and transforms that jump within this time of recording do so together."""
 NAME_LIMIT = 2000
-"""Cameras and frames that are watched; more are a publisher that invents names."""
+"""Limit on watched cameras and frames, as a publisher may invent names."""
 
 
-class Held(NamedTuple):
-    """Hold a message of one of the inputs, as recorded at `log_ns`."""
+class DelayedMessage(NamedTuple):
+    """A message of one of the inputs, as recorded at `log_ns`."""
 
     source: Input
     log_ns: int
@@ -29,7 +29,7 @@ class Held(NamedTuple):
 
 
 class LookAhead:
-    """Be a queue that lets messages out `span_ns` after they were recorded, in order.
+    """A queue that lets messages out `span_ns` after they were recorded, in order.
 
     It lets them out earlier where they would take more than `limit_bytes` together.
     """
@@ -39,38 +39,38 @@ class LookAhead:
         self._span_ns = span_ns
         self._limit_bytes = limit_bytes
         self._size_bytes = 0
-        self._items: deque[Held] = deque()
+        self._items: deque[DelayedMessage] = deque()
 
-    def put(self, item: Held) -> None:
+    def put(self, item: DelayedMessage) -> None:
         """Take a message in."""
         self._items.append(item)
         self._size_bytes += item.size_bytes
 
-    def due(self, now_ns: int) -> Iterator[Held]:
-        """Yield what is let out at a time of recording."""
+    def due(self, now_ns: int) -> Iterator[DelayedMessage]:
+        """Yield what is due at a time of recording."""
         while self._items and (
             self._items[0].log_ns <= now_ns - self._span_ns or self._size_bytes > self._limit_bytes
         ):
             yield self._pop()
 
-    def before(self, log_ns: int) -> Iterator[Held]:
+    def before(self, log_ns: int) -> Iterator[DelayedMessage]:
         """Yield what was recorded before a time."""
         while self._items and self._items[0].log_ns < log_ns:
             yield self._pop()
 
-    def all(self) -> Iterator[Held]:
+    def all(self) -> Iterator[DelayedMessage]:
         """Yield everything."""
         while self._items:
             yield self._pop()
 
-    def _pop(self) -> Held:
+    def _pop(self) -> DelayedMessage:
         item = self._items.popleft()
         self._size_bytes -= item.size_bytes
         return item
 
 
 class JumpWatch:
-    """Say where stamps jump backwards: a looping bag was recorded, or a restarted simulation.
+    """Where stamps jump backwards: a looping bag was recorded, or a restarted simulation.
 
     As in the node, several in a row of one camera or frame must agree. Images and transforms jump
     one after the other; what is held back from before the first of the two must be let out before
@@ -78,17 +78,17 @@ class JumpWatch:
     """
 
     def __init__(self) -> None:
-        """Know no stamp."""
+        """Start without stamps."""
         self._lines: dict[tuple[str, str], TimeLine] = {}
         self._since_ns: dict[tuple[str, str], int] = {}
         self._last_jump_ns: int | None = None
 
     def image(self, camera: str, message: Any, log_ns: int) -> int | None:
-        """Return when the jump that this image makes sure of was recorded, None for no jump."""
+        """Return when the jump that this image confirms was recorded, None for no jump."""
         return self._seen(("image", camera), message.header, log_ns)
 
     def transforms(self, message: Any, log_ns: int) -> int | None:
-        """Return when the jump that these transforms make sure of was recorded, None for none."""
+        """Return when the jump that these transforms confirm was recorded, None for no jump."""
         seen = [
             self._seen(("tf", item.child_frame_id), item.header, log_ns)
             for item in message.transforms
@@ -105,7 +105,7 @@ class JumpWatch:
             if len(self._lines) >= NAME_LIMIT:
                 return None
             line = self._lines[source] = TimeLine(JUMP_NS)
-        place = line.judge(stamp)
+        place = line.classify(stamp)
         if place is Place.ODD_BEHIND:
             self._since_ns.setdefault(source, log_ns)
             return None
@@ -116,5 +116,5 @@ class JumpWatch:
         return since_ns
 
     def _is_known(self, since_ns: int) -> bool:
-        """Say whether another source jumped at about this time."""
+        """Return whether another source jumped at about this time."""
         return self._last_jump_ns is not None and abs(since_ns - self._last_jump_ns) < SAME_JUMP_NS

@@ -81,7 +81,7 @@ class McapFile:
         self.connections = list(self._found_connections())
 
     def close(self) -> None:
-        """Close the file; again does nothing."""
+        """Close the file; calling again does nothing."""
         if self._file is not None:
             self._file.close()
             self._file = None

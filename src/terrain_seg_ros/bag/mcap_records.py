@@ -24,7 +24,7 @@ class CutOffError(ReaderError):
 
 
 class Record(NamedTuple):
-    """Hold the kind of a record, and where its content lies in the file."""
+    """The kind of a record, and where its content lies in the file."""
 
     kind: int
     offset: int
@@ -32,7 +32,7 @@ class Record(NamedTuple):
 
 
 class Schema(NamedTuple):
-    """Hold a message type's name and definition."""
+    """A message type's name and definition."""
 
     name: str
     encoding: str
@@ -40,7 +40,7 @@ class Schema(NamedTuple):
 
 
 class Channel(NamedTuple):
-    """Hold a topic; `schema` is a number, 0 for none."""
+    """A topic; `schema` is a number, 0 for none."""
 
     schema: int
     topic: str
@@ -49,7 +49,7 @@ class Channel(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Hold where a chunk record's content lies, its times, and the channels in it, if known.
+    """Where a chunk record's content lies, its times, and the channels in it, if known.
 
     `plain_bytes` is its size once it is decompressed, as it declares it.
     """

@@ -1,35 +1,32 @@
-"""Decide what a replay reads from a bag, and where its own messages go."""
+"""What a replay reads from a bag, and where its own messages go."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import NamedTuple
 
 from rosbags.interfaces import Connection
 
-from terrain_seg_ros.bag.cameras import COMPRESSED_TYPE, INFO_TYPE, RAW_TYPE, BagCamera
+from terrain_seg_ros.bag.cameras import BagCamera
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.messages.interfaces import Direction, TopicSpec, topic, topics
+from terrain_seg_ros.messages.topic_spec import Demand, Direction, Group, TopicSpec
+from terrain_seg_ros.messages.topics import topics
+from terrain_seg_ros.parameters.file import NAMESPACE
 from terrain_seg_ros.parameters.node_settings import NodeSettings
-from terrain_seg_ros.runtime.input_topics import DEPTH_ROWS
-from terrain_seg_ros.runtime.outboxes.image_outbox import outgoing_topics
+from terrain_seg_ros.runtime.outboxes.outputs import outgoing_topics
 
-NAMESPACE = "/terrain"
-LAZY_TOPICS = tuple(spec.name for spec in topics(Direction.OUT) if spec.lazy)
-_TF_TYPE = topic("/tf").type
 _NAMESPACE = re.compile(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*/?)?", re.ASCII)
 
 
 @dataclass(frozen=True)
 class ReplayOptions:
-    """Hold what to take from the bag and where to put ours.
+    """What to take from the bag and where to put ours.
 
     `image_topics`: these and no others; empty finds them, except `other_topics`, such as true
-    masks. `skip`: lazy topics, named as in the table, that are not computed.
+    masks. `skip`: topics of `skippable_topics` that are not computed.
     """
 
     namespace: str = NAMESPACE
@@ -38,71 +35,76 @@ class ReplayOptions:
     skip: Collection[str] = ()
 
 
-class Role(Enum):
-    """Say what a connection of the bag is to the replay."""
-
-    IMAGE = "image"
-    CAMERA_INFO = "camera_info"
-    DEPTH = "depth"
-    TRANSFORMS = "transforms"
-    STATIC_TRANSFORMS = "static transforms"
-
-
 class Input(NamedTuple):
-    """Hold a connection that the replay reads; the cameras are those that it belongs to."""
+    """A connection that the replay reads, its row of the table, and the cameras it belongs to."""
 
     connection: Connection
-    role: Role
+    spec: TopicSpec
     cameras: tuple[str, ...] = ()
 
 
 class Output(NamedTuple):
-    """Hold where one of our topics goes, and whether it is computed at all."""
+    """Where one of our topics goes, and whether it is computed at all."""
 
     full_name: str
     spec: TopicSpec
     is_wanted: bool
 
 
+def skippable_topics() -> tuple[str, ...]:
+    """Return the outputs, named as in the table, that a replay may leave out."""
+    return tuple(s.name for s in topics(Direction.OUT) if s.demand is Demand.SUBSCRIBED)
+
+
 def find_inputs(
     reader: BagReader, cameras: Sequence[BagCamera], parameters: NodeSettings
 ) -> list[Input]:
-    """Return the connections that a replay with these cameras reads."""
+    """Return the connections that a replay with these cameras reads.
+
+    What an operator selected while the bag was recorded is not replayed.
+    """
+    # A depth image has the type of a camera's image, so what measures the ground is asked first.
+    rows = sorted(topics(Direction.IN), key=lambda spec: spec.group is not Group.GROUND)
     result = []
     for item in reader.connections:
-        last = item.topic.rpartition("/")[2]
-        depth = _depth_input(item, cameras, parameters)
-        if depth is not None:
-            result.append(depth)
-        elif item.msgtype in (RAW_TYPE, COMPRESSED_TYPE):
-            names = tuple(c.name for c in cameras if c.image_topic == item.topic)
-            result += [Input(item, Role.IMAGE, names)] if names else []
-        elif item.msgtype == INFO_TYPE:
-            names = tuple(c.name for c in cameras if c.info_topic == item.topic)
-            result += [Input(item, Role.CAMERA_INFO, names)] if names else []
-        elif item.msgtype == _TF_TYPE and last in ("tf", "tf_static"):
-            is_static = last == "tf_static"
-            result.append(Input(item, Role.STATIC_TRANSFORMS if is_static else Role.TRANSFORMS))
+        found = (_input(item, spec, cameras, parameters) for spec in rows)
+        result += [source for source in found if source is not None][:1]
     return result
 
 
-def _depth_input(
-    item: Connection, cameras: Sequence[BagCamera], parameters: NodeSettings
+def _input(
+    item: Connection, spec: TopicSpec, cameras: Sequence[BagCamera], parameters: NodeSettings
 ) -> Input | None:
-    """Return a connection that measures the ground: beside a camera's image, or a range.
-
-    A cloud that lies beside no image, as a lidar's, serves all cameras.
-    """
-    row = DEPTH_ROWS.get(parameters.depth.source)
-    if row is None or item.msgtype != topic(row).type:
+    """Return a connection as an input of one row of the table; None where it is none."""
+    if item.msgtype != spec.type:
         return None
+    if spec.group is Group.TRANSFORMS:
+        return Input(item, spec) if item.topic.endswith(spec.name) else None
+    if spec.group is Group.GROUND:
+        is_on = spec.is_on(parameters.values)
+        return _ground_input(item, spec, cameras, parameters) if is_on else None
+    names: tuple[str, ...] = ()
+    if spec.group is Group.IMAGE:
+        names = tuple(c.name for c in cameras if c.image_topic == item.topic)
+    elif spec.group is Group.INTRINSICS:
+        names = tuple(c.name for c in cameras if c.info_topic == item.topic)
+    return Input(item, spec, names) if names else None
+
+
+def _ground_input(
+    item: Connection, spec: TopicSpec, cameras: Sequence[BagCamera], parameters: NodeSettings
+) -> Input | None:
+    """Return a connection that measures the ground: beside a camera's image, or shared by all.
+
+    A cloud that lies beside no image, such as a lidar's, serves all cameras.
+    """
     name = parameters.depth.topic
-    if row == "range":
-        return Input(item, Role.DEPTH, ("",)) if item.topic.endswith(f"/{name}") else None
+    if not spec.per_camera:
+        return Input(item, spec, ("",)) if item.topic.endswith(f"/{name}") else None
     names = tuple(c.name for c in cameras if item.topic == f"{_folder(c.image_topic)}/{name}")
-    if row == "cloud" and not names and item.topic.endswith(f"/{name}"):
+    if spec.name == "cloud" and not names and item.topic.endswith(f"/{name}"):
         names = tuple(c.name for c in cameras)
-    return Input(item, Role.DEPTH, names) if names else None
+    return Input(item, spec, names) if names else None
 
 
 def _folder(image_topic: str) -> str:
@@ -113,18 +115,18 @@ def find_outputs(parameters: NodeSettings, options: ReplayOptions) -> dict[str, 
     """Return our topics by their relative name.
 
     Raises:
-        ConfigError: a topic that is to be left out is none of the lazy ones, or the namespace is
-            none.
+        ConfigError: a topic cannot be left out, or the namespace is not a ROS name.
     """
+    skippable = skippable_topics()
     for name in options.skip:
-        if name not in LAZY_TOPICS:
+        if name not in skippable:
             raise ConfigError(
-                f"topic {name!r} cannot be left out; what can is {', '.join(LAZY_TOPICS)}"
+                f"topic {name!r} cannot be left out; expected one of {', '.join(skippable)}"
             )
     if _NAMESPACE.fullmatch(options.namespace) is None:
         raise ConfigError(
             f"namespace {options.namespace!r} is not a ROS name; use letters, digits and "
-            "underscores, parted by slashes, such as '/terrain'"
+            "underscores, separated by slashes, such as '/terrain'"
         )
     namespace = f"/{options.namespace.strip('/')}".rstrip("/")
     result = {}
@@ -153,6 +155,6 @@ def find_replaced(reader: BagReader, outputs: Mapping[str, Output]) -> list[str]
         elif output.is_wanted:
             raise ConfigError(
                 f"bag '{reader.path}' has {item.topic!r} of type {item.msgtype}, but our topic of "
-                f"this name is {output.spec.type}; choose another namespace"
+                f"this name has the type {output.spec.type}; choose another namespace"
             )
     return sorted(found)

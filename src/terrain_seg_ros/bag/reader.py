@@ -56,14 +56,14 @@ _LIBRARY_ERRORS = (
     ("zstandard", "ZstdError"),
 )
 _REPAIR = (
-    "copy it anew, or repair it with `mcap recover` (MCAP), `sqlite3 FILE .recover` (sqlite3) or "
+    "copy it again, or repair it with `mcap recover` (MCAP), `sqlite3 FILE .recover` (sqlite3) or "
     "`ros2 bag reindex` (metadata.yaml); only topics of ROS 2 can be read"
 )
 _Storage = McapFile | SqliteFile
 
 
 class BagMessage(NamedTuple):
-    """Hold one message as it was recorded: CDR bytes and the time of recording.
+    """One message as it was recorded: CDR bytes and the time of recording.
 
     `defect` says what is wrong with how it is stored; it has no data then.
     """
@@ -75,10 +75,10 @@ class BagMessage(NamedTuple):
 
 
 class BagReader:
-    """Give the connections and messages of a bag; memory does not grow with the bag.
+    """The connections and messages of a bag; memory does not grow with the bag.
 
     Connections of one topic and type are one, whatever their quality of service and in however
-    many files. Use it in a `with` statement; `foreign` then says why some topics are no ROS 2
+    many files. Use it in a `with` statement; `foreign` then says why some topics are not ROS 2
     topics, by their name, and `notes` what was found on opening that users should know.
     """
 
@@ -173,8 +173,8 @@ class BagReader:
         told = files.message_count
         if told is not None and told != self.message_count and not lost:
             self.notes.append(
-                f"{METADATA} tells of {told} messages, the files hold {self.message_count}: these "
-                "were read"
+                f"{METADATA} lists {told} messages, the files hold {self.message_count}: all of "
+                "those were read"
             )
 
     def _join(self, storages: list[_Storage], files: BagFiles) -> None:
@@ -203,7 +203,7 @@ class BagReader:
         if differing:
             self.notes.append(
                 f"quality of service differs between {METADATA} and the files for "
-                f"{', '.join(differing)}: their messages are read all the same"
+                f"{', '.join(differing)}: their messages are still read"
             )
 
     @contextmanager
@@ -225,7 +225,7 @@ def _quality(item: Connection) -> list[Any]:
 
 
 def _owned(item: Connection, number: int, files: BagFiles) -> Connection:
-    """Return a storage's connection under its number in the bag, with what the metadata tells."""
+    """Return a storage's connection under its number in the bag, with the data of the metadata."""
     key = (item.topic, item.msgtype)
     quality = files.quality.get(key) or _quality(item)
     return item._replace(
@@ -277,7 +277,7 @@ def _check(path: Path) -> None:
         )
     if path.is_dir() and not (path / METADATA).is_file() and not storage_files(path):
         raise ConfigError(
-            f"folder '{path}' is no bag, as it has no {METADATA} and no {' or '.join(SUFFIXES)} "
+            f"folder '{path}' is not a bag: it has no {METADATA} and no {' or '.join(SUFFIXES)} "
             "file; name a bag"
         )
     if path.is_dir():

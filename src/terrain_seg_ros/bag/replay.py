@@ -13,12 +13,11 @@ from rosbags.interfaces import Connection
 
 from terrain_seg_ros.bag.cameras import BagCamera, find_cameras, left_out_images
 from terrain_seg_ros.bag.defects import Defects
-from terrain_seg_ros.bag.look_ahead import Held, JumpWatch, LookAhead
+from terrain_seg_ros.bag.look_ahead import DelayedMessage, JumpWatch, LookAhead
 from terrain_seg_ros.bag.plan import (
     Input,
     Output,
     ReplayOptions,
-    Role,
     find_inputs,
     find_outputs,
     find_replaced,
@@ -29,32 +28,26 @@ from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer
 from terrain_seg_ros.messages.cdr import deserialize, message_class
 from terrain_seg_ros.messages.header_message import make_header
+from terrain_seg_ros.messages.topic_spec import Group
 from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 from terrain_seg_ros.runtime.health import Health, HealthSnapshot, Refusal
-from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, Outgoing
+from terrain_seg_ros.runtime.outboxes.outgoing import Bus, Outgoing
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.transform_intake import TransformIntake
 
 LOOK_AHEAD_S = 0.5
-"""Transforms recorded at most so much after an image are still used for it."""
+"""Transforms recorded up to this long after an image are still used for it."""
 HELD_LIMIT_BYTES = 256 * 1024 * 1024
 DIAGNOSTICS_PERIOD_NS = 1_000_000_000
 DEFECTS_IN_A_ROW = 3
-"""After so many messages that broke the work on them the grid goes out as unknown."""
+"""After this many defects in a row the grid is written as unknown."""
 STATIC_LIMIT = 1000
 """Messages of static transforms that are read before the first image."""
-_MALFORMED = {
-    Role.IMAGE: Refusal.BAD_IMAGE,
-    Role.CAMERA_INFO: Refusal.BAD_CAMERA_INFO,
-    Role.DEPTH: Refusal.BAD_DEPTH,
-    Role.TRANSFORMS: Refusal.BAD_TRANSFORM,
-    Role.STATIC_TRANSFORMS: Refusal.BAD_TRANSFORM,
-}
 
 
 class Progress(NamedTuple):
-    """Hold how far a replay is: `share` goes from 0 to 1, `images` have been processed."""
+    """Progress of a replay: `share` goes from 0 to 1, `images` have been processed."""
 
     share: float
     images: int
@@ -62,7 +55,7 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True)
 class ReplayReport:
-    """Hold what a replay did."""
+    """What a replay did."""
 
     about: Mapping[str, str]
     cameras: Sequence[BagCamera]
@@ -118,7 +111,7 @@ def replay(
         with Session(parameters) as session, writer:
             at_work = _Replay(reader, writer, session, outputs=outputs, cameras=cameras)
             at_work.run(find_inputs(reader, cameras, parameters), replaced, on_progress=on_progress)
-            about = session.about()
+            about = session.describe()
     return ReplayReport(
         about,
         cameras,
@@ -134,7 +127,7 @@ def replay(
 
 
 class _Replay:
-    """Hold one replay at work; its clock is the time of recording."""
+    """One replay at work; its clock is the time of recording."""
 
     def __init__(
         self,
@@ -223,11 +216,11 @@ class _Replay:
         for source in inputs:
             messages = (m for m in self._reader.messages([source.connection]) if not m.defect)
             with self.defects.caught(source.connection.topic):
-                if source.role is Role.CAMERA_INFO:
+                if source.spec.group is Group.INTRINSICS:
                     for message in islice(messages, 1):
                         self._early_infos.add(source.connection.id)
-                        self._info(source.cameras, self._decoded(source, message))
-                if source.role is Role.STATIC_TRANSFORMS:
+                        self._take_beside(source, self._decoded(source, message))
+                if source.spec.group is Group.TRANSFORMS and source.spec.is_latched:
                     self._begin_static(source, list(islice(messages, STATIC_LIMIT)))
 
     def _begin_static(self, source: Input, messages: Sequence[BagMessage]) -> None:
@@ -246,11 +239,11 @@ class _Replay:
         decoded = self._decoded(source, message)
         if decoded is None:
             return
-        if source.role is Role.DEPTH:
-            for camera in source.cameras:
-                self._processor.depth(camera, decoded)
+        if source.spec.group is Group.GROUND:
+            self._take_beside(source, decoded)
             return
-        is_image, is_moving = source.role is Role.IMAGE, source.role is Role.TRANSFORMS
+        is_image = source.spec.group is Group.IMAGE
+        is_moving = source.spec.group is Group.TRANSFORMS and not source.spec.is_latched
         since_ns = None
         if is_moving:
             since_ns = self._jumps.transforms(decoded, message.log_ns)
@@ -261,13 +254,13 @@ class _Replay:
         if is_moving:
             self._intake.add(decoded, static=False)
         else:
-            self._held.put(Held(source, message.log_ns, decoded, len(message.data)))
+            self._held.put(DelayedMessage(source, message.log_ns, decoded, len(message.data)))
 
     def _advance(self, log_ns: int) -> None:
         """Let out what was held long enough; the clock runs behind the reading by the span.
 
-        It comes before what was recorded now is taken: after a gap, transforms of today would
-        push those of the images that are still held out of the buffer.
+        This comes before the current message is taken: after a gap, new transforms would push those
+        of the delayed images out of the buffer.
         """
         self._let_out(self._held.due(log_ns))
         self._clock_ns = max(self._clock_ns, log_ns - self._span_ns)
@@ -276,15 +269,15 @@ class _Replay:
             if self._clock_ns - self._diagnosed_ns >= DIAGNOSTICS_PERIOD_NS:
                 self._diagnose()
 
-    def _let_out(self, items: Iterable[Held]) -> None:
+    def _let_out(self, items: Iterable[DelayedMessage]) -> None:
         for item in items:
             self._clock_ns = max(self._clock_ns, item.log_ns)
-            is_image = item.source.role is Role.IMAGE
+            is_image = item.source.spec.group is Group.IMAGE
             with self.defects.caught(item.source.connection.topic, is_image=is_image):
                 if is_image:
                     self._image(item.source.cameras[0], item.message)
-                elif item.source.role is Role.CAMERA_INFO:
-                    self._info(item.source.cameras, item.message)
+                elif item.source.spec.group is Group.INTRINSICS:
+                    self._take_beside(item.source, item.message)
                 else:
                     self._intake.add(item.message, static=True)
             if is_image and self.defects.in_a_row == DEFECTS_IN_A_ROW:
@@ -297,9 +290,10 @@ class _Replay:
         self._publish(outgoing)
         self.health.add_latencies({"write": (perf_counter() - started_s) * 1e3})
 
-    def _info(self, cameras: Iterable[str], message: Any) -> None:
-        for camera in cameras if message is not None else ():
-            self._processor.camera_info(camera, message)
+    def _take_beside(self, source: Input, message: Any) -> None:
+        """Hand a message other than images and transforms to its handler, for each camera."""
+        for camera in source.cameras if message is not None else ():
+            self._processor.take(source.spec.name, camera, message)
 
     def _diagnose(self) -> None:
         self._diagnosed_ns = self._clock_ns
@@ -321,9 +315,9 @@ class _Replay:
         decoded = _try_deserialize(source, message)
         if not isinstance(decoded, MessageError):
             return decoded
-        if source.role is Role.IMAGE:
+        if source.spec.group is Group.IMAGE:
             self.health.count_in()
-        self.health.count_refused(_MALFORMED[source.role], str(decoded))
+        self.health.count_refused(Refusal(source.spec.malformed), str(decoded))
         return None
 
     def _now_s(self) -> float:

@@ -18,7 +18,7 @@ from terrain_seg_ros.core.scores.label_values import parse_label_values
 from terrain_seg_ros.core.scores.segmentation_metrics import ConfusionMatrix
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.messages.interfaces import resolve, topic
+from terrain_seg_ros.messages.topics import resolve, topic
 from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.parameters.node_settings import NodeSettings
 

@@ -39,7 +39,7 @@ class TruthCounts:
     stamps: dict[str, list[int]] = field(default_factory=lambda: {"truth": [], "mask": []})
 
     def missed(self, kind: str, stamp: int) -> None:
-        """Count a truth or a mask that stays alone."""
+        """Count a truth or a mask without a counterpart."""
         if kind == "truth":
             self.truth_without_mask += 1
         else:
@@ -81,7 +81,7 @@ def score_masks(
 
 
 def _check_aspect(truth: U8, mask: U8, source: str) -> None:
-    """Check that truth and mask may be of one picture: one may be smaller, but not of other sides.
+    """Check that truth and mask have the same aspect ratio; one may be smaller.
 
     Raises:
         ConfigError: they are not.

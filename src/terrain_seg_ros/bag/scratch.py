@@ -20,8 +20,8 @@ _LOCK = "in_use"
 def scratch_folder(parent: Path) -> Iterator[Path]:
     """Give an empty folder beside the final place of a bag, and remove it afterwards.
 
-    What processes that were killed have left there is removed first, and told. A lock, which the
-    system opens when its process ends however that be, tells those apart from what is in use.
+    Folders of processes that were killed are removed first, with a log line. A lock, which the
+    system releases however its process ends, distinguishes them from those in use.
     """
     clear_abandoned(parent)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
@@ -50,7 +50,7 @@ def clear_abandoned(parent: Path) -> list[Path]:
 
 
 def _is_abandoned(folder: Path) -> bool:
-    """Say whether a scratch folder has a lock that nobody holds; without one it is left alone."""
+    """Return whether a scratch folder has a lock that nobody holds; without one it is kept."""
     if folder.is_symlink():
         return False
     try:

@@ -30,7 +30,7 @@ class SqliteFile:
     """
 
     def __init__(self, path: Path, scratch: Callable[[], Path]) -> None:
-        """Know the path only; `scratch` takes a copy where the file has a log beside it."""
+        """Remember the path; `scratch` takes a copy where the file has a log beside it."""
         self.path = path
         self.connections: list[Connection] = []
         self.foreign: dict[str, str] = {}
@@ -43,7 +43,7 @@ class SqliteFile:
         """Read the index.
 
         Raises:
-            ReaderError: it is no bag, or damaged.
+            ReaderError: it is not a bag, or damaged.
             OSError: it cannot be read or copied.
         """
         reader = self._opened()
@@ -62,7 +62,7 @@ class SqliteFile:
             self.start_ns, self.end_ns = start, max(end - 1, start)
 
     def close(self) -> None:
-        """Close the file; again does nothing."""
+        """Close the file; calling again does nothing."""
         reader, self._reader = self._reader, None
         if reader is not None and reader.is_open:
             reader.close()
@@ -160,7 +160,7 @@ def _bound_rows(reader: Reader) -> None:
 
 
 def _count(uri: str) -> int:
-    """Return how many messages a file tells of, 0 where it cannot be read alone."""
+    """Return how many messages a file holds, 0 where it cannot be read alone."""
     try:
         with closing(sqlite3.connect(uri, uri=True)) as database:
             (count,) = database.execute("SELECT count(*) FROM messages").fetchone()

@@ -1,4 +1,4 @@
-"""Masks that are known to be right: a topic of the bag, or a folder of files named by stamp."""
+"""True masks: a topic of the bag, or a folder of files named by stamp."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _JPEG = b"\xff\xd8"
 
 @dataclass(frozen=True)
 class Truth:
-    """Hold where the true masks of one camera are: a topic, or files by stamp in nanoseconds."""
+    """Where the true masks of one camera are: a topic, or files by stamp in nanoseconds."""
 
     camera: str
     topic: str | None
@@ -90,7 +90,7 @@ def read_truth(path: Path) -> Any:
 
 
 def is_mask_type(message_type: str) -> bool:
-    """Say whether messages of a type can be masks."""
+    """Return whether messages of a type can be masks."""
     return message_type in (RAW_TYPE, COMPRESSED_TYPE)
 
 

@@ -30,7 +30,7 @@ from rosbags.typesys import (
 from terrain_seg_ros.bag.scratch import scratch_folder
 from terrain_seg_ros.core.errors import ConfigError, MessageError
 from terrain_seg_ros.messages.cdr import Payload, serialize, type_hash, type_store
-from terrain_seg_ros.messages.interfaces import Durability, Reliability, TopicSpec
+from terrain_seg_ros.messages.topic_spec import Durability, Reliability, TopicSpec
 
 if TYPE_CHECKING:
     from rosbags.interfaces.typing import Typesdict
@@ -101,7 +101,7 @@ class BagWriter:
         """Finish the bag and give it its name; after an error remove it.
 
         Raises:
-            ConfigError: another bag has come to be at its place.
+            ConfigError: another bag was created at its place.
         """
         with self._remove_scratch:
             if kind is None:
@@ -171,7 +171,8 @@ class BagWriter:
     def _move(self) -> None:
         if self.path.exists():
             raise ConfigError(
-                f"bag '{self.path}' has come to be meanwhile and is not overwritten; name another"
+                f"bag '{self.path}' was created in the meantime and is not overwritten; name "
+                "another"
             )
         folder = self._writer.path
         source = folder / f"{folder.name}{_FILE_SUFFIX}" if self._single else folder
@@ -196,8 +197,8 @@ def qos_of(spec: TopicSpec) -> Qos:
 def _definition(connection: Connection) -> tuple[str, str]:
     """Return definition and hash of a connection's type, so that they agree.
 
-    IDL becomes ROS's own text. What nobody knows, or cannot be parsed, has an empty definition, as
-    a reader would fail on the whole bag for it.
+    IDL becomes ROS's own text. An unknown or unparsable type gets an empty definition, as a
+    reader would otherwise fail on the whole bag.
     """
     text, name = connection.msgdef.data, connection.msgtype
     if not text and name in type_store().types:
@@ -216,7 +217,7 @@ def _definition(connection: Connection) -> tuple[str, str]:
 
 
 def _types_of_idl(text: str) -> Typesdict:
-    """Return the types of an IDL file, or of several that are parted as rosbag2 does it."""
+    """Return the types of an IDL file, or of several that are separated as by rosbag2."""
     if not text.startswith(_IDL_PART):
         return get_types_from_idl(text)
     types: Typesdict = {}

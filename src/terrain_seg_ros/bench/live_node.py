@@ -28,7 +28,7 @@ from terrain_seg_ros.core.errors import ConfigError, InferenceError
 from terrain_seg_ros.messages.diagnostics_message import decode_diagnostics
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.messages.image_message import encode_image
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.model_store.loaded_model import probe_image
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.report.table import text_table
@@ -182,7 +182,7 @@ def bare_ms(parameters: dict[str, str], count: int) -> tuple[float, dict[str, st
             session.backend(image)
             times.append((time.perf_counter() - start_s) * 1e3)
             time.sleep(0.02)
-        return float(np.median(times)), session.about()
+        return float(np.median(times)), session.describe()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from terrain_seg_ros.bag.limits import check_limits, read_limits
 from terrain_seg_ros.bag.many_replays import Results, replay_all
-from terrain_seg_ros.bag.plan import LAZY_TOPICS, NAMESPACE, ReplayOptions
+from terrain_seg_ros.bag.plan import ReplayOptions, skippable_topics
 from terrain_seg_ros.bag.replay import Progress, replay
 from terrain_seg_ros.bag.score_plan import TruthOptions, plan_score
 from terrain_seg_ros.bag.scores import why_nothing_came
@@ -31,6 +31,7 @@ from terrain_seg_ros.cli.options import (
     add_params_argument,
     read_parameters,
 )
+from terrain_seg_ros.parameters.file import NAMESPACE
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
@@ -78,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--skip",
         action="append",
         default=[],
-        choices=LAZY_TOPICS,
+        choices=skippable_topics(),
         help="leave out a large topic; may be repeated",
     )
     _add_score_arguments(parser)

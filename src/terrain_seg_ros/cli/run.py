@@ -28,7 +28,8 @@ from terrain_seg_ros.runtime.health_report import note_line
 from terrain_seg_ros.runtime.session import Session
 
 if TYPE_CHECKING:
-    from terrain_seg_ros.dds.node import LiveNode
+    from terrain_seg_ros.dds.port import NodeOptions
+    from terrain_seg_ros.runtime.live import StandaloneNode
 
 READY = "terrain-seg: ready"
 """Start of the line that is printed when the node listens."""
@@ -78,18 +79,19 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"terrain-seg: loading model {parameters.inference.model!r} ...", file=sys.stderr)
         sys.stderr.flush()
         with Session(parameters, live=True) as session:
-            node = _node(arguments, session, domain)
+            options = _options(arguments, domain)
+            node = _node(session, options)
             node.start()
             ended = "defect"
             try:
-                _announce(node, session.about())
+                _announce(node, options, session.describe())
                 _wait(node, interrupt, arguments.duration)
                 ended = interrupt.by or "duration"
             finally:
                 try:
                     node.stop()
                 finally:
-                    about = {**session.about(), "ended_by": ended}
+                    about = {**session.describe(), "ended_by": ended}
                     _summarise(node.snapshot(), about, arguments.json)
     return 0
 
@@ -98,25 +100,29 @@ def _namespace(arguments: argparse.Namespace) -> str:
     return NAMESPACE if arguments.namespace is None else f"/{arguments.namespace.strip('/')}"
 
 
-def _node(arguments: argparse.Namespace, session: Session, domain: int) -> LiveNode:
-    """Return the node; only here is Cyclone DDS imported."""
-    from terrain_seg_ros.dds.node import LiveNode  # noqa: PLC0415
-    from terrain_seg_ros.dds.node_topics import NodeOptions  # noqa: PLC0415
+def _options(arguments: argparse.Namespace, domain: int) -> NodeOptions:
+    """Return how to join the bus; only here and in `_node` is Cyclone DDS imported."""
+    from terrain_seg_ros.dds.port import NodeOptions  # noqa: PLC0415
 
-    options = NodeOptions(
+    return NodeOptions(
         domain,
         choose_discovery(arguments.discovery),
         namespace=_namespace(arguments),
         image_topic=arguments.image_topic,
         camera_info_topic=arguments.camera_info_topic,
     )
-    return LiveNode(session, options)
 
 
-def _announce(node: LiveNode, about: dict[str, str]) -> None:
-    names = ", ".join(item.dds_name.removeprefix("rt") for item in node.inputs)
+def _node(session: Session, options: NodeOptions) -> StandaloneNode:
+    from terrain_seg_ros.dds.port import dds_node  # noqa: PLC0415
+
+    return dds_node(session, options)
+
+
+def _announce(node: StandaloneNode, options: NodeOptions, about: dict[str, str]) -> None:
+    names = ", ".join(node.port.full_name(item.spec.name) for item in node.inputs)
     print(
-        f"{READY} on domain {node.options.domain_id}, {reach(node.options.discovery)}: "
+        f"{READY} on domain {options.domain_id}, {reach(options.discovery)}: "
         f"{about['model']}, {about['backend']} {about['precision']}; listening to {names}; "
         "Ctrl-C ends",
         file=sys.stderr,
@@ -124,7 +130,7 @@ def _announce(node: LiveNode, about: dict[str, str]) -> None:
     )
 
 
-def _wait(node: LiveNode, interrupt: Interrupt, duration_s: float | None) -> None:
+def _wait(node: StandaloneNode, interrupt: Interrupt, duration_s: float | None) -> None:
     """Return when interrupted or when the time is over; tell the state now and then.
 
     Raises:

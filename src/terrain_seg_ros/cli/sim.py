@@ -21,6 +21,7 @@ from terrain_seg_ros.cli.options import (
 )
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import choose_discovery, choose_domain
+from terrain_seg_ros.parameters.file import NAMESPACE
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.sim.messages import first_messages, frame_messages
@@ -30,7 +31,6 @@ from terrain_seg_ros.sim.simulator import ENCODINGS, SimSettings, Simulator
 from terrain_seg_ros.sim.topics import chosen_topics
 from terrain_seg_ros.worlds.world import Body
 
-NAMESPACE = "/terrain"
 WAIT_S = 60.0
 SETTLE_S = 0.5
 """After the listeners of /tf are there, for those of the other topics."""
@@ -244,7 +244,7 @@ def _size(text: str) -> tuple[int, int]:
 def _meet(outlet: BusOutlet, listeners: int) -> None:
     if listeners > 0:
         print(f"waiting until {listeners} listen", flush=True)
-        outlet.wait_for_listeners(listeners, timeout_s=WAIT_S)
+        outlet.wait_for_subscribers(listeners, timeout_s=WAIT_S)
     time.sleep(SETTLE_S)
 
 

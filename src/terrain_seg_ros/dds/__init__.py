@@ -1,1 +1,1 @@
-"""The node without ROS: Cyclone DDS on the wire."""
+"""The port to a DDS bus: ROS 2 topics on the wire without ROS."""

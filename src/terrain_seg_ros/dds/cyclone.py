@@ -1,4 +1,4 @@
-"""The one import of Cyclone DDS, so that its absence is reported once and with a remedy."""
+"""The only import of Cyclone DDS, so that its absence is reported once and with a remedy."""
 
 from __future__ import annotations
 

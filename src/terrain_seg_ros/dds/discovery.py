@@ -24,14 +24,14 @@ _CONFIGURATION = (
 
 
 class Discovery(str, Enum):
-    """Say how far other participants are looked for."""
+    """How far other participants are looked for."""
 
     HOST = "host"
     """This machine only: loopback, no multicast."""
     ANY = "any"
-    """This machine and the network, also ROS nodes that keep to this machine."""
+    """This machine and the network, including ROS nodes restricted to this machine."""
     NETWORK = "network"
-    """What Cyclone DDS does by itself; it never meets nodes that keep to this machine."""
+    """Cyclone DDS's own default; it never finds nodes restricted to this machine."""
 
 
 _RANGES = {
@@ -40,16 +40,16 @@ _RANGES = {
     "SUBNET": Discovery.ANY,
     "SYSTEM_DEFAULT": Discovery.NETWORK,
 }
-"""What ROS 2's variable of the reach means here."""
+"""The values of ROS_AUTOMATIC_DISCOVERY_RANGE as a `Discovery`."""
 
 
 def choose_discovery(
     argument: str | None, environment: Mapping[str, str] = os.environ
 ) -> Discovery:
-    """Return the reach: the argument's, else that of ROS's own variables, else this machine only.
+    """Return the discovery range: the argument's, else that of ROS's variables, else `HOST`.
 
-    Whoever can send to this bus can publish images and transforms in the place of the vehicle's
-    own, so the network is joined only where somebody said so.
+    Whoever can send to this bus can publish images and transforms in place of the vehicle's own,
+    so the network is joined only on request.
 
     Raises:
         ConfigError: ROS_AUTOMATIC_DISCOVERY_RANGE has a value that ROS does not know.
@@ -70,9 +70,9 @@ def choose_discovery(
 
 
 def reach(discovery: Discovery, environment: Mapping[str, str] = os.environ) -> str:
-    """Return in words who can be on the bus."""
+    """Return a description of who can be on the bus."""
     if environment.get("CYCLONEDDS_URI"):
-        return "reaching what CYCLONEDDS_URI says"
+        return "reaching what CYCLONEDDS_URI configures"
     if discovery is Discovery.HOST:
         return (
             "on this machine only (ROS nodes here need ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST; "
@@ -84,7 +84,7 @@ def reach(discovery: Discovery, environment: Mapping[str, str] = os.environ) -> 
 def domain_configuration(
     discovery: Discovery, environment: Mapping[str, str] = os.environ
 ) -> str | None:
-    """Return Cyclone's configuration, or None where the user's or Cyclone's own holds."""
+    """Return Cyclone's configuration, or None to use the user's or Cyclone's own."""
     if environment.get("CYCLONEDDS_URI") or discovery is Discovery.NETWORK:
         return None
     network = discovery is Discovery.ANY
@@ -98,7 +98,7 @@ def choose_domain(argument: int | None, environment: Mapping[str, str] = os.envi
     """Return the domain id: the argument's, else that of ROS_DOMAIN_ID, else 0 as in ROS.
 
     Raises:
-        ConfigError: it is no number, or out of range.
+        ConfigError: it is not a number, or out of range.
     """
     text = environment.get("ROS_DOMAIN_ID", "").strip() if argument is None else str(argument)
     source = "ROS_DOMAIN_ID" if argument is None else "domain id"

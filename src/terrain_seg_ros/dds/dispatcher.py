@@ -20,9 +20,9 @@ from terrain_seg_ros.runtime.last_resort import LastResort
 from terrain_seg_ros.runtime.worker import start_thread
 
 PAUSE_S = 0.1
-"""How long the thread rests where waiting itself fails."""
+"""The thread pauses this long where waiting itself fails."""
 WAKE_NS = 100_000_000
-"""How often the thread looks whether it shall end."""
+"""The thread checks this often whether it is to end."""
 _MASK = ViewState.Any | SampleState.NotRead | InstanceState.Any
 
 Callback = Callable[[Any], None]
@@ -30,7 +30,7 @@ Malformed = Callable[[str], None]
 
 
 class _Served(NamedTuple):
-    """Hold a reader, whom it serves, and what wakes the thread for it."""
+    """A reader, its callbacks, and the condition that wakes the thread for it."""
 
     reader: Reader
     callback: Callback
@@ -41,11 +41,11 @@ class _Served(NamedTuple):
 class Dispatcher:
     """Serve all readers of a participant; callbacks must return at once.
 
-    What a callback raises costs its message and those that were taken with it.
+    An exception in a callback loses its message and those that were taken with it.
     """
 
     def __init__(self, participant: Participant, resort: LastResort) -> None:
-        """Make a dispatcher that stands still; `resort` takes what callbacks raise."""
+        """Make a dispatcher that is not started; `resort` counts what callbacks raise."""
         self._resort = resort
         self._waitset: Any = WaitSet(participant.entity)
         self._served: list[_Served] = []
@@ -56,13 +56,15 @@ class Dispatcher:
     def add(
         self, reader: Reader, callback: Callback, *, on_malformed: Malformed | None = None
     ) -> None:
-        """Serve one more reader; `on_malformed` is told what was wrong, once for each sample.
+        """Serve one more reader; `on_malformed` gets what was wrong, once for each sample.
 
         Raises:
             ConfigError: the thread runs already.
         """
         if self._thread is not None:
-            raise ConfigError(f"{reader.dds_name!r} comes too late; add readers before the start")
+            raise ConfigError(
+                f"{reader.dds_name!r} cannot be added any more; add readers before the start"
+            )
         condition = ReadCondition(reader.entity, _MASK)
         self._waitset.attach(condition)
         self._served.append(_Served(reader, callback, on_malformed, condition))
@@ -73,7 +75,7 @@ class Dispatcher:
         start_thread(self._thread)
 
     def stop(self) -> None:
-        """End the thread and close the readers; again does nothing."""
+        """End the thread and close the readers; calling again does nothing."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
@@ -104,7 +106,7 @@ class Dispatcher:
             self._ended.set()
 
     def _pass(self) -> None:
-        """Wait a little and serve whoever got something."""
+        """Wait briefly and serve the readers that received something."""
         if self._waitset.wait(WAKE_NS):
             for served in self._served:
                 with self._resort.around(f"taking a message of {served.reader.dds_name}"):

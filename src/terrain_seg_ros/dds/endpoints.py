@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from threading import Lock
 from typing import Any
 
@@ -11,8 +12,9 @@ from terrain_seg_ros.dds.cyclone import DataReader, DataWriter, DDSException
 from terrain_seg_ros.dds.idl_types import endpoint_qos, sample_class
 from terrain_seg_ros.dds.participant import Participant, gid_of
 from terrain_seg_ros.messages import cdr
-from terrain_seg_ros.messages.interfaces import TopicSpec
+from terrain_seg_ros.messages.topic_spec import TopicSpec
 
+POLL_S = 0.05
 _TIMED_OUT = -10
 """DDS_RETCODE_TIMEOUT: a reliable reader did not keep up."""
 
@@ -53,7 +55,7 @@ class Writer:
         self._lock = Lock()
 
     def write(self, message: Any) -> bool:
-        """Send a message; return whether it went out, which a stuck reader can prevent.
+        """Send a message; return whether it was sent, which a stuck reader can prevent.
 
         Raises:
             MessageError: a field holds what its type cannot, or the writer is closed.
@@ -61,7 +63,7 @@ class Writer:
         return self.write_payload(cdr.serialize(message, self.spec.type))
 
     def write_payload(self, payload: bytes | memoryview) -> bool:
-        """Send CDR bytes as they are; return whether they went out.
+        """Send CDR bytes unchanged; return whether they were sent.
 
         Raises:
             MessageError: Cyclone refuses them, or the writer is closed.
@@ -95,7 +97,7 @@ class Writer:
         return gid_of(self._entity)
 
     def wait_delivered(self, timeout_ns: int) -> bool:
-        """Return whether all reliable readers have what was written, waiting a little for it."""
+        """Wait until all reliable readers have what was written; return whether they have."""
         with self._lock:
             if self._entity is None:
                 return True
@@ -122,9 +124,9 @@ class Reader:
         self.spec = spec
         self.dds_name = dds_name
         self.received = 0
-        """Samples that came, sound or not."""
+        """Samples that arrived, well-formed or not."""
         self.malformed = 0
-        """Samples whose bytes were no message of the type."""
+        """Samples whose bytes were not a message of the type."""
         self.last_error = ""
         topic = participant.topic(dds_name, spec.type)
         try:
@@ -146,7 +148,7 @@ class Reader:
             yield message
 
     def take_payloads(self) -> list[bytes]:
-        """Return the CDR bytes of what arrived since the last call, without reading them."""
+        """Return the CDR bytes of what arrived since the last call, without decoding them."""
         if self._entity is None:
             return []
         samples = self._entity.take(self.spec.depth)
@@ -189,6 +191,24 @@ class Reader:
     def close(self) -> None:
         """Leave the topic."""
         self._entity = None
+
+
+def wait_for_subscribers(writers: Iterable[Writer], count: int, *, timeout_s: float) -> None:
+    """Wait until each writer has so many subscribers.
+
+    Raises:
+        ConfigError: they did not appear in time.
+    """
+    end_s = time.monotonic() + timeout_s
+    for writer in writers:
+        while writer.subscriber_count < count:
+            if time.monotonic() > end_s:
+                raise ConfigError(
+                    f"{count} subscribers of {writer.dds_name.removeprefix('rt')} did not appear "
+                    f"within {timeout_s:.0f} s; start the node on the same domain, or wait for "
+                    "fewer"
+                )
+            time.sleep(POLL_S)
 
 
 def _refused(kind: str, dds_name: str, error: DDSException) -> ConfigError:

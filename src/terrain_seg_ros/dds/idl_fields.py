@@ -1,4 +1,4 @@
-"""The fields of ROS types as IDL, so that peers which compare types find ours equal to theirs."""
+"""The fields of ROS types as IDL, so that peers that compare types accept ours."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def idl_fields(message_type: str, struct_of: Callable[[str], Any]) -> dict[str, 
         struct_of: gives the struct of a nested type.
 
     Raises:
-        MessageError: the type is unknown, or a field is of a kind that DDS has no word for.
+        MessageError: the type is unknown, or a field is of a kind that DDS cannot express.
     """
     cdr.message_class(message_type)
     _, fields = cdr.type_store().fielddefs[message_type]

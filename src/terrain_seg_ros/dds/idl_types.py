@@ -9,7 +9,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.cyclone import Policy, Qos, make_idl_struct
 from terrain_seg_ros.dds.idl_fields import idl_fields
 from terrain_seg_ros.messages import cdr
-from terrain_seg_ros.messages.interfaces import Durability, Reliability, TopicSpec
+from terrain_seg_ros.messages.topic_spec import Durability, Reliability, TopicSpec
 
 WRITE_TIMEOUT_NS = 200_000_000
 """A reliable writer waits this long for a reader that does not keep up, then gives up one
@@ -26,7 +26,7 @@ def dds_topic_name(name: str, namespace: str) -> str:
     full = name if name.startswith("/") else f"{namespace.rstrip('/')}/{name}"
     parts = full.lstrip("/").split("/")
     if not all(parts) or any(not part.isascii() or " " in part for part in parts):
-        raise ConfigError(f"topic {full!r} is no ROS topic name; use letters, digits, _ and /")
+        raise ConfigError(f"topic {full!r} is not a ROS topic name; use letters, digits, _ and /")
     return "rt/" + "/".join(parts)
 
 

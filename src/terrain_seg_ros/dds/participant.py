@@ -1,4 +1,4 @@
-"""Join a DDS domain so that ROS 2 nodes see one of their own."""
+"""Join a DDS domain in a way that ROS 2 nodes recognise."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from terrain_seg_ros.dds.idl_types import sample_class
 from terrain_seg_ros.runtime.security_request import refuse_where_secured
 
 USER_DATA = b"enclave=/;"
-"""What ROS nodes look for in a participant before they count it as one of theirs."""
+"""ROS nodes look for this in a participant before they treat it as a ROS node."""
 
 _domains: WeakValueDictionary[int, Any] = WeakValueDictionary()
 
 
 class Participant:
-    """Hold one membership of a domain; all of a process's share the domain's configuration."""
+    """One membership of a domain; those of one process share the domain's configuration."""
 
     def __init__(self, domain_id: int, discovery: Discovery) -> None:
         """Join the domain.

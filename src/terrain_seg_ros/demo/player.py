@@ -7,11 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
+from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.dds.discovery import Discovery
-from terrain_seg_ros.dds.endpoints import Writer
+from terrain_seg_ros.dds.endpoints import Writer, wait_for_subscribers
 from terrain_seg_ros.dds.idl_types import dds_topic_name
-from terrain_seg_ros.dds.node_topics import NAMESPACE
 from terrain_seg_ros.dds.participant import Participant
 from terrain_seg_ros.demo.frames import (
     BASE_FRAME,
@@ -27,8 +26,9 @@ from terrain_seg_ros.messages.camera_info_message import encode_camera_info
 from terrain_seg_ros.messages.cdr import message_class
 from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.image_message import encode_image
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.messages.transform_message import StampedTransform, encode_transforms
+from terrain_seg_ros.parameters.file import NAMESPACE
 
 LISTENERS = 2
 """The node and the recorder."""
@@ -49,17 +49,13 @@ class Player:
             for name in ("image", "camera_info", "/tf")
         }
 
-    def wait_for_listeners(self, count: int, *, timeout_s: float) -> None:
-        """Wait until every topic has its listeners.
+    def wait_for_subscribers(self, count: int, *, timeout_s: float) -> None:
+        """Wait until every topic has its subscribers.
 
         Raises:
-            ConfigError: they did not come in time.
+            ConfigError: they did not appear in time.
         """
-        end_s = time.monotonic() + timeout_s
-        while min(writer.subscriber_count for writer in self._writers.values()) < count:
-            if time.monotonic() > end_s:
-                raise ConfigError(f"{count} listeners did not come within {timeout_s:.0f} s")
-            time.sleep(0.05)
+        wait_for_subscribers(self._writers.values(), count, timeout_s=timeout_s)
 
     def play(self, frame: DemoFrame, stamp_ns: int) -> None:
         """Publish one camera image, its intrinsics before it and its transforms first."""
@@ -107,7 +103,7 @@ def _run(domain: int, frames: Sequence[DemoFrame]) -> None:
     try:
         player = Player(participant)
         print("waiting until node and recorder listen", flush=True)
-        player.wait_for_listeners(LISTENERS, timeout_s=WAIT_S)
+        player.wait_for_subscribers(LISTENERS, timeout_s=WAIT_S)
         time.sleep(SETTLE_S)
         play(frames, player, progress=_show)
         time.sleep(LINGER_S)

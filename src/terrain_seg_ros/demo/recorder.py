@@ -16,9 +16,10 @@ from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Reader
 from terrain_seg_ros.dds.idl_types import dds_topic_name
-from terrain_seg_ros.dds.node_topics import NAMESPACE
 from terrain_seg_ros.dds.participant import Participant
-from terrain_seg_ros.messages.interfaces import INTERFACES, TopicSpec
+from terrain_seg_ros.messages.topic_spec import TopicSpec
+from terrain_seg_ros.messages.topics import topics
+from terrain_seg_ros.parameters.file import NAMESPACE
 from terrain_seg_ros.sim.topics import SIM_TOPICS
 
 SKIPPED = (
@@ -38,7 +39,7 @@ POLL_S = 0.005
 
 def recorded_topics(*, sim: bool) -> list[TopicSpec]:
     """Return what is recorded of a camera's topics and ours, or of the simulator's and ours."""
-    ours = [spec for spec in INTERFACES if spec.name not in SKIPPED]
+    ours = [spec for spec in topics() if spec.name not in SKIPPED]
     if not sim:
         return ours
     simulated = {spec.name: spec for spec in SIM_TOPICS if spec.name not in SKIPPED_OF_SIM}

@@ -12,7 +12,7 @@ from rosbags.highlevel import AnyReader
 
 from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.dds.discovery import Discovery
-from terrain_seg_ros.dds.node_topics import NAMESPACE
+from terrain_seg_ros.parameters.file import NAMESPACE
 from terrain_seg_ros.sim.outlets import BusOutlet, full_name
 from terrain_seg_ros.sim.topics import SIM_TOPICS
 
@@ -64,7 +64,7 @@ def main() -> int:
             discovery=Discovery.HOST.value,
             namespace=NAMESPACE,
         ) as outlet:
-            outlet.wait_for_listeners(arguments.listeners, timeout_s=WAIT_S)
+            outlet.wait_for_subscribers(arguments.listeners, timeout_s=WAIT_S)
             time.sleep(SETTLE_S)
             play(arguments.bag, outlet, period_s=arguments.period)
             time.sleep(LINGER_S)

@@ -16,7 +16,7 @@ from terrain_seg_ros.messages.message_types import Types, sequence_of
 HAZARD_POINT_LIMIT = 24_000
 """Nav2's obstacle layer stays quick up to about this many points."""
 INPUT_POINT_LIMIT = 8_000_000
-"""Larger clouds are refused: no sensor sends them, and they would take a gigabyte."""
+"""Larger clouds are refused: no sensor sends them, and they would need a gigabyte."""
 
 _POINT_BYTES = 16
 _POINT_BYTES_LIMIT = 65535
@@ -33,7 +33,7 @@ _PLACES = ("x", "y", "z")
 
 
 class Cloud(NamedTuple):
-    """Hold a cloud: `points_m` (H, W, 3) float32, `labels` and `confidence` (H, W) uint8."""
+    """A cloud: `points_m` (H, W, 3) float32, `labels` and `confidence` (H, W) uint8."""
 
     points_m: F32
     labels: U8
@@ -41,7 +41,7 @@ class Cloud(NamedTuple):
 
 
 class SensedPoints(NamedTuple):
-    """Hold what a sensor measured: points (N, 3) float32 in its frame, NaN where nothing was."""
+    """What a sensor measured: points (N, 3) float32 in its frame, NaN where nothing was."""
 
     points_m: F32
     stamp_ns: int

@@ -23,7 +23,7 @@ MILLIMETRE_M = np.float32(1e-3)
 
 
 class RangeReading(NamedTuple):
-    """Hold a distance along the x axis of the sensor's frame; None where nothing is in range."""
+    """A distance along the x axis of the sensor's frame; None where nothing is in range."""
 
     range_m: float | None
     stamp_ns: int
@@ -90,7 +90,7 @@ def decode_range(message: Any) -> RangeReading:
     """
     value, frame_id = float(message.range), str(message.header.frame_id)
     if math.isnan(value):
-        raise MessageError("range is NaN, which is no reading (REP-117); check the sensor")
+        raise MessageError("range is NaN, which is not a reading (REP-117); check the sensor")
     if not frame_id:
         raise MessageError("range has an empty frame_id; name the sensor's frame")
     within = message.min_range <= value <= message.max_range and 0.0 <= value <= FARTHEST_M

@@ -13,7 +13,7 @@ from terrain_seg_ros.messages.message_types import Types, byte_of
 
 
 class Level(IntEnum):
-    """Say how well a part is, in the codes of diagnostic_msgs/DiagnosticStatus."""
+    """How well a part is, in the codes of diagnostic_msgs/DiagnosticStatus."""
 
     OK = 0
     WARN = 1
@@ -23,7 +23,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True)
 class Status:
-    """Hold the state of one part: a sentence for people, values for machines."""
+    """The state of one part: a sentence for people, values for machines."""
 
     name: str
     level: Level

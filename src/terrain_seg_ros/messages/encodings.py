@@ -15,7 +15,7 @@ from terrain_seg_ros.core.errors import MessageError
 
 @dataclass(frozen=True)
 class Encoding:
-    """Hold the layout of one encoding; `to_rgb` is OpenCV's conversion code, None for none."""
+    """The layout of one encoding; `to_rgb` is OpenCV's conversion code, None for none."""
 
     channels: int
     bytes_per_channel: int = 1
@@ -65,7 +65,7 @@ CODECS = {"jpeg": "jpeg", "jpg": "jpeg", "png": "png"}
 
 
 class Format(NamedTuple):
-    """Hold what a CompressedImage's `format` says, as far as it does.
+    """What a CompressedImage's `format` says, as far as it does.
 
     `source` is the encoding of the image before compression, `stored` that of the picture in the
     file; both are empty where the format does not tell.
@@ -102,7 +102,7 @@ def camera_encoding(text: str) -> Encoding:
         raise MessageError(f"image encoding {text!r}: {why}")
     if name in UNORDERED:
         raise MessageError(
-            f"image encoding {text!r} does not tell what its channels are; publish bgr8, rgb8 or "
+            f"image encoding {text!r} does not say what its channels are; publish bgr8, rgb8 or "
             "mono8, as with cv_bridge's cv2_to_imgmsg(image, encoding='bgr8')"
         )
     raise MessageError(f"image encoding {text!r} is unknown; use one of {', '.join(ENCODINGS)}")
@@ -115,11 +115,11 @@ def not_a_camera(text: str) -> str:
     measured = next((word for word in told if word in MEASURED), "")
     if measured:
         return (
-            f"{measured.upper()} is depth or something else that was measured, which is no camera "
-            "image; depth is read by depth.source and depth.topic"
+            f"{measured.upper()} is depth or another measurement, which is not a camera image; set "
+            "depth.source and depth.topic to read depth"
         )
     if any(word.startswith(DEPTH_TRANSPORTS) for word in words):
-        return "compressed depth is no camera image; publish colour or grey as JPEG or PNG"
+        return "compressed depth is not a camera image; publish colour or grey as JPEG or PNG"
     return ""
 
 

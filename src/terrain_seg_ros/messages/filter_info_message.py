@@ -10,7 +10,7 @@ from terrain_seg_ros.messages.message_types import Types
 
 
 class FilterType(IntEnum):
-    """Name the filters of nav2_costmap_2d/filters that we feed."""
+    """The filters of nav2_costmap_2d/filters that we feed."""
 
     KEEPOUT = 0
     SPEED_PERCENT = 1

@@ -21,7 +21,7 @@ RESOLUTION_LIMIT_M = 1e-6
 
 @dataclass(frozen=True)
 class GridValues:
-    """Hold an OccupancyGrid.
+    """An OccupancyGrid.
 
     `values` is (rows, cols), row 0 the lowest y, column 0 the lowest x; the origin is the corner
     of cell (0, 0) in `frame_id`.
@@ -55,7 +55,7 @@ class GridValues:
 
 
 class GridPart(NamedTuple):
-    """Name a rectangle of cells by its lowest column and row."""
+    """A rectangle of cells by its lowest column and row."""
 
     col: int
     row: int

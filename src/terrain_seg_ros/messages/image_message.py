@@ -61,7 +61,8 @@ def decode_compressed(message: Any, bits: SampleBits | None = None) -> CameraIma
     ignored, as camera_info describes the raw rows.
 
     Raises:
-        MessageError: the format or the data is no camera image, malformed, cut off or too large.
+        MessageError: the format or the data is not a camera image, or malformed, cut off or too
+            large.
     """
     kind = parse_format(str(message.format))
     pixels = _to_bytes(decode_stored(message), bits)

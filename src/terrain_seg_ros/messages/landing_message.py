@@ -30,7 +30,7 @@ _TEXT_RGBA = (1.0, 1.0, 1.0, 1.0)
 
 
 class SelectedPoint(NamedTuple):
-    """Hold where a person wants to land: coordinates in a frame at a stamp."""
+    """Where the operator wants to land: coordinates in a frame at a stamp."""
 
     xyz_m: F64
     frame_id: str
@@ -38,7 +38,7 @@ class SelectedPoint(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """Hold what a marker shows."""
+    """What a marker shows."""
 
     kind: int
     pose: Any
@@ -68,7 +68,7 @@ def encode_landing_markers(types: Types, choice: LandingChoice, header: Any) -> 
     """Return sites as a visualization_msgs/MarkerArray: cylinders of the clear radius, and texts.
 
     The first marker deletes all, so that sites that are gone vanish. A text gives rank, P(safe)
-    and clear radius. The chosen site is green, or blue where a person has selected it.
+    and clear radius. The chosen site is green, or blue where the operator has selected it.
     """
     markers = [_marker(types, header, "", 0)]
     first_rgba = _SELECTED_RGBA if choice.is_selected else _CHOSEN_RGBA

@@ -5,7 +5,7 @@ from __future__ import annotations
 import array
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,10 @@ _TYPECODES = {"i8": "q", "u8": "Q"}
 """Element types that rosidl names otherwise than numpy, which calls 64 bits "l" on Linux."""
 
 Types = Callable[[str], Any]
-"""Give the class of "pkg/msg/Name". It may carry more attributes, as `RosTypes` does: `buffer` and
-`byte`, without which arrays stay numpy arrays and bytes stay ints (what rosbags wants), and `has`,
-without which every type exists."""
+"""Returns the class of "pkg/msg/Name". It may have more attributes, as `RosTypes` does: `buffer`
+and `byte`, without which arrays stay numpy arrays and bytes stay ints (as rosbags expects), and
+`has`, without which every type exists. Where some topics go by another transport, whose message
+classes differ, `of` returns the classes that messages of a type are made of."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,12 @@ def has_type(types: Types, name: str) -> bool:
     """Return whether there is a class of a type."""
     has = getattr(types, "has", None)
     return has is None or bool(has(name))
+
+
+def types_of(types: Types, name: str) -> Types:
+    """Return the classes that a message of a type, and everything in it, is made of."""
+    of = getattr(types, "of", None)
+    return types if of is None else cast("Types", of(name))
 
 
 def sequence_of(types: Types, values: NDArray[Any]) -> Any:

@@ -34,6 +34,6 @@ def picture_size(data: memoryview) -> tuple[int, int]:
 
 
 def _has_end(data: memoryview) -> bool:
-    """Say whether a JPEG's end marker comes after its last scan begins."""
+    """Return whether a JPEG's end marker comes after its last scan begins."""
     whole = bytes(data)
     return whole.rfind(b"\xff\xd9") > whole.rfind(b"\xff\xda")

@@ -15,7 +15,7 @@ from terrain_seg_ros.messages.message_types import Types
 
 
 class StampedTransform(NamedTuple):
-    """Hold `parent_T_child` at one moment: p_parent = transform applied to p_child."""
+    """`parent_T_child` at one moment: p_parent = transform applied to p_child."""
 
     parent: str
     child: str

@@ -1,1 +1,1 @@
-"""The ROS 2 rim: the only package that imports rclpy or tf2. It only translates."""
+"""The lifecycle node and the port to ROS 2: the only package that imports rclpy or tf2."""

@@ -1,4 +1,4 @@
-"""What `ros2 bag record` is asked to write."""
+"""The storage format for `ros2 bag record`."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ HEARTBEAT_PERIOD_S = 0.1
 def make_bond(node: LifecycleNode) -> Any:
     """Return a started bond under the node's name, or None where there is no bondpy of ROS 2.
 
-    Without it the lifecycle manager must be told `bond_timeout: 0.0`. What pip and Debian call
-    bondpy is something else.
+    Without it the lifecycle manager needs `bond_timeout: 0.0`. The packages named bondpy on PyPI
+    and in Debian are unrelated.
     """
     if not _is_ros2_bondpy():
         node.get_logger().info(

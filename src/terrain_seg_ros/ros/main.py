@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def check_parameter_files(words: Sequence[str]) -> None:
     """Check the parameter files of a command line before ROS reads them.
 
-    ROS lets the last of two equal keys win in silence, and ignores what is keyed to another node.
+    ROS silently lets the last of two equal keys win, and ignores sections for other nodes.
 
     Raises:
         SystemExit: a file is refused; its reason is on the console.
@@ -85,7 +85,7 @@ def check_parameter_files(words: Sequence[str]) -> None:
 
 
 def _spin(executor: SingleThreadedExecutor, node: TerrainSegNode) -> bool:
-    """Serve what is due; return whether ROS was shut down from outside."""
+    """Run due callbacks; return whether ROS was shut down from outside."""
     with node.resort.around("a callback"):
         try:
             executor.spin_once(timeout_sec=POLL_S)

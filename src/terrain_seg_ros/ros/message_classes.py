@@ -15,7 +15,7 @@ def message_class(name: str) -> Any:
     """Return the class of a type such as "sensor_msgs/msg/Image".
 
     Raises:
-        ConfigError: its package is not installed; the message says how to get it.
+        ConfigError: its package is not installed; the message says how to install it.
     """
     package, kind, item = name.split("/")
     try:

@@ -16,16 +16,18 @@ from std_srvs.srv import SetBool, Trigger
 
 from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
 from terrain_seg_ros.parameters.file import NODE_NAME
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.ros.bond import break_bond, make_bond
 from terrain_seg_ros.ros.node_parameters import NodeParameters, changes_of
+from terrain_seg_ros.ros.port import RosPort
 from terrain_seg_ros.ros.security import RCLError, why_refused
-from terrain_seg_ros.ros.work import Work
 from terrain_seg_ros.runtime.health import Health
 from terrain_seg_ros.runtime.last_resort import LastResort
+from terrain_seg_ros.runtime.live import DIAGNOSTICS_PERIOD_S, LiveNode
 from terrain_seg_ros.runtime.security_request import is_secured
+from terrain_seg_ros.runtime.session import Session
 
-DIAGNOSTICS_PERIOD_S = 1.0
-DEFECT_TEXT = "a defect: its traceback is in the log"
+DEFECT_TEXT = "a defect in the node: its traceback is in the log"
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 _FAILURE = TransitionCallbackReturn.FAILURE
 
@@ -34,14 +36,15 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
     """Segment camera images and keep the hazard grid.
 
     configure checks the parameters and loads the model, activate tests it and subscribes,
-    deactivate unsubscribes and keeps the engine, cleanup frees everything. What can be expected to
-    go wrong fails the transition with one line; the process goes on.
+    deactivate unsubscribes and keeps the engine, cleanup frees everything. An
+    expected error fails the transition with one line in the log; the process continues.
     """
 
     def __init__(self, **options: Any) -> None:
         """Make an unconfigured node; options are rclpy's."""
         super().__init__(NODE_NAME, automatically_declare_parameters_from_overrides=True, **options)
-        self._work: Work | None = None
+        self._live: LiveNode | None = None
+        self._opened = ExitStack()
         self._resort = LastResort(Health())
         self._resort.tell_by(self.get_logger().error)
         self._bond: Any = None
@@ -61,26 +64,34 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
         with _Attempt(self, "configure") as attempt:
             parameters = self._parameters_of_node.read()
             with ExitStack() as undo:
-                work = Work(self, parameters)
-                undo.callback(work.close)
-                self._declare(parameters, work)
-                undo.pop_all()
-            self._work = work
-            for spec in work.outputs.missing:
-                self.get_logger().warning(f"no {spec.name!r}: {spec.type} is not installed")
-            about = work.session.about()
+                session = Session(parameters, live=True)
+                undo.callback(session.close)
+                port = RosPort(self)
+                undo.callback(port.close)
+                live = LiveNode(session, port)
+                undo.callback(live.close)
+                live.resort.tell_by(self.get_logger().error)
+                self._declare(parameters, live)
+                self._opened = undo.pop_all()
+            self._live = live
+            for spec in live.missing:
+                self.get_logger().warning(
+                    f"{spec.name!r} is not published: {spec.type} is not installed"
+                )
+            about = session.describe()
             self.get_logger().info(", ".join(f"{key} {value}" for key, value in about.items()))
         return attempt.result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Test the engine and take images."""
         with _Attempt(self, "activate") as attempt:
-            work = self._configured()
-            work.open()
+            live = self._configured()
+            live.session.self_test()
+            live.activate()
             self._bond = make_bond(self)
         if attempt.result != _SUCCESS:
             with _Attempt(self, "closing what was opened"):
-                self._configured().close_inputs()
+                self._configured().deactivate()
             return attempt.result
         return super().on_activate(state)
 
@@ -88,7 +99,7 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
         """Take no more images; the engine is kept."""
         with _Attempt(self, "deactivate") as attempt:
             self._break_bond()
-            self._configured().close_inputs()
+            self._configured().deactivate()
         if attempt.result != _SUCCESS:
             return attempt.result
         return super().on_deactivate(state)
@@ -107,8 +118,8 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
 
     @property
     def resort(self) -> LastResort:
-        """Return what takes errors that nobody expected; they count where the images do."""
-        return self._resort if self._work is None else self._work.resort
+        """Return what counts unexpected errors, beside the images once configured."""
+        return self._resort if self._live is None else self._live.resort
 
     def close(self) -> None:
         """Free everything, whatever the state."""
@@ -117,23 +128,22 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
     def _free(self, what: str) -> TransitionCallbackReturn:
         with _Attempt(self, what) as attempt:
             self._break_bond()
-            work, self._work = self._work, None
-            if work is not None:
-                work.close()
+            self._live = None
+            self._opened.close()
             self._parameters_of_node.forget_card()
         return attempt.result
 
-    def _declare(self, parameters: Any, work: Work) -> None:
+    def _declare(self, parameters: NodeSettings, live: LiveNode) -> None:
         self._configured_by_us = True
         try:
-            self._parameters_of_node.declare(parameters, work.session.taxonomy)
+            self._parameters_of_node.declare(parameters, live.session.taxonomy)
         finally:
             self._configured_by_us = False
 
-    def _configured(self) -> Work:
-        if self._work is None:
+    def _configured(self) -> LiveNode:
+        if self._live is None:
             raise ConfigError("the node is not configured; configure it first")
-        return self._work
+        return self._live
 
     def _break_bond(self) -> None:
         bond, self._bond = self._bond, None
@@ -146,8 +156,8 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
             return SetParametersResult(successful=True)
         with self.resort.around("changing parameters") as attempt:
             try:
-                if self._work is not None:
-                    self._work.change(changes)
+                if self._live is not None:
+                    self._live.change(changes)
             except TerrainSegError as error:
                 return SetParametersResult(successful=False, reason=str(error))
         if attempt.failed:
@@ -157,21 +167,23 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
 
     def _enable(self, request: Any, response: Any) -> Any:
         with _Answer(response, self.resort):
-            work = self._active()
-            work.enabled = bool(request.data)
-            response.message = "images are taken" if work.enabled else "images are left out"
+            live = self._active()
+            live.worker.takes_images = bool(request.data)
+            response.message = (
+                "images are taken" if live.worker.takes_images else "images are ignored"
+            )
         return response
 
     def _segment_once(self, _: Any, response: Any) -> Any:
         with _Answer(response, self.resort):
-            self._active().once = True
-            response.message = "the next image is taken"
+            self._active().worker.takes_next_image = True
+            response.message = "the next image will be taken"
         return response
 
     def _reset_map(self, _: Any, response: Any) -> Any:
         with _Answer(response, self.resort):
             self._configured().reset_map()
-            response.message = "the grid is forgotten"
+            response.message = "the grid was cleared"
         return response
 
     def _select_site(self, request: Any, response: Any) -> Any:
@@ -179,24 +191,25 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
             response.message = self._active().select_best_site(keep=bool(request.data))
         return response
 
-    def _active(self) -> Work:
-        work = self._configured()
-        if not work.is_open:
+    def _active(self) -> LiveNode:
+        live = self._configured()
+        if not live.is_active:
             raise ConfigError("the node is not active; activate it first")
-        return work
+        return live
 
     def _diagnose(self) -> None:
-        if self._work is None:
+        if self._live is None:
             return
+        self._live.diagnose()
         try:
-            self._work.diagnose()
+            self._live.check()
         except TerrainSegError as error:
             self.get_logger().fatal(f"{error}; the node deactivates itself")
             self.trigger_deactivate()
 
 
 class _Attempt:
-    """Turn an expected error into a failed transition, and log any other before ROS hides it."""
+    """Turn an expected error into a failed transition, and log others, which ROS would hide."""
 
     def __init__(self, node: TerrainSegNode, what: str) -> None:
         self._node, self._what = node, what
@@ -225,7 +238,7 @@ class _Attempt:
 
 
 class _Answer:
-    """Put an error into a service's response; one that nobody expected is counted too."""
+    """Put an error into a service's response; an unexpected one is counted too."""
 
     def __init__(self, response: Any, resort: LastResort) -> None:
         self._response = response

@@ -1,10 +1,10 @@
-"""The table's quality of service in rclpy's words."""
+"""The table's quality of service as rclpy's."""
 
 from __future__ import annotations
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-from terrain_seg_ros.messages.interfaces import Durability, Reliability, TopicSpec
+from terrain_seg_ros.messages.topic_spec import Durability, Reliability, TopicSpec
 
 
 def quality_of(spec: TopicSpec) -> QoSProfile:

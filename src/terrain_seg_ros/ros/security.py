@@ -1,4 +1,4 @@
-"""What is said where ROS refuses something for the sake of SROS2."""
+"""Error texts for what ROS refuses because of SROS2."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from terrain_seg_ros.runtime.security_request import ENABLE, ENCLAVE, KEYSTORE
 
 RCLError: type[Exception] = rclpy_implementation.RCLError
-"""What rclpy raises where the middleware refuses, for example for want of a permission."""
+"""What rclpy raises where the middleware refuses, for example without a permission."""
 
 
 def why_not_joined(error: Exception, environment: Mapping[str, str]) -> str:
-    """Return one line about a node that ROS did not let onto a secured bus."""
+    """Return one line about a node that could not join a secured bus."""
     named = environment.get(ENCLAVE, "")
     enclave = f"the enclave {named!r}" if named else f"the enclave of {ENCLAVE} or --enclave"
     domain = environment.get("ROS_DOMAIN_ID", "") or "0"
@@ -25,7 +25,7 @@ def why_not_joined(error: Exception, environment: Mapping[str, str]) -> str:
 
 
 def why_refused(error: Exception) -> str:
-    """Return one line about an endpoint that the middleware did not make on a secured bus."""
+    """Return one line about an endpoint that the middleware refused on a secured bus."""
     return (
         f"{_one_line(error)}; the policy of the node's enclave must allow this name "
         "(docs/security.md)"

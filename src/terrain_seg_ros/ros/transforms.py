@@ -1,74 +1,25 @@
-"""Poses at a stamp from tf2, or from our own buffer where tf2 is not installed."""
+"""Poses at a stamp from tf2."""
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import rclpy.duration
 import rclpy.time
 from rclpy.lifecycle import LifecycleNode
 
 from terrain_seg_ros.core.errors import GeometryError, TerrainSegError, TransformTimeError
-from terrain_seg_ros.core.geometry.transform_buffer import (
-    TransformBuffer,
-    transform_from_quaternion,
-)
+from terrain_seg_ros.core.geometry.transform_buffer import transform_from_quaternion
 from terrain_seg_ros.core.types import Transform
-from terrain_seg_ros.messages.interfaces import topic
 from terrain_seg_ros.messages.transform_message import decode_transform
-from terrain_seg_ros.ros.message_classes import has_message, message_class
-from terrain_seg_ros.ros.quality import quality_of
 from terrain_seg_ros.runtime.health import Health, Refusal
-from terrain_seg_ros.runtime.transform_intake import TransformIntake
-
-
-class RosTransforms(Protocol):
-    """Listen to TF between `open` and `close` and look transforms up."""
-
-    def open(self) -> None:
-        """Listen."""
-        ...
-
-    def close(self) -> None:
-        """Stop listening."""
-        ...
-
-    def forget_moving(self) -> None:
-        """Forget what moves, after a jump in time."""
-        ...
-
-    def lookup(self, target: str, source: str, stamp_ns: int) -> Transform:
-        """Return target_T_source at the stamp.
-
-        Raises:
-            GeometryError: there is none.
-        """
-        ...
-
-
-def make_transforms(
-    node: LifecycleNode,
-    health: Health,
-    *,
-    cache_s: float,
-    on_jump: Callable[[], None] = lambda: None,
-) -> RosTransforms:
-    """Return tf2's buffer where tf2 is installed, else our own; `on_jump` hears of time jumps."""
-    if importlib.util.find_spec("tf2_ros") is not None:
-        return Tf2Transforms(node, health, cache_s=cache_s)
-    node.get_logger().warning(
-        "tf2_ros is not installed: transforms come from this package's own buffer"
-    )
-    return OwnTransforms(node, health, cache_s=cache_s, on_jump=on_jump)
 
 
 class Tf2Transforms:
-    """Look up in tf2's buffer, which may be asked from any thread.
+    """Look up in tf2's buffer; every method may be called from any thread.
 
-    tf2 leaves bad transforms out with a line on the console at most. They are counted here, and
-    those too far to be true do not reach it.
+    tf2 drops bad transforms with a line on the console at most. They are counted here, and
+    implausibly distant ones do not reach tf2.
     """
 
     def __init__(self, node: LifecycleNode, health: Health, *, cache_s: float) -> None:
@@ -117,7 +68,7 @@ class Tf2Transforms:
 
 
 class CheckedBuffer:
-    """Stand before tf2's buffer: refuse by name, and count, what cannot be used."""
+    """Fill tf2's buffer; transforms that cannot be used are counted by name and left out."""
 
     def __init__(self, buffer: Any, health: Health) -> None:
         """Fill a tf2 buffer."""
@@ -141,58 +92,3 @@ class CheckedBuffer:
             self._health.count_refused(Refusal.BAD_TRANSFORM, str(error))
             return False
         return True
-
-
-class OwnTransforms:
-    """Fill our own buffer from /tf and /tf_static, if at least tf2_msgs is there."""
-
-    def __init__(
-        self,
-        node: LifecycleNode,
-        health: Health,
-        *,
-        cache_s: float,
-        on_jump: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Make an empty buffer; `on_jump` hears of jumps in time."""
-        self._node = node
-        self._buffer = TransformBuffer(cache_s)
-        self._intake = TransformIntake(self._buffer, health, cache_s=cache_s, on_jump=on_jump)
-        self._subscriptions: list[Any] = []
-
-    def open(self) -> None:
-        """Listen, where the message type exists."""
-        for name in ("/tf", "/tf_static"):
-            spec = topic(name)
-            if has_message(spec.type):
-                subscription = self._node.create_subscription(
-                    message_class(spec.type),
-                    name,
-                    self._moving if name == "/tf" else self._fixed,
-                    quality_of(spec),
-                )
-                self._subscriptions.append(subscription)
-
-    def close(self) -> None:
-        """Stop listening."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._subscriptions = []
-
-    def forget_moving(self) -> None:
-        """Forget what moves."""
-        self._intake.forget_moving()
-
-    def lookup(self, target: str, source: str, stamp_ns: int) -> Transform:
-        """Return target_T_source at the stamp.
-
-        Raises:
-            GeometryError: there is none.
-        """
-        return self._buffer.lookup(target, source, stamp_ns)
-
-    def _moving(self, message: Any) -> None:
-        self._intake.add(message, static=False)
-
-    def _fixed(self, message: Any) -> None:
-        self._intake.add(message, static=True)

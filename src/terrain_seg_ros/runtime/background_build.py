@@ -1,4 +1,4 @@
-"""Build engines in a process of their own while another backend serves, then switch over."""
+"""Build engines in a separate process while another backend serves, then switch over."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KEPT_BYTES = 2000
 
 
 class BuildState(str, Enum):
-    """Say how far a background build is."""
+    """State of a background build."""
 
     BUILDING = "building"
     READY = "ready"
@@ -34,7 +34,8 @@ class BuildState(str, Enum):
 class BackgroundBuild:
     """Run a command, then make a backend and offer it to the one that serves.
 
-    A failure is reported once and ends it; serving goes on. One thread, which ends with `stop`.
+    A failure is reported once and ends the build; the other backend goes on serving. One thread,
+    which ends with `stop`.
     """
 
     def __init__(
@@ -45,13 +46,13 @@ class BackgroundBuild:
         *,
         report: Report = warn,
     ) -> None:
-        """Take what to do; nothing runs before `start`.
+        """Prepare a build; nothing runs before `start`.
 
         Args:
             command: builds the engines and exits with 0; see `prepare_command`.
             make: makes the backend from them and tests it.
             switching: gets it, and closes it.
-            report: told if it fails.
+            report: called with the reason if it fails.
         """
         self._command = tuple(command)
         self._make = make
@@ -92,8 +93,8 @@ class BackgroundBuild:
         finally:
             self.state = state
         self._report(
-            f"no engine could be made in the background, {self._switching.name} stays in use: "
-            f"{reason}"
+            f"no engine could be built in the background; {self._switching.name} goes on "
+            f"serving: {reason}"
         )
 
     def _build(self) -> str:

@@ -9,22 +9,21 @@ from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.core.geometry.camera import CameraModel, camera_from_field_of_view
 from terrain_seg_ros.core.types import CameraImage
 from terrain_seg_ros.messages.camera_info_message import camera_calibration
-from terrain_seg_ros.runtime.health import Refusal
-from terrain_seg_ros.runtime.refused import RefusedError
+from terrain_seg_ros.runtime.health import Refusal, RefusedError
 
 
 class Intrinsics(NamedTuple):
-    """Hold a camera and whether it was made from a field of view."""
+    """A camera and whether it was made from a field of view."""
 
     camera: CameraModel
     assumed: bool
 
 
 class CameraInfos:
-    """Hold one camera model per camera; all but `intrinsics` may come from another thread."""
+    """One camera model per camera; all but `intrinsics` may come from another thread."""
 
     def __init__(self, horizontal_fov_rad: float, *, rectified: Collection[str] = ()) -> None:
-        """Know no camera.
+        """Start without intrinsics.
 
         Args:
             horizontal_fov_rad: of cameras without camera_info; 0 demands one.
@@ -39,7 +38,7 @@ class CameraInfos:
         """Keep the newest intrinsics of a camera; return what was assumed to get them.
 
         Raises:
-            TerrainSegError: they cannot be used; those of before are forgotten.
+            TerrainSegError: they cannot be used; the previous ones are dropped.
         """
         try:
             found = camera_calibration(message, rectified=camera in self._rectified)
@@ -51,7 +50,7 @@ class CameraInfos:
         return "; ".join(found.notes)
 
     def refuse(self, camera: str, text: str) -> None:
-        """Forget the model of a camera: its newest camera_info cannot be used."""
+        """Drop the model of a camera, as its newest camera_info cannot be used."""
         self._models.pop(camera, None)
         self._refusals[camera] = text
 

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-import numpy as np
-
+from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.core.geometry.camera import CameraModel
-from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.image.images_to_masks import SegmentStep
-from terrain_seg_ros.core.pipeline import FuseStep
-from terrain_seg_ros.core.types import CameraImage, Reason
-from terrain_seg_ros.messages.cloud_message import Cloud
-from terrain_seg_ros.runtime.health import Refusal
-from terrain_seg_ros.runtime.outboxes.image_outbox import Outgoing
-
-Result = TypeVar("Result")
+from terrain_seg_ros.core.types import CameraImage
+from terrain_seg_ros.runtime.health import Refusal, RefusedError
+from terrain_seg_ros.runtime.outboxes.outgoing import Outgoing
 
 
 class View(NamedTuple):
-    """Hold an image, what the network says of it, and the camera that took it."""
+    """An image, what the network gives for it, and the camera that took it."""
 
     image: CameraImage
     step: SegmentStep
@@ -31,17 +26,16 @@ class View(NamedTuple):
 
 @dataclass
 class Frame:
-    """Hold what is known so far; `refusal` is the reason to give if the present stage fails.
+    """What is known of an image so far.
 
-    `jumped` says that its stamp is the first after a jump backwards, `rewound` that the stamp
-    before it was wrong, too late; `image` is there once the message is taken and decoded, `step`
-    once the network has run.
+    `jumped`: its stamp is the first after a jump backwards. `rewound`: the stamp before it was
+    wrong, too late. `image` is there once the message is accepted and decoded, `step` once the
+    network has run.
     """
 
     camera: str
     message: Any
     started_s: float
-    refusal: Refusal = Refusal.BAD_IMAGE
     stamp_ns: int = 0
     jumped: bool = False
     rewound: bool = False
@@ -53,32 +47,29 @@ class Frame:
     fused: bool = False
     sees_ground: bool = False
 
-    def timed(self, stage: str, work: Callable[[Frame], Result]) -> Result:
-        """Return what the work gives for this frame, and note how long it took."""
+    @contextmanager
+    def stage(self, name: str, *, refuse: Refusal) -> Iterator[None]:
+        """Time a stage, and name the reason under which its errors are counted.
+
+        Raises:
+            RefusedError: an expected error ended the stage.
+        """
         start = perf_counter()
-        result = work(self)
-        self.stage_ms[stage] = (perf_counter() - start) * 1e3
-        return result
+        with refusing(refuse):
+            yield
+        self.stage_ms[name] = (perf_counter() - start) * 1e3
 
 
-def hazard_cloud(step: SegmentStep, fused: FuseStep, rule: HazardRule) -> Cloud:
-    """Return the observed ground points, in the grid's frame, that are hazards.
+@contextmanager
+def refusing(reason: Refusal) -> Iterator[None]:
+    """Name the reason under which expected errors are counted; those that have one keep it.
 
-    Args:
-        step: of the image.
-        fused: where its pixels lie.
-        rule: what is a hazard.
+    Raises:
+        RefusedError: there was an expected error.
     """
-    seen = np.flatnonzero(fused.patch.reason == Reason.OBSERVED)
-    segmentation, patch = step.segmentation, fused.patch
-    classes = segmentation.probabilities_khw.shape[0]
-    probabilities = segmentation.probabilities_khw.reshape(classes, -1)[:, seen]
-    chosen = seen[rule.is_hazard(probabilities)]
-    points_m = np.stack(
-        [axis.reshape(-1)[chosen] for axis in (patch.x_m, patch.y_m, patch.z_m)], axis=-1
-    )
-    return Cloud(
-        points_m,
-        segmentation.tensor_mask.reshape(-1)[chosen],
-        segmentation.tensor_confidence.reshape(-1)[chosen],
-    )
+    try:
+        yield
+    except RefusedError:
+        raise
+    except TerrainSegError as error:
+        raise RefusedError(reason, str(error)) from error

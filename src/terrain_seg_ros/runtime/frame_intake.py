@@ -1,4 +1,4 @@
-"""The first steps of an image: whose it is, whether it is its turn, and what it shows."""
+"""The first steps of an image: its camera, its stamp and its pixels."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from terrain_seg_ros.core.image.sample_bits import SampleBits
 from terrain_seg_ros.core.types import CameraImage
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.parameters.node_settings import NodeSettings
-from terrain_seg_ros.runtime.frame import Frame
-from terrain_seg_ros.runtime.health import Drop, Health, Note, Refusal
-from terrain_seg_ros.runtime.refused import RefusedError
+from terrain_seg_ros.runtime.frame import Frame, refusing
+from terrain_seg_ros.runtime.health import Drop, Health, Note, Refusal, RefusedError
 from terrain_seg_ros.runtime.stamp_check import StampCheck, StampVerdict
 
 Decode = Callable[[Any, SampleBits], CameraImage]
-"""Reads an image message of a camera whose 16-bit samples hold so many bits."""
+"""Decodes an image message; `SampleBits` says how many bits a 16-bit sample of its camera holds."""
 
 
 class FrameIntake:
@@ -30,14 +29,14 @@ class FrameIntake:
         clock_s: Callable[[], float],
         decode: Decode,
     ) -> None:
-        """Make an intake that has seen no image.
+        """Start without images.
 
         Args:
             parameters: cameras and limits.
             health: counts what is dropped.
             clock_ns: the clock that images are stamped with, None where there is none; 0 as long
                 as it does not run.
-            clock_s: seconds that never jump, to tell a pause from a wrong stamp.
+            clock_s: seconds that never jump, to distinguish a pause from a wrong stamp.
             decode: reads an image message.
         """
         self._cameras = parameters.input.cameras
@@ -52,7 +51,7 @@ class FrameIntake:
 
     @property
     def last_stamp_ns(self) -> int:
-        """Return the stamp of the image that was taken last, 0 before the first."""
+        """Return the stamp of the last accepted image, 0 before the first."""
         return self._last_stamp_ns
 
     @property
@@ -69,7 +68,7 @@ class FrameIntake:
         self._stamps.set_limits(parameters)
 
     def expect_jump(self) -> None:
-        """Believe the next image that lies back in time."""
+        """Accept the next image whose stamp lies back in time."""
         self._stamps.expect_jump()
 
     def check_camera(self, camera: str) -> None:
@@ -86,17 +85,18 @@ class FrameIntake:
             )
 
     def accept(self, frame: Frame) -> None:
-        """Give a frame its stamp and, if its turn has come, its image.
+        """Set the stamp of a frame and, if it is accepted, its image.
 
         Raises:
-            RefusedError: the camera is unknown, or the stamp is refused.
-            MessageError: the message cannot be decoded.
+            RefusedError: the camera is unknown, the stamp is refused, or the message cannot be
+                decoded.
         """
         self.check_camera(frame.camera)
-        frame.stamp_ns = stamp_ns(frame.message.header)
+        with refusing(Refusal.BAD_IMAGE):
+            frame.stamp_ns = stamp_ns(frame.message.header)
         now_ns = None if self._clock_ns is None else self._clock_ns() or None
         moment_ns = round(self._clock_s() * 1e9)
-        verdict = self._stamps.judge(
+        verdict = self._stamps.check(
             frame.camera, frame.stamp_ns, now_ns=now_ns, moment_ns=moment_ns
         )
         if verdict is StampVerdict.TOO_SOON:
@@ -110,5 +110,6 @@ class FrameIntake:
             self._health.note(Note.ODD_STAMP)
         self._last_stamp_ns = frame.stamp_ns
         bits = self._bits[frame.camera]
-        frame.image = frame.timed("decode", lambda item: self._decode(item.message, bits))
+        with frame.stage("decode", refuse=Refusal.BAD_IMAGE):
+            frame.image = self._decode(frame.message, bits)
         self._health.remark(f"images of {frame.camera}", bits.text)

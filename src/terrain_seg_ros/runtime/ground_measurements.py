@@ -1,4 +1,4 @@
-"""Keep what measures the ground, and find what was measured with an image."""
+"""Keep measurements of the ground, and find the one that belongs to an image."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from terrain_seg_ros.runtime.vehicle_pose import Transforms, VehiclePose
 
 KEPT = 32
 KEPT_BYTES = 64 * 1024 * 1024
-"""Measurements of a camera that wait for their image; a replay reads half a second ahead."""
+"""Limits on the measurements of a camera that wait; a replay reads half a second ahead."""
 RESIDUAL = "ground_residual_m"
 """The name of the plane's error in the diagnostics."""
 SMALLEST_HAZARD = "smallest_hazard_m"
@@ -30,13 +30,13 @@ SMALLEST_HAZARD = "smallest_hazard_m"
 
 
 class GroundMeasurements:
-    """Hold the newest depth images or clouds of each camera, or the newest ranges.
+    """The newest depth images or clouds of each camera, or the newest ranges.
 
     `put` may come from another thread and does not decode what it keeps.
     """
 
     def __init__(self, parameters: NodeSettings, transforms: Transforms, health: Health) -> None:
-        """Know nothing yet."""
+        """Start without measurements."""
         self._source = parameters.depth.source
         self._grid_frame = parameters.pipeline.grid.frame_id
         self._transforms = transforms
@@ -70,7 +70,7 @@ class GroundMeasurements:
     def at(
         self, camera: str, stamp: int, *, optical_frame: str, pose: VehiclePose
     ) -> GroundMeasurement | None:
-        """Return what was measured nearest to a stamp; None if that is too far, or unusable.
+        """Return the measurement nearest to a stamp; None if it is too far away or unusable.
 
         Args:
             camera: whose image it goes with.
@@ -91,8 +91,8 @@ class GroundMeasurements:
             self._health.note(Note.NO_DEPTH)
         return measured
 
-    def judge(self, fused: FuseStep) -> None:
-        """Tell what the view resolves and how far the plane is off; warn where that is too much."""
+    def report(self, fused: FuseStep) -> None:
+        """Report what the view resolves and the plane's error; warn where that is too large."""
         smallest_m = fused.patch.smallest_hazard_m
         if smallest_m is not None:
             self._health.set_gauge(SMALLEST_HAZARD, smallest_m)

@@ -12,6 +12,8 @@ from threading import Lock
 
 import numpy as np
 
+from terrain_seg_ros.core.errors import TerrainSegError
+
 WINDOW = 512
 """Latencies kept per stage, and arrivals for the rates."""
 RATE_WINDOW_S = 5.0
@@ -20,13 +22,13 @@ STAGE_LIMIT = 32
 REMARK_LIMIT = 64
 """Remarks that are kept, and texts that are logged for each."""
 DEFECTS_IN_A_ROW = 3
-"""So many defects in a row at one place are no accident: the grid turns unknown."""
+"""After this many defects in a row at one place the grid turns unknown."""
 
 log = logging.getLogger(__name__)
 
 
 class Drop(str, Enum):
-    """Say why a sound image was not processed."""
+    """Why a well-formed image was not processed."""
 
     REPLACED = "replaced by a newer one"
     INACTIVE = "node not active"
@@ -34,7 +36,7 @@ class Drop(str, Enum):
 
 
 class Refusal(str, Enum):
-    """Say what was wrong with an input."""
+    """What was wrong with an input."""
 
     BAD_IMAGE = "bad image"
     BAD_CAMERA_INFO = "bad camera_info"
@@ -54,32 +56,41 @@ class Refusal(str, Enum):
     DEFECT = "defect"
 
 
+class RefusedError(TerrainSegError):
+    """An input cannot be used; `reason` is what it is counted under."""
+
+    def __init__(self, reason: Refusal, text: str) -> None:
+        """Hold the reason beside the text."""
+        super().__init__(text)
+        self.reason = reason
+
+
 class Note(str, Enum):
-    """Name what users should know although everything goes on."""
+    """What users should know although processing continues."""
 
     FIELD_OF_VIEW = "no camera_info: intrinsics come from horizontal_fov_rad"
-    FIXED_POSE = "no transform from base_frame to grid_frame: the vehicle is taken to stand still"
+    FIXED_POSE = "no transform from base_frame to grid_frame: the vehicle is assumed to stand still"
     NO_STAMP = "images have a zero stamp: they cannot be checked for age or order"
     NO_GROUND = "no pixel meets the ground"
     NO_DEPTH = "no depth, cloud or range with the image: the ground is not measured"
-    OFF_PLANE = "the measured ground is not the plane: check ground.plane, mounting and pose"
-    ONE_BY_ONE = "several images at once failed: cameras are taken one by one, see batch_cameras"
+    OFF_PLANE = "the measured ground differs from the plane: check ground.plane, mounting and pose"
+    ONE_BY_ONE = "running several images at once failed: cameras are processed one by one"
     POSE_JUMP = "the vehicle moved faster than grid.max_speed_mps: the grid was cleared"
     SITE_LOST = "the selected landing site is no longer safe: the best one was chosen"
     TIME_JUMP = (
-        "stamps jumped backwards: the grid was cleared, but for hazards where the vehicle is still "
-        "in its place"
+        "stamps jumped backwards: the grid was cleared, except for hazards if the vehicle has not "
+        "moved"
     )
     ODD_STAMP = (
-        "an image that was taken had a wrong stamp, as later ones lie before it: check the "
-        "camera's clock, and that one node publishes this topic"
+        "an accepted image had a wrong stamp, as later images are stamped before it: check the "
+        "camera's clock, and that only one node publishes this topic"
     )
-    FRAME_SLASH = "frame names begin with a slash: it is dropped, as tf2 does"
+    FRAME_SLASH = "frame names begin with a slash, which is removed as in tf2"
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Hold percentiles of one stage over the last images, in milliseconds."""
+    """Percentiles of one stage over the last images, in milliseconds."""
 
     median_ms: float
     p90_ms: float
@@ -89,10 +100,10 @@ class Latency:
 
 @dataclass(frozen=True)
 class HealthSnapshot:
-    """Hold the counters at one moment; only reasons that occurred are listed.
+    """The counters at one moment; only reasons that occurred are listed.
 
-    `recent_notes` are those of the last image. `remarks` is what is assumed, by what it is about;
-    `standing` are warnings that hold until what they are of ends, by what they are of.
+    `recent_notes` are those of the last image. `remarks` are assumptions, by what they concern;
+    `standing` are warnings that hold until their cause ends, by that cause.
     `defects_in_a_row` is the most at one place.
     """
 
@@ -164,7 +175,7 @@ class Health:
                 self._refused_since_good = 0
 
     def count_dropped(self, reason: Drop) -> None:
-        """Count a sound image that was not processed."""
+        """Count a well-formed image that was not processed."""
         with self._lock:
             self._dropped[reason] += 1
 
@@ -177,26 +188,26 @@ class Health:
             self._last_refusal = f"{reason.value}: {text[:TEXT_LIMIT]}"
 
     def count_defect(self, place: str, text: str) -> int:
-        """Count an error that nobody expected; return how many came in a row at its place."""
+        """Count an unexpected error; return how many occurred in a row at its place."""
         self.count_refused(Refusal.DEFECT, text)
         with self._lock:
             self._defects[place] = self._defects.get(place, 0) + 1
             return self._defects[place]
 
     def passed(self, place: str) -> None:
-        """Note that a place was passed without a defect."""
+        """Note that work at a place succeeded, which ends a row of defects."""
         with self._lock:
             self._defects.pop(place, None)
 
     def set_standing(self, what: str, text: str) -> None:
-        """Keep a warning that holds until it is taken back by an empty text."""
+        """Keep a warning until an empty text withdraws it."""
         with self._lock:
             self._standing.pop(what, None)
             if text:
                 self._standing[what] = text[:TEXT_LIMIT]
 
     def note(self, note: Note, text: str = "") -> None:
-        """Count something that users should know of the present image, and keep the last text."""
+        """Count a note on the current image, and keep the last text."""
         with self._lock:
             self._notes[note] += 1
             self._notes_now.add(note)
@@ -207,11 +218,11 @@ class Health:
             log.warning("%s: %s", note.value, text)
 
     def remark(self, about: str, text: str) -> None:
-        """Keep what is assumed of an input, and log it where it is new.
+        """Keep an assumption about an input, and log it if it is new.
 
         Args:
             about: what it concerns, such as the images of a camera.
-            text: empty forgets what was said of it.
+            text: empty withdraws the assumption.
         """
         with self._lock:
             known = self._remarks.get(about, "")
@@ -227,7 +238,7 @@ class Health:
             log.warning("%s", line)
 
     def set_gauge(self, name: str, value: float) -> None:
-        """Keep the newest value of something measured, by a name with its unit."""
+        """Keep the newest value of a quantity, by a name with its unit."""
         with self._lock:
             self._gauges[name] = value
 
@@ -271,6 +282,6 @@ def _latency(window: deque[float]) -> Latency:
 
 
 def _rate(times_s: deque[float], now_s: float) -> float:
-    """Return events per second over the last seconds; it falls to 0 when they stop."""
+    """Return events per second over the last seconds; 0 after they stop."""
     recent = [value for value in times_s if now_s - value <= RATE_WINDOW_S]
     return (len(recent) - 1) / max(now_s - recent[0], 1e-3) if len(recent) > 1 else 0.0

@@ -25,7 +25,7 @@ def health_status(
         age_s: since the last image that reached the grid, or since the start.
         stale: the watchdog has turned the grid unknown.
         about: what does not change: model, backend, precision.
-        idle: why no images are taken, where that is meant.
+        idle: why no images are taken, where that is intended.
     """
     level, text = _summary(snapshot, age_s=age_s, stale=stale)
     if idle:
@@ -56,7 +56,7 @@ def _summary(snapshot: HealthSnapshot, *, age_s: float, stale: bool) -> tuple[Le
     if snapshot.images_out == 0:
         return Level.WARN, "waiting for the first image"
     if snapshot.recent_notes:
-        return Level.WARN, "; ".join(_told(snapshot, note) for note in snapshot.recent_notes)
+        return Level.WARN, "; ".join(_with_text(snapshot, note) for note in snapshot.recent_notes)
     return Level.OK, f"{snapshot.rate_out_hz:.1f} images per second"
 
 
@@ -93,6 +93,6 @@ def note_line(snapshot: HealthSnapshot, note: Note) -> str:
     return f"{note.value} ({snapshot.notes[note]} times){': ' if text else ''}{text}"
 
 
-def _told(snapshot: HealthSnapshot, note: Note) -> str:
+def _with_text(snapshot: HealthSnapshot, note: Note) -> str:
     text = snapshot.note_texts.get(note, "")
     return f"{note.value}: {text}" if text else note.value

@@ -1,4 +1,4 @@
-"""Which topics of the cameras and of their companions a live node reads."""
+"""Which topics a live node reads, under which names."""
 
 from __future__ import annotations
 
@@ -7,24 +7,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from terrain_seg_ros.messages.interfaces import Reliability, TopicSpec, resolve, topic
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.messages.topic_spec import Direction, Group, Reliability, TopicSpec
+from terrain_seg_ros.messages.topics import resolve, topics
 from terrain_seg_ros.parameters.node_settings import NodeSettings
 
-DEPTH_ROWS = {"image": "depth", "cloud": "cloud", "range": "range"}
-"""The row of the table of topics, by the parameter `depth.source`."""
-
-SHARED_ROWS = ("/tf", "/tf_static", "select_site")
-"""Rows that several publishers may share."""
-
-
+_COMPRESSED = "/compressed"
 _RECTIFIED = re.compile(r"(image_)?rect(ified)?(_|$)|.*_rect(ified)?(_|$)")
 
 
-class SensorTopic(NamedTuple):
-    """Hold one topic to read.
+class InputTopic(NamedTuple):
+    """One topic to read.
 
-    `row` is its name in the table; `spec` has the name and the quality of service that the
-    parameters give. `camera` is empty where the topic belongs to all of them.
+    `row` is its name in the table; `spec` has the name on the bus, relative to the namespace or in
+    full, and the quality of service that the parameters give. `camera` is empty where the cameras
+    share the topic.
     """
 
     row: str
@@ -32,52 +29,29 @@ class SensorTopic(NamedTuple):
     spec: TopicSpec
 
 
-def sensor_topics(
-    parameters: NodeSettings,
-    *,
-    image_topic: str | None = None,
-    camera_info_topic: str | None = None,
-) -> list[SensorTopic]:
-    """Return image and intrinsics of each camera, what measures the ground, what selects a site.
+def input_topics(
+    parameters: NodeSettings, names: Mapping[str, str | None] | None = None
+) -> list[InputTopic]:
+    """Return the inputs that are on: transforms, those of each camera, those that cameras share.
 
     Args:
         parameters: cameras, topics, quality of service.
-        image_topic: replaces the parameter's, as a remapping does.
-        camera_info_topic: likewise.
+        names: replace the values of the parameters of the same name, such as `image_topic`, like
+            a remapping; they may be names in full.
+
+    Raises:
+        ConfigError: one full name stands for several cameras.
     """
-    suffix = "/compressed" if parameters.input.image_transport == "compressed" else ""
-    rows = {
-        f"image{suffix}": (image_topic or parameters.input.image_topic) + suffix,
-        "camera_info": camera_info_topic or parameters.input.camera_info_topic,
-    }
-    depth_row = DEPTH_ROWS.get(parameters.depth.source)
-    if depth_row is not None:
-        rows[depth_row] = parameters.depth.topic
-    specs = {row: _as_set(topic(row), name, parameters) for row, name in rows.items()}
-    if parameters.output.landing_enable:
-        specs["select_site"] = topic("select_site")
-    return [
-        SensorTopic(row, camera, spec)
-        for camera in (*parameters.input.cameras, "")
-        for row, spec in specs.items()
-        if spec.per_camera == bool(camera)
-    ]
-
-
-def image_topics(parameters: NodeSettings, *, image_topic: str | None = None) -> dict[str, str]:
-    """Return the name of each camera's image topic, relative to the namespace or in full."""
-    count = len(parameters.input.cameras)
-    return {
-        item.camera: resolve(item.spec, item.camera, count)
-        for item in sensor_topics(parameters, image_topic=image_topic)
-        if item.row.startswith("image")
-    }
-
-
-def is_rectified(image_topic: str) -> bool:
-    """Say whether a topic's name tells that its images are rectified, such as image_rect_color."""
-    parts = image_topic.lower().removesuffix("/compressed").strip("/").split("/")
-    return any(_RECTIFIED.match(part) for part in parts[-2:])
+    cameras = parameters.input.cameras
+    result = []
+    for camera in (*cameras, ""):
+        for row in topics(Direction.IN):
+            if row.per_camera != bool(camera) or not row.is_on(parameters.values):
+                continue
+            spec = _as_set(row, (names or {}).get(row.name_setting), parameters)
+            name = _camera_topic(spec, camera, len(cameras))
+            result.append(InputTopic(row.name, camera, replace(spec, name=name)))
+    return sorted(result, key=lambda item: item.spec.group is not Group.TRANSFORMS)
 
 
 def rectified_cameras(
@@ -89,20 +63,41 @@ def rectified_cameras(
         parameters: cameras and what is known of their images.
         topics: full name by camera; None takes those of the parameters.
     """
-    told = parameters.input.image_rectification
-    names = image_topics(parameters) if topics is None else topics
+    given = parameters.input.image_rectification
+    if topics is None:
+        inputs = input_topics(parameters)
+        topics = {i.camera: i.spec.name for i in inputs if i.spec.group is Group.IMAGE}
     return frozenset(
         camera
         for camera in parameters.input.cameras
-        if told == "rectified" or (told == "auto" and is_rectified(names.get(camera, "")))
+        if given == "rectified" or (given == "auto" and is_rectified(topics.get(camera, "")))
     )
 
 
-def _as_set(spec: TopicSpec, name: str, parameters: NodeSettings) -> TopicSpec:
+def is_rectified(image_topic: str) -> bool:
+    """Return whether a topic's name says that its images are rectified: image_rect_color does."""
+    parts = image_topic.lower().removesuffix(_COMPRESSED).strip("/").split("/")
+    return any(_RECTIFIED.match(part) for part in parts[-2:])
+
+
+def _camera_topic(spec: TopicSpec, camera: str, camera_count: int) -> str:
+    if spec.per_camera and spec.name.startswith("/") and camera_count > 1:
+        raise ConfigError(
+            f"topic {spec.name!r} cannot stand for {camera_count} cameras; give it relative to "
+            "each camera's name"
+        )
+    return resolve(spec, camera, camera_count)
+
+
+def _as_set(spec: TopicSpec, name: str | None, parameters: NodeSettings) -> TopicSpec:
+    """Return a row with the name and the quality of service that the parameters give."""
+    if not spec.name_setting:
+        return spec
+    suffix = _COMPRESSED if spec.name.endswith(_COMPRESSED) else ""
     reliable = parameters.input.input_reliability == "reliable"
     return replace(
         spec,
-        name=name,
+        name=(name or str(parameters.values[spec.name_setting])) + suffix,
         reliability=Reliability.RELIABLE if reliable else Reliability.BEST_EFFORT,
         depth=parameters.input.input_depth,
     )

@@ -1,4 +1,4 @@
-"""Keep an error that nobody expected from ending the node: the one place that catches all."""
+"""Keep unexpected errors from ending the node: the only place that catches all exceptions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from types import TracebackType
 from terrain_seg_ros.runtime.health import DEFECTS_IN_A_ROW, Health
 
 KINDS_LIMIT = 100
-"""Kinds of defects whose traceback is told; a process with more tells no further ones."""
+"""Tracebacks are logged for this many kinds of defects; further kinds are only counted."""
 
 
 class LastResort:
-    """Count defects by their place, and tell the traceback of each kind once.
+    """Count defects by their place, and log the traceback of each kind once.
 
     A kind is the type of the error and the line that raised it. MemoryError is a defect like any
     other; KeyboardInterrupt and SystemExit pass. Every method may be called from any thread.
@@ -33,22 +33,22 @@ class LastResort:
         self._tell = tell
 
     def around(self, place: str) -> Attempt:
-        """Return a context that nothing but a request to end leaves by an exception.
+        """Return a context that catches and counts every exception except a request to exit.
 
         Args:
-            place: what is done, in a few words of a closed set.
+            place: what is done, in a few words; one of a fixed set.
         """
         return Attempt(self, place)
 
     def passed(self, place: str) -> None:
-        """Note an attempt without a defect."""
+        """Note that work at a place succeeded."""
         self._health.passed(place)
 
     def failed(self, place: str, error: Exception) -> bool:
-        """Count a defect, and tell its traceback if it is the first of its kind.
+        """Count a defect, and log its traceback if it is the first of its kind.
 
         Returns:
-            Whether so many in a row have failed now that it is no accident.
+            Whether this makes so many in a row that the grid must be withdrawn.
         """
         frame = traceback.extract_tb(error.__traceback__)[-1:]
         where = (frame[0].filename, frame[0].lineno or 0) if frame else ("", 0)
@@ -62,17 +62,17 @@ class LastResort:
         if is_new:
             trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
             self._tell(
-                f"defect in {place}; what it hit is left out and the node goes on. Please report "
+                f"defect in {place}: the message is skipped and the node continues. Please report "
                 f"it with this traceback, which is shown once:\n{trace}"
             )
         return count == DEFECTS_IN_A_ROW
 
 
 class Attempt:
-    """Be one passage of a place.
+    """One attempt at the work of a place.
 
     Afterwards `failed` says whether it ended by a defect, and `turned_persistent` whether that
-    makes so many in a row that the grid must be taken back.
+    makes so many in a row that the grid must be withdrawn.
     """
 
     def __init__(self, resort: LastResort, place: str) -> None:
@@ -91,7 +91,7 @@ class Attempt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        """Count how it ended; only requests to end the process go on upwards."""
+        """Count how it ended; only requests to exit the process propagate."""
         if error is None:
             self._resort.passed(self._place)
             return False

@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 
 
 class LatestSlot(Generic[Item]):
-    """Hand items from many threads to one; at most one item per key waits.
+    """A slot that hands items from many threads to one; at most one item per key waits.
 
     Keys take turns (start-time fair queueing; Goyal et al., 1996), so that a fast camera cannot
     starve a slow one; among equals the one that has waited longest is first. Every method may be
@@ -28,7 +28,7 @@ class LatestSlot(Generic[Item]):
     def put(self, key: str, item: Item) -> bool:
         """Store an item; return whether it replaced one that was waiting.
 
-        After `close` the item is thrown away, as nobody will take it.
+        After `close` the item is discarded, as nobody will take it.
         """
         with self._changed:
             if self._closed:
@@ -49,19 +49,19 @@ class LatestSlot(Generic[Item]):
             return self._pop()
 
     def take_waiting(self, limit: int) -> list[tuple[str, Item]]:
-        """Return at most so many keys and items that wait now, those with the next turn first."""
+        """Return up to `limit` waiting keys and items, the next in turn first."""
         with self._changed:
             return [self._pop() for _ in range(min(limit, len(self._waiting)))]
 
     def clear(self) -> int:
-        """Throw away what waits; return how many items that were."""
+        """Discard what waits; return how many items that were."""
         with self._changed:
             count = len(self._waiting)
             self._waiting.clear()
             return count
 
     def close(self) -> None:
-        """Throw away what waits and wake whoever takes."""
+        """Discard what waits and wake the thread in `take`."""
         with self._changed:
             self._closed = True
             self._waiting.clear()
@@ -69,7 +69,7 @@ class LatestSlot(Generic[Item]):
 
     @property
     def closed(self) -> bool:
-        """Say whether `close` was called."""
+        """Return whether `close` was called."""
         return self._closed
 
     def __len__(self) -> int:

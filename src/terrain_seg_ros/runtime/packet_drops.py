@@ -1,4 +1,4 @@
-"""Packets that the kernel threw away because this process did not read them in time (Linux)."""
+"""Packets that the kernel dropped because this process did not read them in time (Linux)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SOCKET = "socket:["
 
 
 def dropped_packets(proc: Path = Path("/proc")) -> int:
-    """Return how many UDP packets the sockets of this process have lost; 0 where nobody tells.
+    """Return how many UDP packets the sockets of this process lost; 0 where it is not reported.
 
     A large image comes in hundreds of packets. Where a best-effort one does not fit the socket's
     buffer, no DDS status counts it, as it never was whole.

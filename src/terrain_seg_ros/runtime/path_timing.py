@@ -19,9 +19,10 @@ from terrain_seg_ros.messages.camera_info_message import encode_camera_info
 from terrain_seg_ros.messages.cdr import deserialize, message_class, serialize
 from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.image_message import encode_image
-from terrain_seg_ros.messages.interfaces import topic
+from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
-from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, outgoing_topics
+from terrain_seg_ros.runtime.outboxes.outgoing import Bus
+from terrain_seg_ros.runtime.outboxes.outputs import outgoing_topics
 from terrain_seg_ros.runtime.session import Session
 
 MEASURED_TOPICS = ("mask", "confidence", "hazard_grid")
@@ -36,7 +37,7 @@ _WARM_UP_ROUNDS = 5
 
 @dataclass(frozen=True)
 class PathTiming:
-    """Hold milliseconds per round, of both ways and of each stage."""
+    """Milliseconds per round, of both ways and of each stage."""
 
     bare_ms: tuple[float, ...]
     end_to_end_ms: tuple[float, ...]
@@ -90,7 +91,7 @@ def time_path(
 
 
 class _Bench:
-    """Hold what both ways need, made before the clock starts."""
+    """What both ways need, made before the clock starts."""
 
     def __init__(
         self, session: Session, pixels: Sequence[U8], *, width_px: int, height_px: int
@@ -117,7 +118,9 @@ class _Bench:
             width_px=width_px, height_px=height_px, horizontal_fov_rad=_FIELD_OF_VIEW_RAD
         )
         header = make_header(message_class, 0, _CAMERA_FRAME)
-        self.processor.camera_info(self._camera, encode_camera_info(message_class, camera, header))
+        self.processor.take(
+            "camera_info", self._camera, encode_camera_info(message_class, camera, header)
+        )
 
     def bare_ms(self, turn: int) -> float:
         """Return the milliseconds of the backend's call alone."""

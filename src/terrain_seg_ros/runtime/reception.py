@@ -1,4 +1,4 @@
-"""Warn of what goes wrong on the bus in silence: lost images, two publishers, two nodes."""
+"""Warn of silent trouble on the bus: lost images, two publishers, two nodes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from terrain_seg_ros.runtime.health import Health
 from terrain_seg_ros.runtime.packet_drops import dropped_packets
 
 SILENT_AFTER_S = 5.0
-"""A publisher of images that is there and gives none for so long is told of."""
+"""A publisher of images that sends none for this long causes a warning."""
 HELD_S = 10.0
-"""So long a loss is told of after it happened."""
+"""A loss causes a warning for this long."""
 PACKETS_LOST = "UDP packets lost"
-PACKETS_EFFECT = ", so that large images by best effort vanish and reliable ones come late"
+PACKETS_EFFECT = ", so large best-effort images are lost and reliable ones arrive late"
 REMEDY = (
     "raise net.core.rmem_max (sysctl -w net.core.rmem_max=33554432), publish reliably and set "
     "input_reliability, or send smaller or compressed images"
@@ -22,10 +22,10 @@ REMEDY = (
 
 
 class InputFacts(NamedTuple):
-    """Hold what a rim knows of one input: its name on the bus, and counts since the start.
+    """One input on the bus: its name, and counts since the start.
 
     `publishers` are those that are there now, `received` and `lost` messages, `incompatible`
-    publishers that offer less than the input asks for, so that nothing comes from them.
+    publishers that offer a lower quality of service than requested, so nothing arrives from them.
     """
 
     topic: str
@@ -37,7 +37,7 @@ class InputFacts(NamedTuple):
 
 
 class Reception:
-    """Compare the counts of one look with those of the last; look about once a second."""
+    """Compare the counts with those of the previous look; call `look` about once a second."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Reception:
         clock_s: Callable[[], float] = time.monotonic,
         dropped: Callable[[], int] = dropped_packets,
     ) -> None:
-        """Begin; packets that were lost before count too."""
+        """Start; packets that were lost earlier count too."""
         self._health = health
         self._clock_s = clock_s
         self._dropped = dropped
@@ -54,10 +54,10 @@ class Reception:
         self._lost: dict[str, tuple[int, float]] = {}
 
     def look(self, inputs: Iterable[InputFacts], *, other_nodes: int) -> None:
-        """Set the warnings that hold now and take back the others.
+        """Set the warnings that hold now and withdraw the others.
 
         Args:
-            inputs: what images, intrinsics and measurements come by; transforms may have several
+            inputs: of images, intrinsics and measurements; not transforms, which may have several
                 publishers.
             other_nodes: how many others publish this node's outputs under the same names.
         """
@@ -71,8 +71,8 @@ class Reception:
         self._loss(PACKETS_LOST, self._dropped(), now_s)
         self._health.set_standing(
             "nodes",
-            f"{other_nodes} more of this node in its namespace publish the same topics; consumers "
-            "get a mix of the grids: stop one, or give it another namespace"
+            f"{other_nodes} more instances of this node publish the same topics in its namespace, "
+            "so subscribers receive a mix of grids: stop one, or give it another namespace"
             if other_nodes
             else "",
         )
@@ -81,7 +81,7 @@ class Reception:
         self._health.set_standing(
             f"publishers of {item.topic}",
             f"{item.topic} has {item.publishers} publishers, expected one; images and stamps "
-            "of several cameras are mixed: stop one, or give each camera its topic"
+            "of several cameras are mixed: stop one, or give each camera a topic of its own"
             if item.publishers > 1
             else "",
         )
@@ -89,8 +89,8 @@ class Reception:
     def _quality(self, item: InputFacts) -> None:
         self._health.set_standing(
             f"quality of {item.topic}",
-            f"a publisher of {item.topic} offers less than this input asks for, so that nothing "
-            "comes from it; set input_reliability to best_effort"
+            f"a publisher of {item.topic} offers a lower quality of service than this input "
+            "requests, so its messages do not arrive; set input_reliability to best_effort"
             if item.incompatible and not item.publishers
             else "",
         )
@@ -103,8 +103,8 @@ class Reception:
         silent_s = now_s - since_s
         self._health.set_standing(
             f"silence of {item.topic}",
-            f"{item.topic} has a publisher but gave no image for {silent_s:.0f} s: it sends "
-            f"none, or images get lost on the way; for the latter {REMEDY}"
+            f"{item.topic} has a publisher but no image arrived for {silent_s:.0f} s: it sends "
+            f"none, or images are lost on the way; for the latter {REMEDY}"
             if silent_s >= SILENT_AFTER_S
             else "",
         )

@@ -1,4 +1,4 @@
-"""SROS2: what the environment asks for, with or without ROS."""
+"""SROS2: what the environment variables request, with or without ROS."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ _OFF = frozenset({"", "0", "false", "no", "off"})
 
 
 def is_secured(environment: Mapping[str, str]) -> bool:
-    """Return whether ROS uses SROS2: it compares with `true` to the letter."""
+    """Return whether ROS uses SROS2: only the exact value `true` enables it."""
     return environment.get(ENABLE) == "true"
 
 
 def check_security(environment: Mapping[str, str]) -> None:
-    """Check the variables, which ROS compares to the letter; another spelling is off in silence.
+    """Check the variables; ROS takes any spelling but the exact one for off, without a warning.
 
     Raises:
-        ConfigError: somebody asked for security in words that ROS does not understand.
+        ConfigError: security is requested by a value that ROS does not recognise.
     """
     enable, strategy = environment.get(ENABLE, ""), environment.get(STRATEGY, "")
     if not is_secured(environment) and enable.strip().lower() not in _OFF:
         raise ConfigError(
-            f"{ENABLE} is {enable!r}, which ROS takes for off; set it to true, or unset it"
+            f"{ENABLE} is {enable!r}, which ROS treats as off; set it to true, or unset it"
         )
     if is_secured(environment) and strategy not in {"", "Enforce", "Permissive"}:
         raise ConfigError(
-            f"{STRATEGY} is {strategy!r}, which ROS takes for Permissive; set it to Enforce"
+            f"{STRATEGY} is {strategy!r}, which ROS treats as Permissive; set it to Enforce"
         )
 
 
 def unenforced(environment: Mapping[str, str]) -> str:
-    """Return a warning where a node that finds no keys would go on without protection, else ""."""
+    """Return a warning if a node without keys would run unprotected, else ""."""
     if not is_secured(environment) or environment.get(STRATEGY) == "Enforce":
         return ""
     return (
-        f"{STRATEGY} is not Enforce: without keys in {KEYSTORE} this node takes images from "
-        "everybody on the network, and nothing tells; set it to Enforce"
+        f"{STRATEGY} is not Enforce: without keys in {KEYSTORE} this node accepts images "
+        "from anybody on the network, without a warning; set it to Enforce"
     )
 
 
 def refuse_where_secured(environment: Mapping[str, str]) -> None:
-    """Refuse to join a bus with a DDS that has no security plug-ins, where security is asked for.
+    """Refuse to join a bus with a DDS without security plug-ins where security is requested.
 
     Raises:
-        ConfigError: it is.
+        ConfigError: security is requested.
     """
     check_security(environment)
     if is_secured(environment):

@@ -1,4 +1,4 @@
-"""The backend of a session: made at once, or another one first while an engine is built."""
+"""The backend of a session: the requested one, or another while an engine is built."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from terrain_seg_ros.runtime.background_build import BackgroundBuild, prepare_co
 
 
 class Serving(NamedTuple):
-    """Hold the backend that serves, and the build that will replace it, if there is one."""
+    """The backend that serves, and the build that will replace it, if there is one."""
 
     backend: Backend
     build: BackgroundBuild | None
@@ -40,7 +40,7 @@ def serve(
     *,
     live: bool,
 ) -> Serving:
-    """Return a tested backend; where a live one's engine is not built yet, begin to build it.
+    """Return a tested backend; start building the engine of a live one where it is missing.
 
     Raises:
         ModelError: the self-test fails.

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from terrain_seg_ros.core.backend import Backend
+from terrain_seg_ros.core.ground.own_body import MIN_CORNERS, OwnBody
+from terrain_seg_ros.core.image.image_file import read_image
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
 from terrain_seg_ros.inference.registry import self_test
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.runtime.height_map_file import read_height_map
-from terrain_seg_ros.runtime.own_bodies import OwnBodies
 from terrain_seg_ros.runtime.serving import engine_digest, serve
 
 
 class Session:
-    """Hold what a node, a replay or a command needs to turn images into a grid.
+    """What a node, a replay or a command needs to turn images into a grid.
 
     Use it in a `with` statement or call `close`.
     """
@@ -31,8 +36,8 @@ class Session:
 
         Args:
             parameters: the values.
-            live: images come in time: if an engine is to be built, another backend serves
-                meanwhile, unless the parameters say otherwise.
+            live: images arrive in real time: while an engine is built another backend serves,
+                unless the parameters say otherwise.
 
         Raises:
             ModelError: the model is missing, corrupt or fails the self-test.
@@ -78,11 +83,11 @@ class Session:
         return self.pipeline.taxonomy
 
     def hazard_advice(self) -> str:
-        """Return where hazards and threshold do not tell classes apart as users may think."""
+        """Return where hazards and threshold do not separate classes as users may expect."""
         return self.pipeline.hazard_rule.advice(self.pipeline.taxonomy.names)
 
     def change(self, changes: Mapping[str, Any]) -> NodeSettings:
-        """Use other values from the next image on; return all that are in force then.
+        """Use other values from the next image on; return all values then in force.
 
         Raises:
             ConfigError: a value is wrong, static, or names no class of the model; nothing has
@@ -97,13 +102,13 @@ class Session:
         """Run the golden image once more, which also warms the backend up.
 
         Raises:
-            ModelError: the backend gives something else than it should.
+            ModelError: the backend gives a wrong result.
             InferenceError: the backend fails.
         """
         self_test(self.backend, self.model, self._options)
 
-    def about(self) -> dict[str, str]:
-        """Return what runs here, for diagnostics and summaries."""
+    def describe(self) -> dict[str, str]:
+        """Return model, backend and precision, for diagnostics and summaries."""
         file = self.model.file(self.backend.precision)
         card = file.card
         about = {
@@ -135,3 +140,38 @@ def _backend_choice(parameters: NodeSettings) -> tuple[BackendName, BackendOptio
         options = replace(options, precision=FULL_PRECISION)
         name = BackendName.ONNXRUNTIME if name is BackendName.AUTO else name
     return name, options
+
+
+class OwnBodies:
+    """Masks and outline of the vehicle by camera."""
+
+    def __init__(self, parameters: NodeSettings) -> None:
+        """Read the masks.
+
+        Raises:
+            ConfigError: a mask cannot be read or is coloured, or the outline does not consist of
+                pairs.
+        """
+        cameras, paths = parameters.input.cameras, parameters.own_body.masks
+        if len(paths) == 1:
+            paths *= len(cameras)
+        values = parameters.own_body.polygon
+        polygon = None
+        if len(values) >= 2 * MIN_CORNERS:
+            polygon = np.array(values, dtype=np.float64).reshape(-1, 2)
+        masks = {path: _mask(path) for path in set(paths) if path}
+        self._bodies = {
+            camera: OwnBody(masks.get(path), polygon, source=path)
+            for camera, path in zip(cameras, paths)
+            if path or polygon is not None
+        }
+
+    def of(self, camera: str) -> OwnBody | None:
+        """Return what a camera sees of the vehicle, None where nothing was given."""
+        return self._bodies.get(camera)
+
+
+def _mask(path: str) -> U8:
+    """Return a mask (H, W); a colour file is accepted if its pixels are grey."""
+    pixels = read_image(Path(path).expanduser())
+    return pixels if pixels.ndim == 2 else np.asarray(pixels.max(axis=2), dtype=np.uint8)

@@ -1,12 +1,11 @@
-"""Judge the stamps of images: order, age and rate, per camera."""
+"""Check the stamps of images: order, age and rate, per camera."""
 
 from __future__ import annotations
 
 from enum import Enum
 
 from terrain_seg_ros.parameters.node_settings import NodeSettings
-from terrain_seg_ros.runtime.health import Refusal
-from terrain_seg_ros.runtime.refused import RefusedError
+from terrain_seg_ros.runtime.health import Refusal, RefusedError
 from terrain_seg_ros.runtime.time_line import Place, TimeLine
 
 REORDER_NS = 100_000_000
@@ -14,11 +13,11 @@ REORDER_NS = 100_000_000
 RATE_TOLERANCE = 0.1
 """A camera's own jitter must not halve its rate: this share of the period may be missing."""
 EXPECTED_FOR = 30
-"""So many images on the old line end the expectation of a jump."""
+"""After this many images on the old line a jump is no longer expected."""
 
 
 class StampVerdict(Enum):
-    """Say what to do with an image."""
+    """What to do with an image."""
 
     TAKE = "take"
     TAKE_WITHOUT_LAST = "take, as the last one was stamped wrongly"
@@ -30,7 +29,7 @@ class StampCheck:
     """Follow the stamps of each camera."""
 
     def __init__(self, parameters: NodeSettings) -> None:
-        """Make a check that has seen no image."""
+        """Start without stamps."""
         self._lines: dict[str, TimeLine] = {}
         self._expected = 0
         self.set_limits(parameters)
@@ -47,10 +46,10 @@ class StampCheck:
         }
 
     def expect_jump(self) -> None:
-        """Believe the next image that lies back in time: the clock or TF has jumped already."""
+        """Accept the next image that lies back in time: the clock or TF has jumped already."""
         self._expected = EXPECTED_FOR
 
-    def judge(
+    def check(
         self, camera: str, stamp_ns: int, *, now_ns: int | None, moment_ns: int | None = None
     ) -> StampVerdict:
         """Return what to do with an image; a zero stamp is taken as it is.
@@ -59,7 +58,7 @@ class StampCheck:
             camera: its name.
             stamp_ns: the image's stamp.
             now_ns: the time of the clock that stamps are made with; None where there is none.
-            moment_ns: when it came, by a clock that never jumps; None where nobody knows.
+            moment_ns: when it came, by a clock that never jumps; None if unknown.
 
         Raises:
             RefusedError: the stamp is too far from the clock, repeated, out of order or alone.
@@ -73,7 +72,7 @@ class StampCheck:
         period_ns = self._periods_ns.get(camera, 0)
         if newest_ns is not None and 0 < stamp_ns - newest_ns < period_ns:
             return StampVerdict.TOO_SOON
-        place = line.judge(stamp_ns, moment_ns=moment_ns, expect_jump=self._expected > 0)
+        place = line.classify(stamp_ns, moment_ns=moment_ns, expect_jump=self._expected > 0)
         if place is Place.JUMPED:
             self._lines = {camera: line}
             self._expected = 0
@@ -107,7 +106,7 @@ def _odd(camera: str, apart_ns: int, place: Place) -> RefusedError:
         return RefusedError(
             Refusal.OUT_OF_ORDER,
             f"image of {camera!r} is stamped {apart_ns * 1e-9:.3f} s after the last one, much more "
-            "than they usually lie apart; it is taken for a wrong stamp unless the next one "
+            "than they usually lie apart; it is treated as a wrong stamp unless the next one "
             "agrees with it: check the camera's clock, and that one node publishes this topic",
         )
     return RefusedError(

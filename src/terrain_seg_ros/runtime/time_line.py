@@ -1,4 +1,4 @@
-"""Tell one odd stamp from a jump in time: a jump is what several in a row agree on."""
+"""Distinguish one odd stamp from a jump in time, on which several in a row agree."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections import deque
 from enum import Enum
 
 AGREEING = 3
-"""So many stamps in a row, off the line and one after the other, are a jump backwards."""
+"""This many consecutive stamps off the line, in order, are a jump backwards."""
 GAPS = 8
-"""Latest distances between stamps that are kept: they say how far the next may lie ahead."""
+"""Number of gaps between stamps that are kept; they bound how far the next may lie ahead."""
 DELAYS = 64
-"""Latest delays that are kept: the shortest is the transport's, the others waited for a turn."""
+"""Number of delays that are kept; the shortest is that of the transport alone."""
 GAPS_NEEDED = 3
-"""Fewer than this say nothing yet."""
+"""With fewer gaps no stamp counts as far ahead."""
 GAP_FACTOR = 2
 GAP_SLACK_NS = 100_000_000
 SHORTEST_AHEAD_NS = 250_000_000
@@ -24,7 +24,7 @@ AGREEMENT_NS = 2_000_000_000
 
 
 class Place(Enum):
-    """Say where a stamp lies on the line of those before it."""
+    """Where a stamp lies on the line of those before it."""
 
     NEXT = "after the last one"
     NEXT_WITHOUT_LAST = "after the one before the last, which was the odd one"
@@ -37,14 +37,14 @@ class Place(Enum):
 class TimeLine:
     """Follow the stamps of one source.
 
-    A stamp far behind or far ahead of the others is odd, and the line stays. The second one ahead
-    in a row shows that there was a pause only; the third one behind, that time jumped back. Where
-    a stamp ahead was taken, as there was nothing to compare it with, the next one that continues
-    the line before it leaves it out.
+    A stamp far behind or far ahead of the others is odd, and the line stays. A second one ahead in
+    a row means that there was only a pause; a third one behind, that time jumped back. A first
+    stamp ahead is accepted, as there is nothing to compare it with; it is dropped again when the
+    next stamp continues the line before it.
     """
 
     def __init__(self, slack_ns: int) -> None:
-        """Know no stamp; `slack_ns` is how far the transport may swap neighbours."""
+        """Start without stamps; `slack_ns` is how far the transport may swap neighbours."""
         self._slack_ns = slack_ns
         self._newest_ns: int | None = None
         self._before_ns: int | None = None
@@ -58,7 +58,7 @@ class TimeLine:
         """Return the newest stamp on the line, None before the first."""
         return self._newest_ns
 
-    def judge(
+    def classify(
         self, stamp_ns: int, *, moment_ns: int | None = None, expect_jump: bool = False
     ) -> Place:
         """Return where a stamp lies; what is NEXT or has JUMPED is on the line from then on.
@@ -66,8 +66,8 @@ class TimeLine:
         Args:
             stamp_ns: the stamp.
             moment_ns: when it came, by a clock that never jumps. A stamp far ahead that came no
-                sooner after its time than the others did is an ordinary one. None where nobody
-                knows.
+                sooner after its time than the others did is an ordinary one. None if
+                unknown.
             expect_jump: something else shows already that time jumped: one stamp is enough.
         """
         newest_ns = self._newest_ns
@@ -122,7 +122,7 @@ class TimeLine:
         return Place.JUMPED
 
     def _continues_without_newest(self, stamp_ns: int, newest_ns: int) -> bool:
-        """Say whether the newest was the odd one.
+        """Return whether the newest was the odd one.
 
         It lies far off both this and the one before; or it was the first, and two agree against it.
         """
@@ -138,7 +138,7 @@ class TimeLine:
             self._delays_ns.append(moment_ns - stamp_ns)
 
     def _is_early(self, stamp_ns: int, moment_ns: int | None) -> bool:
-        """Say whether a stamp came sooner after its time than the others did, or nobody knows."""
+        """Return whether a stamp came sooner after its time than the others did, or is unknown."""
         if moment_ns is None or not self._delays_ns:
             return True
         return moment_ns - stamp_ns < min(self._delays_ns) - GAP_SLACK_NS
@@ -149,7 +149,7 @@ class TimeLine:
         return gap_ns > max(SHORTEST_AHEAD_NS, GAP_FACTOR * max(self._gaps_ns) + GAP_SLACK_NS)
 
     def _agrees(self, stamp_ns: int) -> bool:
-        """Say whether a stamp behind continues those that came behind just before."""
+        """Return whether a stamp behind continues those that came behind just before."""
         if not self._behind_ns:
             return False
         furthest_ns = max([AGREEMENT_NS, *(4 * gap_ns for gap_ns in self._gaps_ns)])

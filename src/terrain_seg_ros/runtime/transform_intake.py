@@ -7,14 +7,15 @@ from typing import Any
 
 from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.core.geometry.transform_buffer import MAX_FRAMES, TransformBuffer
+from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.transform_message import StampedTransform, decode_each
 from terrain_seg_ros.runtime.health import Health, Note, Refusal
 from terrain_seg_ros.runtime.time_line import AGREEING, Place, TimeLine
 
 REORDER_NS = 500_000_000
-"""One frame's samples may come swapped by the network; further back they are late."""
+"""The network may swap samples of one frame within this time; older ones are late."""
 FRESH = 50
-"""For so many samples after a frame jumped, a jump of the images is the same jump."""
+"""For this many samples after a jump of a frame, a jump of the images is the same jump."""
 
 
 class TransformIntake:
@@ -34,7 +35,7 @@ class TransformIntake:
         cache_s: float,
         on_jump: Callable[[], None] = lambda: None,
     ) -> None:
-        """Fill a buffer that keeps `cache_s` seconds; `on_jump` hears of a frame that jumped."""
+        """Fill a buffer that keeps `cache_s` seconds; `on_jump` is called at jumps back in time."""
         self._buffer = buffer
         self._health = health
         self._slack_ns = min(REORDER_NS, round(cache_s * 1e9))
@@ -71,7 +72,7 @@ class TransformIntake:
         line = self._lines.get(item.child)
         if line is None:
             line = TimeLine(self._slack_ns)
-        place = line.judge(item.stamp_ns)
+        place = line.classify(item.stamp_ns)
         if place is Place.ODD_AHEAD:
             self._ahead[item.child] = item
             return
@@ -125,20 +126,20 @@ class TransformIntake:
             )
 
     def _forget(self, child: str) -> None:
-        """Forget a frame's samples, but for those that showed that time jumped back."""
+        """Forget a frame's samples, except those that showed that time jumped back."""
         late = self._behind.pop(child, [])
         self._ahead.pop(child, None)
         self._buffer.clear_moving(child)
         self._lines.pop(child, None)
         for item in late:
-            self._lines.setdefault(child, TimeLine(self._slack_ns)).judge(item.stamp_ns)
+            self._lines.setdefault(child, TimeLine(self._slack_ns)).classify(item.stamp_ns)
             self._put(item)
 
     def _refuse(self, text: str) -> None:
         self._health.count_refused(Refusal.BAD_TRANSFORM, text)
 
     def _note_slashes(self, message: Any) -> None:
-        """Tell once that names have a leading slash; tf2 drops it too."""
+        """Note once that names have a leading slash, which is removed as in tf2."""
         if self._slash_noted:
             return
         if any(
@@ -148,3 +149,34 @@ class TransformIntake:
         ):
             self._slash_noted = True
             self._health.note(Note.FRAME_SLASH)
+
+
+class BufferedTransforms:
+    """Our own buffer and what fills it, for live callers without tf2."""
+
+    def __init__(self, health: Health, *, cache_s: float, on_jump: Callable[[], None]) -> None:
+        """Make an empty buffer; `on_jump` is called when a frame jumps back in time."""
+        self._buffer = TransformBuffer(cache_s)
+        self._intake = TransformIntake(self._buffer, health, cache_s=cache_s, on_jump=on_jump)
+
+    def open(self) -> None:
+        """Do nothing: messages come by `add`."""
+
+    def close(self) -> None:
+        """Do nothing: what is known is kept."""
+
+    def add(self, message: Any, *, static: bool) -> None:
+        """Take a tf2_msgs/TFMessage from `/tf` or `/tf_static`."""
+        self._intake.add(message, static=static)
+
+    def forget_moving(self) -> None:
+        """Forget moving transforms, after a jump in time."""
+        self._intake.forget_moving()
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> Transform:
+        """Return target_T_source at the stamp.
+
+        Raises:
+            GeometryError: there is none.
+        """
+        return self._buffer.lookup(target, source, stamp_ns)

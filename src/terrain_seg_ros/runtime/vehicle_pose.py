@@ -18,11 +18,11 @@ POLL_S = 0.002
 PAUSE_FACTOR = 10.0
 PAIR_LIMIT = 1000
 JUMP_SLACK_M = 0.5
-"""What poses may differ by besides speed: noise of a localisation, images of one moment."""
+"""Poses may differ by this much besides speed, by noise of the localisation."""
 
 
 class Transforms(Protocol):
-    """Look transforms up; core's TransformBuffer and tf2 (wrapped) do."""
+    """A source of transforms, such as core's TransformBuffer or tf2's buffer."""
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> Transform:
         """Return target_T_source at the stamp.
@@ -34,9 +34,9 @@ class Transforms(Protocol):
 
 
 class VehiclePose(NamedTuple):
-    """Hold both poses at one stamp.
+    """Both poses at one stamp.
 
-    `assumed`: the vehicle is taken to stand at the grid's origin, as no TF was ever seen.
+    `assumed`: the vehicle is assumed to stand at the grid's origin, as no TF was ever seen.
     `restart`: what is in the grid no longer lies where it says, as TF came after such assumed
     poses, the vehicle is elsewhere after a jump in time, or it `jumped`: it moved faster than it
     can.
@@ -50,7 +50,7 @@ class VehiclePose(NamedTuple):
 
 
 class PoseSource:
-    """Give the poses that an image needs."""
+    """The poses that an image needs."""
 
     def __init__(self, transforms: Transforms, parameters: NodeSettings) -> None:
         """Take frames and mounting from the parameters."""
@@ -103,7 +103,7 @@ class PoseSource:
         return VehiclePose(grid_T_camera, grid_T_base)
 
     def time_jumped(self) -> None:
-        """Start anew after a jump in time; the next pose tells whether the vehicle jumped too."""
+        """Start again after a jump in time; the next pose shows whether the vehicle jumped too."""
         self._seen = self._assumed = False
         if self._last is not None:
             self._before_jump_m = self._last[1]
@@ -121,8 +121,8 @@ class PoseSource:
     def _vehicle(self, stamp_ns: int) -> Transform | None:
         """Return the vehicle's pose, or None where TF never gave one.
 
-        Once TF has given one, its silence is an error: a vehicle that moves must not jump back
-        to the origin.
+        After the first one a missing pose is an error: a moving vehicle must not jump back to the
+        origin.
         """
         try:
             grid_T_base = self._transforms.lookup(self._grid_frame, self._base_frame, stamp_ns)
@@ -135,7 +135,7 @@ class PoseSource:
 
 
 class WaitingTransforms:
-    """Wait a little for transforms that are under way; for live callers.
+    """Wait briefly for transforms that are about to arrive; for live callers.
 
     TF for an image's stamp often comes some milliseconds after the image. Frames that are not
     connected at all are not waited for, as nobody may publish them. After a wait in vain

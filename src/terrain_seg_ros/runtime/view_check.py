@@ -1,4 +1,4 @@
-"""Notice views that cannot see the ground, or that show it on its side: mostly a wrong frame."""
+"""Detect views that cannot see the ground or lie on their side, mostly from a wrong frame."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ rises by more than this sine; its z axis does."""
 
 
 class ViewCheck:
-    """Judge where each camera looks, by its first views and by those that see no ground."""
+    """Check where each camera looks."""
 
     def __init__(self, health: Health) -> None:
-        """Start with no camera seen."""
+        """Start without views."""
         self._health = health
 
     def sees_ground(
@@ -47,8 +47,8 @@ class ViewCheck:
         level = math.sqrt(max(1.0 - float(up[2]) ** 2, 0.0))
         rolled = not steep and abs(float(up[1])) < ROLLED * level
         text = (
-            f"the images of {camera!r} lie on their side by the frame {frame_id!r}: right if the "
-            "camera is mounted so; an optical frame has x to the right, y down and z ahead"
+            f"the images of {camera!r} lie on their side according to the frame {frame_id!r}: "
+            "correct only if it is mounted so; an optical frame has x right, y down and z ahead"
         )
         self._health.remark(f"frame of {camera}", text if rolled else "")
         return True
@@ -59,7 +59,7 @@ def _why(camera: str, frame_id: str, up: list[float]) -> str:
     frame = f"the frame {frame_id!r}" if frame_id else "mounting.*"
     degrees = math.degrees(math.asin(min(max(up[2], -1.0), 1.0)))
     where = f"{abs(degrees):.0f} degrees {'above' if degrees >= 0.0 else 'below'} the horizon"
-    text = f"{camera!r} looks {where} by {frame}"
+    text = f"{camera!r} looks {where} according to {frame}"
     if degrees < 0.0:
         return f"{text}; check the height of camera and ground (mounting, TF, ground.*)"
     body = up[0] < BODY_LEVEL and abs(up[1]) < BODY_LEVEL < up[2]

@@ -1,4 +1,4 @@
-"""Run the pipeline in one thread of its own, so that callbacks return at once."""
+"""Run the pipeline in a separate thread, so that callbacks return at once."""
 
 from __future__ import annotations
 
@@ -8,9 +8,32 @@ from typing import Generic
 
 from terrain_seg_ros.core.errors import THREADS_REMEDY, InferenceError
 from terrain_seg_ros.parameters.node_settings import NodeSettings
-from terrain_seg_ros.runtime.gate import Gate
 from terrain_seg_ros.runtime.health import Drop, Health
 from terrain_seg_ros.runtime.latest_slot import Item, LatestSlot
+
+
+class Gate:
+    """Lets images in only while the node is active: ROS manages publishers, not subscriptions.
+
+    Closed at first. Every method may be called from any thread.
+    """
+
+    def __init__(self) -> None:
+        """Make a closed gate."""
+        self._open = Event()
+
+    def open(self) -> None:
+        """Let images in."""
+        self._open.set()
+
+    def close(self) -> None:
+        """Keep images out."""
+        self._open.clear()
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether images are let in."""
+        return self._open.is_set()
 
 
 class Worker(Generic[Item]):
@@ -18,8 +41,7 @@ class Worker(Generic[Item]):
 
     `handle` gets (camera, item) pairs of different cameras: one, or all that wait up to `batch`.
     `idle` is called in the same thread after every item and at least every `idle_s`: the place
-    for the staleness watchdog. Both must not raise; should one do so all the same, the thread
-    ends and `check` says so.
+    for the staleness watchdog. Neither may raise; if one does, the thread ends and `check` raises.
     """
 
     def __init__(
@@ -31,14 +53,14 @@ class Worker(Generic[Item]):
         idle_s: float = 0.1,
         batch: int = 1,
     ) -> None:
-        """Make a worker that stands still, its gate closed.
+        """Make a worker that is not started, with its gate closed.
 
         Args:
             handle: called with what is taken.
             health: counts what is dropped.
             idle: called after every item and at least every `idle_s`.
             idle_s: seconds.
-            batch: how many items are taken at once, if so many wait.
+            batch: largest number of items that are taken at once.
         """
         self.gate = Gate()
         self._handle = handle
@@ -72,12 +94,12 @@ class Worker(Generic[Item]):
             self._drop(Drop.REPLACED, 1)
 
     def pause(self) -> None:
-        """Close the gate and throw away what waits; the item at work is finished."""
+        """Close the gate and discard what waits; the item at work is finished."""
         self.gate.close()
         self._drop(Drop.INACTIVE, self._slot.clear())
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """Close the gate, finish the item at work and end the thread; again does nothing.
+        """Close the gate, finish the item at work and end the thread; calling again does nothing.
 
         Raises:
             InferenceError: the item at work does not end.
@@ -135,9 +157,9 @@ def start_thread(thread: Thread) -> None:
 
 
 def check_thread_room(count: int) -> None:
-    """Check that the system gives so many more threads, by starting and ending them.
+    """Check that the system allows this many more threads, by starting and ending them.
 
-    A library that cannot get its threads may end the process without a word.
+    A library that cannot start its threads may end the process without a message.
 
     Raises:
         InferenceError: it does not.

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Protocol
 
 from terrain_seg_ros.bag.writer import BagWriter
-from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.messages.interfaces import TopicSpec
-
-POLL_S = 0.05
+from terrain_seg_ros.messages.topic_spec import TopicSpec
 
 
 class Outlet(Protocol):
@@ -112,20 +108,15 @@ class BusOutlet:
         """
         self._writers[name].write_payload(payload)
 
-    def wait_for_listeners(self, count: int, *, timeout_s: float) -> None:
-        """Wait until /tf has at least `count` subscribers.
+    def wait_for_subscribers(self, count: int, *, timeout_s: float) -> None:
+        """Wait until /tf has so many subscribers.
 
         Raises:
-            ConfigError: the timeout expired.
+            ConfigError: they did not appear in time.
         """
-        end_s = time.monotonic() + timeout_s
-        while self._writers["/tf"].subscriber_count < count:
-            if time.monotonic() > end_s:
-                raise ConfigError(
-                    f"/tf did not get {count} subscribers within {timeout_s:.0f} s; start the "
-                    "node on the same domain, or wait for fewer"
-                )
-            time.sleep(POLL_S)
+        from terrain_seg_ros.dds.endpoints import wait_for_subscribers  # noqa: PLC0415
+
+        wait_for_subscribers([self._writers["/tf"]], count, timeout_s=timeout_s)
 
 
 def full_name(name: str, namespace: str) -> str:

@@ -5,29 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.messages.interfaces import (
-    Direction,
-    Durability,
-    Reliability,
-    TopicSpec,
-    topic,
-)
+from terrain_seg_ros.messages.topic_spec import Group, TopicSpec, output
+from terrain_seg_ros.messages.topics import topic
 
 DEPTH = 10
 
 
 def _out(name: str, message_type: str, text: str, *, latched: bool = False) -> TopicSpec:
-    return TopicSpec(
-        name,
-        message_type,
-        Direction.OUT,
-        Reliability.RELIABLE,
-        Durability.TRANSIENT_LOCAL if latched else Durability.VOLATILE,
-        1 if latched else DEPTH,
-        per_camera=False,
-        lazy=False,
-        text=text,
-    )
+    depth = 1 if latched else DEPTH
+    return output(name, message_type, text, group=Group.NONE, latched=latched, depth=depth)
 
 
 SIM_TOPICS: tuple[TopicSpec, ...] = (

@@ -12,7 +12,8 @@ from terrain_seg_ros.core.types import GridSnapshot
 from terrain_seg_ros.messages.cdr import message_class
 from terrain_seg_ros.messages.grid_message import decode_grid
 from terrain_seg_ros.runtime.outboxes.grid_outbox import GridChanges, keepout_of
-from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, outgoing_topics
+from terrain_seg_ros.runtime.outboxes.outgoing import Bus
+from terrain_seg_ros.runtime.outboxes.outputs import outgoing_topics
 
 SIDE = 8
 STEP_NS = SECOND_NS // 10

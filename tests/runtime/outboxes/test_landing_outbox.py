@@ -21,7 +21,8 @@ from terrain_seg_ros.messages.diagnostics_message import decode_diagnostics
 from terrain_seg_ros.messages.grid_message import decode_grid
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.runtime.health import Note, Refusal
-from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, outgoing_topics
+from terrain_seg_ros.runtime.outboxes.outgoing import Bus
+from terrain_seg_ros.runtime.outboxes.outputs import outgoing_topics
 
 TOPICS = {"landing_sites", "landing_sites_markers", "best_landing_site"}
 PERIOD_NS = SECOND_NS // 10
@@ -178,14 +179,14 @@ def test_a_point_selects_the_site_that_it_lies_in(tiny):
     pixels = plain([(20, 30), (44, 66)])
     sites = node.send(image_message(pixels=pixels))["landing_sites"].detections
     wanted = sites[-1]
-    node.node.select_site(select_message(*place(wanted)))
+    node.node.take("select_site", "", select_message(*place(wanted)))
     answer = dict(node.node.tick())
     assert answer["landing_sites"].detections[0].id == wanted.id
     assert answer["best_landing_site"].pose.position.x == place(wanted)[0]
     assert values(node)["landing_site_selected"] == "yes"
     later = node.send(image_message(START_NS + PERIOD_NS, pixels=pixels))
     assert later["landing_sites"].detections[0].id == wanted.id
-    node.node.select_site(select_message(math.nan, math.nan))
+    node.node.take("select_site", "", select_message(math.nan, math.nan))
     answer = dict(node.node.tick())
     assert answer["landing_sites"].detections
     assert values(node)["landing_site_selected"] == "no"
@@ -195,7 +196,7 @@ def test_a_point_selects_the_site_that_it_lies_in(tiny):
 def test_an_image_answers_a_point_too():
     node = lander()
     node.send(image_message())
-    node.node.select_site(select_message(1.1, 0.7))
+    node.node.take("select_site", "", select_message(1.1, 0.7))
     node.node.image("navcam", image_message(START_NS + PERIOD_NS))
     assert values(node)["landing_site_selected"] == "yes"
 
@@ -207,7 +208,7 @@ def test_a_point_of_another_frame_is_turned_into_the_grid_s(tiny):
     )
     sites = node.send(image_message(pixels=plain([(20, 30)])))["landing_sites"].detections
     x_m, y_m = place(sites[-1])
-    node.node.select_site(select_message(x_m - 100.0, y_m, "map"))
+    node.node.take("select_site", "", select_message(x_m - 100.0, y_m, "map"))
     assert dict(node.node.tick())["landing_sites"].detections[0].id == sites[-1].id
 
 
@@ -226,7 +227,7 @@ def test_a_point_that_selects_nothing_is_counted_and_changes_nothing(message, ma
     node = lander()
     node.send(image_message())
     before = values(node)["landing_site"]
-    node.node.select_site(message)
+    node.node.take("select_site", "", message)
     assert node.node.tick() == []
     assert node.refused == {Refusal.SELECTION: 1}
     assert match in node.text

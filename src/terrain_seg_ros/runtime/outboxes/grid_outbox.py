@@ -1,8 +1,8 @@
-"""Make the messages of the grid: whole or changed, safe centres, masks for Nav2's filters."""
+"""Encode the grid: whole or changed, safe centres, masks for Nav2's filters."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,31 +23,57 @@ from terrain_seg_ros.messages.grid_message import (
     encode_speed_mask,
 )
 from terrain_seg_ros.messages.header_message import make_header
-from terrain_seg_ros.messages.interfaces import topic
-from terrain_seg_ros.messages.message_types import Types, has_type
+from terrain_seg_ros.messages.message_types import Types
+from terrain_seg_ros.messages.topic_spec import Group
 from terrain_seg_ros.parameters.node_settings import NodeSettings
-from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, Outgoing
+from terrain_seg_ros.runtime.outboxes.encoders import encodes
+from terrain_seg_ros.runtime.outboxes.outgoing import Bus, Outgoing
+from terrain_seg_ros.runtime.outboxes.outputs import Outputs
 
-UNHEARD_PERIOD_S = 1.0
-"""Latched layers that nobody hears are still sent so often: the last waits for late joiners."""
 WHOLE_SHARE = 0.5
 """An update of more than this share of the cells is sent as a whole grid."""
 
 
-class GridOutbox:
-    """Encode the grid, as often as each of its topics wants it."""
+@dataclass(frozen=True)
+class GridProduct:
+    """A grid to publish.
 
-    def __init__(self, types: Types, parameters: NodeSettings, bus: Bus) -> None:
-        """Start with a whole grid to come; topics whose type is not there are left out."""
-        self._types = types
-        self._bus = bus
-        rate_hz = parameters.output.filter_masks_max_rate_hz
-        self._masks = _Pace(1.0 / rate_hz) if rate_hz > 0.0 else None
-        self._unheard = _Pace(UNHEARD_PERIOD_S)
-        period_s = parameters.output.whole_grid_period_s
-        self._has_updates = period_s > 0.0 and has_type(types, topic("hazard_grid_updates").type)
-        self._has_layers = has_type(types, topic("grid_map").type)
-        self._changes = GridChanges(period_s)
+    Attributes:
+        snapshot: the grid.
+        pipeline: derives other layers from it; None where it is stuck or broken.
+        part: what changed since the last whole grid; None sends a whole one.
+        updates_keepout: whether the keepout mask follows the grid.
+        unobserved_percent: speed limit on ground that is not observed.
+    """
+
+    snapshot: GridSnapshot
+    pipeline: Pipeline | None
+    part: GridPart | None = None
+    updates_keepout: bool = True
+    unobserved_percent: float = FULL_PERCENT
+
+    def safe_map(self) -> I8:
+        """Return the safe centres (rows, cols); none are known without the pipeline."""
+        if self.pipeline is None:
+            return np.full_like(self.snapshot.cost, COST_UNKNOWN)
+        return self.pipeline.products.safe_map(self.snapshot)
+
+    def speed_limits(self) -> I8:
+        """Return the speed limits (rows, cols) in per cent; without the pipeline all unobserved."""
+        if self.pipeline is None:
+            percent = int(self.unobserved_percent)
+            limit = NO_LIMIT if percent >= FULL_PERCENT else percent
+            return np.full_like(self.snapshot.cost, limit)
+        return self.pipeline.products.speed_limits(self.snapshot)
+
+
+class GridOutbox:
+    """Encode the grid, each of its topics as often as the table says."""
+
+    def __init__(self, outputs: Outputs, parameters: NodeSettings) -> None:
+        """Start with a whole grid to come."""
+        self._outputs = outputs
+        self._changes = GridChanges(parameters.output.whole_grid_period_s)
         self._last: GridSnapshot | None = None
         self.set_parameters(parameters)
 
@@ -57,107 +83,130 @@ class GridOutbox:
 
     def start(self, stamp_ns: int) -> list[Outgoing]:
         """Return what Nav2's filters must know before the first mask."""
-        if self._masks is None or not has_type(self._types, topic("keepout_filter_info").type):
-            return []
-        header = make_header(self._types, stamp_ns, "")
-        return [
-            Outgoing(
-                f"{name}_filter_info",
-                encode_filter_info(self._types, kind, self._bus.full_name(f"{name}_mask"), header),
-            )
-            for name, kind in (("keepout", FilterType.KEEPOUT), ("speed", FilterType.SPEED_PERCENT))
-        ]
+        return self._outputs.encode(
+            Group.FILTER_INFO, FilterInfoProduct(self._outputs.bus, stamp_ns)
+        )
 
     def grids(self, snapshot: GridSnapshot, pipeline: Pipeline) -> list[Outgoing]:
         """Return the messages of a grid that an image changed."""
-        return self._messages(snapshot, pipeline, keepout=True)
+        return self._messages(snapshot, pipeline, updates_keepout=True)
 
-    def lost(self, snapshot: GridSnapshot, pipeline: Pipeline) -> list[Outgoing]:
+    def withdrawn(self, snapshot: GridSnapshot, pipeline: Pipeline) -> list[Outgoing]:
         """Return the messages of a grid that was forgotten because nothing is seen any more.
 
-        The keepout mask stays as it is: it can forbid but not doubt, and a hazard that is seen
-        no more is not gone.
+        The keepout mask stays as it is: it can forbid but not doubt, and a hazard that is out of
+        sight is not gone.
         """
         self.expect_whole()
-        return self._messages(snapshot, pipeline, keepout=False)
+        return self._messages(snapshot, pipeline, updates_keepout=False)
 
-    def blind(self, reason: Reason, stamp_ns: int) -> list[Outgoing]:
-        """Return messages that take the last grid back, made without the pipeline.
+    def withdrawn_without_pipeline(self, reason: Reason, stamp_ns: int) -> list[Outgoing]:
+        """Return messages that withdraw the last grid where the pipeline is stuck or broken.
 
-        They serve where it is stuck or broken. Hazards stay, everything else is unknown.
+        Hazards stay, everything else is unknown.
         """
         last = self._last
         if last is None:
             return []
         self.expect_whole()
         hazard = last.cost == COST_LETHAL
-        cost = np.where(hazard, last.cost, np.int8(COST_UNKNOWN))
         snapshot = replace(
             last,
-            cost=cost,
+            cost=np.where(hazard, last.cost, np.int8(COST_UNKNOWN)),
             hazard=np.where(hazard, last.hazard, np.float32(np.nan)),
             reason=np.where(hazard, last.reason, np.uint8(reason)),
             stamp_ns=stamp_ns,
             elevation_m=None,
             age_s=None,
         )
-        nowhere = np.full_like(cost, COST_UNKNOWN)
-        result = [
-            Outgoing("hazard_grid", encode_cost_grid(self._types, snapshot)),
-            self._layer("hazard_reason", snapshot),
-            self._layer("safe_map", snapshot, nowhere),
-        ]
-        if self._masks is not None:
-            percent = int(self._unobserved_percent)
-            limits = np.full_like(cost, NO_LIMIT if percent >= FULL_PERCENT else percent)
-            result.append(Outgoing("speed_mask", encode_speed_mask(self._types, snapshot, limits)))
+        product = GridProduct(
+            snapshot,
+            None,
+            updates_keepout=False,
+            unobserved_percent=self._unobserved_percent,
+        )
+        result = self._outputs.encode(Group.GRID, product, stamp_ns=stamp_ns)
+        self.expect_whole()
         return result
 
     def expect_whole(self) -> None:
         """Send everything with the next grid, whatever the rates."""
         self._changes.forget()
-        for pace in (self._unheard, self._masks):
-            if pace is not None:
-                pace.forget()
+        self._outputs.expect_all()
 
     def _messages(
-        self, snapshot: GridSnapshot, pipeline: Pipeline, *, keepout: bool
+        self, snapshot: GridSnapshot, pipeline: Pipeline, *, updates_keepout: bool
     ) -> list[Outgoing]:
-        if not has_type(self._types, topic("hazard_grid").type):
-            return []
         self._last = snapshot
-        result = [self._cost(snapshot)]
-        due = self._unheard.is_due(snapshot.stamp_ns)
-        if due or self._bus.wanted("hazard_reason"):
-            result.append(self._layer("hazard_reason", snapshot))
-        if due or self._bus.wanted("safe_map"):
-            result.append(self._layer("safe_map", snapshot, pipeline.products.safe_map(snapshot)))
-        if self._has_layers and self._bus.wanted("grid_map"):
-            layers = pipeline.products.grid_layers(snapshot)
-            message = encode_grid_map(self._types, snapshot, layers, basic=[HAZARD_LAYER])
-            result.append(Outgoing("grid_map", message))
-        if self._masks is not None and self._masks.is_due(snapshot.stamp_ns):
-            if keepout:
-                result.append(self._layer("keepout_mask", snapshot, keepout_of(snapshot.cost)))
-            limits = pipeline.products.speed_limits(snapshot)
-            result.append(Outgoing("speed_mask", encode_speed_mask(self._types, snapshot, limits)))
-        return result
+        sends_updates = self._outputs.is_wanted("hazard_grid_updates")
+        part = self._changes.since_whole(snapshot) if sends_updates else None
+        product = GridProduct(snapshot, pipeline, part, updates_keepout=updates_keepout)
+        return self._outputs.encode(Group.GRID, product, stamp_ns=snapshot.stamp_ns)
 
-    def _cost(self, snapshot: GridSnapshot) -> Outgoing:
-        heard = self._has_updates and self._bus.wanted("hazard_grid_updates")
-        part = self._changes.since_whole(snapshot) if heard else None
-        if part is not None:
-            update = encode_grid_update(self._types, snapshot, part)
-            return Outgoing("hazard_grid_updates", update)
-        return Outgoing("hazard_grid", encode_cost_grid(self._types, snapshot))
 
-    def _layer(self, name: str, snapshot: GridSnapshot, values: I8 | None = None) -> Outgoing:
-        message: Any
-        if values is None:
-            message = encode_reason_grid(self._types, snapshot)
-        else:
-            message = encode_layer(self._types, snapshot, values)
-        return Outgoing(name, message)
+@encodes("hazard_grid")
+def _hazard_grid(types: Types, product: GridProduct) -> Any:
+    return encode_cost_grid(types, product.snapshot) if product.part is None else None
+
+
+@encodes("hazard_grid_updates")
+def _hazard_grid_updates(types: Types, product: GridProduct) -> Any:
+    if product.part is None:
+        return None
+    return encode_grid_update(types, product.snapshot, product.part)
+
+
+@encodes("hazard_reason")
+def _hazard_reason(types: Types, product: GridProduct) -> Any:
+    return encode_reason_grid(types, product.snapshot)
+
+
+@encodes("safe_map")
+def _safe_map(types: Types, product: GridProduct) -> Any:
+    return encode_layer(types, product.snapshot, product.safe_map())
+
+
+@encodes("grid_map")
+def _grid_map(types: Types, product: GridProduct) -> Any:
+    if product.pipeline is None:
+        return None
+    layers = product.pipeline.products.grid_layers(product.snapshot)
+    return encode_grid_map(types, product.snapshot, layers, basic=[HAZARD_LAYER])
+
+
+@encodes("keepout_mask")
+def _keepout_mask(types: Types, product: GridProduct) -> Any:
+    if not product.updates_keepout:
+        return None
+    return encode_layer(types, product.snapshot, keepout_of(product.snapshot.cost))
+
+
+@encodes("speed_mask")
+def _speed_mask(types: Types, product: GridProduct) -> Any:
+    return encode_speed_mask(types, product.snapshot, product.speed_limits())
+
+
+@dataclass(frozen=True)
+class FilterInfoProduct:
+    """Names the masks of Nav2's filters in full."""
+
+    bus: Bus
+    stamp_ns: int
+
+
+@encodes("keepout_filter_info")
+def _keepout_filter_info(types: Types, product: FilterInfoProduct) -> Any:
+    return _filter_info(types, product, FilterType.KEEPOUT, "keepout_mask")
+
+
+@encodes("speed_filter_info")
+def _speed_filter_info(types: Types, product: FilterInfoProduct) -> Any:
+    return _filter_info(types, product, FilterType.SPEED_PERCENT, "speed_mask")
+
+
+def _filter_info(types: Types, product: FilterInfoProduct, kind: FilterType, mask: str) -> Any:
+    header = make_header(types, product.stamp_ns, "")
+    return encode_filter_info(types, kind, product.bus.full_name(mask), header)
 
 
 class GridChanges:
@@ -189,26 +238,6 @@ class GridChanges:
     def _continues(self, whole: GridSnapshot, snapshot: GridSnapshot) -> bool:
         age_ns = snapshot.stamp_ns - whole.stamp_ns
         return 0 <= age_ns < self._period_ns and _place(whole) == _place(snapshot)
-
-
-class _Pace:
-    """Say when something is due, by the stamps of what comes."""
-
-    def __init__(self, period_s: float) -> None:
-        self._period_ns = round(period_s * 1e9)
-        self._last_ns: int | None = None
-
-    def forget(self) -> None:
-        """Make the next one due."""
-        self._last_ns = None
-
-    def is_due(self, stamp_ns: int) -> bool:
-        """Return whether a period has passed, or time has jumped back; it begins anew then."""
-        last_ns = self._last_ns
-        if last_ns is not None and 0 <= stamp_ns - last_ns < self._period_ns:
-            return False
-        self._last_ns = stamp_ns
-        return True
 
 
 def keepout_of(cost: I8) -> I8:

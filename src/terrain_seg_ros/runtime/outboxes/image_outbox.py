@@ -1,167 +1,126 @@
-"""Make the messages of the contract table from what the pipeline gives."""
+"""Encode class names, masks, pictures and diagnostics."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from terrain_seg_ros.core.image.images_to_masks import SegmentStep
 from terrain_seg_ros.core.image.mask_to_picture import color_mask, overlay
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_seg_ros.core.types import F32, U8, CameraImage
-from terrain_seg_ros.messages.cloud_message import Cloud, encode_hazard_points, encode_points
+from terrain_seg_ros.core.types import U8, CameraImage
 from terrain_seg_ros.messages.diagnostics_message import Status, encode_diagnostics
 from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.image_message import encode_image
-from terrain_seg_ros.messages.interfaces import Direction, TopicSpec, resolve, topic, topics
 from terrain_seg_ros.messages.label_info_message import encode_label_info
-from terrain_seg_ros.messages.message_types import Types, has_type
+from terrain_seg_ros.messages.message_types import Types
+from terrain_seg_ros.messages.topic_spec import Group
 from terrain_seg_ros.parameters.node_settings import NodeSettings
-
-_MASK_TOPICS = ("mask", "filter_info")
-_LANDING_TOPICS = ("landing_sites", "landing_sites_markers", "best_landing_site")
-
-
-class Outgoing(NamedTuple):
-    """Hold a message and the topic it goes to, relative as in the contract table."""
-
-    topic: str
-    message: Any
+from terrain_seg_ros.runtime.outboxes.encoders import encodes
+from terrain_seg_ros.runtime.outboxes.outgoing import Outgoing
+from terrain_seg_ros.runtime.outboxes.outputs import Outputs
 
 
-class Bus(NamedTuple):
-    """Say how topics are heard: whether somebody listens, and a topic's name in full.
+@dataclass(frozen=True)
+class ClassesProduct:
+    """The classes in force, and the confidence below which a pixel is unlabelled."""
 
-    `image_topics` is where each camera's images come from, None where the parameters say it; the
-    name tells rectified images.
-    """
-
-    wanted: Callable[[str], bool] = lambda _: True
-    full_name: Callable[[str], str] = "/{}".format
-    image_topics: Mapping[str, str] | None = None
+    taxonomy: Taxonomy
+    threshold: float
+    stamp_ns: int
 
 
-def outgoing_topics(parameters: NodeSettings) -> dict[str, TopicSpec]:
-    """Return every topic that a node with these parameters publishes, with its row of the table."""
-    result: dict[str, TopicSpec] = {}
-    cameras = parameters.input.cameras
-    off = _switched_off(parameters)
-    for spec in topics(Direction.OUT):
-        if spec.name in off:
-            continue
-        for camera in cameras if spec.per_camera else ("",):
-            result[resolve(spec, camera, len(cameras) if spec.per_camera else 1)] = spec
-    return result
+@dataclass(frozen=True)
+class MaskProduct:
+    """What the network gives for an image; `header` is the image's, `alpha` the overlay's."""
+
+    image: CameraImage
+    step: SegmentStep
+    taxonomy: Taxonomy
+    header: Any
+    alpha: float
 
 
-class Outbox:
-    """Encode outputs; lazy ones only where the bus says that somebody listens."""
+@dataclass(frozen=True)
+class StateProduct:
+    """The state of the node at one moment."""
 
-    def __init__(self, types: Types, parameters: NodeSettings, bus: Bus) -> None:
+    statuses: list[Status]
+    stamp_ns: int
+
+
+class ImageOutbox:
+    """Encode what needs no grid."""
+
+    def __init__(self, outputs: Outputs, parameters: NodeSettings) -> None:
         """Take cameras and looks from the parameters."""
-        self._types = types
+        self._outputs = outputs
         self._cameras = parameters.input.cameras
-        self._wanted = bus.wanted
         self.set_parameters(parameters)
 
     def set_parameters(self, parameters: NodeSettings) -> None:
         """Take what may change while running."""
         self._alpha = parameters.output.overlay_alpha
-        self._points = parameters.output.points_enable
-        self._decimation = parameters.output.points_decimation
         self._threshold = parameters.pipeline.observability.min_confidence
-        self._min_height_m = parameters.output.hazard_points_min_height_m
-        self._max_height_m = parameters.output.hazard_points_max_height_m
-
-    def name(self, row: str, camera: str = "") -> str:
-        """Return the topic of a row of the table, for one camera where it is per camera."""
-        spec = topic(row)
-        return resolve(spec, camera, len(self._cameras) if spec.per_camera else 1)
 
     def label_info(self, taxonomy: Taxonomy, stamp_ns: int) -> list[Outgoing]:
         """Return the class names, once per camera."""
-        if not has_type(self._types, topic("label_info").type):
-            return []
-        header = make_header(self._types, stamp_ns, "")
-        message = encode_label_info(self._types, taxonomy, self._threshold, header)
-        return [Outgoing(self.name("label_info", camera), message) for camera in self._cameras]
+        product = ClassesProduct(taxonomy, self._threshold, stamp_ns)
+        return [
+            outgoing
+            for camera in self._cameras
+            for outgoing in self._outputs.encode(Group.CLASSES, product, camera=camera)
+        ]
 
     def images(
         self, camera: str, image: CameraImage, step: SegmentStep, *, taxonomy: Taxonomy, header: Any
     ) -> list[Outgoing]:
-        """Return mask and confidence, and the pictures that somebody wants."""
-        mask, confidence = step.segmentation.mask, step.segmentation.confidence
-        result = [
-            self._image("mask", camera, mask, header=header),
-            self._image("confidence", camera, confidence, header=header),
-        ]
-        if self._wanted(self.name("color_mask", camera)):
-            picture = color_mask(mask, taxonomy)
-            result.append(self._image("color_mask", camera, picture, header=header))
-        if self._wanted(self.name("overlay", camera)):
-            picture = overlay(image.pixels, mask, taxonomy, alpha=self._alpha)
-            result.append(self._image("overlay", camera, picture, header=header))
-        return result
-
-    def wants_points(self, camera: str) -> bool:
-        """Say whether `points` shall be computed."""
-        return self._points and self._wanted(self.name("points", camera))
-
-    def wants_hazard_points(self, camera: str) -> bool:
-        """Say whether `hazard_points` shall be computed."""
-        return self._wanted(self.name("hazard_points", camera))
-
-    def points(
-        self, camera: str, points_optical: F32, step: SegmentStep, *, header: Any
-    ) -> list[Outgoing]:
-        """Return the organised cloud; if decimated, with the mask and confidence that fit it."""
-        every = (slice(None, None, self._decimation),) * 2
-        mask = step.segmentation.mask[every]
-        confidence = step.segmentation.confidence[every]
-        cloud = encode_points(
-            self._types, points_optical[every], mask, confidence=confidence, header=header
-        )
-        result = [Outgoing(self.name("points", camera), cloud)]
-        if self._decimation > 1:
-            result.append(self._image("points_mask", camera, mask, header=header))
-            result.append(self._image("points_confidence", camera, confidence, header=header))
-        return result
-
-    def hazard_points(
-        self, camera: str, cloud: Cloud, *, stamp_ns: int, frame_id: str
-    ) -> list[Outgoing]:
-        """Return the points of hazards, in the grid's frame."""
-        message = encode_hazard_points(
-            self._types,
-            cloud,
-            make_header(self._types, stamp_ns, frame_id),
-            min_height_m=self._min_height_m,
-            max_height_m=self._max_height_m,
-        )
-        return [Outgoing(self.name("hazard_points", camera), message)]
+        """Return mask and confidence, and the pictures that have a subscriber."""
+        product = MaskProduct(image, step, taxonomy, header, self._alpha)
+        return self._outputs.encode(Group.MASK, product, camera=camera)
 
     def diagnostics(self, statuses: list[Status], stamp_ns: int) -> list[Outgoing]:
-        """Return the state for people and machines."""
-        if not has_type(self._types, topic("/diagnostics").type):
-            return []
-        message = encode_diagnostics(self._types, statuses, stamp_ns)
-        return [Outgoing(self.name("/diagnostics"), message)]
-
-    def _image(self, row: str, camera: str, pixels: U8, *, header: Any) -> Outgoing:
-        encoding = "mono8" if pixels.ndim == 2 else "rgb8"
-        message = encode_image(self._types, np.ascontiguousarray(pixels), encoding, header)
-        return Outgoing(self.name(row, camera), message)
+        """Return the state of the node (REP-107)."""
+        return self._outputs.encode(Group.STATE, StateProduct(statuses, stamp_ns))
 
 
-def _switched_off(parameters: NodeSettings) -> set[str]:
-    """Return the rows of the table that are published only where parameters ask for them."""
-    off = set()
-    if parameters.output.filter_masks_max_rate_hz == 0.0:
-        off |= {f"{kind}_{what}" for kind in ("keepout", "speed") for what in _MASK_TOPICS}
-    if parameters.output.whole_grid_period_s == 0.0:
-        off.add("hazard_grid_updates")
-    if not parameters.output.landing_enable:
-        off.update(_LANDING_TOPICS)
-    return off
+@encodes("label_info")
+def _label_info(types: Types, product: ClassesProduct) -> Any:
+    header = make_header(types, product.stamp_ns, "")
+    return encode_label_info(types, product.taxonomy, product.threshold, header)
+
+
+@encodes("mask")
+def _mask(types: Types, product: MaskProduct) -> Any:
+    return encode_pixels(types, product.step.segmentation.mask, product.header)
+
+
+@encodes("confidence")
+def _confidence(types: Types, product: MaskProduct) -> Any:
+    return encode_pixels(types, product.step.segmentation.confidence, product.header)
+
+
+@encodes("color_mask")
+def _color_mask(types: Types, product: MaskProduct) -> Any:
+    picture = color_mask(product.step.segmentation.mask, product.taxonomy)
+    return encode_pixels(types, picture, product.header)
+
+
+@encodes("overlay")
+def _overlay(types: Types, product: MaskProduct) -> Any:
+    mask = product.step.segmentation.mask
+    picture = overlay(product.image.pixels, mask, product.taxonomy, alpha=product.alpha)
+    return encode_pixels(types, picture, product.header)
+
+
+@encodes("/diagnostics")
+def _diagnostics(types: Types, product: StateProduct) -> Any:
+    return encode_diagnostics(types, product.statuses, product.stamp_ns)
+
+
+def encode_pixels(types: Types, pixels: U8, header: Any) -> Any:
+    """Return an image (H, W) as mono8 or (H, W, 3) as rgb8."""
+    encoding = "mono8" if pixels.ndim == 2 else "rgb8"
+    return encode_image(types, np.ascontiguousarray(pixels), encoding, header)

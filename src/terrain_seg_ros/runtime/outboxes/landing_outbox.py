@@ -1,9 +1,9 @@
-"""Make the messages of landing sites, and take a person's word for one of them."""
+"""Encode the landing sites, and answer an operator selection."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
@@ -16,20 +16,36 @@ from terrain_seg_ros.core.landing.site_selector import LandingChoice
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.types import GridSnapshot
 from terrain_seg_ros.messages.header_message import make_header
-from terrain_seg_ros.messages.interfaces import topic
 from terrain_seg_ros.messages.landing_message import (
     decode_selected_point,
     encode_best_site,
     encode_landing_markers,
     encode_landing_sites,
 )
-from terrain_seg_ros.messages.message_types import Types, has_type
+from terrain_seg_ros.messages.message_types import Types
+from terrain_seg_ros.messages.topic_spec import Group
 from terrain_seg_ros.parameters.node_settings import NodeSettings
-from terrain_seg_ros.runtime.outboxes.image_outbox import Bus, Outgoing
+from terrain_seg_ros.runtime.outboxes.encoders import encodes
+from terrain_seg_ros.runtime.outboxes.outgoing import Outgoing
+from terrain_seg_ros.runtime.outboxes.outputs import Outputs
 from terrain_seg_ros.runtime.vehicle_pose import Transforms, VehiclePose
 
 NEVER_LEVEL = 1e-3
-"""A plane whose normal has less of z is upright: heights on it mean nothing."""
+"""A plane whose normal has a smaller z is nearly vertical: heights on it mean nothing."""
+
+
+@dataclass(frozen=True)
+class LandingProduct:
+    """The landing sites of one grid, the chosen one first."""
+
+    choice: LandingChoice
+    stamp_ns: int
+    frame_id: str
+    position_sigma_m: float
+
+    def header(self, types: Types) -> Any:
+        """Return a header in the grid's frame."""
+        return make_header(types, self.stamp_ns, self.frame_id)
 
 
 class LandingOutbox:
@@ -38,12 +54,9 @@ class LandingOutbox:
     `request` may be called from any thread; everything else from one at a time.
     """
 
-    def __init__(
-        self, types: Types, parameters: NodeSettings, bus: Bus, transforms: Transforms
-    ) -> None:
-        """Start without sites; topics whose type is not there are left out."""
-        self._types = types
-        self._bus = bus
+    def __init__(self, outputs: Outputs, parameters: NodeSettings, transforms: Transforms) -> None:
+        """Start without sites."""
+        self._outputs = outputs
         self._transforms = transforms
         self._enabled = parameters.output.landing_enable
         self._frame_id = parameters.pipeline.grid.frame_id
@@ -60,7 +73,7 @@ class LandingOutbox:
 
     @property
     def is_selection_lost(self) -> bool:
-        """Say whether what a person had selected is not safe any more."""
+        """Return whether the site that the operator selected is no longer safe."""
         return self._choice.is_selection_lost
 
     def sites(
@@ -87,7 +100,7 @@ class LandingOutbox:
         self._stamp_ns = snapshot.stamp_ns
         return self._messages()
 
-    def lost(self, stamp_ns: int) -> list[Outgoing]:
+    def withdrawn(self, stamp_ns: int) -> list[Outgoing]:
         """Return messages without sites, for a grid that was forgotten."""
         if not self._enabled:
             return []
@@ -185,23 +198,31 @@ class LandingOutbox:
         return self._messages()
 
     def _messages(self) -> list[Outgoing]:
-        header = make_header(self._types, self._stamp_ns, self._frame_id)
-        sites = self._choice.sites
-        result = []
-        if has_type(self._types, topic("landing_sites").type):
-            message = encode_landing_sites(
-                self._types, sites, header, position_sigma_m=self._position_sigma_m
-            )
-            result.append(Outgoing("landing_sites", message))
-        name = "landing_sites_markers"
-        if has_type(self._types, topic(name).type) and self._bus.wanted(name):
-            markers = encode_landing_markers(self._types, self._choice, header)
-            result.append(Outgoing(name, markers))
-        if sites:
-            result.append(
-                Outgoing("best_landing_site", encode_best_site(self._types, sites[0], header))
-            )
-        return result
+        product = LandingProduct(
+            self._choice, self._stamp_ns, self._frame_id, self._position_sigma_m
+        )
+        return self._outputs.encode(Group.LANDING, product)
+
+
+@encodes("landing_sites")
+def _landing_sites(types: Types, product: LandingProduct) -> Any:
+    return encode_landing_sites(
+        types,
+        product.choice.sites,
+        product.header(types),
+        position_sigma_m=product.position_sigma_m,
+    )
+
+
+@encodes("landing_sites_markers")
+def _landing_sites_markers(types: Types, product: LandingProduct) -> Any:
+    return encode_landing_markers(types, product.choice, product.header(types))
+
+
+@encodes("best_landing_site")
+def _best_landing_site(types: Types, product: LandingProduct) -> Any:
+    sites = product.choice.sites
+    return encode_best_site(types, sites[0], product.header(types)) if sites else None
 
 
 def _bounds_m(snapshot: GridSnapshot) -> tuple[float, float, float, float]:

@@ -1,7 +1,8 @@
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.messages.interfaces import INTERFACES, Direction, resolve, topic, topics
+from terrain_seg_ros.messages.topic_spec import Demand, Direction, Group
+from terrain_seg_ros.messages.topics import resolve, topic, topics
 
 # The contract's rows: type, direction, reliability, durability, depth.
 CONTRACT = {
@@ -56,32 +57,43 @@ CONTRACT = {
 }
 
 
-def test_table_is_the_contract():
+def test_the_table_keeps_the_contract():
     table = {
         s.name: (s.type, s.direction.value, s.reliability.value, s.durability.value, s.depth)
-        for s in INTERFACES
+        for s in topics()
     }
-    assert table == CONTRACT
-    assert len(INTERFACES) == len(CONTRACT)
+    assert {name: table.get(name) for name in CONTRACT} == CONTRACT
 
 
-def test_pictures_clouds_and_markers_are_lazy():
-    lazy = {"color_mask", "overlay", "points", "points_mask", "points_confidence"}
-    lazy |= {"landing_sites_markers", "grid_map"}
-    assert {s.name for s in INTERFACES if s.lazy} == lazy
+def test_pictures_clouds_and_markers_are_made_only_for_subscribers():
+    expected = {"color_mask", "overlay", "points", "points_mask", "points_confidence"}
+    expected |= {"hazard_points", "landing_sites_markers", "grid_map", "hazard_grid_updates"}
+    assert expected <= {s.name for s in topics() if s.demand is Demand.SUBSCRIBED}
 
 
-def test_the_grid_and_shared_topics_are_not_per_camera():
-    single = {s.name for s in INTERFACES if not s.per_camera}
-    of_the_grid = {"hazard_grid", "hazard_grid_updates", "hazard_reason", "safe_map", "grid_map"}
-    of_filters = {"keepout_mask", "keepout_filter_info", "speed_mask", "speed_filter_info"}
-    of_landing = {"select_site", "landing_sites", "landing_sites_markers", "best_landing_site"}
-    of_all = {"/tf", "/tf_static", "/diagnostics", "range"}
-    assert single == of_all | of_the_grid | of_filters | of_landing
+def test_what_a_topic_is_on_with_is_said_in_the_reference():
+    values = {"depth.source": "image", "points_enable": True, "points_decimation": 1}
+    assert topic("depth").is_on(values)
+    assert not topic("cloud").is_on(values)
+    assert topic("points").is_on(values)
+    assert not topic("points_mask").is_on(values)
+    assert topic("points_mask").is_on({**values, "points_decimation": 2})
+    assert topic("depth").description.endswith("Where `depth.source` is `image`.")
+    assert topic("points_mask").description.endswith(
+        "Where `points_enable` is set and `points_decimation` is above 1. Only while somebody "
+        "subscribes."
+    )
+
+
+def test_topics_of_an_image_are_per_camera_and_those_of_the_vehicle_are_not():
+    of_image = {Group.IMAGE, Group.INTRINSICS, Group.GROUND, Group.CLASSES, Group.MASK, Group.CLOUD}
+    for spec in topics():
+        # A range finder belongs to the vehicle, not to a camera.
+        assert spec.per_camera == (spec.group in of_image and spec.name != "range"), spec.name
 
 
 def test_every_row_has_a_sentence():
-    for spec in INTERFACES:
+    for spec in topics():
         assert spec.text[0].isupper() or spec.text.startswith(("mono8", "rgb8"))
         assert spec.text.endswith(".")
 
@@ -112,4 +124,4 @@ def test_unknown_topic_is_named():
 
 
 def test_directions_split_the_table():
-    assert topics(Direction.IN) + topics(Direction.OUT) == INTERFACES
+    assert topics(Direction.IN) + topics(Direction.OUT) == topics()

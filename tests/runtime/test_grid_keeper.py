@@ -1,4 +1,4 @@
-from terrain_seg_ros.runtime.watchdog import Watchdog
+from terrain_seg_ros.runtime.grid_keeper import Watchdog
 
 
 def test_staleness_is_reported_once_until_a_good_image():
