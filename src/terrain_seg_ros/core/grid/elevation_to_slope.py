@@ -82,13 +82,12 @@ class SlopeSettings:
 
 @dataclass(frozen=True)
 class SlopeMap:
-    """Hold what the ground is like, cell by cell.
+    """Slope and roughness of the ground by cell.
 
-    All are (rows, cols) float32, NaN where too little is known (indefinite). `slope_deg` is that
-    of the plane through the patch around a cell. `roughness_m` is how far the cell itself stands
-    above that plane, or lies below: the roughness under a vehicle is the largest within its
-    footprint. `p_safe` is the probability, 0 to 1, that the true slope and roughness are within
-    the limits.
+    All layers are (rows, cols) float32, NaN where too little is known. `slope_deg`: slope of the
+    plane fitted to the patch around a cell. `roughness_m`: distance of the cell from that plane,
+    above or below; the roughness under a vehicle is the largest within its footprint. `p_safe`:
+    probability, 0 to 1, that the true slope and roughness are within the limits.
     """
 
     slope_deg: F32
@@ -116,10 +115,11 @@ def elevation_to_slope(
     """Return slope, roughness and P(safe) around every cell whose height is known.
 
     A plane is fitted by least squares to the known cells of the square patch of side
-    `baseline_m` around each cell. Cells that stand out of their surroundings are kept from the
-    fit, or else a rock would lift the plane and hide a part of its own height. The noise of the
-    heights, Gaussian and independent, goes through the fit's covariance into slope and roughness,
-    and P(safe) = P(slope in limits) P(roughness in limits). After the hazard detection of ALHAT:
+    `baseline_m` around each cell. Cells that stand out of their surroundings are left out of the
+    fit; otherwise a rock would raise the plane and hide a part of its own height. The noise of the
+    heights, assumed Gaussian and independent, is propagated by the fit's covariance to slope and
+    roughness, and P(safe) = P(slope in limits) P(roughness in limits). After the hazard detection
+    of ALHAT:
     Ivanov, Huertas, Johnson, "Probabilistic Hazard Detection for Autonomous Safe Landing", AIAA
     GNC 2013 (doi 10.2514/6.2013-5019), whose criteria (slope of about 10 degrees, roughness of 0.2
     to 0.3 m) the open program pydem has too; for the lander's pads see `elevation_to_footpads`.
@@ -130,7 +130,7 @@ def elevation_to_slope(
         resolution_m: side of a cell.
 
     Raises:
-        GeometryError: the elevation is no grid of float32, or the resolution is none.
+        GeometryError: the elevation is not a float32 grid, or the resolution is not positive.
     """
     if elevation_m.ndim != 2 or elevation_m.dtype != np.float32:
         raise GeometryError(

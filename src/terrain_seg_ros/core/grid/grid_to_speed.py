@@ -15,7 +15,7 @@ from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F32, GridSnapshot
 
 NO_LIMIT = 0
-"""How Nav2's speed filter reads a cell without a limit."""
+"""Value of a cell without a limit for Nav2's speed filter."""
 FULL_PERCENT = 100.0
 
 
@@ -48,12 +48,12 @@ class SpeedSettings:
         """Return the limit per class id (K,), in per cent.
 
         Raises:
-            ConfigError: a name is no class of the model.
+            ConfigError: a name is not a class of the model.
         """
         unknown = sorted(set(self.percents) - set(taxonomy.names))
         if unknown:
             raise ConfigError(
-                f"speed_percent names {unknown} are no classes of this model; it has "
+                f"speed_percent names {unknown} are not classes of this model; it has "
                 f"{list(taxonomy.names)}"
             )
         return np.array([self.percents.get(n, FULL_PERCENT) for n in taxonomy.names], np.float32)
@@ -62,15 +62,15 @@ class SpeedSettings:
 def grid_to_speed(
     grid: RollingGrid, snapshot: GridSnapshot, percents: F32, *, unobserved_percent: float
 ) -> I8:
-    """Return speed limits (rows, cols) in whole per cent, 1 to 99, and 0 where there is none.
+    """Return speed limits (rows, cols) in whole per cent, 1 to 99, and 0 for no limit.
 
     A cell's limit is the mean of its classes' limits, weighted by P(class) and rounded down.
 
     Args:
-        grid: the evidence.
-        snapshot: what was said of it, which tells what is observed.
-        percents: (K,) by class id.
-        unobserved_percent: for cells that are not observed.
+        grid: evidence by class.
+        snapshot: of the same grid; its cost says which cells are observed.
+        percents: (K,) limit by class id.
+        unobserved_percent: limit of cells that are not observed.
     """
     evidence = grid.evidence
     total = evidence.sum(axis=-1)

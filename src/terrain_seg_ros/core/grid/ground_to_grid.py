@@ -26,7 +26,7 @@ REASON_PRIORITY = (
     Reason.SHADOW,
     Reason.OWN_BODY,
 )
-"""Where pixels of one cell disagree, the last of these wins: from the vaguest to the plainest."""
+"""If pixels of a cell have different reasons, the last one of these is given."""
 
 LANES = (3, 2, 1)
 """So many sums of bytes share one float64, whose 53 bits keep them apart as long as they fit."""
@@ -73,26 +73,26 @@ def ground_to_grid(
     hazards: F32,
     hazard_threshold: float,
 ) -> None:
-    """Add one view to the grid; however many pixels a cell has, they count as one view.
+    """Add one view to the grid; the pixels of a cell, however many, count as one view.
 
-    The view's opinion of a cell is the mean of the class probabilities of the cell's observed
-    pixels, with one asymmetry so that a rock smaller than the cell is not averaged away: if at
-    least `min_hazard_share` of these pixels are hazardous, by `HazardRule`, the mean is taken over
-    the hazardous pixels alone. Its weight is the mean
-    confidence of the same pixels, each times r^2 / (r^2 + range^2) with r the half-weight range.
+    A view contributes to a cell the mean of the class probabilities of the cell's observed pixels,
+    with one exception, so that a rock smaller than the cell is not averaged away: if at least
+    `min_hazard_share` of these pixels are hazardous by `HazardRule`, only the hazardous pixels
+    count. Its weight is the mean confidence of the same pixels, each times r^2 / (r^2 + range^2),
+    where r is the half-weight range.
 
-    Cells on which only pixels that are not observed fell get no evidence but a reason; where the
-    pixels' reasons differ `REASON_PRIORITY` decides.
+    Cells that contain only pixels that are not observed get a reason instead of evidence; if the
+    pixels' reasons differ, `REASON_PRIORITY` decides.
 
     Args:
         grid: moved to the vehicle and decayed to the image's stamp.
-        view: where the pixels lie; its `reason` says which are observed.
-        segmentation: its probabilities and confidence at tensor size are used.
-        hazards: (K,) hazard per class, 0 to 1.
-        hazard_threshold: what makes a pixel hazardous.
+        view: positions of the pixels and, by `reason`, which of them are observed.
+        segmentation: probabilities and confidence at the tensor's size.
+        hazards: (K,) hazard by class id, 0 to 1.
+        hazard_threshold: P(hazard) from which on a pixel is hazardous.
 
     Raises:
-        GeometryError: the shapes do not fit each other.
+        GeometryError: the shapes of grid, view and segmentation differ.
     """
     probabilities = segmentation.probabilities_khw
     if probabilities.shape != (grid.class_count, *view.reason.shape):

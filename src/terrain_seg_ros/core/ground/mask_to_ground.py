@@ -95,15 +95,15 @@ class GroundSettings:
 
 
 class GroundProjector:
-    """Project pixels onto the ground; keeps what depends on camera and mounting alone."""
+    """Projects pixels onto the ground and caches what depends on camera and mounting only."""
 
     def __init__(
         self, settings: GroundSettings, *, cell_m: float, heights: HeightMap | None = None
     ) -> None:
-        """Start with nothing kept; the views will be filled for cells of this size.
+        """Start with an empty cache, for a grid with cells of side `cell_m`.
 
         Raises:
-            ConfigError: the ground is a height map and there is none.
+            ConfigError: the ground is a height map and none is given.
         """
         self._cell_m = cell_m
         self._heights = heights
@@ -115,7 +115,7 @@ class GroundProjector:
         """Use other settings from now on; rays are kept.
 
         Raises:
-            ConfigError: the ground is a height map and there is none.
+            ConfigError: the ground is a height map and none is given.
         """
         if (settings, cell_m) != (self._settings, self._cell_m):
             self._cell_m = cell_m
@@ -133,20 +133,20 @@ class GroundProjector:
     ) -> GroundView:
         """Return where each tensor pixel meets the ground, in the grid's frame.
 
-        Pixels too far keep their position, with the reason TOO_FAR; those above the horizon or
-        outside the image have NaN and OUTSIDE_VIEW, those of which a measurement lacks NaN and
-        NO_DEPTH.
+        Pixels that are too far keep their position and have the reason TOO_FAR; pixels above the
+        horizon or outside the image are NaN and OUTSIDE_VIEW; pixels without a measurement are NaN
+        and NO_DEPTH.
 
         Args:
-            camera: its intrinsics.
-            geometry: where the tensor's pixels lie in the image.
+            camera: intrinsics.
+            geometry: position of the tensor's pixels in the image.
             grid_T_camera: of the optical frame, at the image's stamp.
             grid_T_base: at the image's stamp.
-            measured: with the image, where the ground is taken from it.
+            measured: measurement taken with the image, if the ground is measured.
 
         Raises:
-            GeometryError: the camera is below the ground, or the image or the depth is not the
-                camera's.
+            GeometryError: the camera is below the ground, or image or depth do not have the
+                camera's size.
         """
         camera.check_image(geometry.image_width_px, geometry.image_height_px)
         poses = Poses(grid_T_camera, grid_T_base)
@@ -165,16 +165,16 @@ class GroundProjector:
     ) -> F32:
         """Return one ground point per pixel (height, width, 3), optical frame, read-only.
 
-        The pixels cover the whole image, so a smaller height and width decimate it. NaN where
-        there is no ground or it is too far: trust ends where it does for the network's pixels,
-        whose geometry is given.
+        The pixels cover the whole image, so that a smaller height and width decimate it. NaN where
+        there is no ground or it is too far, by the same limits as for the network's pixels, whose
+        geometry is given.
 
         Raises:
             GeometryError: the size is empty, or the camera is below the ground.
         """
         if height_px < 1 or width_px < 1:
             raise GeometryError(
-                f"points are wanted at {width_px} x {height_px} px, expected at least 1 x 1; "
+                f"points would have {width_px} x {height_px} px, expected at least 1 x 1; "
                 "check points_decimation"
             )
         whole = _whole_image(camera, height_px, width_px)
@@ -199,12 +199,12 @@ class GroundProjector:
         grid_T_camera: Transform,
         grid_T_base: Transform,
     ) -> GroundResidual | None:
-        """Return how high measured ground lies above the plane.
+        """Return the height of the measured ground above the plane.
 
-        None where they do not meet, or where no plane serves but what was measured.
+        None if no measurement meets the plane, or if the ground is not a fixed plane.
 
         Raises:
-            GeometryError: the camera is below the plane, or a depth image not of its size.
+            GeometryError: the camera is below the plane, or a depth image does not have its size.
         """
         ground, settings = self._ground, self._settings
         if not isinstance(ground, PlaneGround) or settings.plane == "range_plane":

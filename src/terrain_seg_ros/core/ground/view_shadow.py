@@ -1,10 +1,11 @@
 """What stands out of the ground and hides what lies behind it.
 
-Seen from a camera, a thing that stands on a plane covers the ground along straight lines away from
-the camera's foot: whatever its shape, its pixels have their true direction from there, and in each
-direction the nearest of them is its foot (central projection keeps the plane through an upright
-and the camera). All behind the foot is the thing itself and its view shadow. How much of that is
-the thing cannot be seen; it is taken to be as deep as it is wide, times a ratio.
+Seen from a camera, an object that stands on a plane covers the ground along straight lines that
+start at the point below the camera. Whatever the object's shape, its pixels have their true
+direction from that point, and the nearest pixel in each direction is the object's foot, because
+central projection preserves the vertical plane through the camera. Everything behind the foot is
+the object itself and its view shadow. How much of it is the object cannot be seen; its depth is
+assumed to be its width times a ratio.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class ShadowSettings:
         """Return (256,): 1 for the ids of the classes that stand out, else 0.
 
         Raises:
-            ConfigError: a name is none of the model's classes.
+            ConfigError: a name is not a class of the model.
         """
         table: U8 = np.zeros(256, dtype=np.uint8)
         if self.protruding_classes == (AUTO,):
@@ -113,17 +114,18 @@ def hide_shadows(
     depth_ratio: float | None,
     cell_m: float,
 ) -> GroundView:
-    """Return the view with what things hide turned HIDDEN, and their feet where they stand.
+    """Return the view with the pixels that objects hide marked HIDDEN, and with the objects' feet.
 
-    Things are pixels of protruding classes side by side in direction whose feet are at about one
-    distance, so that a rock and another behind it are two, although the mask shows one region.
-    Pixels of a thing beyond its depth are HIDDEN. So are, whatever the ground is:
+    An object is a set of pixels of protruding classes in adjacent directions whose feet are at
+    about the same distance, so that a rock and another one behind it are two objects even if the
+    mask shows one region. Pixels of an object beyond its depth are HIDDEN. Whatever the ground is,
+    the following pixels are HIDDEN too:
 
-    * the pixels around a thing, which may show it in part, unless they were measured to lie far
-      behind it. Those in front and beside show it too (fill points), because its foot may lie
-      between two pixels;
-    * pixels of ground in cells into which pixels of a thing fall: no part of a cell that a thing
-      stands on or hides speaks for the whole.
+    * the pixels around an object, which may show a part of it, unless they were measured to lie far
+      behind it. Those in front of it and beside it also show it (fill points), because its foot may
+      lie between two pixels;
+    * pixels of ground in cells that contain pixels of an object: no part of a cell that an object
+      stands on or hides is representative of the cell.
 
     Args:
         view: where the pixels lie; its reasons are those of ground and image.

@@ -1,4 +1,4 @@
-"""Which pixels a camera did not really see, and why."""
+"""Which pixels are not observed, and why."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def unobserved_reasons(
 ) -> U8:
     """Return why each tensor pixel is not observed.
 
-    Where several reasons hold, the first of unlabelled, saturation, shadow and low confidence
-    is given: what the camera lacked explains what the network did not know. A class that is no
-    ground counts as unlabelled.
+    If several reasons apply, the first of unlabelled, saturation, shadow and low confidence is
+    given: a fault of the image explains a low confidence. A class that is not ground counts as
+    unlabelled.
 
     Args:
         tensor_hwc_u8: (h, w, C), the network's input.
         segmentation: of that input.
-        settings: the limits.
+        settings: limits of confidence and brightness.
         class_names: of the model, in the order of the ids.
 
     Returns:

@@ -1,4 +1,4 @@
-"""From cost to landing sites: where a lander's middle may come down, best first."""
+"""From cost to landing sites: where the centre of a lander may touch down, best first."""
 
 from __future__ import annotations
 
@@ -200,10 +200,10 @@ def cost_to_landing_sites(
     Args:
         grid: cost, hazard, elevation and age.
         settings: limits and weights.
-        clearance_m: how far hazards must be from the vehicle's middle.
-        slope: what the footpads can stand on.
-        vehicle: where it is now.
-        keep: sites so far; a neighbour must beat such a cell by the hysteresis to replace it.
+        clearance_m: distance that hazards must have from the vehicle's centre.
+        slope: limits of the ground under the footpads.
+        vehicle: current position.
+        keep: current sites; a neighbour must exceed their score by the hysteresis to replace them.
         pinned: a site that comes first if it can be offered at all.
 
     Raises:
