@@ -1,6 +1,8 @@
 """A setting that is added in one place, a field of a settings class, is seen everywhere."""
 
+import copy
 import dataclasses
+import pickle
 
 import pytest
 
@@ -142,3 +144,17 @@ def test_the_values_of_the_node_stand_in_the_shipped_files_alone():
         left = {key: value for key, value in values.items() if key != name}
         with pytest.raises(ConfigError, match=f"'{name}' has no value"):
             DECLARATION.build(left)
+
+
+def test_settings_survive_pickling_and_copying():
+    settings_of_node = load_parameters(overrides={"hazard.sand": 0.5})
+    assert pickle.loads(pickle.dumps(settings_of_node)) == settings_of_node
+    assert copy.deepcopy(settings_of_node) == settings_of_node
+
+
+def test_an_error_of_settings_survives_pickling():
+    with pytest.raises(ConfigError) as caught:
+        dataclasses.replace(GOOD.wheel, radius_m=9.0)
+    copied = pickle.loads(pickle.dumps(caught.value))
+    assert isinstance(copied, ConfigError)
+    assert str(copied) == str(caught.value)

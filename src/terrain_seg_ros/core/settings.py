@@ -50,6 +50,10 @@ class SettingError(ConfigError):
         super().__init__(f"{cls.__name__}.{shown} {fault}")
         self.name, self.fault, self.item, self.is_missing = name, fault, item, is_missing
 
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str]]:
+        """Cross to another process as a plain ConfigError."""
+        return ConfigError, (str(self),)
+
 
 @dataclass(frozen=True)
 class Prefix:

@@ -81,8 +81,8 @@ def ground_to_grid(
     hazardous pixels alone. The weight is the mean confidence of the same pixels, each times
     r^2 / (r^2 + range^2), where r is the half-weight range.
 
-    Cells on which only pixels that are not observed fell get no evidence but a reason; where the
-    pixels' reasons differ `REASON_PRIORITY` decides.
+    Cells that contain only pixels that are not observed get a reason instead of evidence; if the
+    pixels' reasons differ, `REASON_PRIORITY` decides.
 
     Args:
         grid: the grid, moved to the vehicle and decayed to the image's stamp.
