@@ -31,8 +31,8 @@ else echo "error: no Python 3.10 to 3.12 among: $(CANDIDATES); install one or se
 exit 1
 endef
 
-.PHONY: help demo test test-fast test-ros test-training lint docs reference bench performance fuzz coverage \
-  lock clean
+.PHONY: help demo test test-fast test-ros test-training lint docs reference pictures bench performance fuzz \
+  coverage lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -73,9 +73,11 @@ docs: .venv/.docs  ## build the documentation site into out/site; broken links f
 	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet $(ARGS)
 	@echo "docs: open out/site/index.html (search needs: python3 -m http.server -d out/site)"
 
-reference: .venv/.dev  ## write the tables and draw the pictures of README.md and docs/ again
-	@.venv/bin/python tests/house/render_pictures.py
+reference: .venv/.dev  ## write the generated tables of README.md and docs/reference again
 	@.venv/bin/python tests/house/render_reference.py
+
+pictures: .venv/.dev  ## draw the pictures of README.md and docs/ again
+	@.venv/bin/python tests/house/render_pictures.py
 
 bench: .venv/.runtime  ## measure every backend that is installed
 	@.venv/bin/terrain-seg bench $(ARGS)
