@@ -1,4 +1,4 @@
-"""Draw the pictures of README.md and docs/ from what the shipped models and parameters give.
+"""Draw the pictures of README.md and docs/ (`make pictures`) from what the shipped models give.
 
 `overview`: rover images, the classes over them, and the grid of that one view; the camera's
 mounting and field of view are assumed, as in the demo. `hazard`: one image with P(hazard). `grid`
