@@ -254,9 +254,7 @@ def test_an_override_that_is_none_shows_the_form(least, text):
 
 
 def test_an_override_that_is_not_valid_yaml_is_named(least):
-    with pytest.raises(
-        ConfigError, match=r"losses=\{': the value is not valid YAML"
-    ):
+    with pytest.raises(ConfigError, match=r"losses=\{': the value is not valid YAML"):
         load_recipe(least, overrides=["training.losses={"])
 
 

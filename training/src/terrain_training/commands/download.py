@@ -12,8 +12,8 @@ from terrain_training.download.known_sets import KNOWN_SETS
 from terrain_training.download.source import FORMS, Kind, Source, parse_source
 from terrain_training.download.source_to_folder import DownloadRules, download
 
-HELP = "bring a published data set into a folder; an interrupted download goes on"
-INTERRUPTED = "the same command goes on"
+HELP = "download a published data set; an interrupted download resumes"
+INTERRUPTED = "the same command resumes"
 _MEGABYTE = 1e6
 
 
@@ -27,12 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER", help="new or empty folder for the data"
     )
-    parser.add_argument("--sha256", metavar="HEX", help="of the archive, where it is published")
+    parser.add_argument(
+        "--sha256",
+        metavar="HEX",
+        help="expected SHA-256 of the archive, if the publisher states it",
+    )
     parser.add_argument(
         "--keep-archive", action="store_true", help="keep the archive beside the folder"
     )
     parser.add_argument(
-        "--allow-http", action="store_true", help="take plain http, too; wants --sha256"
+        "--allow-http", action="store_true", help="accept plain http as well; needs --sha256"
     )
 
 
@@ -67,7 +71,7 @@ def _print_source(source: Source) -> None:
     if known is not None:
         print(f"{known.title}\ncredit   {known.credit}\nlicence  {known.licence}")
     elif source.kind is not Kind.FILE:
-        print("licence  as its publisher says; read it before you use or pass on anything")
+        print("licence  see the publisher's page before you use or redistribute the data")
     # Whoever reads a log must know where the data are from before they come.
     print(f"source   {source.page}", flush=True)
 
