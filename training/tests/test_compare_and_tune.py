@@ -83,7 +83,7 @@ def test_shipped_plan_has_every_recipe_and_the_spaces_load(tmp_path):
         ("rows: [{recipe: a.yaml, colour: b}]", "expected of"),
         ("rows: [{recipe: a.yaml}, {recipe: b/a.yaml}]", "two rows are named 'a'"),
         ("rows: [{recipe: a.yaml, set: x}]", "expected a mapping and a list"),
-        ("- 1", "expected a mapping"),
+        ("- 1", "expected a recipe or a plan"),
     ],
 )
 def test_wrong_plans_are_named(tmp_path, text, message):
@@ -142,7 +142,7 @@ def test_trial_behind_the_median_is_cut_short(recipe_file, data, tmp_path, capsy
         ("a.b: {low: 0, high: 1, log: true}", "above 0 for log"),
         ("a.b: {choices: []}", "expected a list"),
         ("a.b: {choose: [1]}", "expected `choices`"),
-        ("a.b: {low: x, high: 1}", "no number"),
+        ("a.b: {low: x, high: 1}", "not a number"),
         ("[]", "no mapping"),
     ],
 )

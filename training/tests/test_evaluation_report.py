@@ -75,7 +75,7 @@ def test_the_page_has_every_section(tmp_path):
         "Other images",
         "Summary",
         "Classes",
-        "How unlike the training data",
+        "Distance from the training data",
         "Sharpening",
         "Notes and limits",
     }
@@ -91,7 +91,7 @@ def test_without_other_images_there_is_no_section_of_them(tmp_path):
     text = write(tmp_path, {"only": case(3)}).read_text("utf-8")
     assert "Other images" not in titles(text)
     assert "Sharpening" not in titles(text)
-    assert "only: falsely safe 3 of 100 labelled pixels (3.00%), of 50 hazardous and 53" in text
+    assert "only: false safe 3 of 100 labelled pixels (3.00%), of 50 hazardous and 53" in text
 
 
 def test_the_page_shows_the_error_in_its_colour(tmp_path):

@@ -366,5 +366,5 @@ def test_quantised_bytes_at_the_border_are_refused(model):
         if node is not level and first.output[0] in node.input:
             node.input[0] = "levels"
     copy.graph.node.remove(first)
-    with pytest.raises(ModelError, match=r"level \(DequantizeLinear\) is no cast"):
+    with pytest.raises(ModelError, match=r"level \(DequantizeLinear\) is not a cast"):
         check_graph(copy)

@@ -1,4 +1,4 @@
-"""Signals end a real process in order, and the same command goes on."""
+"""Signals end a real process in order, and the same command resumes the run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from terrain_training.learning.run_folder import RunFolder
 
-LINE = "terrain-train: interrupted; the same command goes on\n"
+LINE = "terrain-train: interrupted; the same command resumes\n"
 LIMIT_S = 300.0
 
 
@@ -162,7 +162,9 @@ def test_a_command_that_cannot_go_on_says_so(trained, data, tmp_path):
         return "training images" in (tmp_path / "log.txt").read_text()
 
     text = interrupted(words, tmp_path, reading, tmp_path)
-    assert text.endswith("interrupted; nothing was written; the same command begins anew\n")
+    assert text.endswith(
+        "interrupted; nothing was written; run the same command again to start over\n"
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.txt"]
 
 
@@ -173,5 +175,7 @@ def test_rendering_that_is_interrupted_leaves_nothing(tmp_path):
         return any(tmp_path.glob(".renders.*/images/*.png"))
 
     text = interrupted([*words, "--out", tmp_path / "renders"], tmp_path, rendering, tmp_path)
-    assert text.endswith("interrupted; nothing was written; the same command begins anew\n")
+    assert text.endswith(
+        "interrupted; nothing was written; run the same command again to start over\n"
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.txt"]

@@ -135,8 +135,8 @@ def test_nothing_left_of_training_is_refused_and_another_split_may_go(tmp_path):
         ("[0003]", "removed holds 3, expected names; write a name of digits in quotes"),
         ("['']", "removed holds ''"),
         ("{a: b}", "expected a list of names or a file"),
-        ("gone.txt", r"gone\.txt is no file; write one name per line"),
-        ("[a, gone.txt]", r"gone\.txt is no file"),
+        ("gone.txt", r"gone\.txt is not a file; give a file with one name per line"),
+        ("[a, gone.txt]", r"gone\.txt is not a file"),
     ],
 )
 def test_what_is_no_list_is_named(tmp_path, value, named):

@@ -77,7 +77,9 @@ def test_a_trained_run_is_a_run_folder(trained, recipe):
 def test_a_folder_that_is_no_run_says_what_to_do(tmp_path):
     folder = RunFolder(tmp_path)
     assert folder.read_history() == []
-    with pytest.raises(ConfigError, match=r"is no run: it has no recipe\.yaml; train first"):
+    with pytest.raises(
+        ConfigError, match=r"is not the folder of a run: it has no recipe\.yaml; train first"
+    ):
         folder.recipe()
     with pytest.raises(ConfigError, match=r"summary\.json cannot be read .*train first"):
         folder.taxonomy()

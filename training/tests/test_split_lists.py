@@ -67,8 +67,8 @@ def test_a_name_may_have_dots_and_spaces(tmp_path):
 @pytest.mark.parametrize(
     ("lists", "named"),
     [
-        ({"train": "000\nnothing\n"}, r"train\.txt, line 2: 'nothing' is no image"),
-        ({"train": "000 nothing"}, "'000 nothing' is no image"),
+        ({"train": "000\nnothing\n"}, r"train\.txt, line 2: 'nothing' is not an image"),
+        ({"train": "000 nothing"}, "'000 nothing' is not an image"),
         ({"train": "000\n001\n", "val": "001\n"}, r"val\.txt: '001' is in train\.txt already"),
         ({"train": "000\n000.png\n", "val": "001\n"}, r"'000' is in train\.txt already"),
         ({"train": "000\n", "val": "001\n", "test": "images/001.png\n"}, "'001' is in"),
@@ -112,7 +112,7 @@ def test_a_list_of_another_name_is_a_split_of_its_own(root):
     write(root, train=STEMS[:8], val=STEMS[8:10], moon=STEMS[10:])
     assert opened(root).names("moon") == STEMS[10:]
     write(root, moon=["010", "011", "gone"])
-    with pytest.raises(ConfigError, match="'gone' is no image"):
+    with pytest.raises(ConfigError, match="'gone' is not an image"):
         opened(root)
 
 

@@ -66,7 +66,7 @@ def test_a_folder_that_is_neither_run_nor_model_is_told(trained, data, tmp_path,
             assert "neither a run (it has no recipe.yaml) nor an exported model" in error
             assert told in error
     assert main(["evaluate", str(trained / "last.ckpt"), "--data", str(data)]) == 2
-    assert "is no model: give a run's folder" in capsys.readouterr().err
+    assert "is not a model: give a run's folder" in capsys.readouterr().err
     out = str(tmp_path / "out")
     words = ["export", str(trained / "best.safetensors"), "--data", str(data), "--out", out]
     assert main(words) == 2
@@ -122,10 +122,10 @@ def test_masks_in_jpeg_are_read_by_the_nearest_colour_of_the_classes(blurred, ca
 def test_data_of_another_source_are_told_by_name(recipe_file, data, tmp_path, caplog):
     lunar = data_sets.lunar(tmp_path / "lunar")
     recipe = load_recipe(recipe_file)
-    with pytest.raises(ConfigError, match="looks like lunar_landscape; the recipe wants ai4mars"):
+    with pytest.raises(ConfigError, match="looks like lunar_landscape; the recipe expects ai4mars"):
         open_source(recipe.data, lunar)
     npz = data_sets.mars_npz(tmp_path / "mars.npz")
-    with pytest.raises(ConfigError, match="looks like mars_terrain; the recipe wants ai4mars"):
+    with pytest.raises(ConfigError, match="looks like mars_terrain; the recipe expects ai4mars"):
         open_source(recipe.data, npz)
     own = load_recipe(
         recipe_file,
@@ -136,7 +136,7 @@ def test_data_of_another_source_are_told_by_name(recipe_file, data, tmp_path, ca
     )
     with caplog.at_level(logging.WARNING):
         open_source(own.data, data)
-    assert "looks like ai4mars; the recipe wants labelled_folder: check" in caplog.text
+    assert "looks like ai4mars; the recipe expects labelled_folder: check" in caplog.text
 
 
 def test_a_folder_with_a_val_list_is_not_taken_for_ai4mars(data, tmp_path):

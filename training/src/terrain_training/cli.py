@@ -21,21 +21,21 @@ EXIT_WRONG_INPUT = 2
 EXIT_BROKEN_PIPE = 141
 COMMANDS = {
     "inspect": "report balance, heat maps, duplicates, foreign images and leakage of a data set",
-    "inspect-check": "plant foreign images in a data set and count how many `inspect` names",
-    "download": "bring a published data set into a folder; an interrupted download goes on",
-    "render": "render labelled pictures of generated worlds, to train on",
-    "train": "train a recipe, or go on where --out holds a checkpoint",
+    "inspect-check": "plant foreign images in a data set and count how many `inspect` finds",
+    "download": "download a published data set; an interrupted download resumes",
+    "render": "render labelled training images of generated worlds",
+    "train": "train a recipe, or resume where --out holds a checkpoint",
     "evaluate": "score a run, a checkpoint or an exported model on labelled images",
-    "export": "write model.onnx, card.json, golden.npz and README.md of a run, or a model in less",
+    "export": "export a run as a model folder, or a float32 model in lower precision",
     "tune": "search learning rate, batch size, dropout, loss, encoder or any key of a recipe",
-    "compare": "train, evaluate and export several recipes or runs; one table with charts",
+    "compare": "train, evaluate and export several recipes or runs, and compare them",
     "throughput": "compare the trainer's images per second with a bare PyTorch loop's",
     "peers": "time an exported model against PyTorch, plain and compiled, and ONNX Runtime",
 }
 
 
 class Command(Protocol):
-    """Be what each command's module offers."""
+    """The interface of a command's module."""
 
     HELP: str
     INTERRUPTED: str
@@ -100,13 +100,13 @@ def _overview() -> argparse.ArgumentParser:
     width = max(len(name) for name in COMMANDS) + 2
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="From raw data to a model that flies.",
+        description="Turn raw data into a model that the vehicle can run.",
         epilog="\n".join(
             [
                 "commands:",
                 *(f"  {name:<{width}}{text}" for name, text in COMMANDS.items()),
                 "",
-                f"'{PROGRAM} COMMAND --help' tells more about one.",
+                f"'{PROGRAM} COMMAND --help' shows the options of one.",
             ]
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -117,15 +117,15 @@ def _overview() -> argparse.ArgumentParser:
 
 
 def _interrupted(asked: Interrupted, command: Command | None) -> int:
-    """Say what comes next; of processes that train together, the first one says it."""
+    """Print how to continue, in the first of several processes, and return the exit code."""
     if os.environ.get("LOCAL_RANK", "0") == "0":
-        rest = command.INTERRUPTED if command is not None else "nothing was begun"
+        rest = command.INTERRUPTED if command is not None else "nothing was started"
         _say(f"interrupted; {rest}", 0)
     return asked.exit_code
 
 
 def _machine_failed(error: OSError) -> int:
-    """Say what a full disk, a missing permission or a folder that vanished comes to."""
+    """Report a failed file operation, such as on a full disk, and return the exit code."""
     if isinstance(error, BrokenPipeError):
         # The interpreter flushes stdout at exit and would complain about the closed pipe again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

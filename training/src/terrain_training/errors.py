@@ -6,4 +6,4 @@ from terrain_seg_ros.core.errors import TerrainSegError
 
 
 class TrainingError(TerrainSegError):
-    """Report a training that was begun and cannot go on."""
+    """A training that was started cannot continue."""

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP end a command in order: one line, and 128 plus the signal's number."""
+"""SIGINT, SIGTERM and SIGHUP end a command cleanly: one line, exit code 128 plus the number."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OF_TERMINALS = (signal.SIGINT, signal.SIGHUP)
 def left_to_this_process() -> Iterator[None]:
     """Start processes in the `with` statement that Ctrl-C does not reach; it is for this one.
 
-    They inherit what is held back, so that one that still imports dies of it neither.
+    They inherit the blocked signals, so a process that is still importing is not ended either.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_TERMINALS)
     try:
@@ -35,7 +35,7 @@ def left_to_this_process() -> Iterator[None]:
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the process to end; whoever handles Ctrl-C handles it as well."""
+    """A signal asked the process to end; code that handles Ctrl-C handles it as well."""
 
     def __init__(self, number: int) -> None:
         """Take the signal's number."""
@@ -57,14 +57,14 @@ class Signals:
     """
 
     def __init__(self, line: str) -> None:
-        """Take what is said if a second signal ends the process at once."""
+        """Take the line to print if a second signal ends the process at once."""
         self._line = line
         self._number: int | None = None
         self._before: dict[int, object] = {}
         self._unraisable = sys.unraisablehook
 
     def __enter__(self) -> Signals:
-        """Take the signals over; SIGHUP stays ignored where nohup has ignored it."""
+        """Install the handlers; SIGHUP stays ignored under nohup."""
         global _current  # noqa: PLW0603  (a process has one set of signal handlers)
         # Python takes handlers from the main thread alone.
         main = threading.current_thread() is threading.main_thread()
@@ -79,7 +79,7 @@ class Signals:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give them back."""
+        """Restore the former handlers."""
         global _current  # noqa: PLW0603
         _current = None
         sys.unraisablehook = self._unraisable
@@ -87,7 +87,7 @@ class Signals:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def install(self) -> None:
-        """Handle the signals, again where a library took them over."""
+        """Install the handlers, also again after a library replaced them."""
         for number in self._before:
             signal.signal(number, self._handle)
 

@@ -18,7 +18,7 @@ SMALLEST = 1.0e-6
 
 @dataclass(frozen=True)
 class LossContext:
-    """Hold what losses need beside logits and truth: hazards and weights (K,) per class."""
+    """What losses need beside logits and truth: hazards and weights (K,) per class."""
 
     class_weights: Tensor
     hazards: Tensor

@@ -46,7 +46,7 @@ _AT_MOST = {("hue", "strength"): 0.5, ("dust", "haze"): 1.0, ("shadows", "darkne
 
 @dataclass(frozen=True)
 class Step:
-    """Hold one augmentation, its options, and how often it happens."""
+    """One augmentation, its options, and how often it happens."""
 
     apply: Callable[..., tuple[U8, U8]]
     probability: float

@@ -42,7 +42,7 @@ Peer = Callable[[U8], U8]
 
 @dataclass(frozen=True)
 class PeerTime:
-    """Hold the median milliseconds from image to mask; with an `error` there is none."""
+    """The median milliseconds from image to mask; with an `error` there is none."""
 
     name: str
     median_ms: float | None
@@ -92,7 +92,7 @@ def time_peers(
 
 
 class TorchPeer:
-    """Do what notebooks do: scale in float, enlarge the logits, softmax, argmax."""
+    """The usual code of notebooks: scale in float, enlarge the logits, softmax, argmax."""
 
     def __init__(self, network: Callable[[Tensor], Tensor], recipe: Recipe) -> None:
         """Take a network in eval mode, compiled or not."""
@@ -111,7 +111,7 @@ class TorchPeer:
 
 
 class NumpyPeer:
-    """Do what tutorial nodes do: ONNX Runtime on float logits, everything else in numpy."""
+    """The usual code of tutorial nodes: ONNX Runtime on float logits, all else in numpy."""
 
     def __init__(self, network: nn.Module, recipe: Recipe, *, threads: int) -> None:
         """Write the network as ONNX, logits out, and load it."""

@@ -30,7 +30,7 @@ _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Throughput:
-    """Hold images per second, forward, backward and step; loading included in the trainer's."""
+    """Images per second, forward, backward and step; loading included in the trainer's."""
 
     recipe: str
     device: str

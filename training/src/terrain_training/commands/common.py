@@ -35,19 +35,23 @@ def share(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0.0 <= value < 1.0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share, expected 0 to below 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share, expected 0 to below 1")
     return value
 
 
 def add_data(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add where the data are, and what happens to bad samples."""
     parser.add_argument(
-        "--data", type=Path, required=required, metavar="PATH", help="folder or file of the data"
+        "--data",
+        type=Path,
+        required=required,
+        metavar="PATH",
+        help="folder or file of the data set",
     )
     parser.add_argument(
         "--skip-bad",
         action="store_true",
-        help="list samples that cannot be used and go on, instead of stopping at the first",
+        help="report unusable samples and skip them, instead of stopping at the first",
     )
 
 
@@ -69,7 +73,7 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=positive,
         metavar="N",
-        help="CPU threads (default: the cores that this process may use, fewer for small networks)",
+        help="number of CPU threads (default: all available cores, fewer for small networks)",
     )
 
 
@@ -87,14 +91,14 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         "--accelerator",
         default="auto",
         choices=("auto", "cpu", "gpu"),
-        help="what computes (default %(default)s)",
+        help="hardware to compute on (default %(default)s)",
     )
     parser.add_argument(
         "--devices",
         type=positive,
         default=1,
         metavar="N",
-        help="GPUs, or processes on the CPU (default %(default)s)",
+        help="number of GPUs, or of processes on the CPU (default %(default)s)",
     )
 
 

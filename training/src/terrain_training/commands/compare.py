@@ -26,8 +26,8 @@ from terrain_training.comparison.report import (
     write_comparison_report,
 )
 
-HELP = "train, evaluate and export several recipes or runs; one table with charts"
-INTERRUPTED = "the same command goes on"
+HELP = "train, evaluate and export several recipes or runs, and compare them"
+INTERRUPTED = "the same command resumes"
 EXIT_INCOMPLETE = 1
 
 
@@ -37,13 +37,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "items", nargs="+", type=Path, metavar="ITEM", help="recipe, folder of a run, or plan"
     )
     add_data(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="table and runs")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the table and the runs"
+    )
     parser.add_argument(
         "--also",
         action="append",
         default=[],
         metavar="NAME=PATH",
-        help="further data of the same source, evaluated whole; may be repeated",
+        help="additional data of the same source, evaluated completely; may be repeated",
     )
     add_overrides(parser)
     add_machine(parser)

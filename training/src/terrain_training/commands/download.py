@@ -63,7 +63,7 @@ def _print_source(source: Source) -> None:
     if known is not None:
         print(f"{known.title}\ncredit   {known.credit}\nlicence  {known.licence}")
     elif source.kind is not Kind.FILE:
-        print("licence  as its publisher says; read it before you use or pass on anything")
+        print("licence  see the publisher's page before you use or redistribute the data")
     # Whoever reads a log must know where the data are from before they come.
     print(f"source   {source.page}", flush=True)
 

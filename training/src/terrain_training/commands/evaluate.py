@@ -32,7 +32,7 @@ from terrain_training.metrics.figures import Comparison, EvaluationFigures
 
 HELP = "score a run, a checkpoint or an exported model on labelled images"
 SCORED_AT = "image size (that of the labels)"
-INTERRUPTED = "nothing was written; the same command begins anew"
+INTERRUPTED = "nothing was written; run the same command again to start over"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,16 +43,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of a run, .safetensors or .h5 in one, exported folder, .h5 in one, or a name",
     )
     add_data(parser)
-    parser.add_argument("--recipe", type=Path, help="where the model does not keep its own")
+    parser.add_argument("--recipe", type=Path, help="recipe, if the model does not contain its own")
     parser.add_argument(
         "--split",
         default="validation",
-        help="of the data; `all` for every sample (default %(default)s)",
+        help="split of the data set; `all` for every sample (default %(default)s)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--report", type=Path, metavar="DIR", help="write an HTML report there")
     parser.add_argument(
-        "--sharpen", action="store_true", help="tell what the recipe's mask sharpening does"
+        "--json", type=Path, metavar="FILE", help="also write the figures to this file as JSON"
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="DIR", help="write an HTML report to this folder"
+    )
+    parser.add_argument(
+        "--sharpen",
+        action="store_true",
+        help="also report the effect of the recipe's mask sharpening",
     )
     parser.add_argument(
         "--outside", type=Path, metavar="DIR", help="images unlike the training data, unlabelled"
@@ -62,23 +68,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=share,
         default=0.05,
         metavar="SHARE",
-        help="of safe pixels, at which the recall of hazards is told (default %(default)s)",
+        help="false-alarm rate at which the hazard recall is reported (default %(default)s)",
     )
     parser.add_argument(
         "--hazard-threshold",
         type=float,
         default=0.5,
         metavar="HAZARD",
-        help="from which a pixel is a hazard, above 0 to 1 (default %(default)s)",
+        help="P(hazard) from which a pixel is a hazard, above 0, at most 1 (default %(default)s)",
     )
-    parser.add_argument("--resamples", type=positive, default=1000, help="of the bootstrap")
+    parser.add_argument(
+        "--resamples", type=positive, default=1000, help="number of bootstrap resamples"
+    )
     parser.add_argument(
         "--backend",
         default=BackendName.ONNXRUNTIME.value,
         choices=[name.value for name in BackendName if name is not BackendName.CONSTANT],
-        help="of an exported model (default %(default)s)",
+        help="inference backend of an exported model (default %(default)s)",
     )
-    parser.add_argument("--precision", default="fp32", help="of that backend (default %(default)s)")
+    parser.add_argument(
+        "--precision", default="fp32", help="precision of that backend (default %(default)s)"
+    )
     add_threads(parser)
 
 

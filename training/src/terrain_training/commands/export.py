@@ -21,8 +21,8 @@ from terrain_training.export.lower_model import LoweredTo, LowerRequest, lower_m
 from terrain_training.export.quantisation import Activations
 from terrain_training.learning.run_folder import RunFolder, check_is_model
 
-HELP = "write model.onnx, card.json, golden.npz and README.md of a run, or a model in less"
-INTERRUPTED = "nothing was written; the same command begins anew"
+HELP = "export a run as a model folder, or a float32 model in lower precision"
+INTERRUPTED = "nothing was written; run the same command again to start over"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of a run; or folder or name of a float32 model, for a lower --precision of it",
     )
     add_data(parser)
-    parser.add_argument("--recipe", type=Path, help="where the model does not keep its own")
+    parser.add_argument("--recipe", type=Path, help="recipe, if the model does not contain its own")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder of the model"
     )
@@ -42,19 +42,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=PRECISIONS,
         default="fp32",
-        help="what the numbers in the file are; int8 keeps sensitive layers in float32",
+        help="number format of the file; int8 keeps sensitive layers in float32",
     )
     parser.add_argument(
         "--activations",
         choices=[kind.value for kind in Activations],
         default=Activations.INT8.value,
-        help="of --precision int8: int8 runs everywhere, uint8 faster in ONNX Runtime and not in "
-        "TensorRT",
+        help="format of activations with --precision int8: int8 runs everywhere; uint8 is faster "
+        "in ONNX Runtime but does not run in TensorRT",
     )
     parser.add_argument(
         "--force", action="store_true", help="replace a model of another name in --out"
     )
-    parser.add_argument("--hdf5", action="store_true", help="write the weights as weights.h5 too")
+    parser.add_argument("--hdf5", action="store_true", help="also write the weights as weights.h5")
     add_threads(parser)
 
 
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _is_run(options: argparse.Namespace) -> bool:
-    """Tell a run from a model's folder or name.
+    """Return whether the source is a run or a model.
 
     Raises:
         ConfigError: it is neither.

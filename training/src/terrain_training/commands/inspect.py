@@ -22,24 +22,26 @@ from terrain_training.recipe.load import load_recipe
 from terrain_training.settings.recipe import Recipe
 
 HELP = "report balance, heat maps, duplicates, foreign images and leakage of a data set"
-INTERRUPTED = "the same command begins anew"
+INTERRUPTED = "run the same command again to start over"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder or file of the data")
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder or file of the data set")
     parser.add_argument(
         "--recipe",
         type=Path,
         metavar="YAML",
-        help="names source, classes and augmentation; without it the layout tells the source",
+        help="recipe with source, classes and augmentation (default: detect the source by layout)",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="of the report")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the report"
+    )
     add_overrides(parser)
     parser.add_argument(
         "--skip-bad",
         action="store_true",
-        help="list samples that cannot be used and go on, instead of stopping at the first",
+        help="report unusable samples and skip them, instead of stopping at the first",
     )
     parser.add_argument(
         "--removed",
@@ -57,9 +59,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--augmented",
         action="store_true",
-        help="show image, mask and classes before and after the recipe's augmentation too",
+        help="also show image, mask and classes before and after the recipe's augmentation",
     )
-    parser.add_argument("--count", type=positive, default=8, metavar="N", help="of those samples")
+    parser.add_argument(
+        "--count",
+        type=positive,
+        default=8,
+        metavar="N",
+        help="number of samples shown for --augmented",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

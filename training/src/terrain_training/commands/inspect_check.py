@@ -12,13 +12,13 @@ from terrain_training.commands.inspect import open_data
 from terrain_training.inspection.plant_check import Tally, plant_check
 from terrain_training.inspection.planting import kinds_of
 
-INTERRUPTED = "nothing was written; the same command begins anew"
-HELP = "plant foreign images in a data set and count how many `inspect` names"
+INTERRUPTED = "nothing was written; run the same command again to start over"
+HELP = "plant foreign images in a data set and count how many `inspect` finds"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("data", type=Path, metavar="DATA", help="a set whose images all belong")
+    parser.add_argument("data", type=Path, metavar="DATA", help="a data set without foreign images")
     parser.add_argument("--recipe", type=Path, metavar="YAML", help="names source and classes")
     add_overrides(parser)
     parser.add_argument(
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="pictures of another kind to plant, beside those that are drawn; may be repeated",
+        help="folder of further images to plant beside the generated ones; may be repeated",
     )
     parser.add_argument(
         "--sizes",
@@ -35,15 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[255, 600],
         metavar="N",
-        help="of the sets, foreign images included (default 255 600)",
+        help="sizes of the sets, including foreign images (default 255 600)",
     )
     parser.add_argument(
-        "--share", type=share, default=0.05, help="of foreign images (default %(default)s)"
+        "--share", type=share, default=0.05, help="share of foreign images (default %(default)s)"
     )
     parser.add_argument(
-        "--seeds", type=positive, default=1, metavar="N", help="sets per size (default 1)"
+        "--seeds", type=positive, default=1, metavar="N", help="number of sets per size (default 1)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the figures to this file as JSON"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

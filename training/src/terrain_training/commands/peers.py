@@ -22,7 +22,7 @@ from terrain_training.commands.common import (
 )
 
 HELP = "time an exported model against PyTorch, plain and compiled, and ONNX Runtime"
-INTERRUPTED = "the same command begins anew"
+INTERRUPTED = "run the same command again to start over"
 MAX_SIDE_PX = 8192
 
 
@@ -32,15 +32,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source",
         type=Path,
         metavar="RUN|RECIPE",
-        help="folder of a run, or a recipe, whose network gets random weights",
+        help="folder of a run, or a recipe (its network gets random weights)",
     )
     parser.add_argument(
-        "--model", type=Path, required=True, metavar="MODEL", help="exported from it, or its name"
+        "--model",
+        type=Path,
+        required=True,
+        metavar="MODEL",
+        help="folder or name of the model exported from it",
     )
-    parser.add_argument("--size", default="640x480", metavar="WxH", help="of the image")
-    parser.add_argument("--rounds", type=positive, default=50, metavar="N", help="of each")
+    parser.add_argument("--size", default="640x480", metavar="WxH", help="size of the image")
+    parser.add_argument(
+        "--rounds", type=positive, default=50, metavar="N", help="timed calls of each peer"
+    )
     parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the figures to this file as JSON"
+    )
     add_threads(parser)
 
 

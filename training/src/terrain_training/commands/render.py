@@ -13,8 +13,8 @@ from terrain_training.progress import Progress
 from terrain_training.rendering.cast_to_labels import RockRule
 from terrain_training.rendering.write_renders import RenderRequest, write_renders
 
-HELP = "render labelled pictures of generated worlds, to train on"
-INTERRUPTED = "nothing was written; the same command begins anew"
+HELP = "render labelled training images of generated worlds"
+INTERRUPTED = "nothing was written; run the same command again to start over"
 BODIES = {"mars": (Body.MARS,), "moon": (Body.MOON,), "both": (Body.MOON, Body.MARS)}
 
 

@@ -18,7 +18,7 @@ from terrain_training.commands.common import (
 from terrain_training.recipe.load import load_recipe
 
 HELP = "compare the trainer's images per second with a bare PyTorch loop's"
-INTERRUPTED = "the same command begins anew"
+INTERRUPTED = "run the same command again to start over"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", type=Path, help="YAML file, see training/configs")
     add_data(parser)
     add_overrides(parser)
-    parser.add_argument("--batches", type=positive, default=30, metavar="N", help="per round")
-    parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="of each, in turn")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--batches", type=positive, default=30, metavar="N", help="batches per round"
+    )
+    parser.add_argument(
+        "--rounds", type=positive, default=3, metavar="N", help="rounds of each, in turns"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the figures to this file as JSON"
+    )
     add_threads(parser)
 
 

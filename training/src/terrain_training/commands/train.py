@@ -19,8 +19,8 @@ from terrain_training.learning.run import TrainingRequest, train
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.recipe.load import load_recipe
 
-HELP = "train a recipe, or go on where --out holds a checkpoint"
-INTERRUPTED = "the same command goes on"
+HELP = "train a recipe, or resume where --out holds a checkpoint"
+INTERRUPTED = "the same command resumes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stop-after",
         type=positive,
         metavar="N",
-        help="end this call after N epochs; the next call goes on",
+        help="stop after N epochs; the next call resumes",
     )
     add_threads(parser)
 

@@ -25,7 +25,7 @@ from terrain_training.tuning.space import load_space
 from terrain_training.tuning.study import TuneRequest, tune
 
 HELP = "search learning rate, batch size, dropout, loss, encoder or any key of a recipe"
-INTERRUPTED = "the same command goes on with a new trial"
+INTERRUPTED = "the same command continues with a new trial"
 BEST_FILE = "best.json"
 SHOWN_TRIALS = 10
 _OWN = re.compile(r"study\.db|.*\.journal|trial_[0-9]{4,}")
@@ -40,16 +40,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="YAML",
-        help="keys and what each may be, see training/configs/spaces",
+        help="search space: keys and their possible values, see training/configs/spaces",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the runs")
-    parser.add_argument("--trials", type=positive, default=20, metavar="N", help="of this call")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the runs"
+    )
+    parser.add_argument(
+        "--trials", type=positive, default=20, metavar="N", help="number of trials in this call"
+    )
     parser.add_argument(
         "--storage",
         metavar="URL",
-        help="database, or a .journal file that machines may share (default OUT/study.db)",
+        help="database, or a .journal file shared by several machines (default OUT/study.db)",
     )
-    parser.add_argument("--seed", type=int, default=42, metavar="N", help="of the search")
+    parser.add_argument("--seed", type=int, default=42, metavar="N", help="seed of the search")
     add_overrides(parser)
     add_machine(parser)
     add_threads(parser)

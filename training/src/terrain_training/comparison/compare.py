@@ -37,7 +37,7 @@ RESAMPLES = 200
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """Hold how every row is made."""
+    """How every row is made."""
 
     machine: Machine
     skip_bad: bool
@@ -46,7 +46,7 @@ class CompareRequest:
 
 @dataclass(frozen=True)
 class RowResult:
-    """Hold what came of a row; with an `error`, what is missing is None or empty.
+    """What came of a row; with an `error`, what is missing is None or empty.
 
     `scores` holds one evaluation per split or further data set, in float32 by ONNX Runtime;
     `milliseconds` the median of a call with one image per backend, in float32.

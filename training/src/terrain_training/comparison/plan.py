@@ -17,7 +17,7 @@ _ROW_KEYS = {"recipe", "run", "name", "data", "also", "set"}
 
 @dataclass(frozen=True)
 class Item:
-    """Hold one row: a recipe to train, or a run that is there (`recipe` None).
+    """One row: a recipe to train, or a run that is there (`recipe` None).
 
     `also` names further data of the same source that the row is evaluated on, whole.
     """

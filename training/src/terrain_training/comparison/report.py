@@ -43,7 +43,7 @@ def write_comparison_report(
 
     Args:
         rows: one per model.
-        out: folder, made if it is not there.
+        out: folder, created if it does not exist.
         title: of the page.
         machine: what the times were measured on.
 
@@ -118,20 +118,20 @@ def _page(
     errors = [f"{row.name}: {row.error}" for row in rows if row.error]
     return Page(
         title=title,
-        lead="Each model with its own recipe, scored as exported, in ONNX Runtime at float32.",
+        lead="Each model has its own recipe and is scored as exported, in ONNX Runtime at float32.",
         facts={"models": str(len(rows)), "machine": machine},
         legends={},
         tables={"Comparison": (head, cells), **_class_tables(rows)},
         notes=[
             "IoU is the mean over the classes in the truth; false safe is the share of the pixels "
             "called safe that are hazardous in truth, on the validation split.",
-            "Rows of different data or classes do not compare with each other.",
+            "Rows with different data or classes cannot be compared with each other.",
             *errors,
         ],
         sections=[
             Section(
                 "Scores and cost",
-                "Of the exported models.",
+                "Scores and run time of the exported models.",
                 [Row("", {"scores": _read(folder / SCORES_FILE)})],
             ),
             Section(

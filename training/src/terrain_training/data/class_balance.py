@@ -21,7 +21,7 @@ GRID_ROWS, GRID_COLUMNS = 32, 48
 
 @dataclass(frozen=True)
 class ClassBalance:
-    """Hold how often each of K classes occurs.
+    """How often each of K classes occurs.
 
     `pixels` (K,) counts pixels and `images` (K,) images that have the class; `pixels_beside` (K,)
     counts the labelled pixels of those images. `occurrence` (K, 32, 48) is the share of all

@@ -22,7 +22,7 @@ _ROWS = 65536
 
 
 class ColourTable:
-    """Tell class ids by colour; every colour of a mask must be known."""
+    """Class ids by colour; every colour of a mask must be known."""
 
     def __init__(
         self, ids: Mapping[Colour, int], *, remedy: str = "check that --data is this data set"
@@ -66,7 +66,7 @@ class ColourTable:
     def decode_blurred(self, colours: U8, *, source: str) -> U8:
         """Return class ids (H, W) of a mask that JPEG has changed: those of the nearest colours.
 
-        What lies between colours, such as along borders, is 255: nobody knows what it was.
+        Pixels between two colours, such as along borders, are 255: their class is unknown.
 
         Raises:
             BadSampleError: much of it is near no colour.

@@ -16,12 +16,12 @@ from terrain_training.progress import progress_of
 
 
 class BadSampleError(ConfigError):
-    """Say that one sample cannot be used, with its file and the remedy."""
+    """A sample cannot be used; the message names its file and the remedy."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Hold one labelled image.
+    """One labelled image.
 
     `image` is (H, W) grey or (H, W, 3) RGB, `mask` (H, W) class ids with 255 where nothing
     counts; both uint8.
@@ -47,7 +47,7 @@ class Sample:
 
 
 class Source(Protocol):
-    """Give the samples of a data set, by the names in its splits."""
+    """The samples of a data set, by the names in its splits."""
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -77,7 +77,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Usable:
-    """Hold which samples can be used, and why the others cannot, by name.
+    """Which samples can be used, and why the others cannot, by name.
 
     `ids` are the values that the masks of those that can be used hold, with 255 where a part of
     them does not count.
@@ -94,7 +94,7 @@ def find_usable(source: Source, names: Iterable[str], *, skip_bad: bool) -> Usab
     Args:
         source: of the samples.
         names: of the samples.
-        skip_bad: list bad ones and go on; else the first one is an error.
+        skip_bad: skip bad samples and report them; otherwise the first one is an error.
 
     Raises:
         BadSampleError: one is bad and `skip_bad` is off.

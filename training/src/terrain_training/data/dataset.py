@@ -84,7 +84,7 @@ class LabelledImages(Dataset[Item]):
 
 
 class EpochSampler(Sampler[Key]):
-    """Give keys of a shuffled epoch, the share of one process where there are several.
+    """Keys of a shuffled epoch; of several processes, each gets its share.
 
     Lightning calls `set_epoch`. Every process gets equally many keys: some are repeated.
     """

@@ -1,4 +1,4 @@
-"""Tell a published data set by its layout."""
+"""Detect a published data set by its layout."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def likely_source(root: Path) -> str | None:
 
 
 def _is_ai4mars(root: Path) -> bool:
-    """Tell it by its folders, or by NASA's product names among its images."""
+    """Detect it by its folders, or by NASA's product names among its images."""
     if (root / "msl").is_dir():
         return True
     images = root / "images"

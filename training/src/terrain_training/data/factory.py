@@ -69,7 +69,7 @@ def _open(name: str, root: Path, options: dict[str, Any]) -> Source:
     """Open a source; say what the data look like where they are of another one."""
     looks_like = likely_source(root)
     other = looks_like not in (None, name)
-    said = f"'{root}' looks like {looks_like}; the recipe wants {name}"
+    said = f"'{root}' looks like {looks_like}; the recipe expects {name}"
     try:
         source = SOURCES[name](root, **options)
     except ConfigError as error:

@@ -25,7 +25,7 @@ def read_picture(path: Path) -> U8:
 
     Raises:
         BadSampleError: it is missing, cut off, of 16 bits, transparent somewhere, or EXIF wants
-            it turned, so that nobody knows which pixels a mask belongs to.
+            it turned, so that the pixels of image and mask may not match.
     """
     values = _read_bytes(path)
     turn = file_turn(path)

@@ -24,7 +24,7 @@ FILE_LIMIT_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Palette:
-    """Hold the colours (K, 3) of the classes, RGB, from the most frequent to the rarest."""
+    """The colours (K, 3) of the classes, RGB, from the most frequent to the rarest."""
 
     colours: U8
 
@@ -51,7 +51,7 @@ def load_palette(path: Path) -> Palette:
         raise ConfigError(f"palette {path} cannot be read: {error}; make it again") from error
     good = values.ndim == 2 and values.shape[1:] == (3,) and 2 <= len(values) <= 255
     if not good or values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 255:
-        raise ConfigError(f"palette {path} is no list of 2 to 255 colours of 3 x 0..255")
+        raise ConfigError(f"palette {path} is not a list of 2 to 255 colours of 3 x 0..255")
     return Palette(values.astype(np.uint8))
 
 

@@ -21,7 +21,7 @@ _NEEDED = ("train", "validation")
 
 
 class RemainingSource:
-    """Be a source without some samples; every other sample stays in its split."""
+    """A source without some samples; every other sample stays in its split."""
 
     def __init__(self, source: Source, removed: Collection[str]) -> None:
         """Leave samples out, and log how many.
@@ -31,7 +31,7 @@ class RemainingSource:
             removed: names to leave out, with or without the ending of an image file.
 
         Raises:
-            ConfigError: a name is no sample, or nothing is left of training or validation.
+            ConfigError: a name is not a sample, or nothing is left of training or validation.
         """
         self.source = source
         whole = {split: source.names(split) for split in source.splits()}
@@ -87,7 +87,7 @@ def names_to_leave_out(removed: Iterable[str], known: Iterable[str]) -> frozense
         known: names of all samples.
 
     Raises:
-        ConfigError: a name is no sample.
+        ConfigError: a name is not a sample.
     """
     samples = dict.fromkeys(known)
     found, unknown = set(), []
@@ -114,7 +114,7 @@ def checked_names(value: object) -> list[str]:
     """Return the names that a recipe leaves out.
 
     Raises:
-        ConfigError: it is no list of names.
+        ConfigError: it is not a list of names.
     """
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         wrong = [item for item in value if not isinstance(item, str) or not item.strip()]

@@ -23,7 +23,7 @@ def read_removal_list(path: Path) -> tuple[str, ...]:
     """
     try:
         if not path.is_file():
-            raise ConfigError(f"list {path} is no file; write one name per line")
+            raise ConfigError(f"list {path} is not a file; give a file with one name per line")
         if path.stat().st_size > LIST_LIMIT_BYTES:
             raise ConfigError(f"{path}: larger than {LIST_LIMIT_BYTES} bytes; is it a list?")
         lines = path.read_text(encoding="utf-8-sig").splitlines()

@@ -18,7 +18,7 @@ _CLOCK = re.compile(r"^N[LR][AB]_(\d{9})")
 
 @dataclass(frozen=True)
 class ClockSplit:
-    """Hold two lists of image stems with no pair across them closer than the gap."""
+    """Two lists of image stems with no pair across them closer than the gap."""
 
     train: tuple[str, ...]
     validation: tuple[str, ...]

@@ -34,7 +34,7 @@ _SHOWN = 3
 
 @dataclass
 class _Lists:
-    """Hold the lists that were read: names by split, and the file of each."""
+    """The lists that were read: names by split, and the file of each."""
 
     parts: dict[str, list[str]] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
@@ -84,7 +84,9 @@ def _add(lists: _Lists, split: str, path: Path, known: Mapping[str, object]) -> 
     for number, line in _lines(path):
         found = _resolved(line, known)
         if found is None:
-            raise ConfigError(f"{path}, line {number}: {line!r} is no image of the folder; mend it")
+            raise ConfigError(
+                f"{path}, line {number}: {line!r} is not an image of the folder; correct the list"
+            )
         names += found
     if not names:
         raise ConfigError(f"{path} names no image; fill it, or remove it to have the split drawn")

@@ -22,14 +22,14 @@ _IGNORE = "ignore"
 
 @dataclass(frozen=True)
 class TaxonomyFile:
-    """Hold the classes to learn, and which of the source's becomes which (None: ignored)."""
+    """The classes to learn, and which of the source's becomes which (None: ignored)."""
 
     taxonomy: Taxonomy
     mapping: Mapping[str, str | None]
 
 
 class MappedSource:
-    """Be a source with its classes renamed, joined or ignored."""
+    """A source with its classes renamed, joined or ignored."""
 
     def __init__(self, source: Source, file: TaxonomyFile) -> None:
         """Take a source whose every class the file names.

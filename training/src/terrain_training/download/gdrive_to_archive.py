@@ -14,7 +14,7 @@ INSTALL = install_extra("gdrive", package="gdown>=5.2,<7")
 
 
 def fetch_gdrive(source: Source, archive: Path, *, by_hand: str) -> None:
-    """Write a file to `archive`; an interrupted download goes on where it stopped.
+    """Write a file to `archive`; an interrupted download resumes where it stopped.
 
     Raises:
         ConfigError: gdown is missing, the file is not shared, or Google is out of reach.
@@ -44,7 +44,7 @@ def fetch_gdrive(source: Source, archive: Path, *, by_hand: str) -> None:
     except failures as error:
         raise ConfigError(
             f"{source.page}: cannot be downloaded ({_reason(error)}). Is this machine online? The "
-            f"same command goes on where it stopped. {by_hand}"
+            f"same command resumes where it stopped. {by_hand}"
         ) from error
     if written is None or not archive.is_file():
         raise ConfigError(f"{source.page}: gdown wrote nothing. {by_hand}")

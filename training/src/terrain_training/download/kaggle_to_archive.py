@@ -64,7 +64,7 @@ def fetch_kaggle(source: Source, archive: Path, *, by_hand: str) -> None:
 def advice(status: int | None) -> str:
     """Return what to do about an answer of Kaggle; None is none at all."""
     if status is None:
-        return "Is this machine online? The same command goes on where it stopped"
+        return "Is this machine online? The same command resumes where it stopped"
     return _ADVICE.get(status, f"Kaggle answers {status}: try again later")
 
 

@@ -36,7 +36,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Source:
-    """Say where an archive is.
+    """Where an archive is.
 
     `value` is OWNER/NAME or OWNER/NAME/VERSION of Kaggle, the file's id of Google Drive, a web
     address, or a path. `known` is the set whose short name was given.
@@ -98,7 +98,9 @@ def _web(url: str) -> Source:
     if host in _KAGGLE_HOSTS:
         match = _KAGGLE_PATH.fullmatch(parts.path.rstrip("/"))
         if match is None:
-            _refuse(url, "is no data set's address, such as kaggle.com/datasets/OWNER/NAME,")
+            _refuse(
+                url, "is not the address of a data set, such as kaggle.com/datasets/OWNER/NAME,"
+            )
         return _kaggle("/".join(part for part in match.groups() if part), url)
     if host in _GDRIVE_HOSTS:
         return _gdrive(_gdrive_id(parts.path, parts.query, url), url)

@@ -26,7 +26,7 @@ LIMITS = UnpackLimits(max_entries=2_000_000, max_bytes=400 * 10**9, max_ratio=20
 
 @dataclass(frozen=True)
 class DownloadRules:
-    """Say how an archive is checked, and whether it stays beside the folder."""
+    """How an archive is checked, and whether it is kept beside the folder."""
 
     sha256: str | None
     keep_archive: bool
@@ -42,7 +42,7 @@ class DownloadRules:
 
 @dataclass(frozen=True)
 class Downloaded:
-    """Say what was written; `archive` is where it is kept, None where it is not."""
+    """What was written; `archive` is its path, None if it was not kept."""
 
     folder: Path
     files: int
@@ -127,7 +127,7 @@ def _unpack(archive: Path, source: Source, out: Path, *, kept: Path | None) -> D
 
 def _check_out(out: Path) -> None:
     if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise ConfigError(f"'{out}' exists already and is no folder; choose another place")
+        raise ConfigError(f"'{out}' exists and is not a folder; choose another place")
     if out.is_dir() and any(out.iterdir()):
         raise ConfigError(
             f"'{out}' exists already and is not empty; remove it or choose another place"

@@ -14,7 +14,7 @@ from terrain_training.metrics.hazard import false_safe, truly_hazardous
 
 
 class Verdict(IntEnum):
-    """Judge one pixel; the larger, the worse for the vehicle."""
+    """The verdict on one pixel; the larger, the worse for the vehicle."""
 
     IGNORED = 0
     RIGHT = 1
@@ -34,7 +34,7 @@ VERDICT_RGB: dict[Verdict, tuple[int, int, int]] = {
 }
 VERDICT_NAMES: dict[Verdict, str] = {
     Verdict.FALSE_SAFE: "hazardous, but called safe",
-    Verdict.FALSE_ALARM: "safe, but alarmed",
+    Verdict.FALSE_ALARM: "safe, but called hazardous",
     Verdict.CONFUSED: "other confusion",
     Verdict.UNPREDICTED: "no prediction",
     Verdict.RIGHT: "right",

@@ -56,7 +56,7 @@ def write_report(
     """Write `index.html`, self-contained, and `figures.json`; return the page's path.
 
     Args:
-        out: folder, made if it is not there.
+        out: folder, created if it does not exist.
         title: of the page.
         figures: of all images.
         taxonomy: the classes that the figures are of.
@@ -141,7 +141,7 @@ def _tables(figures: EvaluationFigures, comparison: Sequence[Comparison]) -> dic
     tables = {
         "Summary": summary_table(figures),
         "Classes": class_table(figures),
-        "How unlike the training data": unlikeness_table(figures),
+        "Distance from the training data": unlikeness_table(figures),
     }
     for each in comparison:
         if each.title in tables:
@@ -170,14 +170,14 @@ def _sections(
     palette = taxonomy.palette_rgb()
     yield Section(
         "Worst images",
-        "Most falsely safe pixels per labelled pixel first, then the lowest mean IoU. Where an "
-        "image is shrunk, an error shows if any of the pixels behind it is wrong.",
+        "Sorted by the share of false-safe pixels, then by the lowest mean IoU. Where an "
+        "image is reduced, a pixel shows the worst error of those it covers.",
         [_sheet(case, palette) for case in worst.worst()],
     )
     if worst.typical():
         yield Section(
             "Other images",
-            "Chosen by the hash of their names, whatever their figures.",
+            "Chosen by a hash of their names, independent of their figures.",
             [_sheet(case, palette) for case in worst.typical()],
         )
 
@@ -185,7 +185,7 @@ def _sections(
 def _sheet(case: Case, palette_rgb: U8) -> Row:
     figures = case.figures
     caption = (
-        f"{figures.name}: falsely safe {figures.false_safe_px:,} of {figures.labelled_px:,} "
+        f"{figures.name}: false safe {figures.false_safe_px:,} of {figures.labelled_px:,} "
         f"labelled pixels ({share(figures.false_safe_px / figures.labelled_px)}), of "
         f"{figures.hazardous_px:,} hazardous and {figures.called_safe_px:,} called safe; "
         f"mean IoU {number(figures.mean_iou)}, accuracy {number(figures.pixel_accuracy)}, "
@@ -210,15 +210,15 @@ def _notes(figures: EvaluationFigures) -> tuple[str, ...]:
         *_no_hazards(figures),
         "False-safe rate: share of the pixels called safe that are hazardous in truth. Missed "
         "share: share of the hazardous pixels that are called safe.",
-        "Everything is scored at the size of the labels. What a training prints and what a card "
-        "says is scored at the size of the network's input, which is another figure.",
+        "Everything is scored at the size of the labels. The scores printed by training and "
+        "stored in a card are taken at the size of the network's input and differ.",
         "Means are over the classes in the truth. Labelled pixels without a prediction count as "
         "wrong, raise no alarm and are not called safe.",
         "The intervals treat images as independent; images of one drive are not, so the true "
-        "ones are wider. They say nothing of other places, cameras or light.",
+        "ones are wider. They do not cover other places, cameras or light.",
         "Boundary F1 is the mean over the images whose truth outlines the class; outlines may lie "
-        "apart by 0.75 % of the diagonal. Where labels leave the ground between classes open, "
-        "there are few, and the figure says little.",
+        "apart by 0.75 % of the diagonal. Where labels leave gaps between classes, "
+        "there are few outlines and the figure is of little use.",
     )
 
 

@@ -25,7 +25,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """Hold on what, and how, a model is evaluated.
+    """On what, and how, a model is evaluated.
 
     `outside` is a folder of images unlike the training data; `sharpened` also evaluates what the
     recipe's sharpening makes of the output.
@@ -45,7 +45,7 @@ class EvaluationRequest:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Hold what was found; `bad` names samples that could not be used, and why."""
+    """What was found; `bad` names samples that could not be used, and why."""
 
     figures: EvaluationFigures
     sharpened: EvaluationFigures | None

@@ -35,7 +35,7 @@ def sharpen(probabilities: U8, *, amount: float, sigma_px: float, min_area_px: i
 
     Raises:
         ConfigError: an amount, sigma or area is out of range.
-        ModelError: the array is no such thing.
+        ModelError: the array has another shape or type.
     """
     _check(amount, sigma_px, min_area_px)
     if probabilities.ndim != 3 or probabilities.dtype != np.uint8 or not probabilities.size:

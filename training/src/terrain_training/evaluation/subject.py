@@ -35,7 +35,7 @@ TORCH = "torch"
 
 @dataclass(frozen=True)
 class Subject:
-    """Hold a model that runs, and the recipe that says what data it was made for.
+    """A model that runs, and the recipe that says what data it was made for.
 
     `backend` and `precision` say what computes; a checkpoint runs in torch at float32.
     `palette_folder` may hold the colours that k-means found.

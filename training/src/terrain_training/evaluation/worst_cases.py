@@ -17,14 +17,14 @@ from terrain_training.metrics.counts import Prediction
 from terrain_training.metrics.figures import ImageFigures
 
 TYPICAL = 4
-"""How many images are kept whatever their figures."""
+"""How many images are kept independent of their figures."""
 LARGEST_SIDE_PX = 512
 """Of the pictures that are kept; larger images are shrunk by a whole factor."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """Hold one image at bounded size: `image` is (h, w) grey or (h, w, 3) RGB.
+    """One image at bounded size: `image` is (h, w) grey or (h, w, 3) RGB.
 
     `truth` and `prediction` are class ids (h, w), `verdicts` as `judge` gives them.
     """

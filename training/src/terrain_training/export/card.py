@@ -134,7 +134,7 @@ _FIGURES = (
 
 
 def split_text(opened: OpenData) -> str:
-    """Say how training and validation were parted, with the clock distance where names tell it."""
+    """Return how training and validation were split, with the clock distance if names have it."""
     counts = f"{len(opened.train)} training and {len(opened.validation)} validation images"
     try:
         gap_s = smallest_gap_s(ClockSplit(opened.train, opened.validation))

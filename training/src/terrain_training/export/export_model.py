@@ -1,4 +1,4 @@
-"""From a run to a model that flies: ONNX file, card, golden image and README."""
+"""From a run to a model folder: ONNX file, card, golden image and README."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ _PIXELS_PER_IMAGE = 500
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """Hold what is exported: a run's folder, its data, and where to.
+    """What is exported: a run's folder, its data, and where to.
 
     `hdf5` writes the trained weights beside the model as well. `force` replaces a model of another
     name. `precision` is what the file is

@@ -47,7 +47,7 @@ _INPUT_KEYS = ("height_px", "width_px", "channels", "resize")
 
 @dataclass(frozen=True)
 class LoweredTo:
-    """Hold what a file is lowered to; `activations` is what int8 makes of activations."""
+    """What a file is lowered to; `activations` is what int8 makes of activations."""
 
     precision: Precision
     activations: Activations = Activations.INT8
@@ -65,7 +65,7 @@ class LoweredTo:
 
 @dataclass(frozen=True)
 class LowerRequest:
-    """Hold which exported float32 model is lowered, with which data, to what, and where to.
+    """Which exported float32 model is lowered, with which data, to what, and where to.
 
     `recipe` says how the data are read where the model's card keeps none that can be used.
     `force` replaces a model of another name in `out`.
@@ -82,7 +82,7 @@ class LowerRequest:
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """Hold a model's file in its place with a card without figures, and what to say of it."""
+    """A model's file in its place with a card without figures, and what to say of it."""
 
     model: LoadedModel
     notes: Mapping[str, Any]

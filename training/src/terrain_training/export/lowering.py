@@ -45,7 +45,7 @@ _INT8_REMARK = (
 
 @dataclass(frozen=True)
 class Lowered:
-    """Hold a graph of lower precision and what its card says about it."""
+    """A graph of lower precision and what its card says about it."""
 
     model: onnx.ModelProto
     notes: dict[str, Any] = field(default_factory=dict)

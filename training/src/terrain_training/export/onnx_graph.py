@@ -171,4 +171,6 @@ def _check_bytes(graph: onnx.GraphProto) -> None:
             continue
         other = types.get(node.output[0] if from_bytes else node.input[0])
         if node.op_type != "Cast" or other != TensorProto.FLOAT:
-            raise ModelError(f"node {node.name} ({node.op_type}) is no cast between byte and float")
+            raise ModelError(
+                f"node {node.name} ({node.op_type}) is not a cast between byte and float"
+            )

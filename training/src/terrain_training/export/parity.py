@@ -29,7 +29,7 @@ Batch = tuple[U8, U8]
 
 @dataclass(frozen=True)
 class ParityRow:
-    """Hold what one backend and precision loses against float32 in ONNX Runtime."""
+    """What one backend and precision loses against float32 in ONNX Runtime."""
 
     backend: str
     precision: str
@@ -47,7 +47,7 @@ class ParityRow:
 
 @dataclass(frozen=True)
 class Expected:
-    """Hold float32's masks (N, h, w) and where it is sure of them."""
+    """Float32's masks (N, h, w) and where it is sure of them."""
 
     mask: U8
     clear: NDArray[np.bool_]
@@ -55,7 +55,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class ModelScores:
-    """Hold the reference figures of an exported model and its parity table."""
+    """The reference figures of an exported model and its parity table."""
 
     figures: EvaluationFigures
     parity: tuple[ParityRow, ...]

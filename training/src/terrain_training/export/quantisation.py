@@ -46,7 +46,7 @@ class Activations(str, Enum):
 
 @dataclass(frozen=True)
 class WeightedNode:
-    """Hold a node that may become int8.
+    """A node that may become int8.
 
     `work` is the number of multiplications of one image.
     """
@@ -131,7 +131,7 @@ def quantise(
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc, unused-ignore]
-    """Give images one by one, as ONNX Runtime's calibration asks for them."""
+    """Images one by one, as ONNX Runtime's calibration reads them."""
 
     def __init__(self, images: U8) -> None:
         self._left = list(images)

@@ -33,7 +33,7 @@ Judge = Callable[[onnx.ModelProto], list[ParityRow]]
 
 @dataclass(frozen=True)
 class RankedNode:
-    """Hold what one node alone does to the logits when it becomes int8.
+    """What one node alone does to the logits when it becomes int8.
 
     `noise` is the power of the error over the power of the logits, the worst of the runtimes;
     `method` the calibration that gives the least.
@@ -51,7 +51,7 @@ class RankedNode:
 
 @dataclass(frozen=True)
 class Choice:
-    """Hold the nodes that became int8 and those that did not, best first, and the rule's figures.
+    """The nodes that became int8 and those that did not, best first, and the rule's figures.
 
     `holds` is False where no choice keeps the rule.
     """

@@ -38,7 +38,7 @@ def write_augmented(
         names: to choose from.
         data: the input of the network.
         augment: takes and returns an image (h, w, C) and a mask (h, w).
-        out: folder, made if it is not there.
+        out: folder, created if it does not exist.
         count: how many samples.
         seed: of the augmentation.
 

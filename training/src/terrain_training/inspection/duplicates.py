@@ -17,7 +17,7 @@ _SPLIT_RANKS = {"train": 1, "validation": 2}
 
 @dataclass(frozen=True)
 class Superfluous:
-    """Hold the places of a sample to leave out and of the one to keep, and their correlation."""
+    """The places of a sample to leave out and of the one to keep, and their correlation."""
 
     place: int
     kept: int

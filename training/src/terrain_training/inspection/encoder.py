@@ -25,7 +25,7 @@ LENGTH = sum(DEPTHS.values()) + PLACES * PLACE_CHANNELS
 
 @dataclass(frozen=True)
 class Looks:
-    """Hold what the network sees in N images: (N, D) per depth, and places (N, 49, 32)."""
+    """What the network sees in N images: (N, D) per depth, and places (N, 49, 32)."""
 
     depths: dict[str, F32]
     places: F32

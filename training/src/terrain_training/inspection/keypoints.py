@@ -18,7 +18,7 @@ MOST, LEAST, ALTOGETHER = 50, 12, 60_000
 
 @dataclass(frozen=True)
 class Keypoints:
-    """Hold P points: x, y, size in px and angle in degrees (P, 4), and descriptors (P, 128)."""
+    """P points: x, y, size in px and angle in degrees (P, 4), and descriptors (P, 128)."""
 
     places: F32
     descriptors: U8

@@ -15,7 +15,7 @@ from terrain_training.inspection.survey import Survey
 
 @dataclass(frozen=True)
 class ClockPair:
-    """Hold the places of two images of different splits, and the seconds between them."""
+    """The places of two images of different splits, and the seconds between them."""
 
     first: int
     second: int
@@ -24,7 +24,7 @@ class ClockPair:
 
 @dataclass(frozen=True)
 class Leakage:
-    """Hold what leaks: `clock` is None where names carry no clock.
+    """What leaks: `clock` is None where names carry no clock.
 
     `smallest_gap_s` is the least time between images of different splits.
     """

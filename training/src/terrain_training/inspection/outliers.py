@@ -39,7 +39,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Outliers:
-    """Hold a score per image (N,), where it deviates most, and how many others deviate alike."""
+    """A score per image (N,), where it deviates most, and how many others deviate alike."""
 
     score: F64
     where: tuple[str, ...]
@@ -100,7 +100,7 @@ def _companions(looks: Looks, bulk: Flags, score: F64) -> NDArray[np.int64]:
 
 
 class _Bulk:
-    """Hold mean and leading axes of the images (M, D) that belong."""
+    """Mean and leading axes of the images (M, D) that belong."""
 
     def __init__(self, images: F32) -> None:
         self.mean = images.mean(axis=0)

@@ -38,7 +38,7 @@ def inspection_page(summary: InspectionSummary, source: Source, title: str) -> P
         lead=f"{len(survey.seen):,} samples in {len(survey.splits)} splits.",
         facts={
             "near-duplicates": str(len(summary.duplicates)),
-            "of them to leave out": str(len(summary.superfluous)),
+            "near-duplicates to leave out": str(len(summary.superfluous)),
             "suspects": str(len(summary.suspects)),
             "leaks across splits": str(len(summary.leakage.alike)),
             "bad samples": str(len(survey.bad)),
@@ -49,7 +49,7 @@ def inspection_page(summary: InspectionSummary, source: Source, title: str) -> P
         sections=[
             Section(
                 "Class balance",
-                "Over all splits; ignored pixels do not count.",
+                "All splits; ignored pixels are not counted.",
                 [Row("", {"balance": balance_chart(survey.whole, taxonomy)})],
             ),
             _heat_section(survey, taxonomy),
@@ -69,7 +69,7 @@ def _heat_section(survey: Survey, taxonomy: Taxonomy) -> Section:
     }
     return Section(
         "Where each class occurs",
-        "The share of all images that have the class there; bright is that class's most.",
+        "Share of all images in which the class occurs here, relative to the class's maximum.",
         [Row("", pictures)],
     )
 
@@ -95,7 +95,7 @@ def _suspect_section(summary: InspectionSummary, source: Source) -> Section:
     suspects = summary.suspects
     if not suspects:
         return Section("Suspects", "None.", [])
-    text = f"Look at each; the lines of those that belong are to go from {SUSPECTS_FILE}."
+    text = f"Check each image and delete the lines of those that belong from {SUSPECTS_FILE}."
     if len(suspects) > SHOWN:
         text += f" The first {SHOWN} of {len(suspects)}; {SHEET_FILE} shows more."
     names = [summary.survey.seen[item.place].name for item in suspects[:SHOWN]]
@@ -112,7 +112,7 @@ def _pair_section(title: str, pairs: Sequence[Pair], survey: Survey, source: Sou
     shown = [survey.seen[n] for p in pairs[: SHOWN // 2] for n in (p.first, p.second)]
     if not shown:
         return Section(title, "None.", [])
-    text = f"Two by two, the most alike first; {len(pairs)} in all."
+    text = f"In pairs, most similar first; {len(pairs)} in total."
     captions = [f"{item.split}/{item.name}" for item in shown]
     items = load_thumbnails(source, [item.name for item in shown])
     return Section(title, text, [Row("", {"": contact_sheet(items, captions, palette=None)})])
@@ -150,19 +150,21 @@ def _tables(summary: InspectionSummary) -> dict[str, tuple[list[str], list[list[
 
 def _notes(summary: InspectionSummary) -> list[str]:
     notes = [
-        "Near-duplicates correlate by 0.9 or more in their fine detail, each with its closest.",
+        "Near-duplicates are pairs whose fine detail correlates by 0.9 or more; each image is "
+        "paired with its closest.",
         "Suspects are constant, torn, unlabelled, similar to samples named with --like, or unlike "
-        "the bulk of the set to a network trained on photographs. Rare scenes are among them.",
+        "the bulk of the set to a network trained on photographs. Rare scenes may be among them.",
     ]
     if len(summary.survey.seen) < AT_LEAST:
-        notes.append(f"Below {AT_LEAST} samples no image is called unlike the rest.")
+        notes.append(f"With fewer than {AT_LEAST} samples no image is reported as unlike the rest.")
     if summary.leakage.clock is None:
-        notes.append("The names carry no spacecraft clock, so times were not compared.")
+        notes.append("The names carry no spacecraft clock, so capture times were not compared.")
     else:
         gap = summary.leakage.smallest_gap_s
         notes.append(
-            "Images of two splits taken within the hour show the same ground; the least gap is "
-            f"{'not there' if gap is None else f'{gap} s'}."
+            "Images of two splits taken within one hour may show the same ground; the smallest "
+            "gap is "
+            f"{'unknown' if gap is None else f'{gap} s'}."
         )
     return notes
 

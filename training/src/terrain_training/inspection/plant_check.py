@@ -23,7 +23,7 @@ AT_A_TIME = 3
 
 @dataclass
 class Tally:
-    """Hold what came of all trials with sets of one size."""
+    """What came of all trials with sets of one size."""
 
     size: int
     planted: Counter[str] = field(default_factory=Counter)

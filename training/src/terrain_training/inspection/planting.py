@@ -23,7 +23,7 @@ SPLIT = "train"
 
 @dataclass(frozen=True)
 class Kind:
-    """Hold a kind of foreign image: drawn, or the pictures of a folder."""
+    """A kind of foreign image: drawn, or the pictures of a folder."""
 
     name: str
     files: tuple[Path, ...] = ()
@@ -31,7 +31,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Planted:
-    """Hold a foreign image: its kind, its number within it, and the sample in whose place it is."""
+    """A foreign image: its kind, its number within it, and the sample in whose place it is."""
 
     kind: Kind
     number: int
@@ -53,7 +53,7 @@ def kinds_of(folders: Sequence[Path]) -> list[Kind]:
 
 
 class PlantedSource:
-    """Give foreign images as samples of one split, as large and as grey as the set's own."""
+    """Foreign images as samples of one split, as large and as grey as the set's own."""
 
     def __init__(self, source: Source, planted: Sequence[Planted], *, seed: int) -> None:
         """Take the set and what to plant.
@@ -109,7 +109,7 @@ class PlantedSource:
 
 
 class Subset:
-    """Be a source with some of its samples, in one split."""
+    """A source reduced to some of its samples, in one split."""
 
     def __init__(self, source: Source, names: Sequence[str]) -> None:
         """Take the names of the samples."""

@@ -36,7 +36,7 @@ I64 = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Link:
-    """Hold two images, and the points of each (P, 2) that agree."""
+    """Two images, and the points of each (P, 2) that agree."""
 
     first: int
     second: int

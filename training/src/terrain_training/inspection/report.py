@@ -40,8 +40,8 @@ def inspect(
     Args:
         source: of the samples.
         title: of the page.
-        out: folder, made if it is not there.
-        skip_bad: list what cannot be used and go on.
+        out: folder, created if it does not exist.
+        skip_bad: skip what cannot be used and report it.
         like: names of samples that do not belong.
 
     Raises:

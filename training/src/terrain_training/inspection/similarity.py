@@ -21,7 +21,7 @@ _LEAST_SPREAD = 0.02
 
 @dataclass(frozen=True)
 class Pair:
-    """Hold the places of two images and the correlation of their detail."""
+    """The places of two images and the correlation of their detail."""
 
     first: int
     second: int

@@ -20,7 +20,7 @@ SHEET_FILE = "contact_sheet.png"
 
 @dataclass(frozen=True)
 class InspectionSummary:
-    """Hold what was found in a set."""
+    """What was found in a set."""
 
     survey: Survey
     duplicates: tuple[Pair, ...]

@@ -28,7 +28,7 @@ SAME_ROW = 0.1
 
 @dataclass(frozen=True)
 class Seen:
-    """Hold what is kept of one sample.
+    """What is kept of one sample.
 
     `mean` and `std` are grey levels, `black` and `white` shares of the pixels, `labelled` the share
     that has a class, `repeated` the greatest share of the rows, one below the other, that are the
@@ -50,7 +50,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Survey:
-    """Hold a set: N samples, their descriptors (N, D), balance per split, and the bad ones.
+    """A set: N samples, their descriptors (N, D), balance per split, and the bad ones.
 
     `rows` (N, L) is what `Encoder.look` returned.
     """
@@ -83,7 +83,7 @@ def make_survey(source: Source, *, skip_bad: bool) -> Survey:
 
     Args:
         source: of the samples.
-        skip_bad: list what cannot be used and go on.
+        skip_bad: skip what cannot be used and report it.
 
     Raises:
         BadSampleError: a sample cannot be used and `skip_bad` is off.

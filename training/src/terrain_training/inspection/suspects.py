@@ -31,7 +31,7 @@ REPEATED_SHARE, REPEATED_SELDOM = 0.15, 0.05
 
 @dataclass(frozen=True)
 class Suspect:
-    """Hold a sample's place, why it is suspect, and how much (larger is more)."""
+    """A sample's place, why it is suspect, and how much (larger is more)."""
 
     place: int
     reason: str
@@ -50,7 +50,7 @@ def find_suspects(survey: Survey, source: Source, *, like: Sequence[str] = ()) -
         like: names of samples that do not belong.
 
     Raises:
-        ConfigError: a name is no sample.
+        ConfigError: a name is not a sample.
     """
     found: dict[int, Suspect] = {}
     look = comparable_look(survey.descriptors)

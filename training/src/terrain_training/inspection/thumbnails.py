@@ -16,7 +16,7 @@ THUMBNAIL_PX = 96
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """Hold an image of at most 96 px (h, w, 3) RGB, and its mask (h, w)."""
+    """An image of at most 96 px (h, w, 3) RGB, and its mask (h, w)."""
 
     image: U8
     mask: U8

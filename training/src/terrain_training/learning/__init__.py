@@ -1,1 +1,1 @@
-"""The trainer: what Lightning is told, and what a run leaves behind."""
+"""The trainer, and the folder that a run leaves behind."""

@@ -21,7 +21,7 @@ _REMEDY = (
 
 @dataclass(frozen=True)
 class Place:
-    """Say where a training is; `step` counts from 1 in its epoch."""
+    """A place in a training; `step` counts from 1 in its epoch."""
 
     epoch: int
     step: int

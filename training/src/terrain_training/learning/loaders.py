@@ -32,7 +32,7 @@ _OF_TERMINALS = (signal.SIGINT, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class OpenData:
-    """Hold a source, and which samples of its splits can be used."""
+    """A source, and which samples of its splits can be used."""
 
     source: Source
     train: tuple[str, ...]
@@ -76,7 +76,7 @@ def open_data(recipe: Recipe, root: Path, *, skip_bad: bool, run: Path | None) -
 
 
 def _check_seen_classes(taxonomy: Taxonomy, ids: frozenset[int]) -> None:
-    """Say which classes no training mask holds: a network never gives what it never saw.
+    """Log the classes that no training mask holds: a network cannot learn them.
 
     Raises:
         ConfigError: there are fewer than two classes to tell apart.
@@ -111,7 +111,7 @@ class _Loader(DataLoader[Item]):
     """
 
     def __iter__(self) -> Any:
-        """Start the processes, or go on with those that are there."""
+        """Start the processes, or continue with the running ones."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_TERMINALS)
         try:
             return super().__iter__()

@@ -47,7 +47,7 @@ PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
 
 @dataclass(frozen=True)
 class Machine:
-    """Say where to train; `devices` counts GPUs, or processes on the CPU.
+    """Where to train; `devices` counts GPUs, or processes on the CPU.
 
     `choose_threads` gives torch as many CPU threads as help with the recipe's batches; else it
     keeps those that it has.
@@ -60,7 +60,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """Hold what is trained beside the recipe.
+    """What is trained beside the recipe.
 
     `epochs_now` ends this call early, to be gone on with later; `callbacks` are further ones.
     """

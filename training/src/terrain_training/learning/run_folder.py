@@ -40,7 +40,7 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """Return the file from which a run goes on."""
+        """Return the file from which a run resumes."""
         return self.path / "last.ckpt"
 
     @property
@@ -69,7 +69,9 @@ class RunFolder:
             ConfigError: there is none.
         """
         if not self.snapshot.is_file():
-            raise ConfigError(f"{self.path} is no run: it has no {SNAPSHOT}; train first")
+            raise ConfigError(
+                f"{self.path} is not the folder of a run: it has no {SNAPSHOT}; train first"
+            )
         return load_recipe(self.snapshot)
 
     def read_summary(self) -> dict[str, Any]:
@@ -107,7 +109,7 @@ class RunFolder:
         """Return the finished epochs, oldest first; none where there are none.
 
         Raises:
-            ConfigError: a line is no JSON object.
+            ConfigError: a line is not a JSON object.
         """
         if not self.history.is_file():
             return []
@@ -137,7 +139,7 @@ def check_is_model(path: Path) -> None:
         )
     if path.is_file() and path.suffix != ".onnx":
         raise ConfigError(
-            f"'{path}' is no model: give a run's folder, its {WEIGHTS}, an exported folder or a "
+            f"'{path}' is not a model: give a run's folder, its {WEIGHTS}, an exported folder or a "
             "model's name"
         )
 
@@ -158,5 +160,5 @@ def _plain(value: Any) -> Any:
 def _json_object(text: str) -> dict[str, Any]:
     content = json.loads(text, parse_constant=lambda _: None)
     if not isinstance(content, dict):
-        raise ValueError(f"{text[:40]!r} is no JSON object")
+        raise ValueError(f"{text[:40]!r} is not a JSON object")
     return content

@@ -20,7 +20,7 @@ from terrain_training.settings.recipe import Recipe
 
 
 def network_size(recipe: Recipe) -> str:
-    """Say at which size a run and a model's card are scored; `evaluate` scores at the labels'."""
+    """Return the size at which a run and a card are scored; `evaluate` uses that of the labels."""
     return f"network size ({recipe.data.width_px} x {recipe.data.height_px})"
 
 

@@ -70,5 +70,5 @@ def _read_group(group: Any, prefix: str, tensors: dict[str, Tensor], path: Path)
 
 
 def _holds_numbers(item: Any) -> bool:
-    """Tell whether a data set holds numbers, and holds them in its own file."""
+    """Return whether a data set holds numbers, and holds them in its own file."""
     return item.dtype.kind in "fiu" and not item.external and not item.is_virtual

@@ -24,7 +24,7 @@ _CHUNK_VALUES = 4_000_000
 
 @dataclass(frozen=True)
 class ImageCounts:
-    """Hold what is kept of N images: small arrays of whole numbers.
+    """What is kept of N images: small arrays of whole numbers.
 
     `confusions` is (N, K, K + 1), rows truth, columns prediction, the last one no prediction;
     `levels` (N, 2, 257) as in `HazardCounts`; `safe` (N, 2) pixels called safe, and falsely so.
@@ -37,7 +37,7 @@ class ImageCounts:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Hold 95 % intervals; None where no resample has the figure."""
+    """95 % intervals; None where no resample has the figure."""
 
     mean_iou: Interval | None
     pixel_accuracy: Interval | None
@@ -68,7 +68,7 @@ def bootstrap(
         false_alarm_rate: at which the hazard recall is taken.
 
     Raises:
-        ConfigError: fewer than one resample is asked for, or the rate is no rate.
+        ConfigError: fewer than one resample is asked for, or the rate is out of range.
     """
     if resamples < 1:
         raise ConfigError(f"resamples is {resamples}, expected 1 or more")

@@ -25,7 +25,7 @@ def boundary_f1(truth: U8, mask: U8, *, classes: int) -> F64:
     """Return the boundary F1 of each class (K,) in one image.
 
     A boundary pixel has a neighbour above, below, left or right that is of another class; the
-    border of the image and that of ignored pixels is no boundary. Precision is the share of
+    border of the image and that of ignored pixels is not a boundary. Precision is the share of
     predicted boundary pixels that lie within the tolerance of a true one of their class, recall
     the reverse. Pixels within the tolerance of an ignored one are not counted, since their
     counterpart may be hidden, but they may be the counterpart of a counted one.

@@ -43,7 +43,7 @@ from terrain_training.metrics.reliability import ReliabilityCounts
 
 @dataclass(frozen=True)
 class Prediction:
-    """Hold what a network says of one image, at the size of its truth.
+    """What a network says of one image, at the size of its truth.
 
     `mask` is (H, W) class ids, 255 where nothing is predicted; `probabilities` (K, H, W),
     probability x 255.
@@ -257,7 +257,7 @@ class EvaluationCounts:
 
 
 def _confidence(mask: U8, probabilities: U8) -> U8:
-    """Return the probability (H, W) of the predicted class; of no use where there is none."""
+    """Return the probability (H, W) of the predicted class; meaningless where there is none."""
     chosen = np.minimum(mask, len(probabilities) - 1)[None]
     confidence: U8 = np.take_along_axis(probabilities, chosen, axis=0)[0]
     return confidence

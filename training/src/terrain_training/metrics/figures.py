@@ -16,7 +16,7 @@ PerClass = Mapping[str, float | None]
 
 @dataclass(frozen=True)
 class HazardRecall:
-    """Hold the share of hazardous pixels that raise an alarm at a bounded false-alarm rate.
+    """The share of hazardous pixels that raise an alarm at a bounded false-alarm rate.
 
     `threshold` is the lowest hazard score, 0 to 1, that keeps to the rate `wanted`; None where
     only silence does. `false_alarm_rate` is the share of safe pixels alarmed there. Recall and
@@ -42,7 +42,7 @@ class AlarmCurve:
 
 @dataclass(frozen=True)
 class OutOfDistribution:
-    """Hold how undecided the network was per image: `score` says what is measured.
+    """How undecided the network was per image: `score` says what is measured.
 
     `auroc` is how well the score tells `outside_images` other images apart; None without any.
     """
@@ -56,7 +56,7 @@ class OutOfDistribution:
 
 @dataclass(frozen=True)
 class EvaluationFigures:
-    """Hold everything that `terrain-train evaluate` reports. Shares and rates are 0 to 1.
+    """Everything that `terrain-train evaluate` reports. Shares and rates are 0 to 1.
 
     `mean_iou` and `mean_boundary_f1` are over the classes in the truth; `boundary_images` counts
     the images whose truth outlines a class, over which its boundary F1 is the mean. `confusion`
@@ -108,7 +108,7 @@ class EvaluationFigures:
 
 @dataclass(frozen=True)
 class ImageFigures:
-    """Hold what is said of one image; None where it has no labelled pixel."""
+    """What is said of one image; None where it has no labelled pixel."""
 
     name: str
     labelled_px: int
@@ -122,7 +122,7 @@ class ImageFigures:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Hold one table of the report: figures by row name, None where there is none."""
+    """One table of the report: figures by row name, None where there is none."""
 
     title: str
     columns: tuple[str, ...]

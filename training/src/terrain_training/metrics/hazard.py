@@ -38,7 +38,7 @@ def truly_hazardous(rule: HazardRule, truth: U8) -> Flags:
 def false_safe(rule: HazardRule, truth: U8, mask: U8, probabilities: U8) -> Flags:
     """Return which pixels (H, W) are called safe and are hazardous in truth.
 
-    Pixels that the prediction leaves unlabelled are not called safe: nobody drives there.
+    Pixels that the prediction leaves unlabelled are not called safe: a vehicle avoids them.
     """
     seen = mask < len(rule.hazards)
     return truly_hazardous(rule, truth) & seen & ~rule.is_hazard(probabilities)
@@ -46,7 +46,7 @@ def false_safe(rule: HazardRule, truth: U8, mask: U8, probabilities: U8) -> Flag
 
 @dataclass(frozen=True)
 class HazardCounts:
-    """Hold labelled pixels: `levels` (2, 257) by truth (safe, hazardous) and score in bytes.
+    """Labelled pixels: `levels` (2, 257) by truth (safe, hazardous) and score in bytes.
 
     The last level is no prediction: such pixels raise no alarm at any threshold and are not called
     safe.
@@ -127,7 +127,7 @@ def best_level(false_alarms: F64, rate: float) -> NDArray[np.int64]:
     """Return the lowest level (...) whose false-alarm rate is at most `rate`; 256 is never.
 
     Raises:
-        ConfigError: the rate is no rate.
+        ConfigError: the rate is out of range.
     """
     if not 0.0 <= rate < 1.0:
         raise ConfigError(f"false_alarm_rate is {rate}, expected 0 or more, less than 1")

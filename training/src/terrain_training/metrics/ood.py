@@ -29,7 +29,7 @@ def ood_score(probabilities: U8) -> float:
         probabilities: (K, H, W), probability x 255; all zero where the network saw nothing.
 
     Raises:
-        ModelError: the array is no such thing, or is zero everywhere.
+        ModelError: the array has another shape or type, or is zero everywhere.
     """
     if probabilities.ndim != 3 or probabilities.dtype != np.uint8 or not probabilities.size:
         raise ModelError(

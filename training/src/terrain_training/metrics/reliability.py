@@ -17,7 +17,7 @@ _LEVELS = 256
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Hold a bin's mean confidence and accuracy, both 0 to 1, and its pixels."""
+    """A bin's mean confidence and accuracy, both 0 to 1, and its pixels."""
 
     confidence: float
     accuracy: float

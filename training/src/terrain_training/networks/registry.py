@@ -21,7 +21,7 @@ from terrain_training.settings.validation import check_names, checked
 
 @dataclass(frozen=True)
 class NetworkKind:
-    """Hold how a network is built, and what the sides of its input must be multiples of."""
+    """How a network is built, and what the sides of its input must be multiples of."""
 
     build: Callable[..., nn.Module]
     multiple: Callable[[dict[str, Any]], int]
@@ -36,7 +36,7 @@ _GIVEN = ("in_channels", "classes")
 
 
 class SigmoidLogits(nn.Module):
-    """Give a network of one output two logits, so that their softmax is its sigmoid."""
+    """A network of one output as two logits, whose softmax is its sigmoid."""
 
     def __init__(self, network: nn.Module) -> None:
         """Take a network of one output: the logit of class 1."""
@@ -99,5 +99,5 @@ def parameter_count(network: nn.Module) -> int:
 
 
 def is_encoder(name: str) -> bool:
-    """Tell whether a parameter belongs to an encoder with a learning rate of its own."""
+    """Return whether a parameter belongs to an encoder with a learning rate of its own."""
     return name.removeprefix("network.").startswith("encoder.")

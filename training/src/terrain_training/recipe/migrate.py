@@ -1,6 +1,6 @@
 """Bring a recipe that an earlier version kept to the present form, and say what was done.
 
-Cards keep the recipe of their model for good, while recipes go on gaining keys.
+Cards keep the recipe of their model permanently, while recipes gain keys.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ NEARLY = 0.85
 
 @dataclass(frozen=True)
 class RockRule:
-    """Hold which rocks are labelled: of at least `min_rock_m` diameter and `min_across_px`."""
+    """Which rocks are labelled: of at least `min_rock_m` diameter and `min_across_px`."""
 
     min_rock_m: float
     min_across_px: float

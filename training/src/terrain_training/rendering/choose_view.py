@@ -48,7 +48,7 @@ FOOTING_M = 0.6
 
 @dataclass(frozen=True)
 class View:
-    """Hold how a picture is taken."""
+    """How a picture is taken."""
 
     camera: CameraModel
     world_T_camera: Transform  # noqa: N815

@@ -44,7 +44,7 @@ TRAIN, VALIDATION = "train", "validation"
 
 @dataclass(frozen=True)
 class RenderRequest:
-    """Hold what is to be rendered.
+    """What is to be rendered.
 
     `count` pictures, `views` of each world; every world is of the next of `bodies`.
     `validation_share` of the worlds and `lander_share` of the worlds seen from above are drawn.

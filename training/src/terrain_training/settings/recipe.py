@@ -1,6 +1,6 @@
 """The settings of a recipe: each is declared once, here, with its type, range and meaning.
 
-Their usual values stand in `recipe/base.yaml`; nothing here has a default.
+Their default values are in `recipe/base.yaml`.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ def _fields(kind: Any) -> dict[Any, Any]:
 
 
 def _strict(kind: Any) -> Any:
-    """Return a type whose scalars are not converted: 3 is no text, and true is not 1."""
+    """Return a type whose scalars are not converted: 3 is not text, and true is not 1."""
     if kind in _STRICT:
         return _STRICT[kind]
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)

@@ -16,7 +16,7 @@ from terrain_training.yaml_file import as_yaml, read_yaml
 
 @dataclass(frozen=True)
 class Choices:
-    """Hold values to choose from, of any kind that YAML has."""
+    """Values to choose from, of any kind that YAML has."""
 
     values: tuple[Any, ...]
 
@@ -28,7 +28,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class Span:
-    """Hold a range of numbers; `log` draws from it evenly by order of magnitude."""
+    """A range of numbers; `log` draws from it evenly by order of magnitude."""
 
     low: float
     high: float
@@ -97,7 +97,7 @@ def _number(value: object, where: str) -> float | int:
         except ValueError:
             pass
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ConfigError(f"{where}: {as_yaml(value)} is no number")
+        raise ConfigError(f"{where}: {as_yaml(value)} is not a number")
     return value
 
 

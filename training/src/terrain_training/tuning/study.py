@@ -30,7 +30,7 @@ WARMUP_EPOCHS = 1
 
 @dataclass(frozen=True)
 class TuneRequest:
-    """Hold a search; `storage` is a database URL or a file ending in `.journal`.
+    """A search; `storage` is a database URL or a file ending in `.journal`.
 
     The file may lie in a folder that several machines share. `trials` counts those of this call.
     """

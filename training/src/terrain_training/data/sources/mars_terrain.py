@@ -82,7 +82,7 @@ def _read(path: Path) -> U8:
     try:
         values = read_npz(data, [ARRAY], limit_bytes=FILE_LIMIT_BYTES)[ARRAY]
     except ConfigError as error:
-        raise ConfigError(f"{path} is no .npz with the array {ARRAY!r}: it {error}") from error
+        raise ConfigError(f"{path} is not an .npz with the array {ARRAY!r}: it {error}") from error
     if values.ndim != 4 or values.shape[1] != 2 or not values.size:
         raise ConfigError(f"{path}: {ARRAY} has shape {values.shape}, expected (N, 2, 64, 128)")
     if values.dtype != np.uint8:
