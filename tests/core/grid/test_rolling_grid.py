@@ -76,9 +76,9 @@ def test_moving_never_shows_what_was_forgotten(path):
     for x_m, y_m in path:
         moving.move_to(x_m, y_m)
         rows, cols = np.divmod(np.arange(moving.side**2), moving.side)
-        total, excuse = moving.evidence.total, moving.ratings.reason
+        total, reason = moving.evidence.total, moving.ratings.reason
         entered = total == 0.0
-        assert (excuse[entered] == Reason.OUTSIDE_VIEW).all()
+        assert (reason[entered] == Reason.OUTSIDE_VIEW).all()
         ones = np.ones((2, rows.size), dtype=np.float32)
         moving.add(CellView(rows, cols, ones))
         moving.set_reason(rows, cols, Reason.SHADOW)
