@@ -1,6 +1,6 @@
-"""Make the model `truth_mask` again: no network, it reads class ids out of a coded image.
+"""Rebuild the model `truth_mask`, a decoder that reads class ids from a coded image.
 
-Run it after changing the world's classes; a test fails where the shipped files differ.
+Run it after changing the world's classes; a test fails if the shipped files differ.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from terrain_seg_ros.worlds.world import WORLD_TAXONOMY
 FOLDER = Path(__file__).resolve().parents[2] / "src/terrain_seg_ros/models/truth_mask"
 SIDE_PX = CODED_SIDE_PX
 SHARPNESS = 1.0 / 64.0
-"""Scores are minus this times the squared distance to a class's code: 25 from code to code."""
+"""Scores are minus this times the squared distance to a class's code; 25 between two codes."""
 LIMITS = (
     "This is no network and has learned nothing: it decodes the true classes that the simulator "
     "has written into an image, grey value 40 + 40 x class id. A camera image means nothing to it.",
@@ -119,17 +119,17 @@ def read_me(card: ModelCard) -> str:
     lines = [
         f"# {card.name} {card.version}",
         "",
-        "No network: it turns the image `truth/coded_image` of `terrain-seg sim`, whose grey "
-        "values are the true class ids, into the outputs that every model gives. With it the live "
-        "node, the bags and `terrain-seg score` run on perfect masks. Made by "
+        "A decoder rather than a neural network: it converts the image `truth/coded_image` of "
+        "`terrain-seg sim`, whose grey values encode the true class ids, to the outputs of a "
+        "model. It lets the live node, bags and `terrain-seg score` run on perfect masks. Built by "
         "`tests/house/make_truth_mask.py`.",
         "",
         "| id | class | grey value | hazard |",
         "|---|---|---|---|",
         *rows,
         "",
-        "A value of 0 or 255 is shadow or saturation to the node (`observability.*`), as in any "
-        "image.",
+        "As in any image, the node treats the values 0 and 255 as shadow and saturation "
+        "(`observability.*`).",
         "",
         "## Limits",
         "",

@@ -106,7 +106,7 @@ def test_missing_gazebo_is_named_with_the_remedy():
     process = start()
     told = process.communicate(timeout=60.0)[0]
     assert process.returncode != 0
-    assert "sim.launch.py needs ros_gz_sim and ros_gz_bridge" in told
+    assert "sim.launch.py requires ros_gz_sim and ros_gz_bridge" in told
     assert "sudo apt install ros-$ROS_DISTRO-ros-gz" in told
 
 

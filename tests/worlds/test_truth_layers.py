@@ -11,13 +11,13 @@ from support.small_worlds import flat, rough, world
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.worlds.truth import (
     CellGrid,
-    HazardRule,
+    HazardDefinition,
     rock_cells,
     truth_layers,
 )
 from terrain_seg_ros.worlds.world import BEDROCK
 
-RULE = HazardRule(min_hazard_m=0.2, max_slope_rad=math.radians(20.0), baseline_m=0.5)
+RULE = HazardDefinition(min_hazard_m=0.2, max_slope_rad=math.radians(20.0), baseline_m=0.5)
 GRID = CellGrid(rows=40, cols=30, resolution_m=0.2, origin_x_m=-3.0, origin_y_m=-4.0)
 
 
@@ -161,4 +161,4 @@ def test_impossible_grids_are_refused(changes):
 def test_impossible_rules_are_refused(name):
     values = {"min_hazard_m": 0.2, "max_slope_rad": 0.3, "baseline_m": 0.5}
     with pytest.raises(ConfigError, match=name):
-        HazardRule(**{**values, name: 0.0})
+        HazardDefinition(**{**values, name: 0.0})

@@ -65,7 +65,7 @@ class ClosedLoop:
         self._camera = camera
         self.tally = tally
         shape = (field.side, field.side)
-        self._seen, self._called, self._false, self._findable, self._found = (
+        self._seen, self._reported_safe, self._false_safe, self._findable, self._found = (
             np.zeros(shape, dtype=np.bool_) for _ in range(5)
         )
         self._last_findable: Flags = np.zeros((0, 0), dtype=np.bool_)
@@ -135,13 +135,13 @@ class ClosedLoop:
 
     def layers(self) -> MapLayers:
         """Return the layers of the map of the run."""
-        return MapLayers(self._field.hazard, self._seen, self._called, self._false)
+        return MapLayers(self._field.hazard, self._seen, self._reported_safe, self._false_safe)
 
     def finish(self) -> Tally:
         """Return the counts, with the areas accumulated over all views."""
         area_m2 = self._field.cell_m**2
-        self.tally.called_safe_m2 = float(self._called.sum()) * area_m2
-        self.tally.false_safe_m2 = float(self._false.sum()) * area_m2
+        self.tally.called_safe_m2 = float(self._reported_safe.sum()) * area_m2
+        self.tally.false_safe_m2 = float(self._false_safe.sum()) * area_m2
         self.tally.findable_m2 = float(self._findable.sum()) * area_m2
         self.tally.found_m2 = float((self._findable & self._found).sum()) * area_m2
         return self.tally
@@ -177,8 +177,8 @@ class ClosedLoop:
         best = cost_to_safe_map(
             truth_cost.astype(np.int8), footprint, resolution_m=grid.resolution_m
         )
-        self._mark(self._called, window, called)
-        self._mark(self._false, window, called & ~truly_safe)
+        self._mark(self._reported_safe, window, called)
+        self._mark(self._false_safe, window, called & ~truly_safe)
         self._mark(self._findable, window, best == COST_FREE)
         self._last_findable = best == COST_FREE
         self._mark(self._found, window, called & (best == COST_FREE))

@@ -33,14 +33,15 @@ Flags = NDArray[np.bool_]
 class MapLayers(NamedTuple):
     """The layers of a map, (n, n) each, row 0 the lowest y.
 
-    `hazard` marks true hazards, `seen` the ground seen in any view, `called` the cells that were
-    reported safe for the vehicle's centre in any view, and `false` those of them that are unsafe.
+    `hazard` marks true hazards, `seen` the ground seen in any view, `reported_safe` the cells that
+    were reported safe for the vehicle's centre in any view, and `false_safe` those of them that are
+    unsafe.
     """
 
     hazard: Flags
     seen: Flags
-    called: Flags
-    false: Flags
+    reported_safe: Flags
+    false_safe: Flags
 
 
 def run_picture(
@@ -61,9 +62,9 @@ def run_picture(
     colors[:] = UNSEEN_RGB
     for flags, rgb in (
         (layers.seen, SEEN_RGB),
-        (layers.called, FREE_RGB),
+        (layers.reported_safe, FREE_RGB),
         (layers.hazard, LETHAL_RGB),
-        (layers.false, FALSE_RGB),
+        (layers.false_safe, FALSE_RGB),
     ):
         colors[flags] = rgb
     zoom = max(1, -(-MIN_SIDE_PX // rows))

@@ -13,7 +13,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.types import F32, F64, GridSnapshot
 from terrain_seg_ros.worlds.cast_rays import RayCast
-from terrain_seg_ros.worlds.truth import CellGrid, HazardRule, truth_layers
+from terrain_seg_ros.worlds.truth import CellGrid, HazardDefinition, truth_layers
 from terrain_seg_ros.worlds.world import World
 
 FINE_PER_CELL = 4
@@ -78,8 +78,8 @@ class TruthField:
         steep = _nearest(world, world.slope_rad(baseline_m), points_m) > max_slope_rad
         corner_m = -self.half_cells * cell_m
         cells = CellGrid(self.side, self.side, cell_m, corner_m, corner_m)
-        rule = HazardRule(min_hazard_m, max_slope_rad, baseline_m)
-        self.hazard = truth_layers(world, cells, rule).hazard  # (side, side)
+        definition = HazardDefinition(min_hazard_m, max_slope_rad, baseline_m)
+        self.hazard = truth_layers(world, cells, definition).hazard  # (side, side)
         distance = cv2.distanceTransform(
             np.logical_not(rocks | steep).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
         )

@@ -56,7 +56,7 @@ class CellGrid:
 
 
 @dataclass(frozen=True)
-class HazardRule:
+class HazardDefinition:
     """The definition of a true hazard.
 
     A cell is a hazard if a rock of at least `min_hazard_m` in mean horizontal diameter stands on
@@ -73,7 +73,7 @@ class HazardRule:
         for name in ("min_hazard_m", "max_slope_rad", "baseline_m"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0.0):
-                raise ConfigError(f"hazard rule's {name} is {value}, expected more than 0")
+                raise ConfigError(f"hazard definition's {name} is {value}, expected more than 0")
 
 
 @dataclass(frozen=True)
@@ -98,22 +98,23 @@ class Truth:
     classes: U8
 
 
-def truth_layers(world: World, grid: CellGrid, rule: HazardRule) -> Truth:
+def truth_layers(world: World, grid: CellGrid, definition: HazardDefinition) -> Truth:
     """Return the ground truth of the cells of a grid in the world's frame."""
     x, y = grid.centres()
     half = 0.5 * grid.resolution_m
     limit = world.half_side_m + 1e-9
     known = (np.abs(x)[np.newaxis, :] + half <= limit) & (np.abs(y)[:, np.newaxis] + half <= limit)
     elevation = world.ground_height_m(x[np.newaxis, :], y[:, np.newaxis])
-    slope = world.at_posts(world.slope_rad(rule.baseline_m), x[np.newaxis, :], y[:, np.newaxis])
+    at_posts = world.slope_rad(definition.baseline_m)
+    slope = world.at_posts(at_posts, x[np.newaxis, :], y[:, np.newaxis])
     classes = world.class_at(x[np.newaxis, :], y[:, np.newaxis])
     rock = _largest_rock(world, grid)
     diameter = np.where(rock >= 0, np.append(world.rocks.diameter_m, 0.0)[rock], 0.0)
-    steep = known & (np.nan_to_num(slope) > rule.max_slope_rad)
+    steep = known & (np.nan_to_num(slope) > definition.max_slope_rad)
     return Truth(
         grid=grid,
         known=known,
-        hazard=known & (steep | (diameter >= rule.min_hazard_m)),
+        hazard=known & (steep | (diameter >= definition.min_hazard_m)),
         steep=steep,
         rock_diameter_m=np.where(known, diameter, np.nan).astype(np.float32),
         rock=np.where(known, rock, -1).astype(np.int32),

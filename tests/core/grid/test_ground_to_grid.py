@@ -132,11 +132,11 @@ def test_unobserved_pixels_give_reasons_and_no_evidence():
     codes = [Reason.SHADOW, Reason.TOO_FAR, Reason.OBSERVED, Reason.LOW_CONFIDENCE]
     target = grid()
     found = fuse(target, view([0.5, 1.5, 2.5, 3.5], [0.5] * 4, reason=codes), says([SOIL] * 4))
-    excuse = target.ratings.reason
-    assert excuse[4, 4] == Reason.SHADOW
-    assert excuse[4, 5] == Reason.TOO_FAR
-    assert excuse[4, 7] == Reason.LOW_CONFIDENCE
-    assert excuse[0, 0] == Reason.OUTSIDE_VIEW
+    reason = target.ratings.reason
+    assert reason[4, 4] == Reason.SHADOW
+    assert reason[4, 5] == Reason.TOO_FAR
+    assert reason[4, 7] == Reason.LOW_CONFIDENCE
+    assert reason[0, 0] == Reason.OUTSIDE_VIEW
     np.testing.assert_allclose(found.sum(axis=-1)[4, 4:], [0, 0, 1, 0])
 
 

@@ -15,7 +15,7 @@ from terrain_seg_ros.core.types import F32, F64
 MAX_KEPT = 16
 """Size of the cache: several cameras, each with the pixels of the network and of its cloud."""
 MIN_GRAZING = 0.1
-"""Smallest grazing angle, in rad (6 degrees), used for the spacing on level ground."""
+"""Smallest sine of the grazing angle (6 degrees) used for the spacing on level ground."""
 
 Key = TypeVar("Key")
 Kept = TypeVar("Kept")

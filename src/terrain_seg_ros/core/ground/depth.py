@@ -23,7 +23,7 @@ MAX_FILL_WITHIN = 16
 """Most parts into which each side of a square of four pixels is divided."""
 
 MEDIAN_PX = 5
-"""Side of the window whose median spacing decides whether a pixel is trusted."""
+"""Side, in pixels, of the window whose median spacing may qualify a pixel as trusted."""
 
 Flags = NDArray[np.bool_]
 Index = NDArray[np.intp]
