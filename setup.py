@@ -20,6 +20,7 @@ REQUIREMENTS = [
     "pooch>=1.8,<2",
     "pydantic>=2.9,<3",
     "pyyaml>=6,<7",
+    "requests>=2.31,<3",
     "tqdm>=4.66,<5",
     "onnxruntime>=1.17,<2",
     "openvino>=2024.4,<2027",

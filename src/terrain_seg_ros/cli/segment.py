@@ -1,4 +1,4 @@
-"""Segment image files."""
+"""`terrain-seg segment`: segment image files."""
 
 from __future__ import annotations
 
@@ -28,20 +28,23 @@ _OWN_KEYS = ("image", "model", "backend", "shares", "mean_confidence")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="PNG, JPEG or TIFF")
+    parser.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGE", help="PNG, JPEG or TIFF file"
+    )
     parser.add_argument(
         "--out",
         required=True,
         type=Path,
         metavar="DIR",
-        help="gets STEM_mask.png (class ids, 255 unlabelled), STEM_overlay.png and STEM.json",
+        help="folder of the results: STEM_mask.png (class ids, 255 is unlabelled), "
+        "STEM_overlay.png and STEM.json",
     )
     add_image_arguments(parser)
     add_model_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Segment every image; a bad one is reported and the others are done.
+    """Segment every image; one that cannot be used is reported, the others are segmented.
 
     Returns:
         0, or 2 if an image could not be used.

@@ -6,9 +6,9 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from terrain_seg_ros.bag.writer import BagWriter
 from terrain_seg_ros.cli.interrupt import Interrupt
@@ -24,9 +24,9 @@ from terrain_seg_ros.dds.discovery import choose_discovery, choose_domain
 from terrain_seg_ros.parameters.file import NAMESPACE
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.report.table import text_table
-from terrain_seg_ros.sim.messages import first_messages, frame_messages
 from terrain_seg_ros.sim.opengl import load_mujoco
-from terrain_seg_ros.sim.outlets import BagOutlet, BusOutlet, Outlet
+from terrain_seg_ros.sim.outlets import BagOutlet, BusOutlet
+from terrain_seg_ros.sim.play import WAIT_S, play, wait_for_listeners
 from terrain_seg_ros.sim.simulator import ENCODINGS, SimSettings, Simulator
 from terrain_seg_ros.sim.topics import chosen_topics
 from terrain_seg_ros.worlds.world import Body
@@ -36,7 +36,6 @@ SETTLE_S = 0.5
 """After the listeners of /tf are there, for those of the other topics."""
 LINGER_S = 1.0
 """After the last picture, for listeners to finish it."""
-PROGRESS_EVERY = 10
 BODIES = {"rover": Body.MARS, "lander": Body.MOON}
 SIDES_M = {"rover": 60.0, "lander": 100.0}
 FOV_DEG = {"rover": 66.0, "lander": 50.0}
@@ -197,15 +196,22 @@ def run(arguments: argparse.Namespace) -> int:
                     namespace=arguments.namespace,
                 )
             )
-        print("making the world", flush=True)
+        _say("making the world")
         parameters = read_parameters(arguments, {})
         simulator = stack.enter_context(Simulator(settings, parameters))
         if isinstance(outlet, BusOutlet):
-            _meet(outlet, arguments.wait_for)
-        done, wall_s = _play(simulator, outlet, arguments, lambda: interrupt.asked)
+            wait_for_listeners(outlet, arguments.wait_for, say=_say)
+        facts = play(
+            simulator,
+            outlet,
+            jpeg=arguments.jpeg,
+            realtime=arguments.realtime,
+            stop=lambda: interrupt.asked,
+            say=_say,
+        )
         if isinstance(outlet, BusOutlet):
             time.sleep(LINGER_S)
-    _summarise(simulator, done, wall_s, arguments)
+    _summarise(facts, arguments)
     return 0
 
 
@@ -248,46 +254,7 @@ def _meet(outlet: BusOutlet, listeners: int) -> None:
     time.sleep(SETTLE_S)
 
 
-def _play(
-    simulator: Simulator,
-    outlet: Outlet,
-    arguments: argparse.Namespace,
-    stop: Callable[[], bool],
-) -> tuple[int, float]:
-    """Send everything; return how many frames there were and the seconds they took."""
-    first_ns = simulator.path[0].stamp_ns
-    for name, message in first_messages(simulator):
-        outlet.send(name, message, first_ns)
-    start_s, done = time.monotonic(), 0
-    for frame in simulator.run(outlet.wants):
-        if arguments.realtime:
-            due_s = start_s + (frame.stamp_ns - first_ns) / 1e9
-            time.sleep(max(0.0, due_s - time.monotonic()))
-        for name, message in frame_messages(simulator, frame, jpeg=arguments.jpeg):
-            outlet.send(name, message, frame.stamp_ns)
-        done += 1
-        if done % PROGRESS_EVERY == 0 or done == len(simulator.path):
-            print(f"played {done} of {len(simulator.path)} pictures", flush=True)
-        if stop():
-            break
-    return done, time.monotonic() - start_s
-
-
-def _summarise(
-    simulator: Simulator, done: int, wall_s: float, arguments: argparse.Namespace
-) -> None:
-    settings = simulator.settings
-    simulated_s = (simulator.path[done - 1].stamp_ns - simulator.path[0].stamp_ns) / 1e9
-    facts = {
-        "mode": settings.mode,
-        "body": settings.body.value,
-        "seed": settings.seed,
-        "rocks": len(simulator.world.rocks),
-        "pictures": done,
-        "simulated_s": round(simulated_s, 3),
-        "wall_s": round(wall_s, 3),
-        "pictures_per_s": round(done / max(wall_s, 1e-9), 2),
-    }
+def _summarise(facts: dict[str, Any], arguments: argparse.Namespace) -> None:
     print(text_table(("what", "value"), [(key, str(value)) for key, value in facts.items()]))
     if arguments.bag is not None:
         print(f"bag: {arguments.bag}")

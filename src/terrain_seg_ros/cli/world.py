@@ -1,4 +1,4 @@
-"""Write a generated world for Gazebo."""
+"""`terrain-seg world`: write a generated world for Gazebo."""
 
 from __future__ import annotations
 
@@ -19,26 +19,40 @@ _OWN_SDF = re.compile(r"(moon|mars)_[0-9]+\.sdf")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument(
-        "--body", choices=[body.value for body in Body], default="moon", help="default %(default)s"
-    )
-    parser.add_argument("--seed", type=int, default=1, help="default %(default)s")
-    parser.add_argument(
-        "--sdf", type=Path, required=True, metavar="DIR", help="write SDF, meshes, textures there"
-    )
-    parser.add_argument(
-        "--vehicle", choices=VEHICLES, default="rover", help="to put in (default %(default)s)"
+        "--body",
+        choices=[body.value for body in Body],
+        default="moon",
+        help="body of the world (default: %(default)s)",
     )
     parser.add_argument(
-        "--side-m", type=float, default=40.0, help="of the square (default %(default)s)"
+        "--seed", type=int, default=1, help="seed of the world (default: %(default)s)"
     )
     parser.add_argument(
-        "--spacing-m", type=float, default=0.2, help="of the ground's posts (default %(default)s)"
+        "--sdf", type=Path, required=True, metavar="DIR", help="folder of the SDF file"
+    )
+    parser.add_argument(
+        "--vehicle", choices=VEHICLES, default="rover", help="vehicle in it (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--side-m",
+        type=float,
+        default=40.0,
+        metavar="M",
+        help="side length of the world (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--spacing-m",
+        type=float,
+        default=0.2,
+        metavar="M",
+        help="distance between heights of the ground (default: %(default)s)",
     )
     parser.add_argument(
         "--min-rock-m",
         type=float,
         default=0.2,
-        help="leave smaller rocks out; many slow Gazebo down (default %(default)s)",
+        metavar="M",
+        help="leave out smaller rocks, many of which slow Gazebo down (default: %(default)s)",
     )
 
 
