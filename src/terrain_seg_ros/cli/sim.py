@@ -26,14 +26,11 @@ from terrain_seg_ros.report.output_place import check_output_file, holds_json, w
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.sim.opengl import load_mujoco
 from terrain_seg_ros.sim.outlets import BagOutlet, BusOutlet
-from terrain_seg_ros.sim.play import WAIT_S, play, wait_for_listeners
+from terrain_seg_ros.sim.play import WAIT_S, play, wait_for_subscribers
 from terrain_seg_ros.sim.simulator import ENCODINGS, SimSettings, Simulator
 from terrain_seg_ros.sim.topics import chosen_topics
 from terrain_seg_ros.worlds.world import Body
 
-WAIT_S = 60.0
-SETTLE_S = 0.5
-"""After the listeners of /tf are there, for those of the other topics."""
 LINGER_S = 1.0
 """After the last picture, for listeners to finish it."""
 BODIES = {"rover": Body.MARS, "lander": Body.MOON}
@@ -70,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help=f"wait up to {WAIT_S:.0f} s until /tf has N listeners",
+        help=f"wait up to {WAIT_S:.0f} s until /tf has N subscribers",
     )
     add_json_argument(where, "the summary")
 
@@ -200,7 +197,7 @@ def run(arguments: argparse.Namespace) -> int:
         parameters = read_parameters(arguments, {})
         simulator = stack.enter_context(Simulator(settings, parameters))
         if isinstance(outlet, BusOutlet):
-            wait_for_listeners(outlet, arguments.wait_for, say=_say)
+            wait_for_subscribers(outlet, arguments.wait_for, say=_say)
         facts = play(
             simulator,
             outlet,
@@ -247,11 +244,8 @@ def _size(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
-def _meet(outlet: BusOutlet, listeners: int) -> None:
-    if listeners > 0:
-        print(f"waiting until {listeners} listen", flush=True)
-        outlet.wait_for_subscribers(listeners, timeout_s=WAIT_S)
-    time.sleep(SETTLE_S)
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def _summarise(facts: dict[str, Any], arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Send everything that a simulator makes, at full speed or by the clock."""
+"""Publish everything that a simulator makes, at full speed or by the clock."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from terrain_seg_ros.sim.simulator import Simulator
 
 WAIT_S = 60.0
 SETTLE_S = 0.5
-"""After the listeners of /tf are there, for those of the other topics."""
+"""After the subscribers of /tf have appeared, for those of the other topics."""
 PROGRESS_EVERY = 10
 Say = Callable[[str], None]
 
 
-def wait_for_listeners(outlet: BusOutlet, count: int, *, say: Say) -> None:
-    """Wait until /tf has so many listeners, then a moment for those of the other topics.
+def wait_for_subscribers(outlet: BusOutlet, count: int, *, say: Say) -> None:
+    """Wait until /tf has `count` subscribers, then a moment for those of the other topics.
 
     Raises:
-        ConfigError: they did not come in time.
+        ConfigError: they did not appear in time.
     """
     if count > 0:
-        say(f"waiting until {count} listen")
-        outlet.wait_for_listeners(count, timeout_s=WAIT_S)
+        say(f"waiting for {count} subscribers")
+        outlet.wait_for_subscribers(count, timeout_s=WAIT_S)
     time.sleep(SETTLE_S)
 
 
