@@ -28,7 +28,7 @@ from launch_ros.events.lifecycle import ChangeState
 from lifecycle_msgs.msg import Transition
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.inference.registry import BackendName
+from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.parameters.file import NODE_NAME, read_parameter_file
 from terrain_seg_ros.parameters.shipped import MODES, shipped_parameter_file
 from terrain_seg_ros.ros.bag_storage import bag_storage
