@@ -55,8 +55,8 @@ class Demand(str, Enum):
     """When the message of an output is computed; the values end a sentence of the reference."""
 
     ALWAYS = ""
-    SUBSCRIBED = "Only while somebody subscribes."
-    SUBSCRIBED_OR_EACH_SECOND = "With every grid while somebody subscribes, else once a second."
+    SUBSCRIBED = "Only while there are subscribers."
+    SUBSCRIBED_OR_EACH_SECOND = "With every grid while there are subscribers, else once a second."
 
 
 @dataclass(frozen=True)

@@ -223,7 +223,7 @@ _ROWS: tuple[TopicSpec, ...] = (
     output(
         "safe_map",
         "nav_msgs/msg/OccupancyGrid",
-        "Where the vehicle's middle may stand: 0 safe, 100 unsafe, -1 indefinite.",
+        "Where the centre of the vehicle may be: 0 safe, 100 unsafe, -1 unknown.",
         group=Group.GRID,
         latched=True,
         demand=Demand.SUBSCRIBED_OR_EACH_SECOND,
