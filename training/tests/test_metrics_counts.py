@@ -197,7 +197,7 @@ def test_a_misshapen_prediction_is_refused(mask, probabilities, message):
         (ids([[0, 0]]), certain(MASK), "truth has shape"),
         (TRUTH.astype(np.int64), certain(MASK), "dtype int64"),
         (TRUTH, certain(MASK, classes=4), "has 4 classes, expected 3"),
-        (ids([[0, 3]]), certain(ids([[0, 0]])), "truth contains class id 3"),
+        (ids([[0, 3]]), certain(ids([[0, 0]])), "truth holds class id 3"),
         (ids([[0, 0]]), Prediction(ids([[0, 7]]), np.full((3, 1, 2), 85, np.uint8)), "id 7"),
         (TRUTH, Prediction(MASK, np.zeros((3, 2, 4), np.uint8)), "0 everywhere"),
     ],
