@@ -32,12 +32,12 @@ REQUIREMENTS = [
 
 EXTRAS = {
     "dem": ["rasterio>=1.3,<2"],
-    "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10"],
     "sim": ["mujoco>=3.3,<5"],
     "tensorrt": ["tensorrt>=8.5,<12", "cuda-python>=12,<14"],
     "wrap": ["onnx>=1.23,<2"],
     "sign": ["cryptography>=42,<51"],
     "ort-gpu": ["onnxruntime-gpu>=1.17,<2"],
+    "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10"],
     "dev": [
         "codespell>=2.3,<3",
         "cryptography>=42,<51",
