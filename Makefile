@@ -82,7 +82,7 @@ lint-training: .venv-training/.training  ## types of training/, checked beside t
 bench: .venv/.runtime  ## measure every backend that is installed
 	@.venv/bin/terrain-seg bench $(ARGS)
 
-performance: .venv/.dev .venv-training/.training  ## measure, and write docs/performance.md and its picture
+performance: .venv/.dev .venv-training/.training  ## measure, and write docs/performance.md
 	@mkdir -p out
 	@.venv-training/bin/terrain-train peers training/configs/mars_navcam.yaml --model mars_navcam --json out/peers.json
 	@.venv/bin/terrain-seg bench --peers out/peers.json --markdown docs/performance.md $(ARGS)

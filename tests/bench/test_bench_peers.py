@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from support.tiny_model import write_tiny_model
-from terrain_seg_ros.bench.peers import BARE, NUMPY, NumpyWay, read_peers
+from terrain_seg_ros.bench.peers import BARE, NUMPY, NumpyPeer, read_peers
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.core.errors import ConfigError, ModelError
 from terrain_seg_ros.model_store.model_store import load_model
@@ -43,7 +43,7 @@ def test_the_numpy_way_gives_the_mask_that_we_give(tmp_path, channels):
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     with Segmenter(folder, backend="onnxruntime") as segmenter:
         ours = segmenter(image).segmentation
-    mask, confidence = NumpyWay(load_model(folder), 1)(image)
+    mask, confidence = NumpyPeer(load_model(folder), 1)(image)
     assert np.array_equal(mask, ours.mask)
     assert np.abs(confidence.astype(int) - ours.confidence).max() <= 1
     assert len(np.unique(mask)) == 4
@@ -51,7 +51,7 @@ def test_the_numpy_way_gives_the_mask_that_we_give(tmp_path, channels):
 
 def test_the_numpy_way_gives_the_size_of_the_image(folder):
     image = np.zeros((48, 80, 3), dtype=np.uint8)
-    assert [part.shape for part in NumpyWay(load_model(folder), 1)(image)] == [(48, 80)] * 2
+    assert [part.shape for part in NumpyPeer(load_model(folder), 1)(image)] == [(48, 80)] * 2
 
 
 def test_a_graph_without_logits_is_refused(folder, monkeypatch):

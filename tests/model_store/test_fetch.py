@@ -339,9 +339,21 @@ def test_a_redirect_elsewhere_is_refused(files, target, location, text):
     assert len(files.requests) == 1
 
 
+def test_a_download_behind_a_redirect_resumes(files, target):
+    cuts = [CUT, *([0] * len(fetch_module.WAITS_S)), 0]
+    files.add("/real", DATA, breaks_after=cuts)
+    url = files.add("/a", status=302, location="/real")
+    with pytest.raises(ConfigError, match="to resume"):
+        fetch(url, target, rules=RULES)
+    files.requests.clear()
+    fetch(url, target, rules=RULES)
+    assert files.requests[-1]["Range"] == f"bytes={CUT}-"
+    assert target.read_bytes() == DATA
+
+
 def test_redirects_in_a_circle_end(files, target):
     url = files.add("/a", status=302, location="/a")
-    with pytest.raises(ConfigError, match="redirects without end"):
+    with pytest.raises(ConfigError, match="redirects more than 20 times"):
         fetch(url, target, rules=RULES)
 
 
@@ -356,8 +368,9 @@ def test_a_password_of_the_user_is_not_sent(files, target, monkeypatch, tmp_path
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    fetch(files.add("/a", DATA), target, rules=RULES)
-    assert [request.get("Authorization") for request in files.requests] == [None]
+    files.add("/real", DATA)
+    fetch(files.add("/a", status=302, location="/real"), target, rules=RULES)
+    assert [request.get("Authorization") for request in files.requests] == [None, None]
 
 
 def test_a_file_labelled_as_encoded_is_stored_as_published(files, target):

@@ -37,8 +37,8 @@ PERIOD_NS = 33_333_333
 
 
 @dataclass(frozen=True)
-class Way:
-    """Name a way of finding the ground, and the scenario that it is timed in."""
+class GroundCase:
+    """A way of finding the ground, and the scenario that it is timed in."""
 
     name: str
     mode: str
@@ -46,12 +46,12 @@ class Way:
     tilts: bool = False
 
 
-WAYS = (
-    Way("plane, camera fixed to it", "rover", "slope"),
-    Way("plane, body pitches", "rover", "flat_tilt", tilts=True),
-    Way("depth image", "rover", "rough_depth"),
-    Way("lander, plane", "lander", "descent"),
-    Way("lander, depth image", "lander", "descent_depth"),
+GROUND_CASES = (
+    GroundCase("plane, camera fixed to it", "rover", "slope"),
+    GroundCase("plane, body pitches", "rover", "flat_tilt", tilts=True),
+    GroundCase("depth image", "rover", "rough_depth"),
+    GroundCase("lander, plane", "lander", "descent"),
+    GroundCase("lander, depth image", "lander", "descent_depth"),
 )
 
 
@@ -65,11 +65,11 @@ def time_geometry(rounds: int) -> list[dict[str, Any]]:
         rounds: that are timed.
     """
     with _one_processor():
-        return [_time(way, rounds) for way in WAYS]
+        return [_time(case, rounds) for case in GROUND_CASES]
 
 
-def _time(way: Way, rounds: int) -> dict[str, Any]:
-    scenario = scenarios_of(way.mode, (way.scenario,))[0]
+def _time(case: GroundCase, rounds: int) -> dict[str, Any]:
+    scenario = scenarios_of(case.mode, (case.scenario,))[0]
     parameters = scenario_parameters(scenario, masks="truth", model=None)
     size_m = CELLS_PER_SIDE * parameters.pipeline.grid.resolution_m
     parameters = parameters.with_values({"grid.size_m": size_m, "threads": 1})
@@ -93,13 +93,13 @@ def _time(way: Way, rounds: int) -> dict[str, Any]:
             )
             for name in STAGES:
                 stages_ms[name].append(fused.stage_ms[name])
-            if way.mode == "lander":
+            if case.mode == "lander":
                 start = perf_counter()
                 session.pipeline.products.landing_sites(fused.grid, (0.0, 0.0))
                 landing_ms.append((perf_counter() - start) * 1e3)
     medians = {name: float(np.median(values)) for name, values in stages_ms.items()}
     return {
-        "way": way.name,
+        "way": case.name,
         "cells": CELLS_PER_SIDE,
         "stage_median_ms": medians,
         "sum_ms": float(np.median(np.sum(list(stages_ms.values()), axis=0))),

@@ -82,7 +82,7 @@ class _Camera:
         """Return whether the node under test has subscribed."""
         return int(self._image.get_subscription_count()) > 0
 
-    def show(self) -> tuple[int, float]:
+    def publish_image(self) -> tuple[int, float]:
         """Publish an image; return its stamp and the moment of publication."""
         stamp = time.time_ns()
         header = make_header(ROS_TYPES, stamp, "camera")
@@ -156,7 +156,7 @@ def measure(
         sent = {}
         next_s = time.perf_counter()
         for _ in range(count):
-            stamp, moment_s = camera.show()
+            stamp, moment_s = camera.publish_image()
             sent[stamp] = moment_s
             next_s += 1.0 / rate_hz
             time.sleep(max(0.0, next_s - time.perf_counter()))
@@ -274,7 +274,7 @@ def _figures(camera: _Camera, sent: dict[int, float], startup_s: float) -> dict[
 
 
 def _answered(camera: _Camera) -> bool:
-    camera.show()
+    camera.publish_image()
     time.sleep(0.1)
     return bool(camera.came_s["mask"])
 

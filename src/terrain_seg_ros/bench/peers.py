@@ -29,7 +29,7 @@ PEERS_LIMIT_BYTES = 2**20
 NUMPY = "numpy around ONNX Runtime, as in the Nav2 tutorial"
 BARE = "ONNX Runtime alone, without image work"
 
-Way = Callable[[U8], object]
+Peer = Callable[[U8], object]
 """Takes an image (H, W, 3)."""
 
 
@@ -50,7 +50,7 @@ def time_peers(
         InferenceError: no backend can run it.
     """
     missing: list[dict[str, Any]] = []
-    ways: dict[str, Way] = {}
+    ways: dict[str, Peer] = {}
     with ExitStack() as stack:
         for precision in (AUTO, FULL_PRECISION):
             ours = stack.enter_context(
@@ -60,7 +60,7 @@ def time_peers(
             if ours.precision == FULL_PRECISION:
                 break
         try:
-            ways[NUMPY] = NumpyWay(model, threads)
+            ways[NUMPY] = NumpyPeer(model, threads)
         except TerrainSegError as error:
             missing.append({"name": NUMPY, "median_ms": None, "error": str(error)})
         ways[BARE] = _bare(model, image, threads)
@@ -69,7 +69,7 @@ def time_peers(
     return rows + missing
 
 
-class NumpyWay:
+class NumpyPeer:
     """Do what tutorial nodes do: float planes by numpy, ONNX Runtime, softmax by numpy.
 
     Re-implemented from the description of the Nav2 tutorial's segmentation node, with the image
@@ -134,7 +134,7 @@ def _way(item: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _bare(model: LoadedModel, image: U8, threads: int) -> Way:
+def _bare(model: LoadedModel, image: U8, threads: int) -> Peer:
     session = _session(model.graph(), threads)
     feed = {INPUT: image_to_tensor(image, model.card)}
     return lambda _: session.run(OUTPUTS, feed)
@@ -151,7 +151,7 @@ def _enlarged(values: U8, size: tuple[int, int]) -> U8:
     return np.asarray(resized, dtype=np.uint8)
 
 
-def _in_turns(ways: dict[str, Way], image: U8, rounds: int) -> dict[str, float]:
+def _in_turns(ways: dict[str, Peer], image: U8, rounds: int) -> dict[str, float]:
     times_ms: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(WARM_UP_ROUNDS + rounds):
         for name, way in ways.items():

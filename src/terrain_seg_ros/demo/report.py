@@ -58,7 +58,7 @@ WORLD_LEGEND: Legend = [(entry.name, entry.color_rgb) for entry in WORLD_TAXONOM
 
 
 @dataclass(frozen=True)
-class Made:
+class DemoReport:
     """The files that were written, and the share of each class over all pictures."""
 
     paths: dict[str, Path]
@@ -66,7 +66,7 @@ class Made:
 
 
 @dataclass
-class _Shown:
+class _PictureMessages:
     """The messages of one picture in the bag, from its last camera image."""
 
     mask: U8 | None = None
@@ -83,7 +83,7 @@ def write_report(
     model: str,
     out: Path,
     scenes: Sequence[Section] = (),
-) -> Made:
+) -> DemoReport:
     """Write overlays, the grids' picture and the page.
 
     Args:
@@ -117,7 +117,7 @@ def write_report(
     page = _page(card, summary, rows=rows, shares=shares, grid_legend=legend, scenes=scenes)
     (out / "index.html").write_text(render_page(page), encoding="utf-8")
     paths = {"page": out / "index.html", "overlays": folder, "grids": out / "grids.png"}
-    return Made(paths, shares)
+    return DemoReport(paths, shares)
 
 
 def latency_rows(summary: dict[str, Any]) -> list[list[str]]:
@@ -133,12 +133,12 @@ def share_rows(shares: dict[str, float]) -> list[list[str]]:
     return [[name, f"{value:.1%}"] for name, value in shares.items()]
 
 
-def _read(bag: Path, frames: Sequence[DemoFrame]) -> list[_Shown]:
+def _read(bag: Path, frames: Sequence[DemoFrame]) -> list[_PictureMessages]:
     """Return what the bag holds, separated by the position of the grid."""
     by_stamp: dict[int, dict[str, Any]] = {}
     for name, message in _messages(bag):
         by_stamp.setdefault(stamp_ns(message.header), {})[name] = message
-    shown = [_Shown() for _ in frames]
+    shown = [_PictureMessages() for _ in frames]
     for stamp in sorted(by_stamp):
         parts = by_stamp[stamp]
         if set(parts) != set(PICTURE_TOPICS):
@@ -168,7 +168,7 @@ def _messages(bag: Path) -> Iterator[tuple[str, Any]]:
             yield name, reader.deserialize(data, connection.msgtype)
 
 
-def _pictures(frame: DemoFrame, item: _Shown, card: ModelCard) -> dict[str, U8]:
+def _pictures(frame: DemoFrame, item: _PictureMessages, card: ModelCard) -> dict[str, U8]:
     assert item.mask is not None and item.confidence is not None  # noqa: S101
     assert item.cost is not None and item.reason is not None  # noqa: S101
     pixels = brightened(frame.pixels())
@@ -192,7 +192,7 @@ def _pictures(frame: DemoFrame, item: _Shown, card: ModelCard) -> dict[str, U8]:
     }
 
 
-def _shares(shown: list[_Shown], card: ModelCard) -> dict[str, float]:
+def _shares(shown: list[_PictureMessages], card: ModelCard) -> dict[str, float]:
     counts: NDArray[np.int64] = np.zeros(256, dtype=np.int64)
     for item in shown:
         if item.mask is not None:
@@ -201,7 +201,7 @@ def _shares(shown: list[_Shown], card: ModelCard) -> dict[str, float]:
     return {entry.name: float(counts[entry.id] / total) for entry in card.taxonomy}
 
 
-def _grid_legend(shown: Sequence[_Shown]) -> Legend:
+def _grid_legend(shown: Sequence[_PictureMessages]) -> Legend:
     """Return the legend of the grids' colours, with the reasons that occur."""
     codes: set[int] = set()
     for item in shown:

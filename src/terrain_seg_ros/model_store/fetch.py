@@ -31,6 +31,7 @@ READ_BYTES = 2**16
 """At a time; of a connection that breaks, less than this is lost."""
 GAIN_BYTES = 2**20
 """An attempt that brought as much counts as progress."""
+MAX_REDIRECTS = 20
 TIMEOUT_S = 30.0
 """For one network operation; the whole download has no time limit."""
 WAITS_S = (1.0, 2.0, 4.0, 8.0)
@@ -63,6 +64,14 @@ class FetchRules:
 
 class _BrokenError(Exception):
     """The connection broke after the server had answered."""
+
+
+class _RedirectError(Exception):
+    """The server names another address, which may be fetched."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(target)
+        self.target = target
 
 
 class _StaleError(Exception):
@@ -201,22 +210,43 @@ class _Download:
         headers = {"User-Agent": "terrain_seg_ros", "Accept-Encoding": "identity"}
         if note is not None and note.validator is not None and have:
             headers |= {"Range": f"bytes={have}-", "If-Range": note.validator}
-        try:
-            self._downloader(headers)(self._url, self, None)
-        except requests.RequestException as error:
-            self._explain(error, have)
+        self._download(headers, have)
         size, total = self._size(), self._note.size_bytes if self._note else None
         if total is not None and size < total:
             raise _BrokenError(f"it ended after {size} of {total} bytes")
 
-    def _downloader(self, headers: dict[str, str]) -> pooch.HTTPDownloader:
-        on_this_machine = is_loopback(urlsplit(self._url).hostname or "")
+    def _download(self, headers: dict[str, str], have: int) -> None:
+        """Request the file, following redirects one by one."""
+        url = self._url
+        for _ in range(MAX_REDIRECTS):
+            target = self._request(url, headers, have)
+            if target is None:
+                return
+            url = target
+        raise ConfigError(
+            f"{self._url}: redirects more than {MAX_REDIRECTS} times; check the address in a "
+            f"browser. {self._rules.by_hand}"
+        )
+
+    def _request(self, url: str, headers: dict[str, str], have: int) -> str | None:
+        """Request the file at one address; return where it redirects to, None if it does not."""
+        try:
+            self._downloader(url, headers)(url, self, None)
+        except _RedirectError as redirect:
+            return redirect.target
+        except requests.RequestException as error:
+            self._explain(error, have)
+        return None
+
+    def _downloader(self, url: str, headers: dict[str, str]) -> pooch.HTTPDownloader:
+        on_this_machine = is_loopback(urlsplit(url).hostname or "")
         return pooch.HTTPDownloader(
             chunk_size=READ_BYTES,
             timeout=TIMEOUT_S,
             headers=headers,
             hooks={"response": self._on_answer},
             auth=lambda request: request,  # without it, requests sends passwords from ~/.netrc
+            allow_redirects=False,  # requests would send those of the next address
             proxies=_NO_PROXY if on_this_machine else None,
         )
 
@@ -224,8 +254,9 @@ class _Download:
         """Check an answer before its content is read: redirect, version, size, free space."""
         if answer.is_redirect:
             target = urljoin(answer.url, requests.utils.requote_uri(answer.headers["Location"]))
+            answer.close()
             check_redirect(answer.url, target, allow_http=self._rules.allow_http)
-            return
+            raise _RedirectError(target)
         self._answered = True
         if not answer.ok:
             return
@@ -253,11 +284,6 @@ class _Download:
             raise ConfigError(
                 f"{self._url}: the server answers {answer.status_code} {answer.reason}; check the "
                 f"address in a browser. {self._rules.by_hand}"
-            ) from error
-        if isinstance(error, requests.TooManyRedirects):
-            raise ConfigError(
-                f"{self._url}: redirects without end; check the address in a browser. "
-                f"{self._rules.by_hand}"
             ) from error
         if self._answered:
             raise _BrokenError(_reason(error)) from error
