@@ -14,11 +14,7 @@ CLASS_LIMIT_METHODS = 12
 FILE_LIMIT_LINES = 500
 REPORTED = 5
 LARGE_CLASSES = {
-    "FrameProcessor": (363, 14),
-    "LiveNode": (229, 5),
-    "McapFile": (238, 3),
     "Pipeline": (300, 15),
-    "RollingGrid": (344, 23),
 }
 """Classes above a limit today, as (lines, public methods): the figures may only become smaller."""
 

@@ -116,7 +116,7 @@ def test_the_age_of_a_hazard_from_another_time_is_not_known():
     pipeline = drive.rover.session.pipeline
     snapshot = pipeline._snapshot(drive.stamp_ns)
     assert isinstance(snapshot, GridSnapshot)
-    ages = pipeline._grid.age_s(drive.stamp_ns)
+    ages = pipeline._grid.evidence.age_s(drive.stamp_ns)
     assert not (ages < 0.0).any()
 
 
@@ -133,7 +133,7 @@ def test_evidence_fades_as_before_after_a_first_stamp_that_was_wrong():
         seen.append(int((np.asarray(given["hazard_grid"].data) >= 0).sum()))
     assert seen[3] > 0
     assert seen[-1] == 0
-    ages = rover.session.pipeline._grid.age_s(START_NS + 200 * STEP_NS)
+    ages = rover.session.pipeline._grid.evidence.age_s(START_NS + 200 * STEP_NS)
     assert not (ages < 0.0).any()
 
 

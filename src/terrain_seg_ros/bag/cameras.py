@@ -102,7 +102,7 @@ def left_out_images(
         if why:
             result[item.topic] = why
         elif _is_truth(item.topic):
-            result[item.topic] = "its name says truth or labels; --image-topic takes it as well"
+            result[item.topic] = "its name says truth or labels; select it with --image-topic"
         elif _camera_key(item.topic) not in keys:
             result[item.topic] = "not asked for"
     return result
@@ -166,10 +166,10 @@ def _why_no_camera(reader: BagReader, connection: Connection) -> str:
         return why
     parts = connection.topic.lower().strip("/").split("/")
     if any(part in _DEPTH_NAMES or part.startswith("aligned_depth") for part in parts):
-        return "its name says depth; --image-topic takes it all the same"
+        return "its name says depth; select it with --image-topic"
     named = any(name in part for part in parts for name in _DEPTH_NAMES)
     if named and _is_grey(reader, connection):
-        return "its name says depth and it is grey; --image-topic takes it all the same"
+        return "its name says depth and it is grey; select it with --image-topic"
     words = {word for part in parts for word in part.split("_")} & _MEASURED_WORDS
     if words and _is_grey(reader, connection, bytes_per_channel=2):
         return (
