@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from terrain_seg_ros.report.table import text_table
 from terrain_training.cpu import available_cores
 from terrain_training.learning.run import Machine
 
@@ -78,7 +79,7 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 
 
 def use_threads(options: argparse.Namespace) -> int:
-    """Let torch use the threads asked for, or as many as there are cores; return how many."""
+    """Set the number of torch's threads, by default the available cores; return it."""
     threads: int = options.threads or available_cores()
     if options.threads is not None or "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(threads)
@@ -109,11 +110,8 @@ def machine_of(options: argparse.Namespace) -> Machine:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print columns, the first to the left, the others to the right."""
-    widths = [max(len(row[n]) for row in (head, *rows)) for n in range(len(head))]
-    for row in (head, *rows):
-        first = f"{row[0]:<{widths[0]}}"
-        print("  ".join([first, *(f"{cell:>{w}}" for cell, w in zip(row[1:], widths[1:]))]))
+    """Print an aligned table."""
+    print(text_table(head, rows))
 
 
 def cell(value: float | None, digits: int = 4) -> str:

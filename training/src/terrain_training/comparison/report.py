@@ -8,10 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.core.image.image_file import read_image
 from terrain_seg_ros.report.output_place import write_whole
 from terrain_seg_ros.report.page import Page, Row, Section, render_page
 from terrain_seg_ros.report.table import markdown_table
@@ -104,13 +102,6 @@ def _plain(row: RowResult) -> dict[str, Any]:
     return content
 
 
-def _read(path: Path) -> U8:
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise ConfigError(f"{path} cannot be read back; is the disk full?")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
-
-
 def _page(
     rows: Sequence[RowResult], table: list[list[str]], *, title: str, machine: str, folder: Path
 ) -> Page:
@@ -132,12 +123,12 @@ def _page(
             Section(
                 "Scores and cost",
                 "Scores and run time of the exported models.",
-                [Row("", {"scores": _read(folder / SCORES_FILE)})],
+                [Row("", {"scores": read_image(folder / SCORES_FILE)})],
             ),
             Section(
                 "Per epoch",
                 "Validation loss and mean IoU.",
-                [Row("", {"curves": _read(folder / CURVES_FILE)})],
+                [Row("", {"curves": read_image(folder / CURVES_FILE)})],
             ),
         ],
         style=STYLE,
