@@ -31,8 +31,8 @@ else echo "error: no Python 3.10 to 3.12 among: $(CANDIDATES); install one or se
 exit 1
 endef
 
-.PHONY: help demo test test-fast test-ros test-training lint lint-training docs reference bench performance \
-  fuzz coverage lock clean
+.PHONY: help demo test test-fast test-ros test-training lint lint-training docs reference pictures bench \
+  performance fuzz coverage lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -75,6 +75,9 @@ docs: .venv/.docs  ## build the documentation site into out/site; broken links f
 
 reference: .venv/.dev  ## write the generated tables of README.md and docs/reference again
 	@.venv/bin/python tests/house/render_reference.py
+
+pictures: .venv/.dev  ## draw the pictures of README.md and docs/ again
+	@.venv/bin/python tests/house/render_pictures.py
 
 lint-training: .venv-training/.training  ## types of training/, checked beside torch
 	cd training && ../.venv-training/bin/python -m mypy

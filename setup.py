@@ -38,7 +38,6 @@ EXTRAS = {
     "sign": ["cryptography>=42,<51"],
     "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10"],
     "ort-gpu": ["onnxruntime-gpu>=1.17,<2"],
-    "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10"],
     "dev": [
         "codespell>=2.3,<3",
         "cryptography>=42,<51",

@@ -82,7 +82,7 @@ def _time(case: GroundCase, rounds: int) -> dict[str, Any]:
     with Session(parameters) as session:
         step = session.pipeline.segment(view.image)
         for index in range(rounds):
-            moved = _moved(view, index, tilt_rad=TILT_RAD if way.tilts else 0.0)
+            moved = _moved(view, index, tilt_rad=TILT_RAD if case.tilts else 0.0)
             fused = session.pipeline.fuse(
                 step,
                 camera_of(scenario),
