@@ -24,7 +24,7 @@ def test_names():
 
 @pytest.mark.parametrize("name", ["", "a//b", "a b", "/"])
 def test_wrong_topic_name_is_refused(name):
-    with pytest.raises(ConfigError, match="no ROS topic name"):
+    with pytest.raises(ConfigError, match="not a ROS topic name"):
         dds_topic_name(name, "/terrain")
 
 

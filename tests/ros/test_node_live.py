@@ -160,7 +160,7 @@ def test_parameters_change_while_running_or_say_why_not(live, peer):
 def test_parameters_are_described(live, peer):
     live()
     decay, plane, depth = peer.describe("grid.decay_s", "ground.plane", "input_depth")
-    assert "forgetting" in decay.description
+    assert "decay" in decay.description
     assert (decay.floating_point_range[0].from_value, decay.floating_point_range[0].to_value) == (
         0.0,
         1e6,
