@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
-import time
 
 import pytest
 
@@ -16,7 +16,6 @@ from terrain_seg_ros.dds.participant import Participant
 from terrain_seg_ros.demo import processes as demo_processes
 from terrain_seg_ros.demo.processes import (
     DOMAINS,
-    ending_signals_interrupt,
     follow,
     free_domain,
     started,
@@ -124,13 +123,26 @@ def test_it_gets_no_ctrl_c_of_the_terminal_and_no_dds_settings(tmp_path, monkeyp
     assert setting == "None"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_ending_signals_interrupt_and_are_put_back(number):
-    before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt), ending_signals_interrupt():
+ENDED = """
+import os, signal, sys, time
+from terrain_seg_ros.demo.processes import ending_signals_interrupt
+
+number = int(sys.argv[1])
+before = signal.getsignal(number)
+try:
+    with ending_signals_interrupt():
         os.kill(os.getpid(), number)
         time.sleep(5.0)
-    assert signal.getsignal(number) is before
+except KeyboardInterrupt:
+    print("interrupted", signal.getsignal(number) is before)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_ending_signals_interrupt_and_are_put_back(number):
+    words = [sys.executable, "-c", ENDED, str(int(number))]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "interrupted True\n", done.stderr
 
 
 def test_a_domain_in_use_is_not_free(monkeypatch):
