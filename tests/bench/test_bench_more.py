@@ -67,7 +67,7 @@ def test_trtexec_is_read_and_compared(model, tmp_path, capsys):
     words = ["bench", "--model", str(model), "--backend", "onnxruntime", "--rounds", "2"]
     words += ["--size", "64x48", "--no-starts", "--against", str(log)]
     assert main(words) == 0
-    assert "512.2 images/s; there is no row of TensorRT" in capsys.readouterr().out
+    assert "512.2 images/s; there are no TensorRT figures" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("text", ["", "Throughput: 5 qps", "&&&& FAILED TensorRT.trtexec"])
