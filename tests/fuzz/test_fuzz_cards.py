@@ -205,5 +205,5 @@ def test_a_key_that_is_given_twice_is_refused(folder, old, new):
     text = (folder / "card.json").read_text()
     assert old in text
     (folder / "card.json").write_text(text.replace(old, new, 1))
-    with pytest.raises(ModelError, match=r"the key '\w+' is given twice"):
+    with pytest.raises(ModelError, match=r"the key '\w+' occurs twice"):
         load_model(folder)

@@ -129,7 +129,7 @@ def test_a_key_that_is_none_is_one_line(signed, keys, tmp_path):
         "junk": (b"junk", "is not a public key in PEM"),
         "empty": (b"", "is not a public key in PEM"),
         "private": (keys[0].read_bytes(), "is not a public key in PEM"),
-        "large": (b"0" * (MAX_KEY_BYTES + 1), "too many"),
+        "large": (b"0" * (MAX_KEY_BYTES + 1), "the limit is"),
         "rsa": (
             pem.public_bytes(
                 serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo

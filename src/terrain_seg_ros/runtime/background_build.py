@@ -34,7 +34,7 @@ class BuildState(str, Enum):
 class BackgroundBuild:
     """Run a command, then make a backend and offer it to the one that serves.
 
-    A failure is reported once and ends the build; the other backend goes on serving. One thread,
+    A failure is reported once and ends the build; the other backend stays in use. One thread,
     which ends with `stop`.
     """
 
@@ -93,8 +93,8 @@ class BackgroundBuild:
         finally:
             self.state = state
         self._report(
-            f"no engine could be built in the background; {self._switching.name} goes on "
-            f"serving: {reason}"
+            f"no engine could be built in the background; {self._switching.name} stays "
+            f"in use: {reason}"
         )
 
     def _build(self) -> str:
