@@ -55,7 +55,7 @@ class RenderWorker:
         Raises:
             ConfigError: that Python cannot run it, or has no bpy.
         """
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed by stop)
         try:
             # Ctrl-C reaches the command alone, which then ends its processes in order.
             with left_to_this_process():

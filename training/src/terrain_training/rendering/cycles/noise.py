@@ -23,7 +23,8 @@ def cell_hash(ix: I64, iy: I64, seed: int) -> F32:
         value ^= value >> np.uint32(16)
         value = value * np.uint32(2246822519)
         value ^= value >> np.uint32(15)
-    return value.astype(np.float32) / np.float32(4294967295.0)
+    share: F32 = value.astype(np.float32) / np.float32(4294967295.0)
+    return share
 
 
 def value_noise(x: F64, y: F64, seed: int) -> F32:

@@ -20,11 +20,11 @@ from terrain_training.rendering.cycles.facts import (
     facts_to_bytes,
     slopes_deg,
 )
+from terrain_training.rendering.cycles.label_files import label_picture, view_to_json, write_picture
+from terrain_training.rendering.cycles.request import stem_of
 from terrain_training.rendering.cycles.rock_shapes import RockShapes
 from terrain_training.rendering.cycles.scene import render_passes
 from terrain_training.rendering.cycles.sensor import expose
-from terrain_training.rendering.cycles.label_files import label_picture, view_to_json, write_picture
-from terrain_training.rendering.cycles.request import stem_of
 from terrain_training.rendering.cycles.views import View, choose_view, choose_world
 
 SLOPE_BASELINE_M = 2.0
@@ -87,6 +87,6 @@ def _calm_shadows(light: F32, shadow: Bool) -> F32:
     weight = shadow.astype(np.float32)
     total = cv2.GaussianBlur(light * weight[..., np.newaxis], (0, 0), SHADOW_SIGMA_PX)
     share = cv2.GaussianBlur(weight, (0, 0), SHADOW_SIGMA_PX)
-    calm = light.copy()
-    calm[shadow] = (total / np.maximum(share, 1e-6)[..., np.newaxis])[shadow]
+    calm: F32 = light.copy()
+    np.copyto(calm, total / np.maximum(share, 1e-6)[..., np.newaxis], where=shadow[..., np.newaxis])
     return calm

@@ -155,7 +155,7 @@ def place_pebbles(
         seed: of the patches where they cluster.
     """
     camera, pose = view
-    below = relief.height_m(*(pose.translation_m[axis : axis + 1] for axis in (0, 1)), np.ones(1))
+    below = relief.height_m(pose.translation_m[:1], pose.translation_m[1:2], np.ones(1))
     height_m = max(float(pose.translation_m[2] - below[0]), 0.2)
     x, y, diameter = _scatter(random, view, height_m, style, largest_m)
     patch = value_noise(x / 2.6, y / 2.6, seed + 41) + 0.6 * value_noise(

@@ -112,7 +112,7 @@ def _add_content(content: Content, view: View) -> None:
         bump_m=look.rock_bump_m,
         scale=22.0,
         lambert=ROCK_LAMBERT,
-        dust=(look.dust, tuple(value / look.rock_albedo for value in look.tint)),
+        dust=(look.dust, _scaled(look.tint, 1.0 / look.rock_albedo)),
     )
     ground = content.ground
     zero = np.zeros(len(ground.quads), np.float32)
@@ -127,6 +127,11 @@ def _add_content(content: Content, view: View) -> None:
         name = f"part {number}"
         material = bpy.data.materials.get(part.material) or vehicle_material(part.material)
         _add_mesh(name, part.vertices, part.faces, material, {}, smooth=False)
+
+
+def _scaled(colour: tuple[float, float, float], factor: float) -> tuple[float, float, float]:
+    red, green, blue = colour
+    return red * factor, green * factor, blue * factor
 
 
 def _add_mesh(

@@ -76,11 +76,11 @@ def expose(light_hwc: F32, lit: F32, settings: SensorSettings, *, seed: int) -> 
         seed: of the noise.
     """
     random = np.random.default_rng(seed)
-    light = np.nan_to_num(np.maximum(light_hwc, 0.0))
-    light = light * (settings.exposure / _brightness(light, lit))
+    light: F32 = np.nan_to_num(np.maximum(light_hwc, 0.0)).astype(np.float32)
+    light = light * np.float32(settings.exposure / _brightness(light, lit))
     light = light * np.array(settings.gains, np.float32) * _vignette(light.shape, settings)
     light = _scatter(light, settings)
-    light = cv2.GaussianBlur(light, (0, 0), settings.blur_px)
+    light = cv2.GaussianBlur(light, (0, 0), settings.blur_px).astype(np.float32)
     if settings.grey:
         light = np.repeat((light @ GREY)[..., np.newaxis], 3, axis=-1)
     noise = random.standard_normal(light.shape[:2] + ((1,) if settings.grey else (3,)))
@@ -128,4 +128,5 @@ def _compress(picture: U8, quality: int) -> U8:
     done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise GeometryError(f"OpenCV cannot encode an image of shape {picture.shape} as JPEG")
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    again = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
+    return np.ascontiguousarray(again[..., ::-1]).astype(np.uint8)
