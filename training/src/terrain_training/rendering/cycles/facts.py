@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.types import F32, F64, U8, Transform
 from terrain_seg_ros.worlds.world import World
 from terrain_training.rendering.cycles.arrays import I32, I64, Bool
+from terrain_training.rendering.cycles.relief import true_half_side_m
 
 GROUND, ROCK, SKY, VEHICLE = range(4)
 """Values of `surface`."""
@@ -93,7 +95,10 @@ def points_world(facts: Facts, camera: CameraModel, world_T_camera: Transform) -
 def slopes_deg(
     facts: Facts, world: World, camera: CameraModel, world_T_camera: Transform, *, baseline_m: float
 ) -> U8:
-    """Return the slope of the world's ground (H, W) over a baseline; NO_SLOPE off the ground."""
+    """Return the slope of the world's ground (H, W) over a baseline.
+
+    It is NO_SLOPE off the ground and where far hills replace the world's ground.
+    """
     slope: U8 = np.full(facts.surface.shape, NO_SLOPE, np.uint8)
     ground = facts.surface == GROUND
     points = points_world(facts, camera, world_T_camera)[ground]
@@ -101,7 +106,8 @@ def slopes_deg(
     rise_x = world.ground_height_m(x + half, y) - world.ground_height_m(x - half, y)
     rise_y = world.ground_height_m(x, y + half) - world.ground_height_m(x, y - half)
     angle = np.degrees(np.arctan(np.hypot(rise_x, rise_y) / (2.0 * half)))
-    slope[ground] = np.where(np.isnan(angle), NO_SLOPE, np.rint(np.nan_to_num(angle)))
+    hills = np.maximum(np.abs(x), np.abs(y)) > true_half_side_m(world) - half
+    slope[ground] = np.where(hills | np.isnan(angle), NO_SLOPE, np.rint(np.nan_to_num(angle)))
     return slope
 
 
@@ -140,7 +146,7 @@ def read_facts(path: Path) -> Facts:
                 diameter_m=file["diameter_m"],
                 world_rock=file["world_rock"].astype(np.int64),
             )
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ConfigError(
             f"{path} cannot be read as facts of a render ({error}); delete it and its picture, "
             "then render again with the same command"

@@ -19,6 +19,7 @@ FAR_M = 4000.0
 MAX_RATIO = 1.03
 """Between the radii of rings: slopes that face the camera must not become too coarse."""
 NEAR_RATIO = 1.25
+RISE = 0.6
 BEYOND_RATIO = 1.1
 """Between rings farther than what the picture shows."""
 BEHIND = 80
@@ -64,7 +65,7 @@ class GroundMesh:
         rows = np.searchsorted(radii, (radius - reach_m, radius + reach_m))
         half = math.pi if radius <= reach_m else math.asin(reach_m / radius)
         angle = (math.atan2(dy, dx) - self.first_angle_rad + 0.3) % (2.0 * math.pi) - 0.3
-        angles = np.arctan2(self.y_m[0] - self.centre_m[1], self.x_m[0] - self.centre_m[0])
+        angles = np.arctan2(self.y_m[-1] - self.centre_m[1], self.x_m[-1] - self.centre_m[0])
         angles = (angles - self.first_angle_rad + 1e-9) % (2.0 * math.pi)
         cols = np.searchsorted(angles, (angle - half, angle + half))
         return slice(*rows), slice(*cols)
@@ -129,7 +130,8 @@ def _rings(
 def _ring_radii(height_m: float, seen_rad: tuple[float, float], step_rad: float) -> F64:
     """Return the radii of the rings: coarse, even steps of depression where seen, coarse."""
     shallowest_rad, steepest_rad = seen_rad
-    radii = [height_m / math.tan(max(steepest_rad, 4.0 * step_rad))]
+    # Where ground rises towards the camera, it looks steeper down than at level ground.
+    radii = [RISE * height_m / math.tan(max(steepest_rad, 4.0 * step_rad))]
     while radii[0] > 0.15 * height_m:
         radii.insert(0, radii[0] / NEAR_RATIO)
     while radii[-1] < FAR_M:

@@ -75,5 +75,5 @@ def clods(x: F64, y: F64, seed: int, *, size_m: float, share: float) -> F32:
     dx = x.ravel()[here] - (jx + 0.4 + 0.2 * cell_hash(jx, jy, seed + 1)) * cell
     dy = y.ravel()[here] - (jy + 0.4 + 0.2 * cell_hash(jx, jy, seed + 2)) * cell
     inside = 1.0 - (dx * dx + dy * dy) / (radius * radius)
-    height[here] = 0.45 * radius * np.maximum(inside, 0.0)
+    height[here] = 0.3 * radius * np.maximum(inside, 0.0)
     return height.reshape(x.shape)

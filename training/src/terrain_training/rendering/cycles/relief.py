@@ -12,8 +12,8 @@ from terrain_seg_ros.worlds.world import World
 from terrain_training.rendering.cycles.noise import clods, small_craters, value_noise
 
 MOON_RADIUS_M = 1_737_400.0
-FADE_M = 12.0
-"""Width of the band at a world's border where far hills replace its ground."""
+FADE_SHARE, FADE_M = 0.15, 12.0
+"""Of the half side, and at most: the band at a world's border where far hills replace its ground."""
 OCTAVE_RATIO = 0.55
 HURST = 0.75
 """Relief of a wavelength goes with its power (Helfenstein and Shepard 1999: 0.5 to 0.8)."""
@@ -21,6 +21,17 @@ SMALLEST_WAVE_M = 0.012
 CARRIED = 2.0
 """A wave shorter than so many spacings of the mesh is left out."""
 CRATER_SHARE = 0.16
+PATCHES = (
+    (14.0, 0.5),
+    (3.0, 0.35),
+    (0.7, 0.4),
+    (0.3, 0.5),
+    (0.12, 0.7),
+    (0.05, 0.8),
+    (0.022, 0.8),
+    (0.01, 0.8),
+)
+"""Widths of patches of brightness, metres, and how strong each is."""
 CLEAT_M = 0.06
 """Distance between the grousers' prints in a wheel track."""
 
@@ -87,20 +98,29 @@ class Relief:
         craters, fresh = self._small_craters(x_m, y_m, spacing_m)
         height += craters
         tone = 1.0 + 0.25 * fresh + 0.3 * self._ejecta(x_m, y_m)
-        for number, (wave_m, share) in enumerate(((14.0, 0.5), (3.0, 0.3), (0.7, 0.3))):
-            noise = value_noise(x_m / wave_m, y_m / wave_m, self._seed + 700 + number)
-            tone += self._style.mottle * share * noise
+        tone += self._style.mottle * self._patches(x_m, y_m, spacing_m)
         if self._style.track is not None:
             depth, cover = _track_print(self._style.track, x_m, y_m, spacing_m)
             height += depth
             tone -= 0.22 * cover
         return height.astype(np.float32), np.clip(tone, 0.4, 1.8).astype(np.float32)
 
+    def _patches(self, x_m: F64, y_m: F64, spacing_m: F64) -> F32:
+        """Return the variation of brightness, from patches of soil down to its grains."""
+        total = np.zeros(x_m.size, np.float32)
+        x, y, spacing = x_m.ravel(), y_m.ravel(), spacing_m.ravel()
+        for number, (wave_m, share) in enumerate(PATCHES):
+            near = np.flatnonzero(wave_m > CARRIED * spacing)
+            noise = value_noise(x[near] / wave_m, y[near] / wave_m, self._seed + 700 + number)
+            total[near] += np.float32(share) * noise
+        return total.reshape(x_m.shape)
+
     def _coarse(self, x_m: F64, y_m: F64) -> F32:
         """Return the world's ground, and hills and the curved Moon beyond its border."""
         half = self._world.half_side_m - 2.0 * self._world.spacing_m
-        beyond = np.maximum(np.maximum(np.abs(x_m), np.abs(y_m)) - (half - FADE_M), 0.0)
-        inner = np.clip(1.0 - beyond / FADE_M, 0.0, 1.0)
+        true_m = true_half_side_m(self._world)
+        beyond = np.maximum(np.maximum(np.abs(x_m), np.abs(y_m)) - true_m, 0.0)
+        inner = np.clip(1.0 - beyond / (half - true_m), 0.0, 1.0)
         inner = inner * inner * (3.0 - 2.0 * inner)
         ground = _smooth_at_posts(self._world, np.clip(x_m, -half, half), np.clip(y_m, -half, half))
         far = self._edge_m + self._far_hills(x_m, y_m) - self._hills_m
@@ -165,6 +185,12 @@ class Relief:
             radii = distance / (0.5 * craters.diameter_m[index])
             total += np.exp(-1.5 * np.maximum(radii - 0.8, 0.0)).astype(np.float32)
         return np.minimum(total, 1.0)
+
+
+def true_half_side_m(world: World) -> float:
+    """Return the largest |x| and |y| up to which the ground is the world's own."""
+    half = world.half_side_m - 2.0 * world.spacing_m
+    return half - min(FADE_M, FADE_SHARE * half)
 
 
 def _track_print(track: Track, x_m: F64, y_m: F64, spacing_m: F64) -> tuple[F64, F64]:

@@ -47,15 +47,15 @@ class SensorSettings:
 def choose_sensor(random: np.random.Generator, *, grey: bool) -> SensorSettings:
     """Return a camera; `grey` makes one without colours likely."""
     warm, green = random.normal(0.0, 0.03), random.normal(0.0, 0.02)
-    gamma, stored = random.uniform(1.4, 2.4), random.uniform(0.3, 0.58)
+    gamma, stored = random.uniform(1.15, 2.1), random.uniform(0.36, 0.6)
     return SensorSettings(
         exposure=stored**gamma,
         gamma=gamma,
         toe=random.uniform(0.0, 0.01),
         gains=(1.0 + warm, 1.0 + green, 1.0 - warm),
         grey=bool(random.random() < (0.8 if grey else 0.15)),
-        blur_px=random.uniform(0.25, 0.75),
-        sharpen=random.uniform(0.0, 0.9),
+        blur_px=random.uniform(0.2, 0.6),
+        sharpen=float(random.choice([0.0, random.uniform(0.3, 1.6)], p=[0.25, 0.75])),
         vignetting=random.uniform(0.0, 0.25),
         glare=float(random.choice([0.0, random.uniform(0.0, 0.03), random.uniform(0.03, 0.12)])),
         glare_px=random.uniform(0.05, 0.4),

@@ -165,7 +165,7 @@ def choose_view(world: World, task: Task, seed: int, number: int, *, size_px: in
     sun = Sun(float(random.uniform(-math.pi, math.pi)), math.radians(high_deg))
     ground = _ground_style(random, pose, tracks=kind != "lander")
     rocks = RockStyle(
-        pebbles_per_m2=0.0 if kind == "lander" else _log_uniform(random, (25.0, 350.0)),
+        pebbles_per_m2=0.0 if kind == "lander" else _log_uniform(random, (50.0, 900.0)),
         pebble_power=random.uniform(1.7, 2.5),
         clustering=random.uniform(0.1, 1.2),
         fillet=random.uniform(0.0, 0.25),
@@ -249,26 +249,26 @@ def _ground_style(random: np.random.Generator, pose: Transform, *, tracks: bool)
             depth_m=random.uniform(0.006, 0.025),
         )
     return GroundStyle(
-        rough=_log_uniform(random, (0.3, 1.5)),
+        rough=_log_uniform(random, (0.4, 1.8)),
         crater_share=random.uniform(0.03, 0.3),
-        clod_share=random.uniform(0.05, 0.6),
+        clod_share=random.uniform(0.0, 0.5),
         hills=_log_uniform(random, (0.2, 1.5)),
-        mottle=random.uniform(0.03, 0.2),
+        mottle=random.uniform(0.05, 0.22),
         track=track,
     )
 
 
 def _look(random: np.random.Generator) -> LookStyle:
-    red, blue = random.uniform(0.0, 0.1), random.uniform(0.04, 0.26)
+    red, blue = random.uniform(0.0, 0.1), random.uniform(0.1, 0.3)
     tint = (1.0 + red, 1.0, 1.0 - blue)
     return LookStyle(
         albedo=random.uniform(0.07, 0.16),
-        rock_albedo=random.uniform(1.3, 3.0),
+        rock_albedo=random.uniform(1.6, 3.4),
         tint=tint,
-        rock_tint=(tint[0] * random.uniform(0.97, 1.02), 1.0, tint[2] * random.uniform(0.99, 1.08)),
+        rock_tint=(tint[0] * random.uniform(0.97, 1.02), 1.0, tint[2] * random.uniform(1.0, 1.15)),
         bump_m=_log_uniform(random, (0.001, 0.005)),
         rock_bump_m=random.uniform(0.003, 0.012),
-        dust=random.uniform(0.0, 0.7),
+        dust=random.uniform(0.0, 0.5),
     )
 
 
