@@ -29,9 +29,7 @@ from terrain_training.rendering.cycles.rock_shapes import LEVELS, SHAPES_FILE, R
 from terrain_training.rendering.cycles.sensor import choose_sensor, expose
 from terrain_training.rendering.cycles.views import HEIGHT_M, SUN_DEG, choose_view, choose_world
 
-PLAIN = GroundStyle(
-    rough=0.0, crater_share=0.0, clod_share=0.0, hills=0.0, mottle=0.0, track=None
-)
+PLAIN = GroundStyle(rough=0.0, crater_share=0.0, clod_share=0.0, hills=0.0, mottle=0.0, track=None)
 STONY = RockStyle(pebbles_per_m2=120.0, pebble_power=2.0, clustering=0.5, fillet=0.1, stands=0.4)
 SIZE_PX = 96
 
@@ -143,7 +141,9 @@ def test_the_mesh_is_about_as_fine_as_the_pixels_everywhere_in_view(
     assert inside.sum() > 3000
     for axis in (0, 1):
         gap = np.hypot(np.diff(col, axis=axis), np.diff(row, axis=axis))
-        both = np.logical_and(*(np.take(inside, range(s, shape[axis] - 1 + s), axis) for s in (0, 1)))
+        both = np.logical_and(
+            *(np.take(inside, range(s, shape[axis] - 1 + s), axis) for s in (0, 1))
+        )
         assert np.quantile(gap[both], 0.98) < 2.2
     # Every block of pixels that sees near ground holds vertices.
     bins = np.histogram2d(row[inside], col[inside], bins=12, range=[[0, 95], [0, 95]])[0]

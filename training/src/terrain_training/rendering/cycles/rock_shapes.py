@@ -70,8 +70,7 @@ class RockShapes:
         self._levels: list[list[Mesh]] = [[] for _ in LEVELS]
         for name in self.names:
             vertices = file[f"{name}.v"].astype(np.float32)
-            low, high = vertices.min(axis=0), vertices.max(axis=0)
-            vertices = (2.0 * vertices - low - high) / (high - low)
+            vertices = _fill_box(vertices)
             faces = file[f"{name}.f"].astype(np.int32)
             for level, cells in enumerate(LEVELS):
                 self._levels[level].append(
@@ -123,7 +122,7 @@ def _stretch(mesh: Mesh, rocks: PlacedRocks, start: int) -> RockMesh:
 
 
 def _merge_vertices(vertices: F32, faces: I32, cells: int) -> Mesh:
-    """Return a coarser shape: vertices in one cell become one."""
+    """Return a coarser shape that fills the box again: vertices in one cell become one."""
     place = np.round((vertices + 1.0) * 0.5 * (cells - 1)).astype(np.int64)
     key = (place[:, 0] * 64 + place[:, 1]) * 64 + place[:, 2]
     _, merged = np.unique(key, return_inverse=True)
@@ -137,4 +136,9 @@ def _merge_vertices(vertices: F32, faces: I32, cells: int) -> Mesh:
     )
     corners = corners[~flat]
     _, first = np.unique(np.sort(corners, axis=1), axis=0, return_index=True)
-    return coarse.astype(np.float32), corners[np.sort(first)].astype(np.int32)
+    return _fill_box(coarse), corners[np.sort(first)].astype(np.int32)
+
+
+def _fill_box(vertices: F32 | F64) -> F32:
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    return ((2.0 * vertices - low - high) / (high - low)).astype(np.float32)
