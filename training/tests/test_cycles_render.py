@@ -57,7 +57,8 @@ view = replace(
     look=replace(view.look, albedo=0.1, tint=(1.0, 1.0, 1.0), bump_m=0.0),
     vehicle=False,
 )
-passes = render_passes(build_content(world, view, RockShapes()), view, Path(sys.argv[2]), samples=64)
+content = build_content(world, view, RockShapes())
+passes = render_passes(content, view, Path(sys.argv[2]), samples=64)
 np.save(Path(sys.argv[2]) / "light.npy", passes.light)
 np.save(Path(sys.argv[2]) / "depth.npy", passes.depth_m)
 """
@@ -149,13 +150,8 @@ def test_level_soil_is_as_bright_as_the_law_says(python, tmp_path, azimuth_deg):
     high, turn = np.radians(40.0), np.radians(azimuth_deg)
     # The sun in the camera's optical frame: the camera heads along x.
     ahead, left, up = np.cos(high) * np.cos(turn), np.cos(high) * np.sin(turn), np.sin(high)
-    sun = np.array(
-        [
-            -left,
-            ahead * -np.sin(pitch) - up * np.cos(pitch),
-            ahead * np.cos(pitch) - up * np.sin(pitch),
-        ]
-    )
+    sin, cos = np.sin(pitch), np.cos(pitch)
+    sun = np.array([-left, -ahead * sin - up * cos, ahead * cos - up * sin])
     phase = np.arccos(np.clip(-rays @ sun, -1.0, 1.0))
     wanted = 0.1 * lunar_reflectance(np.full(light.shape, np.sin(high)), emission, phase)
     near = (depth < 12.0) & (emission > 0.1)

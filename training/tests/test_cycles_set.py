@@ -110,6 +110,10 @@ def request_for(out, **change):
     return replace(request, **change)
 
 
+def stems_of(request):
+    return sorted(stem for names in request.stems().values() for stem in names)
+
+
 def write(request, python, *, jobs=2):
     there = []
     taken = []
@@ -122,7 +126,7 @@ def test_a_set_has_every_picture_once_and_each_world_in_one_split(tmp_path, pyth
     counts, there, taken = write(request, python)
     assert counts == {"train": 5, "validation": 2}
     assert there == 0
-    assert sorted(taken) == sorted(rendered(python)) == sorted(sum(request.stems().values(), []))
+    assert sorted(taken) == sorted(rendered(python)) == stems_of(request)
     file = load_taxonomy_file(tmp_path / "set" / "taxonomy.yaml")
     assert file.taxonomy.fingerprint() == ROVER_TAXONOMY.fingerprint()
     classes = [
@@ -186,14 +190,14 @@ def test_another_request_for_a_folder_is_refused_with_the_remedy(tmp_path, pytho
 @pytest.mark.parametrize("content", ["{", "[]", '{"count": 3, "seed": 0}'])
 def test_a_manifest_of_something_else_is_refused(tmp_path, content):
     (tmp_path / "renders.json").write_text(content)
-    with pytest.raises(ConfigError, match="renders.json"):
+    with pytest.raises(ConfigError, match=r"renders\.json"):
         open_manifest(request_for(tmp_path))
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path, python):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="holds 'notes.txt'"):
+    with pytest.raises(ConfigError, match=r"holds 'notes\.txt'"):
         write(request_for(tmp_path / "set"), python)
     assert rendered(python) == []
 
@@ -222,7 +226,7 @@ def test_a_process_that_dies_twice_of_a_world_ends_the_command_and_the_rest_is_k
 def test_a_full_disk_is_one_line_and_nothing_is_lost(tmp_path, python):
     request = request_for(tmp_path / "set")
     plan_of(python, full_in=request.world_seeds()[2])
-    with pytest.raises(TrainingError, match="No space left on device.*free some space"):
+    with pytest.raises(TrainingError, match=r"No space left on device.*free some space"):
         write(request, python, jobs=1)
     plan_of(python)
     assert write(request, python, jobs=1)[1] == 4

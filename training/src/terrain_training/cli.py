@@ -24,7 +24,7 @@ COMMANDS = {
     "inspect-check": "plant foreign images in a data set and count how many `inspect` names",
     "download": "bring a published data set into a folder; an interrupted download goes on",
     "render": "render labelled pictures of generated worlds, to train on",
-    "render-sheet": "draw a contact sheet of renders and measure how real they look",
+    "render-sheet": "draw a contact sheet of renders, and measure how real they look",
     "train": "train a recipe, or go on where --out holds a checkpoint",
     "evaluate": "score a run, a checkpoint or an exported model on labelled images",
     "export": "write model.onnx, card.json, golden.npz and README.md of a run, or a model in less",

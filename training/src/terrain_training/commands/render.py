@@ -17,6 +17,7 @@ from terrain_training.rendering.cast_to_labels import RockRule
 from terrain_training.rendering.cycles.blender_python import VARIABLE, find_blender_python
 from terrain_training.rendering.cycles.labels import LanderRule, RoverRule
 from terrain_training.rendering.cycles.request import CyclesRequest
+from terrain_training.rendering.cycles.views import Task
 from terrain_training.rendering.cycles.write_cycles import Taken, relabel, write_cycles
 from terrain_training.rendering.write_renders import RenderRequest, write_renders
 
@@ -170,7 +171,7 @@ def _run_numpy(options: argparse.Namespace) -> int:
 def _run_cycles(options: argparse.Namespace) -> int:
     if options.body not in (None, "moon"):
         raise ConfigError(f"--body is {options.body}; the engine cycles renders the moon only")
-    task = options.task or "moon_rover"
+    task: Task = options.task or "moon_rover"
     request = CyclesRequest(
         out=options.out,
         count=options.count,
@@ -189,6 +190,9 @@ def _run_cycles(options: argparse.Namespace) -> int:
     taken: list[Taken] = []
     with tqdm(total=request.count, unit="picture", mininterval=1.0, disable=None) as bar:
 
+        def begin(there: int) -> None:
+            bar.update(there)
+
         def report(picture: Taken) -> None:
             taken.append(picture)
             bar.update()
@@ -198,7 +202,7 @@ def _run_cycles(options: argparse.Namespace) -> int:
             python,
             jobs=options.jobs or available_cores(),
             report=report,
-            begin=bar.update,
+            begin=begin,
         )
     if taken:
         mean_s = sum(picture.cpu_s for picture in taken) / len(taken)

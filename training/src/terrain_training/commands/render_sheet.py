@@ -17,8 +17,8 @@ from terrain_training.data.taxonomy_file import load_taxonomy_file
 from terrain_training.rendering.contact_sheet import contact_sheet, read_image, read_labels
 from terrain_training.rendering.cycles.realism import NAMES, compare, features, is_ground
 
-HELP = "draw a contact sheet of renders, and measure how well they are told from photographs"
-INTERRUPTED = "nothing was written"
+HELP = "draw a contact sheet of renders, and measure how real they look"
+INTERRUPTED = "nothing was written; the same command begins anew"
 COLUMNS = 6
 SIDE_PX = 256
 MEASURED = 200

@@ -7,7 +7,7 @@ import numpy as np
 from terrain_seg_ros.core.types import F32, F64
 from terrain_training.rendering.cycles.arrays import I64
 
-CRATER_CELL = 2.5
+CRATER_CELL = 3.5
 """Side of the cell of a small crater, in units of the largest diameter in it."""
 RIM_SHARE, RIM_WIDTH = 0.2, 0.3
 """Height of a small crater's rim over its depth (Pike 1977), and width in radii."""
@@ -43,7 +43,7 @@ def small_craters(x: F64, y: F64, seed: int, *, size_m: float, share: float) -> 
     """Return height (metres) and freshness of ejecta (0 to 1) of craters up to `size_m` wide.
 
     A share of the cells of a lattice has a crater each. Depth over diameter is log-uniform from
-    0.03 to 0.2, as for craters that fade by diffusion.
+    0.02 to 0.2, as for craters that fade by diffusion.
     """
     cell = CRATER_CELL * size_m
     ix, iy = np.floor(x / cell).astype(np.int64), np.floor(y / cell).astype(np.int64)
@@ -51,9 +51,9 @@ def small_craters(x: F64, y: F64, seed: int, *, size_m: float, share: float) -> 
     height, fresh = np.zeros(x.size, np.float32), np.zeros(x.size, np.float32)
     jx, jy = ix.ravel()[here], iy.ravel()[here]
     radius = 0.5 * size_m * (0.45 + 0.55 * cell_hash(jx, jy, seed + 3))
-    ratio = 0.03 * (0.2 / 0.03) ** cell_hash(jx, jy, seed + 4)
-    dx = x.ravel()[here] - (jx + 0.35 + 0.3 * cell_hash(jx, jy, seed + 1)) * cell
-    dy = y.ravel()[here] - (jy + 0.35 + 0.3 * cell_hash(jx, jy, seed + 2)) * cell
+    ratio = 0.02 * (0.2 / 0.02) ** cell_hash(jx, jy, seed + 4)
+    dx = x.ravel()[here] - (jx + 0.3 + 0.4 * cell_hash(jx, jy, seed + 1)) * cell
+    dy = y.ravel()[here] - (jy + 0.3 + 0.4 * cell_hash(jx, jy, seed + 2)) * cell
     distance = np.hypot(dx, dy) / radius
     depth = 2.0 * radius * ratio
     rim = RIM_SHARE * np.exp(-(((distance - 1.0) / RIM_WIDTH) ** 2))
@@ -65,15 +65,15 @@ def small_craters(x: F64, y: F64, seed: int, *, size_m: float, share: float) -> 
 
 def clods(x: F64, y: F64, seed: int, *, size_m: float, share: float) -> F32:
     """Return the height in metres of lumps of soil up to `size_m` wide, one in a share of cells."""
-    cell = 1.2 * size_m
+    cell = 2.0 * size_m
     ix, iy = np.floor(x / cell).astype(np.int64), np.floor(y / cell).astype(np.int64)
     here = np.flatnonzero(cell_hash(ix, iy, seed).ravel() < share)
     height = np.zeros(x.size, np.float32)
     jx, jy = ix.ravel()[here], iy.ravel()[here]
     chance = cell_hash(jx, jy, seed + 3)
     radius = 0.5 * size_m * (0.4 + 0.6 * chance * chance)
-    dx = x.ravel()[here] - (jx + 0.4 + 0.2 * cell_hash(jx, jy, seed + 1)) * cell
-    dy = y.ravel()[here] - (jy + 0.4 + 0.2 * cell_hash(jx, jy, seed + 2)) * cell
+    dx = x.ravel()[here] - (jx + 0.25 + 0.5 * cell_hash(jx, jy, seed + 1)) * cell
+    dy = y.ravel()[here] - (jy + 0.25 + 0.5 * cell_hash(jx, jy, seed + 2)) * cell
     inside = 1.0 - (dx * dx + dy * dy) / (radius * radius)
     height[here] = 0.3 * radius * np.maximum(inside, 0.0)
     return height.reshape(x.shape)

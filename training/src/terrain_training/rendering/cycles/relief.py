@@ -13,7 +13,7 @@ from terrain_training.rendering.cycles.noise import clods, small_craters, value_
 
 MOON_RADIUS_M = 1_737_400.0
 FADE_SHARE, FADE_M = 0.15, 12.0
-"""Width of the band at a world's border where far hills replace its ground: share, metres at most."""
+"""Width of the border where far hills replace a world's ground: of the half side, and at most."""
 OCTAVE_RATIO = 0.55
 HURST = 0.75
 """Relief of a wavelength goes with its power (Helfenstein and Shepard 1999: 0.5 to 0.8)."""

@@ -193,7 +193,7 @@ def _crumpled(random: np.random.Generator, material: str, half_m: float) -> _Sha
     u, v = np.meshgrid(np.linspace(-1, 1, count), np.linspace(-1, 1, count))
     crease = random.normal(0.0, 0.07, u.shape)
     bulge = 0.5 * (1.0 - 0.5 * (u * u + v * v)) + crease
-    vertices = half_m * np.stack([u + 0.3 * crease, v, bulge], axis=-1).reshape(-1, 3)
+    vertices = half_m * np.stack([u, v, bulge], axis=-1).reshape(-1, 3)
     a = (np.arange(count - 1)[:, None] * count + np.arange(count - 1)[None]).ravel()
     faces = np.concatenate(
         [

@@ -137,7 +137,7 @@ def _world_settings(random: np.random.Generator, task: Task) -> WorldSettings:
         hurst=random.uniform(0.6, 0.85),
         tilt_rad=math.radians(random.uniform(0.0, 9.0)) if tilted else 0.0,
         tilt_azimuth_rad=random.uniform(-math.pi, math.pi),
-        crater_saturation=_log_uniform(random, (0.006, 0.07)),
+        crater_saturation=_log_uniform(random, (0.004, 0.05)),
         rock_abundance=_log_uniform(random, ABUNDANCE if task == "moon_rover" else (0.004, 0.08)),
         rocks_near_craters=random.uniform(0.2, 0.8),
     )
@@ -250,8 +250,8 @@ def _ground_style(random: np.random.Generator, pose: Transform, *, tracks: bool)
         )
     return GroundStyle(
         rough=_log_uniform(random, (0.4, 1.8)),
-        crater_share=random.uniform(0.03, 0.3),
-        clod_share=random.uniform(0.0, 0.5),
+        crater_share=random.uniform(0.02, 0.3),
+        clod_share=random.uniform(0.1, 0.9),
         hills=_log_uniform(random, (0.2, 1.5)),
         mottle=random.uniform(0.05, 0.22),
         track=track,
