@@ -16,9 +16,11 @@ from terrain_training.rendering.cycles.rock_cover import (
     place_world_rocks,
 )
 from terrain_training.rendering.cycles.rock_shapes import RockMesh, RockShapes
-from terrain_training.rendering.cycles.vehicle_parts import Part, vehicle_parts
+from terrain_training.rendering.cycles.vehicle_parts import Part, own_body, vehicle_parts
 from terrain_training.rendering.cycles.views import View, random_of
 
+BODY_SHARE = 0.5
+"""Of a rover's pictures, those into which the rover's own shadow may fall."""
 FIRST_PEBBLE = 1_000_000
 """Indices of rocks from here on are pebbles that the world does not list."""
 
@@ -61,9 +63,7 @@ def build_content(world: World, view: View, shapes: RockShapes) -> Content:
     ahead = np.maximum(offset @ view.world_T_camera.rotation[:, 2], 0.2)
     across_px = (rocks.a_m + rocks.b_m) * view.camera.fx_px / ahead
     bank_soil(random, ground, rocks, across_px, view.rocks.fillet)
-    parts = []
-    if view.vehicle and view.kind != "lander":
-        parts = vehicle_parts(random, view.camera, view.world_T_camera, relief)
+    parts = _vehicle(random, view, relief)
     index = np.concatenate([rocks.index, pebbles.index])
     diameter = np.concatenate([rocks.a_m + rocks.b_m, pebbles.a_m + pebbles.b_m])
     number = np.arange(index.size, dtype=np.int64)
@@ -75,3 +75,17 @@ def build_content(world: World, view: View, shapes: RockShapes) -> Content:
         rock_index=index,
         rock_diameter_m=diameter,
     )
+
+
+def _vehicle(random: np.random.Generator, view: View, relief: Relief) -> list[Part]:
+    """Return what the camera may see of vehicles, and a body that casts a shadow."""
+    if view.kind == "lander":
+        return []
+    parts: list[Part] = []
+    if view.vehicle:
+        parts += vehicle_parts(random, view.camera, view.world_T_camera, relief)
+    if random.random() < BODY_SHARE:
+        place = view.world_T_camera.translation_m
+        ground_m = relief.height_m(place[:1], place[1:2], np.ones(1))
+        parts += own_body(random, view.world_T_camera, float(place[2] - ground_m[0]))
+    return parts

@@ -15,6 +15,8 @@ from terrain_seg_ros.worlds.world import World
 from terrain_training.rendering.cycles.arrays import Bool
 from terrain_training.rendering.cycles.content import build_content
 from terrain_training.rendering.cycles.facts import (
+    GROUND,
+    ROCK,
     Facts,
     facts_of_passes,
     facts_to_bytes,
@@ -72,7 +74,9 @@ class Studio:
             facts, world, view.camera, view.world_T_camera, baseline_m=SLOPE_BASELINE_M
         )
         facts = replace(facts, slope_deg=slope)
-        light = _calm_shadows(passes.light, facts.shadow)
+        light = passes.light
+        for surface in (GROUND, ROCK):
+            light = _calm_shadows(light, facts.shadow & (facts.surface == surface))
         lit = (~facts.shadow & ~np.isnan(facts.depth_m)).astype(np.float32)
         return expose(light, lit, view.sensor, seed=view.seed), facts
 
@@ -83,7 +87,7 @@ class Studio:
 
 
 def _calm_shadows(light: F32, shadow: Bool) -> F32:
-    """Return light whose shadows are smooth: few samples of reflected light make them grainy."""
+    """Return light that is smooth in a shadow: few samples of reflected light make it grainy."""
     weight = shadow.astype(np.float32)
     total = cv2.GaussianBlur(light * weight[..., np.newaxis], (0, 0), SHADOW_SIGMA_PX)
     share = cv2.GaussianBlur(weight, (0, 0), SHADOW_SIGMA_PX)

@@ -20,7 +20,7 @@ MIN_LIT_SHARE = 0.02
 class SensorSettings:
     """Hold a camera's response.
 
-    `exposure` is the mean brightness (0 to 1, linear) that lit ground gets, `gamma` the exponent
+    `exposure` is the median brightness (0 to 1, linear) that lit ground gets, `gamma` the exponent
     from linear to stored values and `toe` the linear share cut off as black. `gains` are of red,
     green and blue. `blur_px` is the sigma of lens and pixel, `sharpen` the gain of a mask that
     sharpens afterwards. `vignetting` is the share of light that the corner lacks. `glare` is the
@@ -47,13 +47,13 @@ class SensorSettings:
 def choose_sensor(random: np.random.Generator, *, grey: bool) -> SensorSettings:
     """Return a camera; `grey` makes one without colours likely."""
     warm, green = random.normal(0.0, 0.03), random.normal(0.0, 0.02)
-    gamma, stored = random.uniform(1.15, 2.1), random.uniform(0.36, 0.6)
+    gamma, stored = random.uniform(1.15, 2.1), random.uniform(0.38, 0.58)
     return SensorSettings(
         exposure=stored**gamma,
         gamma=gamma,
         toe=random.uniform(0.0, 0.01),
         gains=(1.0 + warm, 1.0 + green, 1.0 - warm),
-        grey=bool(random.random() < (0.8 if grey else 0.15)),
+        grey=bool(random.random() < (0.6 if grey else 0.12)),
         blur_px=random.uniform(0.2, 0.6),
         sharpen=float(random.choice([0.0, random.uniform(0.3, 1.6)], p=[0.25, 0.75])),
         vignetting=random.uniform(0.0, 0.25),
@@ -97,12 +97,12 @@ def expose(light_hwc: F32, lit: F32, settings: SensorSettings, *, seed: int) -> 
 
 
 def _brightness(light: F32, lit: F32) -> float:
-    """Return the mean light of lit ground, or of the brightest pixels where little is lit."""
+    """Return the median light of lit ground, or of the brightest pixels where little is lit."""
     grey = light @ GREY
     chosen = grey[lit > 0]
     if chosen.size < MIN_LIT_SHARE * grey.size:
         chosen = grey[grey >= np.quantile(grey, 0.95)]
-    return max(float(chosen.mean()), 1e-9)
+    return max(float(np.median(chosen)), 1e-9)
 
 
 def _vignette(shape: tuple[int, ...], settings: SensorSettings) -> F32:

@@ -15,6 +15,8 @@ from terrain_training.rendering.cycles.relief import Relief
 
 MATERIALS = ("gold", "grey", "dark", "panel", "white")
 SIDES = 20
+OWN_PARTS = {"panel": 0.35, "deck": 0.2, "mast": 0.08, "wheel": 0.17, "foil": 0.2}
+"""Kinds of parts of the camera's own vehicle, and how often each is drawn."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,32 @@ def vehicle_parts(
         return _standing_vehicle(random, world_T_camera, relief)
     parts: list[Part] = []
     for _ in range(int(random.integers(1, 4))):
-        kind = random.choice(["panel", "deck", "mast", "wheel", "foil"])
+        kind = random.choice(list(OWN_PARTS), p=list(OWN_PARTS.values()))
         parts += _own_part(random, str(kind), camera, world_T_camera)
     return parts
+
+
+def own_body(random: np.random.Generator, world_T_camera: Transform, height_m: float) -> list[Part]:
+    """Return a body behind the camera and the mast below it: out of view, but not their shadow.
+
+    Args:
+        random: numbers.
+        world_T_camera: where the camera is.
+        height_m: of the camera above the ground.
+    """
+    ahead = world_T_camera.rotation[:, 2]
+    yaw_rad = math.atan2(ahead[1], ahead[0])
+    half = random.uniform(0.35, 0.8), random.uniform(0.35, 0.8), random.uniform(0.1, 0.3)
+    top_m = min(0.65 * height_m, 1.1) if height_m > 1.0 else height_m + 0.3
+    behind_m = half[0] + (0.05 if height_m > 1.0 else 0.35)
+    shapes = [_box("gold", half).moved(-behind_m, 0.0, top_m - half[2])]
+    if height_m > 1.0:
+        long = 0.5 * (height_m - top_m)
+        shapes.append(_tube("grey", 0.04, long).moved(-0.2, 0.0, top_m + long))
+        shapes.append(_box("white", (0.06, 0.2, 0.06)).moved(-0.15, 0.0, height_m))
+    x, y, z = world_T_camera.translation_m
+    ground = Transform(rotation_from_rpy(0.0, 0.0, yaw_rad), np.array([x, y, z - height_m]))
+    return [shape.placed(ground, Transform(np.eye(3), np.zeros(3))) for shape in shapes]
 
 
 def _own_part(

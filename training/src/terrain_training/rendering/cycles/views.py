@@ -27,7 +27,7 @@ LANDER_POSTS = 900
 LANDER_SIDE = 2.4
 """Side of a lander's world over the highest camera's height."""
 SUN_DEG: Range = (3.0, 75.0)
-USUAL_SUN_SHARE, USUAL_SUN_DEG = 0.65, (14.0, 50.0)
+USUAL_SUN_SHARE, USUAL_SUN_DEG = 0.75, (15.0, 55.0)
 """Rovers work in the morning and the afternoon: noon is too hot, and dawn too dark."""
 ABUNDANCE: Range = (0.003, 0.12)
 HAZARD_SHARE = 0.25
