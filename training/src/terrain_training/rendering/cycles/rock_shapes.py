@@ -141,4 +141,5 @@ def _merge_vertices(vertices: F32, faces: I32, cells: int) -> Mesh:
 
 def _fill_box(vertices: F32 | F64) -> F32:
     low, high = vertices.min(axis=0), vertices.max(axis=0)
-    return ((2.0 * vertices - low - high) / (high - low)).astype(np.float32)
+    filled: F32 = ((2.0 * vertices - low - high) / (high - low)).astype(np.float32)
+    return filled
