@@ -69,12 +69,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="pictures of each world (default %(default)s)",
     )
+    _add_work_arguments(parser)
+    _add_numpy_arguments(parser.add_argument_group("with --engine numpy"))
+    _add_cycles_arguments(parser.add_argument_group("with --engine cycles"))
+
+
+def _add_work_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--validation-share", type=share, default=0.15, help="of the worlds (default %(default)s)"
     )
     parser.add_argument("--jobs", type=positive, help="processes (default: one for each processor)")
-    _add_numpy_arguments(parser.add_argument_group("with --engine numpy"))
-    _add_cycles_arguments(parser.add_argument_group("with --engine cycles"))
 
 
 def _add_numpy_arguments(group: argparse._ArgumentGroup) -> None:
@@ -186,6 +190,22 @@ def _run_cycles(options: argparse.Namespace) -> int:
     if options.relabel:
         print(f"labelled {relabel(request)} pictures anew in {options.out}")
         return 0
+    taken = _render(request, options)
+    if taken:
+        mean_s = sum(picture.cpu_s for picture in taken) / len(taken)
+        peak_mb = max(picture.peak_mb for picture in taken)
+        print(
+            f"rendered {len(taken)} pictures, {mean_s:.2f} CPU seconds each, peak memory of a "
+            f"process {peak_mb:.0f} MB"
+        )
+    counts = {split: len(names) for split, names in request.stems().items()}
+    print(f"written  {counts} in {options.out}")
+    print(f"next     terrain-train render-sheet {shlex.quote(str(options.out))} --out sheet.jpg")
+    return 0
+
+
+def _render(request: CyclesRequest, options: argparse.Namespace) -> list[Taken]:
+    """Render what is missing, with a progress bar, and return what was rendered."""
     python = find_blender_python(options.render_python)
     taken: list[Taken] = []
     with tqdm(total=request.count, unit="picture", mininterval=1.0, disable=None) as bar:
@@ -197,20 +217,6 @@ def _run_cycles(options: argparse.Namespace) -> int:
             taken.append(picture)
             bar.update()
 
-        counts = write_cycles(
-            request,
-            python,
-            jobs=options.jobs or available_cores(),
-            report=report,
-            begin=begin,
-        )
-    if taken:
-        mean_s = sum(picture.cpu_s for picture in taken) / len(taken)
-        peak_mb = max(picture.peak_mb for picture in taken)
-        print(
-            f"rendered {len(taken)} pictures, {mean_s:.2f} CPU seconds each, peak memory of a "
-            f"process {peak_mb:.0f} MB"
-        )
-    print(f"written  {counts} in {options.out}")
-    print(f"next     terrain-train render-sheet {shlex.quote(str(options.out))} --out sheet.jpg")
-    return 0
+        jobs = options.jobs or available_cores()
+        write_cycles(request, python, jobs=jobs, report=report, begin=begin)
+    return taken

@@ -11,7 +11,7 @@ import numpy as np
 from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.types import F64, Transform
 from terrain_seg_ros.worlds.world import Rocks, World
-from terrain_training.rendering.cycles.arrays import I64
+from terrain_training.rendering.cycles.arrays import I64, Bool
 from terrain_training.rendering.cycles.ground_mesh import GroundMesh
 from terrain_training.rendering.cycles.noise import value_noise
 from terrain_training.rendering.cycles.relief import Relief
@@ -142,26 +142,16 @@ def place_pebbles(
     first_index: int,
     seed: int,
 ) -> PlacedRocks:
-    """Return pebbles up to the world's smallest rock, as many as the view resolves.
+    """Return pebbles on the relief, as many as the view of a camera at a pose resolves.
 
-    Args:
-        random: numbers.
-        relief: they lie on.
-        shapes: of rocks.
-        view: camera and where it is.
-        style: how many there are.
-        largest_m: diameter at which the world's own rocks begin.
-        first_index: `index` of the first one.
-        seed: of the patches where they cluster.
+    They are below `largest_m`, at which the world's own rocks begin, count from `first_index`, and
+    lie in clusters that `seed` places.
     """
     camera, pose = view
     below = relief.height_m(pose.translation_m[:1], pose.translation_m[1:2], np.ones(1))
     height_m = max(float(pose.translation_m[2] - below[0]), 0.2)
     x, y, diameter = _scatter(random, view, height_m, style, largest_m)
-    patch = value_noise(x / 2.6, y / 2.6, seed + 41) + 0.6 * value_noise(
-        x / 0.7, y / 0.7, seed + 42
-    )
-    keep = random.uniform(size=x.size) < np.exp(style.clustering * (2.0 * patch - 1.0))
+    keep = _in_clusters(random, x, y, style.clustering, seed)
     x, y, diameter = x[keep], y[keep], diameter[keep]
     ground = relief.height_m(x, y, np.full(x.size, 0.02))
     offset = np.stack([x, y, ground], axis=1) - pose.translation_m
@@ -183,6 +173,16 @@ def place_pebbles(
         level=level_of(across_px),
         index=first_index + np.arange(x.size, dtype=np.int64),
     )
+
+
+def _in_clusters(
+    random: np.random.Generator, x_m: F64, y_m: F64, clustering: float, seed: int
+) -> Bool:
+    """Return which of evenly scattered places stay so that the rest lies in clusters."""
+    patch = value_noise(x_m / 2.6, y_m / 2.6, seed + 41)
+    patch = patch + 0.6 * value_noise(x_m / 0.7, y_m / 0.7, seed + 42)
+    stays: Bool = random.uniform(size=x_m.size) < np.exp(clustering * (2.0 * patch - 1.0))
+    return stays
 
 
 def _scatter(

@@ -23,8 +23,8 @@ CameraKind = Literal["mast", "hazard", "lander"]
 Range = tuple[float, float]
 
 ROVER_SIDE_M, ROVER_SPACING_M = 90.0, 0.1
-LANDER_POSTS = 900
-LANDER_SIDE = 2.4
+LANDER_POSTS = 1000
+LANDER_SIDE = 2.8
 """Side of a lander's world over the highest camera's height."""
 SUN_DEG: Range = (3.0, 75.0)
 USUAL_SUN_SHARE, USUAL_SUN_DEG = 0.75, (15.0, 55.0)
@@ -164,13 +164,7 @@ def choose_view(world: World, task: Task, seed: int, number: int, *, size_px: in
         high_deg = random.uniform(*USUAL_SUN_DEG)
     sun = Sun(float(random.uniform(-math.pi, math.pi)), math.radians(high_deg))
     ground = _ground_style(random, pose, tracks=kind != "lander")
-    rocks = RockStyle(
-        pebbles_per_m2=0.0 if kind == "lander" else _log_uniform(random, (50.0, 900.0)),
-        pebble_power=random.uniform(1.7, 2.5),
-        clustering=random.uniform(0.1, 1.2),
-        fillet=random.uniform(0.0, 0.25),
-        stands=random.uniform(0.1, 0.7),
-    )
+    rocks = _rock_style(random, pebbles=kind != "lander")
     return View(
         seed=int(random.integers(2**31)),
         kind=kind,
@@ -255,6 +249,16 @@ def _ground_style(random: np.random.Generator, pose: Transform, *, tracks: bool)
         hills=_log_uniform(random, (0.2, 1.5)),
         mottle=random.uniform(0.05, 0.22),
         track=track,
+    )
+
+
+def _rock_style(random: np.random.Generator, *, pebbles: bool) -> RockStyle:
+    return RockStyle(
+        pebbles_per_m2=_log_uniform(random, (50.0, 900.0)) if pebbles else 0.0,
+        pebble_power=random.uniform(1.7, 2.5),
+        clustering=random.uniform(0.1, 1.2),
+        fillet=random.uniform(0.0, 0.25),
+        stands=random.uniform(0.1, 0.7),
     )
 
 
