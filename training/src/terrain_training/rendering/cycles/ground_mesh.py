@@ -16,12 +16,13 @@ STEP_PX = 0.65
 """Distance of neighbouring vertices as the camera sees level ground."""
 MARGIN = 1.12
 FAR_M = 4000.0
-MAX_RATIO = 1.03
-"""Between the radii of rings: slopes that face the camera must not become too coarse."""
-NEAR_RATIO = 1.25
-RISE = 0.6
-BEYOND_RATIO = 1.1
-"""Between rings farther than what the picture shows."""
+MAX_RATIO = 1.1
+"""Between the radii of rings."""
+MAX_RINGS = 760
+NEAR_SHARE = 0.12
+"""Radius of the first ring over the camera's height."""
+CANDIDATES, LINES = 1600, 12
+"""Radii and azimuths at which the ground is looked at to place the rings."""
 BEHIND = 80
 """Sectors beside and behind the view: they only cast shadows."""
 MAX_POSTS = 560
@@ -85,7 +86,7 @@ def ground_mesh(relief: Relief, camera: CameraModel, world_T_camera: Transform) 
     lowest = float((-rays[:, 2]).min())
     if lowest > 0.35 and steepest > 0.9:
         return _grid(relief, camera, rays, (x, y), height_m)
-    return _rings(relief, camera, rays, (x, y), height_m)
+    return _rings(relief, camera, rays, (x, y), z)
 
 
 def _border_rays(camera: CameraModel) -> F64:
@@ -100,7 +101,7 @@ def _border_rays(camera: CameraModel) -> F64:
 
 
 def _rings(
-    relief: Relief, camera: CameraModel, rays: F64, here: tuple[float, float], height_m: float
+    relief: Relief, camera: CameraModel, rays: F64, here: tuple[float, float], eye_z_m: float
 ) -> GroundMesh:
     pixel_rad = STEP_PX / camera.fx_px
     centre = math.atan2(float(rays[-1, 1]), float(rays[-1, 0]))
@@ -114,10 +115,12 @@ def _rings(
     outside = np.linspace(half, 2.0 * math.pi - half, BEHIND)[1:-1]
     angle = centre + np.concatenate([inside, outside])
     shallowest = float(np.arcsin(np.clip(-rays[:, 2], -1.0, 1.0)).min())
-    radius = _ring_radii(height_m, (shallowest, steepest), STEP_PX / camera.fy_px)
+    eye_m = np.array([*here, eye_z_m])
+    seen = shallowest, steepest
+    radius = _ring_radii(relief, eye_m, inside + centre, seen, STEP_PX / camera.fy_px)
     r, a = np.meshgrid(radius, angle, indexing="ij")
     x, y = here[0] + r * np.cos(a), here[1] + r * np.sin(a)
-    slant = np.hypot(r, height_m)
+    slant = np.hypot(r, eye_z_m - relief.height_m(x[:1, :1], y[:1, :1], r[:1, :1] + 1.0)[0, 0])
     spacing = np.maximum(r * 2.0 * half / fine, slant * pixel_rad)
     spacing[:, fine:] = np.maximum(spacing[:, fine:], r[:, fine:] * float(outside[1] - outside[0]))
     z, tone = relief.surface(x, y, spacing)
@@ -127,24 +130,31 @@ def _rings(
     return GroundMesh(x, y, z, tone, spacing, quads, here, first_angle_rad=centre - half)
 
 
-def _ring_radii(height_m: float, seen_rad: tuple[float, float], step_rad: float) -> F64:
-    """Return the radii of the rings: coarse, even steps of depression where seen, coarse."""
-    shallowest_rad, steepest_rad = seen_rad
-    # Where ground rises towards the camera, it looks steeper down than at level ground.
-    radii = [RISE * height_m / math.tan(max(steepest_rad, 4.0 * step_rad))]
-    while radii[0] > 0.15 * height_m:
-        radii.insert(0, radii[0] / NEAR_RATIO)
-    while radii[-1] < FAR_M:
-        depression = math.atan(height_m / radii[-1]) - step_rad
-        # Hills rise towards the eye, so that more is seen than on level ground.
-        seen = depression > shallowest_rad - 0.1
-        longer = radii[-1] * (MAX_RATIO if seen else BEYOND_RATIO)
-        if not seen:
-            radii.append(longer)
-            continue
-        even = height_m / math.tan(depression) if depression > step_rad else longer
-        radii.append(min(even, longer))
-    return np.array([0.0, *radii])
+def _ring_radii(
+    relief: Relief, eye_m: F64, angle_rad: F64, seen_rad: tuple[float, float], step_rad: float
+) -> F64:
+    """Return the radii of the rings, about a step of depression apart where they are seen.
+
+    Args:
+        relief: the ground.
+        eye_m: (3,) the camera.
+        angle_rad: azimuths of the view; the ground is followed along some of them.
+        seen_rad: depression of the top and of the bottom of the view.
+        step_rad: wanted between rings.
+    """
+    low_m = NEAR_SHARE * (eye_m[2] - relief.height_m(eye_m[:1], eye_m[1:2], np.ones(1))[0])
+    radius = np.geomspace(max(low_m, 0.02), FAR_M, CANDIDATES)
+    r, a = np.meshgrid(radius, angle_rad[:: max(len(angle_rad) // LINES, 1)], indexing="ij")
+    x, y = eye_m[0] + r * np.cos(a), eye_m[1] + r * np.sin(a)
+    depression = np.arctan2(eye_m[2] - relief.height_m(x, y, 0.05 * r + 0.1), r)
+    middle = 0.5 * (depression[1:] + depression[:-1])
+    seen = (middle > seen_rad[0] - 0.01) & (middle < seen_rad[1] + 0.03)
+    moved = np.where(seen, np.abs(np.diff(depression, axis=0)), 0.0).max(axis=1) / step_rad
+    moved = np.maximum(moved, np.diff(np.log(radius)) / math.log(MAX_RATIO))
+    total = np.concatenate([[0.0], np.cumsum(moved)])
+    count = min(math.ceil(total[-1]), MAX_RINGS)
+    rings = np.interp(np.linspace(0.0, total[-1], count), total, radius)
+    return np.concatenate([[0.0], rings])
 
 
 def _grid(

@@ -208,7 +208,7 @@ def _draw_cells(graph: Graph, surface: Any) -> None:
     graph.link(graph.node("ShaderNodeTexCoord").outputs["Object"], brick.inputs["Vector"])
     graph.link((0.02, 0.025, 0.06, 1.0), brick.inputs["Color1"])
     graph.link((0.015, 0.02, 0.05, 1.0), brick.inputs["Color2"])
-    graph.link((0.25, 0.25, 0.24, 1.0), brick.inputs["Mortar"])
+    graph.link((0.1, 0.09, 0.07, 1.0), brick.inputs["Mortar"])
     for name, value in (("Scale", 12.0), ("Mortar Size", 0.02)):
         brick.inputs[name].default_value = value
     graph.link(brick.outputs["Color"], surface.inputs["Base Color"])

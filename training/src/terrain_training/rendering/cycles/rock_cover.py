@@ -168,7 +168,7 @@ def place_pebbles(
         a_m=half * (1.0 + long_share),
         b_m=half * (1.0 - long_share),
         yaw_rad=random.uniform(-math.pi, math.pi, x.size),
-        tone=np.clip(random.normal(0.8, 0.22, x.size), 0.35, 1.4),
+        tone=np.clip(random.normal(0.95, 0.25, x.size), 0.4, 1.6),
         shape=random.integers(0, 16, x.size) * (len(shapes) // 16),
         level=level_of(across_px),
         index=first_index + np.arange(x.size, dtype=np.int64),

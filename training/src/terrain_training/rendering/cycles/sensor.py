@@ -46,7 +46,7 @@ class SensorSettings:
 
 def choose_sensor(random: np.random.Generator, *, grey: bool) -> SensorSettings:
     """Return a camera; `grey` makes one without colours likely."""
-    warm, green = random.normal(0.0, 0.03), random.normal(0.0, 0.02)
+    warm, green = random.normal(0.0, 0.03), random.normal(0.0, 0.012)
     gamma, stored = random.uniform(1.15, 2.1), random.uniform(0.38, 0.58)
     return SensorSettings(
         exposure=stored**gamma,

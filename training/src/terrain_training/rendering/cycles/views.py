@@ -29,7 +29,7 @@ LANDER_SIDE = 2.8
 SUN_DEG: Range = (3.0, 75.0)
 USUAL_SUN_SHARE, USUAL_SUN_DEG = 0.75, (15.0, 55.0)
 """Rovers work in the morning and the afternoon: noon is too hot, and dawn too dark."""
-ABUNDANCE: Range = (0.003, 0.12)
+ABUNDANCE: Range = (0.005, 0.14)
 HAZARD_SHARE = 0.25
 """Of a rover's pictures."""
 HEIGHT_M: dict[CameraKind, Range] = {
@@ -254,7 +254,7 @@ def _ground_style(random: np.random.Generator, pose: Transform, *, tracks: bool)
 
 def _rock_style(random: np.random.Generator, *, pebbles: bool) -> RockStyle:
     return RockStyle(
-        pebbles_per_m2=_log_uniform(random, (50.0, 900.0)) if pebbles else 0.0,
+        pebbles_per_m2=_log_uniform(random, (60.0, 1100.0)) if pebbles else 0.0,
         pebble_power=random.uniform(1.7, 2.5),
         clustering=random.uniform(0.1, 1.2),
         fillet=random.uniform(0.0, 0.25),
@@ -263,7 +263,7 @@ def _rock_style(random: np.random.Generator, *, pebbles: bool) -> RockStyle:
 
 
 def _look(random: np.random.Generator) -> LookStyle:
-    red, blue = random.uniform(0.0, 0.1), random.uniform(0.1, 0.3)
+    red, blue = random.uniform(0.0, 0.12), random.uniform(0.12, 0.42)
     tint = (1.0 + red, 1.0, 1.0 - blue)
     return LookStyle(
         albedo=random.uniform(0.07, 0.16),
