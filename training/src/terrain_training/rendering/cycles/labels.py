@@ -43,8 +43,8 @@ class RoverRule:
     large one; what is between the first two is not asked for.
     """
 
-    ground_below: float = 0.010
-    small_from: float = 0.014
+    ground_below: float = 0.012
+    small_from: float = 0.016
     large_from: float = 0.045
 
     def __post_init__(self) -> None:

@@ -29,7 +29,7 @@ LANDER_SIDE = 2.8
 SUN_DEG: Range = (3.0, 75.0)
 USUAL_SUN_SHARE, USUAL_SUN_DEG = 0.75, (15.0, 55.0)
 """Rovers work in the morning and the afternoon: noon is too hot, and dawn too dark."""
-ABUNDANCE: Range = (0.005, 0.14)
+ABUNDANCE: Range = (0.004, 0.12)
 HAZARD_SHARE = 0.25
 """Of a rover's pictures."""
 HEIGHT_M: dict[CameraKind, Range] = {
@@ -43,7 +43,7 @@ FOV_DEG: dict[CameraKind, Range] = {
     "lander": (30.0, 60.0),
 }
 PITCH_DEG: dict[CameraKind, Range] = {
-    "mast": (-2.0, 32.0),
+    "mast": (-8.0, 30.0),
     "hazard": (8.0, 32.0),
     "lander": (40.0, 90.0),
 }
@@ -263,7 +263,7 @@ def _rock_style(random: np.random.Generator, *, pebbles: bool) -> RockStyle:
 
 
 def _look(random: np.random.Generator) -> LookStyle:
-    red, blue = random.uniform(0.0, 0.12), random.uniform(0.12, 0.42)
+    red, blue = random.uniform(0.0, 0.12), random.uniform(0.12, 0.38)
     tint = (1.0 + red, 1.0, 1.0 - blue)
     return LookStyle(
         albedo=random.uniform(0.07, 0.16),
