@@ -57,6 +57,8 @@ EARTHSHINE_SHARE = 0.1
 EARTHSHINE: Range = (2e-5, 1e-4)
 """Irradiance of a full or partial Earth over the sun's (Kieffer and Stone 2005: at most 1e-4)."""
 MIDDLE_SHARE = 0.3
+LOWEST_HORIZON = 0.5
+"""How far below the middle the horizon may be, over half of the height: ground is always seen."""
 CLEARANCE_M = 0.5
 
 
@@ -158,7 +160,7 @@ def choose_view(world: World, task: Task, seed: int, number: int, *, size_px: in
     if task == "moon_rover":
         kind = "hazard" if random.random() < HAZARD_SHARE else "mast"
     camera = _camera(random, kind, size_px)
-    pose = _pose(random, world, kind)
+    pose = _pose(random, world, kind, camera)
     high_deg = _log_uniform(random, SUN_DEG)
     if random.random() < USUAL_SUN_SHARE:
         high_deg = random.uniform(*USUAL_SUN_DEG)
@@ -196,10 +198,14 @@ def _camera(random: np.random.Generator, kind: CameraKind, size_px: int) -> Came
     )
 
 
-def _pose(random: np.random.Generator, world: World, kind: CameraKind) -> Transform:
+def _pose(
+    random: np.random.Generator, world: World, kind: CameraKind, camera: CameraModel
+) -> Transform:
     yaw_rad = random.uniform(-math.pi, math.pi)
     roll_deg = random.normal(0.0, ROLL_DEG[kind])
     pitch_deg = random.uniform(*PITCH_DEG[kind])
+    half_deg = math.degrees(math.atan(0.5 * camera.height_px / camera.fy_px))
+    pitch_deg = max(pitch_deg, -LOWEST_HORIZON * half_deg)
     share = MIDDLE_SHARE
     height_m = random.uniform(*HEIGHT_M[kind])
     if kind == "lander":
