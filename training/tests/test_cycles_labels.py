@@ -126,6 +126,17 @@ def test_the_rovers_sky_and_vehicle_have_their_classes():
     assert lander_labels(facts, LanderRule(), CAMERA)[9, 0] == IGNORE
 
 
+def test_a_rock_in_the_dark_is_not_asked_for_unless_lit_ground_shows_its_outline():
+    rocks = [(20, 20, 6, 0.5), (53, 60, 6, 0.5), (80, 20, 6, 0.5)]
+    dark = np.zeros((SIZE_PX, SIZE_PX), bool)
+    dark[:60] = True
+    facts = facts_with(rocks, shadow=dark)
+    labels = rover_labels(facts, RoverRule())
+    assert [int(labels[row, col]) for row, col, _, _ in rocks] == [IGNORE, 2, 2]
+    from_above = lander_labels(facts, LanderRule(), CAMERA)
+    assert [int(from_above[row, col]) for row, col, _, _ in rocks] == [3, 1, 1]
+
+
 @pytest.mark.parametrize("values", [(0.0, 0.01, 0.05), (0.02, 0.01, 0.05), (0.01, 0.05, 0.04)])
 def test_apparent_sizes_that_do_not_rise_are_refused(values):
     with pytest.raises(ConfigError, match="expected them to rise"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
@@ -11,6 +12,7 @@ from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import F64, U8
+from terrain_training.rendering.cycles.arrays import Bool
 from terrain_training.rendering.cycles.facts import GROUND, NO_SLOPE, ROCK, SKY, VEHICLE, Facts
 
 ROVER_TAXONOMY = Taxonomy(
@@ -40,7 +42,7 @@ class RoverRule:
 
     The apparent size is the square root of a rock's visible area over the picture's width. Below
     `ground_below` a stone is ground, from `small_from` on a small rock, from `large_from` on a
-    large one; what is between the first two is not asked for.
+    large one; what is between the first two is not asked for, nor are rocks lost in shadow.
     """
 
     ground_below: float = 0.012
@@ -75,6 +77,8 @@ class LanderRule:
 
 
 NEARLY = 0.85
+SURROUNDINGS, LEAST_LIT_SHARE = 0.03, 0.02
+"""Side of the window around a rock over the picture's width, and what must be lit of it."""
 
 
 def rover_labels(facts: Facts, rule: RoverRule) -> U8:
@@ -84,6 +88,7 @@ def rover_labels(facts: Facts, rule: RoverRule) -> U8:
     kind[apparent < rule.small_from] = IGNORE
     kind[apparent < rule.ground_below] = 0
     kind[apparent >= rule.large_from] = 2
+    kind[lost_in_shadow(facts) & (kind > 0)] = IGNORE
     labels: U8 = np.zeros(facts.surface.shape, np.uint8)
     rock = facts.surface == ROCK
     labels[rock] = kind[facts.rock[rock]]
@@ -97,6 +102,18 @@ def apparent_size(facts: Facts) -> F64:
     area = np.bincount(facts.rock[facts.surface == ROCK], minlength=facts.diameter_m.size)
     size: F64 = np.sqrt(area) / facts.surface.shape[1]
     return size
+
+
+def lost_in_shadow(facts: Facts) -> Bool:
+    """Return which rocks of the table are dark in front of dark ground, so that none sees them."""
+    lit = ~facts.shadow & (facts.surface != SKY)
+    side = 2 * round(0.5 * SURROUNDINGS * lit.shape[1]) + 1
+    around = cv2.blur(lit.astype(np.float32), (side, side))
+    brightest = np.zeros(facts.diameter_m.size, np.float32)
+    rock = facts.surface == ROCK
+    np.maximum.at(brightest, facts.rock[rock], around[rock])
+    lost: Bool = brightest < LEAST_LIT_SHARE
+    return lost
 
 
 def lander_labels(facts: Facts, rule: LanderRule, camera: CameraModel) -> U8:
@@ -113,6 +130,8 @@ def lander_labels(facts: Facts, rule: LanderRule, camera: CameraModel) -> U8:
     labels[large & (across_px >= rule.min_across_px)] = 1
     labels[unsure | (large & (across_px < rule.min_across_px))] = IGNORE
     labels[facts.shadow & (facts.surface == GROUND) & (labels != 2)] = 3
+    lost = np.append(lost_in_shadow(facts), False)[facts.rock]
+    labels[lost & rock] = 3
     labels[facts.surface == SKY] = 4
     labels[facts.surface == VEHICLE] = IGNORE
     return labels

@@ -71,7 +71,7 @@ def _settings(view: View, samples: int) -> Any:
     cycles.device, cycles.samples, cycles.use_adaptive_sampling = "CPU", samples, False
     cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 1, 1, 1
     cycles.use_denoising = False
-    cycles.sample_clamp_indirect = 1.0
+    cycles.sample_clamp_indirect = 0.3
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.seed = view.seed % 2**20
     scene.render.threads_mode, scene.render.threads = "FIXED", 1

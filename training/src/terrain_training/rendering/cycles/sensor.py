@@ -47,11 +47,12 @@ class SensorSettings:
 def choose_sensor(random: np.random.Generator, *, grey: bool) -> SensorSettings:
     """Return a camera; `grey` makes one without colours likely."""
     warm, green = random.normal(0.0, 0.03), random.normal(0.0, 0.012)
+    read = random.uniform(0.001, 0.005)
     gamma, stored = random.uniform(1.15, 2.1), random.uniform(0.38, 0.58)
     return SensorSettings(
         exposure=stored**gamma,
         gamma=gamma,
-        toe=random.uniform(0.0, 0.01),
+        toe=random.uniform(0.0, 0.006) + float(random.choice([0.0, 3.0], p=[0.3, 0.7])) * read,
         gains=(1.0 + warm, 1.0 + green, 1.0 - warm),
         grey=bool(random.random() < (0.6 if grey else 0.12)),
         blur_px=random.uniform(0.2, 0.6),
@@ -60,7 +61,7 @@ def choose_sensor(random: np.random.Generator, *, grey: bool) -> SensorSettings:
         glare=float(random.choice([0.0, random.uniform(0.0, 0.03), random.uniform(0.03, 0.12)])),
         glare_px=random.uniform(0.05, 0.4),
         shot=random.uniform(0.004, 0.02),
-        read=random.uniform(0.001, 0.006),
+        read=read,
         hot_pixels=float(random.choice([0.0, 0.0, 3e-5, 2e-4])),
         quality=int(random.choice([0, 0, *range(70, 98, 3)])),
     )
