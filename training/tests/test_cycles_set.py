@@ -255,6 +255,8 @@ def test_masks_are_made_anew_without_rendering(tmp_path, python):
     assert set(np.unique(mask)) == {0, 1}
     assert write(other, python)[1] == 7
     assert len(rendered(python)) == 7
+    with pytest.raises(ConfigError, match=r"seed 2 \(asked: 3\)"):
+        relabel(replace(other, seed=3))
 
 
 COMMAND = (

@@ -117,6 +117,24 @@ def open_manifest(request: CyclesRequest) -> dict[str, Any]:
         write_manifest(request.out, manifest)
         return manifest
     manifest = read_manifest(request.out)
+    check_request(request, manifest)
+    if manifest["rule"] != request.rule_remembered():
+        raise ConfigError(
+            f"'{request.out}' is labelled by {manifest['rule']}, not by "
+            f"{request.rule_remembered()}; add --relabel to label its pictures anew"
+        )
+    if manifest["request"] != request.remembered():
+        manifest = {**manifest, "request": request.remembered()}
+        write_manifest(request.out, manifest)
+    return manifest
+
+
+def check_request(request: CyclesRequest, manifest: Mapping[str, Any]) -> None:
+    """Check that a folder's pictures are some of those that are asked for.
+
+    Raises:
+        ConfigError: they are of another request.
+    """
     wanted, found = request.remembered(), manifest["request"]
     grows = isinstance(found.get("count"), int) and found["count"] < request.count
     changed = [
@@ -128,15 +146,6 @@ def open_manifest(request: CyclesRequest) -> dict[str, Any]:
             f"'{request.out}' holds renders of {told}; repeat the command that began it, or give "
             "a new folder"
         )
-    if manifest["rule"] != request.rule_remembered():
-        raise ConfigError(
-            f"'{request.out}' is labelled by {manifest['rule']}, not by "
-            f"{request.rule_remembered()}; add --relabel to label its pictures anew"
-        )
-    if grows:
-        manifest = {**manifest, "request": wanted}
-        write_manifest(request.out, manifest)
-    return manifest
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from terrain_training.rendering.cycles.request import (
     MANIFEST,
     TAXONOMIES,
     CyclesRequest,
+    check_request,
     open_manifest,
     read_manifest,
     write_manifest,
@@ -88,12 +89,11 @@ def relabel(request: CyclesRequest) -> int:
     """Write the masks of a set's pictures by the request's rule; return how many.
 
     Raises:
-        ConfigError: the folder holds no renders.
+        ConfigError: the folder holds no renders, or those of another request.
     """
     with _locked(request.out):
         manifest = read_manifest(request.out)
-        if manifest["request"] != request.remembered():
-            open_manifest(request)
+        check_request(request, manifest)
         rule = request.rule_remembered()
         stems = [stem for names in request.stems().values() for stem in names]
         count = label_again(request.out, stems, rule)
