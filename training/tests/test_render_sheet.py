@@ -80,12 +80,12 @@ def test_the_command_writes_a_sheet_and_prints_what_is_measured(tmp_path, capsys
     renders = folder_of(tmp_path / "set", 12, sigma=2.0)
     photographs = folder_of(tmp_path / "real", 4, masks="masks_index")
     out = tmp_path / "sheet.jpg"
-    words = ["render-sheet", str(renders), "--out", str(out), "--count", "6"]
+    words = ["render-sheet", str(renders), "--out", str(out), "--count", "6", "--side", "100"]
     assert main([*words, "--photographs", str(photographs)]) == 0
     said = capsys.readouterr().out
     assert "written  6 pictures" in said
     assert "4 photographs from 12 renders" in said
-    assert cv2.imread(str(out)).shape[1] == 6 * 260
+    assert cv2.imread(str(out)).shape[1] == 6 * 104
     assert main(words) == 2
     assert "exists and is none of this command's results" in capsys.readouterr().err
 

@@ -20,7 +20,7 @@ from terrain_training.rendering.cycles.realism import NAMES, compare, features, 
 HELP = "draw a contact sheet of renders, and measure how real they look"
 INTERRUPTED = "nothing was written; the same command begins anew"
 COLUMNS = 6
-SIDE_PX = 256
+JPEG_QUALITY = 88
 MEASURED = 200
 
 
@@ -32,6 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--count", type=positive, default=24, metavar="N", help="pictures (default %(default)s)"
+    )
+    parser.add_argument(
+        "--side",
+        type=positive,
+        default=256,
+        metavar="PX",
+        help="of each picture on the sheet (default %(default)s)",
     )
     parser.add_argument("--labels", action="store_true", help="draw the labels below each picture")
     parser.add_argument(
@@ -60,9 +67,13 @@ def run(options: argparse.Namespace) -> int:
     if options.labels:
         taxonomy = load_taxonomy_file(options.folder / "taxonomy.yaml").taxonomy
     sheet = contact_sheet(
-        options.folder, chosen, side_px=SIDE_PX, columns=COLUMNS, taxonomy=taxonomy
+        options.folder, chosen, side_px=options.side, columns=COLUMNS, taxonomy=taxonomy
     )
-    done, data = cv2.imencode(options.out.suffix, np.ascontiguousarray(sheet[..., ::-1]))
+    done, data = cv2.imencode(
+        options.out.suffix,
+        np.ascontiguousarray(sheet[..., ::-1]),
+        [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY],
+    )
     if not done:
         raise ConfigError(f"a sheet of shape {sheet.shape} cannot be encoded; lower --count")
     write_whole(options.out, bytes(data.tobytes()))
