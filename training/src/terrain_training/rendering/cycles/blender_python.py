@@ -23,6 +23,7 @@ REMEDY = (
     f"--render-python or {VARIABLE}"
 )
 WORKER = "terrain_training.rendering.cycles.worker"
+PACKAGES = (terrain_seg_ros, terrain_training)
 
 
 class WorkerDiedError(TrainingError):
@@ -64,7 +65,7 @@ class RenderWorker:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=self._errors,
-                    env=_environment(),
+                    env=worker_environment(),
                     text=True,
                 )
         except OSError as error:
@@ -120,12 +121,9 @@ class RenderWorker:
         return WorkerDiedError(f"the render process ended with code {code}: {last}")
 
 
-def _environment() -> dict[str, str]:
-    """Return the environment of a render process: these packages, one thread."""
+def worker_environment() -> dict[str, str]:
+    """Return the environment variables of a render process: these packages, one thread."""
     roots = [Path(package.__file__ or "").resolve().parents[1] for package in PACKAGES]
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     path = os.pathsep.join(str(root) for root in roots)
     return {**kept, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
-
-
-PACKAGES = (terrain_seg_ros, terrain_training)
