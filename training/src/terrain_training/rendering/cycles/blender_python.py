@@ -56,6 +56,7 @@ class RenderWorker:
         Raises:
             ConfigError: that Python cannot run it, or has no bpy.
         """
+        self._scratch = tempfile.TemporaryDirectory(prefix="terrain-render-")
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed by stop)
         try:
             # Ctrl-C reaches the command alone, which then ends its processes in order.
@@ -69,10 +70,13 @@ class RenderWorker:
                     text=True,
                 )
         except OSError as error:
+            self._scratch.cleanup()
+            self._errors.close()
             raise ConfigError(f"'{python}' cannot be run ({error.strerror}); {REMEDY}") from error
         try:
             hello = self.read()
         except WorkerDiedError as error:
+            self.stop()
             raise ConfigError(f"'{python}' cannot render: {error}; {REMEDY}") from error
         if "missing" in hello:
             self.stop()
@@ -81,7 +85,7 @@ class RenderWorker:
         if not self.bpy.startswith("4.5."):
             self.stop()
             raise ConfigError(f"'{python}' has bpy {self.bpy}, expected 4.5; {REMEDY}")
-        self.write(job)
+        self.write({**job, "scratch": self._scratch.name})
 
     def write(self, content: Mapping[str, Any]) -> None:
         """Send a line.
@@ -112,6 +116,7 @@ class RenderWorker:
         for pipe in (self._process.stdin, self._process.stdout, self._errors):
             if pipe is not None:
                 pipe.close()
+        self._scratch.cleanup()
 
     def _died(self) -> WorkerDiedError:
         code = self._process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +27,14 @@ class Passes:
 
 
 def read_pass(folder: Path, name: str, channels: int) -> F32:
-    """Return a pass (H, W) or (H, W, channels) and remove its file."""
-    (path,) = folder.glob(f"{name}_*.exr")
+    """Return a pass (H, W) or (H, W, channels) and remove its file.
+
+    Raises:
+        OSError: Cycles has not written it.
+    """
+    path = next(folder.glob(f"{name}_*.exr"), None)
+    if path is None:
+        raise OSError(errno.ENOSPC, "Cycles wrote no file; is the disk full?", str(folder / name))
     image = bpy.data.images.load(str(path))
     image.colorspace_settings.name = "Non-Color"
     cols, rows = image.size

@@ -40,7 +40,7 @@ class Studio:
         """Take the job of `write_cycles` and a folder for Cycles' files."""
         cv2.setNumThreads(1)
         self._job = job
-        self._scratch = scratch
+        self.scratch = scratch
         self._shapes = RockShapes()
         self._world: tuple[int, World] | None = None
 
@@ -62,7 +62,7 @@ class Studio:
     def render(self, world: World, view: View) -> tuple[U8, Facts]:
         """Return the picture (H, W, 3), RGB, of a view and what its pixels show."""
         content = build_content(world, view, self._shapes)
-        passes = render_passes(content, view, self._scratch, samples=self._job["samples"])
+        passes = render_passes(content, view, self.scratch, samples=self._job["samples"])
         facts = facts_of_passes(
             passes.label,
             passes.depth_m,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,19 +30,21 @@ def main() -> int:
     from terrain_training.rendering.cycles.picture import Studio  # noqa: PLC0415  (needs bpy)
 
     answer({"bpy": bpy.app.version_string, "python": ".".join(map(str, sys.version_info[:3]))})
-    with tempfile.TemporaryDirectory(prefix="terrain-render-") as folder:
-        studio: Studio | None = None
-        for line in sys.stdin:
-            told = json.loads(line)
-            if studio is None:
-                studio = Studio(told, Path(folder))
-                continue
-            try:
-                _render_world(studio, told, answer)
-            except OSError as error:
-                place = f"{error.filename}: " if error.filename else ""
-                answer({"failed": f"{place}{error.strerror or error}", "disk": True})
-                return 1
+    studio: Studio | None = None
+    for line in sys.stdin:
+        told = json.loads(line)
+        if studio is None:
+            studio = Studio(told, Path(told["scratch"]))
+            continue
+        try:
+            _render_world(studio, told, answer)
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            answer({"failed": f"{place}{error.strerror or error}", "disk": True})
+            return 1
+    # The command ends its processes; one whose input ends has been left alone.
+    if studio is not None:
+        shutil.rmtree(studio.scratch, ignore_errors=True)
     return 0
 
 
