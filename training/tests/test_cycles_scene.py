@@ -27,6 +27,7 @@ from terrain_training.rendering.cycles.rock_cover import (
 )
 from terrain_training.rendering.cycles.rock_shapes import LEVELS, SHAPES_FILE, RockShapes
 from terrain_training.rendering.cycles.sensor import choose_sensor, expose
+from terrain_training.rendering.cycles.vehicle_parts import own_body, vehicle_parts
 from terrain_training.rendering.cycles.views import HEIGHT_M, SUN_DEG, choose_view, choose_world
 
 PLAIN = GroundStyle(rough=0.0, crater_share=0.0, clod_share=0.0, hills=0.0, mottle=0.0, track=None)
@@ -341,3 +342,27 @@ def test_noise_has_a_seed_and_grey_cameras_have_no_colour():
     packed = expose(*light_of(), replace(settings, quality=70), seed=1)
     assert packed.shape == one.shape
     assert 0.0 < np.abs(packed.astype(int) - one).mean() < 12.0
+
+
+def test_the_rovers_own_body_is_never_in_view_and_its_parts_mostly_are():
+    seed = 1_000_017
+    world = choose_world(seed, "moon_rover")
+    relief = Relief(world, 3, PLAIN)
+    seen = 0
+    for number in range(30):
+        view = choose_view(world, "moon_rover", seed, number, size_px=64)
+        pose, random = view.world_T_camera, np.random.default_rng(number)
+        ground_m = world.ground_height_m(*pose.translation_m[:2])
+        body = own_body(random, pose, float(pose.translation_m[2] - ground_m))
+        assert not in_picture(body, view.camera, pose).any()
+        parts = vehicle_parts(random, view.camera, pose, relief)
+        assert all(part.faces.max() == len(part.vertices) - 1 for part in body + parts)
+        seen += bool(in_picture(parts, view.camera, pose).any())
+    assert seen >= 20
+
+
+def in_picture(parts, camera, pose):
+    points = np.concatenate([part.vertices for part in parts]).astype(np.float64)
+    col, row, depth = pixels_of(points, camera, pose)
+    inside = (np.abs(col - camera.cx_px) < 32) & (np.abs(row - camera.cy_px) < 32)
+    return inside & (depth > 0.05)
