@@ -14,6 +14,7 @@ UV ?= uv
 UV_COMPILE = $(UV) pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
   --no-annotate --no-strip-extras --constraints constraints.txt --no-emit-package terrain-seg-ros \
   --no-emit-package terrain-seg-training
+RENDER_PYTHON ?= python3.11
 ROS_SETUP := $(firstword $(wildcard /opt/ros/*/setup.bash))
 
 # Makes the virtual environment $(1) with the first candidate that is in range and has venv.
@@ -101,9 +102,11 @@ lock:  ## write requirements/*.txt anew from constraints.txt, with hashes (needs
 	$(UV_COMPILE) --extra dev --extra sim -o requirements/dev.txt setup.py requirements/build.in
 	$(UV_COMPILE) --extra docs -o requirements/docs.txt setup.py requirements/build.in
 	$(UV_COMPILE) -o requirements/training.txt requirements/training.in
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-strip-extras -o requirements/render.txt requirements/render.in
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .venv-ros .venv-training out build dist .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf .venv .venv-ros .venv-training .venv-render out build dist .pytest_cache .mypy_cache .ruff_cache \
 	  .import_linter_cache .hypothesis .coverage src/*.egg-info training/src/*.egg-info
 	find src tests training -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -126,6 +129,15 @@ clean:  ## remove what the other targets made
 	$(call make_venv,.venv-training)
 	.venv-training/bin/python $(PIP_INSTALL) --require-hashes -r requirements/training.txt
 	.venv-training/bin/python $(PIP_INSTALL) $(THIS_TREE) -e . -e ./training
+	@touch $@
+
+# Blender's bpy: one Python version, NumPy 1; it renders training pictures and is never distributed.
+.venv-render/.render: requirements/render.txt
+	@"$(RENDER_PYTHON)" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
+	{ echo "error: bpy 4.5 needs Python 3.11 with venv, and '$(RENDER_PYTHON)' is not one; install" \
+	  "python3.11-venv or set RENDER_PYTHON=" >&2; exit 1; }
+	"$(RENDER_PYTHON)" -m venv --clear .venv-render
+	.venv-render/bin/python $(PIP_INSTALL) --require-hashes -r requirements/render.txt
 	@touch $@
 
 # ROS has its own versions: NumPy 1, a pytest that launch_pytest survives, a setuptools that colcon can use.

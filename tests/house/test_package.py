@@ -109,6 +109,22 @@ def test_the_locked_requirements_cover_the_runtime_and_its_extras():
     assert missing == []
 
 
+def test_the_render_environment_is_locked_with_hashes():
+    folder = ROOT / "requirements"
+    text = (folder / "render.txt").read_text(encoding="utf-8")
+    entries = [entry.split() for entry in text.replace("\\\n", " ").splitlines() if entry.strip()]
+    for words in entries:
+        assert [word for word in words if word.startswith("--hash=sha256:")], words[0]
+    pins = {words[0].partition("==")[0]: words[0].partition("==")[2] for words in entries}
+    wanted = [
+        Requirement(line)
+        for line in (folder / "render.in").read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    ]
+    assert {item.name for item in wanted} == {"bpy", "numpy", "opencv-python-headless"}
+    assert all(item.specifier.contains(pins[item.name]) for item in wanted)
+
+
 @pytest.fixture(scope="module")
 def wheel_names(tmp_path_factory):
     """Build a wheel of a copy of the tree, without the network, and return what is in it."""

@@ -32,14 +32,17 @@ from terrain_training.rendering.choose_view import (
     choose_view,
     choose_world,
 )
+from terrain_training.rendering.seeds import (
+    TRAIN,
+    VALIDATION,
+    WORLDS_PER_SEED,
+    split_worlds,
+    world_seed,
+)
 
-WORLDS_PER_SEED = 100_000
-FIRST_WORLD = 1_000_000
-"""Seeds below are left to scores and simulations, which must not meet a world that trained."""
 TRIES = 50
 """Places that are tried until a camera is in the open."""
 MAX_SIDE_PX = 2048
-TRAIN, VALIDATION = "train", "validation"
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,7 @@ class RenderRequest:
 
     def splits(self) -> dict[int, str]:
         """Return the split of each world by index: every so many is for validation."""
-        share = self.validation_share
-        return {
-            index: VALIDATION if int((index + 1) * share) > int(index * share) else TRAIN
-            for index in range(self.worlds)
-        }
+        return split_worlds(self.worlds, self.validation_share)
 
     def views_of(self, index: int) -> int:
         """Return how many pictures a world gets; the last one what is left."""
@@ -146,7 +145,7 @@ def render_world(request: RenderRequest, index: int) -> list[str]:
         GeometryError: no place in the world is open.
     """
     cv2.setNumThreads(1)  # The processes share the cores already.
-    seed = FIRST_WORLD + request.seed * WORLDS_PER_SEED + index
+    seed = world_seed(request.seed, index)
     random = np.random.default_rng(seed)
     body = request.bodies[index % len(request.bodies)]
     vehicle = choose_vehicle(random, lander_share=request.lander_share)

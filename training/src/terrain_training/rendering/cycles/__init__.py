@@ -1,0 +1,1 @@
+"""Path-traced pictures of generated lunar worlds, rendered by Blender's Cycles."""

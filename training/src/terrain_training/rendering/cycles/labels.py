@@ -1,0 +1,137 @@
+"""Rules from what a pixel shows to the class that a network is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.geometry.camera import CameraModel
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
+from terrain_seg_ros.core.types import F64, U8
+from terrain_training.rendering.cycles.arrays import Bool
+from terrain_training.rendering.cycles.facts import GROUND, NO_SLOPE, ROCK, SKY, VEHICLE, Facts
+
+ROVER_TAXONOMY = Taxonomy(
+    (
+        TerrainClass(0, "ground", (150, 144, 132), 0.02),
+        TerrainClass(1, "small_rock", (238, 170, 60), 0.6),
+        TerrainClass(2, "large_rock", (204, 52, 44), 1.0),
+        TerrainClass(3, "sky", (20, 24, 40), 0.0),
+        TerrainClass(4, "vehicle", (70, 130, 200), 1.0),
+    )
+)
+"""Ids 0 to 3 are those of the masks of the Artificial Lunar Landscape set."""
+LANDER_TAXONOMY = Taxonomy(
+    (
+        TerrainClass(0, "safe_ground", (150, 144, 132), 0.02),
+        TerrainClass(1, "rock", (204, 52, 44), 1.0),
+        TerrainClass(2, "steep", (238, 170, 60), 1.0),
+        TerrainClass(3, "shadow", (64, 56, 84), 0.7),
+        TerrainClass(4, "sky", (20, 24, 40), 0.0),
+    )
+)
+
+
+@dataclass(frozen=True)
+class RoverRule:
+    """Hold at which apparent size a stone is a rock, and a large one.
+
+    The apparent size is the square root of a rock's visible area over the picture's width. Below
+    `ground_below` a stone is ground, from `small_from` on a small rock, from `large_from` on a
+    large one; what is between the first two is not asked for, nor are rocks lost in shadow.
+    """
+
+    ground_below: float = 0.012
+    small_from: float = 0.016
+    large_from: float = 0.045
+
+    def __post_init__(self) -> None:
+        """Check the order."""
+        if not 0.0 < self.ground_below <= self.small_from < self.large_from < 1.0:
+            raise ConfigError(
+                f"apparent sizes are {self.ground_below}, {self.small_from} and "
+                f"{self.large_from}, expected them to rise between 0 and 1"
+            )
+
+
+@dataclass(frozen=True)
+class LanderRule:
+    """Hold what a lander must not touch: rocks from `min_rock_m`, slopes above `max_slope_deg`.
+
+    Rocks that look narrower than `min_across_px` are not asked for, nor are those a little below
+    the least size.
+    """
+
+    min_rock_m: float = 0.3
+    min_across_px: float = 2.5
+    max_slope_deg: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if min(self.min_rock_m, self.min_across_px, self.max_slope_deg) <= 0.0:
+            raise ConfigError(f"{self} has a value of 0 or less")
+
+
+NEARLY = 0.85
+SURROUNDINGS, LEAST_LIT_SHARE = 0.03, 0.02
+"""Side of the window around a rock over the picture's width, and what must be lit of it."""
+
+
+def rover_labels(facts: Facts, rule: RoverRule) -> U8:
+    """Return the classes (H, W) of `ROVER_TAXONOMY`, IGNORE where a pixel cannot tell."""
+    apparent = apparent_size(facts)
+    kind = np.full(apparent.shape, 1, np.uint8)
+    kind[apparent < rule.small_from] = IGNORE
+    kind[apparent < rule.ground_below] = 0
+    kind[apparent >= rule.large_from] = 2
+    kind[lost_in_shadow(facts) & (kind > 0)] = IGNORE
+    labels: U8 = np.zeros(facts.surface.shape, np.uint8)
+    rock = facts.surface == ROCK
+    labels[rock] = kind[facts.rock[rock]]
+    labels[facts.surface == SKY] = 3
+    labels[facts.surface == VEHICLE] = 4
+    return labels
+
+
+def apparent_size(facts: Facts) -> F64:
+    """Return sqrt(visible area) over the picture's width of each rock of the table."""
+    area = np.bincount(facts.rock[facts.surface == ROCK], minlength=facts.diameter_m.size)
+    size: F64 = np.sqrt(area) / facts.surface.shape[1]
+    return size
+
+
+def lost_in_shadow(facts: Facts) -> Bool:
+    """Return which rocks of the table are dark in front of dark ground, so that none sees them."""
+    lit = ~facts.shadow & (facts.surface != SKY)
+    side = 2 * round(0.5 * SURROUNDINGS * lit.shape[1]) + 1
+    around = cv2.blur(lit.astype(np.float32), (side, side))
+    brightest = np.zeros(facts.diameter_m.size, np.float32)
+    rock = facts.surface == ROCK
+    np.maximum.at(brightest, facts.rock[rock], around[rock])
+    lost: Bool = brightest < LEAST_LIT_SHARE
+    return lost
+
+
+def lander_labels(facts: Facts, rule: LanderRule, camera: CameraModel) -> U8:
+    """Return the classes (H, W) of `LANDER_TAXONOMY`, IGNORE where a pixel cannot tell."""
+    labels: U8 = np.zeros(facts.surface.shape, np.uint8)
+    known = facts.slope_deg != NO_SLOPE
+    labels[known & (facts.slope_deg > rule.max_slope_deg)] = 2
+    labels[(facts.surface == GROUND) & ~known] = IGNORE
+    rock = facts.surface == ROCK
+    diameter = facts.diameter_m[np.maximum(facts.rock, 0)] if facts.diameter_m.size else 0.0
+    across_px = diameter * camera.fx_px / np.nan_to_num(facts.depth_m, nan=1e9)
+    large = rock & (diameter >= rule.min_rock_m)
+    unsure = rock & ~large & (diameter >= NEARLY * rule.min_rock_m)
+    labels[large & (across_px >= rule.min_across_px)] = 1
+    labels[unsure | (large & (across_px < rule.min_across_px))] = IGNORE
+    labels[facts.shadow & (facts.surface == GROUND) & (labels != 2)] = 3
+    lost = np.append(lost_in_shadow(facts), False)[facts.rock]
+    labels[lost & rock] = 3
+    labels[facts.surface == SKY] = 4
+    labels[facts.surface == VEHICLE] = IGNORE
+    return labels

@@ -1,0 +1,96 @@
+"""From a world's seed to the files of one picture; runs in Blender's Python only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from terrain_seg_ros.core.types import F32, U8
+from terrain_seg_ros.worlds.world import World
+from terrain_training.rendering.cycles.arrays import Bool
+from terrain_training.rendering.cycles.content import build_content
+from terrain_training.rendering.cycles.facts import (
+    GROUND,
+    ROCK,
+    Facts,
+    facts_of_passes,
+    facts_to_bytes,
+    slopes_deg,
+)
+from terrain_training.rendering.cycles.label_files import label_picture, view_to_json, write_picture
+from terrain_training.rendering.cycles.request import stem_of
+from terrain_training.rendering.cycles.rock_shapes import RockShapes
+from terrain_training.rendering.cycles.scene import render_passes
+from terrain_training.rendering.cycles.sensor import expose
+from terrain_training.rendering.cycles.views import View, choose_view, choose_world
+
+SLOPE_BASELINE_M = 2.0
+SHADOW_SIGMA_PX = 1.3
+
+
+class Studio:
+    """Take pictures of worlds and write their files, one after the other."""
+
+    def __init__(self, job: Mapping[str, Any], scratch: Path) -> None:
+        """Take the job of `write_cycles` and a folder for Cycles' files."""
+        cv2.setNumThreads(1)
+        self._job = job
+        self.scratch = scratch
+        self._shapes = RockShapes()
+        self._world: tuple[int, World] | None = None
+
+    def take(self, seed: int, number: int) -> str:
+        """Write one picture of a world and return its stem.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        world = self._world_of(seed)
+        view = choose_view(world, self._job["task"], seed, number, size_px=self._job["size_px"])
+        image, facts = self.render(replace(world, sun=view.sun), view)
+        stem = stem_of(self._job["task"], seed, number)
+        labels = label_picture(facts, view.camera, self._job["rule"])
+        facts_data, view_data = facts_to_bytes(facts), view_to_json(view, world)
+        write_picture(Path(self._job["out"]), stem, image, facts_data, view_data, labels)
+        return stem
+
+    def render(self, world: World, view: View) -> tuple[U8, Facts]:
+        """Return the picture (H, W, 3), RGB, of a view and what its pixels show."""
+        content = build_content(world, view, self._shapes)
+        passes = render_passes(content, view, self.scratch, samples=self._job["samples"])
+        facts = facts_of_passes(
+            passes.label,
+            passes.depth_m,
+            passes.direct,
+            rock_diameter_m=content.rock_diameter_m,
+            rock_index=content.rock_index,
+        )
+        slope = slopes_deg(
+            facts, world, view.camera, view.world_T_camera, baseline_m=SLOPE_BASELINE_M
+        )
+        facts = replace(facts, slope_deg=slope)
+        light = passes.light
+        for surface in (GROUND, ROCK):
+            light = _calm_shadows(light, facts.shadow & (facts.surface == surface))
+        lit = (~facts.shadow & ~np.isnan(facts.depth_m)).astype(np.float32)
+        return expose(light, lit, view.sensor, seed=view.seed), facts
+
+    def _world_of(self, seed: int) -> World:
+        if self._world is None or self._world[0] != seed:
+            self._world = seed, choose_world(seed, self._job["task"])
+        return self._world[1]
+
+
+def _calm_shadows(light: F32, shadow: Bool) -> F32:
+    """Return light that is smooth in a shadow: few samples of reflected light make it grainy."""
+    weight = shadow.astype(np.float32)
+    total = cv2.GaussianBlur(light * weight[..., np.newaxis], (0, 0), SHADOW_SIGMA_PX)
+    share = cv2.GaussianBlur(weight, (0, 0), SHADOW_SIGMA_PX)
+    calm: F32 = light.copy()
+    np.copyto(calm, total / np.maximum(share, 1e-6)[..., np.newaxis], where=shadow[..., np.newaxis])
+    return calm
