@@ -199,7 +199,7 @@ def test_a_manifest_of_something_else_is_refused(tmp_path, content):
 def test_a_folder_with_something_else_is_left_alone(tmp_path, python):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match=r"holds 'notes\.txt'"):
+    with pytest.raises(ConfigError, match=r"contains 'notes\.txt'"):
         write(request_for(tmp_path / "set"), python)
     assert rendered(python) == []
 
