@@ -143,7 +143,7 @@ def test_trial_behind_the_median_is_cut_short(recipe_file, data, tmp_path, capsy
         ("a.b: {choices: []}", "expected a list"),
         ("a.b: {choose: [1]}", "expected `choices`"),
         ("a.b: {low: x, high: 1}", "not a number"),
-        ("[]", "no mapping"),
+        ("[]", "does not contain a mapping"),
     ],
 )
 def test_wrong_spaces_are_named(tmp_path, text, message):

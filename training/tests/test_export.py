@@ -135,7 +135,7 @@ def test_cast_from_integers_to_bytes_is_refused(exported):
     last = next(node for node in model.graph.node if "mask" in node.output)
     before = next(node for node in model.graph.node if last.input[0] in node.output)
     before.attribute[0].i = TensorProto.INT32
-    with pytest.raises(ModelError, match="no cast between byte and float"):
+    with pytest.raises(ModelError, match="not a cast between byte and float"):
         check_graph(model)
 
 

@@ -340,9 +340,9 @@ def test_a_recipe_in_a_card_that_cannot_be_used_is_named(least):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("training: {epochs: 2}\ntraining: {batch_size: 2}\n", "'training' is given in line"),
-        ("training: {epochs: 2, epochs: 3}\n", "'epochs' is given in line"),
-        ("augmentation:\n  - {name: flip_vertical, name: hue}\n", "'name' is given in line"),
+        ("training: {epochs: 2}\ntraining: {batch_size: 2}\n", "'training' occurs in line"),
+        ("training: {epochs: 2, epochs: 3}\n", "'epochs' occurs in line"),
+        ("augmentation:\n  - {name: flip_vertical, name: hue}\n", "'name' occurs in line"),
     ],
 )
 def test_a_key_that_is_given_twice_is_refused(tmp_path, text, told):

@@ -10,7 +10,7 @@ from terrain_training.download.known_sets import KNOWN_SETS
 from terrain_training.download.source import FORMS, Kind, Source, parse_source
 from terrain_training.download.source_to_folder import DownloadRules, download
 
-HELP = "download a published data set into a folder; resumes an interrupted download"
+HELP = "download a published data set; an interrupted download resumes"
 INTERRUPTED = "run the same command again to resume"
 _MEGABYTE = 1e6
 

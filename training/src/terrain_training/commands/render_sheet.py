@@ -18,7 +18,7 @@ from terrain_training.data.taxonomy_file import parse_taxonomy_file
 from terrain_training.rendering.contact_sheet import contact_sheet, read_image, read_labels
 from terrain_training.rendering.cycles.realism import NAMES, compare, features, is_ground
 
-HELP = "draw a contact sheet of renders, and measure how real they look"
+HELP = "draw a contact sheet of renders and measure how real they look"
 INTERRUPTED = "nothing was written; run the same command again to start over"
 COLUMNS = 6
 JPEG_QUALITY = 88
