@@ -80,6 +80,16 @@ def test_plain_relief_is_the_worlds_ground_at_its_posts(world):
     assert np.allclose(height, world.ground_height_m(x, y) - sag, atol=2e-4)
 
 
+def test_a_tilted_world_goes_on_into_its_hills_without_a_cliff():
+    settings = replace(MOON, rms_slope_rad=0.0, crater_saturation=0.0, tilt_rad=0.15)
+    tilted = generate_world(Body.MOON, 3, side_m=50.0, spacing_m=0.25, settings=settings)
+    relief = Relief(tilted, 3, replace(PLAIN, hills=1.0))
+    line = np.linspace(-60.0, 60.0, 2401)
+    for x, y in ((line, 0.0 * line), (0.0 * line, line), (line, line)):
+        height = relief.height_m(x, y, np.full(line.shape, 0.1))
+        assert np.abs(np.diff(height)).max() / np.hypot(x[1] - x[0], y[1] - y[0]) < 0.35
+
+
 def test_detail_depends_on_place_and_seed_alone(world):
     style = replace(PLAIN, rough=1.0, crater_share=0.2, clod_share=0.4, mottle=0.1)
     x, y = np.random.default_rng(0).uniform(-10, 10, (2, 500))

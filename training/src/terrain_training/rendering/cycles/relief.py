@@ -12,7 +12,7 @@ from terrain_seg_ros.worlds.world import World
 from terrain_training.rendering.cycles.noise import clods, small_craters, value_noise
 
 MOON_RADIUS_M = 1_737_400.0
-FADE_SHARE, FADE_M = 0.15, 12.0
+FADE_SHARE, FADE_M = 0.25, 16.0
 """Width of the border where far hills replace a world's ground: of the half side, and at most."""
 OCTAVE_RATIO = 0.55
 HURST = 0.75
@@ -79,7 +79,12 @@ class Relief:
         self._world = world
         self._seed = seed
         self._style = style
-        self._edge_m = float(np.median(world.ground_m))
+        ground, side_m = world.ground_m, 2.0 * world.half_side_m
+        self._mean_m = float(ground.mean())
+        self._tilt = (
+            float(ground[:, -1].mean() - ground[:, 0].mean()) / side_m,
+            float(ground[-1].mean() - ground[0].mean()) / side_m,
+        )
         self._hills_m = float(self._far_hills(np.zeros(1), np.zeros(1))[0])
 
     def height_m(self, x_m: F64, y_m: F64, spacing_m: F64) -> F32:
@@ -123,10 +128,17 @@ class Relief:
         inner = np.clip(1.0 - beyond / (half - true_m), 0.0, 1.0)
         inner = inner * inner * (3.0 - 2.0 * inner)
         ground = _smooth_at_posts(self._world, np.clip(x_m, -half, half), np.clip(y_m, -half, half))
-        far = self._edge_m + self._far_hills(x_m, y_m) - self._hills_m
+        far = self._plane(x_m, y_m) + self._far_hills(x_m, y_m) - self._hills_m
         sag = (x_m * x_m + y_m * y_m) / (2.0 * MOON_RADIUS_M)
         height: F32 = (inner * ground + (1.0 - inner) * far - sag).astype(np.float32)
         return height
+
+    def _plane(self, x_m: F64, y_m: F64) -> F64:
+        """Return the world's tilted plane, level in every direction from beyond its corners on."""
+        reach = 1.5 * self._world.half_side_m / np.maximum(np.hypot(x_m, y_m), 1e-6)
+        share = np.minimum(reach, 1.0)
+        plane: F64 = self._mean_m + share * (self._tilt[0] * x_m + self._tilt[1] * y_m)
+        return plane
 
     def _far_hills(self, x_m: F64, y_m: F64) -> F32:
         total = np.zeros(x_m.shape, np.float32)
