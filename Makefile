@@ -38,7 +38,7 @@ endef
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
-demo: .venv/.runtime  ## run the main job on real rover images, end to end
+demo: .venv/.runtime  ## run the whole pipeline live on real rover images
 	@.venv/bin/terrain-seg demo $(ARGS)
 
 test: .venv/.dev  ## run the runtime's tests (no torch, no ROS)

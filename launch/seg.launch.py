@@ -43,7 +43,7 @@ ARGUMENTS = (
     ("namespace", "terrain", "namespace of the node and of its topics"),
     ("image_topic", "", "camera images; empty takes `image` in the namespace"),
     ("camera_info_topic", "", "intrinsics; empty takes `camera_info` in the namespace"),
-    ("model", "", "shipped model, or a path to model.onnx or its folder; empty: as in the file"),
+    ("model", "", "name of a shipped or installed model, or a path; empty: as in the file"),
     ("backend", "", f"{', '.join(BACKENDS)}; empty: as in the file"),
     ("use_sim_time", "", "true takes the time from /clock; empty: as in the file, else false"),
     ("log_level", "info", "debug, info, warn, error or fatal"),

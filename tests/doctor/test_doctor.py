@@ -140,6 +140,20 @@ def test_engines_are_counted(monkeypatch, tmp_path):
     assert row.detail.startswith("1 cached in")
 
 
+def test_engines_are_not_advised_where_no_backend_has_them(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name: None if name in {"openvino", "tensorrt"} else found(name),
+    )
+    row = finding("engines")
+    assert row.state is State.ABSENT
+    assert row.remedy == ""
+    assert row.detail == "no installed backend has engines to prepare"
+
+
 def test_no_model_is_missing(monkeypatch):
     monkeypatch.setattr("terrain_seg_ros.model_store.model_store.shipped_models", list)
     assert finding("models").state is State.MISSING

@@ -55,19 +55,43 @@ SERVICES = {
     "scores choose again (`false`).",
 }
 REASONS = {
-    Reason.OBSERVED: "observed: see `hazard_grid`",
-    Reason.OUTSIDE_VIEW: "no camera has seen it",
-    Reason.TOO_FAR: "beyond `ground.max_range_m`, or a pixel covers too much ground there",
-    Reason.LOW_CONFIDENCE: "the network is less sure than `observability.min_confidence`",
-    Reason.SHADOW: "too dark to judge",
-    Reason.SATURATION: "too bright to judge",
-    Reason.OWN_BODY: "the vehicle's own body is in the way",
-    Reason.STALE: "no good image for `watchdog.stale_after_s`",
-    Reason.NO_TRANSFORM: "no transform at the image's stamp",
-    Reason.UNLABELLED: "the network gives no class there",
-    Reason.HIDDEN: "hidden behind something nearer",
-    Reason.NO_DEPTH: "no depth was measured there",
+    Reason.OBSERVED: ("observed: see `hazard_grid`", "nothing"),
+    Reason.OUTSIDE_VIEW: ("no camera has seen it", "turn or drive until a camera sees it"),
+    Reason.TOO_FAR: (
+        "beyond `ground.max_range_m`, or a pixel covers more ground than "
+        "`ground.max_ground_sample_m`",
+        "go nearer, or use a camera of more pixels per degree",
+    ),
+    Reason.LOW_CONFIDENCE: (
+        "the network is less sure than `observability.min_confidence`",
+        "look from nearer or another side; if it is everywhere, the network does not fit the "
+        "terrain",
+    ),
+    Reason.SHADOW: ("too dark to judge", "lengthen the exposure, or look under other light"),
+    Reason.SATURATION: ("too bright to judge", "shorten the exposure, or look away from the sun"),
+    Reason.OWN_BODY: (
+        "the vehicle's own body is in the way",
+        "drive on, or turn the camera; if the vehicle is not there, check `own_body.*`",
+    ),
+    Reason.STALE: (
+        "no good image for `watchdog.stale_after_s`",
+        "stop; `/diagnostics` says why images are missing or rejected",
+    ),
+    Reason.NO_TRANSFORM: (
+        "no transform at the image's stamp",
+        "check TF from `grid_frame` to the camera, and the clocks",
+    ),
+    Reason.UNLABELLED: (
+        "no class there, or one of `observability.not_ground_classes`",
+        "look at `mask` (255: no class); check `observability.not_ground_classes`",
+    ),
+    Reason.HIDDEN: ("hidden behind something nearer", "look from another side"),
+    Reason.NO_DEPTH: (
+        "no depth was measured there",
+        "look from nearer or another side; check the range and gaps of the depth sensor",
+    ),
 }
+"""What a reason means, and what to do about it."""
 
 
 def render(text: str) -> str:
@@ -126,7 +150,7 @@ def _argument(parser: argparse.ArgumentParser, action: argparse.Action) -> tuple
     text = formatter._expand_help(action) if action.help else ""
     if action.choices is not None:
         values = ", ".join(f"`{item}`" for item in action.choices)
-        text = f"{text}; one of {values}" if text else f"one of {values}"
+        text = f"{text.removesuffix('.')}; one of {values}" if text else f"one of {values}"
     metavar = action.metavar or ("" if action.choices else action.dest.upper())
     if isinstance(metavar, tuple):
         metavar = " ".join(metavar)
@@ -191,8 +215,8 @@ def _parameters() -> Iterable[str]:
 
 
 def _reasons() -> Iterable[str]:
-    rows = ((str(int(reason)), reason.name.lower(), REASONS[reason]) for reason in Reason)
-    return _table(("code", "reason", "meaning"), rows)
+    rows = ((str(int(reason)), reason.name.lower(), *REASONS[reason]) for reason in Reason)
+    return _table(("code", "reason", "meaning", "what to do"), rows)
 
 
 def _model_list() -> Iterable[str]:

@@ -27,7 +27,7 @@ NOT_RUN = {
     ("lander.md", "terrain-seg run"): LIVE,
     ("lander.md", "ros2 launch"): ROS,
     ("training.md", "make test-training"): LONG,
-    ("training.md", "terrain-train inspect"): TORCH,
+    ("training.md", ".venv-training/bin/terrain-train inspect"): TORCH,
     ("training.md", "terrain-seg segment photo.png"): OWN,
 }
 """Blocks that are not run here, by page and beginning, and why. Their commands are parsed by

@@ -80,8 +80,8 @@ def test_what_a_topic_is_on_with_is_said_in_the_reference():
     assert topic("points_mask").is_on({**values, "points_decimation": 2})
     assert topic("depth").description.endswith("Where `depth.source` is `image`.")
     assert topic("points_mask").description.endswith(
-        "Where `points_enable` is set and `points_decimation` is above 1. Only while there "
-        "are subscribers."
+        "Where `points_enable` is set and `points_decimation` is above 1. Published only "
+        "while there are subscribers."
     )
 
 

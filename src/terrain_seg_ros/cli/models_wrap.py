@@ -52,8 +52,8 @@ def _declare_classes(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="NAME:HAZARD,...",
         help="names in the order of the output channels, with hazards from 0 (safe) to 1, such as "
-        "soil:0.02,rock:1; a network with one channel separates the second of two classes from "
-        "the first",
+        "soil:0.02,rock:1; for a network with one output channel, give two classes: the channel is "
+        "the probability of the second",
     )
     group.add_argument(
         "--hazards", metavar="NAME:HAZARD,...", help="hazards that are missing in --classes"

@@ -16,10 +16,11 @@ from terrain_seg_ros.doctor.simulator import simulator_finding
 from terrain_seg_ros.inference.backend_names import (
     BackendEntry,
     BackendName,
+    engine_backends,
     network_backends,
 )
 from terrain_seg_ros.inference.engines.engine_cache import EngineCache, default_cache_folder
-from terrain_seg_ros.inference.registry import backend_module
+from terrain_seg_ros.inference.registry import backend_module, installed_backends
 from terrain_seg_ros.model_store import model_store
 
 PYTHON_RANGE = ((3, 10), (3, 13))
@@ -82,7 +83,10 @@ def _engines() -> Finding:
         return Finding("engines", State.ABSENT, str(failure), "set engine_cache_dir")
     count = EngineCache(folder).count()
     if not count:
-        remedy = "optional, for a quick start: terrain-seg prepare"
+        backends = [name.value for name in engine_backends() if name in installed_backends()]
+        if not backends:
+            return Finding("engines", State.ABSENT, "no installed backend has engines to prepare")
+        remedy = f"optional, for a quick start with {' or '.join(backends)}: terrain-seg prepare"
         return Finding("engines", State.ABSENT, f"none is cached in {folder}", remedy)
     return Finding("engines", State.USABLE, f"{count} cached in {folder}")
 

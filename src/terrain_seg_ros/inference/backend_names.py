@@ -71,7 +71,7 @@ class BackendName(str, Enum):
             "tensorrt_backend",
             "TensorRtBackend",
             "tensorrt",
-            "pip install tensorrt cuda-python (needs an NVIDIA GPU)",
+            "pip install 'tensorrt>=8.5,<12' 'cuda-python>=12,<14' (needs an NVIDIA GPU)",
             is_optional=True,
             needs_device=True,
             has_engines=True,

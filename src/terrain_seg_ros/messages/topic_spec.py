@@ -55,8 +55,10 @@ class Demand(str, Enum):
     """When the message of an output is computed; the values end a sentence of the reference."""
 
     ALWAYS = ""
-    SUBSCRIBED = "Only while there are subscribers."
-    SUBSCRIBED_OR_EACH_SECOND = "With every grid while there are subscribers, else once a second."
+    SUBSCRIBED = "Published only while there are subscribers."
+    SUBSCRIBED_OR_EACH_SECOND = (
+        "Published with every grid while there are subscribers, otherwise once a second."
+    )
 
 
 @dataclass(frozen=True)
