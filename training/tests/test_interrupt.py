@@ -175,7 +175,5 @@ def test_rendering_that_is_interrupted_leaves_nothing(tmp_path):
         return any(tmp_path.glob(".renders.*/images/*.png"))
 
     text = interrupted([*words, "--out", tmp_path / "renders"], tmp_path, rendering, tmp_path)
-    assert text.endswith(
-        "interrupted; nothing was written; run the same command again to start over\n"
-    )
+    assert text.endswith("with numpy none; run the same command again to continue\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.txt"]

@@ -87,7 +87,7 @@ def test_the_command_writes_a_sheet_and_prints_what_is_measured(tmp_path, capsys
     assert "4 photographs from 12 renders" in said
     assert cv2.imread(str(out)).shape[1] == 6 * 104
     assert main(words) == 2
-    assert "exists and is none of this command's results" in capsys.readouterr().err
+    assert "exists and was not written by this command" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
