@@ -79,11 +79,6 @@ def render_page(page: Page) -> str:
     )
 
 
-def is_own_page(text: str) -> bool:
-    """Return whether a text was written by `render_page`."""
-    return GENERATOR in text[:200]
-
-
 def _text(value: str) -> str:
     return html.escape(value, quote=True)
 
