@@ -326,6 +326,15 @@ def test_a_second_publisher_of_images_and_a_null_quaternion_are_named(live, peer
     peer.good()
 
 
+def test_a_transition_that_the_state_does_not_allow_is_refused_in_one_line(start, peer):
+    node = start()
+    assert not peer.change("activate")
+    assert peer.state() == "unconfigured"
+    wait_until(lambda: "'unconfigured' does not allow it" in node.log, "the refusal")
+    assert "Traceback" not in node.log
+    peer.bring_up()
+
+
 def test_two_nodes_in_one_namespace_are_warned_of(live, start, peer):
     live()
     other = start("-r", "__node:=terrain_seg_too")

@@ -147,7 +147,10 @@ def listen(member, _):
 
 def bring_up(member, _):
     for name in ("configure", "activate"):
-        say(changed=name, well=member.change(name))
+        well = member.change(name)
+        say(changed=name, well=well)
+        if not well:
+            return
 
 
 def halt(member, _):

@@ -20,6 +20,7 @@ from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.ros.bond import break_bond, make_bond
 from terrain_seg_ros.ros.node_parameters import NodeParameters, changes_of
 from terrain_seg_ros.ros.port import RosPort
+from terrain_seg_ros.ros.refused_transitions import answer_refused_transitions
 from terrain_seg_ros.ros.security import RCLError, why_refused
 from terrain_seg_ros.runtime.health import Health
 from terrain_seg_ros.runtime.last_resort import LastResort
@@ -43,6 +44,7 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
     def __init__(self, **options: Any) -> None:
         """Make an unconfigured node; options are rclpy's."""
         super().__init__(NODE_NAME, automatically_declare_parameters_from_overrides=True, **options)
+        answer_refused_transitions(self)
         self._live: LiveNode | None = None
         self._opened = ExitStack()
         self._resort = LastResort(Health())
