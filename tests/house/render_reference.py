@@ -154,6 +154,8 @@ def _argument(parser: argparse.ArgumentParser, action: argparse.Action) -> tuple
     metavar = action.metavar or ("" if action.choices else action.dest.upper())
     if isinstance(metavar, tuple):
         metavar = " ".join(metavar)
+    if action.required and action.option_strings:
+        text = f"{text} (required)" if text else "required"
     value = "" if action.nargs == 0 else metavar
     return f"`{' '.join([', '.join(action.option_strings), value]).strip()}`", text
 

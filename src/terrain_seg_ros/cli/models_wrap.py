@@ -56,7 +56,9 @@ def _declare_classes(parser: argparse.ArgumentParser) -> None:
         "the probability of the second",
     )
     group.add_argument(
-        "--hazards", metavar="NAME:HAZARD,...", help="hazards that are missing in --classes"
+        "--hazards",
+        metavar="NAME:HAZARD,...",
+        help="hazards of classes that --classes gives without one",
     )
     group.add_argument(
         "--colors", metavar="RRGGBB,...", help="colours of the classes in pictures, in their order"
@@ -88,13 +90,13 @@ def _declare_input(parser: argparse.ArgumentParser) -> None:
         "--mean",
         required=True,
         metavar="M[,M,M]",
-        help="subtracted: one number, or one for each channel; 0 for none",
+        help="value to subtract: one number, or one per channel; 0 for none",
     )
     group.add_argument(
         "--std",
         required=True,
         metavar="S[,S,S]",
-        help="divided by: one number, or one for each channel; 1 for none",
+        help="value to divide by: one number, or one per channel; 1 for none",
     )
     group.add_argument(
         "--resize",

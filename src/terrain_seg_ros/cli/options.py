@@ -105,9 +105,9 @@ def add_bus_arguments(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--discovery",
         choices=[item.value for item in Discovery],
-        help="host: this machine only; any: the network as well; network: what Cyclone DDS does "
-        "by default (default: as ROS_AUTOMATIC_DISCOVERY_RANGE says, else host; CYCLONEDDS_URI "
-        "overrides both)",
+        help="host: this machine only; any: this machine and the network; network: the network "
+        "only, as Cyclone DDS does by default (default: as ROS_AUTOMATIC_DISCOVERY_RANGE says, "
+        "else host; CYCLONEDDS_URI overrides both)",
     )
 
 

@@ -52,7 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="IN",
-        help="bag to read: a folder, a .mcap or a .db3 file; several are processed in parallel",
+        help="bag to read: a folder, a .mcap or a .db3 file, with images, camera_info and TF (or "
+        "give --params, see docs/tutorials/your_bag.md); several are processed in parallel",
     )
     parser.add_argument(
         "target",

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from terrain_seg_ros.cli.interrupt import Interrupt
 from terrain_seg_ros.cli.options import (
@@ -25,6 +25,7 @@ from terrain_seg_ros.report.output_place import check_output_file, holds_json, w
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.runtime.health import HealthSnapshot
 from terrain_seg_ros.runtime.health_report import note_line
+from terrain_seg_ros.runtime.run_summary import SUMMARY_KEYS, run_summary
 from terrain_seg_ros.runtime.session import Session
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.duration is not None and not arguments.duration > 0.0:
         raise ConfigError(f"--duration is {arguments.duration}, expected more than 0 s")
     if arguments.json is not None:
-        own = holds_json("images_in", "images_out", "ended_by")
+        own = holds_json(*SUMMARY_KEYS)
         check_output_file(arguments.json, option="--json", is_own=own)
     domain = choose_domain(arguments.domain)
     parameters = read_parameters(arguments, namespace=_namespace(arguments))
@@ -169,7 +170,7 @@ def _summarise(health: HealthSnapshot, about: dict[str, str], path: Path | None)
     """Write the summary to a file if asked to, and print it, even where the file fails."""
     try:
         if path is not None:
-            write_whole(path, json.dumps(_content(health, about), indent=2) + "\n")
+            write_whole(path, json.dumps(run_summary(health, about), indent=2) + "\n")
     finally:
         _print_summary(health, about)
 
@@ -194,22 +195,3 @@ def _print_summary(health: HealthSnapshot, about: dict[str, str]) -> None:
         ]
         print()
         print(text_table(("stage", "p50 ms", "p90 ms", "p99 ms"), stages))
-
-
-def _content(health: HealthSnapshot, about: dict[str, str]) -> dict[str, Any]:
-    return {
-        **about,
-        "images_in": health.images_in,
-        "images_out": health.images_out,
-        "grids_out": health.grids_out,
-        "dropped": {reason.value: count for reason, count in health.dropped.items()},
-        "refused": {reason.value: count for reason, count in health.refused.items()},
-        "notes": {note.value: count for note, count in health.notes.items()},
-        "assumed": dict(health.remarks),
-        "refusal_texts": {reason.value: text for reason, text in health.refusal_texts.items()},
-        "warnings": list(health.standing.values()),
-        "latency_ms": {
-            stage: {"p50": item.median_ms, "p90": item.p90_ms, "p99": item.p99_ms}
-            for stage, item in health.latency.items()
-        },
-    }

@@ -43,7 +43,7 @@ class NodeOptions:
     """How a node joins the bus; what it does there is said by the parameters.
 
     `image_topic` and `camera_info_topic` are full names that replace those of the parameters, as
-    a remapping does in ROS; None keeps them.
+    a remapping does in ROS; None keeps them. `name` is the node's in the ROS graph.
     """
 
     domain_id: int
@@ -51,6 +51,7 @@ class NodeOptions:
     namespace: str = NAMESPACE
     image_topic: str | None = None
     camera_info_topic: str | None = None
+    name: str = NODE_NAME
 
 
 class SystemClock:
@@ -83,7 +84,7 @@ class DdsPort:
             self._participant.entity, BuiltinTopicDcpsPublication
         )
         self._graph = GraphEntry(
-            self._participant, namespace=options.namespace.rstrip("/") or "/", name=NODE_NAME
+            self._participant, namespace=options.namespace.rstrip("/") or "/", name=options.name
         )
         self._writers: list[Writer] = []
         self._dispatcher: Dispatcher | None = None

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
+import json
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.parameters.file import NODE_NAME, parameter_sections
+from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.ros.node import TerrainSegNode
 from terrain_seg_ros.ros.security import RCLError, why_not_joined
+from terrain_seg_ros.runtime.run_summary import SUMMARY_KEYS
 from terrain_seg_ros.runtime.security_request import check_security, is_secured, unenforced
 
 POLL_S = 0.2
@@ -31,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def note(number: int, _: FrameType | None) -> None:
         ending.append(number)
 
-    check_parameter_files(sys.argv if arguments is None else list(arguments))
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = _options(words)
+    check_parameter_files(words)
     try:
         check_security(os.environ)
     except ConfigError as error:
@@ -41,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             signal.signal(number, note)
     try:
         # ROS's own handlers would take the context away from an image that is being published.
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
         node = TerrainSegNode()
     except RCLError as error:
         if not is_secured(os.environ):
@@ -59,6 +67,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
         executor.remove_node(node)
         node.destroy_node()
         rclpy.try_shutdown()
+        if options.json is not None:
+            summary = {**(node.summary or {}), "ended_by": _ended_by(ending)}
+            write_whole(options.json, json.dumps(summary, indent=2) + "\n")
+
+
+def _options(words: Sequence[str]) -> argparse.Namespace:
+    """Return the options that are not ROS's."""
+    parser = argparse.ArgumentParser(
+        prog="terrain_seg_node",
+        description="The terrain segmentation node. Options of ROS follow --ros-args.",
+    )
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the summary of the last run, from configure to cleanup, when the process ends",
+    )
+    options = parser.parse_args(remove_ros_args(["terrain_seg_node", *words])[1:])
+    if options.json is not None:
+        try:
+            check_output_file(options.json, option="--json", is_own=holds_json(*SUMMARY_KEYS))
+        except ConfigError as error:
+            _refuse(f"error: {error}")
+    return options
+
+
+def _ended_by(ending: Sequence[int]) -> str:
+    return signal.Signals(ending[0]).name if ending else "shutdown"
 
 
 def check_parameter_files(words: Sequence[str]) -> None:

@@ -19,12 +19,13 @@ from terrain_seg_ros.parameters.file import NODE_NAME
 from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.ros.bond import break_bond, make_bond
 from terrain_seg_ros.ros.node_parameters import NodeParameters, changes_of
-from terrain_seg_ros.ros.port import RosPort
 from terrain_seg_ros.ros.refused_transitions import answer_refused_transitions
 from terrain_seg_ros.ros.security import RCLError, why_refused
+from terrain_seg_ros.ros.wire import Transport, port_with_wire
 from terrain_seg_ros.runtime.health import Health
 from terrain_seg_ros.runtime.last_resort import LastResort
 from terrain_seg_ros.runtime.live import DIAGNOSTICS_PERIOD_S, LiveNode
+from terrain_seg_ros.runtime.run_summary import run_summary
 from terrain_seg_ros.runtime.security_request import is_secured
 from terrain_seg_ros.runtime.session import Session
 
@@ -46,9 +47,12 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
         super().__init__(NODE_NAME, automatically_declare_parameters_from_overrides=True, **options)
         answer_refused_transitions(self)
         self._live: LiveNode | None = None
+        self.summary: dict[str, Any] | None = None
+        """What the node did between its last `configure` and `cleanup`; see `run_summary`."""
         self._opened = ExitStack()
         self._resort = LastResort(Health())
         self._resort.tell_by(self.get_logger().error)
+        self._transport: Transport
         self._bond: Any = None
         self._configured_by_us = False
         self._parameters_of_node = NodeParameters(self)
@@ -68,7 +72,7 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
             with ExitStack() as undo:
                 session = Session(parameters, live=True)
                 undo.callback(session.close)
-                port = RosPort(self)
+                port = port_with_wire(self)
                 undo.callback(port.close)
                 live = LiveNode(session, port)
                 undo.callback(live.close)
@@ -76,10 +80,8 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
                 self._declare(parameters, live)
                 self._opened = undo.pop_all()
             self._live = live
-            for spec in live.missing:
-                self.get_logger().warning(
-                    f"{spec.name!r} is not published: {spec.type} is not installed"
-                )
+            self._transport = Transport(self, live, port)
+            self._transport.say()
             about = session.describe()
             self.get_logger().info(", ".join(f"{key} {value}" for key, value in about.items()))
         return attempt.result
@@ -90,6 +92,7 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
             live = self._configured()
             live.session.self_test()
             live.activate()
+            self._transport.say()
             self._bond = make_bond(self)
         if attempt.result != _SUCCESS:
             with _Attempt(self, "closing what was opened"):
@@ -130,8 +133,11 @@ class TerrainSegNode(LifecycleNode):  # type: ignore[misc]
     def _free(self, what: str) -> TransitionCallbackReturn:
         with _Attempt(self, what) as attempt:
             self._break_bond()
-            self._live = None
+            live, self._live = self._live, None
+            about = {} if live is None else live.session.describe()
             self._opened.close()
+            if live is not None:
+                self.summary = run_summary(live.snapshot(), about)
             self._parameters_of_node.forget_card()
         return attempt.result
 

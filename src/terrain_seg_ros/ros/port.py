@@ -146,12 +146,13 @@ class RosPort:
 
     def transforms(self, health: Health, *, cache_s: float) -> Tf2Transforms | None:
         """Return tf2's buffer where tf2 is installed, else None: our own buffer is used."""
-        if importlib.util.find_spec("tf2_ros") is not None:
+        try:
             return Tf2Transforms(self._node, health, cache_s=cache_s)
-        self._node.get_logger().warning(
-            "tf2_ros is not installed: transforms come from this package's own buffer"
-        )
-        return None
+        except ImportError as error:
+            self._node.get_logger().warning(
+                f"tf2_ros cannot be used ({error}): transforms come from this package's own buffer"
+            )
+            return None
 
     def advertise(self, spec: TopicSpec) -> RosPublication | None:
         """Return a publisher; None where the message package is not installed."""

@@ -18,11 +18,11 @@ def answer_refused_transitions(node: LifecycleNode) -> None:
     Args:
         node: a node whose lifecycle services exist.
     """
-    service = node._service_change_state  # noqa: SLF001  (rclpy offers no other way to its answer)
-    ask = service.callback
+    service = node._service_change_state
+    ask = service.callback  # rclpy offers no other way to its answer
 
     def answer(request: Any, response: Any) -> Any:
-        state = node._state_machine.current_state  # noqa: SLF001
+        state = node._state_machine.current_state
         try:
             return ask(request, response)
         except RCLError:

@@ -1,4 +1,4 @@
-"""Keep unexpected errors from ending the node: the only place that catches all exceptions."""
+"""Keep unexpected errors from ending a live node: its only place that catches all exceptions."""
 
 from __future__ import annotations
 

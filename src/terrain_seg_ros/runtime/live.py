@@ -93,6 +93,11 @@ class LiveNode:
         return self._publisher.missing
 
     @property
+    def missing_inputs(self) -> Sequence[TopicSpec]:
+        """Return the rows of inputs whose message type is not installed; empty while inactive."""
+        return self._subscriptions.missing
+
+    @property
     def is_active(self) -> bool:
         """Return whether images are taken."""
         return self.worker.is_running

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from terrain_seg_ros.messages.topic_spec import Group
+from terrain_seg_ros.messages.topic_spec import Group, TopicSpec
 from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 from terrain_seg_ros.runtime.health import Health, Refusal
@@ -46,6 +46,7 @@ class Subscriptions:
         self._transforms = transforms
         self._health = health
         self._open: list[tuple[InputTopic, Subscription]] = []
+        self._missing: list[TopicSpec] = []
 
     def open(self, inputs: Iterable[InputTopic]) -> None:
         """Subscribe, and let the port deliver.
@@ -60,14 +61,21 @@ class Subscriptions:
             take = partial(self._take, f"taking a message of {item.row}", handler)
             malformed = partial(self._count_malformed, item.row)
             subscription = self._port.subscribe(item.spec, take, malformed)
-            if subscription is not None:
+            if subscription is None:
+                self._missing.append(item.spec)
+            else:
                 self._open.append((item, subscription))
         self._port.start(self._processor.resort)
 
     def close(self) -> None:
         """Unsubscribe; calling again does nothing."""
         self._port.stop()
-        self._open = []
+        self._open, self._missing = [], []
+
+    @property
+    def missing(self) -> Sequence[TopicSpec]:
+        """Return the rows that the port cannot carry."""
+        return tuple(self._missing)
 
     def facts(self) -> list[InputFacts]:
         """Return what is known of each input, except those that several nodes may publish."""
