@@ -18,6 +18,7 @@ from terrain_seg_ros.messages.topic_spec import Direction
 from terrain_seg_ros.messages.topics import topics
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.health import Drop, Refusal
+from terrain_seg_ros.runtime.joined_port import JoinedPort
 from terrain_seg_ros.runtime.live import LiveNode, StandaloneNode
 from terrain_seg_ros.runtime.session import Session
 
@@ -62,11 +63,25 @@ class SystemClock:
         self.on_jump = on_jump
 
 
+class Classes:
+    """The message classes of the type store, without some."""
+
+    def __init__(self, lacks):
+        self._lacks = lacks
+
+    def __call__(self, name):
+        assert self.has(name)
+        return message_class(name)
+
+    def has(self, name):
+        return name not in self._lacks
+
+
 class Memory:
     """A port within the process; it lacks the types that are named."""
 
     def __init__(self, *, lacks=()):
-        self.types, self.clock, self.decode = message_class, SystemClock(), decode_camera_image
+        self.types, self.clock, self.decode = Classes(lacks), SystemClock(), decode_camera_image
         self.out, self.feeds, self.calls = {}, {}, Counter()
         self._lacks = lacks
 
@@ -184,48 +199,6 @@ def test_types_that_the_port_lacks_are_named_once_and_left_out(live):
     assert node.snapshot().refused == {}
 
 
-def joined(first, second):
-    port = Beside(first, second)
-    port.types = Classes(port)
-    return port
-
-
-class Classes:
-    """The message classes of two ports."""
-
-    def __init__(self, port):
-        self._port = port
-
-    def of(self, name):
-        first = self._port.first
-        return first.types if first.carries(name) else self._port.second.types
-
-    def __call__(self, name):
-        return self.of(name)(name)
-
-
-class Beside:
-    """A port of two: what the first cannot carry goes by the second, with its own classes."""
-
-    def __init__(self, first, second):
-        self.first, self.second = first, second
-        self.clock, self.decode, self.full_name = first.clock, first.decode, first.full_name
-        self.transforms, self.other_publishers = first.transforms, first.other_publishers
-
-    def advertise(self, spec):
-        return self.first.advertise(spec) or self.second.advertise(spec)
-
-    def subscribe(self, *arguments):
-        return self.first.subscribe(*arguments) or self.second.subscribe(*arguments)
-
-    def __getattr__(self, name):
-        def both(*arguments):
-            for port in (self.first, self.second):
-                getattr(port, name)(*arguments)
-
-        return both
-
-
 def test_what_one_port_lacks_can_go_by_another_with_its_own_classes(live):
     other = Memory()
     made = Counter()
@@ -236,12 +209,47 @@ def test_what_one_port_lacks_can_go_by_another_with_its_own_classes(live):
 
     other.types = classes
     lacks = {"vision_msgs/msg/LabelInfo"}
-    node, port = live(port=lambda: joined(Memory(lacks=lacks), other))
+    node, port = live(port=lambda: JoinedPort(Memory(lacks=lacks), lambda: other))
     assert node.missing == ()
-    assert list(other.out) == ["label_info"]
-    assert len(other.out["label_info"].messages) == 1
+    assert list(other.out) == ["/memory/label_info"]
+    assert port.names_by_other == ("/memory/label_info",)
+    assert port.packages_by_other == ("vision_msgs",)
+    assert len(other.out["/memory/label_info"].messages) == 1
     assert {"vision_msgs/msg/LabelInfo", "std_msgs/msg/Header"} <= set(made)
     assert "label_info" not in port.first.out
+
+
+def test_inputs_that_one_port_lacks_come_by_the_other(live):
+    other = Memory()
+    lacks = {"tf2_msgs/msg/TFMessage"}
+    node, port = live(port=lambda: JoinedPort(Memory(lacks=lacks), lambda: other))
+    node.activate()
+    assert {"/tf", "/tf_static"} <= set(other.feeds)
+    assert "image" in port.first.feeds
+    assert node.missing_inputs == ()
+    assert other.calls["start"] == 1
+    node.deactivate()
+    assert not other.feeds
+    node.close()
+    assert other.calls["close"] == 1
+
+
+def test_a_second_port_that_cannot_be_had_is_asked_for_once(live):
+    asked = []
+    lacks = {"vision_msgs/msg/LabelInfo", "tf2_msgs/msg/TFMessage"}
+    node, _ = live(port=lambda: JoinedPort(Memory(lacks=lacks), lambda: asked.append(1)))
+    assert [spec.name for spec in node.missing] == ["label_info"]
+    assert node.missing_inputs == ()
+    node.activate()
+    assert [spec.name for spec in node.missing_inputs] == ["/tf", "/tf_static"]
+    assert asked == [1]
+
+
+def test_a_port_that_carries_everything_needs_no_second(live):
+    node, port = live(port=lambda: JoinedPort(Memory(), lambda: pytest.fail("it was asked for")))
+    node.activate()
+    show(node, port.first)
+    assert port.names_by_other == ()
 
 
 def test_malformed_messages_are_counted_by_their_row(live):

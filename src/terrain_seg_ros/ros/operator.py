@@ -10,9 +10,8 @@ import argparse
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import FrameType
-from typing import Any
 
 import rclpy
 from lifecycle_msgs.msg import Transition
@@ -81,18 +80,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         operator.close()
         rclpy.try_shutdown()
     if wrong:
-        print(wrong, file=sys.stderr)
+        sys.stderr.write(f"{wrong}\n")
     return 1 if wrong else 0
 
 
 def _go_through(operator: Operator, transitions: dict[str, int]) -> str:
     """Ask for transitions in turn; return what is wrong with the first that fails, or ""."""
-    say: Callable[[Any], None] = lambda text: print(text, flush=True)  # noqa: E731
     for name, number in transitions.items():
         wrong = operator.change(name, number)
         if wrong:
             return wrong
-        say(f"{name}: done")
+        sys.stdout.write(f"{name}: done\n")
+        sys.stdout.flush()
     return ""
 
 

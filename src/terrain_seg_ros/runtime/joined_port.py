@@ -27,8 +27,10 @@ class JoinedTypes:
 
     def has(self, name: str) -> bool:
         """Return whether one of the two has the class."""
-        first, other = self._port.first.types, self._port.other
-        return has_type(first, name) or (other is not None and has_type(other.types, name))
+        if has_type(self._port.first.types, name):
+            return True
+        other = self._port.other
+        return other is not None and has_type(other.types, name)
 
     def of(self, name: str) -> Types:
         """Return the classes that a message of a type, and everything in it, is made of."""
