@@ -32,20 +32,35 @@ else echo "error: no Python 3.10 to 3.12 among: $(CANDIDATES); install one or se
 exit 1
 endef
 
-.PHONY: help demo test test-fast test-ros test-training lint lint-training docs reference pictures bench \
+# A ROS that is sourced wins over the wheels: without this file they put their libraries first.
+sourced_ros_first = "$(1)/bin/python" -c 'import pathlib, sysconfig; \
+  pathlib.Path(sysconfig.get_path("purelib"), "_sourced_ros_first.pth").write_text( \
+  "import os; os.environ.get(\"AMENT_PREFIX_PATH\") and os.environ.setdefault(\"_ROS_WHEELS_BOOTSTRAP_COMPLETE\", \"1\")\n")'
+# Environment of the tests: without a ROS that may be sourced.
+UNSOURCED := env -u PYTHONPATH $(if $(AMENT_PREFIX_PATH),-u AMENT_PREFIX_PATH -u LD_LIBRARY_PATH -u CMAKE_PREFIX_PATH -u RMW_IMPLEMENTATION)
+DISTRO ?= kilted
+
+.PHONY: help demo test test-fast test-ros test-ros-wheels test-training lint lint-training docs reference pictures bench \
   performance fuzz coverage lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
-demo: .venv/.runtime  ## run the whole pipeline live on real rover images
+demo: .venv/.ros-wheels  ## run the whole pipeline live on real rover images
 	@.venv/bin/terrain-seg demo $(ARGS)
 
-test: .venv/.dev  ## run the runtime's tests (no torch, no ROS)
-	@env -u PYTHONPATH .venv/bin/python -m pytest $(ARGS)
+test: .venv/.dev .venv/.ros-wheels  ## run the runtime's tests (no torch; ROS from PyPI's wheels where they fit)
+	@$(UNSOURCED) .venv/bin/python -m pytest $(ARGS)
 
 test-fast: .venv/.dev  ## run most of the tests in under a minute: none that is slow or joins a bus
-	@env -u PYTHONPATH .venv/bin/python -m pytest -m "not live and not slow" $(ARGS)
+	@$(UNSOURCED) .venv/bin/python -m pytest -m "not live and not slow" $(ARGS)
+
+test-ros-wheels:  ## test beside the wheels of another ROS 2 from PyPI: DISTRO=kilted
+	@$(MAKE) --no-print-directory .venv-ros-$(DISTRO)/.ros-wheels
+	@if .venv-ros-$(DISTRO)/bin/python -c 'import rclpy' 2>/dev/null; then \
+	  $(UNSOURCED) .venv-ros-$(DISTRO)/bin/python -m pytest tests/ros/test_node_live.py \
+	    tests/ros/test_lifecycle.py tests/ros/test_lacking_packages_by_dds.py $(ARGS); \
+	else echo "test-ros-wheels: skipped, because no wheels of $(DISTRO) fit this machine"; fi
 
 test-ros:  ## build with colcon and test beside a ROS 2 that is installed
 ifeq ($(ROS_SETUP),)
@@ -92,21 +107,22 @@ performance: .venv/.dev .venv-training/.training  ## measure, and write docs/per
 	@.venv/bin/terrain-seg bench --peers out/peers.json --markdown docs/performance.md $(ARGS)
 
 fuzz: .venv/.dev  ## change inputs at random for longer; ARGS="--fuzz-seed=7 --fuzz-count=50"
-	@env -u PYTHONPATH .venv/bin/python -m pytest tests/fuzz --fuzz-count=20 $(ARGS)
+	@$(UNSOURCED) .venv/bin/python -m pytest tests/fuzz --fuzz-count=20 $(ARGS)
 
 coverage: .venv/.dev  ## run the tests with branch coverage
-	@env -u PYTHONPATH .venv/bin/python -m pytest --cov=terrain_seg_ros --cov-branch --cov-report=term-missing:skip-covered $(ARGS)
+	@$(UNSOURCED) .venv/bin/python -m pytest --cov=terrain_seg_ros --cov-branch --cov-report=term-missing:skip-covered $(ARGS)
 
 lock:  ## write requirements/*.txt anew from constraints.txt, with hashes (needs uv)
 	$(UV_COMPILE) -o requirements/runtime.txt setup.py requirements/build.in
 	$(UV_COMPILE) --extra dev --extra sim -o requirements/dev.txt setup.py requirements/build.in
 	$(UV_COMPILE) --extra docs -o requirements/docs.txt setup.py requirements/build.in
 	$(UV_COMPILE) -o requirements/training.txt requirements/training.in
+	for distro in jazzy kilted; do $(UV_COMPILE) -o requirements/ros-$$distro.txt requirements/ros-$$distro.in; done
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-strip-extras -o requirements/render.txt requirements/render.in
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .venv-ros .venv-training .venv-render out build dist .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf .venv .venv-ros .venv-ros-kilted .venv-training .venv-render out build dist .pytest_cache .mypy_cache .ruff_cache \
 	  .import_linter_cache .hypothesis .coverage src/*.egg-info training/src/*.egg-info
 	find src tests training -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -119,6 +135,20 @@ clean:  ## remove what the other targets made
 
 .venv/.dev: .venv/.runtime requirements/dev.txt
 	.venv/bin/python $(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Optional: where no wheel fits, everything else still works.
+.venv/.ros-wheels: .venv/.runtime requirements/ros-jazzy.txt
+	@.venv/bin/python $(PIP_INSTALL) --quiet --require-hashes -r requirements/ros-jazzy.txt && $(call sourced_ros_first,.venv) \
+	|| echo "note: no wheels of ROS 2 fit this machine (x86-64 and Python 3.10 to 3.12 only); going on without rclpy"
+	@touch $@
+
+.venv-ros-%/.ros-wheels: setup.py requirements/ros-%.txt requirements/dev.txt
+	$(call make_venv,.venv-ros-$*)
+	.venv-ros-$*/bin/python $(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	.venv-ros-$*/bin/python $(PIP_INSTALL) $(THIS_TREE) -e .
+	@.venv-ros-$*/bin/python $(PIP_INSTALL) --quiet --require-hashes -r requirements/ros-$*.txt && \
+	$(call sourced_ros_first,.venv-ros-$*) || echo "note: no wheels of ROS 2 $* fit this machine"
 	@touch $@
 
 .venv/.docs: .venv/.runtime requirements/docs.txt

@@ -35,6 +35,19 @@ EXTRAS = {
     "sim": ["mujoco>=3.3,<5"],
     "tensorrt": ["tensorrt>=8.5,<12", "cuda-python>=12,<14"],
     "wrap": ["onnx>=1.23,<2"],
+    # Community wheels of ROS 2 Jazzy, for trying out: a vehicle takes ROS from its distribution.
+    "ros": [
+        f"{name}; platform_machine == 'x86_64' and python_version < '3.13'"
+        for name in (
+            "ros-jazzy-rclpy[fastrtps]==7.1.6",
+            "ros-jazzy-diagnostic-msgs==5.3.6",
+            "ros-jazzy-geometry-msgs==5.3.6",
+            "ros-jazzy-nav-msgs==5.3.6",
+            "ros-jazzy-sensor-msgs==5.3.6",
+            "ros-jazzy-std-srvs==5.3.6",
+            "ros-jazzy-visualization-msgs==5.3.6",
+        )
+    ],
     "sign": ["cryptography>=42,<51"],
     "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10"],
     "ort-gpu": ["onnxruntime-gpu>=1.17,<2"],

@@ -1,5 +1,6 @@
 """A node process and a peer per test; each module skips, with the reason, where ROS is missing."""
 
+import importlib.util
 import itertools
 import os
 
@@ -7,6 +8,9 @@ import pytest
 
 from support.node_process import NodeProcess
 
+WHOLE = ("launch", "tf2_ros", "nav2_msgs", "sros2")
+"""What a ROS 2 from PyPI's wheels lacks and the tests in `whole/` need."""
+collect_ignore = [] if all(map(importlib.util.find_spec, WHOLE)) else ["whole"]
 NO_SECURITY = ("security support enabled", "dds_security", "have the security libraries")
 """What the middlewares say that were built without."""
 _domains = itertools.count(os.getpid() % 90)

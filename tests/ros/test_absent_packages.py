@@ -24,7 +24,7 @@ from terrain_seg_ros.ros.message_classes import has_message, message_class
 )
 def test_the_node_goes_on_without(start, peer, tmp_path, monkeypatch, blocked, named):
     monkeypatch.setenv("PYTHONPATH", without_packages(tmp_path, blocked), prepend=":")
-    node = start()
+    node = start(mounting__use_tf="cyclonedds" not in blocked)
     peer.listen("mask", "hazard_grid")
     peer.bring_up()
     mask, grid = peer.good()

@@ -12,14 +12,11 @@ import yaml
 pytest.importorskip("rclpy", reason="no ROS 2 here; `make test-ros` runs these beside one")
 pytest.importorskip("cyclonedds", reason="no wheel of Cyclone DDS here")
 
-import rclpy
-
 from support.ros_peer import SPECS, stamped, wait_until
 from terrain_seg_ros.messages.topic_spec import Direction, Durability
 from terrain_seg_ros.messages.topics import topics
-from terrain_seg_ros.ros.message_classes import has_message
 
-OUTPUTS = [spec.name for spec in topics(Direction.OUT) if has_message(spec.type)]
+OUTPUTS = [spec.name for spec in topics(Direction.OUT)]
 
 EVERYTHING = {
     "points_decimation": 2,
@@ -61,14 +58,7 @@ def pip_only(domain, opened, tmp_path):
     return opened[-1]
 
 
-@pytest.fixture
-def cyclone_here():
-    """Skip where ROS speaks through another middleware."""
-    if rclpy.get_rmw_implementation_identifier() != "rmw_cyclonedds_cpp":
-        pytest.skip("the ROS side of this test is Cyclone DDS's")
-
-
-def test_rclpy_hears_every_topic_of_the_node_without_ros(cyclone_here, peer, pip_only):
+def test_rclpy_hears_every_topic_of_the_node_without_ros(peer, pip_only):
     peer.listen("mask", "hazard_grid", "/diagnostics")
     wait_until(peer.image.get_subscription_count, "the subscription")
     peer.mount()
@@ -90,7 +80,7 @@ def known(peer, full):
     return [info for info in found if info.node_name == "terrain_seg"]
 
 
-def test_the_graph_shows_types_and_quality_of_the_node_without_ros(cyclone_here, peer, pip_only):
+def test_the_graph_shows_types_and_quality_of_the_node_without_ros(peer, pip_only):
     for name in ("mask", "label_info", "hazard_grid"):
         full = f"/terrain/{name}"
         # The endpoint may be known some milliseconds before the node that it belongs to.
@@ -101,7 +91,7 @@ def test_the_graph_shows_types_and_quality_of_the_node_without_ros(cyclone_here,
     assert ("terrain_seg", "/terrain") in peer.node.get_node_names_and_namespaces()
 
 
-def test_the_ros_node_works_for_a_peer_without_ros(cyclone_here, start, peer, domain, opened):
+def test_the_ros_node_works_for_a_peer_without_ros(start, peer, domain, opened):
     from support.peer import Peer  # noqa: PLC0415  (the DDS rim's)
 
     start(**{name.replace(".", "__"): value for name, value in EVERYTHING.items()})
@@ -122,7 +112,7 @@ def test_the_ros_node_works_for_a_peer_without_ros(cyclone_here, start, peer, do
     assert other.last["mask"].encoding == "mono8"
 
 
-def test_late_joiners_get_what_is_latched_from_either_side(cyclone_here, peer, pip_only, domain):
+def test_late_joiners_get_what_is_latched_from_either_side(peer, pip_only, domain):
     latched = [name for name in OUTPUTS if SPECS[name].durability is Durability.TRANSIENT_LOCAL]
     assert {"label_info", "hazard_grid", "safe_map", "keepout_mask"} <= set(latched)
     peer.listen("mask", "hazard_grid")
@@ -134,7 +124,7 @@ def test_late_joiners_get_what_is_latched_from_either_side(cyclone_here, peer, p
     wait_until(lambda: all(peer.got[name] for name in latched), "what was sent before")
 
 
-def test_images_of_any_size_cross_whole(cyclone_here, peer, pip_only):
+def test_images_of_any_size_cross_whole(peer, pip_only):
     peer.listen("mask")
     wait_until(peer.image.get_subscription_count, "the subscription")
     from support.ros_peer import intrinsics  # noqa: PLC0415

@@ -14,6 +14,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
+from support.ros_lacking import Wire, types_for
 from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
 from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
 from terrain_seg_ros.core.types import Transform
@@ -23,7 +24,7 @@ from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.messages.image_message import encode_image
 from terrain_seg_ros.messages.topics import topics
 from terrain_seg_ros.messages.transform_message import StampedTransform, encode_transforms
-from terrain_seg_ros.ros.message_classes import ROS_TYPES, message_class
+from terrain_seg_ros.ros.message_classes import ROS_TYPES, has_message, message_class
 from terrain_seg_ros.ros.quality import quality_of
 
 NODE = "/terrain/terrain_seg"
@@ -63,7 +64,8 @@ def intrinsics(*, width=WIDTH_PX, height=HEIGHT_PX):
 
 
 def transforms(parent, child, stamp, transform):
-    return encode_transforms(ROS_TYPES, [StampedTransform(parent, child, stamp, transform)])
+    types = types_for("tf2_msgs/msg/TFMessage")
+    return encode_transforms(types, [StampedTransform(parent, child, stamp, transform)])
 
 
 class RosPeer:
@@ -77,12 +79,14 @@ class RosPeer:
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
+        self._wire = Wire(domain)
         self.got = {}
         self._publishers = {}
         self._clients = {}
         self.x_m = 0.0
 
     def close(self):
+        self._wire.close()
         self._executor.shutdown()
         self._thread.join()
         self.node.destroy_node()
@@ -94,6 +98,9 @@ class RosPeer:
             self.got[name] = []
             spec = SPECS[name.rpartition("|")[2]]
             full = spec.name if spec.name.startswith("/") else f"/terrain/{name}"
+            if not has_message(spec.type):
+                self._wire.listen(full, spec, self.got[name].append)
+                continue
             self.node.create_subscription(
                 message_class(spec.type), full, self.got[name].append, quality_of(spec)
             )
@@ -102,6 +109,9 @@ class RosPeer:
         """Return a publisher for one of the node's inputs, made once."""
         if name not in self._publishers:
             spec = SPECS[row]
+            if not has_message(spec.type):
+                self._publishers[name] = self._wire.publisher(name, spec)
+                return self._publishers[name]
             self._publishers[name] = self.node.create_publisher(
                 message_class(spec.type), name, quality or quality_of(spec)
             )
