@@ -9,6 +9,7 @@ from pathlib import Path
 
 from terrain_seg_ros.demo.play import DemoRequest, DemoResult, play_demo
 from terrain_seg_ros.demo.report import latency_rows, share_rows
+from terrain_seg_ros.demo.twins import HEADER
 from terrain_seg_ros.inference.backend_names import backend_names
 from terrain_seg_ros.inference.backend_options import AUTO
 from terrain_seg_ros.report.table import text_table
@@ -43,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pictures", type=int, metavar="N", help="play only the first N images (default: all)"
     )
     parser.add_argument(
+        "--no-ros", action="store_true", help="run the node without ROS even where rclpy can be had"
+    )
+    parser.add_argument(
         "--no-sim", action="store_true", help="skip the simulated drive and descent"
     )
 
@@ -62,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         domain=arguments.domain,
         pictures=arguments.pictures,
         has_scenes=not arguments.no_sim,
+        with_ros=not arguments.no_ros,
     )
     result = play_demo(request, say=_say, show=_progress())
     _print_summary(result)
@@ -88,6 +93,7 @@ def _progress() -> Callable[[str], None]:
 def _print_summary(result: DemoResult) -> None:
     summary = result.summary
     facts = [
+        ["node", result.node],
         ["model", summary["model"]],
         ["backend", f"{summary['backend']} in {summary['precision']}"],
         ["pictures", str(len(result.frames))],
@@ -102,6 +108,9 @@ def _print_summary(result: DemoResult) -> None:
         (["class", "share"], share_rows(result.shares)),
     ):
         print(f"\n{text_table(head, rows)}")
+    if result.twins is not None:
+        print(f"\nboth nodes on the same images, at once; {result.twins.text}")
+        print(text_table(HEADER, result.twins.rows))
 
 
 def _say(text: str) -> None:

@@ -23,9 +23,18 @@ from terrain_seg_ros.demo.processes import (
     started,
 )
 from terrain_seg_ros.demo.report import write_report
+from terrain_seg_ros.demo.ros_node import (
+    SETTLE_S,
+    RosFacts,
+    find_ros,
+    node_command,
+    operator_command,
+    ros_environment,
+)
 from terrain_seg_ros.demo.scenes import SCENES
 from terrain_seg_ros.demo.sim_report import write_scenes
 from terrain_seg_ros.demo.sim_scenes import PlayedScene, play_scene, simulator_is_missing
+from terrain_seg_ros.demo.twins import TwinResult, play_twins
 from terrain_seg_ros.model_store.model_store import load_card
 
 PLAY_LIMIT_S = 95.0
@@ -43,7 +52,8 @@ Show = Callable[[str], None]
 class DemoRequest:
     """What to play, and where the results go.
 
-    `domain` None: a free one. `pictures` None: all.
+    `domain` None: a free one. `pictures` None: all. `with_ros`: run the ROS 2 node where rclpy
+    can be had, else the node without ROS.
     """
 
     model: str
@@ -52,13 +62,19 @@ class DemoRequest:
     domain: int | None
     pictures: int | None
     has_scenes: bool
+    with_ros: bool = True
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What was played and made: the node's summary, the share of each class, and the files."""
+    """What was played and made: the node's summary, the share of each class, and the files.
+
+    `node` says which node ran; `twins` compares the two nodes, where both can run.
+    """
 
     summary: dict[str, Any]
+    node: str
+    twins: TwinResult | None
     frames: Sequence[DemoFrame]
     shares: dict[str, float]
     scenes: Sequence[PlayedScene]
@@ -85,17 +101,34 @@ def play_demo(request: DemoRequest, *, say: Say, show: Show) -> DemoResult:
     out = request.out
     _prepare(out)
     bag = out / time.strftime("bag_%Y%m%d_%H%M%S")
+    ros = find_ros(domain) if request.with_ros else "it was not asked for"
+    if isinstance(ros, RosFacts):
+        node = f"ROS 2 lifecycle node, {ros.text}"
+    else:
+        node = f"node without ROS ({ros})"
+    say(f"the {node}")
     say(f"starting player, node and recorder on DDS domain {domain}, on this machine only")
+    twins = None
     with ending_signals_interrupt():
-        summary = _play(request, len(frames), domain=domain, bag=bag, show=show)
+        run = _play_ros if isinstance(ros, RosFacts) else _play
+        summary = run(request, len(frames), domain=domain, bag=bag, show=show)
+        if isinstance(ros, RosFacts):
+            say("both nodes on the same images")
+            twins = _play_twins(request, summary, len(frames), domain=domain, show=show)
         played = _play_scenes(request, domain, say=say, show=show) if request.has_scenes else []
         say("drawing the report")
         scenes = write_scenes(played, out=out)
         made = write_report(
-            bag, summary, frames, model=request.model, out=out, scenes=scenes.sections
+            bag,
+            {**summary, "node": node},
+            frames,
+            model=request.model,
+            out=out,
+            scenes=scenes.sections,
+            twins=twins,
         )
     paths = {"bag": bag, **made.paths, **scenes.paths}
-    return DemoResult(summary, frames, made.shares, played, paths)
+    return DemoResult(summary, node, twins, frames, made.shares, played, paths)
 
 
 def _prepare(out: Path) -> None:
@@ -134,6 +167,47 @@ def _play(
     show("")
     summary: dict[str, Any] = json.loads((out / "node.json").read_text(encoding="utf-8"))
     return summary
+
+
+def _play_ros(
+    request: DemoRequest, pictures: int, *, domain: int, bag: Path, show: Show
+) -> dict[str, Any]:
+    """Do the same with the ROS 2 node, brought up and down through its lifecycle services.
+
+    Raises:
+        InferenceError: a process failed or did not end in time.
+    """
+    out, ros = request.out, ros_environment(domain)
+    values = {"model": request.model, "backend": request.backend}
+    node = node_command(values, json_file=out / "node.json", limit_s=NODE_LIMIT_S)
+    recorder = module_command("demo.recorder", "--domain", domain, "--bag", bag)
+    player = module_command("demo.player", "--domain", domain, "--pictures", pictures)
+    player += ["--settle", str(SETTLE_S)]
+    with (
+        started("recorder", recorder, folder=out) as recording,
+        started("node", node, folder=out, changes=ros) as running,
+        started("operator", operator_command(), folder=out, changes=ros) as operating,
+        started("player", player, folder=out) as playing,
+    ):
+        follow(playing, [recording, running, operating], limit_s=PLAY_LIMIT_S, show=show)
+        for child in (operating, running, recording):
+            child.interrupt()
+    show("")
+    summary: dict[str, Any] = json.loads((out / "node.json").read_text(encoding="utf-8"))
+    return summary
+
+
+def _play_twins(
+    request: DemoRequest, summary: dict[str, Any], pictures: int, *, domain: int, show: Show
+) -> TwinResult:
+    values = {
+        "model": request.model,
+        "backend": summary["backend"],
+        "precision": summary["precision"],
+    }
+    twins = play_twins(values, pictures=pictures, out=request.out, domain=domain, show=show)
+    show("")
+    return twins
 
 
 def _play_scenes(request: DemoRequest, domain: int, *, say: Say, show: Show) -> list[PlayedScene]:

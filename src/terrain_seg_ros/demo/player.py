@@ -31,10 +31,10 @@ from terrain_seg_ros.messages.transform_message import StampedTransform, encode_
 from terrain_seg_ros.parameters.file import NAMESPACE
 
 LISTENERS = 2
-"""The node and the recorder."""
+"""One node and the recorder."""
 WAIT_S = 60.0
 SETTLE_S = 0.5
-"""After that, for node and recorder to find each other too."""
+"""After that, for node and recorder to find each other too; `--settle` changes it."""
 LINGER_S = 1.0
 """After the last frame, for the node to finish it."""
 
@@ -89,22 +89,29 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--domain", type=int, required=True)
     parser.add_argument("--pictures", type=int)
+    parser.add_argument("--warm-up", action="store_true", help="show the first image once before")
+    parser.add_argument("--settle", type=float, default=SETTLE_S)
+    parser.add_argument("--listeners", type=int, default=LISTENERS)
     arguments = parser.parse_args()
     try:
-        _run(arguments.domain, first_frames(arguments.pictures))
+        frames = first_frames(arguments.pictures)
+        _run(arguments, frames)
     except TerrainSegError as error:
         print(error, file=sys.stderr)
         return 2
     return 0
 
 
-def _run(domain: int, frames: Sequence[DemoFrame]) -> None:
-    participant = Participant(domain, Discovery.HOST)
+def _run(arguments: argparse.Namespace, frames: Sequence[DemoFrame]) -> None:
+    participant = Participant(arguments.domain, Discovery.HOST)
     try:
         player = Player(participant)
         print("waiting until node and recorder listen", flush=True)
-        player.wait_for_subscribers(LISTENERS, timeout_s=WAIT_S)
-        time.sleep(SETTLE_S)
+        player.wait_for_subscribers(arguments.listeners, timeout_s=WAIT_S)
+        time.sleep(arguments.settle)
+        if arguments.warm_up:
+            player.play(frames[0], time.time_ns())
+            time.sleep(SETTLE_S)
         play(frames, player, progress=_show)
         time.sleep(LINGER_S)
     finally:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -96,13 +96,18 @@ class Child:
 
 
 @contextmanager
-def started(name: str, command: Sequence[str], *, folder: Path) -> Iterator[Child]:
+def started(
+    name: str, command: Sequence[str], *, folder: Path, changes: Mapping[str, str] | None = None
+) -> Iterator[Child]:
     """Start a process in a session of its own, and stop it at the end whatever happens.
+
+    `changes` are environment variables that it gets beside those of this process.
 
     Its own session keeps the terminal's Ctrl-C from it: only the demo gets that, and ends the
     others in order. Its stdout can be followed.
     """
     environment = {key: value for key, value in os.environ.items() if key != "CYCLONEDDS_URI"}
+    environment.update(changes or {})
     log = folder / f"{name}.log"
     with log.open("w", encoding="utf-8") as messages:
         process = subprocess.Popen(

@@ -18,7 +18,7 @@ from terrain_seg_ros.dds.endpoints import Reader
 from terrain_seg_ros.dds.idl_types import dds_topic_name
 from terrain_seg_ros.dds.participant import Participant
 from terrain_seg_ros.messages.topic_spec import TopicSpec
-from terrain_seg_ros.messages.topics import topics
+from terrain_seg_ros.messages.topics import topic, topics
 from terrain_seg_ros.parameters.file import NAMESPACE
 from terrain_seg_ros.sim.topics import SIM_TOPICS
 
@@ -33,6 +33,8 @@ SKIPPED = (
 """Too large for a small bag, or not played."""
 SKIPPED_OF_SIM = ("image", "depth", "truth/mask", "confidence")
 """The image comes as JPEG, the others are not shown."""
+TWIN_OUTPUTS = ("mask", "hazard_grid", "hazard_reason")
+"""What is compared between two nodes."""
 QUEUE = 100
 POLL_S = 0.005
 
@@ -45,6 +47,11 @@ def recorded_topics(*, sim: bool) -> list[TopicSpec]:
     simulated = {spec.name: spec for spec in SIM_TOPICS if spec.name not in SKIPPED_OF_SIM}
     others = [spec for spec in ours if spec.name not in (*simulated, *SKIPPED_OF_SIM)]
     return [*simulated.values(), *others]
+
+
+def twin_topics(namespace: str) -> list[TopicSpec]:
+    """Return what is recorded of a second node, in a namespace of its own."""
+    return [topic(name).renamed(f"{namespace}/{name}") for name in TWIN_OUTPUTS]
 
 
 def record(
@@ -80,6 +87,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--domain", type=int, required=True)
     parser.add_argument("--bag", type=Path, required=True)
+    parser.add_argument("--twin", help="namespace of a second node whose outputs are recorded too")
     parser.add_argument("--sim", action="store_true", help="the simulator's topics too")
     arguments = parser.parse_args()
     stop: list[int] = []
@@ -89,6 +97,8 @@ def main() -> int:
         participant = Participant(arguments.domain, Discovery.HOST)
         try:
             topics = recorded_topics(sim=arguments.sim)
+            if arguments.twin is not None:
+                topics += twin_topics(arguments.twin)
             record(participant, arguments.bag, stop, topics=topics)
         finally:
             participant.close()

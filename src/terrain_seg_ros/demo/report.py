@@ -17,6 +17,7 @@ from terrain_seg_ros.core.image.mask_to_picture import color_mask, overlay
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.types import U8, Reason
 from terrain_seg_ros.demo.frames import APART_M, HOLD, DemoFrame
+from terrain_seg_ros.demo.twins import HEADER, TwinResult
 from terrain_seg_ros.messages.grid_message import GridValues, decode_grid
 from terrain_seg_ros.messages.header_message import stamp_ns
 from terrain_seg_ros.messages.image_message import decode_image
@@ -83,6 +84,7 @@ def write_report(
     model: str,
     out: Path,
     scenes: Sequence[Section] = (),
+    twins: TwinResult | None = None,
 ) -> DemoReport:
     """Write overlays, the grids' picture and the page.
 
@@ -93,6 +95,7 @@ def write_report(
         model: its name or path, for the classes.
         out: folder.
         scenes: sections about simulated worlds, shown after the pictures.
+        twins: comparison of the two nodes.
 
     Raises:
         ConfigError: the bag lacks the node's answers.
@@ -114,7 +117,9 @@ def write_report(
     legend = _grid_legend(shown)
     _write(out / "grids.png", _grid_sheet(grids, [f"{f.index:02d}" for f in frames], legend))
     shares = _shares(shown, card)
-    page = _page(card, summary, rows=rows, shares=shares, grid_legend=legend, scenes=scenes)
+    page = _page(
+        card, summary, rows=rows, shares=shares, grid_legend=legend, scenes=scenes, twins=twins
+    )
     (out / "index.html").write_text(render_page(page), encoding="utf-8")
     paths = {"page": out / "index.html", "overlays": folder, "grids": out / "grids.png"}
     return DemoReport(paths, shares)
@@ -224,7 +229,9 @@ def _page(
     shares: dict[str, float],
     grid_legend: Legend,
     scenes: Sequence[Section],
+    twins: TwinResult | None,
 ) -> Page:
+    twin_notes = () if twins is None else (f"{twins.text[:1].upper()}{twins.text[1:]}.",)
     simulated = {"simulated terrain": WORLD_LEGEND, "grid against truth": COMPARISON_LEGEND}
     return Page(
         title="Mars through terrain_seg_ros",
@@ -241,8 +248,9 @@ def _page(
         tables={
             "Latency per stage": (["stage", "p50 ms", "p90 ms", "p99 ms"], latency_rows(summary)),
             "Share of all pixels": (["class", "share"], share_rows(shares)),
+            **({} if twins is None else {"Both nodes on the same images": (HEADER, twins.rows)}),
         },
-        notes=(*NOTES, *(SIM_NOTES if scenes else ())),
+        notes=(*NOTES, *(SIM_NOTES if scenes else ()), *twin_notes),
         sections=[
             *(
                 Section(scene, f"Pictures of one drive, by rover clock: {len(items)}", items)
@@ -256,6 +264,7 @@ def _page(
 def _facts(summary: dict[str, Any]) -> dict[str, str]:
     total = summary["latency_ms"].get("total", {})
     return {
+        "node": summary["node"],
         "model": summary["model"],
         "backend": f"{summary['backend']} {summary['precision']}",
         "frames in / out": f"{summary['images_in']} / {summary['images_out']}",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -47,9 +49,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, note)
+    node = _joined(words)
+    _work(node, ending, duration_s=options.duration)
+    if options.json is not None:
+        summary = {**(node.summary or {}), "ended_by": _ended_by(ending)}
+        write_whole(options.json, json.dumps(summary, indent=2) + "\n")
+
+
+def _joined(words: Sequence[str]) -> TerrainSegNode:
+    """Return a node that has joined ROS.
+
+    Raises:
+        SystemExit: a secured bus does not let it in; its reason is on the console.
+    """
     try:
         # ROS's own handlers would take the context away from an image that is being published.
-        rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=list(words), signal_handler_options=SignalHandlerOptions.NO)
         node = TerrainSegNode()
     except RCLError as error:
         if not is_secured(os.environ):
@@ -57,19 +72,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _refuse(why_not_joined(error, os.environ))
     if unenforced(os.environ):
         node.get_logger().warning(unenforced(os.environ))
+    return node
+
+
+def _work(node: TerrainSegNode, ending: Sequence[int], *, duration_s: float | None) -> None:
+    """Spin until a signal was noted in `ending` or the time is over, then leave ROS."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+    end_s = time.monotonic() + (math.inf if duration_s is None else duration_s)
     try:
-        while rclpy.ok() and not ending and not _spin(executor, node):
-            pass
+        while rclpy.ok() and not ending and time.monotonic() < end_s:
+            if _spin(executor, node):
+                break
     finally:
         node.close()
         executor.remove_node(node)
         node.destroy_node()
         rclpy.try_shutdown()
-        if options.json is not None:
-            summary = {**(node.summary or {}), "ended_by": _ended_by(ending)}
-            write_whole(options.json, json.dumps(summary, indent=2) + "\n")
 
 
 def _options(words: Sequence[str]) -> argparse.Namespace:
@@ -84,6 +103,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
         metavar="FILE",
         help="write the summary of the last run, from configure to cleanup, when the process ends",
     )
+    parser.add_argument("--duration", type=float, metavar="S", help="end after S seconds")
     options = parser.parse_args(remove_ros_args(["terrain_seg_node", *words])[1:])
     if options.json is not None:
         try:

@@ -69,10 +69,7 @@ class Transport:
             f"{', '.join(self._port.names_by_other)} by Cyclone DDS in this process, because ROS "
             f"lacks {', '.join(self._port.packages_by_other)}"
         )
-        self._live.health.remark("transport", text)
-        if text not in self._said:
-            self._log.info(f"transport: {text}")
-            self._said.add(text)
+        self._live.health.remark("transport", text)  # which also logs it
 
     def _warn_once(self, text: str) -> None:
         if text not in self._said:

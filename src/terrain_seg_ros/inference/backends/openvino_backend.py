@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +33,20 @@ _NAMES = {hint: name for name, hint in _HINTS.items()}
 _CAPABILITIES = {FULL_PRECISION: "FP32", "bf16": "BF16", "fp16": "FP16"}
 
 
+@functools.cache
+def shared_core() -> Any:
+    """Return OpenVINO's core, one for the process, which is never destroyed.
+
+    Each core's CPU plugin gives its thread another stack for signals (for AMX), and puts back what
+    was there before when it is destroyed. Where two cores overlap, that is memory that the other
+    has freed, and the next signal ends the process by SIGSEGV.
+
+    Raises:
+        RuntimeError: OpenVINO cannot start.
+    """
+    return openvino.Core()
+
+
 def usable_precisions() -> tuple[str, ...]:
     """Return the precisions that this machine can compute in.
 
@@ -39,7 +54,7 @@ def usable_precisions() -> tuple[str, ...]:
         InferenceError: OpenVINO cannot be used here.
     """
     try:
-        offered = openvino.Core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
+        offered = shared_core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
     except RuntimeError as error:
         raise InferenceError(f"OpenVINO cannot use the {DEVICE}: {_short(error)}") from error
     return tuple(name for name, capability in _CAPABILITIES.items() if capability in offered)
@@ -47,7 +62,7 @@ def usable_precisions() -> tuple[str, ...]:
 
 def devices() -> tuple[str, ...]:
     """Return the devices that OpenVINO offers; the backend uses the CPU."""
-    return tuple(str(device) for device in openvino.Core().available_devices)
+    return tuple(str(device) for device in shared_core().available_devices)
 
 
 def engine_key(model: LoadedModel, options: BackendOptions) -> EngineKey:
@@ -58,7 +73,7 @@ def engine_key(model: LoadedModel, options: BackendOptions) -> EngineKey:
     """
     card = model.card
     try:
-        core = openvino.Core()
+        core = shared_core()
         device = str(core.get_property(DEVICE, "FULL_DEVICE_NAME"))
         abilities = core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
     except RuntimeError as error:
@@ -171,7 +186,7 @@ def _settings(card: ModelCard, options: BackendOptions) -> dict[str, object]:
 
 def _compile(model: LoadedModel, options: BackendOptions) -> Any:
     card = model.card
-    core = openvino.Core()
+    core = shared_core()
     graph = core.read_model(model.graph())
     graph.reshape({INPUT: [1, card.height_px, card.width_px, card.channel_count]})
     return core.compile_model(graph, DEVICE, _settings(card, options))
@@ -195,7 +210,7 @@ def _prepared(model: LoadedModel, options: BackendOptions) -> Any:
     if data is None:
         return None
     try:
-        return openvino.Core().import_model(data, DEVICE, _settings(model.card, options))
+        return shared_core().import_model(data, DEVICE, _settings(model.card, options))
     except RuntimeError as error:
         cache.discard(key, _short(error))
         return None

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-import openvino
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.inference.backends.openvino_backend import shared_core
 from terrain_training.export.parity import ParityRow
 from terrain_training.export.quantisation import (
     Activations,
@@ -213,7 +213,7 @@ def _run_onnxruntime(data: bytes, images: U8, threads: int) -> Logits:
 
 
 def _run_openvino(data: bytes, images: U8, threads: int) -> Logits:
-    core = openvino.Core()
+    core = shared_core()
     graph = core.read_model(data)
     graph.reshape({"image": [1, *images.shape[1:]]})
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
