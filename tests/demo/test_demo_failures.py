@@ -10,7 +10,7 @@ import pytest
 from rosbags.highlevel import AnyReader
 
 from support.buses import free_domain, wait_until
-from support.demo_runs import Demo, running
+from support.demo_runs import Demo, ros_processes, running
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.demo.frames import HOLD, demo_frames
@@ -62,10 +62,25 @@ def test_a_node_that_cannot_start_is_told_in_its_own_words(tmp_path, capsys):
         file.write(b"more")
     domain = free_domain()
     words = ["--model", str(model), "--out", str(tmp_path / "out"), "--domain", str(domain)]
-    assert main(["demo", *words]) == 2
+    assert main(["demo", *words, "--no-ros"]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("terrain-seg: error: the node ended early with code 2: ")
     assert "sha256" in line
+    assert running(domain) == {}
+
+
+def test_a_ros_2_node_that_cannot_be_configured_is_told_in_its_own_words(tmp_path, capsys):
+    pytest.importorskip("rclpy", reason="no ROS 2 here")
+    model = write_tiny_model(tmp_path / "tampered")
+    with (model / "model.onnx").open("ab") as file:
+        file.write(b"more")
+    domain = free_domain()
+    words = ["--model", str(model), "--out", str(tmp_path / "out"), "--domain", str(domain)]
+    assert main(["demo", *words]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "configure failed" in line
+    assert "sha256" in line
+    assert ros_processes(domain) == []
     assert running(domain) == {}
 
 

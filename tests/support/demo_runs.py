@@ -12,9 +12,11 @@ from support.buses import WAIT_S, free_domain
 class Demo:
     """Hold a running demo, its domain and its folder."""
 
-    def __init__(self, folder, *words):
+    def __init__(self, folder, *words, with_ros=False):
         self.folder, self.domain = folder, free_domain()
         command = [sys.executable, "-m", "terrain_seg_ros.cli.main", "demo", "--out", folder]
+        if not with_ros:
+            command.append("--no-ros")
         self.process = subprocess.Popen(
             [*map(str, command), "--domain", str(self.domain), *words],
             stdout=subprocess.PIPE,
@@ -38,6 +40,19 @@ class Demo:
                 self.process.kill()
                 self.process.wait()
         return self.process.returncode, output, errors
+
+
+def ros_processes(domain):
+    """Return the ids of processes on a domain of ROS, by their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            words = path.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if f"ROS_DOMAIN_ID={domain}" in words:
+            found.append(int(path.parent.name))
+    return found
 
 
 def running(domain):

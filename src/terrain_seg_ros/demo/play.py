@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.errors import ConfigError, InferenceError
 from terrain_seg_ros.dds.discovery import choose_domain
 from terrain_seg_ros.demo.frames import DemoFrame, first_frames
 from terrain_seg_ros.demo.processes import (
@@ -189,7 +189,10 @@ def _play_ros(
         started("operator", operator_command(), folder=out, changes=ros) as operating,
         started("player", player, folder=out) as playing,
     ):
-        follow(playing, [recording, running, operating], limit_s=PLAY_LIMIT_S, show=show)
+        try:
+            follow(playing, [recording, running, operating], limit_s=PLAY_LIMIT_S, show=show)
+        except InferenceError as error:
+            raise InferenceError(f"{error}; the node: {running.last_words()}") from error
         for child in (operating, running, recording):
             child.interrupt()
     show("")

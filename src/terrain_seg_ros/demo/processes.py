@@ -85,9 +85,10 @@ class Child:
 
     def _failure(self, what: str, code: int) -> InferenceError:
         how = f"by signal {-code}" if code < 0 else f"with code {code}"
-        return InferenceError(f"the {self.name} {what} {how}: {self._last_words()} ({self.log})")
+        return InferenceError(f"the {self.name} {what} {how}: {self.last_words()} ({self.log})")
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
+        """Return the last line of the log."""
         text = self.log.read_text(encoding="utf-8", errors="replace").strip()
         line = text.splitlines()[-1].strip() if text else "it said nothing"
         for start in _MESSAGE_STARTS:

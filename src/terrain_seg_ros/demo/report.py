@@ -264,7 +264,7 @@ def _page(
 def _facts(summary: dict[str, Any]) -> dict[str, str]:
     total = summary["latency_ms"].get("total", {})
     return {
-        "node": summary["node"],
+        "node": summary.get("node", "node without ROS"),
         "model": summary["model"],
         "backend": f"{summary['backend']} {summary['precision']}",
         "frames in / out": f"{summary['images_in']} / {summary['images_out']}",

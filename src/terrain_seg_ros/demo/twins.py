@@ -39,14 +39,14 @@ class TwinResult:
     Attributes:
         images: how many were sent.
         answered: masks of each node, by its name.
-        identical: stamps at which all outputs of the two are equal, by output.
+        identical: at how many stamps the two are equal, and at how many both answered, by output.
         latency_ms: median and 99th percentile from the image's stamp to the recorded mask.
         bag: what was recorded.
     """
 
     images: int
     answered: dict[str, int]
-    identical: dict[str, int]
+    identical: dict[str, tuple[int, int]]
     latency_ms: dict[str, tuple[float, float]]
     bag: Path
 
@@ -61,7 +61,7 @@ class TwinResult:
     @property
     def text(self) -> str:
         """Return one line on what is identical."""
-        parts = [f"{name} {count} of {self.images}" for name, count in self.identical.items()]
+        parts = [f"{name} {same} of {both}" for name, (same, both) in self.identical.items()]
         return "identical between the two nodes: " + ", ".join(parts)
 
 
@@ -155,8 +155,11 @@ def compare(bag: Path, images: int) -> TwinResult:
     )
 
 
-def _equal(first: dict[int, tuple[bytes, int]], second: dict[int, tuple[bytes, int]]) -> int:
-    return sum(stamp in second and first[stamp][0] == second[stamp][0] for stamp in first)
+def _equal(
+    first: dict[int, tuple[bytes, int]], second: dict[int, tuple[bytes, int]]
+) -> tuple[int, int]:
+    both = first.keys() & second.keys()
+    return sum(first[stamp][0] == second[stamp][0] for stamp in both), len(both)
 
 
 def _latency_ms(masks: dict[int, tuple[bytes, int]]) -> tuple[float, float]:
