@@ -37,16 +37,13 @@ EXTRAS = {
     "wrap": ["onnx>=1.23,<2"],
     # Community wheels of ROS 2 Jazzy, for trying out: a vehicle takes ROS from its distribution.
     "ros": [
-        f"{name}; platform_machine == 'x86_64' and python_version < '3.13'"
-        for name in (
-            "ros-jazzy-rclpy[fastrtps]==7.1.6",
-            "ros-jazzy-diagnostic-msgs==5.3.6",
-            "ros-jazzy-geometry-msgs==5.3.6",
-            "ros-jazzy-nav-msgs==5.3.6",
-            "ros-jazzy-sensor-msgs==5.3.6",
-            "ros-jazzy-std-srvs==5.3.6",
-            "ros-jazzy-visualization-msgs==5.3.6",
-        )
+        "ros-jazzy-rclpy[fastrtps]==7.1.6; platform_machine == 'x86_64'",
+        "ros-jazzy-diagnostic-msgs==5.3.6; platform_machine == 'x86_64'",
+        "ros-jazzy-geometry-msgs==5.3.6; platform_machine == 'x86_64'",
+        "ros-jazzy-nav-msgs==5.3.6; platform_machine == 'x86_64'",
+        "ros-jazzy-sensor-msgs==5.3.6; platform_machine == 'x86_64'",
+        "ros-jazzy-std-srvs==5.3.6; platform_machine == 'x86_64'",
+        "ros-jazzy-visualization-msgs==5.3.6; platform_machine == 'x86_64'",
     ],
     "sign": ["cryptography>=42,<51"],
     "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10"],

@@ -106,6 +106,8 @@ def test_what_ros_declares_itself_is_left_to_ros(tmp_path):
         ("/**: {ros__parameters: {threads: 2020-99-99}}", ["YAML"]),
         ("[" * 5000, ["YAML"]),
         ("a: &a {b: 1}\n/**: {ros__parameters: *a}", ["alias"]),
+        ("/**: {ros__parameters: {cameras: !!set {a, b}}}", ["tag", "!!set"]),
+        ("/**: {ros__parameters: {grid_frame: base_link}}", ["base_frame", "odom"]),
         ("a: " + "{x: " * 12 + "1" + "}" * 12, ["nested"]),
         ("/**: {ros__parameters: " + "{x: " * 12 + "1" + "}" * 12 + "}", ["nested"]),
         ("/**: {ros__parameters: {grid.size_m: 1.0, grid: {size_m: 2.0}}}", ["grid.size_m"]),

@@ -10,6 +10,7 @@ import pytest
 
 from support.buses import wait_until
 from support.rover import STATIC, camera_info_message, image_message
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import Reason
 from terrain_seg_ros.messages.cdr import message_class
 from terrain_seg_ros.messages.diagnostics_message import decode_diagnostics
@@ -316,3 +317,15 @@ def test_every_output_of_the_table_goes_through_the_port(live):
         return all(sent[spec.name] for spec in topics(Direction.OUT))
 
     wait_until(all_sent, "every output", every=0.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"image_topic": "mask"}, "the output 'mask' of this node"),
+        ({"image_topic": "a", "camera_info_topic": "a"}, "the input 'image'"),
+    ],
+)
+def test_an_input_with_the_name_of_an_output_or_another_input_is_refused(live, changes, words):
+    with pytest.raises(ConfigError, match=words):
+        live(**changes)

@@ -62,6 +62,12 @@ class NodeSettings:
             raise ConfigError(
                 f"one static mounting cannot hold for {len(cameras)} cameras; set mounting.use_tf"
             )
+        grid = self.pipeline.grid
+        if grid.frame_id.lstrip("/") == ground.base_frame.lstrip("/"):
+            raise ConfigError(
+                f"grid_frame and base_frame are both {grid.frame_id!r}: the grid would move with "
+                "the vehicle; set grid_frame to a fixed frame such as odom"
+            )
         if ground.source == "depth" and depth not in {"image", "cloud"}:
             raise ConfigError(
                 f"ground.source is depth but depth.source is {depth!r}; set it to image or cloud"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -27,6 +27,30 @@ class InputTopic(NamedTuple):
     row: str
     camera: str
     spec: TopicSpec
+
+
+def check_names(
+    inputs: Iterable[InputTopic], outputs: Iterable[str], full_name: Callable[[str], str]
+) -> None:
+    """Check that no input has the name of an output or of another input.
+
+    Args:
+        inputs: what a node reads.
+        outputs: names of what it publishes.
+        full_name: gives a topic's name on the bus.
+
+    Raises:
+        ConfigError: two have one name.
+    """
+    used = {full_name(name): f"the output {name!r} of this node" for name in outputs}
+    for item in inputs:
+        name = full_name(item.spec.name)
+        what = f"the input {item.row!r}" + (f" of camera {item.camera!r}" if item.camera else "")
+        if name in used:
+            raise ConfigError(
+                f"{what} is {name!r}, which is also {used[name]}; give the two different names"
+            )
+        used[name] = what
 
 
 def input_topics(

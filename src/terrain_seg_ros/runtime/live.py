@@ -9,7 +9,7 @@ from typing import Any
 from terrain_seg_ros.messages.topic_spec import Group, TopicSpec
 from terrain_seg_ros.runtime.frame_processor import FrameProcessor
 from terrain_seg_ros.runtime.health import Health, HealthSnapshot
-from terrain_seg_ros.runtime.input_topics import input_topics
+from terrain_seg_ros.runtime.input_topics import check_names, input_topics
 from terrain_seg_ros.runtime.live_worker import LiveWorker
 from terrain_seg_ros.runtime.outboxes.outgoing import Bus
 from terrain_seg_ros.runtime.outboxes.outputs import outgoing_topics
@@ -50,6 +50,8 @@ class LiveNode:
         self.session, self.port = session, port
         self.health = Health()
         self.inputs = input_topics(parameters, names)
+        outputs = outgoing_topics(parameters)
+        check_names(self.inputs, outputs, port.full_name)
         cache_s = parameters.transforms.tf_cache_s
         own = BufferedTransforms(self.health, cache_s=cache_s, on_jump=self._expect_time_jump)
         self._tf: TransformSource = port.transforms(self.health, cache_s=cache_s) or own
@@ -72,9 +74,7 @@ class LiveNode:
             decode=port.decode,
         )
         self.resort = self.processor.resort
-        self._publisher = Publisher(
-            port, outgoing_topics(parameters), health=self.health, resort=self.resort
-        )
+        self._publisher = Publisher(port, outputs, health=self.health, resort=self.resort)
         self.worker = LiveWorker(self.processor, self._publisher)
         self._reception = Reception(self.health)
         self._subscriptions = Subscriptions(

@@ -73,6 +73,13 @@ def parse_yaml(
     return content
 
 
+TAG_PREFIX = "tag:yaml.org,2002:"
+PLAIN_TAGS = frozenset(
+    [*(TAG_PREFIX + name for name in ("str", "int", "float", "bool", "null", "seq", "map")), "!"]
+)
+"""Tags of values that are plain; others make objects that have no place in a file of ours."""
+
+
 def _read_text(path: Path, limit_bytes: int) -> str:
     data = read_regular_file(path, limit_bytes)
     try:
@@ -90,6 +97,13 @@ def _check_events(source: str, text: str, *, node_limit: int, aliases: bool) -> 
             raise ConfigError(
                 f"{source}: holds a YAML alias in line {line}, which ROS does not read; "
                 "write it out"
+            )
+        tag = getattr(event, "tag", None)
+        if tag is not None and tag not in PLAIN_TAGS:
+            short = tag.replace(TAG_PREFIX, "!!")[:40]
+            raise ConfigError(
+                f"{source}: has the YAML tag {short!r} in line {line}; write a plain value, list "
+                "or mapping"
             )
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
