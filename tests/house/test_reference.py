@@ -141,7 +141,7 @@ def test_the_readme_says_first_how_unsafe_the_network_is():
     box = readme[readme.index("## Status") : readme.index("## Run it")]
     text = " ".join(box.replace("\n> ", " ").split())
     assert f"**{share:.0f} % [{low:.0f}, {high:.0f}] of the area" in text
-    assert f"finds {rocks:.0f} % of the rocks" in text
+    assert f"finds only {rocks:.0f} % of the rocks" in text
     assert readme.index("of the area that") < readme.index("make demo")
 
 

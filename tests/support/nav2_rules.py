@@ -1,6 +1,6 @@
 """What Nav2 (Jazzy) does with our messages, written after its documentation and sources.
 
-`tests/ros/test_nav2.py` asks Nav2 itself where it is installed; these rules hold everywhere.
+`tests/ros/whole/test_nav2.py` asks Nav2 itself where it is installed; these rules hold everywhere.
 """
 
 from __future__ import annotations
