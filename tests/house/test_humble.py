@@ -99,6 +99,10 @@ IN_HUMBLE = {
         "QoSProfile",
         "ReliabilityPolicy",
     },
+    "rclpy.utilities": {
+        "get_rmw_implementation_identifier",
+        "remove_ros_args",
+    },
     "rclpy.signals": {
         "SignalHandlerOptions",
     },

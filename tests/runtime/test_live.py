@@ -213,8 +213,7 @@ def test_what_one_port_lacks_can_go_by_another_with_its_own_classes(live):
     node, port = live(port=lambda: JoinedPort(Memory(lacks=lacks), lambda: other))
     assert node.missing == ()
     assert list(other.out) == ["/memory/label_info"]
-    assert port.names_by_other == ("/memory/label_info",)
-    assert port.packages_by_other == ("vision_msgs",)
+    assert [row.name for row in port.by_other] == ["/memory/label_info"]
     assert len(other.out["/memory/label_info"].messages) == 1
     assert {"vision_msgs/msg/LabelInfo", "std_msgs/msg/Header"} <= set(made)
     assert "label_info" not in port.first.out
@@ -227,7 +226,7 @@ def test_inputs_that_one_port_lacks_come_by_the_other(live):
     node.activate()
     assert {"/tf", "/tf_static"} <= set(other.feeds)
     assert "image" in port.first.feeds
-    assert node.missing_inputs == ()
+    assert node.missing == ()
     assert other.calls["start"] == 1
     node.deactivate()
     assert not other.feeds
@@ -240,9 +239,8 @@ def test_a_second_port_that_cannot_be_had_is_asked_for_once(live):
     lacks = {"vision_msgs/msg/LabelInfo", "tf2_msgs/msg/TFMessage"}
     node, _ = live(port=lambda: JoinedPort(Memory(lacks=lacks), lambda: asked.append(1)))
     assert [spec.name for spec in node.missing] == ["label_info"]
-    assert node.missing_inputs == ()
     node.activate()
-    assert [spec.name for spec in node.missing_inputs] == ["/tf", "/tf_static"]
+    assert [spec.name for spec in node.missing] == ["label_info", "/tf", "/tf_static"]
     assert asked == [1]
 
 
@@ -250,7 +248,7 @@ def test_a_port_that_carries_everything_needs_no_second(live):
     node, port = live(port=lambda: JoinedPort(Memory(), lambda: pytest.fail("it was asked for")))
     node.activate()
     show(node, port.first)
-    assert port.names_by_other == ()
+    assert port.by_other == ()
 
 
 def test_malformed_messages_are_counted_by_their_row(live):

@@ -10,6 +10,7 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
+from terrain_seg_ros.messages.topic_spec import Direction
 from terrain_seg_ros.ros.port import RosPort
 from terrain_seg_ros.runtime.joined_port import JoinedPort
 from terrain_seg_ros.runtime.live import LiveNode
@@ -60,14 +61,15 @@ class Transport:
     def say(self) -> None:
         """Say what is new since the last call; call it when topics were opened."""
         for spec in self._live.missing:
-            self._warn_once(f"{spec.name!r} is not published: {spec.type} is not installed")
-        for spec in self._live.missing_inputs:
-            self._warn_once(f"{spec.name!r} is not received: {spec.type} is not installed")
-        if not self._port.names_by_other:
+            what = "published" if spec.direction is Direction.OUT else "received"
+            self._warn_once(f"{spec.name!r} is not {what}: {spec.type} is not installed")
+        rows = self._port.by_other
+        if not rows:
             return
+        packages = dict.fromkeys(row.type.split("/", maxsplit=1)[0] for row in rows)
         text = (
-            f"{', '.join(self._port.names_by_other)} by Cyclone DDS in this process, because ROS "
-            f"lacks {', '.join(self._port.packages_by_other)}"
+            f"{', '.join(row.name for row in rows)} by Cyclone DDS in this process, because ROS "
+            f"lacks {', '.join(packages)}"
         )
         self._live.health.remark("transport", text)  # which also logs it
 

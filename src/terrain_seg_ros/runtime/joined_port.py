@@ -58,8 +58,7 @@ class JoinedPort:
         self._make_other = make_other
         self._other: Port | None = None
         self._asked = False
-        self._names: list[str] = []
-        self._packages: list[str] = []
+        self._by_other: dict[str, TopicSpec] = {}
         self.types: Types = JoinedTypes(self)
         self.clock: Clock = first.clock
 
@@ -72,14 +71,9 @@ class JoinedPort:
         return self._other
 
     @property
-    def names_by_other(self) -> tuple[str, ...]:
-        """Return the full names of the topics that go by the second port."""
-        return tuple(self._names)
-
-    @property
-    def packages_by_other(self) -> tuple[str, ...]:
-        """Return the message packages that the first port lacks and the second has."""
-        return tuple(self._packages)
+    def by_other(self) -> tuple[TopicSpec, ...]:
+        """Return the rows of the topics that go by the second port, under their full names."""
+        return tuple(self._by_other.values())
 
     def decode(self, message: Any, bits: SampleBits) -> CameraImage:
         """Return the pixels of an image message.
@@ -158,7 +152,7 @@ class JoinedPort:
     def other_publishers(self, name: str) -> int:
         """Return how many publishers of a topic belong to other nodes."""
         full_name = self.full_name(name)
-        if self._other is not None and full_name in self._names:
+        if self._other is not None and full_name in self._by_other:
             return self._other.other_publishers(full_name)
         return self.first.other_publishers(name)
 
@@ -174,10 +168,4 @@ class JoinedPort:
         return spec.renamed(self.full_name(spec.name))
 
     def _note(self, spec: TopicSpec) -> None:
-        _add(self._names, self.full_name(spec.name))
-        _add(self._packages, spec.type.split("/", maxsplit=1)[0])
-
-
-def _add(items: list[str], item: str) -> None:
-    if item not in items:
-        items.append(item)
+        self._by_other[self.full_name(spec.name)] = self._in_full(spec)

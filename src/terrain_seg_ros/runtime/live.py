@@ -89,13 +89,8 @@ class LiveNode:
 
     @property
     def missing(self) -> Sequence[TopicSpec]:
-        """Return the rows of outputs whose message type is not installed."""
-        return self._publisher.missing
-
-    @property
-    def missing_inputs(self) -> Sequence[TopicSpec]:
-        """Return the rows of inputs whose message type is not installed; empty while inactive."""
-        return self._subscriptions.missing
+        """Return the rows whose message type is not installed; those of inputs while active."""
+        return (*self._publisher.missing, *self._subscriptions.missing)
 
     @property
     def is_active(self) -> bool:
