@@ -115,8 +115,6 @@ def run(arguments: argparse.Namespace) -> int:
             player = source if isinstance(source, BagPlayer) else None
             page = Page(server, _words(arguments, source), player)
             source.start()
-            if player is not None:
-                player.play(True)
             address = page_address(arguments.host, server.get_port())
             if arguments.host not in LOOPBACK:
                 _say(f"warning: {arguments.host} can be reached by others, without a password")
@@ -175,10 +173,14 @@ def _serve(page: Any, source: BagPlayer | BusWatcher, interrupt: Interrupt) -> N
     Raises:
         ConfigError: the source ended by a defect.
     """
+    began = False
     wait = _bag_waiting if isinstance(source, BagPlayer) else _bus_waiting(source)
     while not interrupt.asked:
         if source.error:
             raise ConfigError(source.error)
+        if not began and isinstance(source, BagPlayer) and page.has_viewers:
+            began = True
+            source.play(True)
         moment = source.keeper.moment()
         page.draw(moment, wait() if moment.grid is None and moment.mask is None else "")
         time.sleep(DRAW_S)

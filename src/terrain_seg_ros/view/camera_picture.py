@@ -15,6 +15,7 @@ from terrain_seg_ros.view.moment import Moment
 
 SIDE_LIMIT_PX = 640
 """Longest side of the picture that is sent to browsers."""
+BAR_LEVEL = 36
 IMAGE, MASK, CONFIDENCE = "Image", "Image and mask", "Image and confidence"
 MODES = (MASK, CONFIDENCE, IMAGE)
 _SPARE = (
@@ -61,6 +62,14 @@ def camera_picture(moment: Moment, mode: str, opacity: float, palette: Palette) 
     return np.where(known[..., np.newaxis], blended, base).astype(np.uint8)
 
 
+def framed(picture: U8) -> U8:
+    """Return a picture (H, W, 3), at least 4:3 wide by bars beside it, as panels are."""
+    height, width = picture.shape[:2]
+    missing = max(0, height * 4 // 3 - width)
+    sides = ((0, 0), (missing // 2, missing - missing // 2), (0, 0))
+    return np.pad(picture, sides, constant_values=BAR_LEVEL)
+
+
 def class_palette(names: Iterable[tuple[int, str]]) -> dict[int, tuple[int, int, int]]:
     """Return colours for classes by id: those of shipped models for names that they have."""
     known: dict[str, tuple[int, int, int]] = {}
@@ -89,7 +98,7 @@ def _table(palette: Palette) -> U8:
 
 
 def _shown_size(width_px: int, height_px: int) -> tuple[int, int]:
-    scale = min(1.0, SIDE_LIMIT_PX / max(width_px, height_px))
+    scale = SIDE_LIMIT_PX / max(width_px, height_px)
     return max(1, round(width_px * scale)), max(1, round(height_px * scale))
 
 

@@ -14,14 +14,14 @@ SPAN_S = 120.0
 def latency_series(moment: Moment) -> tuple[F64, ...]:
     """Return seconds before now, delay of each mask, and the node's median and p99, in ms.
 
-    The node tells its percentiles once a second: they hold until the next time. NaN is unknown.
+    Each holds until the next time that it is known. A column that is never known is NaN.
     """
     told_s, told = _health(moment)
     arrived_s = _seconds([item.time_ns for item in moment.delays], moment.time_ns)
     delays_ms = np.array([item.delay_ms for item in moment.delays])
     time_s = np.union1d(arrived_s, told_s)
-    delay = np.full(time_s.size, np.nan)
-    delay[np.searchsorted(time_s, arrived_s)] = delays_ms
+    arrived_s, first = np.unique(arrived_s, return_index=True)
+    delay = _held(time_s, arrived_s, delays_ms[first])
     columns = [_held(time_s, told_s, told[:, index]) for index in (4, 5)]
     return _cut(time_s, delay, *columns)
 
@@ -30,10 +30,10 @@ def rate_series(moment: Moment) -> tuple[F64, ...]:
     """Return seconds before now, and images in, images out and lost ones, per second each."""
     time_s, told = _health(moment)
     if time_s.size < 2:
-        return _cut(time_s, told[:, 0], told[:, 1], np.full(time_s.size, np.nan))
+        return _cut(time_s, told[:, 0], told[:, 1], np.zeros(time_s.size))
     lost = told[:, 2] + told[:, 3]
     step_s = np.maximum(np.diff(time_s), 1e-3)
-    per_s = np.concatenate([[np.nan], np.maximum(np.diff(lost), 0.0) / step_s])
+    per_s = np.concatenate([[0.0], np.maximum(np.diff(lost), 0.0) / step_s])
     return _cut(time_s, told[:, 0], told[:, 1], per_s)
 
 
@@ -54,10 +54,12 @@ def _seconds(times_ns: list[int], now_ns: int) -> F64:
 
 
 def _held(time_s: F64, told_s: F64, values: F64) -> F64:
+    """Return the last known value at each time, before the first that one; NaN without any."""
+    known = np.isfinite(values)
+    told_s, values = told_s[known], values[known]
     if not told_s.size:
         return np.full(time_s.size, np.nan)
-    last = np.searchsorted(told_s, time_s, side="right") - 1
-    return np.where(last >= 0, values[np.maximum(last, 0)], np.nan)
+    return values[np.maximum(np.searchsorted(told_s, time_s, side="right") - 1, 0)]
 
 
 def _cut(time_s: F64, *columns: F64) -> tuple[F64, ...]:

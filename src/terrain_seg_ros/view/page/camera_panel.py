@@ -12,6 +12,7 @@ from terrain_seg_ros.view.camera_picture import (
     SIDE_LIMIT_PX,
     camera_picture,
     class_palette,
+    framed,
     shares,
 )
 from terrain_seg_ros.view.html_text import legend, note
@@ -50,7 +51,7 @@ class CameraPanel:
         picture = camera_picture(moment, mode, opacity, self.palette)
         if picture is None:
             return None
-        self._picture.image = picture
+        self._picture.image = framed(picture)
         self._legend.content = self._text(moment)
         return picture
 

@@ -60,6 +60,11 @@ class Page:
             self._topics = gui.add_html(note("nothing yet"))
         server.scene.on_click()(self._on_click)
 
+    @property
+    def has_viewers(self) -> bool:
+        """Return whether a browser shows the page."""
+        return bool(self._server.get_clients())
+
     def draw(self, moment: Moment, waiting: str = "") -> None:
         """Draw a moment.
 
@@ -87,8 +92,7 @@ class Page:
         panel.dock_left()
         panel.set_width(LEFT_PX)
         below = gui.add_panel()
-        with below.add_tab("Latency and rates"):
-            self._series = SeriesPanel(gui)
+        self._series = SeriesPanel(gui, below.add_tab("Latency and rates"))
         below.dock_below(panel)
 
     def _add_ground(self, gui: Any) -> None:

@@ -87,11 +87,15 @@ class Scene:
             visible=False,
         )
         self._labels = [
-            scene.add_label(f"/map/label_{index}", "", visible=False, font_screen_scale=0.8)
+            scene.add_label(
+                f"/map/label_{index}", "", visible=False, font_screen_scale=0.8, depth_test=True
+            )
             for index in range(SITES_SHOWN)
         ]
         self._ring_labels = [
-            scene.add_label(f"/map/ring_{index}", "", visible=False, font_screen_scale=0.65)
+            scene.add_label(
+                f"/map/ring_{index}", "", visible=False, font_screen_scale=0.7, depth_test=True
+            )
             for index in range(3)
         ]
         self._anchor: F64 | None = None
