@@ -61,7 +61,8 @@ class _Chart:
             return
         if self._handle is not None:
             self._handle.remove()
-        self._known, self._handle = known, self._made(shown)
+        self._known = known
+        self._handle = self._made(shown)
 
     def _made(self, arrays: tuple[F64, ...]) -> Any:
         lines = [
