@@ -34,6 +34,7 @@ EXTRAS = {
     "dem": ["rasterio>=1.3,<2"],
     "sim": ["mujoco>=3.3,<5"],
     "tensorrt": ["tensorrt>=8.5,<12", "cuda-python>=12,<14"],
+    "view": ["viser>=1.1,<1.2"],
     "wrap": ["onnx>=1.23,<2"],
     # Community wheels of ROS 2 Jazzy, for trying out: a vehicle takes ROS from its distribution.
     "ros": [

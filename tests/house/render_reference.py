@@ -22,6 +22,7 @@ from terrain_seg_ros.parameters.node_settings import DECLARATION
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.parameters.reference import HEADER, reference_groups
 from terrain_seg_ros.parameters.shipped import MODES
+from terrain_seg_ros.report.reasons import REASONS
 from terrain_seg_ros.sim.topics import SIM_TOPICS
 
 SIM_TEXTS = {
@@ -54,44 +55,6 @@ SERVICES = {
     "~/select_site": "With `landing.enable`: keeps the chosen landing site (`true`), or lets the "
     "scores choose again (`false`).",
 }
-REASONS = {
-    Reason.OBSERVED: ("observed: see `hazard_grid`", "nothing"),
-    Reason.OUTSIDE_VIEW: ("no camera has seen it", "turn or drive until a camera sees it"),
-    Reason.TOO_FAR: (
-        "beyond `ground.max_range_m`, or a pixel covers more ground than "
-        "`ground.max_ground_sample_m`",
-        "go nearer, or use a camera of more pixels per degree",
-    ),
-    Reason.LOW_CONFIDENCE: (
-        "the network is less sure than `observability.min_confidence`",
-        "look from nearer or another side; if it is everywhere, the network does not fit the "
-        "terrain",
-    ),
-    Reason.SHADOW: ("too dark to judge", "lengthen the exposure, or look under other light"),
-    Reason.SATURATION: ("too bright to judge", "shorten the exposure, or look away from the sun"),
-    Reason.OWN_BODY: (
-        "the vehicle's own body is in the way",
-        "drive on, or turn the camera; if the vehicle is not there, check `own_body.*`",
-    ),
-    Reason.STALE: (
-        "no good image for `watchdog.stale_after_s`",
-        "stop; `/diagnostics` says why images are missing or rejected",
-    ),
-    Reason.NO_TRANSFORM: (
-        "no transform at the image's stamp",
-        "check TF from `grid_frame` to the camera, and the clocks",
-    ),
-    Reason.UNLABELLED: (
-        "no class there, or one of `observability.not_ground_classes`",
-        "look at `mask` (255: no class); check `observability.not_ground_classes`",
-    ),
-    Reason.HIDDEN: ("hidden behind something nearer", "look from another side"),
-    Reason.NO_DEPTH: (
-        "no depth was measured there",
-        "look from nearer or another side; check the range and gaps of the depth sensor",
-    ),
-}
-"""What a reason means, and what to do about it."""
 
 
 def render(text: str) -> str:

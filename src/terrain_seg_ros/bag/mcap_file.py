@@ -86,8 +86,10 @@ class McapFile:
             self._file.close()
             self._file = None
 
-    def messages(self, channels: Collection[int]) -> Iterator[tuple[int, int, bytes]]:
-        """Yield channel, time and data in the order of time.
+    def messages(
+        self, channels: Collection[int], *, since_ns: int = 0
+    ) -> Iterator[tuple[int, int, bytes]]:
+        """Yield channel, time and data in the order of time, from a time on.
 
         Raises:
             ReaderError: the file is damaged at this place.
@@ -96,10 +98,10 @@ class McapFile:
         sources = [
             self._chunk_messages(chunk, number, wanted)
             for number, chunk in enumerate(self._index.chunks)
-            if chunk.channels is None or chunk.channels & wanted
+            if chunk.end_ns >= since_ns and (chunk.channels is None or chunk.channels & wanted)
         ]
         for time_ns, _, channel, data in heapq.merge(*sources, self._loose_messages(wanted)):
-            if data is not None:
+            if data is not None and time_ns >= since_ns:
                 yield channel, time_ns, data
 
     def _chunk_messages(

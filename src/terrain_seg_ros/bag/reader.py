@@ -115,8 +115,14 @@ class BagReader:
         """Close the bag."""
         self._stack.close()
 
-    def messages(self, connections: Collection[Connection] = ()) -> Iterator[BagMessage]:
+    def messages(
+        self, connections: Collection[Connection] = (), *, since_ns: int = 0
+    ) -> Iterator[BagMessage]:
         """Yield messages in the order of recording, of some connections or of all.
+
+        Args:
+            connections: the connections; empty means all.
+            since_ns: leave out what was recorded earlier, without reading all of it.
 
         Raises:
             MessageError: the bag is damaged at this place.
@@ -124,7 +130,7 @@ class BagReader:
         ids = {item.id for item in connections or self.connections}
         for storage, known in self._storages:
             chosen = {number: item for number, item in known.items() if item.id in ids}
-            stream: Iterator[tuple[int, Any, Any]] = storage.messages(chosen)
+            stream: Iterator[tuple[int, Any, Any]] = storage.messages(chosen, since_ns=since_ns)
             while chosen:
                 with self._translated(MessageError, "is damaged"):
                     item = next(stream, None)

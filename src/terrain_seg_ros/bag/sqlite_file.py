@@ -67,7 +67,9 @@ class SqliteFile:
         if reader is not None and reader.is_open:
             reader.close()
 
-    def messages(self, topics: Collection[int]) -> Iterator[tuple[int, Any, Any]]:
+    def messages(
+        self, topics: Collection[int], *, since_ns: int = 0
+    ) -> Iterator[tuple[int, Any, Any]]:
         """Yield topic, time and data as they are stored; a damaged row may hold anything.
 
         Raises:
@@ -76,7 +78,7 @@ class SqliteFile:
         if self._reader is None:
             raise ReaderError("the file is closed")
         chosen = [item for item in self._reader.connections if item.id in set(topics)]
-        for connection, time_ns, data in self._reader.messages(chosen):
+        for connection, time_ns, data in self._reader.messages(chosen, since_ns or None):
             yield connection.id, time_ns, data
 
     def _opened(self) -> Reader:

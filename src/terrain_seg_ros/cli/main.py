@@ -21,6 +21,7 @@ COMMANDS = {
     "demo": "play real images and simulated worlds through the live node and draw a report",
     "run": "run the live node on the DDS bus until interrupted",
     "sim": "simulate a drive or descent with ground truth, on the DDS bus or into a bag",
+    "view": "show a live node or a recorded run as a live picture in the browser",
     "replay": "rerun the node over recorded bags, add its topics, score the result",
     "segment": "segment image files: mask, overlay and JSON for each",
     "evaluate": "score a model on labelled images",

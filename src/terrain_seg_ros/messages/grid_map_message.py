@@ -1,16 +1,35 @@
-"""Layers of the grid to grid_map_msgs/GridMap."""
+"""Layers of the grid to grid_map_msgs/GridMap and back."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.core.types import F32, GridSnapshot
-from terrain_seg_ros.messages.header_message import make_header
+from terrain_seg_ros.messages.grid_message import SIDE_LIMIT_CELLS
+from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.messages.message_types import Types, sequence_of
+
+LAYER_LIMIT = 32
+"""Layers of one message that are read; this node publishes fewer."""
+
+
+class GridLayers(NamedTuple):
+    """Layers (rows, cols) float32 by name, NaN where unknown; row 0 is y lowest, column 0 x lowest.
+
+    The origin is the corner of cell (0, 0) in `frame_id`.
+    """
+
+    layers: Mapping[str, F32]
+    resolution_m: float
+    origin_x_m: float
+    origin_y_m: float
+    frame_id: str
+    stamp_ns: int
 
 
 def encode_grid_map(
@@ -63,6 +82,42 @@ def encode_grid_map(
         outer_start_index=0,
         inner_start_index=0,
     )
+
+
+def decode_grid_map(message: Any) -> GridLayers:
+    """Return the layers of a GridMap whose buffer starts at its first cell, as ours does.
+
+    Raises:
+        MessageError: sizes, place or layout contradict each other or cannot be used.
+    """
+    info = message.info
+    if (message.outer_start_index, message.inner_start_index) != (0, 0):
+        raise MessageError("grid_map starts within its buffer, expected start indices of 0")
+    numbers = (info.resolution, info.length_x, info.length_y)
+    if not all(math.isfinite(value) and value > 0.0 for value in numbers):
+        raise MessageError(f"grid_map has resolution and lengths {numbers}, expected above 0 m")
+    cols, rows = (round(length / info.resolution) for length in numbers[1:])
+    if not (1 <= rows <= SIDE_LIMIT_CELLS and 1 <= cols <= SIDE_LIMIT_CELLS):
+        raise MessageError(f"grid_map has {cols}x{rows} cells, expected 1 to {SIDE_LIMIT_CELLS}")
+    middle = info.pose.position
+    if not (math.isfinite(middle.x) and math.isfinite(middle.y)):
+        raise MessageError(f"grid_map lies at ({middle.x}, {middle.y}), expected finite metres")
+    pairs = list(zip(message.layers, message.data))[:LAYER_LIMIT]
+    return GridLayers(
+        {str(name): _values(array, rows, cols, str(name)) for name, array in pairs},
+        float(info.resolution),
+        float(middle.x - info.length_x / 2.0),
+        float(middle.y - info.length_y / 2.0),
+        str(message.header.frame_id),
+        stamp_ns(message.header),
+    )
+
+
+def _values(array: Any, rows: int, cols: int, name: str) -> F32:
+    flat = np.asarray(array.data, dtype=np.float32)
+    if flat.size != rows * cols:
+        raise MessageError(f"layer {name!r} has {flat.size} values, expected {rows * cols}")
+    return flat.reshape(rows, cols)[::-1, ::-1]
 
 
 def _matrix(types: Types, values: F32) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -153,6 +153,30 @@ def decode_grid(message: Any) -> GridValues:
         frame_id=str(message.header.frame_id),
         stamp_ns=stamp_ns(message.header),
     )
+
+
+def apply_grid_update(grid: GridValues, message: Any) -> GridValues:
+    """Return a grid with the part that a map_msgs/OccupancyGridUpdate holds replaced.
+
+    Raises:
+        MessageError: the part lies outside the grid or in another frame, or lacks values.
+    """
+    part = GridPart(int(message.x), int(message.y), int(message.width), int(message.height))
+    rows, cols = grid.values.shape
+    inside = 0 <= part.row <= rows - part.height and 0 <= part.col <= cols - part.width
+    if not inside or str(message.header.frame_id) != grid.frame_id:
+        raise MessageError(
+            f"{part} in {message.header.frame_id!r} is no part of the grid of {cols}x{rows} cells "
+            f"in {grid.frame_id!r}"
+        )
+    flat = np.asarray(message.data, dtype=np.int8)
+    if flat.size != part.width * part.height:
+        raise MessageError(f"{part} has {flat.size} values; check the publisher")
+    values = grid.values.copy()
+    values[part.row : part.row + part.height, part.col : part.col + part.width] = flat.reshape(
+        part.height, part.width
+    )
+    return replace(grid, values=values, stamp_ns=stamp_ns(message.header))
 
 
 def _check_cost(cost: NDArray[np.int8]) -> None:

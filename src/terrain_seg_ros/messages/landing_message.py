@@ -21,6 +21,8 @@ ADD, DELETE_ALL = 0, 3
 CYLINDER, TEXT_VIEW_FACING = 3, 9
 """Constants of visualization_msgs/Marker."""
 CYLINDER_HEIGHT_M = 0.1
+SITE_LIMIT = 100
+"""Sites of one message that are read; this node publishes fewer."""
 TEXT_SHARE, TEXT_MIN_M = 0.3, 0.3
 """Height of the letters: a share of the clear radius, and at least so much."""
 _SELECTED_RGBA = (0.2, 0.5, 1.0, 0.6)
@@ -35,6 +37,20 @@ class SelectedPoint(NamedTuple):
     xyz_m: F64
     frame_id: str
     stamp_ns: int
+
+
+class SeenSite(NamedTuple):
+    """One landing site as it is published: its place and clear radius in the frame of the message.
+
+    `p_safe` is P(safe), 0 to 1; `site_id` is text, as vision_msgs has it.
+    """
+
+    site_id: str
+    x_m: float
+    y_m: float
+    z_m: float
+    clear_radius_m: float
+    p_safe: float
 
 
 class _Look(NamedTuple):
@@ -120,6 +136,31 @@ def decode_selected_point(message: Any) -> SelectedPoint:
     if not message.header.frame_id:
         raise MessageError("selected point has an empty frame_id; name its frame")
     return SelectedPoint(xyz_m, str(message.header.frame_id), stamp_ns(message.header))
+
+
+def decode_landing_sites(message: Any) -> list[SeenSite]:
+    """Return the sites of a vision_msgs/Detection3DArray of ours, best first, at most 100.
+
+    Raises:
+        MessageError: a site has no score, or a number that is not finite or out of range.
+    """
+    return [_decode_site(item) for item in message.detections[:SITE_LIMIT]]
+
+
+def _decode_site(item: Any) -> SeenSite:
+    if not item.results:
+        raise MessageError(f"landing site {item.id!r} has no result; expected one with P(safe)")
+    place = item.bbox.center.position
+    radius_m, p_safe = item.bbox.size.x / 2.0, item.results[0].hypothesis.score
+    found = SeenSite(
+        str(item.id), float(place.x), float(place.y), float(place.z), float(radius_m), float(p_safe)
+    )
+    if not all(abs(value) <= FARTHEST_M for value in found[1:5]) or not 0.0 <= found.p_safe <= 1.0:
+        raise MessageError(
+            f"landing site {item.id!r} is {tuple(found[1:])}, expected finite metres and P(safe) "
+            "from 0 to 1"
+        )
+    return found
 
 
 def _pose(types: Types, site: LandingSite, *, above_m: float = 0.0) -> Any:
