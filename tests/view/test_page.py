@@ -127,9 +127,9 @@ def test_pages_of_other_sites_are_no_clients():
     try:
         address = f"ws://127.0.0.1:{server.get_port()}/"
         protocol = [f"viser-v{viser.__version__}"]
-        with websocket.connect(address, subprotocols=protocol, origin="http://evil.test") as other:
-            with pytest.raises(Exception, match="another site"):
-                other.recv(timeout=10.0)
+        other = websocket.connect(address, subprotocols=protocol, origin="http://evil.test")
+        with other, pytest.raises(Exception, match="another site"):
+            other.recv(timeout=10.0)
         own = f"http://localhost:{server.get_port()}"
         with websocket.connect(address, subprotocols=protocol, origin=own) as page:
             assert page.recv(timeout=10.0)
