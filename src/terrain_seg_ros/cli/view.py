@@ -99,7 +99,6 @@ def run(arguments: argparse.Namespace) -> int:
         MessageError: the bag is damaged.
     """
     # Imported late because viser is an extra; the error names it.
-    from terrain_seg_ros.view.page.page import Page  # noqa: PLC0415
     from terrain_seg_ros.view.page.server import (  # noqa: PLC0415
         LOOPBACK,
         open_server,
@@ -113,6 +112,8 @@ def run(arguments: argparse.Namespace) -> int:
         server = open_server(arguments.host, arguments.port)
         try:
             player = source if isinstance(source, BagPlayer) else None
+            from terrain_seg_ros.view.page.page import Page  # noqa: PLC0415
+
             page = Page(server, _words(arguments, source), player)
             source.start()
             address = page_address(arguments.host, server.get_port())

@@ -110,7 +110,8 @@ class BagPlayer:
             self._reader.__exit__()
             raise
         self.keeper = MomentKeeper(self.topics, base_frame=base_frame)
-        self.start_ns, self.end_ns = self._reader.start_ns, self._reader.end_ns
+        self.end_ns = self._reader.end_ns
+        self.start_ns = self._first_ns() or self._reader.start_ns
         self.error = ""
         self.speed = 1.0
         self._position_ns = self.start_ns
@@ -185,6 +186,12 @@ class BagPlayer:
             if item.msgtype == topic("/tf").type and f"/{last}" in ("/tf", "/tf_static"):
                 names.setdefault(item.id, f"/{last}")
         return names
+
+    def _first_ns(self) -> int:
+        """Return when the first mask was recorded, before which there is little to see; else 0."""
+        chosen = self._chosen(lambda name: name == "mask")
+        first = next(self._reader.messages(chosen), None) if chosen else None
+        return 0 if first is None else first.log_ns
 
     def _chosen(self, wanted: Callable[[str], bool]) -> list[Connection]:
         return [c for c in self._reader.connections if wanted(self._names.get(c.id, ""))]

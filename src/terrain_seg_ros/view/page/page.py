@@ -41,7 +41,8 @@ class Page:
         """
         self._server, self._source = server, source
         self._lock = Lock()
-        self._moment, self._ground = Moment(), None
+        self._moment = Moment()
+        self._ground: Ground | None = None
         self._picked: F64 | None = None
         self._texts_s, self._has_view = 0.0, False
         self._scene = Scene(server)

@@ -223,7 +223,8 @@ class Scene:
 
     def _at(self, places_m: F64) -> F32:
         """Return places in the grid's frame relative to the anchor, as they are sent."""
-        return (places_m - self._anchor).astype(np.float32)  # type: ignore[no-any-return]
+        anchor = np.zeros(3) if self._anchor is None else self._anchor
+        return (places_m - anchor).astype(np.float32)
 
     def _set_lines(self, name: str, segments_m: Any) -> None:
         drawn = segments_m is not _NO_LINES and len(segments_m)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from viser import uplot
 
 from terrain_seg_ros.core.types import F64
 from terrain_seg_ros.view.moment import Moment
@@ -66,7 +65,7 @@ class _Chart:
 
     def _made(self, arrays: tuple[F64, ...]) -> Any:
         lines = [
-            uplot.Series(label=label, stroke=color, width=1.5, points={"show": False})
+            {"label": label, "stroke": color, "width": 1.5, "points": {"show": False}}
             for (label, color), ok in zip(self._lines, self._known[1:])
             if ok
         ]
@@ -74,11 +73,11 @@ class _Chart:
         with self._container:
             return self._gui.add_uplot(
                 arrays,
-                (uplot.Series(label="s"), *lines),
+                ({"label": "s"}, *lines),
                 title=self._title,
-                scales={"x": uplot.Scale(time=False, auto=True), "y": uplot.Scale(auto=True)},
-                axes=(uplot.Axis(**axis), uplot.Axis(**axis, size=44)),
-                legend=uplot.Legend(show=True),
+                scales={"x": {"time": False, "auto": True}, "y": {"auto": True}},
+                axes=(axis, {**axis, "size": 44}),
+                legend={"show": True},
                 height=HEIGHT_PX,
                 order=self._order,
             )

@@ -1,0 +1,83 @@
+"""A recorded run is found in a bag, played by the clock, and jumped through."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.bags import Entry, drive, write_bag
+from support.buses import wait_until
+from support.recorded_run import run, stamp
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.view.bag_source import BagPlayer
+from terrain_seg_ros.view.topics import ViewTopics
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory):
+    return write_bag(tmp_path_factory.mktemp("bags") / "run", run(40))
+
+
+@pytest.fixture
+def player(bag):
+    found = BagPlayer(bag, ViewTopics(), base_frame="base_link")
+    found.start()
+    yield found
+    found.close()
+
+
+def stands_at(player, index):
+    image = player.keeper.moment().image
+    return image is not None and image.stamp_ns == stamp(index)
+
+
+def test_images_and_intrinsics_of_any_name_are_found(player):
+    assert player.topics.full_name("image") == "/navcam/image_raw"
+    assert player.topics.full_name("camera_info") == "/navcam/camera_info"
+    assert player.missing == ["/terrain/hazard_grid_updates"]
+
+
+def test_a_jump_shows_the_moment_of_that_time(player):
+    player.seek(2.0)
+    wait_until(lambda: stands_at(player, 20), "the moment")
+    assert len(player.keeper.moment().path_xyz_m) > 10
+    player.seek(0.5)
+    wait_until(lambda: stands_at(player, 5), "the moment before")
+
+
+def test_playing_goes_to_the_end_and_begins_anew(player):
+    player.speed = 20.0
+    player.play(True)
+    wait_until(lambda: not player.is_playing, "the end")
+    assert player.position_s == pytest.approx(player.duration_s)
+    assert stands_at(player, 39)
+    player.play(True)
+    assert player.position_s < player.duration_s
+
+
+def test_a_bag_without_the_node_is_refused_with_the_command_that_helps(tmp_path):
+    plain = write_bag(tmp_path / "plain", drive())
+    with pytest.raises(ConfigError, match=r"the node has not run on it; run `terrain-seg replay"):
+        BagPlayer(plain, ViewTopics(), base_frame="base_link")
+
+
+def test_a_run_in_another_namespace_is_named(tmp_path):
+    def moved(item):
+        return Entry(item.topic.replace("/terrain", "/rover1"), *item[1:])
+
+    other = write_bag(tmp_path / "other", map(moved, run(2)))
+    with pytest.raises(ConfigError, match="give --namespace /rover1"):
+        BagPlayer(other, ViewTopics(), base_frame="base_link")
+    player = BagPlayer(other, ViewTopics("/rover1"), base_frame="base_link")
+    player.close()
+
+
+def test_the_only_camera_with_a_name_is_taken(tmp_path):
+    def named(item):
+        per_camera = ("mask", "confidence", "label_info", "hazard_points")
+        last = item.topic.rpartition("/")[2]
+        return item._replace(topic=f"/terrain/left/{last}") if last in per_camera else item
+
+    bag = write_bag(tmp_path / "named", map(named, run(2)))
+    player = BagPlayer(bag, ViewTopics(), base_frame="base_link")
+    player.close()
+    assert player.topics.camera == "left"
