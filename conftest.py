@@ -67,7 +67,6 @@ SLOW = (
     "tests/runtime/test_odd_stamps.py",
     "tests/score/test_closed_loop.py",
     "tests/sim",
-    "tests/view/test_page.py",
     "tests/worlds/test_cast_rays.py",
     "tests/worlds/test_generate.py",
     "tests/worlds/test_render.py",
