@@ -24,6 +24,8 @@ class LossContext:
     hazards: Tensor
     focal_gamma: float
     hazard_miss_weight: float
+    tversky_alpha: float
+    tversky_beta: float
 
 
 def cross_entropy(logits: Tensor, target: Tensor, context: LossContext) -> Tensor:
@@ -43,6 +45,24 @@ def soft_dice(logits: Tensor, target: Tensor, _context: LossContext) -> Tensor:
     present = truth.sum(dim=(0, 2, 3)) > 0
     dice = (2 * overlap + 1) / (total + 1)
     return 1 - dice[present].mean()
+
+
+def tversky(logits: Tensor, target: Tensor, context: LossContext) -> Tensor:
+    """Return one minus the mean Tversky index over the classes present (Salehi et al., 2017).
+
+    Of both factors 0.5 it is soft Dice; `tversky_beta` above `tversky_alpha` makes a missed pixel
+    of a class cost more than one too many.
+    """
+    labelled = (target != IGNORE).unsqueeze(1)
+    probabilities = logits.softmax(dim=1) * labelled
+    truth = _one_hot(target, logits.shape[1])
+    pixels = truth.sum(dim=(0, 2, 3))
+    found = (probabilities * truth).sum(dim=(0, 2, 3))
+    too_many = probabilities.sum(dim=(0, 2, 3)) - found
+    missed = pixels - found
+    cost = context.tversky_alpha * too_many + context.tversky_beta * missed
+    index = (found + 0.5) / (found + cost + 0.5)
+    return 1 - index[pixels > 0].mean()
 
 
 def focal(logits: Tensor, target: Tensor, context: LossContext) -> Tensor:
@@ -98,6 +118,7 @@ def absolute_difference(logits: Tensor, target: Tensor, _context: LossContext) -
 LOSSES: dict[str, Callable[[Tensor, Tensor, LossContext], Tensor]] = {
     "cross_entropy": cross_entropy,
     "dice": soft_dice,
+    "tversky": tversky,
     "focal": focal,
     "lovasz": lovasz,
     "bce": binary_cross_entropy,

@@ -100,6 +100,17 @@ def blur(
     return np.asarray(blurred, dtype=np.uint8).reshape(image.shape), mask
 
 
+def jpeg(
+    image: U8, mask: U8, random: np.random.Generator, *, quality_min: int, quality_max: int
+) -> Pair:
+    """Compress as JPEG, with a quality (1 to 100) between two."""
+    quality = int(random.integers(quality_min, quality_max + 1))
+    _, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    pixels = decoded.reshape(image.shape)[..., ::-1]
+    return np.ascontiguousarray(pixels, dtype=np.uint8), mask
+
+
 def dust(image: U8, mask: U8, random: np.random.Generator, *, haze: float, specks: int) -> Pair:
     """Veil the image as dust in the air does, and put specks as dust on the lens does."""
     values = _unit(image)

@@ -68,6 +68,8 @@ class SegmentationModule(pl.LightningModule):
             hazards=torch.from_numpy(taxonomy.hazards()),
             focal_gamma=recipe.training.focal_gamma,
             hazard_miss_weight=recipe.training.hazard_miss_weight,
+            tversky_alpha=recipe.training.tversky_alpha,
+            tversky_beta=recipe.training.tversky_beta,
         )
         self.loss = SegmentationLoss(recipe.training, context)
         self._guard = FiniteGuard(scaled=recipe.training.precision == "fp16")
