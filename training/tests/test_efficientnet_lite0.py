@@ -58,7 +58,9 @@ def as_published(encoder: nn.Module) -> dict[str, torch.Tensor]:
                 if part.startswith("bn"):
                     theirs = f"_bn{int(part[2:]) - (0 if number == 0 else 1)}"
                 else:
-                    theirs = PARTS[part] if number else {**PARTS, "conv_pw": PARTS["conv_pwl"]}[part]
+                    theirs = (
+                        PARTS[part] if number else {**PARTS, "conv_pw": PARTS["conv_pwl"]}[part]
+                    )
                 value = state[name]
                 if value.ndim == 4:
                     value = value.to(memory_format=torch.channels_last)
@@ -154,7 +156,7 @@ def test_weights_that_lack_a_layer_or_have_another_shape_are_refused(original, t
     tensors = as_published(original)
     stem = tensors.pop("_conv_stem.weight")
     digest = write(tmp_path / "less.pth", tensors)
-    with pytest.raises(ConfigError, match="have no '_conv_stem.weight'"):
+    with pytest.raises(ConfigError, match=r"have no '_conv_stem\.weight'"):
         load_efficientnet_lite0(build(), tmp_path / "less.pth", sha256=digest)
     digest = write(tmp_path / "wide.pth", {**tensors, "_conv_stem.weight": stem[:8]})
     with pytest.raises(ConfigError, match="do not fit the encoder"):

