@@ -39,6 +39,18 @@ def saturations(image):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
+def test_jpeg_changes_more_at_low_quality_and_keeps_colours(channels):
+    image = cv2.GaussianBlur(scene(channels)[0], (0, 0), 2.0).reshape(HEIGHT, WIDTH, channels)
+    image[..., -1] //= 2
+    errors = []
+    for quality in (95, 30, 5):
+        changed = image_after("jpeg", image, quality_min=quality, quality_max=quality)
+        errors.append(np.abs(changed.astype(int) - image).mean())
+    assert 0 < errors[0] < errors[1] < errors[2]
+    assert errors[0] < 4
+
+
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("name", "axis"), [("flip_horizontal", 1), ("flip_vertical", 0)])
 def test_flips_move_image_and_mask_together(name, axis, channels):
     image, mask = scene(channels)

@@ -34,6 +34,7 @@ OPTIONS = {
     "shadows": {"count": 3, "darkness": 0.7},
     "noise": {"read": 0.05, "shot": 0.05},
     "blur": {"sigma_px": 2.0, "motion_px": 4.0},
+    "jpeg": {"quality_min": 30, "quality_max": 80},
     "dust": {"haze": 0.4, "specks": 5},
     "bayer": {},
     "mono": {},
@@ -208,6 +209,11 @@ def test_no_rows_are_no_augmentation():
             {"name": "camera_affine", "probability": 1, **OPTIONS["camera_affine"], "scale_min": 2},
             r"\[1\]\.scale_min is 2",
             "at most scale_max",
+        ),
+        (
+            {"name": "jpeg", "probability": 1, "quality_min": 50, "quality_max": 101},
+            r"\[1\]\.quality_max is 101",
+            "at most 100",
         ),
         (
             {"name": "light", "probability": 1, **OPTIONS["light"], "gain_min": 2},

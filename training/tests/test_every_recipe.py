@@ -24,6 +24,7 @@ from terrain_training.learning.module import Normaliser
 from terrain_training.learning.run import TrainingRequest, train
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.recipe.load import load_recipe
+from terrain_training.rendering.cycles.labels import ROVER_TAXONOMY
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 PALETTE = np.array([(128, 64, 128), (70, 70, 70), (107, 142, 35)], dtype=np.uint8)
@@ -58,6 +59,8 @@ CASES = {
     "satellite_land": Case("land"),
     "mars_navcam": Case("ai4mars", (*SMP, "training.precision=fp32")),
     "mars_navcam_small": Case("ai4mars", (*SMP, "training.precision=fp32")),
+    "moon_rover": Case("moon", (*SMP, "training.precision=fp32")),
+    "moon_rover_small": Case("moon", (*SMP, "training.precision=fp32")),
     "worlds_small": Case("worlds", (*SMALL, "training.precision=fp32")),
 }
 
@@ -70,6 +73,7 @@ def roots(tmp_path_factory) -> dict[str, Path]:
     data_sets.earth(root / "land", count=24, binary=True)
     data_sets.mars_npz(root / "mars.npz", count=24)
     data_sets.folder(root / "worlds", WORLD_TAXONOMY, count=30, by_colour=False, channels=1)
+    data_sets.folder(root / "moon", ROVER_TAXONOMY, count=30, by_colour=False)
     for folder in ("images", "masks"):
         (root / "ai4mars" / folder).mkdir(parents=True)
     stems = [stem_at(400_000_000 + 7200 * index) for index in range(STEMS + 8)]
@@ -84,6 +88,7 @@ def roots(tmp_path_factory) -> dict[str, Path]:
         "mars": root / "mars.npz",
         "ai4mars": root / "ai4mars",
         "worlds": root / "worlds",
+        "moon": root / "moon",
     }
 
 

@@ -17,6 +17,8 @@ CONTEXT = LossContext(
     hazards=torch.tensor([0.0, 0.0, 0.0, 1.0]),
     focal_gamma=2.0,
     hazard_miss_weight=5.0,
+    tversky_alpha=0.3,
+    tversky_beta=0.7,
 )
 TWO = dataclasses.replace(CONTEXT, class_weights=torch.ones(2), hazards=torch.tensor([0.0, 1.0]))
 
@@ -138,6 +140,27 @@ def test_dice_is_over_the_classes_present():
         total = probabilities[:, k].sum() + (truth == k).sum()
         scores.append((2 * overlap + 1) / (total + 1))
     assert value("dice", logits, target) == pytest.approx(1 - np.mean(scores), rel=1e-5)
+
+
+def test_tversky_weights_what_is_missed_and_what_is_too_much():
+    logits, target = case(8)
+    target[target == 2] = 0
+    target[:, :2] = 255
+    probabilities, truth = flat(logits, target)
+    scores = []
+    for k in (0, 1, 3):
+        found = probabilities[truth == k, k].sum()
+        too_many = probabilities[truth != k, k].sum()
+        missed = (1 - probabilities[truth == k, k]).sum()
+        scores.append((found + 0.5) / (found + 0.3 * too_many + 0.7 * missed + 0.5))
+    assert value("tversky", logits, target) == pytest.approx(1 - np.mean(scores), rel=1e-5)
+
+
+def test_tversky_of_even_factors_is_dice():
+    logits, target = case(15)
+    even = dataclasses.replace(CONTEXT, tversky_alpha=0.5, tversky_beta=0.5)
+    expected = value("dice", logits, target)
+    assert value("tversky", logits, target, even) == pytest.approx(expected, rel=1e-5)
 
 
 def test_focal_without_gamma_is_cross_entropy():

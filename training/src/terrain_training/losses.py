@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_training.settings.recipe import TrainingSettings
 
 SMALLEST = 1.0e-6
@@ -24,6 +25,22 @@ class LossContext:
     hazards: Tensor
     focal_gamma: float
     hazard_miss_weight: float
+    tversky_alpha: float
+    tversky_beta: float
+
+    @classmethod
+    def of(
+        cls, training: TrainingSettings, *, class_weights: Sequence[float], taxonomy: Taxonomy
+    ) -> LossContext:
+        """Return what a recipe says, for the classes of a taxonomy."""
+        return cls(
+            class_weights=torch.tensor(class_weights),
+            hazards=torch.from_numpy(taxonomy.hazards()),
+            focal_gamma=training.focal_gamma,
+            hazard_miss_weight=training.hazard_miss_weight,
+            tversky_alpha=training.tversky_alpha,
+            tversky_beta=training.tversky_beta,
+        )
 
 
 def cross_entropy(logits: Tensor, target: Tensor, context: LossContext) -> Tensor:
@@ -43,6 +60,24 @@ def soft_dice(logits: Tensor, target: Tensor, _context: LossContext) -> Tensor:
     present = truth.sum(dim=(0, 2, 3)) > 0
     dice = (2 * overlap + 1) / (total + 1)
     return 1 - dice[present].mean()
+
+
+def tversky(logits: Tensor, target: Tensor, context: LossContext) -> Tensor:
+    """Return one minus the mean Tversky index over the classes present (Salehi et al., 2017).
+
+    Of both factors 0.5 it is soft Dice; `tversky_beta` above `tversky_alpha` makes a missed pixel
+    of a class cost more than one too many.
+    """
+    labelled = (target != IGNORE).unsqueeze(1)
+    probabilities = logits.softmax(dim=1) * labelled
+    truth = _one_hot(target, logits.shape[1])
+    pixels = truth.sum(dim=(0, 2, 3))
+    found = (probabilities * truth).sum(dim=(0, 2, 3))
+    too_many = probabilities.sum(dim=(0, 2, 3)) - found
+    missed = pixels - found
+    cost = context.tversky_alpha * too_many + context.tversky_beta * missed
+    index = (found + 0.5) / (found + cost + 0.5)
+    return 1 - index[pixels > 0].mean()
 
 
 def focal(logits: Tensor, target: Tensor, context: LossContext) -> Tensor:
@@ -98,6 +133,7 @@ def absolute_difference(logits: Tensor, target: Tensor, _context: LossContext) -
 LOSSES: dict[str, Callable[[Tensor, Tensor, LossContext], Tensor]] = {
     "cross_entropy": cross_entropy,
     "dice": soft_dice,
+    "tversky": tversky,
     "focal": focal,
     "lovasz": lovasz,
     "bce": binary_cross_entropy,

@@ -33,6 +33,7 @@ AUGMENTATIONS: dict[str, Callable[..., tuple[U8, U8]]] = {
         sensor.shadows,
         sensor.noise,
         sensor.blur,
+        sensor.jpeg,
         sensor.dust,
         sensor.bayer,
         sensor.mono,
@@ -40,8 +41,13 @@ AUGMENTATIONS: dict[str, Callable[..., tuple[U8, U8]]] = {
 }
 _GIVEN = 3
 """Image, mask and random numbers are no options."""
-_ABOVE_ZERO = {"scale_min", "aspect_min", "count"}
-_AT_MOST = {("hue", "strength"): 0.5, ("dust", "haze"): 1.0, ("shadows", "darkness"): 1.0}
+_ABOVE_ZERO = {"scale_min", "aspect_min", "count", "quality_min"}
+_AT_MOST = {
+    ("hue", "strength"): 0.5,
+    ("dust", "haze"): 1.0,
+    ("shadows", "darkness"): 1.0,
+    ("jpeg", "quality_max"): 100,
+}
 
 
 @dataclass(frozen=True)

