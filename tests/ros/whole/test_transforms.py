@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 
 import numpy as np
@@ -144,7 +145,7 @@ def test_without_tf2_our_own_buffer_listens_by_the_port(peer, monkeypatch):
     port, buffer = RosPort(peer.node), TransformBuffer(10.0)
     intake = TransformIntake(buffer, Health(), cache_s=10.0)
     with monkeypatch.context() as patch:
-        patch.setattr("importlib.util.find_spec", lambda name: None)
+        patch.setitem(sys.modules, "tf2_ros", None)
         assert port.transforms(Health(), cache_s=10.0) is None
     port.subscribe(topic("/tf_static"), partial(intake.add, static=True), lambda _: None)
     peer.mount()
