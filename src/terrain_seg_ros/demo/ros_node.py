@@ -12,7 +12,7 @@ from pathlib import Path
 from terrain_seg_ros.demo.processes import module_command
 
 PROBE_LIMIT_S = 60.0
-SETTLE_S = 2.0
+SETTLE_S = 1.0
 """For Fast DDS and Cyclone DDS to match all endpoints: longer than within one of them."""
 LAST_WORDS = 200
 """Characters of an error that are shown."""
