@@ -139,17 +139,17 @@ clean:  ## remove what the other targets made
 
 # Optional: where no wheel fits, everything else still works.
 .venv/.ros-wheels: .venv/.runtime requirements/ros-jazzy.txt
-	@.venv/bin/python $(PIP_INSTALL) --quiet --require-hashes -r requirements/ros-jazzy.txt && $(call sourced_ros_first,.venv) \
-	|| echo "note: no wheels of ROS 2 fit this machine (x86-64 and Python 3.10 to 3.12 only); going on without rclpy"
-	@touch $@
+	@if .venv/bin/python $(PIP_INSTALL) --quiet --require-hashes -r requirements/ros-jazzy.txt; then \
+	  $(call sourced_ros_first,.venv); touch $@; \
+	else echo "note: the wheels of ROS 2 cannot be installed here (they are for x86-64); going on without rclpy"; fi
 
 .venv-ros-%/.ros-wheels: setup.py requirements/ros-%.txt requirements/dev.txt
 	$(call make_venv,.venv-ros-$*)
 	.venv-ros-$*/bin/python $(PIP_INSTALL) --require-hashes -r requirements/dev.txt
 	.venv-ros-$*/bin/python $(PIP_INSTALL) $(THIS_TREE) -e .
-	@.venv-ros-$*/bin/python $(PIP_INSTALL) --quiet --require-hashes -r requirements/ros-$*.txt && \
-	$(call sourced_ros_first,.venv-ros-$*) || echo "note: no wheels of ROS 2 $* fit this machine"
-	@touch $@
+	@if .venv-ros-$*/bin/python $(PIP_INSTALL) --quiet --require-hashes -r requirements/ros-$*.txt; then \
+	  $(call sourced_ros_first,.venv-ros-$*); touch $@; \
+	else echo "note: the wheels of ROS 2 $* cannot be installed here (they are for x86-64)"; fi
 
 .venv/.docs: .venv/.runtime requirements/docs.txt
 	.venv/bin/python $(PIP_INSTALL) --require-hashes -r requirements/docs.txt
