@@ -59,7 +59,8 @@ test-ros-wheels:  ## test beside the wheels of another ROS 2 from PyPI: DISTRO=k
 	@$(MAKE) --no-print-directory .venv-ros-$(DISTRO)/.ros-wheels
 	@if .venv-ros-$(DISTRO)/bin/python -c 'import rclpy' 2>/dev/null; then \
 	  $(UNSOURCED) .venv-ros-$(DISTRO)/bin/python -m pytest tests/ros/test_node_live.py \
-	    tests/ros/test_lifecycle.py tests/ros/test_lacking_packages_by_dds.py $(ARGS); \
+	    tests/ros/test_lifecycle.py tests/ros/test_interoperation.py \
+	    tests/ros/test_lacking_packages_by_dds.py $(ARGS); \
 	else echo "test-ros-wheels: skipped, because no wheels of $(DISTRO) fit this machine"; fi
 
 test-ros:  ## build with colcon and test beside a ROS 2 that is installed

@@ -27,7 +27,7 @@ REQUIREMENTS = [
     "rosbags>=0.11.6,<0.12",
     "lz4>=4.3,<5",
     "backports-zstd>=1,<2; python_version < '3.14'",
-    "cyclonedds>=0.10.5,<12; platform_machine != 'aarch64'",
+    "cyclonedds>=11.0.1,<12; platform_machine != 'aarch64'",
 ]
 
 EXTRAS = {

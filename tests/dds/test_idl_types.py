@@ -56,6 +56,15 @@ def test_latched_writer_keeps_one_for_late_joiners():
     assert Policy.DurabilityService not in endpoint_qos(topic("label_info"), writer=False)
 
 
+def test_only_the_type_of_the_topic_has_the_name_that_ros_gives_it():
+    kind = sample_class("sensor_msgs/msg/Image")
+    assert kind.__idl__.idl_transformed_typename == "sensor_msgs::msg::dds_::Image_"
+    header = kind.__annotations__["header"]
+    assert header.__idl__.idl_transformed_typename == (
+        "terrain_seg_ros::std_msgs::msg::dds_::Header_"
+    )
+
+
 def test_sample_is_an_envelope():
     kind = sample_class("sensor_msgs/msg/Image")
     assert kind is sample_class("sensor_msgs/msg/Image")

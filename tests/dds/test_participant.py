@@ -55,7 +55,12 @@ def test_any_takes_the_network_too():
 
 def test_users_configuration_wins():
     assert domain_configuration(Discovery.HOST, {"CYCLONEDDS_URI": "<x/>"}) is None
-    assert domain_configuration(Discovery.NETWORK, {}) is None
+
+
+@pytest.mark.parametrize("discovery", Discovery)
+def test_types_of_fast_dds_are_not_looked_up(discovery):
+    root = ET.fromstring(domain_configuration(discovery, {}))
+    assert root.findtext("Domain/Compatibility/IgnoreTypeInformation") == "1.15"
 
 
 def test_a_participant_is_refused_where_the_environment_asks_for_security(domain, monkeypatch):

@@ -12,8 +12,15 @@ DOMAIN_LIMIT = 232
 """The largest domain id whose ports exist (RTPS port mapping)."""
 
 _LOOPBACK = '<NetworkInterface address="127.0.0.1"/>'
+_COMPATIBILITY = (
+    "<Compatibility><IgnoreTypeInformation>1.15</IgnoreTypeInformation></Compatibility>"
+)
+"""Match endpoints of Fast DDS (vendor 1.15) by the name of their type, as it does with ours. Its
+types would be looked up otherwise, and Cyclone DDS then answers lookups of others in part, after
+which Fast DDS 3 (ROS 2 Kilted) never connects the endpoints that were asked about."""
+_DEFAULT_CONFIGURATION = f'<CycloneDDS><Domain Id="any">{_COMPATIBILITY}</Domain></CycloneDDS>'
 _CONFIGURATION = (
-    '<CycloneDDS><Domain Id="any"><General>'
+    '<CycloneDDS><Domain Id="any">' + _COMPATIBILITY + "<General>"
     "<Interfaces>{interfaces}</Interfaces><AllowMulticast>{multicast}</AllowMulticast>"
     "<MaxMessageSize>65500B</MaxMessageSize><FragmentSize>65000B</FragmentSize></General>"
     '<Internal><SocketReceiveBufferSize max="64MB"/></Internal>'
@@ -84,9 +91,11 @@ def reach(discovery: Discovery, environment: Mapping[str, str] = os.environ) -> 
 def domain_configuration(
     discovery: Discovery, environment: Mapping[str, str] = os.environ
 ) -> str | None:
-    """Return Cyclone's configuration, or None to use the user's or Cyclone's own."""
-    if environment.get("CYCLONEDDS_URI") or discovery is Discovery.NETWORK:
+    """Return Cyclone's configuration, or None to use the user's own."""
+    if environment.get("CYCLONEDDS_URI"):
         return None
+    if discovery is Discovery.NETWORK:
+        return _DEFAULT_CONFIGURATION
     network = discovery is Discovery.ANY
     automatic = '<NetworkInterface autodetermine="true"/>' if network else ""
     return _CONFIGURATION.format(

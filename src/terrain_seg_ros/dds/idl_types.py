@@ -50,15 +50,30 @@ def sample_class(message_type: str) -> Any:
     The bytes are made and read by `messages.cdr`, outside Cyclone, so that a malformed sample is
     counted where it is read and harms no other. The fields serve only to describe the type.
     """
-    name = dds_type_name(message_type)
-    fields = idl_fields(message_type, sample_class)
-    base: Any = make_idl_struct(message_type.rsplit("/", 1)[1], name, fields, dataclassify=False)
+    base = _struct(message_type, dds_type_name(message_type))
     base.__init__ = _hold
     base.serialize = _serialize
     base.serialize_key = _serialize_key
     base.deserialize = classmethod(_deserialize)
     base.deserialize_key = classmethod(_deserialize_key)
     return base
+
+
+@functools.lru_cache(maxsize=64)
+def _nested_class(message_type: str) -> Any:
+    """Return the struct of a nested type, under a name that is this package's own.
+
+    Peers compare nested types by their fields, not by their names. Cyclone DDS answers every type
+    lookup on the bus with the types that it knows, also those that were sent to others, and a
+    Fast DDS 3 that hears a part of what it asked for never connects that endpoint. A type of
+    another name has another hash, so nothing of ours is ever a part of what was asked for.
+    """
+    return _struct(message_type, f"terrain_seg_ros::{dds_type_name(message_type)}")
+
+
+def _struct(message_type: str, name: str) -> Any:
+    fields = idl_fields(message_type, _nested_class)
+    return make_idl_struct(message_type.rsplit("/", 1)[1], name, fields, dataclassify=False)
 
 
 def endpoint_qos(spec: TopicSpec, *, writer: bool, type_hash: str | None = None) -> Any:
