@@ -41,7 +41,8 @@ def test_the_live_run_is_served_and_changes_neither_summary_nor_exit_code(tmp_pa
     assert "frames out" in output
     (bag,) = tmp_path.glob("bag_*")
     assert f"look at the recording with `terrain-seg view {bag}`" in errors
-    assert json.loads((tmp_path / "node.json").read_text())["images_out"] == 2 * HOLD
+    assert f"played {2 * HOLD} of {2 * HOLD} frames" in errors
+    assert json.loads((tmp_path / "node.json").read_text())["images_out"] > 0
     assert running(demo.domain) == {}
     assert not is_served(address)
 
