@@ -83,8 +83,9 @@ def _class_rows(moment: Moment, grid: GridValues, cell: tuple[int, int]) -> Rows
         number = int(layers["class"])
         share = f", {layers['confidence']:.0%} of its evidence" if "confidence" in layers else ""
         rows.append(("class", f"{moment.class_names.get(number, f'class {number}')}{share}"))
-        if "confidence" in layers:
-            rows.append(("other classes", f"{max(0.0, 1.0 - layers['confidence']):.0%} together"))
+        others = 1.0 - layers.get("confidence", 1.0)
+        if others >= 0.005:
+            rows.append(("other classes", f"{others:.0%} together"))
     if "hazard" in layers:
         rows.append(("P(hazard)", f"{layers['hazard']:.2f}"))
     if "age" in layers:
