@@ -400,7 +400,7 @@ def test_values_that_contradict_each_other_name_the_file_and_wrong_options_do_no
     path = write(tmp_path, "/**:\n  ros__parameters:\n    grid.resolution_m: 100.0\n")
     with pytest.raises(ConfigError, match=r"user\.param\.yaml: grid\.size_m"):
         load_parameters(path)
-    with pytest.raises(ConfigError, match="^parameter 'threads' is -1"):
+    with pytest.raises(ConfigError, match=r"^parameter 'threads' is -1"):
         load_parameters(path, overrides={"threads": -1})
 
 
