@@ -246,6 +246,13 @@ def test_marking_unobserved_forgets_all_and_says_why():
     assert at(fuse(target).grid, 3.0, 0.7) == (100, Reason.OBSERVED)
 
 
+@pytest.mark.parametrize("keep_hazards", [False, True])
+def test_a_withdrawal_leaves_no_trace_in_the_next_view(keep_hazards):
+    target, other = (pipeline(grid={"keep_hazards": keep_hazards}) for _ in range(2))
+    target.mark_unobserved(Reason.STALE, 9)
+    np.testing.assert_array_equal(fuse(target).grid.reason, fuse(other).grid.reason)
+
+
 def test_a_reset_forgets_all_even_the_time():
     target = pipeline(grid={"decay_s": 1.0})
     fuse(target, stamp_ns=100 * SECOND)

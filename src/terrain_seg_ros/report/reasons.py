@@ -6,7 +6,10 @@ from terrain_seg_ros.core.types import Reason
 
 REASONS: dict[Reason, tuple[str, str]] = {
     Reason.OBSERVED: ("observed: see `hazard_grid`", "nothing"),
-    Reason.OUTSIDE_VIEW: ("no camera has seen it", "turn or drive until a camera sees it"),
+    Reason.OUTSIDE_VIEW: (
+        "no camera has seen it, or not since the grid was last withdrawn",
+        "turn or drive until a camera sees it",
+    ),
     Reason.TOO_FAR: (
         "beyond `ground.max_range_m`, or a pixel covers more ground than "
         "`ground.max_ground_sample_m`",
