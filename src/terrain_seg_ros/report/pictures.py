@@ -26,6 +26,7 @@ REASON_RGB: dict[Reason, tuple[int, int, int]] = {
     Reason.UNLABELLED: (70, 100, 100),
     Reason.HIDDEN: (80, 60, 50),
     Reason.NO_DEPTH: (50, 70, 90),
+    Reason.NOVEL: (150, 60, 110),
 }
 _INK = (235, 235, 235)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX

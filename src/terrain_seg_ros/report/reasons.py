@@ -43,5 +43,10 @@ REASONS: dict[Reason, tuple[str, str]] = {
         "no depth was measured there",
         "look from nearer or another side; check the range and gaps of the depth sensor",
     ),
+    Reason.NOVEL: (
+        "the image is unlike the network's training images (`observability.max_novelty`)",
+        "look at the image: lens, exposure, stray light; if it is a good image, use a network that "
+        "was trained on such images",
+    ),
 }
 """What a reason means, and what to do about it."""
