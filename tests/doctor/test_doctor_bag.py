@@ -303,12 +303,22 @@ def test_the_doctor_counts_what_a_replay_then_refuses(tmp_path, capsys, entries)
     assert code == replayed
 
 
+def test_control_characters_and_long_names_do_not_reach_the_terminal(tmp_path, capsys):
+    hostile = "\x1b[2J" + "x" * 5000
+    entries = drive(3, make_image=lambda index: image(index, frame_id=hostile))
+    assert main(["doctor", str(write_bag(tmp_path / "in", entries)), *QUICK]) == 1
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "mounting: 3 of 3 images lack it" in out
+
+
 def write_bad_bags(folder):
     whole = write_bag(folder / "whole", drive(20))
     data = next(whole.glob("*.mcap")).read_bytes()
     (folder / "cut.mcap").write_bytes(data[: len(data) // 2])
     (folder / "empty.mcap").touch()
     (folder / "folder").mkdir()
+    params(folder, "own_body: {masks: [none.png]}")[1].rename(folder / "mask.yaml")
     (folder / "ros1.bag").write_bytes(b"#ROSBAG V2.0\n")
 
 
@@ -323,6 +333,7 @@ def write_bad_bags(folder):
         (["whole", "--image-topic", "/none"], "no images on '/none'"),
         (["whole", "--params", "none.yaml"], "none.yaml"),
         (["whole", "--model", "none"], "none"),
+        (["whole", "--params", "mask.yaml"], "none.png"),
         (["--whole"], "--whole is for a bag"),
         (["--params", "my.yaml"], "--params is for a bag"),
     ],

@@ -151,6 +151,8 @@ def _map_section(drive: Drive, folder: Path) -> list[Section]:
         "The rolling grids on one map: every cell as it was last observed. x to the right, y up; "
         "the white line is the vehicle's path, the arrow its last heading."
     )
+    if drive.site_m is not None:
+        text += " The circle is the landing site that was chosen last."
     if drive.canvas.is_full:
         text += " The drive is longer than the map: its later part is left out."
     grid, reason = drive.last

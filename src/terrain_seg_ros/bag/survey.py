@@ -29,6 +29,7 @@ from terrain_seg_ros.messages.topic_spec import Group
 from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.runtime.health import Health, HealthSnapshot
+from terrain_seg_ros.runtime.session import OwnBodies
 
 READ_LIMIT_BYTES = 4 * 2**30
 READ_LIMIT_MESSAGES = 400_000
@@ -111,6 +112,7 @@ def survey_bag(
         ModelError: the model's card cannot be used.
     """
     card = load_card(parameters.inference.model)
+    card.taxonomy.with_hazards(parameters.pipeline.hazards)
     with BagReader(source) as reader:
         try:
             cameras = find_cameras(
@@ -124,6 +126,7 @@ def survey_bag(
                 raise
             return _without_camera(reader, parameters, str(error))
         parameters = parameters.with_values({"cameras": [item.name for item in cameras]})
+        OwnBodies(parameters)
         return _Pass(reader, parameters, cameras, options, card).survey(whole, on_progress)
 
 

@@ -25,7 +25,7 @@ NOTES = {
     Note.FRAME_SLASH: "TF",
 }
 """Notes that concern the whole bag; the others belong to a camera or to depth."""
-USE_WIDTH = 80
+CELL_WIDTH = 80
 LARGE_OUTPUT_BYTES = 10 * 2**30
 TOPIC_HEAD = ("topic", "type", "messages", "Hz", "longest gap s", "form", "use")
 
@@ -202,8 +202,12 @@ def _topic_row(item: TopicRow) -> tuple[str, ...]:
     stream = item.stream
     rate = f"{stream.rate_hz:.1f}" if stream.rate_hz else "-"
     gap = f"{stream.longest_gap_ns / 1e9:.2f}" if stream.longest_gap_ns else "-"
-    use = item.use if len(item.use) <= USE_WIDTH else f"{item.use[: USE_WIDTH - 3]}..."
-    return item.name, item.type, str(item.count), rate, gap, ", ".join(stream.forms), use
+    cells = (item.name, item.type, str(item.count), rate, gap, ", ".join(stream.forms), item.use)
+    return tuple(_cut(cell) for cell in cells)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= CELL_WIDTH else f"{text[: CELL_WIDTH - 3]}..."
 
 
 def _topic_json(item: TopicRow) -> dict[str, Any]:
