@@ -316,6 +316,7 @@ def write_bad_bags(folder):
     whole = write_bag(folder / "whole", drive(20))
     data = next(whole.glob("*.mcap")).read_bytes()
     (folder / "cut.mcap").write_bytes(data[: len(data) // 2])
+    (folder / "broken.mcap").write_bytes(data[:2000] + bytes(4000) + data[6000:])
     (folder / "empty.mcap").touch()
     (folder / "folder").mkdir()
     params(folder, "own_body: {masks: [none.png]}")[1].rename(folder / "mask.yaml")
@@ -327,6 +328,7 @@ def write_bad_bags(folder):
     [
         (["none"], "does not exist"),
         (["cut.mcap"], "mcap recover"),
+        (["broken.mcap"], "bag 'broken.mcap' is damaged"),
         (["empty.mcap"], "cannot be opened"),
         (["folder"], "no metadata.yaml"),
         (["ros1.bag"], "ROS 1"),

@@ -43,6 +43,7 @@ from terrain_seg_ros.report.output_place import (
 from terrain_seg_ros.report.page import GENERATOR
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+_ADVICE = "`terrain-seg doctor BAG` says what the bag lacks"
 EXIT_LIMIT_MISSED = 1
 EXIT_NOTHING_CAME = 1
 EXIT_WRONG_INPUT = 2
@@ -155,7 +156,7 @@ def _exit_code(results: Results, missed: Mapping[str, Sequence[str]]) -> int:
     nothing = {name: why_nothing_came(scores) for name, scores in results.items() if scores}
     for name, why in nothing.items():
         if why:
-            print(f"terrain-seg: error: {name}: {why}", file=sys.stderr)
+            print(f"terrain-seg: error: {name}: {why}; {_ADVICE}", file=sys.stderr)
     if not all(results.values()):
         return EXIT_WRONG_INPUT
     if any(nothing.values()):
@@ -220,7 +221,7 @@ def _run_one(arguments: argparse.Namespace) -> dict[str, Any]:
         )
     scores = plan.scores(target, report)
     took_s = time.monotonic() - started_s
-    lines = report_lines(report, scores, source=source, target=target, took_s=took_s)
+    lines = report_lines(report, scores, parameters, source=source, target=target, took_s=took_s)
     print("\n".join(lines))
     if arguments.page is not None:
         replayed = Replayed(source, target, options, parameters, report, scores)
