@@ -70,7 +70,7 @@ def test_the_table_names_types_rates_forms_and_uses(tmp_path, capsys):
     assert "mono8 96x64" in lines["/navcam/image_raw"]
     assert lines["/navcam/image_raw"].endswith("images of navcam")
     assert lines["/navcam/camera_info"].endswith("camera_info of navcam")
-    assert "left out: image encoding '32FC1'" in lines["/navcam/depth"]
+    assert "32FC1 96x64  left out: image encoding '32FC1'" in lines["/navcam/depth"]
     assert lines["/tf_static"].endswith("transforms")
     assert lines["/notes"].split() == ["/notes", "std_msgs/msg/String", "1", "-", "-"]
 
@@ -118,8 +118,8 @@ def test_a_frame_that_no_transform_connects_is_named_with_what_helps(tmp_path, c
 
     bag = write_bag(tmp_path / "in", drive(3, make_image=elsewhere))
     code, content = look(bag, capsys)
-    (row,) = rows(content, "navcam TF")
-    assert (code, row["state"]) == (1, "missing")
+    row, motion = rows(content, "navcam TF")
+    assert (code, row["state"], motion["state"]) == (1, "missing", "usable")
     assert "mounting: 3 of 3 images lack it" in row["detail"]
     assert "'optical_left' on /tf_static (TF has optical)" in row["remedy"]
     assert "mounting: {use_tf: false" in row["remedy"]
@@ -269,6 +269,21 @@ def test_memory_stays_bounded_by_bytes_too(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(survey_module, "READ_LIMIT_BYTES", 30_000)
     _, content = look(write_bag(tmp_path / "in", drive(20)), capsys)
     assert 0.0 < content["bag"]["read_share"] < 0.5
+
+
+def test_one_of_two_cameras_that_lacks_all_is_told_with_how_to_leave_it_out(tmp_path, capsys):
+    entries = drive(3)
+    entries += [image(i, topic="/rear/image_raw", frame_id="rear_optical") for i in range(3)]
+    code, content = look(write_bag(tmp_path / "in", entries), capsys)
+    assert code == 1
+    assert "the bag has /navcam/camera_info" in rows(content, "rear lens")[0]["detail"]
+    states = [row["state"] for row in rows(content, "rear TF")]
+    assert states == ["missing", "usable"], "transforms are checked although there is no lens"
+    (row,) = rows(content, "replay")
+    assert "3 grids of 6 images; no grid from rear" in row["detail"]
+    assert row["remedy"] == "to leave rear out: --image-topic /navcam/image_raw"
+    code, content = look(tmp_path / "in", capsys, "--image-topic", "/navcam/image_raw")
+    assert code == 0
 
 
 @pytest.mark.parametrize(

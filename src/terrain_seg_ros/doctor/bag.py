@@ -117,9 +117,11 @@ def _depth(survey: BagSurvey) -> Iterator[Finding]:
     used = [item.name for item in survey.topics if item.use == Group.GROUND.value]
     measured = [item for item in survey.topics if _measures(item)]
     if settings.source == "none":
-        if measured:
-            detail = f"the ground is taken as a plane; {measured[0].name} may measure it"
-            yield Finding("depth", State.ABSENT, detail, _use_depth(measured[0], survey))
+        lines = {item.name: _use_depth(item, survey) for item in measured}
+        name = next((name for name, line in lines.items() if line), next(iter(lines), ""))
+        if name:
+            detail = f"the ground is taken as a plane; {name} may measure it"
+            yield Finding("depth", State.ABSENT, detail, lines[name])
         return
     needed = survey.parameters.pipeline.ground.source == "depth"
     if not used:
@@ -192,10 +194,17 @@ def _result(survey: BagSurvey) -> Finding:
     detail = f"a replay would give {masks} masks and {grids} grids of {images} images{parts}"
     useless = [name for name, tally in survey.cameras.items() if not tally.grids]
     if useless:
-        detail += f"; none from {', '.join(useless)}"
-        return Finding("replay", State.MISSING, detail, "see what is missing above")
+        detail += f"; no grid from {', '.join(useless)}"
+        return Finding("replay", State.MISSING, detail, _without(survey, useless))
     lost = images - grids
     return Finding("replay", State.DOUBTFUL if lost > of_images(images) else State.USABLE, detail)
+
+
+def _without(survey: BagSurvey, useless: list[str]) -> str:
+    """Return how to replay the other cameras alone; empty where there are none."""
+    topics = [t.camera.image_topic for name, t in survey.cameras.items() if name not in useless]
+    options = " ".join(f"--image-topic {name}" for name in topics)
+    return f"to leave {', '.join(useless)} out: {options}" if topics else ""
 
 
 def _topic_row(item: TopicRow) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ def _intrinsics(tally: CameraTally, survey: BagSurvey) -> Iterator[Finding]:
         yield Finding(item, State.DOUBTFUL, detail)
     else:
         others = [row.name for row in survey.topics if row.type == INFO_TYPE and row.count]
-        there = f"; those of {', '.join(others[:5])} are not beside it" if others else ""
+        there = f"; the bag has {', '.join(others[:5])}" if others else ""
         where = f"on {info}" if info else f"beside {tally.camera.image_topic}"
         yield Finding(
             item,
@@ -160,8 +160,9 @@ def _transforms(tally: CameraTally, survey: BagSurvey) -> Iterator[Finding]:
         detail = f"none from {grid} to {base}: the vehicle is assumed to stand still"
         yield Finding(item, State.DOUBTFUL, detail, _motion_remedy(grid, base, survey))
     elif MOTION in tally.lacking:
-        yield _lacking(tally, MOTION, _motion_remedy(grid, base, survey))
-    elif tally.grids:
+        if MOUNTING not in tally.lacking or base in _frames(survey):
+            yield _lacking(tally, MOTION, _motion_remedy(grid, base, survey))
+    elif tally.grids or (tally.masks and settings.mounting.use_tf):
         yield Finding(item, State.USABLE, f"{grid} to {base} at the images' stamps")
 
 
