@@ -32,6 +32,7 @@ from terrain_seg_ros.cli.options import (
     add_params_argument,
     read_parameters,
 )
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.parameters.file import NAMESPACE
 from terrain_seg_ros.report.output_place import (
     check_output_file,
@@ -115,8 +116,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if arguments.json is not None:
         check_output_file(arguments.json, option="--json", is_own=_is_own_json)
-    if arguments.page is not None and len(arguments.sources) == 1:
-        check_output_folder(arguments.page, option="--page", is_own=_has_page)
+    if arguments.page is not None:
+        _check_page(arguments)
     limits = read_limits(arguments.limits) if arguments.limits is not None else []
     with _ended_by_sigterm():
         if len(arguments.sources) > 1:
@@ -146,6 +147,22 @@ def run(arguments: argparse.Namespace) -> int:
 def _is_own_json(text: str) -> bool:
     """Return whether a text holds the scores of one bag or of several."""
     return holds_json("grid_availability", "latency_ms")(text) or holds_json("bags")(text)
+
+
+def _check_page(arguments: argparse.Namespace) -> None:
+    """Check that the page may be written; with several bags each process checks its own folder.
+
+    Raises:
+        ConfigError: it may not.
+    """
+    page, target = arguments.page.resolve(), arguments.target.resolve()
+    if page == target or target in page.parents:
+        raise ConfigError(
+            f"--page '{arguments.page}' lies in OUT '{arguments.target}', which is a bag; give "
+            "another folder"
+        )
+    if len(arguments.sources) == 1:
+        check_output_folder(arguments.page, option="--page", is_own=_has_page)
 
 
 _has_page = has_own_file(INDEX, lambda text: GENERATOR in text)
