@@ -87,6 +87,21 @@ def test_a_bag_without_camera_info_needs_a_field_of_view(tmp_path, capsys):
     assert (code, row["state"]) == (0, "doubtful")
 
 
+def test_the_only_camera_info_is_doubted_where_it_is_not_beside_the_images(tmp_path, capsys):
+    entries = [mounting()]
+    for index in range(3):
+        entries += [pose(index), info(index, topic="/color/camera_info"), image(index)]
+    bag = write_bag(tmp_path / "in", entries)
+    code, content = look(bag, capsys)
+    (row,) = rows(content, "navcam lens")
+    assert (code, row["state"]) == (0, "doubtful")
+    assert "/color/camera_info: 96x64" in row["detail"]
+    assert "not beside the images" in row["detail"]
+    assert main(["replay", str(bag), str(tmp_path / "out"), *QUICK, "--backend", "constant"]) == 0
+    out = capsys.readouterr().out
+    assert "assumed: lens of navcam" in out
+
+
 def test_an_implausible_camera_info_is_named(tmp_path, capsys):
     def flat(index):
         entry = info(index)

@@ -72,6 +72,12 @@ def assumed_rows(report: ReplayReport, parameters: NodeSettings) -> Iterator[tup
         fov_rad = parameters.input.horizontal_fov_rad
         text = f"no camera_info: a pinhole camera with horizontal_fov_rad {fov_rad:g}"
         yield "lens", f"{text}, without distortion ({health.notes[Note.FIELD_OF_VIEW]} images)"
+    for camera in report.cameras:
+        if camera.info_topic is not None and not camera.info_is_beside:
+            text = (
+                f"{camera.info_topic}, the only camera_info, although it is not beside the images"
+            )
+            yield f"lens of {camera.name}", text
     if not at.use_tf:
         text = f"not from TF: x {at.x_m:g}, y {at.y_m:g}, z {at.z_m:g} m; roll {at.roll_rad:g}, "
         yield "mounting", f"{text}pitch {at.pitch_rad:g}, yaw {at.yaw_rad:g} rad"

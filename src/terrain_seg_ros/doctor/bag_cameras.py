@@ -126,7 +126,12 @@ def _lens(tally: CameraTally, item: str) -> Iterator[Finding]:
             f"({math.degrees(field_rad):.0f} degrees) wide, distortion "
             f"{tally.lens.distortion_model}"
         )
-    yield Finding(item, State.USABLE, detail)
+    if tally.camera.info_is_beside:
+        yield Finding(item, State.USABLE, detail)
+    else:
+        remedy = f"check that it is of this camera; if not, {FIELD_OF_VIEW}"
+        only = "it is the only camera_info, but not beside the images"
+        yield Finding(item, State.DOUBTFUL, f"{detail}; {only}", remedy)
     if tally.bad_infos:
         detail = f"{tally.bad_infos} of {tally.infos + tally.bad_infos} camera_info cannot be used"
         yield Finding(item, State.DOUBTFUL, f"{detail}; {tally.info_text}")
