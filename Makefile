@@ -56,6 +56,8 @@ test-fast: .venv/.dev  ## run most of the tests in under a minute: none that is 
 	@$(UNSOURCED) .venv/bin/python -m pytest -m "not live and not slow" $(ARGS)
 
 test-ros-wheels:  ## test beside the wheels of another ROS 2 from PyPI: DISTRO=kilted
+	@test -f 'requirements/ros-$(DISTRO).txt' || { echo "error: DISTRO is '$(DISTRO)', expected one of:" \
+	  "$(patsubst requirements/ros-%.txt,%,$(wildcard requirements/ros-*.txt))" >&2; exit 1; }
 	@$(MAKE) --no-print-directory .venv-ros-$(DISTRO)/.ros-wheels
 	@if .venv-ros-$(DISTRO)/bin/python -c 'import rclpy' 2>/dev/null; then \
 	  $(UNSOURCED) .venv-ros-$(DISTRO)/bin/python -m pytest tests/ros/test_node_live.py \

@@ -320,3 +320,20 @@ def test_signal_handlers_are_put_back(capsys):
     assert time.monotonic() - started_s >= 0.2
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
     assert "images in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        ("--namespace", "../x"),
+        ("--image-topic", ""),
+        ("--image-topic", "/a/1b"),
+        ("--camera-info-topic", "a b"),
+    ],
+)
+def test_a_wrong_name_is_refused_with_its_option_before_the_model_is_loaded(capsys, option, name):
+    assert main(["run", "--model", "synthetic", "--backend", "constant", option, name]) == 2
+    said = capsys.readouterr().err
+    assert f"{option} " in said
+    assert "is not a ROS name" in said
+    assert "loading model" not in said

@@ -14,7 +14,7 @@ from support.peer import Peer, stamped
 from terrain_seg_ros.core.errors import InferenceError
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Reader, Writer
-from terrain_seg_ros.dds.idl_types import dds_topic_name
+from terrain_seg_ros.dds.names import dds_topic_name
 from terrain_seg_ros.dds.participant import Participant
 from terrain_seg_ros.dds.port import NodeOptions, dds_node
 from terrain_seg_ros.inference.backends.constant_backend import ConstantBackend

@@ -10,7 +10,8 @@ from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.core.types import GridSnapshot
 from terrain_seg_ros.dds.cyclone import DataReader, DDSException, Topic, make_idl_struct, types
 from terrain_seg_ros.dds.endpoints import Reader, Writer
-from terrain_seg_ros.dds.idl_types import dds_type_name, endpoint_qos
+from terrain_seg_ros.dds.idl_types import endpoint_qos
+from terrain_seg_ros.dds.names import dds_type_name
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.grid_message import encode_cost_grid
 from terrain_seg_ros.messages.header_message import make_header

@@ -11,7 +11,7 @@ from support.buses import wait_until
 from support.peer import OPTICAL, Peer, intrinsics, stamped
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer
-from terrain_seg_ros.dds.idl_types import dds_topic_name
+from terrain_seg_ros.dds.names import dds_topic_name
 from terrain_seg_ros.dds.port import NodeOptions, dds_node
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns

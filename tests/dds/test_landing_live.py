@@ -13,7 +13,7 @@ from support.peer import HEIGHT_PX, OPTICAL, TYPES, WIDTH_PX, Peer
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer
-from terrain_seg_ros.dds.idl_types import dds_topic_name
+from terrain_seg_ros.dds.names import dds_topic_name
 from terrain_seg_ros.dds.port import NodeOptions, dds_node
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.messages.image_message import encode_image

@@ -14,7 +14,7 @@ from support.peer import Peer
 from terrain_seg_ros.core.errors import MessageError
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer
-from terrain_seg_ros.dds.idl_types import dds_topic_name
+from terrain_seg_ros.dds.names import dds_topic_name
 from terrain_seg_ros.dds.port import NodeOptions, dds_node
 from terrain_seg_ros.messages.cdr import serialize
 from terrain_seg_ros.messages.topics import topic

@@ -387,3 +387,25 @@ def test_a_parameter_that_was_removed_says_what_to_do(tmp_path, name, value, rem
     path = write(tmp_path, yaml.safe_dump({"/**": {"ros__parameters": {name: value}}}))
     with pytest.raises(ConfigError, match=f"{path.name}.*{name}' was removed.*{remedy}"):
         load_parameters(path)
+
+
+@pytest.mark.parametrize("number", ["1:30", "1_0", "0b11", "1_0.5", "1:30.5"])
+def test_numbers_that_only_yaml_1_1_knows_are_refused(tmp_path, number):
+    path = write(tmp_path, f"/**:\n  ros__parameters:\n    threads: {number}\n")
+    with pytest.raises(ConfigError, match=f"{number}' in line 3 is a number in YAML 1.1 and text"):
+        load_parameters(path)
+
+
+def test_values_that_contradict_each_other_name_the_file_and_wrong_options_do_not(tmp_path):
+    path = write(tmp_path, "/**:\n  ros__parameters:\n    grid.resolution_m: 100.0\n")
+    with pytest.raises(ConfigError, match=r"user\.param\.yaml: grid\.size_m"):
+        load_parameters(path)
+    with pytest.raises(ConfigError, match=r"^parameter 'threads' is -1"):
+        load_parameters(path, overrides={"threads": -1})
+
+
+def test_an_error_shows_a_long_value_without_its_middle(tmp_path):
+    path = write(tmp_path, f"/**:\n  ros__parameters:\n    precision: {'y' * 3000}\n")
+    with pytest.raises(ConfigError, match=r"yyy\.\.\.yyy") as error:
+        load_parameters(path)
+    assert len(str(error.value)) < 500

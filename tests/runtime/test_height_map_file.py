@@ -234,6 +234,8 @@ def refusal(path):
 
 def test_what_is_no_map_is_refused(tmp_path, monkeypatch):
     assert "no such file" in refusal(tmp_path / "none.tif")
+    (tmp_path / "folder.tif").mkdir()
+    assert "is a folder" in refusal(tmp_path / "folder.tif")
     (tmp_path / "map.png").write_bytes(b"x")
     assert ".png" in refusal(tmp_path / "map.png")
     assert "ground.height_map is empty" in refusal("")

@@ -13,7 +13,7 @@ from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Reader, Writer
-from terrain_seg_ros.dds.idl_types import dds_topic_name
+from terrain_seg_ros.dds.names import dds_topic_name
 from terrain_seg_ros.dds.participant import Participant
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.camera_info_message import encode_camera_info

@@ -6,7 +6,7 @@ import threading
 
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Reader, Writer
-from terrain_seg_ros.dds.idl_types import dds_topic_name
+from terrain_seg_ros.dds.names import dds_topic_name
 from terrain_seg_ros.dds.participant import Participant
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.ros.message_classes import ROS_TYPES, has_message

@@ -6,7 +6,7 @@ from support.buses import free_domain, wait_until
 from support.recorded_run import run
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer
-from terrain_seg_ros.dds.idl_types import dds_topic_name
+from terrain_seg_ros.dds.names import dds_topic_name
 from terrain_seg_ros.dds.participant import Participant
 from terrain_seg_ros.messages.topic_spec import Reliability
 from terrain_seg_ros.messages.topics import topic

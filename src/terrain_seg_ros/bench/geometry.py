@@ -18,7 +18,7 @@ from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.score.closed_loop import RenderedView
-from terrain_seg_ros.score.scenarios import camera_of, scenarios_of
+from terrain_seg_ros.score.scenarios import body_of, camera_of, scenarios_of
 from terrain_seg_ros.score.score_worlds import (
     ViewRenderer,
     scenario_parameters,
@@ -72,8 +72,10 @@ def _time(case: GroundCase, rounds: int) -> dict[str, Any]:
     scenario = scenarios_of(case.mode, (case.scenario,))[0]
     parameters = scenario_parameters(scenario, masks="truth", model=None)
     size_m = CELLS_PER_SIDE * parameters.pipeline.grid.resolution_m
-    parameters = parameters.with_values({"grid.size_m": size_m, "threads": 1})
-    world = scenario_world(scenario, SEED, taxonomy=WORLD_TAXONOMY)
+    parameters = parameters.with_values(
+        {"grid.size_m": size_m, "threads": 1, "backend": "onnxruntime"}
+    )
+    world = scenario_world(scenario, SEED, body_of(scenario, SEED, taxonomy=WORLD_TAXONOMY))
     poses = scenario_path(scenario, world, SEED)
     view = ViewRenderer(scenario, world, parameters, masks="truth").render(poses[-1])
     measured = DepthImage(view.cast.depth_m, 0) if scenario.with_depth else None

@@ -9,10 +9,15 @@ from pathlib import Path
 
 from terrain_seg_ros.cli.demo_page import DemoPage
 from terrain_seg_ros.demo.play import DemoRequest, DemoResult, nobody, play_demo
-from terrain_seg_ros.demo.report import latency_rows, share_rows
 from terrain_seg_ros.demo.twins import HEADER
 from terrain_seg_ros.inference.backend_names import backend_names
 from terrain_seg_ros.inference.backend_options import AUTO
+from terrain_seg_ros.report.run_tables import (
+    LATENCY_HEAD,
+    SHARE_HEAD,
+    latency_rows,
+    share_rows,
+)
 from terrain_seg_ros.report.table import text_table
 
 
@@ -115,8 +120,8 @@ def _print_summary(result: DemoResult) -> None:
     ]
     for head, rows in (
         (["what", "value"], facts),
-        (["stage", "p50 ms", "p90 ms", "p99 ms"], latency_rows(summary)),
-        (["class", "share"], share_rows(result.shares)),
+        (LATENCY_HEAD, latency_rows(summary["latency_ms"])),
+        (SHARE_HEAD, share_rows(result.shares)),
     ):
         print(f"\n{text_table(head, rows)}")
     if result.twins is not None:

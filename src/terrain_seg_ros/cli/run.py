@@ -20,6 +20,7 @@ from terrain_seg_ros.cli.options import (
 )
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.discovery import choose_discovery, choose_domain, reach
+from terrain_seg_ros.dds.names import dds_topic_name
 from terrain_seg_ros.parameters.file import NAMESPACE
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.report.table import text_table
@@ -75,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         own = holds_json(*SUMMARY_KEYS)
         check_output_file(arguments.json, option="--json", is_own=own)
     domain = choose_domain(arguments.domain)
+    _check_names(arguments)
     parameters = read_parameters(arguments, namespace=_namespace(arguments))
     with Interrupt() as interrupt:
         print(f"terrain-seg: loading model {parameters.inference.model!r} ...", file=sys.stderr)
@@ -95,6 +97,21 @@ def run(arguments: argparse.Namespace) -> int:
                     about = {**session.describe(), "ended_by": ended}
                     _summarise(node.snapshot(), about, arguments.json)
     return 0
+
+
+def _check_names(arguments: argparse.Namespace) -> None:
+    """Check the names of the command line, before a model is loaded.
+
+    Raises:
+        ConfigError: ROS does not accept one.
+    """
+    namespace = _namespace(arguments)
+    if namespace != "/":
+        dds_topic_name(namespace, "/", option="--namespace")
+    for option in ("image_topic", "camera_info_topic"):
+        name = getattr(arguments, option)
+        if name is not None:
+            dds_topic_name(name, namespace, option=f"--{option.replace('_', '-')}")
 
 
 def _namespace(arguments: argparse.Namespace) -> str:

@@ -33,6 +33,8 @@ UNITS = {"m": "m", "s": "s", "hz": "Hz", "rad": "rad", "deg": "deg", "mps": "m/s
 PER_CLASS = "<class>"
 """Ends the name of a setting that stands for one value per class of the model."""
 MAX_ITEMS = 256
+SHOWN_LENGTH = 120
+"""Characters of a wrong value that an error shows."""
 _SCALARS: dict[Any, Kind] = {bool: "bool", int: "int", float: "float", str: "text"}
 
 
@@ -222,16 +224,23 @@ def _setting_error(error: ValidationError, cls: type[Any]) -> SettingError:
     if entry["type"] == "missing":
         return SettingError(cls, name, "has no value; give one", is_missing=True)
     if is_settings(fields_of(cls)[name].annotation):
-        return SettingError(cls, name, f"is {value!r}, expected settings of its class")
+        return SettingError(cls, name, f"is {_short(value)}, expected settings of its class")
     of = setting_of(name, fields_of(cls)[name])
     if entry["type"] == "too_long":
         fault = f"is a list of {len(value)}, expected at most {of.max_items}"
     elif entry["type"] in {"greater_than_equal", "less_than_equal"}:
-        fault = f"is {value!r}, expected {of.range}"
+        fault = f"is {_short(value)}, expected {of.range}"
     else:
-        fault = f"is {value!r}, expected {of.expected}"
+        fault = f"is {_short(value)}, expected {of.expected}"
     item = entry["loc"][1] if of.is_family and len(entry["loc"]) > 1 else ""
     return SettingError(cls, name, fault, item=str(item))
+
+
+def _short(value: object) -> str:
+    """Return a value as it is shown in errors: a long one without its middle."""
+    shown = repr(value)
+    half = SHOWN_LENGTH // 2
+    return shown if len(shown) <= SHOWN_LENGTH else f"{shown[:half]}...{shown[-half:]}"
 
 
 def _kind_of(annotation: Any) -> tuple[Kind, tuple[str, ...]]:

@@ -1,13 +1,13 @@
-"""ROS names and types on a DDS bus: topic and type names, quality of service, raw samples."""
+"""ROS types on a DDS bus: their description, quality of service, raw samples."""
 
 from __future__ import annotations
 
 import functools
 from typing import Any
 
-from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.dds.cyclone import Policy, Qos, make_idl_struct
 from terrain_seg_ros.dds.idl_fields import idl_fields
+from terrain_seg_ros.dds.names import dds_type_name
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.topic_spec import Durability, Reliability, TopicSpec
 
@@ -15,32 +15,6 @@ WRITE_TIMEOUT_NS = 200_000_000
 """A reliable writer waits this long for a reader that does not keep up, then gives up one
 message; ROS waits for ever, which would let one stopped subscriber stop the node."""
 _UNLIMITED = -1
-
-
-def dds_topic_name(name: str, namespace: str) -> str:
-    """Return the DDS name of a ROS topic; a relative one lies in the namespace.
-
-    Raises:
-        ConfigError: the name is empty or has an empty part.
-    """
-    full = name if name.startswith("/") else f"{namespace.rstrip('/')}/{name}"
-    parts = full.lstrip("/").split("/")
-    if not all(parts) or any(not part.isascii() or " " in part for part in parts):
-        raise ConfigError(f"topic {full!r} is not a ROS topic name; use letters, digits, _ and /")
-    return "rt/" + "/".join(parts)
-
-
-def dds_type_name(message_type: str) -> str:
-    """Return the DDS name of a ROS type: "sensor_msgs/msg/Image" is that of ROS's own nodes.
-
-    Raises:
-        ConfigError: it is not written as package/msg/Name.
-    """
-    parts = message_type.split("/")
-    if len(parts) != 3 or not all(parts):
-        raise ConfigError(f"message type {message_type!r} is not written as package/msg/Name")
-    package, kind, name = parts
-    return f"{package}::{kind}::dds_::{name}_"
 
 
 @functools.lru_cache(maxsize=64)

@@ -19,7 +19,7 @@ from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.dispatcher import Dispatcher
 from terrain_seg_ros.dds.endpoints import Reader, Writer
 from terrain_seg_ros.dds.graph import GraphEntry
-from terrain_seg_ros.dds.idl_types import dds_topic_name
+from terrain_seg_ros.dds.names import dds_topic_name
 from terrain_seg_ros.dds.participant import Participant
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.image_message import decode_camera_image

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Writer, wait_for_subscribers
-from terrain_seg_ros.dds.idl_types import dds_topic_name
+from terrain_seg_ros.dds.names import dds_topic_name
 from terrain_seg_ros.dds.participant import Participant
 from terrain_seg_ros.demo.frames import (
     BASE_FRAME,

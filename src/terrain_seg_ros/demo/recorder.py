@@ -15,7 +15,7 @@ from terrain_seg_ros.bag.writer import BagWriter
 from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Reader
-from terrain_seg_ros.dds.idl_types import dds_topic_name
+from terrain_seg_ros.dds.names import dds_topic_name
 from terrain_seg_ros.dds.participant import Participant
 from terrain_seg_ros.messages.topic_spec import TopicSpec
 from terrain_seg_ros.messages.topics import topic, topics

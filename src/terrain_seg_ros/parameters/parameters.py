@@ -35,7 +35,16 @@ def load_parameters(
     layers = dict.fromkeys((MODES[0], shipped))
     for path in (*map(shipped_parameter_file, layers), *paths):
         values.update(_checked_file(path, namespace))
-    return DECLARATION.build({**values, **(overrides or {})})
+    given = dict(overrides or {})
+    DECLARATION.check(given)
+    try:
+        return DECLARATION.build({**values, **given})
+    except ConfigError as error:
+        if not paths:
+            raise
+        with_options = " with the options given" if given else ""
+        names = ", ".join(map(str, paths))
+        raise ConfigError(f"{names}{with_options}: {error}") from error
 
 
 def _checked_file(path: Path | str, namespace: str | None) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def read_height_map(parameters: NodeSettings) -> HeightMap | None:
     if not name:
         raise ConfigError("ground.source is height_map but ground.height_map is empty; name a file")
     path = Path(name).expanduser()
-    if not path.is_file():
+    if not path.exists():
         raise ConfigError(f"ground.height_map {path}: there is no such file; check the path")
     suffix = path.suffix.lower()
     if suffix == ".npy":

@@ -61,7 +61,7 @@ class BusOutlet:
         # Imported late because Cyclone DDS is not available everywhere and bags do not need it.
         from terrain_seg_ros.dds.discovery import Discovery  # noqa: PLC0415
         from terrain_seg_ros.dds.endpoints import Writer  # noqa: PLC0415
-        from terrain_seg_ros.dds.idl_types import dds_topic_name  # noqa: PLC0415
+        from terrain_seg_ros.dds.names import dds_topic_name  # noqa: PLC0415
         from terrain_seg_ros.dds.participant import Participant  # noqa: PLC0415
 
         self._participant = Participant(domain_id, Discovery(discovery))

@@ -9,7 +9,7 @@ from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.dds.cyclone import BuiltinDataReader, BuiltinTopicDcpsPublication
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Reader
-from terrain_seg_ros.dds.idl_types import dds_topic_name
+from terrain_seg_ros.dds.names import dds_topic_name
 from terrain_seg_ros.dds.participant import Participant
 from terrain_seg_ros.view.keeper import MomentKeeper
 from terrain_seg_ros.view.topics import NEEDED, READ, ViewTopics, view_spec

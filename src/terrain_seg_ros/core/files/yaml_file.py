@@ -122,12 +122,31 @@ def _check_events(source: str, text: str, *, node_limit: int, aliases: bool) -> 
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Refuse keys that are given twice and, unless allowed, merge keys, which ROS does not read."""
+    """Refuse keys that are given twice and what ROS reads differently.
+
+    That is merge keys, unless allowed, and numbers that only YAML 1.1 knows.
+    """
 
     def __init__(self, text: str, source: str, *, merges: bool) -> None:
         super().__init__(text)
         self._source = source
         self._merges = merges
+
+    def construct_yaml_int(self, node: Any) -> int:
+        self._check_number(node)
+        return super().construct_yaml_int(node)
+
+    def construct_yaml_float(self, node: Any) -> float:
+        self._check_number(node)
+        return super().construct_yaml_float(node)
+
+    def _check_number(self, node: Any) -> None:
+        """Refuse 1:30, 1_000 and 0b1, which are numbers in YAML 1.1 and text in ROS."""
+        if any(mark in node.value for mark in ("_", ":", "0b")):
+            raise ConfigError(
+                f"{self._source}: {node.value!r} in line {node.start_mark.line + 1} is a number in "
+                "YAML 1.1 and text in ROS; write plain digits, or text in quotes"
+            )
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         lines: dict[Hashable, int] = {}
@@ -151,3 +170,7 @@ class _StrictLoader(yaml.SafeLoader):
                 )
             lines[key] = line
         return super().construct_mapping(node, deep)
+
+
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _StrictLoader.construct_yaml_int)
+_StrictLoader.add_constructor("tag:yaml.org,2002:float", _StrictLoader.construct_yaml_float)
