@@ -1,0 +1,71 @@
+"""The folder of a run that none was given for: `runs/NAME-N`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from terrain_seg_ros.core.errors import ConfigError
+
+RUNS = Path("runs")
+"""Beside the working folder."""
+_HANDED_ON = "TERRAIN_TRAIN_RUN"
+"""Tells the processes that the first one starts which folder it took."""
+
+
+@contextmanager
+def run_folder(out: Path | None, name: str) -> Iterator[Path]:
+    """Give the folder of a run: the one that was asked for, or a new one under `RUNS`.
+
+    A new folder is made at once, so that two runs never share one, and removed again if nothing
+    was written into it.
+
+    Args:
+        out: what was asked for; None takes a new folder.
+        name: of the recipe.
+
+    Raises:
+        ConfigError: another program started this process as one of several, and `out` is None.
+    """
+    if out is not None:
+        yield out
+        return
+    if "LOCAL_RANK" in os.environ:
+        yield _of_the_first_process()
+        return
+    folder = _reserve(name)
+    os.environ[_HANDED_ON] = str(folder)
+    try:
+        yield folder
+    finally:
+        del os.environ[_HANDED_ON]
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _of_the_first_process() -> Path:
+    if _HANDED_ON not in os.environ:
+        raise ConfigError(
+            "several processes were started without a common folder for the run; give --out"
+        )
+    return Path(os.environ[_HANDED_ON])
+
+
+def _reserve(name: str) -> Path:
+    """Make the folder with the number after the highest one that is there."""
+    stem = re.sub(r"[^\w.-]+", "_", name)
+    RUNS.mkdir(exist_ok=True)
+    pattern = re.compile(rf"{re.escape(stem)}-([0-9]+)")
+    taken = [int(found[1]) for path in RUNS.iterdir() if (found := pattern.fullmatch(path.name))]
+    number = max(taken, default=0) + 1
+    while True:
+        folder = RUNS / f"{stem}-{number}"
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
