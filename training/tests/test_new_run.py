@@ -36,15 +36,16 @@ def test_new_folders_are_counted_from_one_after_the_highest():
 
 
 def test_two_runs_at_a_time_do_not_share_a_folder():
-    with run_folder(None, "tiny") as one, run_folder(None, "other") as two:
+    with run_folder(None, "tiny") as one, run_folder(None, "tiny") as two:
         assert one.is_dir()
-        assert one != two
+        assert (one, two) == (Path("runs/tiny-1"), Path("runs/tiny-2"))
 
 
 def test_a_folder_into_which_nothing_was_written_is_taken_back():
     with pytest.raises(ConfigError), run_folder(None, "tiny") as folder:
         raise ConfigError("no data")
     assert not folder.exists()
+    assert list(Path().iterdir()) == []
 
 
 def test_a_name_that_is_no_folder_s_is_made_one():

@@ -44,7 +44,7 @@ def share(text: str) -> float:
 
 
 def size_px(text: str) -> tuple[int, int]:
-    """Return width and height of a text such as 256 or 320x240.
+    """Return width and height of a text such as 256 or 320x256.
 
     Raises:
         ArgumentTypeError: it is neither.
@@ -52,7 +52,7 @@ def size_px(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"([1-9]\d*)(?:x([1-9]\d*))?", text)
     if match is None:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a size, expected pixels such as 256, or WIDTHxHEIGHT such as 320x240"
+            f"{text!r} is not a size, expected pixels such as 256, or WIDTHxHEIGHT such as 320x256"
         )
     return int(match[1]), int(match[2] or match[1])
 

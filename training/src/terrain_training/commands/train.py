@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stop-after",
         type=positive,
         metavar="N",
-        help="stop after N epochs; the next call resumes",
+        help="stop after N epochs; the next call with --out resumes",
     )
     add_threads(parser)
 

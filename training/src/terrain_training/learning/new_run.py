@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -41,9 +42,9 @@ def run_folder(out: Path | None, name: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        del os.environ[_HANDED_ON]
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        os.environ.pop(_HANDED_ON, None)
+        _remove_empty(folder)
+        _remove_empty(RUNS)
 
 
 def _of_the_first_process() -> Path:
@@ -54,17 +55,22 @@ def _of_the_first_process() -> Path:
     return Path(os.environ[_HANDED_ON])
 
 
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # something is in it
+        folder.rmdir()
+
+
 def _reserve(name: str) -> Path:
     """Make the folder with the number after the highest one that is there."""
     stem = re.sub(r"[^\w.-]+", "_", name)
-    RUNS.mkdir(exist_ok=True)
     pattern = re.compile(rf"{re.escape(stem)}-([0-9]+)")
-    taken = [int(found[1]) for path in RUNS.iterdir() if (found := pattern.fullmatch(path.name))]
+    there = [path.name for path in RUNS.iterdir()] if RUNS.is_dir() else []
+    taken = [int(found[1]) for name in there if (found := pattern.fullmatch(name))]
     number = max(taken, default=0) + 1
     while True:
         folder = RUNS / f"{stem}-{number}"
         try:
-            folder.mkdir()
+            folder.mkdir(parents=True)
         except FileExistsError:
             number += 1
         else:
