@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -101,7 +102,7 @@ def run_as_a_user(words):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+    return done.stdout, done.stderr
 
 
 def test_two_processes_train_one_network(recipe_file, data, tmp_path, monkeypatch):
@@ -109,7 +110,7 @@ def test_two_processes_train_one_network(recipe_file, data, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     run = tmp_path / "runs/tiny-1"
     words = arguments("train", recipe_file, "--data", data, *CPU, "--devices", 2)
-    printed = run_as_a_user(words)
+    printed, _ = run_as_a_user(words)
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["tiny-1"]
     history = RunFolder(run).read_history()
     assert [row["epoch"] for row in history] == [1, 2]
@@ -117,6 +118,27 @@ def test_two_processes_train_one_network(recipe_file, data, tmp_path, monkeypatc
     assert printed.count("best weights") == 1
     loss = [row["train_loss"] for row in history]
     assert loss[1] < loss[0]
+
+
+SHOWN = (
+    r"\d\d:\d\d:\d\d,\d+ 22 training images, 22 validation images, classes soil, .*",
+    r"\d\d:\d\d:\d\d,\d+ going on after epoch 1 of 2",
+    r"    epoch  train loss  .*",
+    r"   2/2  +\d\.\d{4}  .*",
+)
+
+
+def test_a_user_sees_a_row_an_epoch_and_nothing_of_the_library(recipe_file, data, tmp_path):
+    words = arguments("train", recipe_file, "--data", data, "--out", tmp_path / "run", *CPU)
+    _, first = run_as_a_user([*words, "--stop-after", "1"])
+    assert "stopped after epoch 1 of 2; the best is epoch 1" in first
+    _, second = run_as_a_user(words)
+    lines = [re.sub(r"^\d{4}-\d\d-\d\d ", "", line) for line in second.splitlines()]
+    assert [bool(re.fullmatch(wanted, line)) for wanted, line in zip(SHOWN, lines)] == [True] * 4
+    assert len(lines) == len(SHOWN), second
+    _, third = run_as_a_user(words)
+    assert "all 2 epochs were trained before" in third
+    assert len(third.splitlines()) == 2
 
 
 def test_loading_processes_change_nothing(trained, recipe_file, data, tmp_path):
@@ -200,12 +222,12 @@ def test_an_unknown_command_is_answered_with_the_nearest(capsys):
 
 def test_short_options_are_short_for_set():
     parser = command_parser("train", load_command("train"))
-    short = "mars_navcam --data x --epochs 3 --batch 2 --size 320x240 --lr 1e-5"
+    short = "mars_navcam --data x --epochs 3 --batch 2 --size 320x256 --lr 1e-5"
     given = parser.parse_args([*short.split(), "--set", "training.epochs=7"])
     training = load_recipe(given.recipe, overrides=given.overrides).training
     data = load_recipe(given.recipe, overrides=given.overrides).data
     assert (training.epochs, training.batch_size, training.learning_rate) == (7, 2, 1e-5)
-    assert (data.width_px, data.height_px) == (320, 240)
+    assert (data.width_px, data.height_px) == (320, 256)
     square = parser.parse_args(["mars_navcam", "--data", "x", "--size", "64"]).overrides
     assert square == ["data.width_px=64", "data.height_px=64"]
     assert parser.parse_args(["mars_navcam", "--data", "x"]).overrides == []
@@ -243,7 +265,7 @@ def test_a_run_without_out_gets_a_folder_that_the_first_line_names(
 def test_data_that_cannot_be_used_leave_no_run_folder(recipe_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(arguments("train", recipe_file, "--data", tmp_path)) == 2
-    assert list(Path("runs").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_wrong_usage_exits_2(recipe_file, data, tmp_path):

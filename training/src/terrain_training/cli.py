@@ -15,6 +15,7 @@ from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_training.cpu import let_threads_sleep
 from terrain_training.errors import TrainingError
 from terrain_training.interrupt import Interrupted, Signals
+from terrain_training.progress import PlainOrTimed
 
 PROGRAM = "terrain-train"
 EXAMPLES = (
@@ -69,9 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise AssertionError("the overview takes no command that is not in COMMANDS")
             command = load_command(name)
             options = command_parser(name, command).parse_args(words[1:])
-            logging.basicConfig(
-                level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr
-            )
+            handler = logging.StreamHandler(sys.stderr)
+            handler.setFormatter(PlainOrTimed())
+            logging.basicConfig(level=logging.INFO, handlers=[handler])
             return command.run(options)
         except TrainingError as error:
             return _say(str(error), EXIT_FAILED)
