@@ -218,3 +218,38 @@ def test_wrong_calls_are_named(call, message, data, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=message):
         call(data)
     assert not any(tmp_path.rglob("*.yaml"))
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+import terrain_training as tt
+
+recipe, data, out = sys.argv[1:]
+given = {"data": data, "out": out, "epochs": 5, "accelerator": "cpu", "threads": 1}
+
+def interrupt():
+    while not Path(out, "last.ckpt").exists():
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt, daemon=True).start()
+try:
+    tt.train(recipe, **given)
+except KeyboardInterrupt:
+    print("interrupted", signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+    print(len(tt.load(out).history) < 5)
+print(len(tt.train(recipe, **given).history))
+"""
+
+
+def test_a_script_can_go_on_after_an_interrupt(recipe_file, data, tmp_path):
+    words = [sys.executable, "-c", INTERRUPTED, recipe_file, data, tmp_path / "run"]
+    done = subprocess.run(
+        [str(word) for word in words], capture_output=True, text=True, timeout=300, check=False
+    )
+    lines = done.stdout.splitlines()
+    assert "interrupted True" in lines, done.stderr[-2000:]
+    assert lines[lines.index("interrupted True") + 1] == "True"
+    assert lines[-1] == "5"
+    assert any(line.startswith("going on after epoch ") for line in lines)

@@ -215,9 +215,9 @@ def test_the_overview_ends_with_two_examples(capsys):
 
 def test_an_unknown_command_is_answered_with_the_nearest(capsys):
     with pytest.raises(SystemExit) as caught:
-        main(["trian"])
+        main(["trains"])
     assert caught.value.code == 2
-    assert "no command 'trian'; did you mean train?" in capsys.readouterr().err
+    assert "no command 'trains'; did you mean train?" in capsys.readouterr().err
 
 
 def test_short_options_are_short_for_set():
@@ -258,6 +258,7 @@ def test_a_run_without_out_gets_a_folder_that_the_first_line_names(
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "run folder    runs/tiny-1"
     assert f"runs/tiny-1/{WEIGHTS}" in printed[1]
+    assert printed[-1] == f"next          terrain-train evaluate runs/tiny-1 --data {data}"
     assert main([*words, "--out", "runs/tiny-1"]) == 0  # resumes what is whole
     assert [path.name for path in Path("runs").iterdir()] == ["tiny-1"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from terrain_training.commands.common import (
@@ -91,4 +92,6 @@ def run(options: argparse.Namespace) -> int:
         f"mean IoU      {summary['best_mean_iou']:.4f} at {summary['scored_at']} on "
         f"{summary['validation_images']} validation images, epoch {summary['best_epoch']}"
     )
+    run_words, data_words = shlex.quote(str(out)), shlex.quote(str(options.data))
+    print(f"next          terrain-train evaluate {run_words} --data {data_words}")
     return 0
