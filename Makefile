@@ -46,7 +46,7 @@ DISTRO ?= kilted
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
-demo: .venv/.ros-wheels  ## run the whole pipeline live on real rover images
+demo: .venv/.ros-wheels $(if $(findstring --view,$(ARGS)),.venv/.view)  ## run the whole pipeline live on real rover images; ARGS=--view shows it in the browser
 	@.venv/bin/terrain-seg demo $(ARGS)
 
 test: .venv/.dev .venv/.ros-wheels  ## run the runtime's tests (no torch; ROS from PyPI's wheels where they fit)
@@ -56,6 +56,8 @@ test-fast: .venv/.dev  ## run most of the tests in under a minute: none that is 
 	@$(UNSOURCED) .venv/bin/python -m pytest -m "not live and not slow" $(ARGS)
 
 test-ros-wheels:  ## test beside the wheels of another ROS 2 from PyPI: DISTRO=kilted
+	@test -f 'requirements/ros-$(DISTRO).txt' || { echo "error: DISTRO is '$(DISTRO)', expected one of:" \
+	  "$(patsubst requirements/ros-%.txt,%,$(wildcard requirements/ros-*.txt))" >&2; exit 1; }
 	@$(MAKE) --no-print-directory .venv-ros-$(DISTRO)/.ros-wheels
 	@if .venv-ros-$(DISTRO)/bin/python -c 'import rclpy' 2>/dev/null; then \
 	  $(UNSOURCED) .venv-ros-$(DISTRO)/bin/python -m pytest tests/ros/test_node_live.py \
@@ -116,6 +118,7 @@ coverage: .venv/.dev  ## run the tests with branch coverage
 lock:  ## write requirements/*.txt anew from constraints.txt, with hashes (needs uv)
 	$(UV_COMPILE) -o requirements/runtime.txt setup.py requirements/build.in
 	$(UV_COMPILE) --extra dev --extra sim --extra view -o requirements/dev.txt setup.py requirements/build.in
+	$(UV_COMPILE) --extra view -o requirements/view.txt setup.py requirements/build.in
 	$(UV_COMPILE) --extra docs -o requirements/docs.txt setup.py requirements/build.in
 	$(UV_COMPILE) -o requirements/training.txt requirements/training.in
 	for distro in jazzy kilted; do $(UV_COMPILE) -o requirements/ros-$$distro.txt requirements/ros-$$distro.in; done
@@ -136,6 +139,10 @@ clean:  ## remove what the other targets made
 
 .venv/.dev: .venv/.runtime requirements/dev.txt
 	.venv/bin/python $(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.venv/.view: .venv/.runtime requirements/view.txt
+	.venv/bin/python $(PIP_INSTALL) --require-hashes -r requirements/view.txt
 	@touch $@
 
 # Optional: where no wheel fits, everything else still works.

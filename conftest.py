@@ -21,6 +21,7 @@ LIVE = (
     "tests/fuzz/test_fuzz_live.py",
     "tests/ros",
     "tests/view/test_bus_source.py",
+    "tests/view/test_viewer_live.py",
     "tests/sim/test_simulator.py",
 )
 """Tests that join a bus or start processes that do, as folders or files."""
@@ -67,6 +68,7 @@ SLOW = (
     "tests/runtime/test_odd_stamps.py",
     "tests/score/test_closed_loop.py",
     "tests/sim",
+    "tests/view/test_viewer_page.py",
     "tests/worlds/test_cast_rays.py",
     "tests/worlds/test_generate.py",
     "tests/worlds/test_render.py",

@@ -24,6 +24,7 @@ from terrain_seg_ros.core.image.exif import TURNS, UPRIGHT, upright
 from terrain_seg_ros.core.image.image_file import StoredImage, read_stored_image
 from terrain_seg_ros.core.image.images_to_masks import images_to_masks
 from terrain_seg_ros.core.image.mask_to_picture import color_mask, overlay
+from terrain_seg_ros.core.image.novelty import novelty_of
 from terrain_seg_ros.core.image.sample_bits import SampleBits
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.taxonomy import Taxonomy
@@ -55,6 +56,8 @@ class SegmentedImage:
     """Time from pixels to mask, without reading the file."""
     notes: tuple[str, ...] = ()
     """Assumptions about the image, such as the range of 16-bit samples."""
+    novelty: float | None = None
+    """How unlike the model's training the image is; 1 is the limit of the card, None if unknown."""
 
     @property
     def mask(self) -> U8:
@@ -120,6 +123,7 @@ class Segmenter:
         self._exif = exif
         self._logged: set[str] = set()
         self._model = load_model(model, trust)
+        self._novelty = novelty_of(self._model.card)
         self._backend = create_backend(backend, self._model, options)
 
     def __enter__(self) -> Segmenter:
@@ -165,10 +169,12 @@ class Segmenter:
         pixels, notes = self._pixels(image)
         start_ns = time.perf_counter_ns()
         image_in = CameraImage(pixels, stamp_ns=0, frame_id="")
-        (step,) = images_to_masks([image_in], self.card, self._backend)
+        (step,) = images_to_masks([image_in], self.card, self._backend, novelty=self._novelty)
         segmentation = step.segmentation.copy()
         elapsed_ms = (time.perf_counter_ns() - start_ns) / 1e6
-        return SegmentedImage(pixels, self.card.taxonomy, segmentation, elapsed_ms, notes)
+        return SegmentedImage(
+            pixels, self.card.taxonomy, segmentation, elapsed_ms, notes, step.novelty
+        )
 
     def close(self) -> None:
         """Free the backend; calling it again has no effect."""

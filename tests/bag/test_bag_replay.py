@@ -26,8 +26,9 @@ from support.bags import (
     write_bag,
 )
 from support.decoders import decode_label_info
+from terrain_seg_ros.bag.feed import LOOK_AHEAD_S
 from terrain_seg_ros.bag.plan import ReplayOptions, skippable_topics
-from terrain_seg_ros.bag.replay import LOOK_AHEAD_S, replay
+from terrain_seg_ros.bag.replay import replay
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.messages.cdr import serialize
 from terrain_seg_ros.messages.grid_message import decode_grid

@@ -31,6 +31,7 @@ def words(model):
         "4",
         "--no-starts",
         "--no-peers",
+        "--no-geometry",
     ]
 
 

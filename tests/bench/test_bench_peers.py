@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def words(folder):
     words = ["bench", "--model", str(folder), "--rounds", "2", "--size", "64x48", "--threads", "1"]
-    return [*words, "--backend", "onnxruntime", "--no-starts"]
+    return [*words, "--backend", "onnxruntime", "--no-starts", "--no-geometry"]
 
 
 @pytest.mark.parametrize("channels", [1, 3])

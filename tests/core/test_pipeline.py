@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from support.landing_grids import SLOPE, landing_settings
+from support.novelty import reference_of
 from terrain_seg_ros.core.backend import NetworkOutput
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
@@ -149,6 +150,46 @@ def test_every_stage_is_timed():
     assert min([*step.stage_ms.values(), *found.stage_ms.values()]) >= 0.0
 
 
+def known_scene():
+    """Return a pipeline whose network has learned from the test's picture alone."""
+    tensor = pipeline().segment(picture()).tensor[0].copy()
+    return Pipeline(replace(CARD, novelty=reference_of([tensor])), Brightness(), settings())
+
+
+def test_a_view_unlike_the_training_is_not_observed():
+    noise = np.random.default_rng(0).integers(0, 256, (96, 128)).astype(np.uint8)
+    found = fuse(known_scene(), CameraImage(noise, 0, "camera"))
+    assert (found.grid.cost == -1).all()
+    assert at(found.grid, 3.0, 0.7) == (-1, Reason.NOVEL)
+    assert Reason.OBSERVED not in found.patch.reason
+
+
+def test_a_novel_view_leaves_what_was_seen_before():
+    target = known_scene()
+    fuse(target)
+    noise = np.random.default_rng(0).integers(0, 256, (96, 128)).astype(np.uint8)
+    found = fuse(target, CameraImage(noise, 0, "camera"), stamp_ns=5)
+    assert at(found.grid, 3.0, 0.7) == (100, Reason.OBSERVED)
+
+
+def test_a_view_like_the_training_is_observed_and_its_novelty_is_timed():
+    target = known_scene()
+    step = target.segment(picture())
+    assert step.novelty == pytest.approx(0.0, abs=1e-3)
+    assert list(step.stage_ms) == ["resize", "inference", "upsample", "novelty"]
+    assert at(fuse(target).grid, 3.0, 0.7) == (100, Reason.OBSERVED)
+
+
+def test_novelty_can_be_switched_off():
+    target = known_scene()
+    off = replace(settings().observability, max_novelty=0.0)
+    target.apply_settings(replace(settings(), observability=off))
+    noise = np.random.default_rng(0).integers(0, 256, (96, 128)).astype(np.uint8)
+    found = fuse(target, CameraImage(noise, 0, "camera"))
+    assert target.segment(picture()).novelty is None
+    assert (found.grid.cost >= 0).any()
+
+
 def test_reasons_of_ground_and_of_pixels_meet_in_the_patch():
     reason = fuse(pipeline()).patch.reason
     assert (reason[0] == Reason.TOO_FAR).all() or (reason[0] == Reason.OUTSIDE_VIEW).all()
@@ -244,6 +285,13 @@ def test_marking_unobserved_forgets_all_and_says_why():
     assert (found.cost == -1).all()
     assert (found.reason == Reason.NO_TRANSFORM).all()
     assert at(fuse(target).grid, 3.0, 0.7) == (100, Reason.OBSERVED)
+
+
+@pytest.mark.parametrize("keep_hazards", [False, True])
+def test_a_withdrawal_leaves_no_trace_in_the_next_view(keep_hazards):
+    target, other = (pipeline(grid={"keep_hazards": keep_hazards}) for _ in range(2))
+    target.mark_unobserved(Reason.STALE, 9)
+    np.testing.assert_array_equal(fuse(target).grid.reason, fuse(other).grid.reason)
 
 
 def test_a_reset_forgets_all_even_the_time():

@@ -15,8 +15,6 @@ FILE_LIMIT_LINES = 500
 REPORTED = 5
 LARGE_CLASSES = {
     "Pipeline": (300, 15),
-    "MomentKeeper": (247, 3),
-    "Scene": (251, 8),
 }
 """Classes above a limit today, as (lines, public methods): the figures may only become smaller."""
 

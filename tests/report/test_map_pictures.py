@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from terrain_seg_ros.report.map_pictures import (
     COMPARISON_LEGEND,
@@ -13,6 +14,7 @@ from terrain_seg_ros.report.map_pictures import (
     SITE_RGB,
     UNSEEN_RGB,
     comparison_colors,
+    draw_scale,
     map_picture,
     truth_colors,
 )
@@ -64,3 +66,11 @@ def test_the_landing_site_is_marked():
     rows, cols = np.nonzero((shown == SITE_RGB).all(axis=2))
     assert abs(rows.mean() - 80) < 3
     assert abs(cols.mean() - 60) < 3
+
+
+@pytest.mark.parametrize(("m_per_px", "length_px"), [(0.1, 50), (0.02, 50), (1.0, 50), (0.03, 67)])
+def test_the_scale_is_a_round_length_of_at_most_a_quarter(m_per_px, length_px):
+    picture = np.zeros((300, 300, 3), dtype=np.uint8)
+    draw_scale(picture, m_per_px=m_per_px)
+    (columns,) = np.nonzero((picture[284] == PATH_RGB).all(axis=1))
+    assert abs(np.ptp(columns) - length_px) <= 3

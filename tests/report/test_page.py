@@ -1,44 +1,14 @@
 """Tests of the HTML page: sound, self-contained, and safe with any text."""
 
-import base64
-from html.parser import HTMLParser
-
-import cv2
 import numpy as np
 import pytest
 
+from support.pages import Reading, decoded
 from terrain_seg_ros.report.page import Page, Row, Section, render_page
 
-VOID = {"meta", "img", "br", "hr", "link"}
 RED = np.full((8, 12, 3), (255, 0, 0), dtype=np.uint8)
 GREY = np.full((6, 6), 90, dtype=np.uint8)
 HOSTILE = "<script>alert('x')</script> & \"quoted\""
-
-
-class Reading(HTMLParser):
-    """Check that tags close in order; collect texts, images and tags."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.images, self.texts = [], [], [], []
-        self.attributes = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag == "img":
-            self.images.append(dict(attrs))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
 
 
 def page(**changes):
@@ -52,13 +22,6 @@ def page(**changes):
         "sections": [Section("Scene", "Text", [Row("caption", {"image": GREY, "overlay": RED})])],
     }
     return Page(**{**parts, **changes})
-
-
-def decoded(image):
-    head, data = image["src"].split(",", 1)
-    assert head == "data:image/jpeg;base64"
-    raw = np.frombuffer(base64.b64decode(data, validate=True), dtype=np.uint8)
-    return cv2.imdecode(raw, cv2.IMREAD_COLOR)[..., ::-1]
 
 
 def test_everything_is_on_the_page():
@@ -109,3 +72,15 @@ def test_text_stays_text(changes):
     for image in reading.images:
         assert set(image) == {"alt", "loading", "src"}
         assert image["alt"] in {"image", "overlay", HOSTILE}
+
+
+def test_a_row_says_how_many_pictures_fill_the_page():
+    row = Row("caption", {"map": RED}, columns=2)
+    reading = Reading(render_page(page(sections=[Section("Scene", "Text", [row])])))
+    assert ("style", "--columns:2") in reading.attributes
+
+
+def test_columns_of_text_are_aligned_to_the_left_and_numbers_to_the_right():
+    table = (["what", "count", "share"], [["refused", "3", "1.5%"], ["dropped", "-", "98 %"]])
+    reading = Reading(render_page(page(tables={"Refused": table})))
+    assert reading.attributes.count(("class", "text")) == 3, "head and both cells of one column"

@@ -25,10 +25,10 @@ class Demo:
         )
 
     def said(self, text):
-        """Read its messages until one holds the text."""
+        """Read its messages until one holds the text, and return that one."""
         for line in self.process.stderr:
             if text in line:
-                return
+                return line
         raise AssertionError(f"it never said {text!r}")
 
     def end(self):

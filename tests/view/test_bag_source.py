@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.bags import Entry, drive, write_bag
+from support.bags import Entry, drive, text, write_bag
 from support.buses import wait_until
 from support.recorded_run import run, stamp
 from terrain_seg_ros.core.errors import ConfigError
@@ -58,6 +58,28 @@ def test_a_bag_without_the_node_is_refused_with_the_command_that_helps(tmp_path)
     plain = write_bag(tmp_path / "plain", drive())
     with pytest.raises(ConfigError, match=r"the node has not run on it; run `terrain-seg replay"):
         BagPlayer(plain, ViewTopics(), base_frame="base_link")
+
+
+def test_topics_of_another_type_are_refused(tmp_path):
+    bag = write_bag(tmp_path / "odd", [*drive(), text(0)._replace(topic="/terrain/mask")])
+    with pytest.raises(ConfigError, match=r"'/terrain/mask' as std_msgs/msg/String, expected"):
+        BagPlayer(bag, ViewTopics(), base_frame="base_link")
+
+
+def test_the_grid_that_a_node_withdraws_at_its_end_is_not_shown(tmp_path):
+    taken_back = run(1)[-7]._replace(log_ns=stamp(25))
+    bag = write_bag(tmp_path / "ended", [*run(10), taken_back])
+    player = BagPlayer(bag, ViewTopics(), base_frame="base_link")
+    player.close()
+    assert player.duration_s == pytest.approx(1.3)
+
+
+def test_a_long_time_without_masks_is_shown_to_its_end(tmp_path):
+    late = run(1)[-1]._replace(log_ns=stamp(80))
+    bag = write_bag(tmp_path / "hanging", [*run(10), late])
+    player = BagPlayer(bag, ViewTopics(), base_frame="base_link")
+    player.close()
+    assert player.duration_s == pytest.approx(7.96)
 
 
 def test_a_run_in_another_namespace_is_named(tmp_path):

@@ -12,8 +12,9 @@ from terrain_seg_ros.view import keeper as keeper_module
 from terrain_seg_ros.view.cell_report import cell_report
 from terrain_seg_ros.view.ground import ground_of
 from terrain_seg_ros.view.keeper import MomentKeeper
-from terrain_seg_ros.view.time_series import latency_series, rate_series
+from terrain_seg_ros.view.time_series import latency_lines, rate_lines
 from terrain_seg_ros.view.topics import ViewTopics
+from terrain_seg_ros.view.waiting_images import IMAGES_KEPT
 
 NAMES = {"/navcam/image_raw": "image", "/navcam/camera_info": "camera_info"}
 
@@ -110,7 +111,7 @@ def test_an_infinite_site_and_a_huge_message_are_refused(keeper, monkeypatch):
 def test_images_that_wait_for_a_mask_are_bounded(keeper):
     only_images = [item for item in run(100) if item.topic == "/navcam/image_raw"]
     feed(keeper, only_images)
-    assert len(keeper._images) == keeper_module.IMAGES_KEPT
+    assert len(keeper._images) == IMAGES_KEPT
     assert keeper.moment().image.stamp_ns == stamp(99)
 
 
@@ -155,12 +156,16 @@ def test_a_ray_meets_measured_ground_where_it_lies(keeper):
     assert ground.hit(np.array([2.0, 0.0, 5.0]), np.array([0.0, 0.0, 1.0])) is None
 
 
-def test_series_have_one_length_and_no_gaps(keeper):
+def test_lines_over_time_are_finite_and_go_forward(keeper):
     feed(keeper, run(12))
-    for arrays in (latency_series(keeper.moment()), rate_series(keeper.moment())):
-        assert len({array.size for array in arrays}) == 1
-        assert all(np.isfinite(array).all() for array in arrays)
-        assert (np.diff(arrays[0]) > 0).all()
+    delay, median, p99 = latency_lines(keeper.moment())
+    assert delay.values == pytest.approx([40.0] * 12)
+    assert (median.values[-1], p99.values[-1]) == (40.0, 60.0)
+    _, _, lost = rate_lines(keeper.moment())
+    assert lost.values.max() == pytest.approx(10.0)
+    for line in (delay, median, p99, lost):
+        assert np.isfinite(line.values).all()
+        assert (np.diff(line.time_s) > 0).all()
 
 
 def test_hostile_names_are_kept_as_they_are(keeper):

@@ -12,6 +12,7 @@ import torch
 
 import data_sets
 from conftest import CPU, STEMS, stem_at, write_pair
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.segmenter import Segmenter
 from terrain_seg_ros.worlds.world import WORLD_TAXONOMY
 from terrain_training.data.dataset import LabelledImages
@@ -24,7 +25,7 @@ from terrain_training.learning.module import Normaliser
 from terrain_training.learning.run import TrainingRequest, train
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.recipe.load import load_recipe
-from terrain_training.rendering.cycles.labels import ROVER_TAXONOMY
+from terrain_training.rendering.cycles.labels import LANDER_TAXONOMY, ROVER_TAXONOMY
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 PALETTE = np.array([(128, 64, 128), (70, 70, 70), (107, 142, 35)], dtype=np.uint8)
@@ -59,6 +60,7 @@ CASES = {
     "satellite_land": Case("land"),
     "mars_navcam": Case("ai4mars", (*SMP, "training.precision=fp32")),
     "mars_navcam_small": Case("ai4mars", (*SMP, "training.precision=fp32")),
+    "moon_lander": Case("descent", (*SMP, "training.precision=fp32")),
     "moon_rover": Case("moon", (*SMP, "training.precision=fp32")),
     "moon_rover_small": Case("moon", (*SMP, "training.precision=fp32")),
     "worlds_small": Case("worlds", (*SMALL, "training.precision=fp32")),
@@ -74,6 +76,7 @@ def roots(tmp_path_factory) -> dict[str, Path]:
     data_sets.mars_npz(root / "mars.npz", count=24)
     data_sets.folder(root / "worlds", WORLD_TAXONOMY, count=30, by_colour=False, channels=1)
     data_sets.folder(root / "moon", ROVER_TAXONOMY, count=30, by_colour=False)
+    data_sets.folder(root / "descent", LANDER_TAXONOMY, count=30, by_colour=False)
     for folder in ("images", "masks"):
         (root / "ai4mars" / folder).mkdir(parents=True)
     stems = [stem_at(400_000_000 + 7200 * index) for index in range(STEMS + 8)]
@@ -89,11 +92,37 @@ def roots(tmp_path_factory) -> dict[str, Path]:
         "ai4mars": root / "ai4mars",
         "worlds": root / "worlds",
         "moon": root / "moon",
+        "descent": root / "descent",
     }
 
 
 def test_every_recipe_has_a_case():
     assert {path.stem for path in CONFIGS.glob("*.yaml")} == set(CASES)
+
+
+@pytest.mark.parametrize(
+    ("name", "rendered"),
+    [
+        ("moon_rover", ROVER_TAXONOMY),
+        ("moon_rover_small", ROVER_TAXONOMY),
+        ("moon_lander", LANDER_TAXONOMY),
+    ],
+)
+def test_a_moon_recipe_has_the_renderers_classes_and_tells_hazards_from_what_is_not_ground(
+    name, rendered, roots
+):
+    recipe = load_recipe(CONFIGS / f"{name}.yaml")
+    taxonomy = open_source(recipe.data, roots[CASES[name].data]).taxonomy
+    assert taxonomy == rendered
+    settings = load_parameters().pipeline
+    not_ground = settings.observability.not_ground_classes
+    for item in taxonomy:
+        is_ground = item.name in {"ground", "safe_ground"}
+        assert item.hazard < settings.cost.hazard_threshold or item.name not in not_ground
+        assert (item.hazard >= settings.cost.hazard_threshold) == (
+            not is_ground and item.name not in {"sky", "vehicle"}
+        )
+    assert {"sky", "vehicle"} <= set(not_ground)
 
 
 def train_in_parts(recipe, data, run):

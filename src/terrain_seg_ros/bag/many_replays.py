@@ -22,7 +22,13 @@ _NOTHING_CAME = 1
 
 
 def replay_all(
-    sources: Sequence[Path], target: Path, words: Sequence[str], *, jobs: int | None, say: Say
+    sources: Sequence[Path],
+    target: Path,
+    words: Sequence[str],
+    *,
+    pages: Path | None = None,
+    jobs: int | None,
+    say: Say,
 ) -> Results:
     """Replay every bag into a folder and return the scores by name, None where it failed.
 
@@ -30,6 +36,7 @@ def replay_all(
         sources: the bags.
         target: folder that receives one bag of the same name for each.
         words: options of `terrain-seg replay` for all of them.
+        pages: folder that receives a page of each in a folder of the same name; None: no pages.
         jobs: processes at once; None: one per processor.
         say: is called with a line for each bag that ends.
 
@@ -50,14 +57,16 @@ def replay_all(
     target.mkdir(parents=True, exist_ok=True)
     if "--threads" not in words:
         words = [*words, "--threads", str(max((os.cpu_count() or 1) // jobs, 1))]
-    return _Runs(target, words, jobs, say).results(sources)
+    return _Runs(target, words, jobs, say, pages=pages).results(sources)
 
 
 class _Runs:
     """The processes that run."""
 
-    def __init__(self, target: Path, words: Sequence[str], jobs: int, say: Say) -> None:
-        self._target = target
+    def __init__(
+        self, target: Path, words: Sequence[str], jobs: int, say: Say, *, pages: Path | None
+    ) -> None:
+        self._target, self._pages = target, pages
         self._words = words
         self._say = say
         self._jobs = jobs
@@ -102,7 +111,10 @@ class _Runs:
 
     def _command(self, source: Path, scores: Path) -> list[str]:
         command = [sys.executable, "-m", "terrain_seg_ros.cli.main", "replay", str(source)]
-        return [*command, str(self._target / source.name), "--json", str(scores), *self._words]
+        command += [str(self._target / source.name), "--json", str(scores), *self._words]
+        return (
+            command if self._pages is None else [*command, "--page", str(self._pages / source.name)]
+        )
 
     def _end(self) -> None:
         self._ending = True

@@ -101,13 +101,14 @@ def _ground_input(
     name = parameters.depth.topic
     if not spec.per_camera:
         return Input(item, spec, ("",)) if item.topic.endswith(f"/{name}") else None
-    names = tuple(c.name for c in cameras if item.topic == f"{_folder(c.image_topic)}/{name}")
+    names = tuple(c.name for c in cameras if item.topic == f"{image_folder(c.image_topic)}/{name}")
     if spec.name == "cloud" and not names and item.topic.endswith(f"/{name}"):
         names = tuple(c.name for c in cameras)
     return Input(item, spec, names) if names else None
 
 
-def _folder(image_topic: str) -> str:
+def image_folder(image_topic: str) -> str:
+    """Return the namespace of an image topic, beside which depth and clouds are looked up."""
     return image_topic.removesuffix("/compressed").rpartition("/")[0]
 
 

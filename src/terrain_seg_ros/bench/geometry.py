@@ -72,7 +72,9 @@ def _time(case: GroundCase, rounds: int) -> dict[str, Any]:
     scenario = scenarios_of(case.mode, (case.scenario,))[0]
     parameters = scenario_parameters(scenario, masks="truth", model=None)
     size_m = CELLS_PER_SIDE * parameters.pipeline.grid.resolution_m
-    parameters = parameters.with_values({"grid.size_m": size_m, "threads": 1})
+    parameters = parameters.with_values(
+        {"grid.size_m": size_m, "threads": 1, "backend": "onnxruntime"}
+    )
     world = scenario_world(scenario, SEED, taxonomy=WORLD_TAXONOMY)
     poses = scenario_path(scenario, world, SEED)
     view = ViewRenderer(scenario, world, parameters, masks="truth").render(poses[-1])

@@ -7,11 +7,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from terrain_seg_ros.demo.play import DemoRequest, DemoResult, play_demo
-from terrain_seg_ros.demo.report import latency_rows, share_rows
+from terrain_seg_ros.cli.demo_page import DemoPage
+from terrain_seg_ros.demo.play import DemoRequest, DemoResult, nobody, play_demo
 from terrain_seg_ros.demo.twins import HEADER
 from terrain_seg_ros.inference.backend_names import backend_names
 from terrain_seg_ros.inference.backend_options import AUTO
+from terrain_seg_ros.report.run_tables import (
+    LATENCY_HEAD,
+    SHARE_HEAD,
+    latency_rows,
+    share_rows,
+)
 from terrain_seg_ros.report.table import text_table
 
 
@@ -49,16 +55,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-sim", action="store_true", help="skip the simulated drive and descent"
     )
+    parser.add_argument(
+        "--view",
+        action="store_true",
+        help="show the run live in the browser (extra `view`); in a terminal the page then goes on "
+        "with the recording until Ctrl-C",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Play everything and print what the node did and where the results are.
 
     Raises:
-        ConfigError: an argument, the folder or Cyclone DDS cannot be used.
+        ConfigError: an argument, the folder, Cyclone DDS or viser cannot be used.
         ModelError: the model cannot be used.
         InferenceError: a process failed or took too long.
     """
+    page = DemoPage(arguments.out, _say) if arguments.view else None
     request = DemoRequest(
         model=arguments.model,
         backend=arguments.backend,
@@ -67,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         pictures=arguments.pictures,
         has_scenes=not arguments.no_sim,
         with_ros=not arguments.no_ros,
+        watch=nobody if page is None else page.live,
     )
     result = play_demo(request, say=_say, show=_progress())
     _print_summary(result)
@@ -74,7 +88,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"\n{played.scene.title}: {played.source}")
     print("\nmade:")
     for name, path in result.paths.items():
-        print(f"  {name:<14}{path}")
+        print(f"  {name:<14}{path}", flush=True)
+    if page is not None:
+        page.show_recording(result.paths["bag"])
     return 0
 
 
@@ -104,8 +120,8 @@ def _print_summary(result: DemoResult) -> None:
     ]
     for head, rows in (
         (["what", "value"], facts),
-        (["stage", "p50 ms", "p90 ms", "p99 ms"], latency_rows(summary)),
-        (["class", "share"], share_rows(result.shares)),
+        (LATENCY_HEAD, latency_rows(summary["latency_ms"])),
+        (SHARE_HEAD, share_rows(result.shares)),
     ):
         print(f"\n{text_table(head, rows)}")
     if result.twins is not None:

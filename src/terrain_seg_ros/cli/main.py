@@ -30,7 +30,7 @@ COMMANDS = {
     "bench": "time each backend: the runtime alone and the complete pipeline",
     "models": "list the models and their cards; add, wrap, pin, sign or remove your own",
     "prepare": "build the engines that a backend needs in advance, or check that they exist",
-    "doctor": "report what is installed and usable, and how to install what is missing",
+    "doctor": "report what is installed and usable, or what a bag lacks, and what helps",
 }
 
 

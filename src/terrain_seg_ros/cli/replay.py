@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from terrain_seg_ros.bag.limits import check_limits, read_limits
 from terrain_seg_ros.bag.many_replays import Results, replay_all
+from terrain_seg_ros.bag.page import INDEX, Replayed, write_page
 from terrain_seg_ros.bag.plan import ReplayOptions, skippable_topics
 from terrain_seg_ros.bag.replay import Progress, replay
 from terrain_seg_ros.bag.score_plan import TruthOptions, plan_score
@@ -32,7 +33,14 @@ from terrain_seg_ros.cli.options import (
     read_parameters,
 )
 from terrain_seg_ros.parameters.file import NAMESPACE
-from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
+from terrain_seg_ros.report.output_place import (
+    check_output_file,
+    check_output_folder,
+    has_own_file,
+    holds_json,
+    write_whole,
+)
+from terrain_seg_ros.report.page import GENERATOR
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 EXIT_LIMIT_MISSED = 1
@@ -83,6 +91,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=skippable_topics(),
         help="leave out a large topic; may be repeated",
     )
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="DIR",
+        help="folder for one page about the replay: frames, the fused map of the drive with the "
+        "path, what was assumed and refused; with several IN a folder in it for each",
+    )
     _add_score_arguments(parser)
     add_mode_argument(parser)
     add_model_arguments(parser)
@@ -99,6 +114,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if arguments.json is not None:
         check_output_file(arguments.json, option="--json", is_own=_is_own_json)
+    if arguments.page is not None and len(arguments.sources) == 1:
+        check_output_folder(arguments.page, option="--page", is_own=_has_page)
     limits = read_limits(arguments.limits) if arguments.limits is not None else []
     with _ended_by_sigterm():
         if len(arguments.sources) > 1:
@@ -106,6 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
                 arguments.sources,
                 arguments.target,
                 _words(arguments),
+                pages=arguments.page,
                 jobs=arguments.jobs,
                 say=_say,
             )
@@ -127,6 +145,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _is_own_json(text: str) -> bool:
     """Return whether a text holds the scores of one bag or of several."""
     return holds_json("grid_availability", "latency_ms")(text) or holds_json("bags")(text)
+
+
+_has_page = has_own_file(INDEX, lambda text: GENERATOR in text)
 
 
 def _exit_code(results: Results, missed: Mapping[str, Sequence[str]]) -> int:
@@ -201,6 +222,9 @@ def _run_one(arguments: argparse.Namespace) -> dict[str, Any]:
     took_s = time.monotonic() - started_s
     lines = report_lines(report, scores, source=source, target=target, took_s=took_s)
     print("\n".join(lines))
+    if arguments.page is not None:
+        replayed = Replayed(source, target, options, parameters, report, scores)
+        print(f"\npage: {write_page(replayed, arguments.page)}")
     return scores
 
 

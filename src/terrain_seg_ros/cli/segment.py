@@ -129,6 +129,7 @@ def _about(path: Path, result: SegmentedImage, segmenter: Segmenter) -> dict[str
         "precision": segmenter.precision,
         "shares": {name: round(share, 6) for name, share in result.shares().items()},
         "mean_confidence": round(result.mean_confidence(), 6),
+        "novelty": None if result.novelty is None else round(result.novelty, 3),
         "ms": round(result.elapsed_ms, 3),
         "notes": list(result.notes),
     }
@@ -137,7 +138,9 @@ def _about(path: Path, result: SegmentedImage, segmenter: Segmenter) -> dict[str
 def _line(path: Path, result: SegmentedImage) -> str:
     largest = sorted(result.shares().items(), key=lambda item: -item[1])
     shares = ", ".join(f"{name} {share:.0%}" for name, share in largest if share >= 0.005)
+    novelty = result.novelty or 0.0
+    warning = f"; unlike the model's training (novelty {novelty:.1f})" if novelty > 1.0 else ""
     return (
         f"{path.name}: {shares}; confidence {result.mean_confidence():.2f}; "
-        f"{result.elapsed_ms:.1f} ms"
+        f"{result.elapsed_ms:.1f} ms{warning}"
     )

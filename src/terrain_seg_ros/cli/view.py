@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import time
@@ -88,6 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="address that the page is served on; whoever reaches another than the default sees "
         "the picture without a password (default: %(default)s)",
     )
+    page.add_argument("--duration", type=float, metavar="S", help="stop after S seconds")
     page.add_argument("--no-browser", action="store_true", help="do not open a browser")
 
 
@@ -108,6 +110,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if not 0 <= arguments.port <= 65535:
         raise ConfigError(f"--port is {arguments.port}, expected 0 to 65535")
+    if arguments.duration is not None and not arguments.duration > 0.0:
+        raise ConfigError(f"--duration is {arguments.duration}, expected more than 0 s")
     with Interrupt() as interrupt, _source(arguments) as source:
         server = open_server(arguments.host, arguments.port)
         try:
@@ -121,8 +125,8 @@ def run(arguments: argparse.Namespace) -> int:
                 _say(f"warning: {arguments.host} can be reached by others, without a password")
             _say(f"page at {address} ; Ctrl-C ends")
             if not arguments.no_browser:
-                _open_browser(address)
-            _serve(page, source, interrupt)
+                open_browser(address)
+            _serve(page, source, interrupt, arguments.duration or math.inf)
         finally:
             stop_server(server)
     return 0
@@ -168,36 +172,46 @@ def _words(arguments: argparse.Namespace, source: BagPlayer | BusWatcher) -> str
     return f"live: domain {domain}, {source.topics.namespace}, {reach(discovery)}"
 
 
-def _serve(page: Any, source: BagPlayer | BusWatcher, interrupt: Interrupt) -> None:
-    """Draw until interrupted.
+def _serve(
+    page: Any, source: BagPlayer | BusWatcher, interrupt: Interrupt, duration_s: float
+) -> None:
+    """Draw for whoever looks until interrupted, or the time is over.
 
     Raises:
         ConfigError: the source ended by a defect.
     """
     began = False
-    wait = _bag_waiting if isinstance(source, BagPlayer) else _bus_waiting(source)
-    while not interrupt.asked:
+    notices = _bag_notice if isinstance(source, BagPlayer) else _bus_notices(source)
+    end_s = time.monotonic() + duration_s
+    while not interrupt.asked and time.monotonic() < end_s:
         if source.error:
             raise ConfigError(source.error)
         if not began and isinstance(source, BagPlayer) and page.has_viewers:
             began = True
             source.play(True)
         moment = source.keeper.moment()
-        page.draw(moment, wait() if moment.grid is None and moment.mask is None else "")
+        notice = notices(moment.grid is None and moment.mask is None)
+        if page.has_viewers:
+            page.draw(moment, notice)
         time.sleep(DRAW_S)
 
 
-def _bag_waiting() -> str:
-    return "no mask and no grid up to this time of the bag"
+def _bag_notice(is_empty: bool) -> str:
+    return "no mask and no grid up to this time of the bag" if is_empty else ""
 
 
-def _bus_waiting(watcher: BusWatcher) -> Callable[[], str]:
-    """Return what says what the page waits for; after some time it is said on the terminal too."""
+def _bus_notices(watcher: BusWatcher) -> Callable[[bool], str]:
+    """Return what says what the page waits for, given whether there is nothing to show yet.
+
+    Where no node appears for some time it is said on the terminal too.
+    """
     began_s = time.monotonic()
     told = False
 
-    def words() -> str:
+    def notice(is_empty: bool) -> str:
         nonlocal told
+        if not is_empty:
+            return "" if watcher.has_node else "the node has left: this is the last that it sent"
         wanted = " or ".join(watcher.topics.full_name(name) for name in NEEDED)
         if watcher.has_node:
             return f"a node is there; waiting for its first message on {wanted}"
@@ -210,10 +224,11 @@ def _bus_waiting(watcher: BusWatcher) -> Callable[[], str]:
             _say(f"{text}; still waiting")
         return text
 
-    return words
+    return notice
 
 
-def _open_browser(address: str) -> None:
+def open_browser(address: str) -> None:
+    """Open an address in the user's browser, or say why not."""
     if not any(os.environ.get(name) for name in _DISPLAYS):
         _say("there is no display here: open the address in a browser of yours")
     elif not webbrowser.open(address):

@@ -8,6 +8,11 @@ from typing import Any, Literal, cast
 
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.files.strict_json import shown
+from terrain_seg_ros.core.novelty_reference import (
+    NoveltyReference,
+    novelty_content,
+    parse_novelty,
+)
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 
 CARD_FORMAT = 1
@@ -29,8 +34,8 @@ class ModelCard:
     [N, K, h, w], all uint8. `sha256` is the hash of the ONNX file. `precision` is that of the
     numbers stored in the file, before a runtime reduces it further; it defaults to float32.
     `lowered_from_sha256` is the hash of the float32 file from which a file of lower precision was
-    made, otherwise empty. `metrics`, `training` and `limits` are free text and numbers for human
-    readers.
+    made, otherwise empty. `novelty` says what its training images look like, None where unknown.
+    `metrics`, `training` and `limits` are free text and numbers for human readers.
     """
 
     name: str
@@ -48,6 +53,7 @@ class ModelCard:
     limits: tuple[str, ...] = field(repr=False)
     precision: Precision = "fp32"
     lowered_from_sha256: str = ""
+    novelty: NoveltyReference | None = field(default=None, repr=False)
 
     @property
     def channel_count(self) -> int:
@@ -87,6 +93,7 @@ def parse_model_card(content: Mapping[str, Any], *, source: str) -> ModelCard:
         limits=reader.texts("limits"),
         precision=cast(Precision, reader.choice("precision", PRECISIONS, absent="fp32")),
         lowered_from_sha256=reader.name("lowered_from_sha256", absent=""),
+        novelty=parse_novelty(content["novelty"], source=source) if "novelty" in content else None,
     )
     stored = content.get("taxonomy_fingerprint")
     if stored != card.taxonomy.fingerprint():
@@ -120,6 +127,7 @@ def card_content(card: ModelCard) -> dict[str, Any]:
         "metrics": dict(card.metrics),
         "training": dict(card.training),
         "limits": list(card.limits),
+        **({} if card.novelty is None else {"novelty": novelty_content(card.novelty)}),
     }
 
 

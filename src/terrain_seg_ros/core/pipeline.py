@@ -24,6 +24,7 @@ from terrain_seg_ros.core.ground.own_body import OwnBody
 from terrain_seg_ros.core.ground.view_shadow import hide_shadows
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.image.images_to_masks import SegmentStep, images_to_masks
+from terrain_seg_ros.core.image.novelty import novelty_of
 from terrain_seg_ros.core.image.observability import unobserved_reasons
 from terrain_seg_ros.core.landing.site_selector import LandingSiteSelector
 from terrain_seg_ros.core.model_card import ModelCard
@@ -80,6 +81,7 @@ class Pipeline:
         Raises:
             ConfigError: a hazard, a speed or a protruding class names an unknown class, or the
                 height map is missing.
+            ModelError: the card's novelty is of other statistics.
         """
         self._card = card
         self._backend = backend
@@ -88,6 +90,7 @@ class Pipeline:
         )
         self._settings = settings
         self._classes = _class_tables(card.taxonomy, settings)
+        self._novelty = novelty_of(card)
         self._grid = RollingGrid(settings.grid, len(card.taxonomy))
         self._heading_rad: float | None = None
         self.site_selector = LandingSiteSelector()
@@ -146,7 +149,8 @@ class Pipeline:
 
     def segment_all(self, images: Sequence[CameraImage]) -> list[SegmentStep]:
         """Return the network's output for each image of one batch; see `images_to_masks`."""
-        return images_to_masks(images, self._card, self._backend)
+        wanted = self._novelty if self._settings.observability.max_novelty > 0.0 else None
+        return images_to_masks(images, self._card, self._backend, novelty=wanted)
 
     def fuse(
         self,
@@ -186,6 +190,8 @@ class Pipeline:
             self._settings.observability,
             class_names=self._classes.taxonomy.names,
         )
+        if self._settings.observability.is_novel(step.novelty):
+            reasons[...] = Reason.NOVEL
         np.copyto(reasons, patch.reason, where=patch.reason != Reason.OBSERVED)
         patch = _hide(
             replace(patch, reason=reasons),

@@ -38,6 +38,7 @@ class Reason(IntEnum):
     UNLABELLED = 9
     HIDDEN = 10
     NO_DEPTH = 11
+    NOVEL = 12
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ from terrain_seg_ros.model_store.model_store import load_card
 
 PLAY_LIMIT_S = 95.0
 """For the processes to meet and for all pictures."""
+LISTENERS = 2
+"""The node and the recorder."""
 NODE_LIMIT_S = PLAY_LIMIT_S + 2 * END_LIMIT_S
 """After this the node ends by itself, should the demo have been killed."""
 
@@ -46,6 +49,13 @@ NODE_LIMIT_S = PLAY_LIMIT_S + 2 * END_LIMIT_S
 Say = Callable[[str], None]
 Show = Callable[[str], None]
 """Shows a line of progress; an empty text ends it."""
+Watch = Callable[[int], AbstractContextManager[Callable[[], int]]]
+"""Shows a DDS domain while the demo runs; yields what returns how many viewers listen now."""
+
+
+def nobody(_domain: int) -> AbstractContextManager[Callable[[], int]]:
+    """Show the domain to nobody."""
+    return nullcontext(lambda: 0)
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class DemoRequest:
     """What to play, and where the results go.
 
     `domain` None: a free one. `pictures` None: all. `with_ros`: run the ROS 2 node where rclpy
-    can be had, else the node without ROS.
+    can be had, else the node without ROS. `watch` shows the live run meanwhile.
     """
 
     model: str
@@ -63,6 +73,7 @@ class DemoRequest:
     pictures: int | None
     has_scenes: bool
     with_ros: bool = True
+    watch: Watch = nobody
 
 
 @dataclass(frozen=True)
@@ -109,13 +120,14 @@ def play_demo(request: DemoRequest, *, say: Say, show: Show) -> DemoResult:
     say(f"the {node}")
     say(f"starting player, node and recorder on DDS domain {domain}, on this machine only")
     twins = None
-    with ending_signals_interrupt():
+    with ending_signals_interrupt(), request.watch(domain) as viewers:
         run = _play_ros if isinstance(ros, RosFacts) else _play
-        summary = run(request, len(frames), domain=domain, bag=bag, show=show)
+        bus = _Bus(domain, viewers)
+        summary = run(request, len(frames), bus=bus, bag=bag, show=show)
         if isinstance(ros, RosFacts):
             say("both nodes on the same images")
-            twins = _play_twins(request, summary, len(frames), domain=domain, show=show)
-        played = _play_scenes(request, domain, say=say, show=show) if request.has_scenes else []
+            twins = _play_twins(request, summary, len(frames), bus=bus, show=show)
+        played = _play_scenes(request, bus, say=say, show=show) if request.has_scenes else []
         say("drawing the report")
         scenes = write_scenes(played, out=out)
         made = write_report(
@@ -131,6 +143,14 @@ def play_demo(request: DemoRequest, *, say: Say, show: Show) -> DemoResult:
     return DemoResult(summary, node, twins, frames, made.shares, played, paths)
 
 
+@dataclass(frozen=True)
+class _Bus:
+    """The DDS domain, and what returns how many viewers listen on it now."""
+
+    domain: int
+    viewers: Callable[[], int]
+
+
 def _prepare(out: Path) -> None:
     """Make the folder and try it, before anything is started.
 
@@ -143,19 +163,20 @@ def _prepare(out: Path) -> None:
 
 
 def _play(
-    request: DemoRequest, pictures: int, *, domain: int, bag: Path, show: Show
+    request: DemoRequest, pictures: int, *, bus: _Bus, bag: Path, show: Show
 ) -> dict[str, Any]:
     """Start recorder and node, play all pictures, end the two in turn; return its summary.
 
     Raises:
         InferenceError: a process failed or did not end in time.
     """
-    out = request.out
+    out, domain = request.out, bus.domain
     node = module_command("cli.main", "run", "--domain", domain, "--discovery", "host")
     node += ["--model", request.model, "--backend", request.backend]
     node += ["--duration", str(NODE_LIMIT_S), "--json", str(out / "node.json")]
     recorder = module_command("demo.recorder", "--domain", domain, "--bag", bag)
     player = module_command("demo.player", "--domain", domain, "--pictures", pictures)
+    player += ["--listeners", str(LISTENERS + bus.viewers())]
     with (
         started("recorder", recorder, folder=out) as recording,
         started("node", node, folder=out) as running,
@@ -170,19 +191,20 @@ def _play(
 
 
 def _play_ros(
-    request: DemoRequest, pictures: int, *, domain: int, bag: Path, show: Show
+    request: DemoRequest, pictures: int, *, bus: _Bus, bag: Path, show: Show
 ) -> dict[str, Any]:
     """Do the same with the ROS 2 node, brought up and down through its lifecycle services.
 
     Raises:
         InferenceError: a process failed or did not end in time.
     """
-    out, ros = request.out, ros_environment(domain)
+    out, domain = request.out, bus.domain
+    ros = ros_environment(domain)
     values = {"model": request.model, "backend": request.backend}
     node = node_command(values, json_file=out / "node.json", limit_s=NODE_LIMIT_S)
     recorder = module_command("demo.recorder", "--domain", domain, "--bag", bag)
     player = module_command("demo.player", "--domain", domain, "--pictures", pictures)
-    player += ["--settle", str(SETTLE_S)]
+    player += ["--listeners", str(LISTENERS + bus.viewers()), "--settle", str(SETTLE_S)]
     with (
         started("recorder", recorder, folder=out) as recording,
         started("node", node, folder=out, changes=ros) as running,
@@ -201,28 +223,42 @@ def _play_ros(
 
 
 def _play_twins(
-    request: DemoRequest, summary: dict[str, Any], pictures: int, *, domain: int, show: Show
+    request: DemoRequest, summary: dict[str, Any], pictures: int, *, bus: _Bus, show: Show
 ) -> TwinResult:
     values = {
         "model": request.model,
         "backend": summary["backend"],
         "precision": summary["precision"],
     }
-    twins = play_twins(values, pictures=pictures, out=request.out, domain=domain, show=show)
+    twins = play_twins(
+        values,
+        pictures=pictures,
+        out=request.out,
+        domain=bus.domain,
+        viewers=bus.viewers(),
+        show=show,
+    )
     show("")
     return twins
 
 
-def _play_scenes(request: DemoRequest, domain: int, *, say: Say, show: Show) -> list[PlayedScene]:
+def _play_scenes(request: DemoRequest, bus: _Bus, *, say: Say, show: Show) -> list[PlayedScene]:
     missing = simulator_is_missing()
     if missing:
         say(f"playing recordings of the simulated worlds: {missing}")
     played = []
     for scene in SCENES:
         say(f"{scene.title}, simulated")
-        backend, out = request.backend, request.out
         played.append(
-            play_scene(scene, missing=missing, backend=backend, out=out, domain=domain, show=show)
+            play_scene(
+                scene,
+                missing=missing,
+                backend=request.backend,
+                out=request.out,
+                domain=bus.domain,
+                viewers=bus.viewers(),
+                show=show,
+            )
         )
         show("")
     return played

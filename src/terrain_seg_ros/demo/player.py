@@ -30,8 +30,6 @@ from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.messages.transform_message import StampedTransform, encode_transforms
 from terrain_seg_ros.parameters.file import NAMESPACE
 
-LISTENERS = 2
-"""One node and the recorder."""
 WAIT_S = 60.0
 SETTLE_S = 0.5
 """After that, for node and recorder to find each other too; `--settle` changes it."""
@@ -91,7 +89,7 @@ def main() -> int:
     parser.add_argument("--pictures", type=int)
     parser.add_argument("--warm-up", action="store_true", help="show the first image once before")
     parser.add_argument("--settle", type=float, default=SETTLE_S)
-    parser.add_argument("--listeners", type=int, default=LISTENERS)
+    parser.add_argument("--listeners", type=int, required=True)
     arguments = parser.parse_args()
     try:
         frames = first_frames(arguments.pictures)

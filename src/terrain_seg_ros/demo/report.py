@@ -31,7 +31,15 @@ from terrain_seg_ros.report.pictures import (
     grid_legend,
     grid_picture,
     legend_strip,
+    reasons_in,
     sheet,
+)
+from terrain_seg_ros.report.run_tables import (
+    LATENCY_HEAD,
+    SHARE_HEAD,
+    class_shares,
+    latency_rows,
+    share_rows,
 )
 from terrain_seg_ros.worlds.world import WORLD_TAXONOMY
 
@@ -125,19 +133,6 @@ def write_report(
     return DemoReport(paths, shares)
 
 
-def latency_rows(summary: dict[str, Any]) -> list[list[str]]:
-    """Return stage and percentiles as cells."""
-    return [
-        [stage, *(f"{values[key]:.2f}" for key in ("p50", "p90", "p99"))]
-        for stage, values in summary["latency_ms"].items()
-    ]
-
-
-def share_rows(shares: dict[str, float]) -> list[list[str]]:
-    """Return class and share as cells."""
-    return [[name, f"{value:.1%}"] for name, value in shares.items()]
-
-
 def _read(bag: Path, frames: Sequence[DemoFrame]) -> list[_PictureMessages]:
     """Return what the bag holds, separated by the position of the grid."""
     by_stamp: dict[int, dict[str, Any]] = {}
@@ -202,17 +197,16 @@ def _shares(shown: list[_PictureMessages], card: ModelCard) -> dict[str, float]:
     for item in shown:
         if item.mask is not None:
             counts += np.bincount(item.mask.ravel(), minlength=256)
-    total = max(1, int(counts.sum()))
-    return {entry.name: float(counts[entry.id] / total) for entry in card.taxonomy}
+    return class_shares(counts, card.taxonomy)
 
 
 def _grid_legend(shown: Sequence[_PictureMessages]) -> Legend:
     """Return the legend of the grids' colours, with the reasons that occur."""
-    codes: set[int] = set()
+    found: set[Reason] = set()
     for item in shown:
         if item.cost is not None and item.reason is not None:
-            codes.update(np.unique(item.reason.values[item.cost.values < 0]).tolist())
-    return grid_legend([reason for reason in Reason if reason.value in codes])
+            found |= reasons_in(item.cost.values, item.reason.values.astype(np.uint8))
+    return grid_legend(found)
 
 
 def _grid_sheet(grids: Sequence[U8], labels: Sequence[str], legend: Legend) -> U8:
@@ -246,8 +240,8 @@ def _page(
             **(simulated if scenes else {}),
         },
         tables={
-            "Latency per stage": (["stage", "p50 ms", "p90 ms", "p99 ms"], latency_rows(summary)),
-            "Share of all pixels": (["class", "share"], share_rows(shares)),
+            "Latency per stage": (LATENCY_HEAD, latency_rows(summary["latency_ms"])),
+            "Share of all pixels": (SHARE_HEAD, share_rows(shares)),
             **({} if twins is None else {"Both nodes on the same images": (HEADER, twins.rows)}),
         },
         notes=(*NOTES, *(SIM_NOTES if scenes else ()), *twin_notes),

@@ -53,6 +53,7 @@ def play_scene(
     backend: str,
     out: Path,
     domain: int,
+    viewers: int = 0,
     show: Callable[[str], None],
 ) -> PlayedScene:
     """Play a scene, record it and return what came of it.
@@ -63,6 +64,7 @@ def play_scene(
         backend: of the node.
         out: folder of the demo.
         domain: DDS domain.
+        viewers: how many listen beside the node and the recorder.
         show: gets lines of progress.
 
     Raises:
@@ -78,10 +80,11 @@ def play_scene(
     node += ["--mode", scene.mode, "--params", str(scene.parameters), "--backend", backend]
     node += ["--duration", str(SCENE_LIMIT_S + 2 * END_LIMIT_S), "--json", str(report)]
     recorder = module_command("demo.recorder", "--domain", domain, "--bag", bag, "--sim")
+    player = _player(scene, missing, domain, listeners=LISTENERS + viewers)
     with (
         started("recorder", recorder, folder=folder) as recording,
         started("node", node, folder=folder) as running,
-        started("player", _player(scene, missing, domain), folder=folder) as playing,
+        started("player", player, folder=folder) as playing,
     ):
         follow(playing, [recording, running], limit_s=SCENE_LIMIT_S, show=only_progress(show))
         running.interrupt()
@@ -95,15 +98,15 @@ def only_progress(show: Callable[[str], None]) -> Callable[[str], None]:
     return lambda line: show(line) if line.startswith(PROGRESS) else None
 
 
-def _player(scene: DemoScene, missing: str, domain: int) -> list[str]:
+def _player(scene: DemoScene, missing: str, domain: int, *, listeners: int) -> list[str]:
     if missing:
         return module_command(
             "demo.recording",
             *("--domain", domain, "--bag", scene.recording),
-            *("--listeners", LISTENERS, "--period", RECORDED_PERIOD_S),
+            *("--listeners", listeners, "--period", RECORDED_PERIOD_S),
         )
     return module_command(
         "cli.main",
         *("sim", *scene.sim, "--params", scene.parameters),
-        *("--domain", domain, "--discovery", "host", "--wait-for", LISTENERS),
+        *("--domain", domain, "--discovery", "host", "--wait-for", listeners),
     )

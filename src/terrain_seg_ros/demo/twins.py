@@ -75,6 +75,7 @@ def play_twins(
     pictures: int,
     out: Path,
     domain: int,
+    viewers: int = 0,
     show: Callable[[str], None],
 ) -> TwinResult:
     """Run both nodes on the first pictures at once, record and compare.
@@ -84,6 +85,7 @@ def play_twins(
         pictures: how many were played before; at most `PICTURES` of them are.
         out: folder of the demo.
         domain: DDS domain.
+        viewers: how many listen beside the nodes and the recorder.
         show: gets lines of progress.
 
     Raises:
@@ -106,7 +108,8 @@ def play_twins(
     recorder += ["--twin", TWIN_NAMESPACE]
     player = module_command("demo.player", "--domain", domain, "--pictures", pictures)
     # A reader of Cyclone DDS misses the first sample of a writer of Fast DDS.
-    player += ["--listeners", str(LISTENERS), "--settle", str(SETTLE_S), "--warm-up"]
+    player += ["--listeners", str(LISTENERS + viewers), "--settle", str(SETTLE_S)]
+    player.append("--warm-up")
     with (
         started("recorder", recorder, folder=folder) as recording,
         started("node_ros", with_ros, folder=folder, changes=ros) as first,

@@ -17,6 +17,8 @@ class State(str, Enum):
     """Optional and not installed."""
     MISSING = "missing"
     """Needed and not installed, or broken."""
+    DOUBTFUL = "doubtful"
+    """Usable, but with a loss or an assumption that should be checked."""
 
 
 @dataclass(frozen=True)

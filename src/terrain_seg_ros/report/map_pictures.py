@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -94,3 +95,17 @@ def map_picture(
         cv2.circle(picture, tuple(site), 9, SITE_RGB, 2, cv2.LINE_AA)
         cv2.drawMarker(picture, tuple(site), SITE_RGB, cv2.MARKER_CROSS, 12, 2)
     return np.asarray(picture, dtype=np.uint8)
+
+
+def draw_scale(picture: U8, *, m_per_px: float) -> None:
+    """Draw a bar of a round length with its label into the lower left corner of a map."""
+    longest_m = 0.25 * picture.shape[1] * m_per_px
+    power = 10.0 ** math.floor(math.log10(longest_m))
+    length_m = max(factor * power for factor in (1, 2, 5) if factor * power <= longest_m)
+    left, bottom = 16, picture.shape[0] - 16
+    right = left + round(length_m / m_per_px)
+    cv2.rectangle(picture, (left, bottom - 1), (right, bottom + 1), PATH_RGB, cv2.FILLED)
+    place = (left, bottom - 10)
+    cv2.putText(
+        picture, f"{length_m:g} m", place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, PATH_RGB, 1, cv2.LINE_AA
+    )

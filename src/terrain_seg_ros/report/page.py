@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -14,16 +15,22 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8
 
 Rgb = tuple[int, int, int]
+_NUMBER = re.compile(r"-?[\d.,]*( ?%)?")
+"""A column of a table that holds anything else is text, which is aligned to the left."""
 GENERATOR = '<meta name="generator" content="terrain_seg_ros">'
 """Identifies a page of this package, near its beginning."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Pictures shown side by side, by title: (H, W, 3) RGB or (H, W) grey."""
+    """Pictures shown side by side, by title: (H, W, 3) RGB or (H, W) grey.
+
+    `columns` of them fill the width of the page.
+    """
 
     caption: str
     pictures: Mapping[str, U8]
+    columns: int = 5
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,10 @@ def _row(row: Row) -> str:
         f"<figure>{_picture(name, pixels)}<figcaption>{_text(name)}</figcaption></figure>"
         for name, pixels in row.pictures.items()
     )
-    return f'<div class="row"><p class="caption">{_text(row.caption)}</p>{figures}</div>'
+    return (
+        f'<div class="row" style="--columns:{row.columns:d}">'
+        f'<p class="caption">{_text(row.caption)}</p>{figures}</div>'
+    )
 
 
 def _picture(name: str, pixels: U8) -> str:
@@ -121,14 +131,21 @@ def _picture(name: str, pixels: U8) -> str:
 
 
 def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    top = "".join(f"<th>{_text(cell)}</th>" for cell in head)
+    words = [not all(_NUMBER.fullmatch(row[i]) for row in rows) for i in range(len(head))]
+    top = "".join(_cell("th", cell, is_text=text) for cell, text in zip(head, words))
     body = "".join(
-        "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        f"<tr>{''.join(_cell('td', cell, is_text=text) for cell, text in zip(row, words))}</tr>"
+        for row in rows
     )
     return (
         f"<section><h2>{_text(title)}</h2><table><thead><tr>{top}</tr></thead>"
         f"<tbody>{body}</tbody></table></section>"
     )
+
+
+def _cell(tag: str, text: str, *, is_text: bool) -> str:
+    kind = ' class="text"' if is_text else ""
+    return f"<{tag}{kind}>{_text(text)}</{tag}>"
 
 
 def _notes(notes: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import cv2
 import numpy as np
@@ -26,6 +26,7 @@ REASON_RGB: dict[Reason, tuple[int, int, int]] = {
     Reason.UNLABELLED: (70, 100, 100),
     Reason.HIDDEN: (80, 60, 50),
     Reason.NO_DEPTH: (50, 70, 90),
+    Reason.NOVEL: (150, 60, 110),
 }
 _INK = (235, 235, 235)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -34,18 +35,24 @@ Legend = list[tuple[str, tuple[int, int, int]]]
 """Labels and their RGB colours."""
 
 
-def grid_legend(reasons: Sequence[Reason]) -> Legend:
+def grid_legend(reasons: Collection[Reason]) -> Legend:
     """Return the entries of the grid picture's legend.
 
     Args:
-        reasons: the reasons of cells in the picture that are not observed.
+        reasons: the reasons of cells in the pictures that are not observed; see `reasons_in`.
     """
     entries = [("free", FREE_RGB), ("graded", GRADED_RGB), ("hazard", LETHAL_RGB)]
     return entries + [
         (f"not observed: {reason.name.lower().replace('_', ' ')}", REASON_RGB[reason])
-        for reason in reasons
+        for reason in sorted(reasons)
         if reason in REASON_RGB
     ]
+
+
+def reasons_in(cost: NDArray[np.int8], reason: U8) -> set[Reason]:
+    """Return the reasons of the cells of a grid that are not observed, as in `grid_colors`."""
+    codes = set(np.unique(reason[cost < 0]).tolist())
+    return {item for item in Reason if item.value in codes}
 
 
 def grid_colors(cost: NDArray[np.int8], reason: U8) -> U8:

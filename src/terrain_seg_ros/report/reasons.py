@@ -6,7 +6,10 @@ from terrain_seg_ros.core.types import Reason
 
 REASONS: dict[Reason, tuple[str, str]] = {
     Reason.OBSERVED: ("observed: see `hazard_grid`", "nothing"),
-    Reason.OUTSIDE_VIEW: ("no camera has seen it", "turn or drive until a camera sees it"),
+    Reason.OUTSIDE_VIEW: (
+        "no camera has seen it, or not since the grid was last withdrawn",
+        "turn or drive until a camera sees it",
+    ),
     Reason.TOO_FAR: (
         "beyond `ground.max_range_m`, or a pixel covers more ground than "
         "`ground.max_ground_sample_m`",
@@ -39,6 +42,11 @@ REASONS: dict[Reason, tuple[str, str]] = {
     Reason.NO_DEPTH: (
         "no depth was measured there",
         "look from nearer or another side; check the range and gaps of the depth sensor",
+    ),
+    Reason.NOVEL: (
+        "the image is unlike the network's training images (`observability.max_novelty`)",
+        "look at the image: lens, exposure, stray light; if it is a good image, use a network that "
+        "was trained on such images",
     ),
 }
 """What a reason means, and what to do about it."""

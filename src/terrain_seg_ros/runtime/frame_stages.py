@@ -137,6 +137,7 @@ class FrameStages:
         with refusing(Refusal.INFERENCE):
             step = frame.step or self._session.pipeline.segment(image)
         frame.stage_ms.update(step.stage_ms)
+        self._check_novelty(frame.camera, step)
         with frame.stage("encode_images", refuse=Refusal.OUTPUT):
             frame.outgoing += self._outboxes.images.images(
                 frame.camera,
@@ -147,6 +148,15 @@ class FrameStages:
             )
         frame.segmented = True
         return step
+
+    def _check_novelty(self, camera: str, step: SegmentStep) -> None:
+        if step.novelty is None:
+            return
+        self._health.set_gauge("novelty", step.novelty)
+        settings = self._session.parameters.pipeline.observability
+        if settings.is_novel(step.novelty):
+            text = f"{camera!r} has the novelty {step.novelty:.2f}, above {settings.max_novelty:g}"
+            self._health.note(Note.NOVEL, text)
 
     def _pose(self, frame: Frame, view: View) -> VehiclePose:
         with frame.stage("transforms", refuse=Refusal.NO_TRANSFORM):

@@ -72,6 +72,7 @@ class Note(str, Enum):
     FIXED_POSE = "no transform from base_frame to grid_frame: the vehicle is assumed to stand still"
     NO_STAMP = "images have a zero stamp: they cannot be checked for age or order"
     NO_GROUND = "no pixel meets the ground"
+    NOVEL = "the image is unlike the network's training: the view is not observed"
     NO_DEPTH = "no depth, cloud or range with the image: the ground is not measured"
     OFF_PLANE = "the measured ground differs from the plane: check ground.plane, mounting and pose"
     ONE_BY_ONE = "running several images at once failed: cameras are processed one by one"

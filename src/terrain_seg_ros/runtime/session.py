@@ -86,6 +86,15 @@ class Session:
         """Return where hazards and threshold do not separate classes as users may expect."""
         return self.pipeline.hazard_rule.advice(self.pipeline.taxonomy.names)
 
+    def novelty_advice(self) -> str:
+        """Return that the model cannot tell unfamiliar images, empty where it can."""
+        if self.model.card.novelty is not None or self.model.onnx_path is None:
+            return ""
+        return (
+            f"the card of {self.model.card.name!r} does not describe its training images: images "
+            "unlike them are not refused"
+        )
+
     def change(self, changes: Mapping[str, Any]) -> NodeSettings:
         """Use other values from the next image on; return all values then in force.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from threading import Condition, Thread
@@ -19,6 +20,10 @@ from terrain_seg_ros.view.topics import NEEDED, OURS, READ, ViewTopics
 
 LOOK_BACK_NS = 20_000_000_000
 """Read before the time that is jumped to, so that grid, path and time series are there."""
+TAIL_NS = 5_000_000_000
+"""A node that ends withdraws its grid: so short a time after the last mask is left out."""
+AFTER_LAST_NS = 400_000_000
+"""For what the node publishes after the last mask."""
 LATCHED = ("/tf_static", "label_info")
 FIRST_LATCHED = 1000
 """Messages of each latched topic that are read when the bag is opened."""
@@ -110,7 +115,7 @@ class BagPlayer:
             self._reader.__exit__()
             raise
         self.keeper = MomentKeeper(self.topics, base_frame=base_frame)
-        self.end_ns = self._reader.end_ns
+        self.end_ns = self._end_ns()
         self.start_ns = self._first_ns() or self._reader.start_ns
         self.error = ""
         self.speed = 1.0
@@ -128,7 +133,7 @@ class BagPlayer:
 
     @property
     def duration_s(self) -> float:
-        """Return the length of the bag."""
+        """Return the length of what is shown of the bag."""
         return (self.end_ns - self.start_ns) / 1e9
 
     @property
@@ -174,13 +179,23 @@ class BagPlayer:
         self._reader.__exit__()
 
     def _connections(self) -> dict[int, str]:
-        """Return the name in `READ` of each connection that is read, by the connection's id."""
+        """Return the name in `READ` of each connection that is read, by the connection's id.
+
+        Raises:
+            ConfigError: neither mask nor grid has the type that it should have.
+        """
         by_full = {self.topics.full_name(name): name for name in READ}
         names = {
             item.id: by_full[item.topic]
             for item in self._reader.connections
             if item.topic in by_full and item.msgtype == topic(by_full[item.topic]).type
         }
+        if not any(name in NEEDED for name in names.values()):
+            found = [item for item in self._reader.connections if by_full.get(item.topic) in NEEDED]
+            raise ConfigError(
+                f"bag '{self._reader.path}' has {found[0].topic!r} as {found[0].msgtype}, expected "
+                f"{topic(by_full[found[0].topic]).type}; give the --namespace of this node"
+            )
         for item in self._reader.connections:
             last = item.topic.rpartition("/")[2]
             if item.msgtype == topic("/tf").type and f"/{last}" in ("/tf", "/tf_static"):
@@ -192,6 +207,17 @@ class BagPlayer:
         chosen = self._chosen(lambda name: name == "mask")
         first = next(self._reader.messages(chosen), None) if chosen else None
         return 0 if first is None else first.log_ns
+
+    def _end_ns(self) -> int:
+        """Return the end of the bag, or that of the drive where it is shortly before."""
+        end_ns = self._reader.end_ns
+        chosen = self._chosen(lambda name: name == "mask")
+        last_ns = end_ns
+        if chosen:
+            with suppress(TerrainSegError):
+                tail = self._reader.messages(chosen, since_ns=max(0, end_ns - TAIL_NS))
+                last_ns = max((item.log_ns for item in tail), default=end_ns)
+        return min(end_ns, last_ns + AFTER_LAST_NS)
 
     def _chosen(self, wanted: Callable[[str], bool]) -> list[Connection]:
         return [c for c in self._reader.connections if wanted(self._names.get(c.id, ""))]

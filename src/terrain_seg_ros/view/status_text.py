@@ -21,22 +21,23 @@ _FIRST = ("model", "backend", "precision", "images_in", "images_out", "dropped",
 """Values that are shown first."""
 
 
-def state_html(moment: Moment, source: str, waiting: str) -> str:
-    """Return what is shown, how the node is, and what is waited for.
+def state_html(moment: Moment, source: str, notice: str) -> str:
+    """Return what is shown, what is wrong with it, and how the node is.
 
     Args:
         moment: what is known.
         source: the bag or bus.
-        waiting: what has not come yet, empty if all is well.
+        notice: what is wrong with the source, empty if all is well.
     """
     lines = [note(source)]
-    if waiting:
-        lines.append(note(waiting, color=LEVEL_COLORS[Level.WARN], bold=True))
+    if notice:
+        lines.append(note(notice, color=LEVEL_COLORS[Level.WARN], bold=True))
     own = _own(moment.statuses)
     if own is not None:
+        level = Level.STALE if notice else own.level
         text = f"{own.level.name}: {own.message}"
-        lines.append(note(text, color=LEVEL_COLORS[own.level], bold=True))
-    elif not waiting:
+        lines.append(note(text, color=LEVEL_COLORS[level], bold=not notice))
+    elif not notice:
         lines.append(note("nothing on /diagnostics yet", color=LEVEL_COLORS[Level.STALE]))
     return "".join(lines)
 

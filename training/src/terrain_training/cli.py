@@ -35,6 +35,7 @@ COMMANDS = {
     "train": "train a recipe, or resume where --out holds a checkpoint",
     "evaluate": "score a run, a checkpoint or an exported model on labelled images",
     "export": "export a run as a model folder, or a float32 model in lower precision",
+    "novelty": "measure how many images a model refuses as unlike its training",
     "tune": "search learning rate, batch size, dropout, loss, encoder or any key of a recipe",
     "compare": "train, evaluate and export several recipes or runs, and compare them",
     "throughput": "compare the trainer's images per second with a bare PyTorch loop's",

@@ -108,6 +108,11 @@ class TransformBuffer:
             ancestor_T_target = self._pose(down, stamp_ns, what)
         return ancestor_T_target.inverse() @ ancestor_T_source
 
+    def parents(self) -> dict[str, str]:
+        """Return the newest parent of each frame that has one."""
+        with self._lock:
+            return {name: edge.samples[-1].parent for name, edge in self._edges.items()}
+
     def clear(self) -> None:
         """Discard everything, including static transforms."""
         with self._lock:

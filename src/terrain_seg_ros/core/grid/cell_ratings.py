@@ -100,6 +100,11 @@ class CellRatings:
         self._layers.whole("hazard")[gone] = np.nan
         self._layers.whole("reason")[gone] = reason
 
+    def replace_reason(self, old: Reason, new: Reason) -> None:
+        """Give the cells of one reason another one."""
+        reasons = self._layers.whole("reason")
+        reasons[reasons == old] = new
+
     def clear(self, reason: Reason) -> None:
         """Set the reason of every cell, after all layers were blanked."""
         self._layers.whole("reason")[...] = reason

@@ -25,6 +25,7 @@ REASON_PRIORITY = (
     Reason.HIDDEN,
     Reason.SATURATION,
     Reason.SHADOW,
+    Reason.NOVEL,
     Reason.OWN_BODY,
 )
 """If pixels of one cell have different reasons, the last of these, the most specific, is used."""

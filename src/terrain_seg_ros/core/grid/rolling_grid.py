@@ -46,6 +46,7 @@ class RollingGrid:
         self._origin_row = self._origin_col = -(self.side // 2)
         self._stamp_ns: int | None = None
         self._place_m: tuple[float, float] | None = None
+        self._withdrawn_for: Reason | None = None
 
     @property
     def origin_x_m(self) -> float:
@@ -99,6 +100,7 @@ class RollingGrid:
 
     def add(self, view: CellView) -> None:
         """Add the evidence of one view, at the stamp of the last decay."""
+        self._resume()
         slots = self.slots(view.rows, view.cols)
         weight = self.evidence.add(
             slots,
@@ -113,6 +115,7 @@ class RollingGrid:
 
     def set_reason(self, rows: Cells, cols: Cells, reason: Reason) -> None:
         """Record why cells are not observed; it applies where their evidence is too small."""
+        self._resume()
         self._layers.put("reason", self.slots(rows, cols), reason)
 
     def is_kept(self, slots: Slots) -> Flags:
@@ -125,6 +128,7 @@ class RollingGrid:
         """Discard everything, including hazards, and set the reason of every cell."""
         self._layers.blank()
         self.ratings.clear(reason)
+        self._withdrawn_for = reason
         self._stamp_ns = self._place_m = self.heights.level_m = None
         self.evidence.scale = 1.0
 
@@ -137,6 +141,7 @@ class RollingGrid:
         self.evidence.forget(gone)
         self.heights.forget(gone)
         self.ratings.forget(gone, reason)
+        self._withdrawn_for = reason
         if new_time:
             self.evidence.forget_stamps()
             self._stamp_ns = None
@@ -148,6 +153,12 @@ class RollingGrid:
     def cells(self, slots: Slots) -> tuple[Slots, Slots]:
         """Return rows and columns of slots."""
         return self._layers.cells(slots)
+
+    def _resume(self) -> None:
+        """Say of the cells that were withdrawn only that no view since then has covered them."""
+        if self._withdrawn_for is not None:
+            self.ratings.replace_reason(self._withdrawn_for, Reason.OUTSIDE_VIEW)
+            self._withdrawn_for = None
 
     def _fade(self, time_constants: float) -> None:
         kept = self.ratings.kept if self.settings.keep_hazards else None

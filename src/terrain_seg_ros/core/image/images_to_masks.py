@@ -14,6 +14,7 @@ from terrain_seg_ros.core.image.image_to_tensor import (
     image_to_tensor,
     tensor_geometry,
 )
+from terrain_seg_ros.core.image.novelty import Novelty
 from terrain_seg_ros.core.image.probabilities_to_mask import probabilities_to_mask
 from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.core.types import U8, CameraImage, Segmentation
@@ -23,21 +24,28 @@ from terrain_seg_ros.core.types import U8, CameraImage, Segmentation
 class SegmentStep:
     """The result for one image, valid until the backend's next call.
 
-    `tensor` is (1, h, w, C). `stage_ms` holds the stages resize, inference and upsample.
+    `tensor` is (1, h, w, C). `stage_ms` holds the stages resize, inference, upsample and, if it is
+    measured, novelty. `novelty` is 1 at the limit of the model's card, None if not measured.
     """
 
     tensor: U8
     geometry: TensorGeometry
     segmentation: Segmentation
     stage_ms: dict[str, float]
+    novelty: float | None = None
 
 
 def images_to_masks(
-    images: Sequence[CameraImage], card: ModelCard, backend: Backend
+    images: Sequence[CameraImage],
+    card: ModelCard,
+    backend: Backend,
+    *,
+    novelty: Novelty | None = None,
 ) -> list[SegmentStep]:
     """Return the network's output for each image; the network runs once for all of them.
 
-    Every image waits for that whole run, so it counts in each image's `stage_ms`.
+    Every image waits for that whole run, so it counts in each image's `stage_ms`. `novelty`
+    compares each input with the network's training.
 
     Raises:
         InferenceError: the backend failed.
@@ -56,11 +64,15 @@ def images_to_masks(
         start = perf_counter()
         geometry = tensor_geometry(card, image.width_px, image.height_px)
         segmentation = probabilities_to_mask(output, geometry, index=place)
-        upsample_ms = (perf_counter() - start) * 1e3
+        upsampled = perf_counter()
         stage_ms = {
             "resize": resize_ms[place],
             "inference": inference_ms,
-            "upsample": upsample_ms,
+            "upsample": (upsampled - start) * 1e3,
         }
-        steps.append(SegmentStep(tensor, geometry, segmentation, stage_ms))
+        found = None
+        if novelty is not None:
+            found = novelty(geometry.tensor_view().cut(tensor[0]))
+            stage_ms["novelty"] = (perf_counter() - upsampled) * 1e3
+        steps.append(SegmentStep(tensor, geometry, segmentation, stage_ms, found))
     return steps

@@ -48,6 +48,17 @@ class ObservabilitySettings:
             "the model does not have are ignored."
         ),
     ] = ("",)
+    max_novelty: Annotated[
+        float,
+        setting(
+            "Images of a higher novelty are not observed as a whole: they are unlike the model's "
+            "training. 1 is the limit of the model's card, which at most 1 % of its validation "
+            "images exceed; 0 switches the check off.",
+            low=0.0,
+            high=1000.0,
+            dynamic=True,
+        ),
+    ] = 1.0
 
     def __post_init__(self) -> None:
         """Check that shadow is darker than saturation."""
@@ -57,6 +68,10 @@ class ObservabilitySettings:
                 f"observability.saturation_level {self.saturation_level}, expected shadow < "
                 "saturation"
             )
+
+    def is_novel(self, novelty: float | None) -> bool:
+        """Return whether an image is refused for its novelty; None stands for an unknown one."""
+        return novelty is not None and 0.0 < self.max_novelty < novelty
 
 
 def unobserved_reasons(

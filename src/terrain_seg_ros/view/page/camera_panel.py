@@ -18,6 +18,7 @@ from terrain_seg_ros.view.camera_picture import (
 from terrain_seg_ros.view.html_text import legend, note
 from terrain_seg_ros.view.layer_colors import Palette
 from terrain_seg_ros.view.moment import Moment
+from terrain_seg_ros.view.page.changes import is_same
 
 OPACITY = 0.45
 _DARK = (48, 52, 60)
@@ -43,9 +44,7 @@ class CameraPanel:
             self.palette = class_palette(moment.class_names.items())
         mode, opacity = str(self._mode.value), float(self._opacity.value)
         key = (moment.image, moment.mask, moment.confidence, self._names, mode, opacity)
-        if len(key) == len(self._drawn) and all(
-            a is b or (isinstance(a, float | str) and a == b) for a, b in zip(key, self._drawn)
-        ):
+        if is_same(self._drawn, key):
             return None
         self._drawn = key
         picture = camera_picture(moment, mode, opacity, self.palette)
@@ -68,5 +67,4 @@ class CameraPanel:
 
 
 def _blank() -> U8:
-
     return np.full((SIDE_LIMIT_PX * 3 // 4, SIDE_LIMIT_PX, 3), 30, dtype=np.uint8)

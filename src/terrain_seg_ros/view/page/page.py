@@ -17,7 +17,7 @@ from terrain_seg_ros.view.layer_colors import LAYERS
 from terrain_seg_ros.view.moment import Moment
 from terrain_seg_ros.view.page.bag_controls import BagControls
 from terrain_seg_ros.view.page.camera_panel import CameraPanel
-from terrain_seg_ros.view.page.scene import Scene
+from terrain_seg_ros.view.page.scene import Scene, viewpoint
 from terrain_seg_ros.view.page.series_panel import SeriesPanel
 from terrain_seg_ros.view.status_text import diagnostics_html, state_html, topics_html
 
@@ -66,12 +66,12 @@ class Page:
         """Return whether a browser shows the page."""
         return bool(self._server.get_clients())
 
-    def draw(self, moment: Moment, waiting: str = "") -> None:
+    def draw(self, moment: Moment, notice: str = "") -> None:
         """Draw a moment.
 
         Args:
             moment: what is known.
-            waiting: what has not come yet, in words.
+            notice: what is wrong with the source, in words; empty if all is well.
         """
         with self._lock:
             before = self._moment
@@ -84,7 +84,7 @@ class Page:
                 self._bag.draw()
             if time.monotonic() - self._texts_s >= TEXT_PERIOD_S:
                 self._texts_s = time.monotonic()
-                self._draw_texts(moment, waiting)
+                self._draw_texts(moment, notice)
 
     def _add_left(self, gui: Any) -> None:
         panel = gui.add_panel()
@@ -93,7 +93,8 @@ class Page:
         panel.dock_left()
         panel.set_width(LEFT_PX)
         below = gui.add_panel()
-        self._series = SeriesPanel(gui, below.add_tab("Latency and rates"))
+        with below.add_tab("Latency and rates"):
+            self._series = SeriesPanel(gui)
         below.dock_below(panel)
 
     def _add_ground(self, gui: Any) -> None:
@@ -107,7 +108,7 @@ class Page:
                 "path": gui.add_checkbox("Path", True),
                 "rings": gui.add_checkbox("Distance rings", True),
             }
-            self._follow = gui.add_checkbox("Follow the vehicle", True)
+            self._follow = gui.add_checkbox("Follow vehicle", True)
             views = gui.add_button_group("View", (BEHIND, ABOVE))
         for what, box in self._shown.items():
             box.on_update(lambda _, what=what, box=box: self._show(what, bool(box.value)))
@@ -115,29 +116,30 @@ class Page:
 
     def _show(self, what: str, visible: bool) -> None:
         with self._lock:
-            self._scene.set_visible(what, visible)
+            self._scene.marks.set_visible(what, visible)
 
     def _draw_scene(self, moment: Moment, ground: Ground | None) -> None:
         picture = self._camera.draw(moment)
         if picture is not None:
             self._scene.show_picture(picture)
         self._scene.draw(moment, ground, follow=bool(self._follow.value))
-        self._scene.pick(self._picked, ground)
+        self._scene.marks.pick(self._picked, ground)
         if ground is None:
             return
         name = str(self._layer.value)
-        key = (name, *map(id, (moment.grid, moment.reason, moment.safe_map, moment.layers)))
-        if self._scene.wants_ground(key):
-            colors, entries = LAYERS[name](moment, ground.grid, self._camera.palette)
-            self._scene.draw_ground(ground, colors, key)
+        palette = self._camera.palette
+        key = (name, palette, moment.grid, moment.reason, moment.safe_map, moment.layers)
+        if self._scene.surface.wants(key):
+            colors, entries = LAYERS[name](moment, ground.grid, palette)
+            self._scene.surface.draw(ground, colors, key)
             _set(self._legend, legend(entries))
         if not self._has_view:
             self._has_view = True
             self._look(None, BEHIND)
 
-    def _draw_texts(self, moment: Moment, waiting: str) -> None:
+    def _draw_texts(self, moment: Moment, notice: str) -> None:
         self._series.draw(moment)
-        _set(self._state, state_html(moment, self._source, waiting))
+        _set(self._state, state_html(moment, self._source, notice))
         _set(self._diagnostics, diagnostics_html(moment))
         _set(self._topics, topics_html(moment.missing, moment.problems))
         if self._picked is not None:
@@ -148,10 +150,10 @@ class Page:
         with self._lock:
             if self._ground is None:
                 return
-            origin = np.array(event.ray_origin, dtype=np.float64) + self._scene.offset
+            origin = np.array(event.ray_origin, dtype=np.float64) + self._scene.offset_m
             place = self._ground.hit(origin, np.array(event.ray_direction, dtype=np.float64))
             self._picked, self._texts_s = place, 0.0
-            self._scene.pick(place, self._ground)
+            self._scene.marks.pick(place, self._ground)
             if place is None:
                 _set(self._cell, note(_CLICK))
             else:
@@ -166,7 +168,7 @@ class Page:
         """Place the cameras of one browser, or of all and of those that come later."""
         if self._ground is None:
             return
-        eye, aim = self._scene.viewpoint(self._moment, self._ground, from_above=view == ABOVE)
+        eye, aim = viewpoint(self._moment, self._ground, from_above=view == ABOVE)
         if client is None:
             self._server.initial_camera.position = eye
             self._server.initial_camera.look_at = aim

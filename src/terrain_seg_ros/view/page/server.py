@@ -16,7 +16,8 @@ try:
     from viser import _messages
 except ImportError as error:
     raise ConfigError(
-        f"viser cannot be imported ({error}); install it with `pip install 'terrain-seg-ros[view]'`"
+        f"viser cannot be imported ({error}); install it with `pip install 'viser>=1.1,<1.2'` or, "
+        "in a checkout, `.venv/bin/pip install -c constraints.txt -e '.[view]'`"
     ) from error
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

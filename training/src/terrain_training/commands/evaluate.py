@@ -24,7 +24,8 @@ from terrain_training.commands.common import (
     share,
     use_threads,
 )
-from terrain_training.evaluation.report import OWN_REPORT, write_report
+from terrain_training.evaluation.report import OWN_REPORT, ROCKS_TITLE, write_report
+from terrain_training.evaluation.report_tables import rock_table
 from terrain_training.evaluation.run import Evaluation, EvaluationRequest, evaluate
 from terrain_training.evaluation.sharpening import sharpening_effect
 from terrain_training.evaluation.subject import Subject, open_subject
@@ -139,6 +140,7 @@ def run(options: argparse.Namespace) -> int:
             **evaluation.figures.to_json(),
             "bad_samples": evaluation.bad,
             "comparison": [asdict(item) for item in comparison],
+            "rocks": None if evaluation.rocks is None else asdict(evaluation.rocks),
         }
         write_whole(options.json, json.dumps(content, indent=2, allow_nan=False) + "\n")
     if options.report is not None:
@@ -150,6 +152,7 @@ def run(options: argparse.Namespace) -> int:
             worst=evaluation.worst,
             facts={**about, "data": options.data.name, **_advice(subject, evaluation)},
             comparison=comparison,
+            rocks=evaluation.rocks,
         )
         print(f"report {page}")
     return 0
@@ -183,6 +186,9 @@ def _print(subject: Subject, evaluation: Evaluation, comparison: tuple[Compariso
     )
     for name, text in _lines(figures):
         print(f"{name:<24}{text}")
+    if evaluation.rocks is not None:
+        print(ROCKS_TITLE)
+        print_table(*rock_table(evaluation.rocks))
     for item in comparison:
         print(item.title)
         rows = [(name, *(cell(value) for value in row)) for name, row in item.rows.items()]

@@ -21,17 +21,20 @@ from terrain_training.evaluation.report_tables import (
     class_table,
     comparison_table,
     number,
+    rock_table,
     share,
     summary_table,
     unlikeness_table,
 )
 from terrain_training.evaluation.worst_cases import Case, WorstCases
 from terrain_training.metrics.figures import Comparison, EvaluationFigures
+from terrain_training.metrics.rocks import RockFigures
 
 PAGE_NAME = "index.html"
 FIGURES_NAME = "figures.json"
 OWN_REPORT = has_own_file(FIGURES_NAME, holds_json("title", "confusion", "worst_images"))
 """Tells whether a folder holds an earlier report."""
+ROCKS_TITLE = "Rocks by apparent size"
 _STYLE = """
 main { display: flex; flex-direction: column; align-items: stretch; }
 main > section:has(> table) { order: -1; }
@@ -52,6 +55,7 @@ def write_report(
     worst: WorstCases,
     facts: Mapping[str, str],
     comparison: Sequence[Comparison] = (),
+    rocks: RockFigures | None = None,
 ) -> Path:
     """Write `index.html`, self-contained, and `figures.json`; return the page's path.
 
@@ -63,6 +67,7 @@ def write_report(
         worst: images to show.
         facts: what was evaluated, such as model, data set and split.
         comparison: further tables.
+        rocks: figures of rocks, where a class is one.
 
     Raises:
         ConfigError: figures and taxonomy differ in their classes, or the folder cannot be written.
@@ -77,12 +82,13 @@ def write_report(
         lead=_lead(figures),
         facts={**facts, **_main_figures(figures)},
         legends={"classes": _class_legend(taxonomy), "errors": _error_legend()},
-        tables=_tables(figures, comparison),
+        tables=_tables(figures, comparison, rocks),
         notes=_notes(figures),
         sections=tuple(_sections(figures, taxonomy, worst)),
         style=_STYLE,
     )
     plain = _plain(title, figures=figures, worst=worst, facts=facts, comparison=comparison)
+    plain["rocks"] = None if rocks is None else asdict(rocks)
     try:
         out.mkdir(parents=True, exist_ok=True)
         text = json.dumps(plain, indent=2, allow_nan=False) + "\n"
@@ -137,12 +143,16 @@ def _error_legend() -> list[tuple[str, Rgb]]:
     return [(VERDICT_NAMES[verdict], rgb) for verdict, rgb in VERDICT_RGB.items()]
 
 
-def _tables(figures: EvaluationFigures, comparison: Sequence[Comparison]) -> dict[str, Table]:
+def _tables(
+    figures: EvaluationFigures, comparison: Sequence[Comparison], rocks: RockFigures | None
+) -> dict[str, Table]:
     tables = {
         "Summary": summary_table(figures),
         "Classes": class_table(figures),
         "Distance from the training data": unlikeness_table(figures),
     }
+    if rocks is not None:
+        tables[ROCKS_TITLE] = rock_table(rocks)
     for each in comparison:
         if each.title in tables:
             raise ConfigError(f"two tables are named {each.title!r}; give each its own title")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from terrain_seg_ros.core.scores.bootstrap import Interval
 from terrain_training.metrics.figures import Comparison, EvaluationFigures
+from terrain_training.metrics.rocks import FOUND_SHARE, RockFigures
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Head and rows."""
@@ -83,6 +84,34 @@ def unlikeness_table(figures: EvaluationFigures) -> Table:
     if scores.auroc is not None:
         rows.append((f"AUROC against {scores.outside_images:,} other images", number(scores.auroc)))
     return ("figure", "value"), rows
+
+
+def rock_table(rocks: RockFigures) -> Table:
+    """Return the rocks by apparent size, all of them, and the ground called rock."""
+    rows = [
+        (
+            f"{item.from_size:.1%} to {item.to_size:.1%}",
+            f"{item.rocks:,}",
+            f"{item.found:,}",
+            share(item.share),
+            share(item.recall),
+        )
+        for item in rocks.bins
+        if item.rocks
+    ]
+    found = rocks.found / rocks.rocks if rocks.rocks else None
+    rows.append(("all rocks", f"{rocks.rocks:,}", f"{rocks.found:,}", share(found), "-"))
+    rows.append(
+        (
+            "ground called rock",
+            f"{rocks.ground_px:,} px",
+            f"{rocks.false_rock_px:,} px",
+            share(rocks.false_rock_share),
+            "-",
+        )
+    )
+    head = "size over image width"
+    return (head, "rocks", f"found to {FOUND_SHARE:.0%}", "share", "pixels found"), rows
 
 
 def comparison_table(comparison: Comparison) -> Table:

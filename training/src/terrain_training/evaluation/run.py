@@ -17,6 +17,7 @@ from terrain_training.evaluation.worst_cases import WorstCases
 from terrain_training.metrics.counts import EvaluationCounts
 from terrain_training.metrics.figures import EvaluationFigures
 from terrain_training.metrics.ood import ood_score
+from terrain_training.metrics.rocks import RockCounts, RockFigures
 from terrain_training.progress import progress_of
 
 ALL = "all"
@@ -45,12 +46,16 @@ class EvaluationRequest:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was found; `bad` names samples that could not be used, and why."""
+    """What was found; `bad` names samples that could not be used, and why.
+
+    `rocks` is None where no class is a rock.
+    """
 
     figures: EvaluationFigures
     sharpened: EvaluationFigures | None
     worst: WorstCases
     bad: dict[str, str]
+    rocks: RockFigures | None = None
 
 
 def evaluate(subject: Subject, request: EvaluationRequest) -> Evaluation:
@@ -66,6 +71,7 @@ def evaluate(subject: Subject, request: EvaluationRequest) -> Evaluation:
     taxonomy = subject.taxonomy
     counts = EvaluationCounts(taxonomy, hazard_threshold=request.hazard_threshold)
     after = EvaluationCounts(taxonomy, hazard_threshold=request.hazard_threshold)
+    rocks = RockCounts(taxonomy)
     rule = HazardRule.of(taxonomy, request.hazard_threshold)
     worst = WorstCases(request.worst, rule=rule)
     settings = subject.recipe.sharpening
@@ -73,6 +79,7 @@ def evaluate(subject: Subject, request: EvaluationRequest) -> Evaluation:
         sample = source.load(name)
         prediction = subject.predict(sample.image)
         figures = counts.add(name, sample.mask, prediction)
+        rocks.add(sample.mask, prediction.mask)
         worst.add(sample.image, sample.mask, prediction, figures)
         if request.sharpened:
             better = sharpen(
@@ -101,6 +108,7 @@ def evaluate(subject: Subject, request: EvaluationRequest) -> Evaluation:
         ),
         worst=worst,
         bad=usable.bad,
+        rocks=rocks.figures(),
     )
 
 

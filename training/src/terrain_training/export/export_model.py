@@ -38,6 +38,7 @@ from terrain_training.export.model_folder import (
     model_draft,
     write_card,
 )
+from terrain_training.export.novelty import fit_novelty
 from terrain_training.export.onnx_graph import DeployedNetwork, write_onnx
 from terrain_training.export.parity import (
     Run,
@@ -168,6 +169,8 @@ class _Export:
             opened=opened,
             temperature=deployed.temperature,
         )
+        novelty = fit_novelty(opened, recipe.data, data=recipe.data.source)
+        card = dataclasses.replace(card, novelty=novelty)
         model = unscored_model(path, card)
         self._check(deployed.network, model)
         reference = reference_backend(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ OWN_FILES = (
 )
 """What a folder of a model may hold; the signature is void with the new files, and goes."""
 CARD_LIMIT_BYTES = 16 * 2**20
+_NUMBERS = re.compile(r"\[\n\s*(-?\d[-+.\deE,\s]*?)\n\s*\]")
+"""Lists of numbers in indented JSON."""
 
 
 def check_model_place(out: Path, *, name: str, force: bool) -> None:
@@ -97,7 +100,7 @@ def write_card(card: ModelCard, folder: Path) -> None:
     """
     content = card_content(card)
     parse_model_card(content, source=CARD_FILE)
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    text = _NUMBERS.sub(_on_one_line, json.dumps(content, indent=2, allow_nan=False)) + "\n"
     write_whole(folder / CARD_FILE, text)
     write_whole(folder / README_FILE, model_readme(card))
 
@@ -122,6 +125,10 @@ def _replace(target: Path, draft: Path) -> None:
         old.rename(target)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _on_one_line(numbers: re.Match[str]) -> str:
+    return f"[{', '.join(numbers[1].replace(',', ' ').split())}]"
 
 
 def _is_model(folder: Path) -> bool:

@@ -50,9 +50,26 @@ def model_readme(card: ModelCard) -> str:
         "",
         *_parity_table(metrics["parity"]),
     ]
+    if card.novelty is not None:
+        lines += ["", *_novelty_text(card)]
     lines += ["", "## Limits", "", *(f"* {limit}" for limit in card.limits)]
     lines += ["", "## Credits", "", *(f"* {credit}" for credit in training["credits"])]
     return "\n".join(lines) + "\n"
+
+
+def _novelty_text(card: ModelCard) -> list[str]:
+    """Return how images unlike the training are told."""
+    found = card.novelty
+    if found is None:
+        return []
+    return [
+        "## Images unlike its training",
+        "",
+        f"The card describes {found.images} training images; images whose distance to them is more "
+        f"than {found.limit:g}, which at most 1 % of {found.validation_images} validation images "
+        "exceed, are not observed (`observability.max_novelty`). `terrain-train novelty "
+        f"{card.name} --images NAME=DIR` measures the share.",
+    ]
 
 
 def _against_float32(card: ModelCard) -> list[str]:

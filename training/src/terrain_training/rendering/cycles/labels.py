@@ -18,10 +18,10 @@ from terrain_training.rendering.cycles.facts import GROUND, NO_SLOPE, ROCK, SKY,
 ROVER_TAXONOMY = Taxonomy(
     (
         TerrainClass(0, "ground", (150, 144, 132), 0.02),
-        TerrainClass(1, "small_rock", (238, 170, 60), 0.6),
+        TerrainClass(1, "small_rock", (238, 170, 60), 1.0),
         TerrainClass(2, "large_rock", (204, 52, 44), 1.0),
         TerrainClass(3, "sky", (20, 24, 40), 0.0),
-        TerrainClass(4, "vehicle", (70, 130, 200), 1.0),
+        TerrainClass(4, "vehicle", (70, 130, 200), 0.0),
     )
 )
 """Ids 0 to 3 are those of the masks of the Artificial Lunar Landscape set."""
