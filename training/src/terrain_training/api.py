@@ -39,6 +39,7 @@ from terrain_training.evaluation.run import Evaluation, EvaluationRequest, evalu
 from terrain_training.evaluation.subject import Subject, open_subject
 from terrain_training.export.export_model import ExportRequest, export_model
 from terrain_training.learning import run as learning
+from terrain_training.learning.begin import is_first_process
 from terrain_training.learning.curves import draw_curves, write_curves
 from terrain_training.learning.history import flat_row
 from terrain_training.learning.new_run import run_folder
@@ -105,7 +106,8 @@ def train(  # noqa: PLR0913  (what the options of `terrain-train train` are)
         _interruptible(),
         run_folder(None if out is None else Path(out), loaded.name) as folder,
     ):
-        log.info("run folder %s", folder, extra=PLAIN)
+        if is_first_process():
+            log.info("run folder %s", folder, extra=PLAIN)
         request = learning.TrainingRequest(
             data=Path(data),
             out=folder,

@@ -89,7 +89,7 @@ def _item(row: object, where: str, *, folder: Path, data: Path, out: Path) -> It
         raise ConfigError(f"{where} is {as_yaml(row)}, expected of {', '.join(sorted(_ROW_KEYS))}")
     if ("recipe" in row) == ("run" in row):
         raise ConfigError(f"{where} is {as_yaml(dict(row))}, expected either recipe or run")
-    recipe = find_recipe(str(row["recipe"]), folder=folder) if "recipe" in row else None
+    recipe = _recipe_file(str(row["recipe"]), folder) if "recipe" in row else None
     stem = Path(str(row.get("run", row.get("recipe")))).stem
     name = str(row.get("name", stem))
     also = row.get("also", {})
@@ -107,6 +107,14 @@ def _item(row: object, where: str, *, folder: Path, data: Path, out: Path) -> It
         also={str(key): data / str(value) for key, value in also.items()},
         overrides=tuple(str(text) for text in overrides),
     )
+
+
+def _recipe_file(given: str, folder: Path) -> Path:
+    """Return the file of a row's recipe; a missing one is named when the row is made."""
+    try:
+        return find_recipe(given, folder=folder)
+    except ConfigError:
+        return folder / given
 
 
 def _with(item: Item, also: Mapping[str, Path], overrides: Sequence[str]) -> Item:
