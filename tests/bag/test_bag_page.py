@@ -132,7 +132,7 @@ def test_what_was_refused_is_there_with_its_reason_although_no_grid_came(tmp_pat
     assert any("horizontal_fov_rad" in text for text in reading.texts)
 
 
-def test_what_was_assumed_and_left_out_is_there(tmp_path):
+def test_what_was_assumed_and_left_out_is_there_and_in_the_summary(tmp_path, capsys):
     own = tmp_path / "own.yaml"
     values = "horizontal_fov_rad: 1.0\n    mounting: {use_tf: false, z_m: 1.5, pitch_rad: 0.5}"
     own.write_text(f"/**:\n  ros__parameters:\n    {values}\n")
@@ -140,10 +140,14 @@ def test_what_was_assumed_and_left_out_is_there(tmp_path):
     entries += [image(0, topic="/navcam/label_mask")]
     reading = page_of(tmp_path, write_bag(tmp_path / "in", entries), "--params", own)
     said = " ".join(reading.texts)
-    assert "horizontal_fov_rad 1, without distortion: 3 images" in said
-    assert "z 1.5 m; roll 0, pitch 0.5, yaw 0 rad, not from TF" in said
+    assert "horizontal_fov_rad 1, without distortion (3 images)" in said
+    assert "not from TF: x 0, y 0, z 1.5 m; roll 0, pitch 0.5, yaw 0 rad" in said
+    assert "a plane: vehicle_plane at 0 m" in said
     assert "the vehicle is assumed to stand still" in said
     assert "topic /navcam/label_mask" in said
+    lines = capsys.readouterr().out.splitlines()
+    assumed = [line.split()[1] for line in lines if line.startswith("assumed: ")]
+    assert assumed == ["lens", "mounting", "motion", "ground"]
     assert titles(reading)[0] == "fused map of the drive"
 
 

@@ -144,6 +144,9 @@ def write_bad_bags(folder):
         (["bag", "out", "--mode", "submarine"], "submarine"),
         (["bag/bag.mcap", "bag/bag.mcap"], "exists already"),
         (["bag", "file/out"], "'file'"),
+        (["bag", "out", "--page", "out"], "--page 'out' lies in OUT 'out'"),
+        (["bag", "bag/bag.mcap", "out", "--page", "out/pages"], "lies in OUT"),
+        (["bag", "out", "--page", "whole.mcap"], "whole.mcap"),
         (["broken.mcap", "out"], "cannot be opened"),
         (["empty.mcap", "out"], "cannot be opened"),
         (["empty.db3", "out"], "cannot be opened"),
@@ -183,6 +186,7 @@ def test_where_no_grid_came_the_reasons_are_told_and_the_code_is_one(tmp_path, c
     error = [line for line in capsys.readouterr().err.splitlines() if "no grids came" in line]
     assert len(error) == count
     assert "no grids came of 3 images: 3 x no camera_info (camera 'navcam' has" in error[0]
+    assert error[0].endswith("`terrain-seg doctor BAG` says what the bag lacks")
     content = json.loads(scores.read_text())
     found = content["bags"]["bag0"] if count > 1 else content
     assert (found["images_out"], found["grids_out"]) == (3, 0)

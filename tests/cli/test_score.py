@@ -72,10 +72,13 @@ def test_a_descent_offers_a_site_that_is_safe(tmp_path):
 
 def test_the_model_sees_pictures(tmp_path):
     code, result = score(
-        tmp_path, "--masks", "model", "--worlds", "1", "--views", "2", "--scenario", "flat_tilt"
-    )
+        tmp_path, "--masks", "model", "--worlds", "1", "--views", "2", "--scenario", "flat_tilt",
+        "--max-novelty", "0",
+    )  # fmt: skip
     assert code in {0, 1}
     assert result["masks"] == "model"
+    assert result["novel_view_share"] == 0.0
+    assert (result["renderer"], result["seen_renderer"]) == ("numpy", False)
     assert result["bodies"].keys() == {"mars"}
     assert 0.0 <= result["hazard_recall"] <= 1.0
     assert result["observed_share"] > 0.3

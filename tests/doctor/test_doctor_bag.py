@@ -70,7 +70,7 @@ def test_the_table_names_types_rates_forms_and_uses(tmp_path, capsys):
     assert "mono8 96x64" in lines["/navcam/image_raw"]
     assert lines["/navcam/image_raw"].endswith("images of navcam")
     assert lines["/navcam/camera_info"].endswith("camera_info of navcam")
-    assert "left out: image encoding '32FC1'" in lines["/navcam/depth"]
+    assert "32FC1 96x64  left out: image encoding '32FC1'" in lines["/navcam/depth"]
     assert lines["/tf_static"].endswith("transforms")
     assert lines["/notes"].split() == ["/notes", "std_msgs/msg/String", "1", "-", "-"]
 
@@ -85,6 +85,21 @@ def test_a_bag_without_camera_info_needs_a_field_of_view(tmp_path, capsys):
     code, content = look(bag, capsys, *params(tmp_path, "horizontal_fov_rad: 1.05"))
     (row,) = rows(content, "navcam lens")
     assert (code, row["state"]) == (0, "doubtful")
+
+
+def test_the_only_camera_info_is_doubted_where_it_is_not_beside_the_images(tmp_path, capsys):
+    entries = [mounting()]
+    for index in range(3):
+        entries += [pose(index), info(index, topic="/color/camera_info"), image(index)]
+    bag = write_bag(tmp_path / "in", entries)
+    code, content = look(bag, capsys)
+    (row,) = rows(content, "navcam lens")
+    assert (code, row["state"]) == (0, "doubtful")
+    assert "/color/camera_info: 96x64" in row["detail"]
+    assert "not beside the images" in row["detail"]
+    assert main(["replay", str(bag), str(tmp_path / "out"), *QUICK, "--backend", "constant"]) == 0
+    out = capsys.readouterr().out
+    assert "assumed: lens of navcam" in out
 
 
 def test_an_implausible_camera_info_is_named(tmp_path, capsys):
@@ -118,8 +133,8 @@ def test_a_frame_that_no_transform_connects_is_named_with_what_helps(tmp_path, c
 
     bag = write_bag(tmp_path / "in", drive(3, make_image=elsewhere))
     code, content = look(bag, capsys)
-    (row,) = rows(content, "navcam TF")
-    assert (code, row["state"]) == (1, "missing")
+    row, motion = rows(content, "navcam TF")
+    assert (code, row["state"], motion["state"]) == (1, "missing", "usable")
     assert "mounting: 3 of 3 images lack it" in row["detail"]
     assert "'optical_left' on /tf_static (TF has optical)" in row["remedy"]
     assert "mounting: {use_tf: false" in row["remedy"]
@@ -271,6 +286,21 @@ def test_memory_stays_bounded_by_bytes_too(tmp_path, capsys, monkeypatch):
     assert 0.0 < content["bag"]["read_share"] < 0.5
 
 
+def test_one_of_two_cameras_that_lacks_all_is_told_with_how_to_leave_it_out(tmp_path, capsys):
+    entries = drive(3)
+    entries += [image(i, topic="/rear/image_raw", frame_id="rear_optical") for i in range(3)]
+    code, content = look(write_bag(tmp_path / "in", entries), capsys)
+    assert code == 1
+    assert "the bag has /navcam/camera_info" in rows(content, "rear lens")[0]["detail"]
+    states = [row["state"] for row in rows(content, "rear TF")]
+    assert states == ["missing", "usable"], "transforms are checked although there is no lens"
+    (row,) = rows(content, "replay")
+    assert "3 grids of 6 images; no grid from rear" in row["detail"]
+    assert row["remedy"] == "to leave rear out: --image-topic /navcam/image_raw"
+    code, content = look(tmp_path / "in", capsys, "--image-topic", "/navcam/image_raw")
+    assert code == 0
+
+
 @pytest.mark.parametrize(
     "entries",
     [
@@ -303,12 +333,23 @@ def test_the_doctor_counts_what_a_replay_then_refuses(tmp_path, capsys, entries)
     assert code == replayed
 
 
+def test_control_characters_and_long_names_do_not_reach_the_terminal(tmp_path, capsys):
+    hostile = "\x1b[2J" + "x" * 5000
+    entries = drive(3, make_image=lambda index: image(index, frame_id=hostile))
+    assert main(["doctor", str(write_bag(tmp_path / "in", entries)), *QUICK]) == 1
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "mounting: 3 of 3 images lack it" in out
+
+
 def write_bad_bags(folder):
     whole = write_bag(folder / "whole", drive(20))
     data = next(whole.glob("*.mcap")).read_bytes()
     (folder / "cut.mcap").write_bytes(data[: len(data) // 2])
+    (folder / "broken.mcap").write_bytes(data[:2000] + bytes(4000) + data[6000:])
     (folder / "empty.mcap").touch()
     (folder / "folder").mkdir()
+    params(folder, "own_body: {masks: [none.png]}")[1].rename(folder / "mask.yaml")
     (folder / "ros1.bag").write_bytes(b"#ROSBAG V2.0\n")
 
 
@@ -317,12 +358,14 @@ def write_bad_bags(folder):
     [
         (["none"], "does not exist"),
         (["cut.mcap"], "mcap recover"),
+        (["broken.mcap"], "bag 'broken.mcap' is damaged"),
         (["empty.mcap"], "cannot be opened"),
         (["folder"], "no metadata.yaml"),
         (["ros1.bag"], "ROS 1"),
         (["whole", "--image-topic", "/none"], "no images on '/none'"),
         (["whole", "--params", "none.yaml"], "none.yaml"),
         (["whole", "--model", "none"], "none"),
+        (["whole", "--params", "mask.yaml"], "none.png"),
         (["--whole"], "--whole is for a bag"),
         (["--params", "my.yaml"], "--params is for a bag"),
     ],

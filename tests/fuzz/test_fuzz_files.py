@@ -10,7 +10,9 @@ from support.bags import drive, read_bag, write_bag
 from support.mutators import mutated_bytes, mutated_tree
 from terrain_seg_ros.bag.plan import ReplayOptions, skippable_topics
 from terrain_seg_ros.bag.replay import replay
+from terrain_seg_ros.bag.survey import survey_bag
 from terrain_seg_ros.core.errors import TerrainSegError
+from terrain_seg_ros.doctor.bag import bag_findings
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.parameters.shipped import shipped_parameter_file
 
@@ -61,6 +63,10 @@ def test_changed_bags(rng, times, tmp_path, storage):
     files = {item.name: item.read_bytes() for item in source.iterdir()}
     options = ReplayOptions(skip=skippable_topics())
     parameters = load_parameters(overrides=QUICK)
+
+    def survey(folder):
+        bag_findings(survey_bag(folder, parameters, options))
+
     for index in range(times(25)):
         folder = tmp_path / f"bad{index}"
         folder.mkdir()
@@ -69,6 +75,7 @@ def test_changed_bags(rng, times, tmp_path, storage):
             (folder / name).write_bytes(mutated_bytes(rng, data) if name == chosen else data)
         target = tmp_path / f"out{index}"
         done = accepted(replay, folder, target, parameters, options=options)
+        assert accepted(survey, folder) or not done
         assert target.exists() == done
         assert not list(tmp_path.glob(".bag-*"))
     report = replay(source, tmp_path / "out", parameters, options=options)

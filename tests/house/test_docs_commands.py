@@ -26,6 +26,7 @@ NOT_RUN = {
     ("lander.md", "terrain-seg sim"): SIMULATOR,
     ("lander.md", "terrain-seg run"): LIVE,
     ("lander.md", "ros2 launch"): ROS,
+    ("view.md", "make demo"): LONG,
     ("view.md", ".venv/bin/pip install"): INSTALLS,
     ("view.md", "terrain-seg view"): LIVE,
     ("training.md", "make test-training"): LONG,

@@ -108,6 +108,8 @@ def browser_tab(folder, *, width, height):
                 deviceScaleFactor=1,
                 mobile=False,
             )
+            # Pages of viser connect again only while they have the focus.
+            tab._call("Emulation.setFocusEmulationEnabled", enabled=True)
             yield tab
     finally:
         process.terminate()

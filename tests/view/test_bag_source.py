@@ -68,10 +68,17 @@ def test_topics_of_another_type_are_refused(tmp_path):
 
 def test_the_grid_that_a_node_withdraws_at_its_end_is_not_shown(tmp_path):
     taken_back = run(1)[-7]._replace(log_ns=stamp(25))
+    taken_back.message.data[:] = -1
     bag = write_bag(tmp_path / "ended", [*run(10), taken_back])
     player = BagPlayer(bag, ViewTopics(), base_frame="base_link")
+    player.start()
+    player.speed = 20.0
+    player.play(True)
+    wait_until(lambda: not player.is_playing, "the end")
+    at_end = player.keeper.moment()
     player.close()
-    assert player.duration_s == pytest.approx(1.3)
+    assert player.duration_s == player.position_s == pytest.approx(1.3)
+    assert (at_end.grid.values == 0).any()
 
 
 def test_a_long_time_without_masks_is_shown_to_its_end(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from support.bags import mounting, pose
 from support.recorded_run import HOSTILE, SIDE, entry, run, snapshot, stamp
 from terrain_seg_ros.messages.cdr import message_class, serialize
 from terrain_seg_ros.messages.grid_message import GridPart, encode_grid_update
@@ -131,6 +132,18 @@ def test_a_jump_back_in_time_begins_a_new_path(keeper):
     feed(keeper, run(20))
     feed(keeper, run(3))
     assert len(keeper.moment().path_xyz_m) <= 3
+
+
+def test_a_frame_that_moved_may_be_fixed_in_the_next_drive(keeper):
+    moved = [pose(index) for index in range(3)]
+    for item in moved:
+        part = item.message.transforms[0]
+        part.header.frame_id, part.child_frame_id = "base_link", "optical"
+    feed(keeper, [*moved, mounting(), *run(20)[-11:]])
+    assert keeper.moment().camera_pose is None
+    feed(keeper, run(3)[1:])
+    assert keeper.moment().camera_pose.translation_m[2] == pytest.approx(1.5)
+    assert not keeper.moment().problems
 
 
 def test_a_cell_tells_its_cost_class_age_and_reason(keeper):

@@ -42,6 +42,11 @@ class BagCamera(NamedTuple):
     image_topic: str
     info_topic: str | None
 
+    @property
+    def info_is_beside(self) -> bool:
+        """Return whether the camera_info has the image topic's namespace, not just the type."""
+        return self.info_topic in _infos_beside(self.image_topic)
+
 
 def find_cameras(
     reader: BagReader,
@@ -259,8 +264,12 @@ def _names(image_topics: Sequence[str]) -> list[str]:
     return names
 
 
+def _infos_beside(image_topic: str) -> tuple[str, str]:
+    return f"{_parent(image_topic)}/camera_info", f"{_base(image_topic)}/camera_info"
+
+
 def _info_topic(image_topic: str, infos: set[str], *, alone: bool) -> str | None:
-    for name in (f"{_parent(image_topic)}/camera_info", f"{_base(image_topic)}/camera_info"):
+    for name in _infos_beside(image_topic):
         if name in infos:
             return name
     return next(iter(infos)) if alone and len(infos) == 1 else None

@@ -191,8 +191,14 @@ class DryNode:
             return
         tally.masks += 1
         tally.pixels += image.width_px * image.height_px
-        with refusing(Refusal.GEOMETRY):
-            intrinsics = self._sources.infos.intrinsics(frame.camera, image)
+        try:
+            with refusing(Refusal.GEOMETRY):
+                intrinsics = self._sources.infos.intrinsics(frame.camera, image)
+        except RefusedError:
+            # The node stops here; whether transforms are lacking as well is told all the same.
+            if self._parameters.mounting.use_tf:
+                self._explain(image.frame_id, frame.stamp_ns, tally)
+            raise
         tally.lens = intrinsics.camera
         if intrinsics.assumed:
             self._health.note(Note.FIELD_OF_VIEW)

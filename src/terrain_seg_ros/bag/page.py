@@ -27,6 +27,7 @@ from terrain_seg_ros.bag.drive import (
 )
 from terrain_seg_ros.bag.plan import ReplayOptions, find_outputs
 from terrain_seg_ros.bag.replay import ReplayReport
+from terrain_seg_ros.bag.tables import ASSUMING, assumed_rows
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid.costs import COST_LETHAL, COST_UNKNOWN
 from terrain_seg_ros.core.image.mask_to_picture import color_mask, overlay
@@ -53,7 +54,6 @@ from terrain_seg_ros.report.run_tables import (
     latency_rows,
     share_rows,
 )
-from terrain_seg_ros.runtime.health import Note
 from terrain_seg_ros.runtime.health_report import note_line
 
 INDEX, MAP = "index.html", "map.png"
@@ -151,6 +151,8 @@ def _map_section(drive: Drive, folder: Path) -> list[Section]:
         "The rolling grids on one map: every cell as it was last observed. x to the right, y up; "
         "the white line is the vehicle's path, the arrow its last heading."
     )
+    if drive.site_m is not None:
+        text += " The circle is the landing site that was chosen last."
     if drive.canvas.is_full:
         text += " The drive is longer than the map: its later part is left out."
     grid, reason = drive.last
@@ -256,7 +258,7 @@ def _page(
     report, scores = replayed.report, replayed.scores
     tables: dict[str, tuple[Sequence[str], Sequence[Sequence[str]]]] = {
         "Cameras": (("camera", "images", "camera_info"), _camera_rows(report)),
-        "Assumed": (("what", "assumption"), _assumed_rows(report, parameters)),
+        "Assumed": (("what", "assumption"), list(assumed_rows(report, parameters))),
         "Refused and left out": (("what", "count", "the last one, or why"), _refused_rows(report)),
         "Latency per stage": (LATENCY_HEAD, latency_rows(scores["latency_ms"])),
     }
@@ -306,27 +308,6 @@ def _camera_rows(report: ReplayReport) -> list[list[str]]:
     ]
 
 
-def _assumed_rows(report: ReplayReport, parameters: NodeSettings) -> list[list[str]]:
-    """Return what was not measured: lens, bits, mounting, the vehicle's motion, the ground."""
-    health = report.health
-    rows = []
-    if Note.FIELD_OF_VIEW in health.notes:
-        fov_rad = parameters.input.horizontal_fov_rad
-        text = f"a pinhole camera, horizontal_fov_rad {fov_rad:g}, without distortion"
-        rows.append(["lens", f"{text}: {health.notes[Note.FIELD_OF_VIEW]} images"])
-    at = parameters.mounting
-    if not at.use_tf:
-        text = f"x {at.x_m:g}, y {at.y_m:g}, z {at.z_m:g} m; roll {at.roll_rad:g}, pitch "
-        rows.append(["mounting", f"{text}{at.pitch_rad:g}, yaw {at.yaw_rad:g} rad, not from TF"])
-    if Note.FIXED_POSE in health.notes:
-        rows.append(["vehicle", note_line(health, Note.FIXED_POSE)])
-    ground = parameters.pipeline.ground
-    if ground.source == "plane":
-        text = f"a plane: {ground.plane}, plane_height_m {ground.plane_height_m:g}"
-        rows.append(["ground", text])
-    return [*rows, *([about, text] for about, text in health.remarks.items())]
-
-
 def _refused_rows(report: ReplayReport) -> list[list[str]]:
     health = report.health
     rows = [
@@ -354,8 +335,7 @@ def _truth_rows(scores: Mapping[str, Any]) -> list[list[str]]:
 
 def _notes(report: ReplayReport) -> list[str]:
     health = report.health
-    shown = {Note.FIELD_OF_VIEW, Note.FIXED_POSE}
-    notes = [note_line(health, note) for note in health.notes if note not in shown]
+    notes = [note_line(health, note) for note in health.notes if note not in ASSUMING]
     if report.replaced_topics:
         notes.append(f"Replaced, as from an earlier run: {', '.join(report.replaced_topics)}.")
     notes.append(

@@ -11,6 +11,8 @@ from terrain_seg_ros.messages.picture_size import picture_size
 
 FORM_LIMIT = 8
 """Forms, frames and sizes of a topic that are kept; a publisher may send any number."""
+TEXT_LIMIT = 80
+"""Longest name of one."""
 
 
 class Stream:
@@ -76,5 +78,6 @@ class Stream:
 
 
 def _count(counts: dict[str, int], name: str) -> None:
+    name = name[:TEXT_LIMIT]
     if name in counts or len(counts) < FORM_LIMIT:
         counts[name] = counts.get(name, 0) + 1

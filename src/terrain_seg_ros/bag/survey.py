@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rosbags.interfaces import Connection
 
 from terrain_seg_ros.bag.bag_files import storage_files
-from terrain_seg_ros.bag.cameras import BagCamera, find_cameras, left_out_images
+from terrain_seg_ros.bag.cameras import (
+    COMPRESSED_TYPE,
+    RAW_TYPE,
+    BagCamera,
+    find_cameras,
+    left_out_images,
+)
 from terrain_seg_ros.bag.dry_node import CameraTally, DryNode
 from terrain_seg_ros.bag.feed import InputFeed
 from terrain_seg_ros.bag.plan import (
@@ -20,15 +27,17 @@ from terrain_seg_ros.bag.plan import (
     find_outputs,
     find_replaced,
 )
-from terrain_seg_ros.bag.reader import BagReader
+from terrain_seg_ros.bag.reader import BagMessage, BagReader
 from terrain_seg_ros.bag.stream import Stream
 from terrain_seg_ros.bag.work import Views, Work, estimate_work
-from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.errors import ConfigError, MessageError
 from terrain_seg_ros.core.model_card import ModelCard
+from terrain_seg_ros.messages.cdr import deserialize
 from terrain_seg_ros.messages.topic_spec import Group
 from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.runtime.health import Health, HealthSnapshot
+from terrain_seg_ros.runtime.session import OwnBodies
 
 READ_LIMIT_BYTES = 4 * 2**30
 READ_LIMIT_MESSAGES = 400_000
@@ -111,6 +120,7 @@ def survey_bag(
         ModelError: the model's card cannot be used.
     """
     card = load_card(parameters.inference.model)
+    card.taxonomy.with_hazards(parameters.pipeline.hazards)
     with BagReader(source) as reader:
         try:
             cameras = find_cameras(
@@ -124,6 +134,7 @@ def survey_bag(
                 raise
             return _without_camera(reader, parameters, str(error))
         parameters = parameters.with_values({"cameras": [item.name for item in cameras]})
+        OwnBodies(parameters)
         return _Pass(reader, parameters, cameras, options, card).survey(whole, on_progress)
 
 
@@ -146,6 +157,7 @@ class _Pass:
         self._streams = {item.id: Stream() for item in reader.connections}
         self._feed = InputFeed(reader, self._inputs, cache_s=parameters.transforms.tf_cache_s)
         images = {c.name: _images_of(reader, c) for c in cameras}
+        self._images = {item.id for item in images.values()}
         self._counts = {name: item.msgcount for name, item in images.items()}
         self._node = DryNode(
             self._feed,
@@ -190,13 +202,21 @@ class _Pass:
             read += 1
             size_bytes += len(message.data)
             if not message.defect:
-                self._streams[message.connection.id].recorded(message.log_ns, len(message.data))
+                self._record(message)
             self._feed.take(message)
             on_progress(min(read / total, 1.0))
             if not whole and (size_bytes > READ_LIMIT_BYTES or read >= READ_LIMIT_MESSAGES):
                 break
         self._feed.finish()
         return read
+
+    def _record(self, message: BagMessage) -> None:
+        connection, stream = message.connection, self._streams[message.connection.id]
+        is_first_image = connection.msgtype in (RAW_TYPE, COMPRESSED_TYPE) and not stream.count
+        stream.recorded(message.log_ns, len(message.data))
+        if is_first_image and connection.id not in self._images:
+            with suppress(MessageError):
+                stream.picture(deserialize(message.data, connection.msgtype))
 
     def _work(self) -> Work:
         views = []

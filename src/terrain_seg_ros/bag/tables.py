@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from terrain_seg_ros.bag.replay import ReplayReport
+from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.report.table import text_table
+from terrain_seg_ros.runtime.health import Note
 from terrain_seg_ros.runtime.health_report import note_line
 
 _NO_INFO = "no camera_info"
+ASSUMING = frozenset({Note.FIELD_OF_VIEW, Note.FIXED_POSE})
+"""Notes that `assumed_rows` tells."""
 _HEAD = (
     "bag",
     "images",
@@ -25,11 +29,17 @@ _HEAD = (
 
 
 def report_lines(
-    report: ReplayReport, scores: Mapping[str, Any], *, source: Path, target: Path, took_s: float
+    report: ReplayReport,
+    scores: Mapping[str, Any],
+    parameters: NodeSettings,
+    *,
+    source: Path,
+    target: Path,
+    took_s: float,
 ) -> Iterator[str]:
     """Give the counts, latencies and scores of one bag, table by table."""
     health = report.health
-    rows = [("bag read", str(source)), ("bag written", str(target)), *_rows(report)]
+    rows = [("bag read", str(source)), ("bag written", str(target)), *_rows(report, parameters)]
     yield text_table(("what", "value"), [*rows, ("seconds", f"{took_s:.1f}")])
     if health.latency:
         stages = [
@@ -55,7 +65,31 @@ def bag_table(
     return text_table(_HEAD, [_bag_row(name, results[name], missed) for name in results])
 
 
-def _rows(report: ReplayReport) -> Iterator[tuple[str, str]]:
+def assumed_rows(report: ReplayReport, parameters: NodeSettings) -> Iterator[tuple[str, str]]:
+    """Yield what was assumed, as nothing measured it: lens, mounting, motion, ground, bits."""
+    health, at, ground = report.health, parameters.mounting, parameters.pipeline.ground
+    if Note.FIELD_OF_VIEW in health.notes:
+        fov_rad = parameters.input.horizontal_fov_rad
+        text = f"no camera_info: a pinhole camera with horizontal_fov_rad {fov_rad:g}"
+        yield "lens", f"{text}, without distortion ({health.notes[Note.FIELD_OF_VIEW]} images)"
+    for camera in report.cameras:
+        if camera.info_topic is not None and not camera.info_is_beside:
+            text = (
+                f"{camera.info_topic}, the only camera_info, although it is not beside the images"
+            )
+            yield f"lens of {camera.name}", text
+    if not at.use_tf:
+        text = f"not from TF: x {at.x_m:g}, y {at.y_m:g}, z {at.z_m:g} m; roll {at.roll_rad:g}, "
+        yield "mounting", f"{text}pitch {at.pitch_rad:g}, yaw {at.yaw_rad:g} rad"
+    if Note.FIXED_POSE in health.notes:
+        yield "motion", note_line(health, Note.FIXED_POSE)
+    if ground.source == "plane":
+        height = "" if ground.plane == "range_plane" else f" at {ground.plane_height_m:g} m"
+        yield "ground", f"a plane: {ground.plane}{height}"
+    yield from health.remarks.items()
+
+
+def _rows(report: ReplayReport, parameters: NodeSettings) -> Iterator[tuple[str, str]]:
     health = report.health
     for camera in report.cameras:
         yield f"camera {camera.name}", f"{camera.image_topic}, {camera.info_topic or _NO_INFO}"
@@ -72,8 +106,8 @@ def _rows(report: ReplayReport) -> Iterator[tuple[str, str]]:
     yield from ((f"refused: {reason.value}", str(n)) for reason, n in health.refused.items())
     for kind, count in report.defects.items():
         yield f"defect: {kind}", f"{count}, last: {report.defect_texts.get(kind, '')}"
-    yield from (("note", note_line(health, note)) for note in health.notes)
-    yield from ((f"assumed: {about}", text) for about, text in health.remarks.items())
+    yield from (("note", note_line(health, n)) for n in health.notes if n not in ASSUMING)
+    yield from ((f"assumed: {about}", text) for about, text in assumed_rows(report, parameters))
     yield from ((name, f"{value:.3f}") for name, value in health.gauges.items())
 
 

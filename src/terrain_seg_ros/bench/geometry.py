@@ -18,7 +18,7 @@ from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.score.closed_loop import RenderedView
-from terrain_seg_ros.score.scenarios import camera_of, scenarios_of
+from terrain_seg_ros.score.scenarios import body_of, camera_of, scenarios_of
 from terrain_seg_ros.score.score_worlds import (
     ViewRenderer,
     scenario_parameters,
@@ -75,7 +75,7 @@ def _time(case: GroundCase, rounds: int) -> dict[str, Any]:
     parameters = parameters.with_values(
         {"grid.size_m": size_m, "threads": 1, "backend": "onnxruntime"}
     )
-    world = scenario_world(scenario, SEED, taxonomy=WORLD_TAXONOMY)
+    world = scenario_world(scenario, SEED, body_of(scenario, SEED, taxonomy=WORLD_TAXONOMY))
     poses = scenario_path(scenario, world, SEED)
     view = ViewRenderer(scenario, world, parameters, masks="truth").render(poses[-1])
     measured = DepthImage(view.cast.depth_m, 0) if scenario.with_depth else None

@@ -18,6 +18,8 @@ START_LIMIT_S = 60.0
 LIMIT_S = 900.0
 """After this the viewer ends by itself, should the demo have been killed."""
 POLL_S = 0.1
+READY = "page at "
+"""What the viewer says when it serves."""
 Say = Callable[[str], None]
 
 
@@ -52,7 +54,7 @@ class DemoPage:
         command += ["--port", str(self._port), "--no-browser", "--duration", str(LIMIT_S)]
         with started("view", command, folder=self._out) as child:
             end_s = time.monotonic() + START_LIMIT_S
-            while not _answers(self._port):
+            while READY not in child.log.read_text(encoding="utf-8", errors="replace"):
                 child.check()
                 if time.monotonic() > end_s:
                     raise InferenceError(
@@ -71,7 +73,7 @@ class DemoPage:
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             self._say(f"look at the recording with `{command}`")
             return
-        self._say(f"the page goes on with the recording (again: `{command}`)")
+        self._say(f"the page goes on with the recording: click on it (again: `{command}`)")
         parser = argparse.ArgumentParser()
         view.add_arguments(parser)
         view.run(parser.parse_args([str(bag), "--port", str(self._port), "--no-browser"]))
@@ -88,8 +90,3 @@ def _free_port() -> int:
                 continue
             return int(probe.getsockname()[1])
     return view.PORT
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((view.HOST, port)) == 0

@@ -83,9 +83,15 @@ def _show(
     if as_json:
         print(json.dumps({"findings": [asdict(item) for item in findings], **figures}, indent=2))
         return
-    if before:
-        print(f"{before}\n")
-    print("\n".join(_lines(findings)))
+    lines = [*before.splitlines(), "", *_lines(findings)] if before else _lines(findings)
+    print("\n".join(map(_harmless, lines)))
+
+
+def _harmless(line: str) -> str:
+    """Return a line whose control characters, which names in a bag may hold, are marked only."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line
+    )
 
 
 def _exit_code(findings: Iterable[Finding]) -> int:

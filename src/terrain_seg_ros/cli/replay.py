@@ -32,6 +32,7 @@ from terrain_seg_ros.cli.options import (
     add_params_argument,
     read_parameters,
 )
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.parameters.file import NAMESPACE
 from terrain_seg_ros.report.output_place import (
     check_output_file,
@@ -43,6 +44,7 @@ from terrain_seg_ros.report.output_place import (
 from terrain_seg_ros.report.page import GENERATOR
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+_ADVICE = "`terrain-seg doctor BAG` says what the bag lacks"
 EXIT_LIMIT_MISSED = 1
 EXIT_NOTHING_CAME = 1
 EXIT_WRONG_INPUT = 2
@@ -114,8 +116,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if arguments.json is not None:
         check_output_file(arguments.json, option="--json", is_own=_is_own_json)
-    if arguments.page is not None and len(arguments.sources) == 1:
-        check_output_folder(arguments.page, option="--page", is_own=_has_page)
+    if arguments.page is not None:
+        _check_page(arguments)
     limits = read_limits(arguments.limits) if arguments.limits is not None else []
     with _ended_by_sigterm():
         if len(arguments.sources) > 1:
@@ -147,6 +149,22 @@ def _is_own_json(text: str) -> bool:
     return holds_json("grid_availability", "latency_ms")(text) or holds_json("bags")(text)
 
 
+def _check_page(arguments: argparse.Namespace) -> None:
+    """Check that the page may be written; with several bags each process checks its own folder.
+
+    Raises:
+        ConfigError: it may not.
+    """
+    page, target = arguments.page.resolve(), arguments.target.resolve()
+    if page == target or target in page.parents:
+        raise ConfigError(
+            f"--page '{arguments.page}' lies in OUT '{arguments.target}', which is a bag; give "
+            "another folder"
+        )
+    if len(arguments.sources) == 1:
+        check_output_folder(arguments.page, option="--page", is_own=_has_page)
+
+
 _has_page = has_own_file(INDEX, lambda text: GENERATOR in text)
 
 
@@ -155,7 +173,7 @@ def _exit_code(results: Results, missed: Mapping[str, Sequence[str]]) -> int:
     nothing = {name: why_nothing_came(scores) for name, scores in results.items() if scores}
     for name, why in nothing.items():
         if why:
-            print(f"terrain-seg: error: {name}: {why}", file=sys.stderr)
+            print(f"terrain-seg: error: {name}: {why}; {_ADVICE}", file=sys.stderr)
     if not all(results.values()):
         return EXIT_WRONG_INPUT
     if any(nothing.values()):
@@ -220,7 +238,7 @@ def _run_one(arguments: argparse.Namespace) -> dict[str, Any]:
         )
     scores = plan.scores(target, report)
     took_s = time.monotonic() - started_s
-    lines = report_lines(report, scores, source=source, target=target, took_s=took_s)
+    lines = report_lines(report, scores, parameters, source=source, target=target, took_s=took_s)
     print("\n".join(lines))
     if arguments.page is not None:
         replayed = Replayed(source, target, options, parameters, report, scores)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -19,10 +20,16 @@ from terrain_seg_ros.report.output_place import (
     write_whole,
 )
 from terrain_seg_ros.score.paths import DescentSettings, DriveSettings
+from terrain_seg_ros.score.rendered_ahead import RenderedAhead
 from terrain_seg_ros.score.report import is_own_markdown, markdown, result_lines
 from terrain_seg_ros.score.result import progress_line, score_result
 from terrain_seg_ros.score.scenarios import SCENARIOS
-from terrain_seg_ros.score.score_worlds import ScoreRequest, has_own_pictures, score_worlds
+from terrain_seg_ros.score.score_worlds import (
+    ScoreRequest,
+    has_own_pictures,
+    picture_plan,
+    score_worlds,
+)
 from terrain_seg_ros.score.tally import missed_floors
 
 EXIT_FLOOR = 1
@@ -79,6 +86,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="worlds processed at once (default: one per processor)",
     )
+    _add_network_arguments(parser.add_argument_group("with --masks model"))
+    _add_output_arguments(parser)
+
+
+def _add_network_arguments(parser: argparse._ArgumentGroup) -> None:
+    parser.add_argument(
+        "--max-novelty",
+        type=float,
+        metavar="X",
+        help="novelty from which an image is refused as unlike the network's training; 0 refuses "
+        "none (default: the parameter observability.max_novelty)",
+    )
+    parser.add_argument(
+        "--renders",
+        type=Path,
+        metavar="DIR",
+        help="images that 'terrain-train render-score' made ahead; mode, worlds, views, seed and "
+        "scenarios are those of its plan",
+    )
+
+
+def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--plan",
+        type=Path,
+        metavar="FILE",
+        help="score nothing: write worlds and views on the Moon for 'terrain-train render-score'",
+    )
     add_json_argument(parser, "all figures")
     parser.add_argument(
         "--markdown", type=Path, metavar="FILE", help="also write the tables to a file"
@@ -99,6 +134,8 @@ def run(arguments: argparse.Namespace) -> int:
         ModelError: the model cannot be used.
     """
     request = _request(arguments)
+    if arguments.plan is not None:
+        return _write_plan(request, arguments.plan)
     tallies = []
     for tally in tqdm(score_worlds(request), total=request.worlds, unit="world", disable=None):
         tallies.append(tally)
@@ -113,6 +150,16 @@ def run(arguments: argparse.Namespace) -> int:
     for line in missed:
         print(f"FAILED: {line}")
     return EXIT_FLOOR if missed else 0
+
+
+def _write_plan(request: ScoreRequest, path: Path) -> int:
+    check_output_file(path, option="--plan", is_own=holds_json("format", "scenes"))
+    plan = picture_plan(request)
+    write_whole(path, json.dumps(plan) + "\n")
+    count = sum(len(scene["world_T_camera"]) for scene in plan["scenes"])
+    print(f"{count} views of {request.worlds} worlds planned in {path}")
+    print(f"next  terrain-train render-score {shlex.quote(str(path))} --out DIR")
+    return 0
 
 
 def _check_places(arguments: argparse.Namespace) -> None:
@@ -136,6 +183,8 @@ def _request(arguments: argparse.Namespace) -> ScoreRequest:
         raise ConfigError(f"--jobs is {arguments.jobs}, expected 1 or more, or 0")
     if arguments.model is not None and arguments.masks != "model":
         raise ConfigError("--model needs --masks model: with true masks no model runs")
+    if arguments.renders is not None:
+        return _request_of_renders(arguments)
     _check_places(arguments)
     return ScoreRequest(
         worlds=arguments.worlds,
@@ -147,4 +196,26 @@ def _request(arguments: argparse.Namespace) -> ScoreRequest:
         jobs=arguments.jobs or min(os.cpu_count() or 1, arguments.worlds),
         pictures=arguments.pictures,
         views=arguments.views,
+        max_novelty=arguments.max_novelty,
+    )
+
+
+def _request_of_renders(arguments: argparse.Namespace) -> ScoreRequest:
+    """Return the request whose images were made ahead."""
+    if arguments.masks != "model":
+        raise ConfigError("--renders needs --masks model: true masks need no images")
+    _check_places(arguments)
+    ahead = RenderedAhead(arguments.renders)
+    return ScoreRequest(
+        worlds=ahead.worlds,
+        seed=ahead.seed,
+        masks=arguments.masks,
+        mode=ahead.mode,
+        model=arguments.model,
+        scenarios=ahead.scenarios,
+        jobs=arguments.jobs or min(os.cpu_count() or 1, ahead.worlds),
+        pictures=arguments.pictures,
+        views=ahead.views,
+        max_novelty=arguments.max_novelty,
+        renders=arguments.renders,
     )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from terrain_seg_ros.cli.interrupt import Interrupt
 from terrain_seg_ros.cli.options import add_bus_arguments
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.dds.discovery import choose_discovery, choose_domain, reach
+from terrain_seg_ros.dds.discovery import Discovery, choose_discovery, choose_domain
 from terrain_seg_ros.parameters.file import NAMESPACE
 from terrain_seg_ros.view.bag_source import BagPlayer
 from terrain_seg_ros.view.topics import NEEDED, ViewTopics
@@ -167,9 +167,10 @@ def _source(arguments: argparse.Namespace) -> Iterator[BagPlayer | BusWatcher]:
 
 def _words(arguments: argparse.Namespace, source: BagPlayer | BusWatcher) -> str:
     if isinstance(source, BagPlayer):
-        return f"bag {arguments.bag}, image {source.topics.full_name('image')}"
+        return f"bag {arguments.bag.absolute().name}, image {source.topics.full_name('image')}"
     domain, discovery = choose_domain(arguments.domain), choose_discovery(arguments.discovery)
-    return f"live: domain {domain}, {source.topics.namespace}, {reach(discovery)}"
+    where = "this machine only" if discovery is Discovery.HOST else "open to the network"
+    return f"live: {source.topics.namespace} on DDS domain {domain}, {where}"
 
 
 def _serve(

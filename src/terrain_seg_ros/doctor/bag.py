@@ -25,7 +25,7 @@ NOTES = {
     Note.FRAME_SLASH: "TF",
 }
 """Notes that concern the whole bag; the others belong to a camera or to depth."""
-USE_WIDTH = 80
+CELL_WIDTH = 80
 LARGE_OUTPUT_BYTES = 10 * 2**30
 TOPIC_HEAD = ("topic", "type", "messages", "Hz", "longest gap s", "form", "use")
 
@@ -117,9 +117,11 @@ def _depth(survey: BagSurvey) -> Iterator[Finding]:
     used = [item.name for item in survey.topics if item.use == Group.GROUND.value]
     measured = [item for item in survey.topics if _measures(item)]
     if settings.source == "none":
-        if measured:
-            detail = f"the ground is taken as a plane; {measured[0].name} may measure it"
-            yield Finding("depth", State.ABSENT, detail, _use_depth(measured[0], survey))
+        lines = {item.name: _use_depth(item, survey) for item in measured}
+        name = next((name for name, line in lines.items() if line), next(iter(lines), ""))
+        if name:
+            detail = f"the ground is taken as a plane; {name} may measure it"
+            yield Finding("depth", State.ABSENT, detail, lines[name])
         return
     needed = survey.parameters.pipeline.ground.source == "depth"
     if not used:
@@ -192,18 +194,29 @@ def _result(survey: BagSurvey) -> Finding:
     detail = f"a replay would give {masks} masks and {grids} grids of {images} images{parts}"
     useless = [name for name, tally in survey.cameras.items() if not tally.grids]
     if useless:
-        detail += f"; none from {', '.join(useless)}"
-        return Finding("replay", State.MISSING, detail, "see what is missing above")
+        detail += f"; no grid from {', '.join(useless)}"
+        return Finding("replay", State.MISSING, detail, _without(survey, useless))
     lost = images - grids
     return Finding("replay", State.DOUBTFUL if lost > of_images(images) else State.USABLE, detail)
+
+
+def _without(survey: BagSurvey, useless: list[str]) -> str:
+    """Return how to replay the other cameras alone; empty where there are none."""
+    topics = [t.camera.image_topic for name, t in survey.cameras.items() if name not in useless]
+    options = " ".join(f"--image-topic {name}" for name in topics)
+    return f"to leave {', '.join(useless)} out: {options}" if topics else ""
 
 
 def _topic_row(item: TopicRow) -> tuple[str, ...]:
     stream = item.stream
     rate = f"{stream.rate_hz:.1f}" if stream.rate_hz else "-"
     gap = f"{stream.longest_gap_ns / 1e9:.2f}" if stream.longest_gap_ns else "-"
-    use = item.use if len(item.use) <= USE_WIDTH else f"{item.use[: USE_WIDTH - 3]}..."
-    return item.name, item.type, str(item.count), rate, gap, ", ".join(stream.forms), use
+    cells = (item.name, item.type, str(item.count), rate, gap, ", ".join(stream.forms), item.use)
+    return tuple(_cut(cell) for cell in cells)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= CELL_WIDTH else f"{text[: CELL_WIDTH - 3]}..."
 
 
 def _topic_json(item: TopicRow) -> dict[str, Any]:

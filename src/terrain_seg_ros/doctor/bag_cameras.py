@@ -103,7 +103,7 @@ def _intrinsics(tally: CameraTally, survey: BagSurvey) -> Iterator[Finding]:
         yield Finding(item, State.DOUBTFUL, detail)
     else:
         others = [row.name for row in survey.topics if row.type == INFO_TYPE and row.count]
-        there = f"; those of {', '.join(others[:5])} are not beside it" if others else ""
+        there = f"; the bag has {', '.join(others[:5])}" if others else ""
         where = f"on {info}" if info else f"beside {tally.camera.image_topic}"
         yield Finding(
             item,
@@ -126,7 +126,12 @@ def _lens(tally: CameraTally, item: str) -> Iterator[Finding]:
             f"({math.degrees(field_rad):.0f} degrees) wide, distortion "
             f"{tally.lens.distortion_model}"
         )
-    yield Finding(item, State.USABLE, detail)
+    if tally.camera.info_is_beside:
+        yield Finding(item, State.USABLE, detail)
+    else:
+        remedy = f"check that it is of this camera; if not, {FIELD_OF_VIEW}"
+        only = "it is the only camera_info, but not beside the images"
+        yield Finding(item, State.DOUBTFUL, f"{detail}; {only}", remedy)
     if tally.bad_infos:
         detail = f"{tally.bad_infos} of {tally.infos + tally.bad_infos} camera_info cannot be used"
         yield Finding(item, State.DOUBTFUL, f"{detail}; {tally.info_text}")
@@ -160,8 +165,9 @@ def _transforms(tally: CameraTally, survey: BagSurvey) -> Iterator[Finding]:
         detail = f"none from {grid} to {base}: the vehicle is assumed to stand still"
         yield Finding(item, State.DOUBTFUL, detail, _motion_remedy(grid, base, survey))
     elif MOTION in tally.lacking:
-        yield _lacking(tally, MOTION, _motion_remedy(grid, base, survey))
-    elif tally.grids:
+        if MOUNTING not in tally.lacking or base in _frames(survey):
+            yield _lacking(tally, MOTION, _motion_remedy(grid, base, survey))
+    elif tally.grids or (tally.masks and settings.mounting.use_tf):
         yield Finding(item, State.USABLE, f"{grid} to {base} at the images' stamps")
 
 

@@ -82,6 +82,7 @@ class ClosedLoop:
             stamp_ns=view.stamp_ns,
             measured=DepthImage(view.cast.depth_m, view.stamp_ns) if with_depth else None,
         )
+        self.tally.novel_views += self._pipeline.settings.observability.is_novel(step.novelty)
         self.tally.latency_ms.append((perf_counter() - start) * 1e3)
         self._compare(fused.grid, view)
         return fused.grid
@@ -92,9 +93,8 @@ class ClosedLoop:
         x_m, y_m, _ = view.world_T_base.translation_m.tolist()
         sites = self._pipeline.products.landing_sites(grid, (x_m, y_m)).sites
         site = sites[0] if sites else None
-        window = field.window(grid)
+        window, findable = field.window(grid), self._last_findable
         cols_m, rows_m = field.centres_m(window)
-        findable = self._last_findable
         tally.landing_possible = bool(findable.any())
         tally.landing_offered = site is not None
         if site is None:

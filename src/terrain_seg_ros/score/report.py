@@ -16,6 +16,7 @@ _SHOWN = (
     ("hazard_recall", "rocks found"),
     ("hazard_precision", "precision"),
     ("observed_share", "observed"),
+    ("novel_view_share", "novel"),
     ("safe_landing_share", "safe landings"),
     ("landing_offered_share", "sites offered"),
 )
@@ -36,9 +37,9 @@ def markdown(result: Result) -> str:
         f"terrain-seg score --mode {result['mode']} --masks {result['masks']} "
         f"--worlds {result['worlds']} --seed {result['seed']}"
     )
-    for option in ("model", "views"):
-        if result["given"][option] is not None:
-            command += f" --{option} {result['given'][option]}"
+    for option, value in result["given"].items():
+        if value is not None:
+            command += f" --{option.replace('_', '-')} {value}"
     lines = [
         f"{_TITLE}{result['mode']}, {masks}",
         "",
@@ -48,7 +49,8 @@ def markdown(result: Result) -> str:
         "not hidden and within the trusted range, that is reported safe; a run below 0.85 fails. "
         "Rocks found: share of the rocks of at least 0.2 m, in view and on observed ground, with a "
         "hazard cell within one cell. Precision: share of the hazard cells within one cell of a "
-        "true hazard.",
+        "true hazard. Novel: share of the images that are refused as unlike the network's "
+        "training.",
         "",
         *markdown_table(head, rows),
         "",
@@ -76,8 +78,9 @@ def _table(result: Result) -> tuple[list[str], list[list[str]]]:
 
 def _facts(result: Result) -> list[str]:
     lines = [
+        *_renderer_lines(result),
         f"false-safe area {result['false_safe_area_m2']:.2f} m2 of "
-        f"{result['called_safe_area_m2']:.0f} m2 reported safe"
+        f"{result['called_safe_area_m2']:.0f} m2 reported safe",
     ]
     if result["landing_to_best_m"] is not None:
         lines.append(f"median distance to the best true site {result['landing_to_best_m']:.2f} m")
@@ -90,6 +93,17 @@ def _facts(result: Result) -> list[str]:
     latency = result["latency_ms"]
     lines.append(f"latency median {latency['median']} ms, p99 {latency['p99']} ms per image")
     return lines
+
+
+def _renderer_lines(result: Result) -> list[str]:
+    """Return which renderer made the images, and which ones the network was trained in."""
+    if result["masks"] == "truth":
+        return []
+    trained = " and ".join(result["trained_in"]) or "no renderer, or its card does not say"
+    line = f"images of the renderer {result['renderer']}; the network was trained in {trained}"
+    if result["seen_renderer"]:
+        line += ": SEEN RENDERER, the figures are too good for any other images"
+    return [line]
 
 
 def _recall_lines(result: Result) -> list[str]:

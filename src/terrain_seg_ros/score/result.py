@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
+from terrain_seg_ros.core.model_card import ModelCard
 from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.report.machine import machine
+from terrain_seg_ros.score.rendered_ahead import NUMPY, RenderedAhead
 from terrain_seg_ros.score.score_worlds import ScoreRequest
 from terrain_seg_ros.score.tally import Tally, figures
 
@@ -18,13 +20,24 @@ def score_result(tallies: Iterable[Tally], request: ScoreRequest) -> dict[str, A
     ordered = sorted(tallies, key=lambda tally: (tally.scenario, tally.seed))
     names = list(dict.fromkeys(tally.scenario for tally in ordered))
     bodies = sorted({tally.body for tally in ordered})
+    card = _card(request)
+    renderer = NUMPY if request.renders is None else RenderedAhead(request.renders).renderer
+    trained_in = [] if card is None else list(card.training.get("renderers", []))
     return {
         "command": "terrain-seg score",
         "mode": request.mode,
         "masks": request.masks,
-        "model": _model_text(request),
+        "model": "" if card is None else f"{card.name} {card.version}",
+        "renderer": renderer,
+        "trained_in": trained_in,
+        "seen_renderer": renderer in trained_in,
         "seed": request.seed,
-        "given": {"model": request.model, "views": request.views},
+        "given": {
+            "model": request.model,
+            "views": request.views,
+            "max_novelty": request.max_novelty,
+            "renders": None if request.renders is None else request.renders.name,
+        },
         "date": datetime.now(tz=timezone.utc).date().isoformat(),
         "machine": machine(),
         **figures(ordered),
@@ -37,12 +50,11 @@ def score_result(tallies: Iterable[Tally], request: ScoreRequest) -> dict[str, A
     }
 
 
-def _model_text(request: ScoreRequest) -> str:
-    """Return the name and version of the model; empty if the masks are ground truth."""
+def _card(request: ScoreRequest) -> ModelCard | None:
+    """Return the card of the model; None if the masks are ground truth."""
     if request.masks == "truth":
-        return ""
-    card = load_card(request.model or load_parameters(shipped=request.mode).inference.model)
-    return f"{card.name} {card.version}"
+        return None
+    return load_card(request.model or load_parameters(shipped=request.mode).inference.model)
 
 
 def progress_line(tally: Tally, done: int, count: int) -> str:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8, CameraImage, Transform
 from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.parameters.node_settings import NodeSettings
@@ -19,6 +20,7 @@ from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import static_mounting
 from terrain_seg_ros.score.closed_loop import ClosedLoop, RenderedView
 from terrain_seg_ros.score.paths import PathPose, descend, drive, pose_on_ground
+from terrain_seg_ros.score.rendered_ahead import FORMAT, RenderedAhead, scene_content
 from terrain_seg_ros.score.scenarios import (
     MIN_HAZARD_M,
     MODES,
@@ -35,8 +37,8 @@ from terrain_seg_ros.worlds.cast_rays import RayCast, cast_rays
 from terrain_seg_ros.worlds.coded_image import coded_image
 from terrain_seg_ros.worlds.generate import generate_world
 from terrain_seg_ros.worlds.render import render_view
-from terrain_seg_ros.worlds.settings import default_settings
-from terrain_seg_ros.worlds.world import World
+from terrain_seg_ros.worlds.settings import WorldSettings, default_settings
+from terrain_seg_ros.worlds.world import Body, World
 
 SIDE_M = {"rover": 60.0, "lander": 80.0}
 SPACING_M = 0.1
@@ -47,7 +49,11 @@ TRUTH_MODEL = "truth_mask"
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """A request to score worlds; empty `scenarios` means all of the mode, in turn."""
+    """A request to score worlds; empty `scenarios` means all of the mode, in turn.
+
+    `max_novelty` replaces the parameter `observability.max_novelty`, None keeps it. `renders` is a
+    folder of images made ahead (`rendered_ahead`), all of the Moon.
+    """
 
     worlds: int
     seed: int
@@ -58,6 +64,8 @@ class ScoreRequest:
     jobs: int
     pictures: Path | None
     views: int | None = None
+    max_novelty: float | None = None
+    renders: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,8 @@ class ScoreTask:
     threads: int
     pictures: Path | None
     views: int | None
+    max_novelty: float | None
+    renders: Path | None
 
 
 def has_own_pictures(folder: Path) -> bool:
@@ -100,6 +110,8 @@ def score_worlds(request: ScoreRequest) -> Iterator[Tally]:
             threads=1,
             pictures=request.pictures,
             views=request.views,
+            max_novelty=request.max_novelty,
+            renders=request.renders,
         )
         for index in range(request.worlds)
     ]
@@ -117,8 +129,12 @@ def score_world(task: ScoreTask) -> Tally:
     """Return the counts of one world."""
     scenario = task.scenario
     parameters = scenario_parameters(scenario, masks=task.masks, model=task.model)
+    if task.max_novelty is not None:
+        parameters = parameters.with_values({"observability.max_novelty": task.max_novelty})
+    ahead = None if task.renders is None else RenderedAhead(task.renders)
     taxonomy = load_card(parameters.inference.model).taxonomy
-    world = scenario_world(scenario, task.seed, taxonomy=taxonomy)
+    body = Body.MOON if ahead else body_of(scenario, task.seed, taxonomy=taxonomy)
+    world = scenario_world(scenario, task.seed, body)
     slope = parameters.pipeline.slope.max_slope_deg
     field = TruthField(
         world,
@@ -131,9 +147,9 @@ def score_world(task: ScoreTask) -> Tally:
     with Session(parameters.with_values({"threads": task.threads})) as session:
         loop = ClosedLoop(session.pipeline, field, camera_of(scenario), tally)
         poses = scenario_path(scenario, world, task.seed, views=task.views)
-        renderer = ViewRenderer(scenario, world, parameters, masks=task.masks)
-        for pose in poses:
-            view = renderer.render(pose)
+        renderer = ViewRenderer(scenario, world, parameters, masks=task.masks, ahead=ahead)
+        for number, pose in enumerate(poses):
+            view = renderer.render(pose, number)
             grid = loop.add_view(view, with_depth=scenario.with_depth)
         site = loop.score_landing_site(grid, view) if scenario.mode == "lander" else None
     if task.pictures is not None:
@@ -158,17 +174,62 @@ def scenario_parameters(scenario: Scenario, *, masks: str, model: str | None) ->
     return load_parameters(overrides=overrides, shipped=scenario.mode)
 
 
-def scenario_world(scenario: Scenario, seed: int, *, taxonomy: Taxonomy) -> World:
-    """Return the world of a seed for a scenario, of a body that suits the model's classes."""
-    body = body_of(scenario, seed, taxonomy=taxonomy)
-    settings = replace(
+def picture_plan(request: ScoreRequest) -> dict[str, Any]:
+    """Return the worlds and views of a request on the Moon, for `terrain-train render-score`.
+
+    Scenarios whose lens distorts are left out, since the path tracer has none.
+
+    Raises:
+        ConfigError: a scenario does not exist in the mode, or is one of those.
+    """
+    scenarios = tuple(item for item in scenarios_of(request.mode, request.scenarios))
+    if request.scenarios and any(item.lens for item in scenarios):
+        raise ConfigError("a scenario with a lens that distorts cannot be rendered ahead; omit it")
+    scenarios = tuple(item for item in scenarios if not item.lens)
+    scenes = []
+    for index in range(request.worlds):
+        scenario, seed = scenarios[index % len(scenarios)], request.seed + index
+        world = scenario_world(scenario, seed, Body.MOON)
+        parameters = scenario_parameters(scenario, masks="truth", model=None)
+        base_T_camera = static_mounting(parameters)
+        path = scenario_path(scenario, world, seed, views=request.views)
+        scenes.append(
+            scene_content(
+                scenario,
+                seed,
+                settings=scenario_settings(scenario, seed, Body.MOON),
+                side_m=SIDE_M[scenario.mode],
+                spacing_m=SPACING_M,
+                camera=camera_of(scenario),
+                poses=[pose.world_T_base @ base_T_camera for pose in path],
+            )
+        )
+    return {
+        "format": FORMAT,
+        "mode": request.mode,
+        "seed": request.seed,
+        "worlds": request.worlds,
+        "views": request.views,
+        "scenarios": [item.name for item in scenarios],
+        "scenes": scenes,
+    }
+
+
+def scenario_world(scenario: Scenario, seed: int, body: Body) -> World:
+    """Return the world of a seed for a scenario."""
+    settings = scenario_settings(scenario, seed, body)
+    return generate_world(
+        body, seed, side_m=SIDE_M[scenario.mode], spacing_m=SPACING_M, settings=settings
+    )
+
+
+def scenario_settings(scenario: Scenario, seed: int, body: Body) -> WorldSettings:
+    """Return what the world of a seed is generated from."""
+    return replace(
         default_settings(body),
         tilt_azimuth_rad=GOLDEN_ANGLE_RAD * seed,
         sun_azimuth_rad=2.0 * GOLDEN_ANGLE_RAD * seed,
         **scenario.ground,
-    )
-    return generate_world(
-        body, seed, side_m=SIDE_M[scenario.mode], spacing_m=SPACING_M, settings=settings
     )
 
 
@@ -186,20 +247,31 @@ class ViewRenderer:
     """Renders views of a world, either as coded true masks or as camera images."""
 
     def __init__(
-        self, scenario: Scenario, world: World, parameters: NodeSettings, *, masks: str
+        self,
+        scenario: Scenario,
+        world: World,
+        parameters: NodeSettings,
+        *,
+        masks: str,
+        ahead: RenderedAhead | None = None,
     ) -> None:
-        """Mount the camera according to the parameters."""
+        """Mount the camera according to the parameters; `ahead` are images made before."""
+        self._ahead = ahead
         self._scenario = scenario
         self._world = world
         self._camera = camera_of(scenario)
         self._base_T_camera = static_mounting(parameters)
         self._masks = masks
 
-    def render(self, pose: PathPose) -> RenderedView:
-        """Return the view at a pose, with its ground truth."""
+    def render(self, pose: PathPose, number: int = 0) -> RenderedView:
+        """Return the view at a pose, the `number`-th of its path, with its ground truth."""
         world_T_camera = pose.world_T_base @ self._base_T_camera
         cast = cast_rays(self._world, self._camera, world_T_camera)
-        pixels = self._pixels(cast, seed=pose.stamp_ns // 1_000_000)
+        pixels = (
+            self._pixels(cast, seed=pose.stamp_ns // 1_000_000)
+            if self._ahead is None
+            else self._ahead.picture(self._scenario, self._world.seed, number)
+        )
         return RenderedView(
             stamp_ns=pose.stamp_ns,
             image=CameraImage(pixels, pose.stamp_ns, "camera"),

@@ -33,8 +33,9 @@ class Tally:
     """The counts of one run.
 
     Areas are those of cells that were reported safe, or could be, in any view of the run, each
-    counted once. Rocks and lethal cells count once per view, by size and range. Landing figures are
-    None without a descent.
+    counted once. Rocks and lethal cells count once per view, by size and range. `novel_views` are
+    the images that were refused as unlike the network's training. Landing figures are None without
+    a descent.
     """
 
     scenario: str
@@ -44,6 +45,7 @@ class Tally:
     false_safe_m2: float = 0.0
     findable_m2: float = 0.0
     found_m2: float = 0.0
+    novel_views: int = 0
     visible_cells: int = 0
     observed_cells: int = 0
     rocks_seen: F64 = field(default_factory=_table)
@@ -57,6 +59,11 @@ class Tally:
     landing_offered: bool | None = None
     landing_safe: bool | None = None
     landing_to_best_m: float | None = None
+
+    @property
+    def views(self) -> int:
+        """Return the number of images."""
+        return len(self.latency_ms)
 
 
 Figure = Callable[[Sequence[Tally]], float | None]
@@ -87,6 +94,7 @@ FIGURES: Mapping[str, Figure] = {
     "safe_found_share": _ratio("found_m2", "findable_m2"),
     "hazard_recall": _ratio("rocks_found", "rocks_seen"),
     "hazard_precision": _ratio("lethal_cells_true", "lethal_cells"),
+    "novel_view_share": _ratio("novel_views", "views"),
     "observed_share": _ratio("observed_cells", "visible_cells"),
     "rock_cells_called_free_share": _ratio("rock_cells_free", "rock_cells"),
     "safe_landing_share": _safe_landings,

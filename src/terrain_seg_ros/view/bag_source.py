@@ -261,13 +261,14 @@ class BagPlayer:
                 now_s = time.monotonic()
                 passed_s = min(now_s - clock_s, LONGEST_STEP_S) * self.speed
                 until_ns, clock_s = self._position_ns + round(passed_s * 1e9), now_s
+            until_ns = min(until_ns, self.end_ns)
             while ahead is not None and ahead.log_ns <= until_ns:
                 self._take(keeper, ahead)
                 ahead = next(messages, None)
             self.keeper = keeper
             with self._changed:
-                self._position_ns = min(until_ns, self.end_ns)
-                if ahead is None and self._seek_ns is None:
+                self._position_ns = until_ns
+                if (ahead is None or until_ns == self.end_ns) and self._seek_ns is None:
                     self._position_ns, self._playing = self.end_ns, False
                 elif self._seek_ns is None and not self._stopping and self._playing:
                     self._changed.wait(STEP_S)

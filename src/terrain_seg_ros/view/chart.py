@@ -21,9 +21,8 @@ _AXIS, _GRID = "#9aa0ac", "#50545e"
 _SMALL = "font-size:12px;line-height:1.4"
 
 
-def chart(title: str, lines: Sequence[Line], unit: str) -> str:
-    """Return a chart as HTML, with the last value of each line beside its name."""
-    span_s = _span_s(lines)
+def chart(title: str, lines: Sequence[Line], unit: str, span_s: float) -> str:
+    """Return a chart of the last seconds as HTML, with the last value of each line by its name."""
     top = _top(lines)
     parts = [*_value_axis(top), *_time_axis(span_s)]
     parts += [_drawn(line, span_s, top) for line in lines if line.values.size]
@@ -42,7 +41,8 @@ def step_of(top: float) -> float:
     return next(step * power for step in _STEPS if step * power >= rough * 0.999)
 
 
-def _span_s(lines: Sequence[Line]) -> float:
+def span_of(lines: Sequence[Line]) -> float:
+    """Return the seconds that charts of some lines cover."""
     oldest_s = [-float(line.time_s[0]) for line in lines if line.time_s.size]
     return min(SPAN_S, max([SHORTEST_SPAN_S, *oldest_s]))
 

@@ -38,6 +38,11 @@ class Ground:
         found: F64 = self.height_m[row.astype(int), col.astype(int)].astype(np.float64)
         return found
 
+    def height_below(self, place_m: F64) -> float:
+        """Return how high a place (3,) is above the ground."""
+        x_m, y_m, z_m = place_m.tolist()
+        return float(z_m - self.height_at(np.array([x_m]), np.array([y_m]))[0])
+
     def hit(self, origin: F64, direction: F64) -> F64 | None:
         """Return where a ray (3,) first meets the ground, None where it does not."""
         length = float(np.linalg.norm(direction))

@@ -1,7 +1,7 @@
 """The ground as a mesh with one texel per cell, in the binary form of glTF 2.0.
 
-The material is unlit and the texture is not smoothed, so that colours are those of the legend
-and cells have edges.
+The material is unlit and the texture is not smoothed, so that colours are nearly those of the
+legend, but for the browser's tone mapping, and cells have edges.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from terrain_seg_ros.core.errors import GeometryError, TerrainSegError
-from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer
+from terrain_seg_ros.core.geometry.transform_buffer import MAX_FRAMES, TransformBuffer
 from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.messages.transform_message import StampedTransform, decode_each
 
@@ -49,8 +49,15 @@ class Poses:
             self._keep_static(item)
 
     def clear_moving(self) -> None:
-        """Forget all but the fixed transforms."""
+        """Forget all but the fixed transforms, as after a jump in time.
+
+        A frame that moved before may be fixed from now on, as when another drive begins.
+        """
         self._buffer.clear_moving()
+        self._last = (None, None)
+        self._problems.pop(_TF, None)
+        for item in self._statics.values():
+            self._buffer.set(*item, static=True)
 
     def vehicle(self, grid_frame: str, stamp: int) -> Transform | None:
         """Return `grid_T_vehicle` at a stamp in nanoseconds, None where it is not known."""
@@ -65,8 +72,9 @@ class Poses:
         return self._last
 
     def _keep_static(self, item: StampedTransform) -> None:
+        if item.child in self._statics or len(self._statics) < MAX_FRAMES:
+            self._statics[item.child] = item
         self._buffer.set(*item, static=True)
-        self._statics[item.child] = item
 
     def _look_up(self, target: str, source: str, stamp: int) -> Transform | None:
         if not source or not target:

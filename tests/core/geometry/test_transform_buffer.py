@@ -160,6 +160,7 @@ def test_a_new_parent_holds_from_its_sample_on_and_the_history_stays():
     buffer.set("map", "base", 4, pose(x=9.0), False)
     assert buffer.lookup("odom", "base", 2).translation_m[0] == 2.0
     assert buffer.lookup("map", "base", 4).translation_m[0] == 9.0
+    assert buffer.parents() == {"base": "map"}
     with pytest.raises(GeometryError, match="not connected"):
         buffer.lookup("map", "base", 2)
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "inspect-check": "plant foreign images in a data set and count how many `inspect` finds",
     "download": "download a published data set; an interrupted download resumes",
     "render": "render labelled training images of generated worlds",
+    "render-score": "path-trace the images of a plan of `terrain-seg score --plan`",
     "render-sheet": "draw a contact sheet of renders and measure how real they look",
     "train": "train a recipe, or resume where --out holds a checkpoint",
     "evaluate": "score a run, a checkpoint or an exported model on labelled images",

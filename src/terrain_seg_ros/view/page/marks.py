@@ -20,6 +20,10 @@ SITES_SHOWN = 10
 SITES_IN_WORDS = 3
 LIFT_M = 0.04
 """What lies on the ground is drawn this far above it."""
+LONGEST_STEP_M = 20.0
+"""Of a path: a longer one is a jump to another place."""
+FLIGHT_M = 1.5
+"""Height above the ground from which a vehicle flies."""
 RINGS = 3
 MOST_RINGS_A_SIDE = 8.0
 RING_STEPS_M = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
@@ -31,6 +35,7 @@ _LINES = {
     "border": (RING_RGB, 1.0),
     "rings": (RING_RGB, 1.0),
     "path": (PATH_RGB, 3.0),
+    "plumb": (RING_RGB, 1.0),
     "picked": (PICKED_RGB, 3.0),
     "best_site": (SITE_RGB, 4.0),
     "other_sites": (OTHER_SITE_RGB, 2.0),
@@ -69,9 +74,8 @@ class Marks:
     def draw(self, moment: Moment, ground: Ground) -> None:
         """Draw everything but the cell that was clicked."""
         self._set_lines("border", _border(ground))
-        path = moment.path_xyz_m
-        steps = None if path is None else np.stack([path[:-1], path[1:]], axis=1)
-        self._set_lines("path", steps)
+        self._set_lines("path", _path(moment.path_xyz_m, ground))
+        self._set_lines("plumb", _plumb_line(moment.vehicle_pose, ground))
         self._draw_rings(moment.vehicle_pose, ground)
         self._draw_points(moment.hazard_points_m, ground)
         self._draw_sites(moment.sites[:SITES_SHOWN], ground)
@@ -166,6 +170,28 @@ def _labels(scene: Any, name: str, count: int) -> list[Any]:
         )
         for index in range(count)
     ]
+
+
+def _path(places_m: F64 | None, ground: Ground) -> F64 | None:
+    """Return the path as segments (N, 2, 3), open where the vehicle was set elsewhere."""
+    if places_m is None:
+        return None
+    places_m = places_m.copy()
+    level_m = ground.height_at(places_m[:, 0], places_m[:, 1]) + LIFT_M
+    places_m[:, 2] = np.maximum(places_m[:, 2], level_m)
+    steps = np.stack([places_m[:-1], places_m[1:]], axis=1)
+    length_m = np.linalg.norm(steps[:, 1] - steps[:, 0], axis=-1)
+    found: F64 = steps[length_m <= LONGEST_STEP_M]
+    return found
+
+
+def _plumb_line(pose: Transform | None, ground: Ground) -> F64 | None:
+    """Return the line from a vehicle that flies to the ground below it (1, 2, 3)."""
+    height_m = 0.0 if pose is None else ground.height_below(pose.translation_m)
+    if pose is None or height_m < FLIGHT_M:
+        return None
+    place = pose.translation_m.astype(np.float64)
+    return np.array([[place, place - [0.0, 0.0, height_m]]])
 
 
 def _ring(x_m: float, y_m: float, radius_m: float, ground: Ground) -> F64:

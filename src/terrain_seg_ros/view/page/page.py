@@ -44,7 +44,8 @@ class Page:
         self._moment = Moment()
         self._ground: Ground | None = None
         self._picked: F64 | None = None
-        self._texts_s, self._has_view = 0.0, False
+        self._texts_s = 0.0
+        self._looked_at_heights: bool | None = None
         self._scene = Scene(server)
         gui = server.gui
         self._add_left(gui)
@@ -133,8 +134,10 @@ class Page:
             colors, entries = LAYERS[name](moment, ground.grid, palette)
             self._scene.surface.draw(ground, colors, key)
             _set(self._legend, legend(entries))
-        if not self._has_view:
-            self._has_view = True
+        # At first the heights of ground and vehicle may not have come yet.
+        has_heights = ground.is_measured or bool(moment.sites)
+        if self._looked_at_heights is None or has_heights > self._looked_at_heights:
+            self._looked_at_heights = has_heights
             self._look(None, BEHIND)
 
     def _draw_texts(self, moment: Moment, notice: str) -> None:

@@ -19,7 +19,10 @@ from terrain_seg_ros.view.page.marks import Marks
 
 VEHICLE_RGB = (225, 228, 235)
 VEHICLE_SIZE_M = (0.9, 0.6, 0.25)
+AXES_M = 0.9
 FRUSTUM_M = 0.9
+FLIGHT_SCALE_M = 8.0
+"""Vehicle and frustum are drawn larger from this height above the ground on, to be seen."""
 
 Place = tuple[float, float, float]
 
@@ -36,9 +39,11 @@ class Scene:
         self.surface = GroundSurface(scene, self._frame)
         self.marks = Marks(scene, self._frame)
         self._vehicle = scene.add_frame(
-            f"{NAME}/vehicle", axes_length=0.9, axes_radius=0.025, visible=False
+            f"{NAME}/vehicle", axes_length=AXES_M, axes_radius=0.025, visible=False
         )
-        scene.add_box(f"{NAME}/vehicle/body", VEHICLE_RGB, VEHICLE_SIZE_M, position=(0.0, 0.0, 0.3))
+        self._body = scene.add_box(
+            f"{NAME}/vehicle/body", VEHICLE_RGB, VEHICLE_SIZE_M, position=(0.0, 0.0, 0.3)
+        )
         self._camera = scene.add_camera_frustum(
             f"{NAME}/camera",
             1.0,
@@ -63,11 +68,17 @@ class Scene:
         self._draw_vehicle(moment.vehicle_pose)
         self._draw_camera(moment.camera_pose, moment.camera)
         if ground is not None:
+            self._set_scale(max(1.0, _height_m(moment, ground) / FLIGHT_SCALE_M))
             self.marks.draw(moment, ground)
 
     def show_picture(self, picture: U8) -> None:
         """Put a picture (H, W, 3) RGB into the camera's frustum."""
         self._camera.image = picture
+
+    def _set_scale(self, scale: float) -> None:
+        self._vehicle.axes_length = AXES_M * scale
+        self._body.dimensions = tuple(side_m * scale for side_m in VEHICLE_SIZE_M)
+        self._camera.scale = FRUSTUM_M * scale
 
     def _draw_vehicle(self, pose: Transform | None) -> None:
         self._vehicle.visible = pose is not None
@@ -88,11 +99,21 @@ class Scene:
 def viewpoint(moment: Moment, ground: Ground, *, from_above: bool) -> tuple[Place, Place]:
     """Return where to look from, and at what, behind or above the vehicle, in the scene."""
     reach_m = 0.42 * max(ground.grid.values.shape) * ground.grid.resolution_m
+    height_m = _height_m(moment, ground)
     ahead = _ahead(moment)
-    back_m, up_m = (0.1, 2.2 * reach_m) if from_above else (0.85 * reach_m, 0.75 * reach_m)
-    aim_m = 0.0 if from_above else 0.25 * reach_m
+    if from_above:
+        back_m, up_m, aim_m, aim_up_m = 0.1, 2.2 * reach_m + height_m, 0.0, 0.0
+    else:
+        back_m, up_m = 0.6 * reach_m + 1.3 * height_m, 0.5 * reach_m + 0.7 * height_m
+        aim_m, aim_up_m = 0.3 * reach_m, 0.5 * height_m
     eye = (-back_m * ahead[0], -back_m * ahead[1], up_m)
-    return _place(eye), _place((aim_m * ahead[0], aim_m * ahead[1], 0.0))
+    return _place(eye), _place((aim_m * ahead[0], aim_m * ahead[1], aim_up_m))
+
+
+def _height_m(moment: Moment, ground: Ground) -> float:
+    """Return how high the vehicle is above the ground, 0 where it is not known."""
+    pose = moment.vehicle_pose
+    return 0.0 if pose is None else max(0.0, ground.height_below(pose.translation_m))
 
 
 def _ahead(moment: Moment) -> F64:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from terrain_seg_ros.view.chart import chart
+from terrain_seg_ros.view.chart import chart, span_of
 from terrain_seg_ros.view.moment import Moment
 from terrain_seg_ros.view.time_series import latency_lines, rate_lines
 
@@ -19,5 +19,7 @@ class SeriesPanel:
 
     def draw(self, moment: Moment) -> None:
         """Draw the charts; what has not changed is not sent again."""
-        self._latency.content = chart("Latency", latency_lines(moment), " ms")
-        self._rates.content = chart("Images per second", rate_lines(moment), "")
+        latency, rates = latency_lines(moment), rate_lines(moment)
+        span_s = span_of([*latency, *rates])
+        self._latency.content = chart("Latency", latency, " ms", span_s)
+        self._rates.content = chart("Images per second", rates, "", span_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -35,6 +36,8 @@ def open_server(host: str, port: int) -> Any:
         ConfigError: the address or port cannot be used.
     """
     _check_port(host, port)
+    # It would print a traceback for each connection that is not a browser's.
+    logging.getLogger("websockets.server").setLevel(logging.CRITICAL)
     with _silent():
         server = viser.ViserServer(host=host, port=port, verbose=False)
     if port not in {0, server.get_port()}:

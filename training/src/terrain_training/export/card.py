@@ -148,6 +148,7 @@ def _training(recipe: Recipe, opened: OpenData) -> dict[str, Any]:
         "credits": list(recipe.credits),
         "images": len(opened.train),
         "split": split_text(opened),
+        "renderers": list(recipe.data.renderers),
         "epochs": recipe.training.epochs,
         "seed": recipe.training.seed,
         "recipe": dataclasses.asdict(recipe),

@@ -43,6 +43,10 @@ class DataSettings:
     height_px: _Side = Field(description="height of the network's input, px")
     width_px: _Side = Field(description="width of the network's input, px")
     resize: Resize = Field(description="how an image is fitted to the input")
+    renderers: list[Literal["numpy", "mujoco", "cycles"]] = Field(
+        description="renderers that made images of the data, for the card: figures in a renderer "
+        "that a network has seen are marked; empty for real images alone"
+    )
     mean: list[Number] = Field(
         description="grey level (0 to 255) that is subtracted, one value or one per channel"
     )

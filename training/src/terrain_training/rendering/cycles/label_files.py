@@ -47,6 +47,15 @@ def write_picture(
     write_whole(out / FACTS / f"{stem}.npz", facts_data)
     write_whole(out / VIEWS / f"{stem}.json", view_data)
     write_whole(out / MASKS / f"{stem}.png", _png(labels))
+    write_image(out, stem, image)
+
+
+def write_image(out: Path, stem: str, image: U8) -> None:
+    """Write an image (H, W, 3), RGB, of a set.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     write_whole(out / IMAGES / f"{stem}.png", _png(image[..., ::-1]))
 
 

@@ -22,10 +22,16 @@ from terrain_training.rendering.cycles.facts import (
     facts_to_bytes,
     slopes_deg,
 )
-from terrain_training.rendering.cycles.label_files import label_picture, view_to_json, write_picture
+from terrain_training.rendering.cycles.label_files import (
+    label_picture,
+    view_to_json,
+    write_image,
+    write_picture,
+)
 from terrain_training.rendering.cycles.request import stem_of
 from terrain_training.rendering.cycles.rock_shapes import RockShapes
 from terrain_training.rendering.cycles.scene import render_passes
+from terrain_training.rendering.cycles.score_scene import picture_stem, scene_view, scene_world
 from terrain_training.rendering.cycles.sensor import expose
 from terrain_training.rendering.cycles.views import View, choose_view, choose_world
 
@@ -43,6 +49,7 @@ class Studio:
         self.scratch = scratch
         self._shapes = RockShapes()
         self._world: tuple[int, World] | None = None
+        self._scene: tuple[str, World] | None = None
 
     def take(self, seed: int, number: int) -> str:
         """Write one picture of a world and return its stem.
@@ -59,8 +66,25 @@ class Studio:
         write_picture(Path(self._job["out"]), stem, image, facts_data, view_data, labels)
         return stem
 
-    def render(self, world: World, view: View) -> tuple[U8, Facts]:
-        """Return the picture (H, W, 3), RGB, of a view and what its pixels show."""
+    def score(self, scene: Mapping[str, Any], number: int) -> str:
+        """Write one image of a score's world and return its stem.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        if self._scene is None or self._scene[0] != scene["name"]:
+            self._scene = str(scene["name"]), scene_world(scene)
+        world = self._scene[1]
+        image, _ = self.render(world, scene_view(scene, world, number), noise=number)
+        stem = picture_stem(scene["name"], number)
+        write_image(Path(self._job["out"]), stem, image)
+        return stem
+
+    def render(self, world: World, view: View, *, noise: int = 0) -> tuple[U8, Facts]:
+        """Return the picture (H, W, 3), RGB, of a view and what its pixels show.
+
+        `noise` tells apart the noise of several pictures of one seed.
+        """
         content = build_content(world, view, self._shapes)
         passes = render_passes(content, view, self.scratch, samples=self._job["samples"])
         facts = facts_of_passes(
@@ -78,7 +102,7 @@ class Studio:
         for surface in (GROUND, ROCK):
             light = _calm_shadows(light, facts.shadow & (facts.surface == surface))
         lit = (~facts.shadow & ~np.isnan(facts.depth_m)).astype(np.float32)
-        return expose(light, lit, view.sensor, seed=view.seed), facts
+        return expose(light, lit, view.sensor, seed=view.seed + noise), facts
 
     def _world_of(self, seed: int) -> World:
         if self._world is None or self._world[0] != seed:

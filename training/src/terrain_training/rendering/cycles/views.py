@@ -182,6 +182,14 @@ def choose_view(world: World, task: Task, seed: int, number: int, *, size_px: in
     )
 
 
+def choose_style(
+    random: np.random.Generator, kind: CameraKind, pose: Transform, *, tracks: bool
+) -> tuple[GroundStyle, RockStyle, LookStyle]:
+    """Return how the ground, stones and materials of a picture look."""
+    ground = _ground_style(random, pose, tracks=tracks)
+    return ground, _rock_style(random, pebbles=kind != "lander"), _look(random)
+
+
 def _camera(random: np.random.Generator, kind: CameraKind, size_px: int) -> CameraModel:
     wide = math.tan(0.5 * math.radians(_log_uniform(random, FOV_DEG[kind])))
     aspect = random.uniform(*ASPECT) if random.random() < 0.7 else 1.0

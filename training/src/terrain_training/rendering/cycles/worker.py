@@ -51,11 +51,12 @@ def main() -> int:
 def _render_world(studio: Any, told: dict[str, Any], answer: Answer) -> None:
     for number in told["numbers"]:
         start = time.process_time()
-        stem = studio.take(told["seed"], number)
+        scene = told.get("scene")
+        stem = studio.take(told["seed"], number) if scene is None else studio.score(scene, number)
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
         cpu_s = time.process_time() - start
         answer({"stem": stem, "cpu_s": round(cpu_s, 2), "peak_mb": round(peak_mb)})
-    answer({"world": told["seed"]})
+    answer({"world": told["seed"] if "seed" in told else told["scene"]["name"]})
 
 
 def _answers() -> Answer:
