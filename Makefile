@@ -106,7 +106,7 @@ bench: .venv/.runtime  ## measure every backend that is installed
 
 performance: .venv/.dev .venv-training/.training  ## measure, and write docs/performance.md
 	@mkdir -p out
-	@.venv-training/bin/terrain-train peers training/configs/mars_navcam.yaml --model mars_navcam --json out/peers.json
+	@.venv-training/bin/terrain-train peers mars_navcam --model mars_navcam --json out/peers.json
 	@.venv/bin/terrain-seg bench --peers out/peers.json --markdown docs/performance.md $(ARGS)
 
 fuzz: .venv/.dev  ## change inputs at random for longer; ARGS="--fuzz-seed=7 --fuzz-count=50"

@@ -129,7 +129,10 @@ def test_docstrings_do_not_count(tmp_path, monkeypatch):
 
 
 def test_init_files_hold_a_docstring_at_most():
-    allowed = {ROOT / "src/terrain_seg_ros/__init__.py"}
+    allowed = {
+        ROOT / "src/terrain_seg_ros/__init__.py",
+        ROOT / "training/src/terrain_training/__init__.py",  # names the API, imported when used
+    }
     for path in sources():
         if path.name == "__init__.py" and path not in allowed:
             body = tree_of(path).body

@@ -157,8 +157,8 @@ def test_no_rows_are_no_augmentation():
     ("bad", "named", "remedy"),
     [
         ({"name": "zoom"}, r"augmentation\[1\]\.name is 'zoom'", "camera_affine"),
-        ({"probability": 0.5}, r"augmentation\[1\]\.name is None", "expected one of"),
-        ({"name": ["mono"]}, r"augmentation\[1\]\.name is \['mono'\]", "expected one of"),
+        ({"probability": 0.5}, r"augmentation\[1\]\.name is null", "expected one of"),
+        ({"name": ["mono"]}, r"augmentation\[1\]\.name is \[mono\]", "expected one of"),
         ({"name": "mono"}, r"augmentation\[1\]\.probability is None", "0 to 1"),
         ({"name": "mono", "probability": 1.5}, "probability is 1.5", "0 to 1"),
         ({"name": "mono", "probability": -0.1}, "probability is -0.1", "0 to 1"),

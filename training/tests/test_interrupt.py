@@ -12,7 +12,7 @@ import pytest
 
 from terrain_training.learning.run_folder import RunFolder
 
-LINE = "terrain-train: interrupted; the same command resumes\n"
+LINE = "terrain-train: interrupted; the same command with --out {out} resumes\n"
 LIMIT_S = 300.0
 
 
@@ -125,7 +125,7 @@ def test_ctrl_c_ends_in_order_at_any_moment(recipe_file, data, tmp_path, moment)
         assert text.startswith("terrain-train: interrupted; ")
         assert not out.exists()
     else:
-        assert text.endswith(LINE)
+        assert text.endswith(LINE.format(out=out))
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     epochs = len(RunFolder(out).read_history()) if (out / "last.ckpt").exists() else 0
     finish(words, tmp_path)
@@ -144,7 +144,9 @@ def test_other_signals_end_in_order(recipe_file, data, tmp_path, number, to_all)
     words = ["train", recipe_file, "--data", data, "--out", out, "--accelerator", "cpu"]
     words += ["--set", "training.epochs=500", "--set", "data.workers=1"]
     moment = MOMENTS["in the first validation"]
-    assert interrupted(words, out, moment, tmp_path, number, to_all=to_all).endswith(LINE)
+    assert interrupted(words, out, moment, tmp_path, number, to_all=to_all).endswith(
+        LINE.format(out=out)
+    )
 
 
 def test_loading_processes_say_nothing_of_ctrl_c(recipe_file, data, tmp_path):
@@ -152,7 +154,7 @@ def test_loading_processes_say_nothing_of_ctrl_c(recipe_file, data, tmp_path):
     words = ["train", recipe_file, "--data", data, "--out", out, "--accelerator", "cpu"]
     words += ["--set", "training.epochs=500", "--set", "data.workers=2"]
     moment = MOMENTS["while the logger is made"]
-    assert interrupted(words, out, moment, tmp_path).endswith(LINE)
+    assert interrupted(words, out, moment, tmp_path).endswith(LINE.format(out=out))
 
 
 def test_a_command_that_cannot_go_on_says_so(trained, data, tmp_path):

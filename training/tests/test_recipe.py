@@ -274,8 +274,8 @@ def test_a_key_without_a_base_value_must_be_given(tmp_path, key):
         ("", "expected a recipe: a mapping"),
         ("just words", "expected a recipe: a mapping"),
         ("a: [1,\n", "not valid YAML"),
-        ("extends: [a]\n", r"extends is \[a\], expected a file name"),
-        ("extends: none.yaml\n", r"none\.yaml does not exist; see training/configs"),
+        ("extends: [a]\n", r"extends is \[a\], expected a file or a name"),
+        ("extends: none.yaml\n", r"none\.yaml does not exist; .*terrain-train list recipes"),
         ("training: 3\n", "training is 3, expected a mapping"),
         ("name: !!python/object/apply:os.getcwd []\n", "has the YAML tag .*python/object"),
         ("name: !!python/name:os.system\n", "has the YAML tag .*python/name"),
@@ -326,7 +326,7 @@ def test_a_loop_of_extends_is_refused(tmp_path):
 
 
 def test_a_missing_recipe_is_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"none\.yaml does not exist; see training/configs"):
+    with pytest.raises(ConfigError, match=r"none\.yaml does not exist; .*list recipes"):
         load_recipe(tmp_path / "none.yaml")
 
 

@@ -9,32 +9,63 @@ import numpy as np
 import pytest
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_training import progress
 from terrain_training.data.sources.ai4mars import TAXONOMY
-from terrain_training.learning import progress
 from terrain_training.learning.curves import write_comparison, write_curves
-from terrain_training.learning.progress import ProgressLog, StopAfter
+from terrain_training.learning.progress import EpochProgress, StopAfter
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.recipe.load import write_recipe
 
 
 def trainer_at(*, first=True):
     return SimpleNamespace(
-        is_global_zero=first, num_training_batches=50, current_epoch=2, should_stop=False
+        is_global_zero=first,
+        num_training_batches=3,
+        num_val_batches=[2],
+        current_epoch=2,
+        max_epochs=20,
+        should_stop=False,
     )
 
 
-def test_progress_is_said_now_and_then_by_the_first_process(monkeypatch, caplog):
-    clock = iter([0.0, 10.0, 31.0, 31.0, 40.0, 62.0, 62.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    said = ProgressLog()
+def show_an_epoch(trainer):
+    shown = EpochProgress()
+    shown.on_train_epoch_start(trainer, None)
+    for place in range(3):
+        shown.on_train_batch_end(trainer, None, None, None, place)
+    shown.on_validation_epoch_start(trainer, None)
+    for place in range(2):
+        shown.on_validation_batch_end(trainer, None, None, None, place)
+    shown.on_validation_epoch_end(trainer, None)
+
+
+def test_a_log_is_told_now_and_then_how_far_an_epoch_is(monkeypatch, caplog):
+    monkeypatch.setattr(progress, "LOG_EVERY_S", -1.0)
     with caplog.at_level(logging.INFO):
-        for place in range(4):
-            said.on_train_batch_end(trainer_at(), None, None, None, place)
-        said.on_train_batch_end(trainer_at(first=False), None, None, None, 4)
-    assert [record.getMessage() for record in caplog.records] == [
-        "epoch 3 step 2/50",
-        "epoch 3 step 4/50",
+        show_an_epoch(trainer_at())
+    assert caplog.messages == [
+        "epoch 3 of 20: 1 of 3 steps",
+        "epoch 3 of 20: 2 of 3 steps",
+        "epoch 3 of 20: 3 of 3 steps",
+        "validate epoch 3: 1 of 2 batches",
+        "validate epoch 3: 2 of 2 batches",
     ]
+
+
+def test_only_the_first_process_shows_how_far_an_epoch_is(monkeypatch, caplog):
+    monkeypatch.setattr(progress, "LOG_EVERY_S", -1.0)
+    with caplog.at_level(logging.INFO):
+        show_an_epoch(trainer_at(first=False))
+    assert caplog.messages == []
+
+
+def test_a_terminal_shows_bars_that_leave_no_trace(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    show_an_epoch(trainer_at())
+    written = capsys.readouterr().err
+    assert "epoch 3 of 20: " in written
+    assert "validate epoch 3: " in written
+    assert "\n" not in written
 
 
 def test_a_call_ends_after_its_epochs():

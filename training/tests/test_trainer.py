@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from conftest import CPU, STEMS, VALIDATION_IMAGES
 from terrain_seg_ros.core.errors import ConfigError
@@ -55,6 +56,16 @@ def test_run_leaves_its_traces(trained):
     summary = RunFolder(trained).read_summary()
     assert summary["validation_images"] == VALIDATION_IMAGES
     assert summary["training_images"] < STEMS
+
+
+def test_epochs_count_from_one_everywhere(trained):
+    assert [row["epoch"] for row in RunFolder(trained).read_history()] == [1, 2]
+    assert RunFolder(trained).read_summary()["best_epoch"] in (1, 2)
+    names = sorted(path.name for path in (trained / "examples").glob("*.png"))
+    assert names == ["epoch_001.png", "epoch_002.png"]
+    events = EventAccumulator(str(trained / "tensorboard"))
+    events.Reload()
+    assert {event.value for event in events.Scalars("epoch")} == {1.0, 2.0}
 
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.5])

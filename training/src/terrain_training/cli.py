@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import logging
 import os
@@ -14,12 +15,18 @@ from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_training.cpu import let_threads_sleep
 from terrain_training.errors import TrainingError
 from terrain_training.interrupt import Interrupted, Signals
+from terrain_training.progress import PlainOrTimed
 
 PROGRAM = "terrain-train"
+EXAMPLES = (
+    f"{PROGRAM} list recipes",
+    f"{PROGRAM} train mars_navcam --data data/ai4mars",
+)
 EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 2
 EXIT_BROKEN_PIPE = 141
 COMMANDS = {
+    "list": "list recipes, data sources, networks, encoders, losses and augmentations",
     "inspect": "report balance, heat maps, duplicates, foreign images and leakage of a data set",
     "inspect-check": "plant foreign images in a data set and count how many `inspect` finds",
     "download": "download a published data set; an interrupted download resumes",
@@ -41,6 +48,7 @@ class Command(Protocol):
     """The interface of a command's module."""
 
     HELP: str
+    EXAMPLES: tuple[str, str]
     INTERRUPTED: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
@@ -57,15 +65,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     let_threads_sleep()
     with Signals(f"{PROGRAM}: ended at once") as signals:
         command: Command | None = None
+        options: argparse.Namespace | None = None
         try:
             if name is None:
                 _overview().parse_args(words)
                 raise AssertionError("the overview takes no command that is not in COMMANDS")
             command = load_command(name)
             options = command_parser(name, command).parse_args(words[1:])
-            logging.basicConfig(
-                level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr
-            )
+            handler = logging.StreamHandler(sys.stderr)
+            handler.setFormatter(PlainOrTimed())
+            logging.basicConfig(level=logging.INFO, handlers=[handler])
             return command.run(options)
         except TrainingError as error:
             return _say(str(error), EXIT_FAILED)
@@ -73,11 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _say(str(error), EXIT_WRONG_INPUT)
         except KeyboardInterrupt as caught:
             asked = caught if isinstance(caught, Interrupted) else Interrupted(signals.number or 2)
-            return _interrupted(asked, command)
+            return _interrupted(asked, command, options)
         except Exception as error:
             if signals.number is not None:
                 # What broke while all was being ended, such as a process that loads images.
-                return _interrupted(Interrupted(signals.number), command)
+                return _interrupted(Interrupted(signals.number), command, options)
             if not isinstance(error, OSError):
                 raise
             return _machine_failed(error)
@@ -93,10 +102,19 @@ def load_command(name: str) -> Command:
 def command_parser(name: str, command: Command) -> argparse.ArgumentParser:
     """Return the parser of one command's arguments."""
     parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} {name}", description=command.HELP, allow_abbrev=False
+        prog=f"{PROGRAM} {name}",
+        description=command.HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     command.add_arguments(parser)
+    parts = [parser.epilog, _examples(command.EXAMPLES)]
+    parser.epilog = "\n\n".join(part for part in parts if part)
     return parser
+
+
+def _examples(lines: tuple[str, str]) -> str:
+    return "\n".join(["examples:", *(f"  {line}" for line in lines)])
 
 
 def _overview() -> argparse.ArgumentParser:
@@ -110,19 +128,40 @@ def _overview() -> argparse.ArgumentParser:
                 *(f"  {name:<{width}}{text}" for name, text in COMMANDS.items()),
                 "",
                 f"'{PROGRAM} COMMAND --help' shows the options of one.",
+                "",
+                _examples(EXAMPLES),
             ]
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="see below")
+    parser.add_argument("command", type=_known_command, metavar="COMMAND", help="see below")
     return parser
 
 
-def _interrupted(asked: Interrupted, command: Command | None) -> int:
+def _known_command(name: str) -> str:
+    """Return a command's name.
+
+    Raises:
+        ArgumentTypeError: there is no such command; names the nearest.
+    """
+    if name in COMMANDS:
+        return name
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise argparse.ArgumentTypeError(
+        f"there is no command {name!r}; {hint}known are {', '.join(COMMANDS)}"
+    )
+
+
+def _interrupted(
+    asked: Interrupted, command: Command | None, options: argparse.Namespace | None
+) -> int:
     """Print how to continue, in the first of several processes, and return the exit code."""
     if os.environ.get("LOCAL_RANK", "0") == "0":
-        rest = command.INTERRUPTED if command is not None else "nothing was started"
+        rest = "nothing was started"
+        if command is not None:
+            rest = command.INTERRUPTED.format(out=getattr(options, "out", None) or "DIR")
         _say(f"interrupted; {rest}", 0)
     return asked.exit_code
 

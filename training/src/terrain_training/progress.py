@@ -13,12 +13,28 @@ from tqdm import tqdm
 
 log = logging.getLogger(__name__)
 
+PLAIN = {"plain": True}
+"""`extra` of log records that are rows of a table: they are shown without a time."""
+
+
+class PlainOrTimed(logging.Formatter):
+    """Show records marked with `PLAIN` as they are, others behind date and time."""
+
+    def __init__(self) -> None:
+        """Choose the usual form."""
+        super().__init__("%(asctime)s %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        return record.getMessage() if getattr(record, "plain", False) else super().format(record)
+
+
 LOG_EVERY_S = 30.0
 _Item = TypeVar("_Item")
 
 
 class Progress:
-    """Count finished items of a known total, in a `with` statement."""
+    """Count finished items of a known total."""
 
     def __init__(self, what: str, *, total: int, unit: str) -> None:
         """Start at 0.
@@ -28,7 +44,8 @@ class Progress:
             total: number of items.
             unit: of one item, such as "image".
         """
-        self._what, self._total, self._unit = what, total, unit
+        self._what, self._total = what, total
+        self._units = f"{unit}es" if unit.endswith("ch") else f"{unit}s"
         self._done = 0
         self._logged_s = time.monotonic()
         self._bar = tqdm(
@@ -46,6 +63,10 @@ class Progress:
         _trace: TracebackType | None,
     ) -> None:
         """Remove the bar."""
+        self.close()
+
+    def close(self) -> None:
+        """Remove the bar, where there is no `with` statement."""
         self._bar.close()
 
     def add(self, count: int = 1) -> None:
@@ -54,7 +75,7 @@ class Progress:
         self._bar.update(count)
         if self._bar.disable and time.monotonic() - self._logged_s > LOG_EVERY_S:
             self._logged_s = time.monotonic()
-            log.info("%s: %d of %d %ss", self._what, self._done, self._total, self._unit)
+            log.info("%s: %d of %d %s", self._what, self._done, self._total, self._units)
 
 
 def progress_of(items: Sequence[_Item], what: str, *, unit: str) -> Iterator[_Item]:

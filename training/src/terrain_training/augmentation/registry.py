@@ -14,7 +14,7 @@ import numpy as np
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8
 from terrain_training.augmentation import colour, geometry, sensor
-from terrain_training.settings.validation import check_names, checked
+from terrain_training.settings.validation import check_names, checked, unknown_value
 
 AUGMENTATIONS: dict[str, Callable[..., tuple[U8, U8]]] = {
     function.__name__: function
@@ -99,9 +99,7 @@ def _step(number: int, row: Mapping[str, Any]) -> Step:
     key = f"augmentation[{number}]"
     name = row.get("name")
     if not isinstance(name, str) or name not in AUGMENTATIONS:
-        raise ConfigError(
-            f"recipe key {key}.name is {name!r}, expected one of {sorted(AUGMENTATIONS)}"
-        )
+        raise ConfigError(f"recipe key {key}.name {unknown_value(name, sorted(AUGMENTATIONS))}")
     function = AUGMENTATIONS[name]
     hints = typing.get_type_hints(function)
     names = list(inspect.signature(function).parameters)[_GIVEN:]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -40,6 +43,43 @@ def share(text: str) -> float:
     return value
 
 
+def size_px(text: str) -> tuple[int, int]:
+    """Return width and height of a text such as 256 or 320x256.
+
+    Raises:
+        ArgumentTypeError: it is neither.
+    """
+    match = re.fullmatch(r"([1-9]\d*)(?:x([1-9]\d*))?", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a size, expected pixels such as 256, or WIDTHxHEIGHT such as 320x256"
+        )
+    return int(match[1]), int(match[2] or match[1])
+
+
+def rate(text: str) -> str:
+    """Return a number above 0 as YAML writes it.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0, such as 1e-3")
+    return repr(value)
+
+
+RECIPE_FORMS = "name of a shipped recipe (`terrain-train list recipes`), or a YAML file"
+
+
+def add_recipe(parser: argparse.ArgumentParser) -> None:
+    """Add the recipe that a command is about."""
+    parser.add_argument("recipe", type=Path, metavar="RECIPE", help=RECIPE_FORMS)
+
+
 def add_data(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add where the data are, and what happens to bad samples."""
     parser.add_argument(
@@ -64,8 +104,63 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="overrides",
         metavar="KEY=VALUE",
-        help="override a key of the recipe, such as training.epochs=2; may be repeated",
+        help="override a key of the recipe, such as training.seed=7; may be repeated",
     )
+
+
+class _SetKeys(argparse.Action):
+    """Append `KEY=VALUE` for each key of a short option to what `--set` collects, in order."""
+
+    def __init__(
+        self,
+        option_strings: Sequence[str],
+        dest: str,
+        *,
+        keys: Sequence[str] = (),
+        **rest: Any,  # of argparse
+    ) -> None:
+        super().__init__(option_strings, dest, **rest)
+        self.keys = keys
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002  (argparse calls it)
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> None:
+        given = values if isinstance(values, tuple) else (values,)
+        kept = list(getattr(namespace, self.dest))
+        kept += [f"{key}={value}" for key, value in zip(self.keys, given)]
+        setattr(namespace, self.dest, kept)
+
+
+def add_short_overrides(parser: argparse.ArgumentParser) -> None:
+    """Add `--epochs`, `--batch`, `--size` and `--lr`, short for `--set`; the last one counts."""
+    group = parser.add_argument_group("short for --set")
+    rows: list[tuple[str, Callable[[str], Any], str, tuple[str, ...], str]] = [
+        ("--epochs", positive, "N", ("training.epochs",), "passes over the training images"),
+        ("--batch", positive, "N", ("training.batch_size",), "images per step"),
+        (
+            "--size",
+            size_px,
+            "PX",
+            ("data.width_px", "data.height_px"),
+            "network input, one side of a square or WIDTHxHEIGHT",
+        ),
+        ("--lr", rate, "RATE", ("training.learning_rate",), "learning rate"),
+    ]
+    for option, kind, metavar, keys, text in rows:
+        group.add_argument(
+            option,
+            action=_SetKeys,
+            keys=keys,
+            type=kind,
+            metavar=metavar,
+            dest="overrides",
+            default=argparse.SUPPRESS,
+            help=f"{text} ({', '.join(keys)})",
+        )
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:

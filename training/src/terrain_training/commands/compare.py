@@ -13,6 +13,7 @@ from terrain_training.commands.common import (
     add_data,
     add_machine,
     add_overrides,
+    add_short_overrides,
     add_threads,
     machine_of,
     print_table,
@@ -27,6 +28,10 @@ from terrain_training.comparison.report import (
 )
 
 HELP = "train, evaluate and export several recipes or runs, and compare them"
+EXAMPLES = (
+    "terrain-train compare lunar_gwu lunar_resnet18 --data data/lunar --out out/compare",
+    "terrain-train compare runs/mine-1 runs/mine-2 --data data/mine --out out/compare",
+)
 INTERRUPTED = "the same command resumes"
 EXIT_INCOMPLETE = 1
 
@@ -34,7 +39,11 @@ EXIT_INCOMPLETE = 1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument(
-        "items", nargs="+", type=Path, metavar="ITEM", help="recipe, folder of a run, or plan"
+        "items",
+        nargs="+",
+        type=Path,
+        metavar="ITEM",
+        help="recipe (name or file), folder of a run, or plan",
     )
     add_data(parser)
     parser.add_argument(
@@ -48,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="additional data of the same source, evaluated completely; may be repeated",
     )
     add_overrides(parser)
+    add_short_overrides(parser)
     add_machine(parser)
     add_threads(parser)
 

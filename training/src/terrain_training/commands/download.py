@@ -11,13 +11,16 @@ from terrain_training.download.source import FORMS, Kind, Source, parse_source
 from terrain_training.download.source_to_folder import DownloadRules, download
 
 HELP = "download a published data set; an interrupted download resumes"
+EXAMPLES = (
+    "terrain-train download SOURCE --out data/ai4mars",
+    "terrain-train download kaggle:OWNER/NAME --out data/mine",
+)
 INTERRUPTED = "run the same command again to resume"
 _MEGABYTE = 1e6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = "known short names:\n" + "\n".join(
         f"  {name:<8}{known.title} ({known.source})" for name, known in KNOWN_SETS.items()
     )

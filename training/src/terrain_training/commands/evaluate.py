@@ -33,6 +33,10 @@ from terrain_training.metrics.figures import Comparison, EvaluationFigures
 
 HELP = "score a run, a checkpoint or an exported model on labelled images"
 SCORED_AT = "image size (that of the labels)"
+EXAMPLES = (
+    "terrain-train evaluate runs/mars_navcam-1 --data data/ai4mars --report out/evaluation",
+    "terrain-train evaluate out/mars_navcam --data data/ai4mars --backend openvino",
+)
 INTERRUPTED = "nothing was written; run the same command again to start over"
 
 

@@ -22,6 +22,11 @@ from terrain_training.export.quantisation import Activations
 from terrain_training.learning.run_folder import RunFolder, check_is_model
 
 HELP = "export a run as a model folder, or a float32 model in lower precision"
+EXAMPLES = (
+    "terrain-train export runs/mars_navcam-1 --data data/ai4mars --out out/mars_navcam",
+    "terrain-train export mars_navcam --data data/ai4mars --precision int8 --out "
+    "out/mars_navcam_int8",
+)
 INTERRUPTED = "nothing was written; run the same command again to start over"
 
 

@@ -22,6 +22,10 @@ from terrain_training.recipe.load import load_recipe
 from terrain_training.settings.recipe import Recipe
 
 HELP = "report balance, heat maps, duplicates, foreign images and leakage of a data set"
+EXAMPLES = (
+    "terrain-train inspect data/ai4mars --out out/inspect",
+    "terrain-train inspect data/mine --recipe my_terrain.yaml --augmented --out out/inspect",
+)
 INTERRUPTED = "run the same command again to start over"
 
 

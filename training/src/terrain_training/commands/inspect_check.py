@@ -12,6 +12,10 @@ from terrain_training.commands.inspect import open_data
 from terrain_training.inspection.plant_check import Tally, plant_check
 from terrain_training.inspection.planting import kinds_of
 
+EXAMPLES = (
+    "terrain-train inspect-check data/ai4mars --seeds 3",
+    "terrain-train inspect-check data/mine --recipe my_terrain.yaml --foreign photos",
+)
 INTERRUPTED = "nothing was written; run the same command again to start over"
 HELP = "plant foreign images in a data set and count how many `inspect` finds"
 

@@ -28,6 +28,10 @@ from terrain_training.learning.loaders import OpenData, open_data
 from terrain_training.recipe.load import recipe_of
 
 HELP = "measure how many images a model refuses as unlike its training"
+EXAMPLES = (
+    "terrain-train novelty mars_navcam --images dusk=photos/dusk --images indoors=photos/indoors",
+    "terrain-train novelty out/mars_navcam --data data/ai4mars --write",
+)
 INTERRUPTED = "the card was not changed; run the same command again to start over"
 
 

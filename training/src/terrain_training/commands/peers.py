@@ -22,6 +22,10 @@ from terrain_training.commands.common import (
 )
 
 HELP = "time an exported model against PyTorch, plain and compiled, and ONNX Runtime"
+EXAMPLES = (
+    "terrain-train peers mars_navcam --model mars_navcam",
+    "terrain-train peers runs/mine-1 --model out/mine --size 1280x960",
+)
 INTERRUPTED = "run the same command again to start over"
 MAX_SIDE_PX = 8192
 

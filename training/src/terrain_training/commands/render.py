@@ -22,6 +22,10 @@ from terrain_training.rendering.cycles.write_cycles import Taken, relabel, write
 from terrain_training.rendering.write_renders import RenderRequest, write_renders
 
 HELP = "render labelled training images of generated worlds"
+EXAMPLES = (
+    "terrain-train render --count 700 --seed 1 --out data/renders",
+    "terrain-train render --engine cycles --task moon_rover --count 3000 --out data/moon",
+)
 INTERRUPTED = (
     "with the engine cycles all finished pictures are kept, with numpy none; run the same command "
     "again to continue"

@@ -13,6 +13,10 @@ from terrain_training.rendering.cycles.blender_python import VARIABLE, find_blen
 from terrain_training.rendering.cycles.score_pictures import read_plan, render_plan
 
 HELP = "path-trace the images of a plan of `terrain-seg score --plan`"
+EXAMPLES = (
+    "terrain-train render-score plan.json --out renders",
+    "terrain-train render-score plan.json --out renders --samples 24",
+)
 INTERRUPTED = "finished images are kept; run the same command again to continue"
 SAMPLES = 9
 

@@ -19,6 +19,10 @@ from terrain_training.rendering.contact_sheet import contact_sheet, read_image, 
 from terrain_training.rendering.cycles.realism import NAMES, compare, features, is_ground
 
 HELP = "draw a contact sheet of renders and measure how real they look"
+EXAMPLES = (
+    "terrain-train render-sheet data/renders --out sheet.jpg",
+    "terrain-train render-sheet data/renders --out sheet.jpg --labels --count 12",
+)
 INTERRUPTED = "nothing was written; run the same command again to start over"
 COLUMNS = 6
 JPEG_QUALITY = 88

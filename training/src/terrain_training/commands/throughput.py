@@ -11,6 +11,8 @@ from terrain_training.benchmarks.throughput import measure_throughput
 from terrain_training.commands.common import (
     add_data,
     add_overrides,
+    add_recipe,
+    add_short_overrides,
     add_threads,
     positive,
     use_threads,
@@ -18,14 +20,19 @@ from terrain_training.commands.common import (
 from terrain_training.recipe.load import load_recipe
 
 HELP = "compare the trainer's images per second with a bare PyTorch loop's"
+EXAMPLES = (
+    "terrain-train throughput mars_navcam --data data/ai4mars",
+    "terrain-train throughput mars_navcam_small --data data/ai4mars --batch 32",
+)
 INTERRUPTED = "run the same command again to start over"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("recipe", type=Path, help="YAML file, see training/configs")
+    add_recipe(parser)
     add_data(parser)
     add_overrides(parser)
+    add_short_overrides(parser)
     parser.add_argument(
         "--batches", type=positive, default=30, metavar="N", help="batches per round"
     )

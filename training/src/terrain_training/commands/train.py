@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from terrain_training.commands.common import (
     add_data,
     add_machine,
     add_overrides,
+    add_recipe,
+    add_short_overrides,
     add_threads,
     machine_of,
     positive,
     use_threads,
 )
 from terrain_training.learning.begin import is_first_process
+from terrain_training.learning.new_run import RUNS, run_folder
 from terrain_training.learning.run import TrainingRequest, train
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.recipe.load import load_recipe
 
 HELP = "train a recipe, or resume where --out holds a checkpoint"
-INTERRUPTED = "the same command resumes"
+EXAMPLES = (
+    "terrain-train train mars_navcam_small --data data/ai4mars --epochs 5 --batch 8",
+    "terrain-train train my_terrain.yaml --data data/mine --out runs/my_terrain-1",
+)
+INTERRUPTED = "the same command with --out {out} resumes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("recipe", type=Path, help="YAML file, see training/configs")
+    add_recipe(parser)
     add_data(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help=f"folder of the run; that of an earlier one resumes it (default: a new folder "
+        f"{RUNS}/RECIPE-N)",
+    )
     add_overrides(parser)
+    add_short_overrides(parser)
     add_machine(parser)
     parser.add_argument(
         "--pretrained",
@@ -42,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stop-after",
         type=positive,
         metavar="N",
-        help="stop after N epochs; the next call resumes",
+        help="stop after N epochs; the next call with --out resumes",
     )
     add_threads(parser)
 
@@ -55,22 +70,28 @@ def run(options: argparse.Namespace) -> int:
     """
     use_threads(options)
     recipe = load_recipe(options.recipe, overrides=options.overrides)
-    summary = train(
-        recipe,
-        TrainingRequest(
-            data=options.data,
-            out=options.out,
-            machine=machine_of(options),
-            skip_bad=options.skip_bad,
-            pretrained=options.pretrained,
-            epochs_now=options.stop_after,
-        ),
-    )
+    with run_folder(options.out, recipe.name) as out:
+        options.out = out  # what an interrupt names
+        if is_first_process():
+            print(f"run folder    {out}", flush=True)
+        summary = train(
+            recipe,
+            TrainingRequest(
+                data=options.data,
+                out=out,
+                machine=machine_of(options),
+                skip_bad=options.skip_bad,
+                pretrained=options.pretrained,
+                epochs_now=options.stop_after,
+            ),
+        )
     if not is_first_process():
         return 0  # the first process speaks for all
-    print(f"best weights  {RunFolder(options.out).weights}")
+    print(f"best weights  {RunFolder(out).weights}")
     print(
         f"mean IoU      {summary['best_mean_iou']:.4f} at {summary['scored_at']} on "
         f"{summary['validation_images']} validation images, epoch {summary['best_epoch']}"
     )
+    run_words, data_words = shlex.quote(str(out)), shlex.quote(str(options.data))
+    print(f"next          terrain-train evaluate {run_words} --data {data_words}")
     return 0

@@ -15,6 +15,8 @@ from terrain_training.commands.common import (
     add_data,
     add_machine,
     add_overrides,
+    add_recipe,
+    add_short_overrides,
     add_threads,
     machine_of,
     positive,
@@ -25,6 +27,11 @@ from terrain_training.tuning.space import load_space
 from terrain_training.tuning.study import TuneRequest, tune
 
 HELP = "search learning rate, batch size, dropout, loss, encoder or any key of a recipe"
+EXAMPLES = (
+    "terrain-train tune mars_navcam_small --data data/ai4mars --space space.yaml --out out/tune",
+    "terrain-train tune my_terrain.yaml --data data/mine --space space.yaml --out out/tune "
+    "--trials 50 --epochs 5",
+)
 INTERRUPTED = "the same command continues with a new trial"
 BEST_FILE = "best.json"
 SHOWN_TRIALS = 10
@@ -33,7 +40,7 @@ _OWN = re.compile(r"study\.db|.*\.journal|trial_[0-9]{4,}")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("recipe", type=Path, help="YAML file, see training/configs")
+    add_recipe(parser)
     add_data(parser)
     parser.add_argument(
         "--space",
@@ -55,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=42, metavar="N", help="seed of the search")
     add_overrides(parser)
+    add_short_overrides(parser)
     add_machine(parser)
     add_threads(parser)
 

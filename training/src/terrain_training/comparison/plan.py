@@ -9,6 +9,7 @@ from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.learning.run_folder import RunFolder
+from terrain_training.recipe.shipped import find_recipe
 from terrain_training.yaml_file import as_yaml, read_yaml
 
 PLAN_KEY = "rows"
@@ -41,9 +42,9 @@ def read_items(
     """Return the rows of a comparison, in order.
 
     Args:
-        paths: recipes, folders of runs, or plans: YAML with `rows`, each with `recipe` or `run`
-            (relative to the plan), and perhaps `name`, `data` and `also` (relative to `data`)
-            and `set`.
+        paths: recipes (files or shipped names), folders of runs, or plans: YAML with `rows`, each
+            with `recipe` or `run` (relative to the plan), and perhaps `name`, `data` and `also`
+            (relative to `data`) and `set`.
         data: of every row that names none.
         also: further data, for every row that names none.
         overrides: for every recipe.
@@ -57,14 +58,15 @@ def read_items(
         if RunFolder(path).snapshot.is_file():
             items.append(Item(path.name, None, path, data, also, ()))
             continue
-        rows = _read(path).get(PLAN_KEY)
+        file = find_recipe(path)
+        rows = _read(file).get(PLAN_KEY)
         if rows is None:
-            row = {"recipe": path.name}
-            found = _item(row, str(path), folder=path.parent, data=data, out=out)
+            row = {"recipe": file.name}
+            found = _item(row, str(path), folder=file.parent, data=data, out=out)
             items.append(_with(found, also, overrides))
         else:
             items += [
-                _with(item, also, overrides) for item in _plan(rows, path, data=data, out=out)
+                _with(item, also, overrides) for item in _plan(rows, file, data=data, out=out)
             ]
     names = [item.name for item in items]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -87,7 +89,7 @@ def _item(row: object, where: str, *, folder: Path, data: Path, out: Path) -> It
         raise ConfigError(f"{where} is {as_yaml(row)}, expected of {', '.join(sorted(_ROW_KEYS))}")
     if ("recipe" in row) == ("run" in row):
         raise ConfigError(f"{where} is {as_yaml(dict(row))}, expected either recipe or run")
-    recipe = folder / str(row["recipe"]) if "recipe" in row else None
+    recipe = _recipe_file(str(row["recipe"]), folder) if "recipe" in row else None
     stem = Path(str(row.get("run", row.get("recipe")))).stem
     name = str(row.get("name", stem))
     also = row.get("also", {})
@@ -105,6 +107,14 @@ def _item(row: object, where: str, *, folder: Path, data: Path, out: Path) -> It
         also={str(key): data / str(value) for key, value in also.items()},
         overrides=tuple(str(text) for text in overrides),
     )
+
+
+def _recipe_file(given: str, folder: Path) -> Path:
+    """Return the file of a row's recipe; a missing one is named when the row is made."""
+    try:
+        return find_recipe(given, folder=folder)
+    except ConfigError:
+        return folder / given
 
 
 def _with(item: Item, also: Mapping[str, Path], overrides: Sequence[str]) -> Item:

@@ -22,7 +22,7 @@ from terrain_training.data.sources.mars_terrain import MarsTerrain
 from terrain_training.data.sources.side_by_side import SideBySide
 from terrain_training.data.taxonomy_file import MappedSource, parse_taxonomy_file
 from terrain_training.settings.recipe import DataSettings
-from terrain_training.settings.validation import unknown_key
+from terrain_training.settings.validation import unknown_key, unknown_value
 
 log = logging.getLogger(__name__)
 
@@ -98,9 +98,7 @@ def check_source(data: DataSettings) -> None:
         ConfigError: one does not.
     """
     if data.source not in SOURCES:
-        raise ConfigError(
-            f"recipe key data.source is {data.source!r}, expected one of {', '.join(SOURCES)}"
-        )
+        raise ConfigError(f"recipe key data.source {unknown_value(data.source, list(SOURCES))}")
     checked_names(data.options.get(REMOVED, []))
     known = sorted({*source_options(data.source), REMOVED})
     unknown = sorted(set(data.options) - set(known))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from terrain_training.charts import plain_figure, write_png
@@ -16,6 +17,11 @@ History = Sequence[Mapping[str, Any]]
 
 
 def write_curves(history: History, path: Path) -> None:
+    """Write the curves of a run as PNG."""
+    write_png(draw_curves(history), path)
+
+
+def draw_curves(history: History) -> Figure:
     """Draw losses, mean IoU and pixel accuracy, and IoU per class over the epochs."""
     figure = plain_figure(width=13.0, height=4.2)
     losses, scores, classes = figure.subplots(1, 3)
@@ -30,7 +36,7 @@ def write_curves(history: History, path: Path) -> None:
     titles = ("loss", "validation, network size", "validation IoU, network size")
     for axes, title in zip((losses, scores, classes), titles):
         _finish(axes, title, unit_range=axes is not losses)
-    write_png(figure, path)
+    return figure
 
 
 def write_comparison(runs: Mapping[str, History], path: Path) -> None:

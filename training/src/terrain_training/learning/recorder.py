@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import logging
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -22,12 +21,12 @@ from terrain_seg_ros.report.output_place import write_whole
 from terrain_training.data.dataset import LabelledImages
 from terrain_training.errors import TrainingError
 from terrain_training.learning.curves import write_curves
+from terrain_training.learning.epoch_table import EpochTable
 from terrain_training.learning.finite import not_finite
+from terrain_training.learning.history import flat_row
 from terrain_training.learning.module import VALIDATION_IOU, SegmentationModule
 from terrain_training.learning.run_folder import RunFolder, strict_json
 from terrain_training.learning.scores import epoch_scores
-
-log = logging.getLogger(__name__)
 
 
 class Recorder(Callback):
@@ -37,10 +36,17 @@ class Recorder(Callback):
     """
 
     def __init__(
-        self, folder: RunFolder, *, taxonomy: Taxonomy, examples: LabelledImages, count: int
+        self,
+        folder: RunFolder,
+        *,
+        taxonomy: Taxonomy,
+        examples: LabelledImages,
+        count: int,
+        table: EpochTable,
     ) -> None:
-        """Take the folder, and the images of which the first `count` are shown."""
+        """Take the folder, the images of which the first `count` are drawn, and what shows rows."""
         self._folder = folder
+        self._table = table
         self._taxonomy = taxonomy
         self._examples = examples
         self._count = min(count, len(examples))
@@ -57,6 +63,11 @@ class Recorder(Callback):
         """Take it back."""
         self.best_mean_iou = state_dict["best_mean_iou"]
         self.best_epoch = state_dict["best_epoch"]
+
+    def on_train_start(self, trainer: pl.Trainer, _module: pl.LightningModule) -> None:
+        """Show where the run begins or goes on."""
+        if trainer.is_global_zero:
+            self._table.begin(done=trainer.current_epoch)
 
     def on_train_epoch_start(self, _trainer: pl.Trainer, _module: pl.LightningModule) -> None:
         """Start the clock."""
@@ -94,13 +105,13 @@ class Recorder(Callback):
             "learning_rate": max(g["lr"] for g in trainer.optimizers[0].param_groups),
             "seconds": round(time.monotonic() - self._started_s, 2),
         }
-        log.info("%s", strict_json(row))
         history = [old for old in self._folder.read_history() if old["epoch"] < row["epoch"]]
         history.append(row)
         write_whole(self._folder.history, "".join(f"{strict_json(item)}\n" for item in history))
         _write_csv(history, self._folder)
         write_curves(history, self._folder.path / "curves.png")
         self._update_summary()
+        self._table.add(row, best=row["epoch"] == self.best_epoch)
 
     def _keep_weights(self, network: nn.Module) -> None:
         weights = {name: value.contiguous() for name, value in network.state_dict().items()}
@@ -151,19 +162,9 @@ def _losses(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _write_csv(history: list[dict[str, Any]], folder: RunFolder) -> None:
-    rows = [_flat(row) for row in history]
+    rows = [flat_row(row) for row in history]
     names = list(dict.fromkeys(name for row in rows for name in row))
     with (folder.path / "metrics.csv").open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, names)
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in row.items():
-        if isinstance(value, dict):
-            flat.update({f"{name}_{key}": item for key, item in value.items()})
-        else:
-            flat[name] = value
-    return flat

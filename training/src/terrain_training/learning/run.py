@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import signal
-import sys
 import time
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +14,6 @@ import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.taxonomy import Taxonomy
@@ -25,11 +22,14 @@ from terrain_training.errors import TrainingError
 from terrain_training.interrupt import current_signals
 from terrain_training.learning.averaging import moving_average
 from terrain_training.learning.begin import check_run_place, start_folder
+from terrain_training.learning.board import EpochsFromOne
 from terrain_training.learning.checkpoint_file import WholeCheckpoints
+from terrain_training.learning.epoch_table import EpochTable
 from terrain_training.learning.gan_module import GanModule
 from terrain_training.learning.loaders import OpenData, RunData, open_data
 from terrain_training.learning.module import VALIDATION_IOU, SegmentationModule
-from terrain_training.learning.progress import KeepSignals, ProgressLog, StopAfter
+from terrain_training.learning.progress import EpochProgress, KeepSignals, StopAfter
+from terrain_training.learning.quiet import quiet_lightning
 from terrain_training.learning.recorder import Recorder
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.learning.start import class_weights, start_network
@@ -85,9 +85,15 @@ def train(recipe: Recipe, request: TrainingRequest) -> dict[str, Any]:
         TrainingError: the loss or a gradient is no number any more.
         KeyboardInterrupt: a signal ended it; the same call goes on.
     """
-    _quieten()
+    with quiet_lightning():
+        return _train(recipe, request)
+
+
+def _train(recipe: Recipe, request: TrainingRequest) -> dict[str, Any]:
+    torch.set_float32_matmul_precision("high")
     folder = RunFolder(request.out)
     check_run_place(folder, recipe)
+    trained = len(folder.read_history())
     if request.pretrained is not None and not request.pretrained.is_file():
         raise ConfigError(f"weights {request.pretrained} do not exist; check --pretrained")
     if request.machine.choose_threads:
@@ -100,7 +106,26 @@ def train(recipe: Recipe, request: TrainingRequest) -> dict[str, Any]:
     taxonomy = opened.source.taxonomy
     trainer = _make_trainer(recipe, request, folder, taxonomy=taxonomy, data=data)
     _fit(trainer, module, data, folder)
+    _log_end(folder, trainer, recipe.training.epochs, trained=trained)
     return folder.read_summary()
+
+
+def _log_end(folder: RunFolder, trainer: pl.Trainer, epochs: int, *, trained: int) -> None:
+    """Log that a call ended before the last epoch, or that there was nothing to train.
+
+    Args:
+        folder: of the run.
+        trainer: that ran.
+        epochs: of the recipe.
+        trained: epochs of earlier calls.
+    """
+    if not trainer.is_global_zero:
+        return
+    done, best = trainer.current_epoch, folder.read_summary().get("best_epoch")
+    if done < epochs:
+        log.info("stopped after epoch %d of %d; the best is epoch %s", done, epochs, best)
+    elif trained >= epochs:
+        log.info("all %d epochs were trained before; the best is epoch %s", epochs, best)
 
 
 def _choose_threads(recipe: Recipe, machine: Machine) -> None:
@@ -143,8 +168,11 @@ def _make_trainer(
         taxonomy=taxonomy,
         examples=data.validation_images,
         count=training.example_images,
+        table=EpochTable(
+            epochs=training.epochs, classes=taxonomy.names, epochs_now=request.epochs_now
+        ),
     )
-    callbacks: list[Callback] = [recorder, KeepSignals()]
+    callbacks: list[Callback] = [EpochProgress(), recorder, KeepSignals()]
     if training.ema_decay > 0:
         callbacks.append(moving_average(training.ema_decay))
     callbacks += request.callbacks
@@ -153,9 +181,6 @@ def _make_trainer(
         callbacks.append(EarlyStopping(VALIDATION_IOU, mode="max", patience=patience))
     if request.epochs_now is not None:
         callbacks.append(StopAfter(request.epochs_now))
-    bar = sys.stderr.isatty()
-    if not bar:
-        callbacks.append(ProgressLog())
     callbacks.append(_checkpoints(folder))
     clip = training.gradient_clip if training.gradient_clip > 0 else None
     try:
@@ -168,8 +193,8 @@ def _make_trainer(
             gradient_clip_val=None if training.adversarial_weight > 0 else clip,
             callbacks=callbacks,
             plugins=[WholeCheckpoints()],
-            logger=TensorBoardLogger(folder.path, name="tensorboard", version=""),
-            enable_progress_bar=bar,
+            logger=EpochsFromOne(folder.path, name="tensorboard", version=""),
+            enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             log_every_n_steps=1,
@@ -240,13 +265,3 @@ def _bad_checkpoint(folder: RunFolder, error: Exception) -> ConfigError:
     return ConfigError(
         f"checkpoint {folder.checkpoint} cannot be read ({reason}); delete it or restore it"
     )
-
-
-def _quieten() -> None:
-    """Leave Lightning's advertisements and hints out of the log."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for text in ("does not have many workers", "Checkpoint directory", "isinstance.*LeafSpec"):
-        warnings.filterwarnings("ignore", message=f".*{text}.*")
-    warnings.filterwarnings("ignore", category=UserWarning, module="torch.optim.lr_scheduler")
-    torch.set_float32_matmul_precision("high")

@@ -92,7 +92,7 @@ class PatchDiscriminator(nn.Module):
 def build_pix2pix(
     *, in_channels: int, classes: int, width: int, depth: int, dropout: float
 ) -> nn.Module:
-    """Return the generator, which is exported; the trainer makes the discriminator.
+    """Return the Pix2Pix generator; the trainer makes the discriminator, which is not exported.
 
     Raises:
         ConfigError: a value is out of range.

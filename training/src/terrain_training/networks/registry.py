@@ -13,24 +13,28 @@ from torch import Tensor, nn
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.networks.pix2pix import build_pix2pix
-from terrain_training.networks.smp_network import STRIDE, build_smp
+from terrain_training.networks.smp_network import STRIDE, build_smp, check_smp
 from terrain_training.networks.unet import build_unet
 from terrain_training.settings.recipe import NetworkSettings
-from terrain_training.settings.validation import check_names, checked
+from terrain_training.settings.validation import check_names, checked, unknown_value
 
 
 @dataclass(frozen=True)
 class NetworkKind:
-    """How a network is built, and what the sides of its input must be multiples of."""
+    """How a network is built, and what the sides of its input must be multiples of.
+
+    `check` looks at its options before anything is built.
+    """
 
     build: Callable[..., nn.Module]
     multiple: Callable[[dict[str, Any]], int]
+    check: Callable[[dict[str, Any]], None] = lambda _options: None
 
 
 NETWORKS: dict[str, NetworkKind] = {
     "unet": NetworkKind(build_unet, lambda options: 2 ** (len(options["channels"]) - 1)),
     "pix2pix": NetworkKind(build_pix2pix, lambda options: 2 ** int(options["depth"])),
-    "smp": NetworkKind(build_smp, lambda _options: STRIDE),
+    "smp": NetworkKind(build_smp, lambda _options: STRIDE, check_smp),
 }
 _GIVEN = ("in_channels", "classes")
 
@@ -76,15 +80,14 @@ def check_network(settings: NetworkSettings, *, height_px: int, width_px: int) -
         ConfigError: one cannot be used.
     """
     if settings.kind not in NETWORKS:
-        raise ConfigError(
-            f"recipe key network.kind is {settings.kind!r}, expected one of {list(NETWORKS)}"
-        )
+        raise ConfigError(f"recipe key network.kind {unknown_value(settings.kind, list(NETWORKS))}")
     kind = NETWORKS[settings.kind]
     hints = typing.get_type_hints(kind.build)
     names = [name for name in inspect.signature(kind.build).parameters if name not in _GIVEN]
     check_names(settings.options, names, key="network.options", taker=settings.kind)
     for name in names:
         checked(hints[name], settings.options[name], f"network.options.{name}")
+    kind.check(settings.options)
     multiple = kind.multiple(settings.options)
     if height_px % multiple or width_px % multiple:
         raise ConfigError(

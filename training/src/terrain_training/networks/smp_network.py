@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from torch import nn
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.networks.efficientnet_lite0 import drop_unused
+from terrain_training.settings.validation import nearest, unknown_value
 
 ARCHITECTURES = ("Unet", "UnetPlusPlus", "FPN", "Linknet", "DeepLabV3Plus", "PAN")
 STRIDE = 32
@@ -30,7 +32,7 @@ def build_smp(
     dropout: float,
     arguments: dict[str, Any],
 ) -> nn.Module:
-    """Return a network of the library.
+    """Return a network of segmentation-models-pytorch.
 
     Its decoders start from He's uniform initialisation, its encoders from the library's own: it
     offers no choice.
@@ -48,11 +50,6 @@ def build_smp(
     Raises:
         ConfigError: the library does not know one of them, or weights cannot be fetched or fit.
     """
-    if architecture not in ARCHITECTURES:
-        raise ConfigError(
-            f"recipe key network.options.architecture is {architecture!r}, expected one of "
-            f"{list(ARCHITECTURES)}"
-        )
     if not 0.0 <= dropout < 1.0:
         raise ConfigError(f"recipe key network.options.dropout is {dropout}, expected 0 to below 1")
     _check_arguments(architecture, encoder, arguments)
@@ -79,6 +76,37 @@ def build_smp(
         head = cast(nn.Sequential, network.segmentation_head)
         network.segmentation_head = nn.Sequential(nn.Dropout2d(dropout), *head)
     return network
+
+
+def check_smp(options: Mapping[str, Any]) -> None:
+    """Check that the library has the architecture and the encoder of a recipe.
+
+    Raises:
+        ConfigError: it does not; names the nearest that it has.
+    """
+    architecture, encoder = str(options["architecture"]), str(options["encoder"])
+    if architecture not in ARCHITECTURES:
+        raise ConfigError(
+            f"recipe key network.options.architecture {unknown_value(architecture, ARCHITECTURES)}"
+        )
+    if encoder.startswith(("tu-", "timm-")) or encoder in encoder_names():
+        return  # what timm has, it says itself when the network is built
+    near = nearest(encoder, encoder_names())
+    raise ConfigError(
+        f"recipe key network.options.encoder is {encoder!r}, which is unknown; "
+        f"{f'did you mean {near}? ' if near else ''}see `terrain-train list encoders`"
+    )
+
+
+def encoder_names() -> list[str]:
+    """Return the encoders of the library; `tu-NAME` is any convolutional one of timm besides."""
+    names: list[str] = smp.encoders.get_encoder_names()
+    return names
+
+
+def fetchable_weights(name: str) -> list[str]:
+    """Return the names of the weights that the library can fetch for an encoder."""
+    return list(smp.encoders.encoders[name]["pretrained_settings"])
 
 
 def _check_arguments(architecture: str, encoder: str, arguments: dict[str, Any]) -> None:

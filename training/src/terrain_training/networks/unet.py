@@ -87,7 +87,7 @@ def build_unet(
     norm: str,
     upsampling: str,
 ) -> nn.Module:
-    """Return a `UNet`; see its constructor.
+    """Return a U-Net from scratch, of any depth and width, with norms and dropout by level.
 
     Raises:
         ConfigError: the lists differ in length, or a value is out of range.

@@ -17,6 +17,7 @@ from terrain_training.data.remaining import REMOVED
 from terrain_training.data.removal_list import read_removal_list
 from terrain_training.recipe.checks import check_recipe
 from terrain_training.recipe.migrate import migrated
+from terrain_training.recipe.shipped import find_recipe
 from terrain_training.settings.recipe import Recipe
 from terrain_training.settings.validation import build
 from terrain_training.yaml_file import LIMIT_BYTES, as_yaml, parse_yaml, read_yaml
@@ -30,11 +31,12 @@ _LIST_SUFFIX = ".txt"
 """What ends so among removed samples is a file of names."""
 
 
-def load_recipe(path: Path, *, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(path: Path | str, *, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe.
 
     Args:
-        path: a YAML file of differences, or the snapshot in a run's folder.
+        path: a YAML file of differences, the snapshot in a run's folder, or the name of a shipped
+            recipe.
         overrides: `training.epochs=2` and the like; the value is YAML.
 
     Raises:
@@ -123,10 +125,10 @@ def _base() -> dict[str, Any]:
     return values
 
 
-def _chain(path: Path) -> list[dict[str, Any]]:
+def _chain(path: Path | str) -> list[dict[str, Any]]:
     """Return what is merged, the farthest ancestor first."""
     parts: list[dict[str, Any]] = []
-    current: Path | None = path
+    current: Path | None = find_recipe(path)
     while current is not None:
         if len(parts) == MAX_EXTENDS:
             raise ConfigError(f"recipe {path} extends more than {MAX_EXTENDS} others; shorten it")
@@ -134,16 +136,16 @@ def _chain(path: Path) -> list[dict[str, Any]]:
         parent = values.pop("extends", None)
         if parent is not None and not isinstance(parent, str):
             raise ConfigError(
-                f"recipe {current}: extends is {as_yaml(parent)}, expected a file name"
+                f"recipe {current}: extends is {as_yaml(parent)}, expected a file or a name"
             )
         parts.insert(0, _inlined(values, current.parent))
-        current = None if parent is None else current.parent / parent
+        current = None if parent is None else find_recipe(parent, folder=current.parent)
     return parts
 
 
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise ConfigError(f"recipe {path} does not exist; see training/configs for examples")
+        raise ConfigError(f"{path} does not exist; check the recipe that names it")
     return dict(read_yaml(path, expected="a recipe: a mapping of settings"))
 
 

@@ -72,9 +72,22 @@ def expected_of(kind: Any, metadata: Iterable[Any] = ()) -> str:
 
 def unknown_key(name: str, known: Sequence[str], *, of: str = "known are") -> str:
     """Return the rest of a message on a key that does not exist: the nearest, and all known."""
-    near = difflib.get_close_matches(name, known, n=1)
-    meant = f"did you mean {near[0]}? " if near else ""
+    near = nearest(name, known)
+    meant = f"did you mean {near}? " if near else ""
     return f"is unknown; {meant}{of} {', '.join(sorted(known)) or 'none'}"
+
+
+def unknown_value(value: object, known: Sequence[str]) -> str:
+    """Return the rest of a message on a name that does not exist, as `unknown_key` for values."""
+    near = nearest(value, known) if isinstance(value, str) else None
+    meant = f"did you mean {near}? " if near else ""
+    return f"is {as_yaml(value)}; {meant}expected one of {', '.join(known)}"
+
+
+def nearest(name: str, known: Sequence[str]) -> str | None:
+    """Return the known name that is spelt most like another one; None where none is near."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return near[0] if near else None
 
 
 def check_names(given: Iterable[str], wanted: Sequence[str], *, key: str, taker: str) -> None:
@@ -122,7 +135,10 @@ def _message(error: ErrorDetails, kind: Any, values: Any, key: str) -> str:
         if dataclasses.is_dataclass(bare):
             fields = _fields(bare)
             if part not in fields:
-                return f"recipe key {_joined(key, part)} {unknown_key(str(part), list(fields))}"
+                inside = _inside(fields, str(part))
+                rest = f"is unknown; did you mean {_joined(key, inside)}?" if inside else None
+                rest = rest or unknown_key(str(part), list(fields))
+                return f"recipe key {_joined(key, part)} {rest}"
             kind, metadata = fields[part].annotation, tuple(fields[part].metadata)
             meaning = f" ({fields[part].description})"
         elif typing.get_origin(bare) is list and isinstance(part, int):
@@ -142,6 +158,16 @@ def _message(error: ErrorDetails, kind: Any, values: Any, key: str) -> str:
         f"recipe key {key or 'top'} is {as_yaml(values)}, expected "
         f"{finite}{expected_of(kind, metadata)}{meaning}"
     )
+
+
+def _inside(fields: Mapping[str, Any], name: str) -> str | None:
+    """Return where a name stands one level deeper, such as `training.epochs` for `epochs`."""
+    deeper = [
+        f"{section}.{name}"
+        for section, field in fields.items()
+        if dataclasses.is_dataclass(field.annotation) and name in _fields(field.annotation)
+    ]
+    return deeper[0] if deeper else None
 
 
 def _joined(key: str, part: int | str) -> str:
