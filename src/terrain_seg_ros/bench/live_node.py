@@ -25,6 +25,7 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from terrain_seg_ros.core.errors import ConfigError, InferenceError
+from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.messages.diagnostics_message import decode_diagnostics
 from terrain_seg_ros.messages.header_message import make_header, stamp_ns
 from terrain_seg_ros.messages.image_message import encode_image
@@ -34,6 +35,7 @@ from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.report.table import text_table
 from terrain_seg_ros.ros.message_classes import ROS_TYPES, message_class
 from terrain_seg_ros.ros.quality import quality_of
+from terrain_seg_ros.runtime.path_timing import rgb_image
 from terrain_seg_ros.runtime.session import Session
 
 WAIT_S = 90.0
@@ -51,7 +53,7 @@ PARAMETERS = """/**:
 class _Camera:
     """A node that publishes images and receives the results."""
 
-    def __init__(self, size: tuple[int, int]) -> None:
+    def __init__(self, pixels_hw3: U8) -> None:
         self.context = rclpy.Context()
         rclpy.init(context=self.context)
         self.node = rclpy.create_node("terrain_seg_measure", context=self.context)
@@ -63,8 +65,7 @@ class _Camera:
         for name in OUTPUTS:
             self._listen(f"/terrain/{name}", name, self._taker(name))
         self._listen("/diagnostics", "/diagnostics", self._state)
-        pixels = np.random.default_rng(0).integers(60, 200, (size[1], size[0], 3), dtype=np.uint8)
-        self._pixels = pixels
+        self._pixels = pixels_hw3
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
@@ -129,14 +130,14 @@ class _Camera:
 
 
 def measure(
-    command: Sequence[str], *, lifecycle: bool, size: tuple[int, int], count: int, rate_hz: float
+    command: Sequence[str], *, lifecycle: bool, pixels_hw3: U8, count: int, rate_hz: float
 ) -> dict[str, Any]:
     """Start a node, show it images and return what came back.
 
     Args:
         command: starts the node in the namespace /terrain.
         lifecycle: whether it must be configured and activated.
-        size: of the images, width and height.
+        pixels_hw3: the image that is sent again and again.
         count: how many images.
         rate_hz: how fast.
 
@@ -145,7 +146,7 @@ def measure(
     """
     started_s = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    camera = _Camera(size)
+    camera = _Camera(pixels_hw3)
     try:
         if lifecycle:
             camera.change(Transition.TRANSITION_CONFIGURE)
@@ -168,8 +169,8 @@ def measure(
         process.wait(WAIT_S)
 
 
-def bare_ms(parameters: dict[str, str], count: int) -> tuple[float, dict[str, str]]:
-    """Return the median of the runtime's call alone, and what ran.
+def bare_ms(parameters: dict[str, str], count: int) -> tuple[float, dict[str, str], U8]:
+    """Return the median of the runtime's call alone, what ran, and an image that suits the model.
 
     Raises:
         InferenceError: the backend cannot be used.
@@ -182,7 +183,7 @@ def bare_ms(parameters: dict[str, str], count: int) -> tuple[float, dict[str, st
             session.backend(image)
             times.append((time.perf_counter() - start_s) * 1e3)
             time.sleep(0.02)
-        return float(np.median(times)), session.describe()
+        return float(np.median(times)), session.describe(), image[0].squeeze()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -218,7 +219,7 @@ def _measure_all(given: argparse.Namespace) -> dict[str, Any]:
             "640x480, 150 and 30"
         )
     chosen = {name: getattr(given, name) for name in ("model", "backend", "precision")}
-    median_ms, about = bare_ms(chosen, 50)
+    median_ms, about, pixels = bare_ms(chosen, 50)
     folder = Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108
     file = folder / f"terrain_seg_measure_{os.getpid()}.yaml"
     file.write_text(PARAMETERS.format(**chosen), encoding="utf-8")
@@ -229,14 +230,14 @@ def _measure_all(given: argparse.Namespace) -> dict[str, Any]:
         "node without ROS": [*here, "terrain_seg_ros.cli.main", "run", "--params", str(file)]
         + ["--discovery", "host"],
     }
-    size = (int(width), int(height))
+    pixels_hw3 = rgb_image(pixels, int(width), int(height))
     rows = []
     try:
         for name, command in nodes.items():
             figures = measure(
                 command,
                 lifecycle=name == "rclpy node",
-                size=size,
+                pixels_hw3=pixels_hw3,
                 count=given.count,
                 rate_hz=given.rate,
             )
