@@ -127,6 +127,8 @@ def write_bad_bags(folder):
     (folder / "broken.mcap").write_bytes(b"\x89MCAP0\r\n" + bytes(100))
     (folder / "file").touch()
     (folder / "folder").mkdir()
+    (folder / "own.json").write_text('{"bags": {}}')
+    (folder / "link").symlink_to(folder / "whole.mcap" / "whole.mcap")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,17 @@ def write_bad_bags(folder):
         (["bag", "out", "--mode", "submarine"], "submarine"),
         (["bag/bag.mcap", "bag/bag.mcap"], "exists already"),
         (["bag", "file/out"], "'file'"),
-        (["bag", "out", "--page", "out"], "--page 'out' lies in OUT 'out'"),
+        (["bag", "out", "--page", "out"], "--page 'out' is OUT 'out'"),
+        (["bag", "out.mcap", "--json", "out.mcap"], "--json 'out.mcap' is OUT 'out.mcap'"),
+        (["bag", "notes", "out", "--json", "out"], "--json 'out' is OUT 'out'"),
+        (["bag", "out", "--json", "bag/s.json"], "--json 'bag/s.json' lies in IN 'bag'"),
+        (["whole.mcap/whole.mcap", "out", "--json", "link"], "--json 'link' is IN 'whole.mcap/"),
+        (["bag", "out", "--limits", "own.json", "--json", "own.json"], "is --limits 'own.json'"),
+        (["bag", "out", "--page", "bag/p"], "--page 'bag/p' lies in IN 'bag'"),
+        (["bag", "out", "--page", "p", "--json", "p/index.html"], "is a file of --page"),
+        (["bag", "p/map.png", "--page", "p"], "OUT 'p/map.png' is a file of --page"),
+        (["bag", "bag/out"], "OUT 'bag/out' lies in IN 'bag'"),
+        (["bag", "notes", "bag"], "OUT 'bag' is IN 'bag'"),
         (["bag", "bag/bag.mcap", "out", "--page", "out/pages"], "lies in OUT"),
         (["bag", "out", "--page", "whole.mcap"], "whole.mcap"),
         (["broken.mcap", "out"], "cannot be opened"),

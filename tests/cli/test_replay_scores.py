@@ -188,10 +188,11 @@ def test_a_limit_missed_by_one_of_several_bags_is_named_with_it(tmp_path, model,
         (["a", "out", "--truth", TRUTH, "--map", "0=lava"], "lava"),
         (["a", "out", "--limits", "none.yaml"], "none.yaml"),
         (["a", "out", "--json", "none/scores.json"], "none"),
-        (["a", "out", "--json", "a/metadata.yaml"], "was not written by this command"),
+        (["a", "out", "--json", "a/metadata.yaml"], "lies in IN 'a'"),
+        (["a", "out", "--json", "mine"], "was not written by this command"),
         (["a", "out", "--json", "b"], "is a folder"),
         (["a", "a", "out"], "'a'"),
-        (["a", "b", "a/metadata.yaml"], "is a file"),
+        (["a", "b", "mine"], "is a file"),
         (["a", "b", "out", "--jobs", "-1"], "--jobs"),
     ],
 )
@@ -201,6 +202,7 @@ def test_wrong_input_is_told_before_anything_is_written(
     monkeypatch.chdir(tmp_path)
     for name in ("a", "b"):
         bag(tmp_path / name, 1)
+    (tmp_path / "mine").write_text("notes")
     assert main(["replay", *words, *model]) == 2
     assert named in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from terrain_seg_ros.bag.limits import check_limits, read_limits
 from terrain_seg_ros.bag.many_replays import Results, replay_all
-from terrain_seg_ros.bag.page import INDEX, Replayed, write_page
+from terrain_seg_ros.bag.page import Replayed, write_page
 from terrain_seg_ros.bag.plan import ReplayOptions, skippable_topics
 from terrain_seg_ros.bag.replay import Progress, replay
 from terrain_seg_ros.bag.score_plan import TruthOptions, plan_score
@@ -32,16 +32,9 @@ from terrain_seg_ros.cli.options import (
     add_params_argument,
     read_parameters,
 )
-from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.cli.replay_outputs import check_outputs
 from terrain_seg_ros.parameters.file import NAMESPACE
-from terrain_seg_ros.report.output_place import (
-    check_output_file,
-    check_output_folder,
-    has_own_file,
-    holds_json,
-    write_whole,
-)
-from terrain_seg_ros.report.page import GENERATOR
+from terrain_seg_ros.report.output_place import write_whole
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 _ADVICE = "`terrain-seg doctor BAG` says what the bag lacks"
@@ -114,10 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
         ModelError: the model cannot be used.
         InferenceError: the backend cannot be used.
     """
-    if arguments.json is not None:
-        check_output_file(arguments.json, option="--json", is_own=_is_own_json)
-    if arguments.page is not None:
-        _check_page(arguments)
+    check_outputs(arguments)
     limits = read_limits(arguments.limits) if arguments.limits is not None else []
     with _ended_by_sigterm():
         if len(arguments.sources) > 1:
@@ -142,30 +132,6 @@ def run(arguments: argparse.Namespace) -> int:
         for line in lines:
             print(f"missed in {name}: {line}" if len(results) > 1 else f"missed: {line}")
     return _exit_code(results, missed)
-
-
-def _is_own_json(text: str) -> bool:
-    """Return whether a text holds the scores of one bag or of several."""
-    return holds_json("grid_availability", "latency_ms")(text) or holds_json("bags")(text)
-
-
-def _check_page(arguments: argparse.Namespace) -> None:
-    """Check that the page may be written; with several bags each process checks its own folder.
-
-    Raises:
-        ConfigError: it may not.
-    """
-    page, target = arguments.page.resolve(), arguments.target.resolve()
-    if page == target or target in page.parents:
-        raise ConfigError(
-            f"--page '{arguments.page}' lies in OUT '{arguments.target}', which is a bag; give "
-            "another folder"
-        )
-    if len(arguments.sources) == 1:
-        check_output_folder(arguments.page, option="--page", is_own=_has_page)
-
-
-_has_page = has_own_file(INDEX, lambda text: GENERATOR in text)
 
 
 def _exit_code(results: Results, missed: Mapping[str, Sequence[str]]) -> int:

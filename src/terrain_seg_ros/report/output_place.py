@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
@@ -76,6 +76,41 @@ def check_output_file(path: Path, *, option: str, is_own: Callable[[str], bool])
             f"{option} '{path}' exists and was not written by this command; remove it or give "
             "another name"
         )
+
+
+def check_not_same(path: Path, *, option: str, others: Iterable[tuple[str, Path]]) -> None:
+    """Check that an output is none of the other files and folders of a command line.
+
+    Args:
+        path: the output.
+        option: the option that set it, for the message.
+        others: what each one is, for the message, and its path.
+
+    Raises:
+        ConfigError: it is one of them.
+    """
+    for what, other in others:
+        is_same = os.path.realpath(path) == os.path.realpath(other)
+        if is_same or (path.exists() and other.exists() and path.samefile(other)):
+            raise ConfigError(f"{option} '{path}' is {what} '{other}'; give another path")
+
+
+def check_outside(path: Path, *, option: str, others: Iterable[tuple[str, Path]]) -> None:
+    """Check that an output is none of the other files and folders and in none of them.
+
+    The arguments are those of `check_not_same`.
+
+    Raises:
+        ConfigError: it is one of them, or lies in one.
+    """
+    others = list(others)
+    check_not_same(path, option=option, others=others)
+    parents = Path(os.path.realpath(path)).parents
+    for what, other in others:
+        if Path(os.path.realpath(other)) in parents:
+            raise ConfigError(
+                f"{option} '{path}' lies in {what} '{other}'; give a path outside of it"
+            )
 
 
 def holds_json(*keys: str) -> Callable[[str], bool]:
