@@ -170,6 +170,19 @@ def test_several_bags_give_one_table_and_one_bad_one_does_not_lose_the_others(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "b"]
 
 
+def test_the_table_of_several_bags_says_where_nothing_came_and_counts_grids(tmp_path, model, capfd):
+    raw = [("/navcam/image_raw", IMAGE, stamp(0), b"bad")]
+    mute = write_bag(tmp_path / "mute", [], raw=raw)
+    blind = write_bag(tmp_path / "blind", drive(3, with_info=False))
+    words = [bag(tmp_path / "good", 3), str(mute), str(blind), str(tmp_path / "out")]
+    assert replay(tmp_path, model, *words)[0] == 1
+    lines = [line.split() for line in capfd.readouterr().out.splitlines()]
+    rows = {cells[0]: (cells[2], " ".join(cells[8:])) for cells in lines if len(cells) > 8}
+    assert rows["good"] == ("3", "passed")
+    assert rows["mute"] == ("0", "no masks")
+    assert rows["blind"] == ("0", "no grids")
+
+
 def test_a_limit_missed_by_one_of_several_bags_is_named_with_it(tmp_path, model, capfd):
     sources = [bag(tmp_path / "a"), bag(tmp_path / "b", values=np.full_like(classes(0), 3))]
     limits = tmp_path / "limits.yaml"

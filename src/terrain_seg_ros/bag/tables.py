@@ -147,14 +147,21 @@ def _bag_row(
     return (
         name,
         str(scores["images_in"]),
-        _cell(scores["grid_availability"]),
+        str(scores["grids_out"]),
         _cell(scores.get("mean_iou")),
         _cell(scores.get("missed_hazard_rate")),
         _cell(total.get("p99"), digits=1),
         str(scores["dropped"]["total"]),
         str(scores["refused"]["total"]),
-        f"{len(lines)} missed" if lines else "passed",
+        _verdict(scores, lines),
     )
+
+
+def _verdict(scores: Mapping[str, Any], missed: Sequence[str]) -> str:
+    missing = [name for name in ("images_out", "grids_out") if not scores[name]]
+    if missing:
+        return "no masks" if missing[0] == "images_out" else "no grids"
+    return f"{len(missed)} missed" if missed else "passed"
 
 
 def _cell(value: float | None, *, digits: int = 4) -> str:
