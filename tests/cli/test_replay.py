@@ -119,6 +119,8 @@ def test_a_mode_names_the_parameters_that_are_loaded_first(tmp_path):
 def write_bad_bags(folder):
     write_bag(folder / "bag", drive(2))
     write_bag(folder / "notes", [text(0)])
+    masks = [image(0, topic=name) for name in ("/terrain/mask", "/terrain/truth/mask")]
+    write_bag(folder / "masks", [*drive(1), *masks])
     for storage, suffix in ((StoragePlugin.MCAP, ".mcap"), (StoragePlugin.SQLITE3, ".db3")):
         whole = write_bag(folder / f"whole{suffix}", drive(20), storage=storage)
         data = next(whole.glob(f"*{suffix}")).read_bytes()
@@ -138,6 +140,11 @@ def write_bad_bags(folder):
         (["bag", "bag"], "exists already"),
         (["bag", "out.db3"], "written as MCAP"),
         (["bag", "out", "--image-topic", "/none"], "no images on '/none'"),
+        (["masks", "out", "--image-topic", "/terrain/mask"], "choose another --namespace"),
+        (
+            ["masks", "out", "--truth", "/terrain/truth/mask", "--namespace", "terrain/truth"],
+            "reads '/terrain/truth/mask' of bag 'masks', and would replace it",
+        ),
         (["bag", "out", "--params", "none.yaml"], "none.yaml"),
         (["bag", "out", "--skip", "mask"], "--skip"),
         (["bag", "out", "--backend", "none"], "none"),
