@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,6 +148,12 @@ def write_bad_bags(folder):
             ["masks", "out", "--truth", "/terrain/truth/mask", "--namespace", "terrain/truth"],
             "reads '/terrain/truth/mask' of bag 'masks', and would replace it",
         ),
+        (["bag", "out", "--json", "/dev/full"], "--json '/dev/full' cannot be written"),
+        (["bag", "out", "--page", "/proc/x"], "cannot be created: '/proc' cannot be written"),
+        (
+            ["bag", "notes", "out", "--page", "/proc/x"],
+            "cannot be created: '/proc' cannot be written",
+        ),
         (["bag", "out", "--params", "none.yaml"], "none.yaml"),
         (["bag", "out", "--skip", "mask"], "--skip"),
         (["bag", "out", "--backend", "none"], "none"),
@@ -222,3 +231,30 @@ def test_where_no_mask_came_it_is_said(tmp_path, capsys):
     source = write_bag(tmp_path / "in", drive(3, make_image=bad))
     assert main(["replay", str(source), str(tmp_path / "out"), *QUICK]) == 1
     assert "no masks and no grids came of 3 images: 3 x bad image" in capsys.readouterr().err
+
+
+def test_where_the_page_fails_it_is_said_that_the_bag_is_complete(tmp_path, capsys):
+    source, page = write_bag(tmp_path / "in", drive(2)), tmp_path / "page"
+    words = [*QUICK, "--page", str(page)]
+    assert main(["replay", str(source), str(tmp_path / "first"), *words]) == 0
+    (page / "map.png").unlink()
+    (page / "map.png").mkdir()
+    capsys.readouterr()
+    assert main(["replay", str(source), str(tmp_path / "out"), *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "map.png" in line
+    assert line.endswith(f"; OUT '{tmp_path / 'out'}' is complete")
+    assert len(read_bag(tmp_path / "out")["/terrain/hazard_grid"]) == 2
+
+
+def test_where_stdout_is_full_it_is_said_that_the_bag_is_complete(tmp_path):
+    source = write_bag(tmp_path / "in", drive(2))
+    command = [sys.executable, "-m", "terrain_seg_ros.cli.main", "replay", str(source)]
+    command += [str(tmp_path / "out"), *QUICK]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "No space left on device" in line
+    assert line.endswith(f"; OUT '{tmp_path / 'out'}' is complete")
+    assert len(read_bag(tmp_path / "out")["/terrain/hazard_grid"]) == 2

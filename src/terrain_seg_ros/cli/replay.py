@@ -24,6 +24,7 @@ from terrain_seg_ros.bag.replay import Progress, replay
 from terrain_seg_ros.bag.score_plan import TruthOptions, plan_score
 from terrain_seg_ros.bag.scores import why_nothing_came
 from terrain_seg_ros.bag.tables import bag_table, report_lines
+from terrain_seg_ros.cli.error_text import describe_os_error
 from terrain_seg_ros.cli.options import (
     add_json_argument,
     add_label_arguments,
@@ -33,6 +34,7 @@ from terrain_seg_ros.cli.options import (
     read_parameters,
 )
 from terrain_seg_ros.cli.replay_outputs import check_outputs
+from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
 from terrain_seg_ros.parameters.file import NAMESPACE
 from terrain_seg_ros.report.output_place import write_whole
 
@@ -121,16 +123,20 @@ def run(arguments: argparse.Namespace) -> int:
             )
         else:
             results = {arguments.sources[0].name: _run_one(arguments)}
-    missed = {name: check_limits(limits, scores) for name, scores in results.items() if scores}
-    if arguments.json is not None:
-        content = results if len(arguments.sources) > 1 else next(iter(results.values()))
-        text = json.dumps({"bags": content} if len(arguments.sources) > 1 else content, indent=2)
-        write_whole(arguments.json, f"{text}\n")
-    if len(arguments.sources) > 1:
-        print(bag_table(results, missed))
-    for name, lines in missed.items():
-        for line in lines:
-            print(f"missed in {name}: {line}" if len(results) > 1 else f"missed: {line}")
+    with _bag_is_complete(arguments):
+        missed = {name: check_limits(limits, scores) for name, scores in results.items() if scores}
+        if arguments.json is not None:
+            content = results if len(arguments.sources) > 1 else next(iter(results.values()))
+            text = json.dumps(
+                {"bags": content} if len(arguments.sources) > 1 else content, indent=2
+            )
+            write_whole(arguments.json, f"{text}\n")
+        if len(arguments.sources) > 1:
+            print(bag_table(results, missed))
+        for name, lines in missed.items():
+            for line in lines:
+                print(f"missed in {name}: {line}" if len(results) > 1 else f"missed: {line}")
+        print(end="", flush=True)
     return _exit_code(results, missed)
 
 
@@ -202,14 +208,35 @@ def _run_one(arguments: argparse.Namespace) -> dict[str, Any]:
             options=replace(options, other_topics=plan.truth_topics),
             on_progress=show,
         )
-    scores = plan.scores(target, report)
-    took_s = time.monotonic() - started_s
-    lines = report_lines(report, scores, parameters, source=source, target=target, took_s=took_s)
-    print("\n".join(lines))
-    if arguments.page is not None:
-        replayed = Replayed(source, target, options, parameters, report, scores)
-        print(f"\npage: {write_page(replayed, arguments.page)}")
+    with _bag_is_complete(arguments):
+        scores = plan.scores(target, report)
+        took_s = time.monotonic() - started_s
+        lines = report_lines(
+            report, scores, parameters, source=source, target=target, took_s=took_s
+        )
+        print("\n".join(lines))
+        if arguments.page is not None:
+            replayed = Replayed(source, target, options, parameters, report, scores)
+            print(f"\npage: {write_page(replayed, arguments.page)}")
     return scores
+
+
+@contextmanager
+def _bag_is_complete(arguments: argparse.Namespace) -> Iterator[None]:
+    """Say in errors of what follows the replay that its bag, or bags, can be used.
+
+    Raises:
+        ConfigError: the scores, the page, the JSON or the output failed.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (OSError, TerrainSegError) as error:
+        text = describe_os_error(error) if isinstance(error, OSError) else str(error)
+        one = len(arguments.sources) == 1
+        done = "OUT '{}' is complete" if one else "the bags in OUT '{}' are complete"
+        raise ConfigError(f"{text}; {done.format(arguments.target)}") from error
 
 
 @contextmanager

@@ -23,7 +23,7 @@ _has_page = has_own_file(INDEX, lambda text: GENERATOR in text)
 def check_outputs(arguments: argparse.Namespace) -> None:
     """Check that OUT, the page and the JSON may be written and do not replace each other or IN.
 
-    With several bags the process of each one checks its own page and bag as well.
+    Whether a bag of OUT exists already is left to what writes it.
 
     Raises:
         ConfigError: one of them may not.
@@ -33,8 +33,8 @@ def check_outputs(arguments: argparse.Namespace) -> None:
     json_file = [] if scores is None else [("--json", scores)]
     if page is not None:
         check_outside(page, option="--page", others=[*inputs, ("OUT", target), *json_file])
-        if len(arguments.sources) == 1:
-            check_output_folder(page, option="--page", is_own=_has_page)
+        for folder in _page_folders(arguments):
+            check_output_folder(folder, option="--page", is_own=_has_page)
     if scores is not None:
         check_outside(scores, option="--json", others=[*inputs, ("OUT", target)])
         check_not_same(scores, option="--json", others=pages)
@@ -56,12 +56,17 @@ def _inputs(arguments: argparse.Namespace) -> list[tuple[str, Path]]:
     ]
 
 
-def _page_files(arguments: argparse.Namespace) -> list[tuple[str, Path]]:
-    """Return the files of the pages that will be written."""
+def _page_folders(arguments: argparse.Namespace) -> list[Path]:
+    """Return the folder of each page that will be written."""
     page, sources = arguments.page, arguments.sources
     if page is None:
         return []
-    folders = [page] if len(sources) == 1 else [page / source.name for source in sources]
+    return [page] if len(sources) == 1 else [page / source.name for source in sources]
+
+
+def _page_files(arguments: argparse.Namespace) -> list[tuple[str, Path]]:
+    """Return the files of the pages that will be written."""
+    folders = _page_folders(arguments)
     return [("a file of --page", folder / name) for folder in folders for name in (INDEX, MAP)]
 
 

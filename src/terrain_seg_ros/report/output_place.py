@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -37,8 +38,7 @@ def check_output_folder(folder: Path, *, option: str, is_own: Callable[[Path], b
         names = sorted(path.name for path in folder.iterdir())
     except OSError as error:
         raise ConfigError(f"{option} '{folder}' cannot be read ({error.strerror})") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigError(f"{option} '{folder}' cannot be written; check its permissions")
+    _check_writable(folder, f"{option} '{folder}'")
     if names and not is_own(folder):
         raise ConfigError(
             f"{option} '{folder}' contains {some(names)}, which this command did not write; give a "
@@ -68,8 +68,7 @@ def check_output_file(path: Path, *, option: str, is_own: Callable[[str], bool])
         raise ConfigError(f"{option} '{path}' is a folder; give a file")
     if not path.exists():
         return
-    if not os.access(path, os.W_OK):
-        raise ConfigError(f"{option} '{path}' cannot be written; check its permissions")
+    _check_file_writable(path, f"{option} '{path}'")
     text = _own_text(path)
     if text is None or (text and not is_own(text)):
         raise ConfigError(
@@ -170,10 +169,47 @@ def _check_parent(path: Path, option: str) -> None:
         above = above.parent
     if not above.is_dir():
         raise ConfigError(f"{option} '{path}': '{above}' is not a folder; give another path")
-    if not os.path.lexists(path) and not os.access(above, os.W_OK | os.X_OK):
-        raise ConfigError(
-            f"{option} '{path}' cannot be created: '{above}' is not writable; check its permissions"
-        )
+    if not os.path.lexists(path):
+        _check_writable(above, f"{option} '{path}' cannot be created: '{above}'")
+
+
+def _check_file_writable(path: Path, what: str) -> None:
+    """Check that an existing file can be replaced, or a device written.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if path.is_char_device():
+        try:
+            with path.open("wb", buffering=0) as device:
+                device.write(b"")
+        except OSError as error:
+            raise _unwritable(what, error) from error
+    elif not os.access(path, os.W_OK):
+        raise ConfigError(f"{what} cannot be written; check its permissions")
+    elif path.is_file():
+        folder = path.resolve().parent
+        _check_writable(folder, f"{what} cannot be replaced: '{folder}'")
+
+
+def _check_writable(folder: Path, what: str) -> None:
+    """Check that files can be created in a folder; permissions alone do not tell.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _unwritable(what, error) from error
+
+
+def _unwritable(what: str, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"{what} cannot be written ({error.strerror}); check its permissions and the free space, "
+        "or give another path"
+    )
 
 
 def _own_text(path: Path) -> str | None:
