@@ -258,3 +258,21 @@ def test_where_stdout_is_full_it_is_said_that_the_bag_is_complete(tmp_path):
     assert "No space left on device" in line
     assert line.endswith(f"; OUT '{tmp_path / 'out'}' is complete")
     assert len(read_bag(tmp_path / "out")["/terrain/hazard_grid"]) == 2
+
+
+def test_control_characters_of_a_bag_do_not_reach_the_terminal(tmp_path, capsys):
+    def odd(index):
+        entry = image(index, topic="/nav\x1b]0;owned\x07cam/image_raw")
+        entry.message.encoding = "\x1b[2Jx" if index else "mono8"
+        return entry
+
+    entries = drive(2, make_image=odd)
+    source = write_bag(tmp_path / "in\x1b[1m", entries)
+    main(["replay", str(source), str(tmp_path / "out"), *QUICK])
+    main(["replay", str(source), str(tmp_path / "more"), *QUICK, "--image-topic", "/\x1bx"])
+    main(["replay", str(source), str(tmp_path / "none\x1b"), str(tmp_path / "all"), *QUICK])
+    said = capsys.readouterr()
+    assert "owned" in said.out
+    assert "2Jx" in said.out
+    assert "none" in said.err
+    assert all(letter.isprintable() or letter == "\n" for letter in said.out + said.err)

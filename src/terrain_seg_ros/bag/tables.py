@@ -8,7 +8,7 @@ from typing import Any
 
 from terrain_seg_ros.bag.replay import ReplayReport
 from terrain_seg_ros.parameters.node_settings import NodeSettings
-from terrain_seg_ros.report.table import text_table
+from terrain_seg_ros.report.table import printable, text_table
 from terrain_seg_ros.runtime.health import Note
 from terrain_seg_ros.runtime.health_report import note_line
 
@@ -55,7 +55,7 @@ def report_lines(
     if health.refused:
         yield "\nRefused, the last of each kind:"
     for reason in health.refused:
-        yield f"  {reason.value}: {health.refusal_texts.get(reason, '')}"
+        yield f"  {reason.value}: {printable(health.refusal_texts.get(reason, ''))}"
 
 
 def bag_table(
@@ -131,7 +131,7 @@ def _summary(scores: Mapping[str, Any]) -> str:
     alone = [
         (truth["truth_without_mask"], "truths without a mask"),
         (truth["masks_without_truth"], "masks without truth"),
-        (truth["damaged"], f"damaged, the last: {truth['last_damage']}"),
+        (truth["damaged"], f"damaged, the last: {printable(truth['last_damage'])}"),
     ]
     lines += [f"{count} {text}" for count, text in alone if count]
     return "\n".join(lines)

@@ -12,6 +12,7 @@ from terrain_seg_ros import __version__
 from terrain_seg_ros.cli.error_text import describe_os_error
 from terrain_seg_ros.cli.lazy_parser import Command, add_commands
 from terrain_seg_ros.core.errors import THREADS_REMEDY, TerrainSegError
+from terrain_seg_ros.report.table import printable
 
 PROGRAM = "terrain-seg"
 EXIT_WRONG_INPUT = 2
@@ -86,7 +87,7 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _refuse(text: str) -> int:
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     print(f"{PROGRAM}: error: {line}", file=sys.stderr)
     return EXIT_WRONG_INPUT
 

@@ -37,6 +37,7 @@ from terrain_seg_ros.cli.replay_outputs import check_outputs
 from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
 from terrain_seg_ros.parameters.file import NAMESPACE
 from terrain_seg_ros.report.output_place import write_whole
+from terrain_seg_ros.report.table import printable
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 _ADVICE = "`terrain-seg doctor BAG` says what the bag lacks"
@@ -145,7 +146,7 @@ def _exit_code(results: Results, missed: Mapping[str, Sequence[str]]) -> int:
     nothing = {name: why_nothing_came(scores) for name, scores in results.items() if scores}
     for name, why in nothing.items():
         if why:
-            print(f"terrain-seg: error: {name}: {why}; {_ADVICE}", file=sys.stderr)
+            print(f"terrain-seg: error: {printable(f'{name}: {why}')}; {_ADVICE}", file=sys.stderr)
     if not all(results.values()):
         return EXIT_WRONG_INPUT
     if any(nothing.values()):
@@ -195,7 +196,7 @@ def _run_one(arguments: argparse.Namespace) -> dict[str, Any]:
     truth = TruthOptions(arguments.truth, arguments.map, arguments.ignore)
     plan = plan_score(source, parameters, truth, replay=options)
     started_s = time.monotonic()
-    with tqdm(total=1.0, desc=source.name, bar_format=_BAR, disable=None) as bar:
+    with tqdm(total=1.0, desc=printable(source.name), bar_format=_BAR, disable=None) as bar:
 
         def show(progress: Progress) -> None:
             bar.set_postfix_str(f"{progress.images} images", refresh=False)
@@ -254,4 +255,4 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 
 def _say(text: str) -> None:
-    print(f"terrain-seg: {text}", file=sys.stderr, flush=True)
+    print(f"terrain-seg: {printable(text)}", file=sys.stderr, flush=True)
