@@ -129,6 +129,8 @@ def test_what_was_refused_is_there_with_its_reason_although_no_grid_came(tmp_pat
     assert reading.images == []
     assert "refused: no camera_info" in reading.texts
     assert "refused: bad image" in reading.texts
+    said = " ".join(reading.texts)
+    assert "of 4 images 3 were segmented, and 0 projected onto the ground" in said
     assert any("horizontal_fov_rad" in text for text in reading.texts)
 
 
@@ -160,6 +162,34 @@ def test_several_cameras_have_a_section_each(tmp_path):
     assert "Frames of navcam" in reading.texts
     assert "Frames of rear" in reading.texts
     assert titles(reading).count("overlay") == 6
+    # Both cameras have the same stamps; each of the images counts once.
+    said = " ".join(reading.texts)
+    assert said.count("3 of 4 images that reached the grid") == 2
+    assert "of 8 images 8 were segmented, and 8 projected onto the ground" in said
+
+
+def test_a_moment_has_the_grid_of_its_own_camera(tmp_path):
+    behind = mounting(frame_id="behind")
+    behind.message.transforms[0].transform.translation.x = -3.0
+    entries = [mounting(), behind]
+    for index in range(2):
+        entries += [pose(index), info(index), image(index)]
+        entries.append(info(index, topic="/rear/camera_info"))
+        entries.append(image(index, topic="/rear/image_raw", frame_id="behind"))
+    page_of(tmp_path, write_bag(tmp_path / "in", entries))
+    rear = {
+        "image": "/rear/image_raw",
+        "mask": "/terrain/rear/mask",
+        "confidence": "/terrain/rear/confidence",
+    }
+    names = NAMES._replace(cameras={"rear": rear})
+    bag = tmp_path / "out"
+    moments = list(read_moments(bag, names, drive_of(bag, names), "rear", count=2))
+    assert [item.stamp_ns for item in moments] == [stamp(0), stamp(1)]
+    grids = [decode_grid(entry.message) for entry in read_bag(bag)["/terrain/hazard_grid"]]
+    for item, ours, others in zip(moments, grids[1::2], grids[::2], strict=True):
+        assert (ours.values != others.values).any()
+        np.testing.assert_array_equal(item.grid.values, ours.values)
 
 
 def test_several_bags_have_a_page_each(tmp_path):
@@ -183,6 +213,18 @@ def test_a_page_replaces_an_earlier_one_and_nothing_else(tmp_path, capsys):
     assert main([*words, str(tmp_path / "other")]) == 2
     assert "--page" in capsys.readouterr().err
     assert not (tmp_path / "third").exists(), "nothing was computed before"
+
+
+def test_a_page_without_a_map_leaves_no_map_of_an_earlier_one(tmp_path):
+    page_of(tmp_path, write_bag(tmp_path / "in", drive(2)))
+    (tmp_path / "page" / "notes.txt").touch()
+    blind = write_bag(tmp_path / "blind", drive(2, with_info=False))
+    words = ["replay", str(blind), str(tmp_path / "again"), *QUICK, "--page"]
+    assert main([*words, str(tmp_path / "page")]) == 1
+    assert sorted(path.name for path in (tmp_path / "page").iterdir()) == [
+        "index.html",
+        "notes.txt",
+    ]
 
 
 def test_hostile_names_and_texts_stay_text(tmp_path):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,6 +122,8 @@ def test_a_mode_names_the_parameters_that_are_loaded_first(tmp_path):
 def write_bad_bags(folder):
     write_bag(folder / "bag", drive(2))
     write_bag(folder / "notes", [text(0)])
+    masks = [image(0, topic=name) for name in ("/terrain/mask", "/terrain/truth/mask")]
+    write_bag(folder / "masks", [*drive(1), *masks])
     for storage, suffix in ((StoragePlugin.MCAP, ".mcap"), (StoragePlugin.SQLITE3, ".db3")):
         whole = write_bag(folder / f"whole{suffix}", drive(20), storage=storage)
         data = next(whole.glob(f"*{suffix}")).read_bytes()
@@ -127,6 +132,8 @@ def write_bad_bags(folder):
     (folder / "broken.mcap").write_bytes(b"\x89MCAP0\r\n" + bytes(100))
     (folder / "file").touch()
     (folder / "folder").mkdir()
+    (folder / "own.json").write_text('{"bags": {}}')
+    (folder / "link").symlink_to(folder / "whole.mcap" / "whole.mcap")
 
 
 @pytest.mark.parametrize(
@@ -136,6 +143,17 @@ def write_bad_bags(folder):
         (["bag", "bag"], "exists already"),
         (["bag", "out.db3"], "written as MCAP"),
         (["bag", "out", "--image-topic", "/none"], "no images on '/none'"),
+        (["masks", "out", "--image-topic", "/terrain/mask"], "choose another --namespace"),
+        (
+            ["masks", "out", "--truth", "/terrain/truth/mask", "--namespace", "terrain/truth"],
+            "reads '/terrain/truth/mask' of bag 'masks', and would replace it",
+        ),
+        (["bag", "out", "--json", "/dev/full"], "--json '/dev/full' cannot be written"),
+        (["bag", "out", "--page", "/proc/x"], "cannot be created: '/proc' cannot be written"),
+        (
+            ["bag", "notes", "out", "--page", "/proc/x"],
+            "cannot be created: '/proc' cannot be written",
+        ),
         (["bag", "out", "--params", "none.yaml"], "none.yaml"),
         (["bag", "out", "--skip", "mask"], "--skip"),
         (["bag", "out", "--backend", "none"], "none"),
@@ -144,7 +162,17 @@ def write_bad_bags(folder):
         (["bag", "out", "--mode", "submarine"], "submarine"),
         (["bag/bag.mcap", "bag/bag.mcap"], "exists already"),
         (["bag", "file/out"], "'file'"),
-        (["bag", "out", "--page", "out"], "--page 'out' lies in OUT 'out'"),
+        (["bag", "out", "--page", "out"], "--page 'out' is OUT 'out'"),
+        (["bag", "out.mcap", "--json", "out.mcap"], "--json 'out.mcap' is OUT 'out.mcap'"),
+        (["bag", "notes", "out", "--json", "out"], "--json 'out' is OUT 'out'"),
+        (["bag", "out", "--json", "bag/s.json"], "--json 'bag/s.json' lies in IN 'bag'"),
+        (["whole.mcap/whole.mcap", "out", "--json", "link"], "--json 'link' is IN 'whole.mcap/"),
+        (["bag", "out", "--limits", "own.json", "--json", "own.json"], "is --limits 'own.json'"),
+        (["bag", "out", "--page", "bag/p"], "--page 'bag/p' lies in IN 'bag'"),
+        (["bag", "out", "--page", "p", "--json", "p/index.html"], "is a file of --page"),
+        (["bag", "p/map.png", "--page", "p"], "OUT 'p/map.png' is a file of --page"),
+        (["bag", "bag/out"], "OUT 'bag/out' lies in IN 'bag'"),
+        (["bag", "notes", "bag"], "OUT 'bag' is IN 'bag'"),
         (["bag", "bag/bag.mcap", "out", "--page", "out/pages"], "lies in OUT"),
         (["bag", "out", "--page", "whole.mcap"], "whole.mcap"),
         (["broken.mcap", "out"], "cannot be opened"),
@@ -203,3 +231,48 @@ def test_where_no_mask_came_it_is_said(tmp_path, capsys):
     source = write_bag(tmp_path / "in", drive(3, make_image=bad))
     assert main(["replay", str(source), str(tmp_path / "out"), *QUICK]) == 1
     assert "no masks and no grids came of 3 images: 3 x bad image" in capsys.readouterr().err
+
+
+def test_where_the_page_fails_it_is_said_that_the_bag_is_complete(tmp_path, capsys):
+    source, page = write_bag(tmp_path / "in", drive(2)), tmp_path / "page"
+    words = [*QUICK, "--page", str(page)]
+    assert main(["replay", str(source), str(tmp_path / "first"), *words]) == 0
+    (page / "map.png").unlink()
+    (page / "map.png").mkdir()
+    capsys.readouterr()
+    assert main(["replay", str(source), str(tmp_path / "out"), *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "map.png" in line
+    assert line.endswith(f"; OUT '{tmp_path / 'out'}' is complete")
+    assert len(read_bag(tmp_path / "out")["/terrain/hazard_grid"]) == 2
+
+
+def test_where_stdout_is_full_it_is_said_that_the_bag_is_complete(tmp_path):
+    source = write_bag(tmp_path / "in", drive(2))
+    command = [sys.executable, "-m", "terrain_seg_ros.cli.main", "replay", str(source)]
+    command += [str(tmp_path / "out"), *QUICK]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "No space left on device" in line
+    assert line.endswith(f"; OUT '{tmp_path / 'out'}' is complete")
+    assert len(read_bag(tmp_path / "out")["/terrain/hazard_grid"]) == 2
+
+
+def test_control_characters_of_a_bag_do_not_reach_the_terminal(tmp_path, capsys):
+    def odd(index):
+        entry = image(index, topic="/nav\x1b]0;owned\x07cam/image_raw")
+        entry.message.encoding = "\x1b[2Jx" if index else "mono8"
+        return entry
+
+    entries = drive(2, make_image=odd)
+    source = write_bag(tmp_path / "in\x1b[1m", entries)
+    main(["replay", str(source), str(tmp_path / "out"), *QUICK])
+    main(["replay", str(source), str(tmp_path / "more"), *QUICK, "--image-topic", "/\x1bx"])
+    main(["replay", str(source), str(tmp_path / "none\x1b"), str(tmp_path / "all"), *QUICK])
+    said = capsys.readouterr()
+    assert "owned" in said.out
+    assert "2Jx" in said.out
+    assert "none" in said.err
+    assert all(letter.isprintable() or letter == "\n" for letter in said.out + said.err)

@@ -170,6 +170,19 @@ def test_several_bags_give_one_table_and_one_bad_one_does_not_lose_the_others(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "b"]
 
 
+def test_the_table_of_several_bags_says_where_nothing_came_and_counts_grids(tmp_path, model, capfd):
+    raw = [("/navcam/image_raw", IMAGE, stamp(0), b"bad")]
+    mute = write_bag(tmp_path / "mute", [], raw=raw)
+    blind = write_bag(tmp_path / "blind", drive(3, with_info=False))
+    words = [bag(tmp_path / "good", 3), str(mute), str(blind), str(tmp_path / "out")]
+    assert replay(tmp_path, model, *words)[0] == 1
+    lines = [line.split() for line in capfd.readouterr().out.splitlines()]
+    rows = {cells[0]: (cells[2], " ".join(cells[8:])) for cells in lines if len(cells) > 8}
+    assert rows["good"] == ("3", "passed")
+    assert rows["mute"] == ("0", "no masks")
+    assert rows["blind"] == ("0", "no grids")
+
+
 def test_a_limit_missed_by_one_of_several_bags_is_named_with_it(tmp_path, model, capfd):
     sources = [bag(tmp_path / "a"), bag(tmp_path / "b", values=np.full_like(classes(0), 3))]
     limits = tmp_path / "limits.yaml"
@@ -188,10 +201,11 @@ def test_a_limit_missed_by_one_of_several_bags_is_named_with_it(tmp_path, model,
         (["a", "out", "--truth", TRUTH, "--map", "0=lava"], "lava"),
         (["a", "out", "--limits", "none.yaml"], "none.yaml"),
         (["a", "out", "--json", "none/scores.json"], "none"),
-        (["a", "out", "--json", "a/metadata.yaml"], "was not written by this command"),
+        (["a", "out", "--json", "a/metadata.yaml"], "lies in IN 'a'"),
+        (["a", "out", "--json", "mine"], "was not written by this command"),
         (["a", "out", "--json", "b"], "is a folder"),
         (["a", "a", "out"], "'a'"),
-        (["a", "b", "a/metadata.yaml"], "is a file"),
+        (["a", "b", "mine"], "is a file"),
         (["a", "b", "out", "--jobs", "-1"], "--jobs"),
     ],
 )
@@ -201,6 +215,7 @@ def test_wrong_input_is_told_before_anything_is_written(
     monkeypatch.chdir(tmp_path)
     for name in ("a", "b"):
         bag(tmp_path / name, 1)
+    (tmp_path / "mine").write_text("notes")
     assert main(["replay", *words, *model]) == 2
     assert named in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +63,16 @@ def test_an_earlier_result_and_a_device_are_taken(tmp_path):
     check_output_file(device, option="--json", is_own=holds_json("own"))
     write_whole(device, "x")
     assert not device.is_file()
+
+
+def test_a_place_that_takes_no_files_is_refused_whatever_its_permissions():
+    for place in (Path("/proc/x"), Path("/proc/x/deep")):
+        with pytest.raises(ConfigError, match=r"--out '/proc/x.*'/proc' cannot be written"):
+            check_output_folder(place, option="--out", is_own=OWN)
+    with pytest.raises(ConfigError, match=r"--json '/proc/x'.*'/proc' cannot be written"):
+        check_output_file(Path("/proc/x"), option="--json", is_own=holds_json("own"))
+    with pytest.raises(ConfigError, match=r"--json '/dev/full' cannot be written \(No space"):
+        check_output_file(Path("/dev/full"), option="--json", is_own=holds_json("own"))
 
 
 def test_what_is_there_stays_until_the_new_file_is_whole(tmp_path):

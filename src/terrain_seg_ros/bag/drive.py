@@ -178,9 +178,11 @@ class _Reading:
         drive.canvas.paste(grid, None)
         if (grid.values != COST_UNKNOWN).any():
             drive.last = grid, None
-        for camera, (stamp, mask_log_ns) in self._masks.items():
+        # A mask counts once, although cameras of the same stamp each have a grid of it.
+        for camera, (stamp, mask_log_ns) in list(self._masks.items()):
             if stamp == grid.stamp_ns and row == GRID:
                 drive.answers.setdefault(camera, []).append((stamp, mask_log_ns))
+                del self._masks[camera]
         self._pending.append((log_ns, grid))
 
     def _reasons(self, reason: GridValues) -> None:
@@ -249,9 +251,12 @@ def _moment(
     chosen = [item for item in reader.connections if item.topic in wanted]
     found: dict[str, Any] = {}
     for item in _between(reader, chosen, log_ns):
-        message = _message(item)
+        message, row = _message(item), wanted[item.connection.topic]
+        # A grid before the mask is that of another camera of the same stamp.
+        if row in (GRID, REASON) and MASK not in found:
+            continue
         if message is not None and _has_stamp(message, stamp):
-            found.setdefault(wanted[item.connection.topic], message)
+            found.setdefault(row, message)
         if len(found) == len(wanted):
             break
     try:

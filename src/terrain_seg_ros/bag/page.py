@@ -103,7 +103,9 @@ def write_page(replayed: Replayed, folder: Path) -> Path:
     )
     folder.mkdir(parents=True, exist_ok=True)
     taxonomy = load_card(parameters.inference.model).taxonomy
-    sections = [*_map_section(drive, folder)]
+    sections = _map_section(drive, folder)
+    if not sections:
+        (folder / MAP).unlink(missing_ok=True)  # of an earlier page
     for camera in cameras:
         sections += _frames(replayed, names, drive, camera, taxonomy=taxonomy)
     page = _page(replayed, parameters, drive, sections=sections, taxonomy=taxonomy)
@@ -270,8 +272,9 @@ def _page(
     return Page(
         title=f"{replayed.source.name} through terrain_seg_ros",
         lead=(
-            f"A replay of {replayed.source} into {replayed.target}: every image was segmented, "
-            "projected onto the ground with the transforms of its stamp, and fused into the grid."
+            f"A replay of {replayed.source} into {replayed.target}: of {scores['images_in']} "
+            f"images {scores['images_out']} were segmented, and {scores['grids_out']} projected "
+            "onto the ground with the transforms of their stamp and fused into the grid."
         ),
         facts=_facts(report, scores),
         legends={

@@ -137,13 +137,20 @@ def find_outputs(parameters: NodeSettings, options: ReplayOptions) -> dict[str, 
     return result
 
 
-def find_replaced(reader: BagReader, outputs: Mapping[str, Output]) -> list[str]:
+def find_replaced(
+    reader: BagReader, outputs: Mapping[str, Output], *, needed: Collection[str] = ()
+) -> list[str]:
     """Return the bag's topics that come from an earlier run of ours; the new ones replace them.
 
     Those that are left out now go too, as they would not belong to the new masks.
 
+    Args:
+        reader: of the bag.
+        outputs: our topics by their relative name.
+        needed: topics that the replay reads, or compares with, and may therefore not replace.
+
     Raises:
-        ConfigError: one of them is of another type, so it is not ours.
+        ConfigError: one of them is of another type, so it is not ours, or it is needed.
     """
     ours = {o.full_name: o for name, o in outputs.items() if not name.startswith("/")}
     found = set()
@@ -151,6 +158,11 @@ def find_replaced(reader: BagReader, outputs: Mapping[str, Output]) -> list[str]
         output = ours.get(item.topic)
         if output is None:
             continue
+        if item.topic in needed:
+            raise ConfigError(
+                f"the replay reads {item.topic!r} of bag '{reader.path}', and would replace it by "
+                "its own topic of this name; choose another --namespace for the replay's topics"
+            )
         if item.msgtype == output.spec.type:
             found.add(item.topic)
         elif output.is_wanted:

@@ -94,9 +94,10 @@ def replay(
         foreign = {name: f"{why}: neither read nor copied" for name, why in reader.foreign.items()}
         parameters = parameters.with_values({"cameras": [item.name for item in cameras]})
         outputs = find_outputs(parameters, options)
-        replaced = find_replaced(reader, outputs)
+        inputs = find_inputs(reader, cameras, parameters)
+        needed = {*(item.connection.topic for item in inputs), *options.other_topics}
+        replaced = find_replaced(reader, outputs, needed=needed)
         with Session(parameters) as session, writer:
-            inputs = find_inputs(reader, cameras, parameters)
             at_work = _Replay(
                 reader, writer, session, outputs=outputs, cameras=cameras, inputs=inputs
             )

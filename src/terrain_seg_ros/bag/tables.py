@@ -8,7 +8,7 @@ from typing import Any
 
 from terrain_seg_ros.bag.replay import ReplayReport
 from terrain_seg_ros.parameters.node_settings import NodeSettings
-from terrain_seg_ros.report.table import text_table
+from terrain_seg_ros.report.table import printable, text_table
 from terrain_seg_ros.runtime.health import Note
 from terrain_seg_ros.runtime.health_report import note_line
 
@@ -55,7 +55,7 @@ def report_lines(
     if health.refused:
         yield "\nRefused, the last of each kind:"
     for reason in health.refused:
-        yield f"  {reason.value}: {health.refusal_texts.get(reason, '')}"
+        yield f"  {reason.value}: {printable(health.refusal_texts.get(reason, ''))}"
 
 
 def bag_table(
@@ -131,7 +131,7 @@ def _summary(scores: Mapping[str, Any]) -> str:
     alone = [
         (truth["truth_without_mask"], "truths without a mask"),
         (truth["masks_without_truth"], "masks without truth"),
-        (truth["damaged"], f"damaged, the last: {truth['last_damage']}"),
+        (truth["damaged"], f"damaged, the last: {printable(truth['last_damage'])}"),
     ]
     lines += [f"{count} {text}" for count, text in alone if count]
     return "\n".join(lines)
@@ -147,14 +147,21 @@ def _bag_row(
     return (
         name,
         str(scores["images_in"]),
-        _cell(scores["grid_availability"]),
+        str(scores["grids_out"]),
         _cell(scores.get("mean_iou")),
         _cell(scores.get("missed_hazard_rate")),
         _cell(total.get("p99"), digits=1),
         str(scores["dropped"]["total"]),
         str(scores["refused"]["total"]),
-        f"{len(lines)} missed" if lines else "passed",
+        _verdict(scores, lines),
     )
+
+
+def _verdict(scores: Mapping[str, Any], missed: Sequence[str]) -> str:
+    missing = [name for name in ("images_out", "grids_out") if not scores[name]]
+    if missing:
+        return "no masks" if missing[0] == "images_out" else "no grids"
+    return f"{len(missed)} missed" if missed else "passed"
 
 
 def _cell(value: float | None, *, digits: int = 4) -> str:

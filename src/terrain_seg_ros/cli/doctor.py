@@ -14,6 +14,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.doctor.checks import examine
 from terrain_seg_ros.doctor.finding import Finding, State
 from terrain_seg_ros.parameters.shipped import MODES
+from terrain_seg_ros.report.table import printable
 
 _ITEM_WIDTH = 12
 _OF_BAGS = ("params", "mode", "model", "image_topic", "whole")
@@ -84,14 +85,7 @@ def _show(
         print(json.dumps({"findings": [asdict(item) for item in findings], **figures}, indent=2))
         return
     lines = [*before.splitlines(), "", *_lines(findings)] if before else _lines(findings)
-    print("\n".join(map(_harmless, lines)))
-
-
-def _harmless(line: str) -> str:
-    """Return a line whose control characters, which names in a bag may hold, are marked only."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line
-    )
+    print("\n".join(map(printable, lines)))
 
 
 def _exit_code(findings: Iterable[Finding]) -> int:

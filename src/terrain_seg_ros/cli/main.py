@@ -9,8 +9,10 @@ import sys
 from collections.abc import Sequence
 
 from terrain_seg_ros import __version__
+from terrain_seg_ros.cli.error_text import describe_os_error
 from terrain_seg_ros.cli.lazy_parser import Command, add_commands
 from terrain_seg_ros.core.errors import THREADS_REMEDY, TerrainSegError
+from terrain_seg_ros.report.table import printable
 
 PROGRAM = "terrain-seg"
 EXIT_WRONG_INPUT = 2
@@ -51,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _silence_stdout()
         return EXIT_BROKEN_PIPE
     except OSError as error:
-        return _refuse(_describe(error))
+        return _refuse(describe_os_error(error))
     except RuntimeError as error:
         if "can't start new thread" not in str(error):
             raise
@@ -85,16 +87,9 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _refuse(text: str) -> int:
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     print(f"{PROGRAM}: error: {line}", file=sys.stderr)
     return EXIT_WRONG_INPUT
-
-
-def _describe(error: OSError) -> str:
-    reason = error.strerror or str(error) or type(error).__name__
-    if error.filename is None:
-        return f"{reason}; check the paths and the free space"
-    return f"cannot use {os.fspath(error.filename)!r}: {reason}"
 
 
 def _silence_stdout() -> None:

@@ -18,12 +18,13 @@ from tqdm import tqdm
 
 from terrain_seg_ros.bag.limits import check_limits, read_limits
 from terrain_seg_ros.bag.many_replays import Results, replay_all
-from terrain_seg_ros.bag.page import INDEX, Replayed, write_page
+from terrain_seg_ros.bag.page import Replayed, write_page
 from terrain_seg_ros.bag.plan import ReplayOptions, skippable_topics
 from terrain_seg_ros.bag.replay import Progress, replay
 from terrain_seg_ros.bag.score_plan import TruthOptions, plan_score
 from terrain_seg_ros.bag.scores import why_nothing_came
 from terrain_seg_ros.bag.tables import bag_table, report_lines
+from terrain_seg_ros.cli.error_text import describe_os_error
 from terrain_seg_ros.cli.options import (
     add_json_argument,
     add_label_arguments,
@@ -32,16 +33,11 @@ from terrain_seg_ros.cli.options import (
     add_params_argument,
     read_parameters,
 )
-from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.cli.replay_outputs import check_outputs
+from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
 from terrain_seg_ros.parameters.file import NAMESPACE
-from terrain_seg_ros.report.output_place import (
-    check_output_file,
-    check_output_folder,
-    has_own_file,
-    holds_json,
-    write_whole,
-)
-from terrain_seg_ros.report.page import GENERATOR
+from terrain_seg_ros.report.output_place import write_whole
+from terrain_seg_ros.report.table import printable
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 _ADVICE = "`terrain-seg doctor BAG` says what the bag lacks"
@@ -114,10 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
         ModelError: the model cannot be used.
         InferenceError: the backend cannot be used.
     """
-    if arguments.json is not None:
-        check_output_file(arguments.json, option="--json", is_own=_is_own_json)
-    if arguments.page is not None:
-        _check_page(arguments)
+    check_outputs(arguments)
     limits = read_limits(arguments.limits) if arguments.limits is not None else []
     with _ended_by_sigterm():
         if len(arguments.sources) > 1:
@@ -131,41 +124,21 @@ def run(arguments: argparse.Namespace) -> int:
             )
         else:
             results = {arguments.sources[0].name: _run_one(arguments)}
-    missed = {name: check_limits(limits, scores) for name, scores in results.items() if scores}
-    if arguments.json is not None:
-        content = results if len(arguments.sources) > 1 else next(iter(results.values()))
-        text = json.dumps({"bags": content} if len(arguments.sources) > 1 else content, indent=2)
-        write_whole(arguments.json, f"{text}\n")
-    if len(arguments.sources) > 1:
-        print(bag_table(results, missed))
-    for name, lines in missed.items():
-        for line in lines:
-            print(f"missed in {name}: {line}" if len(results) > 1 else f"missed: {line}")
+    with _bag_is_complete(arguments):
+        missed = {name: check_limits(limits, scores) for name, scores in results.items() if scores}
+        if arguments.json is not None:
+            content = results if len(arguments.sources) > 1 else next(iter(results.values()))
+            text = json.dumps(
+                {"bags": content} if len(arguments.sources) > 1 else content, indent=2
+            )
+            write_whole(arguments.json, f"{text}\n")
+        if len(arguments.sources) > 1:
+            print(bag_table(results, missed))
+        for name, lines in missed.items():
+            for line in lines:
+                print(f"missed in {name}: {line}" if len(results) > 1 else f"missed: {line}")
+        print(end="", flush=True)
     return _exit_code(results, missed)
-
-
-def _is_own_json(text: str) -> bool:
-    """Return whether a text holds the scores of one bag or of several."""
-    return holds_json("grid_availability", "latency_ms")(text) or holds_json("bags")(text)
-
-
-def _check_page(arguments: argparse.Namespace) -> None:
-    """Check that the page may be written; with several bags each process checks its own folder.
-
-    Raises:
-        ConfigError: it may not.
-    """
-    page, target = arguments.page.resolve(), arguments.target.resolve()
-    if page == target or target in page.parents:
-        raise ConfigError(
-            f"--page '{arguments.page}' lies in OUT '{arguments.target}', which is a bag; give "
-            "another folder"
-        )
-    if len(arguments.sources) == 1:
-        check_output_folder(arguments.page, option="--page", is_own=_has_page)
-
-
-_has_page = has_own_file(INDEX, lambda text: GENERATOR in text)
 
 
 def _exit_code(results: Results, missed: Mapping[str, Sequence[str]]) -> int:
@@ -173,7 +146,7 @@ def _exit_code(results: Results, missed: Mapping[str, Sequence[str]]) -> int:
     nothing = {name: why_nothing_came(scores) for name, scores in results.items() if scores}
     for name, why in nothing.items():
         if why:
-            print(f"terrain-seg: error: {name}: {why}; {_ADVICE}", file=sys.stderr)
+            print(f"terrain-seg: error: {printable(f'{name}: {why}')}; {_ADVICE}", file=sys.stderr)
     if not all(results.values()):
         return EXIT_WRONG_INPUT
     if any(nothing.values()):
@@ -223,7 +196,7 @@ def _run_one(arguments: argparse.Namespace) -> dict[str, Any]:
     truth = TruthOptions(arguments.truth, arguments.map, arguments.ignore)
     plan = plan_score(source, parameters, truth, replay=options)
     started_s = time.monotonic()
-    with tqdm(total=1.0, desc=source.name, bar_format=_BAR, disable=None) as bar:
+    with tqdm(total=1.0, desc=printable(source.name), bar_format=_BAR, disable=None) as bar:
 
         def show(progress: Progress) -> None:
             bar.set_postfix_str(f"{progress.images} images", refresh=False)
@@ -236,14 +209,35 @@ def _run_one(arguments: argparse.Namespace) -> dict[str, Any]:
             options=replace(options, other_topics=plan.truth_topics),
             on_progress=show,
         )
-    scores = plan.scores(target, report)
-    took_s = time.monotonic() - started_s
-    lines = report_lines(report, scores, parameters, source=source, target=target, took_s=took_s)
-    print("\n".join(lines))
-    if arguments.page is not None:
-        replayed = Replayed(source, target, options, parameters, report, scores)
-        print(f"\npage: {write_page(replayed, arguments.page)}")
+    with _bag_is_complete(arguments):
+        scores = plan.scores(target, report)
+        took_s = time.monotonic() - started_s
+        lines = report_lines(
+            report, scores, parameters, source=source, target=target, took_s=took_s
+        )
+        print("\n".join(lines))
+        if arguments.page is not None:
+            replayed = Replayed(source, target, options, parameters, report, scores)
+            print(f"\npage: {write_page(replayed, arguments.page)}")
     return scores
+
+
+@contextmanager
+def _bag_is_complete(arguments: argparse.Namespace) -> Iterator[None]:
+    """Say in errors of what follows the replay that its bag, or bags, can be used.
+
+    Raises:
+        ConfigError: the scores, the page, the JSON or the output failed.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (OSError, TerrainSegError) as error:
+        text = describe_os_error(error) if isinstance(error, OSError) else str(error)
+        one = len(arguments.sources) == 1
+        done = "OUT '{}' is complete" if one else "the bags in OUT '{}' are complete"
+        raise ConfigError(f"{text}; {done.format(arguments.target)}") from error
 
 
 @contextmanager
@@ -261,4 +255,4 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 
 def _say(text: str) -> None:
-    print(f"terrain-seg: {text}", file=sys.stderr, flush=True)
+    print(f"terrain-seg: {printable(text)}", file=sys.stderr, flush=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
@@ -37,8 +38,7 @@ def check_output_folder(folder: Path, *, option: str, is_own: Callable[[Path], b
         names = sorted(path.name for path in folder.iterdir())
     except OSError as error:
         raise ConfigError(f"{option} '{folder}' cannot be read ({error.strerror})") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigError(f"{option} '{folder}' cannot be written; check its permissions")
+    _check_writable(folder, f"{option} '{folder}'")
     if names and not is_own(folder):
         raise ConfigError(
             f"{option} '{folder}' contains {some(names)}, which this command did not write; give a "
@@ -68,14 +68,48 @@ def check_output_file(path: Path, *, option: str, is_own: Callable[[str], bool])
         raise ConfigError(f"{option} '{path}' is a folder; give a file")
     if not path.exists():
         return
-    if not os.access(path, os.W_OK):
-        raise ConfigError(f"{option} '{path}' cannot be written; check its permissions")
+    _check_file_writable(path, f"{option} '{path}'")
     text = _own_text(path)
     if text is None or (text and not is_own(text)):
         raise ConfigError(
             f"{option} '{path}' exists and was not written by this command; remove it or give "
             "another name"
         )
+
+
+def check_not_same(path: Path, *, option: str, others: Iterable[tuple[str, Path]]) -> None:
+    """Check that an output is none of the other files and folders of a command line.
+
+    Args:
+        path: the output.
+        option: the option that set it, for the message.
+        others: what each one is, for the message, and its path.
+
+    Raises:
+        ConfigError: it is one of them.
+    """
+    for what, other in others:
+        is_same = os.path.realpath(path) == os.path.realpath(other)
+        if is_same or (path.exists() and other.exists() and path.samefile(other)):
+            raise ConfigError(f"{option} '{path}' is {what} '{other}'; give another path")
+
+
+def check_outside(path: Path, *, option: str, others: Iterable[tuple[str, Path]]) -> None:
+    """Check that an output is none of the other files and folders and in none of them.
+
+    The arguments are those of `check_not_same`.
+
+    Raises:
+        ConfigError: it is one of them, or lies in one.
+    """
+    others = list(others)
+    check_not_same(path, option=option, others=others)
+    parents = Path(os.path.realpath(path)).parents
+    for what, other in others:
+        if Path(os.path.realpath(other)) in parents:
+            raise ConfigError(
+                f"{option} '{path}' lies in {what} '{other}'; give a path outside of it"
+            )
 
 
 def holds_json(*keys: str) -> Callable[[str], bool]:
@@ -135,10 +169,47 @@ def _check_parent(path: Path, option: str) -> None:
         above = above.parent
     if not above.is_dir():
         raise ConfigError(f"{option} '{path}': '{above}' is not a folder; give another path")
-    if not os.path.lexists(path) and not os.access(above, os.W_OK | os.X_OK):
-        raise ConfigError(
-            f"{option} '{path}' cannot be created: '{above}' is not writable; check its permissions"
-        )
+    if not os.path.lexists(path):
+        _check_writable(above, f"{option} '{path}' cannot be created: '{above}'")
+
+
+def _check_file_writable(path: Path, what: str) -> None:
+    """Check that an existing file can be replaced, or a device written.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if path.is_char_device():
+        try:
+            with path.open("wb", buffering=0) as device:
+                device.write(b"")
+        except OSError as error:
+            raise _unwritable(what, error) from error
+    elif not os.access(path, os.W_OK):
+        raise ConfigError(f"{what} cannot be written; check its permissions")
+    elif path.is_file():
+        folder = path.resolve().parent
+        _check_writable(folder, f"{what} cannot be replaced: '{folder}'")
+
+
+def _check_writable(folder: Path, what: str) -> None:
+    """Check that files can be created in a folder; permissions alone do not tell.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _unwritable(what, error) from error
+
+
+def _unwritable(what: str, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"{what} cannot be written ({error.strerror}); check its permissions and the free space, "
+        "or give another path"
+    )
 
 
 def _own_text(path: Path) -> str | None:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return an aligned table with a rule below its head; numbers are right-aligned.
 
+    Control characters are replaced, see `printable`.
+
     Args:
         head: one title per column.
         rows: the cells, as many per row as there are titles.
@@ -15,11 +17,19 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     Raises:
         ValueError: a row has a different number of cells.
     """
+    rows = [[printable(cell) for cell in row] for row in rows]
     columns = list(zip(head, *rows, strict=True))
     widths = [max(len(cell) for cell in column) for column in columns]
     numeric = [bool(column[1:]) and all(map(_is_number, column[1:])) for column in columns]
     rule = ["-" * width for width in widths]
     return "\n".join(_line(cells, widths, numeric) for cells in [head, rule, *rows])
+
+
+def printable(text: str) -> str:
+    """Return one line of text whose control characters, which names may hold, are replaced."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
