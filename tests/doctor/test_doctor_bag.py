@@ -232,6 +232,40 @@ def test_a_cloud_is_offered_too(tmp_path, capsys):
     assert "depth: {source: cloud, topic: points}" in rows(content, "depth")[0]["remedy"]
 
 
+@pytest.mark.parametrize(
+    ("topic", "beside"),
+    [
+        ("/terrain/hazard_points", ()),
+        ("/rover/seg/hazard_points", ()),
+        ("/terrain/left/points", ()),
+        ("/seg/points", (cloud(1, topic="/seg/hazard_points"),)),
+    ],
+)
+def test_what_this_node_published_is_neither_offered_nor_taken_as_depth(
+    tmp_path, capsys, topic, beside
+):
+    bag = write_bag(tmp_path / "in", [*drive(3), cloud(1, topic=topic), *beside])
+    _, content = look(bag, capsys)
+    assert not rows(content, "depth")
+    name = topic.rpartition("/")[2]
+    values = params(tmp_path, f"depth: {{source: cloud, topic: {name}}}")
+    replayed = ["replay", bag, tmp_path / "out", "--backend", "constant"]
+    for words in (["doctor", bag], replayed):
+        assert main([*map(str, [*words, *values]), *QUICK]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"depth.topic '{name}' names '{topic}', an output of this node" in line
+        assert "depth: {source: none}" in line
+
+
+def test_a_cloud_of_a_sensor_beside_our_points_of_the_same_name_is_taken(tmp_path, capsys):
+    ours = cloud(1, topic="/terrain/points")
+    lidar = [cloud(index, topic="/lidar/points", frame="optical") for index in range(3)]
+    bag = write_bag(tmp_path / "in", [*drive(3), ours, *lidar])
+    _, content = look(bag, capsys, *params(tmp_path, "depth: {source: cloud, topic: points}"))
+    (row,) = rows(content, "depth")
+    assert (row["state"], row["detail"]) == ("usable", "/lidar/points")
+
+
 def test_a_bag_without_camera_images_says_what_it_has(tmp_path, capsys):
     bag = write_bag(tmp_path / "in", [depth_image(0), text(0)])
     code, content = look(bag, capsys)

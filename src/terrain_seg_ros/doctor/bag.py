@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from terrain_seg_ros.bag.dry_node import CameraTally
+from terrain_seg_ros.bag.own_topics import own_outputs
 from terrain_seg_ros.bag.plan import image_folder
 from terrain_seg_ros.bag.survey import LEFT_OUT, BagSurvey, TopicRow
 from terrain_seg_ros.bag.work import ASSUMPTION
@@ -115,7 +116,8 @@ def _shared(survey: BagSurvey) -> Iterator[Finding]:
 def _depth(survey: BagSurvey) -> Iterator[Finding]:
     settings = survey.parameters.depth
     used = [item.name for item in survey.topics if item.use == Group.GROUND.value]
-    measured = [item for item in survey.topics if _measures(item)]
+    ours = own_outputs((item.name, item.type) for item in survey.topics)
+    measured = [item for item in survey.topics if _measures(item) and item.name not in ours]
     if settings.source == "none":
         lines = {item.name: _use_depth(item, survey) for item in measured}
         name = next((name for name, line in lines.items() if line), next(iter(lines), ""))
