@@ -154,6 +154,35 @@ def test_a_frame_that_is_called_otherwise_gives_the_line_to_set(tmp_path, capsys
     assert any(remedy in row["remedy"] for row in rows(content, "navcam TF"))
 
 
+def test_a_bag_without_motion_is_told_what_a_vehicle_that_stands_can_use(tmp_path, capsys):
+    bag = write_bag(tmp_path / "in", [item for item in drive(3) if item.topic != "/tf"])
+    _, content = look(bag, capsys)
+    remedy = rows(content, "navcam TF")[1]["remedy"]
+    assert remedy.startswith("record /tf with odom to base_link")
+    assert "grid_frame" not in remedy
+    line = remedy.partition("`")[2].partition("`")[0]
+    code, content = look(bag, capsys, *params(tmp_path, line))
+    assert (code, rows(content, "replay")[0]["state"]) == (0, "usable")
+
+
+def test_motion_that_was_recorded_but_refused_is_not_called_absent(tmp_path, capsys):
+    entries = drive(3)
+    for entry in entries:
+        if entry.topic == "/tf":
+            entry.message.transforms[0].transform.rotation.w = 0.0
+    _, content = look(write_bag(tmp_path / "in", entries), capsys)
+    remedy = rows(content, "navcam TF")[1]["remedy"]
+    assert remedy.startswith("TF with 'odom' was recorded, but refused (see TF below)")
+    assert "quaternion" in rows(content, "TF")[0]["detail"]
+
+
+def test_motion_that_was_cleared_at_a_jump_of_time_is_not_called_absent(tmp_path, capsys):
+    again = [item._replace(log_ns=item.log_ns + 5 * 10**9) for item in drive(4)]
+    _, content = look(write_bag(tmp_path / "in", [*drive(3), *again]), capsys)
+    remedy = rows(content, "navcam TF")[1]["remedy"]
+    assert remedy.startswith("TF with 'odom' was recorded, but cleared when time jumped back")
+
+
 def test_a_bag_without_tf_can_be_used_with_a_mounting(tmp_path, capsys):
     entries = [item for index in range(3) for item in (info(index), image(index))]
     bag = write_bag(tmp_path / "in", entries)

@@ -28,6 +28,7 @@ from terrain_seg_ros.bag.plan import (
     find_replaced,
 )
 from terrain_seg_ros.bag.reader import BagMessage, BagReader
+from terrain_seg_ros.bag.recorded_transforms import RecordedTransforms
 from terrain_seg_ros.bag.stream import Stream
 from terrain_seg_ros.bag.work import Views, Work, estimate_work
 from terrain_seg_ros.core.errors import ConfigError, MessageError
@@ -78,6 +79,7 @@ class BagSurvey:
         health: counts of all cameras.
         defects: what failed unexpectedly, with count and last text.
         parents: the frames that TF gives, each with its newest parent.
+        recorded_frames: the frames that TF messages name, those that were refused or forgotten too.
         read_share: how much of the bag was read, 0 to 1, by messages.
         work: what a replay would compute; None without a camera.
     """
@@ -93,6 +95,7 @@ class BagSurvey:
     health: HealthSnapshot
     defects: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     parents: Mapping[str, str] = field(default_factory=dict)
+    recorded_frames: Collection[str] = ()
     read_share: float = 1.0
     work: Work | None = None
 
@@ -155,6 +158,8 @@ class _Pass:
         self._outputs = find_outputs(parameters, options)
         self._uses = _uses(reader, cameras, self._inputs, self._outputs, options)
         self._streams = {item.id: Stream() for item in reader.connections}
+        self._transforms = RecordedTransforms()
+        self._tf = {i.connection.id: i for i in self._inputs if i.spec.group is Group.TRANSFORMS}
         self._feed = InputFeed(reader, self._inputs, cache_s=parameters.transforms.tf_cache_s)
         images = {c.name: _images_of(reader, c) for c in cameras}
         self._images = {item.id for item in images.values()}
@@ -189,6 +194,7 @@ class _Pass:
                 for kind, count in feed.defects.counts.items()
             },
             parents=feed.buffer.parents(),
+            recorded_frames=self._transforms.frames,
             read_share=min(share, 1.0),
             work=self._work(),
         )
@@ -214,6 +220,11 @@ class _Pass:
         connection, stream = message.connection, self._streams[message.connection.id]
         is_first_image = connection.msgtype in (RAW_TYPE, COMPRESSED_TYPE) and not stream.count
         stream.recorded(message.log_ns, len(message.data))
+        if connection.id in self._tf:
+            with suppress(MessageError):
+                self._transforms.take(
+                    message.data, connection.msgtype, static=self._tf[connection.id].spec.is_latched
+                )
         if is_first_image and connection.id not in self._images:
             with suppress(MessageError):
                 stream.picture(deserialize(message.data, connection.msgtype))
