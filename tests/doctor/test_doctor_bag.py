@@ -205,6 +205,13 @@ def test_transforms_that_end_early_are_counted(tmp_path, capsys):
     assert "before, during and after the images" in row["remedy"]
 
 
+def test_half_of_few_images_without_a_grid_is_doubtful(tmp_path, capsys):
+    entries = [item for item in drive(4) if item.topic != "/tf" or item.log_ns < stamp(2)]
+    code, content = look(write_bag(tmp_path / "in", entries), capsys)
+    assert (code, rows(content, "replay")[0]["state"]) == (0, "doubtful")
+    assert rows(content, "navcam TF")[1]["state"] == "doubtful"
+
+
 def test_a_camera_that_looks_into_the_sky_is_missing(tmp_path, capsys):
     bag = write_bag(tmp_path / "in", drive(3))
     values = "mounting: {use_tf: false, z_m: 1.5, pitch_rad: -1.2}"

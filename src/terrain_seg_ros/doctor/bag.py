@@ -8,9 +8,10 @@ from typing import Any
 from terrain_seg_ros.bag.dry_node import CameraTally
 from terrain_seg_ros.bag.own_topics import own_outputs
 from terrain_seg_ros.bag.plan import image_folder
+from terrain_seg_ros.bag.stream import negligible
 from terrain_seg_ros.bag.survey import LEFT_OUT, BagSurvey, TopicRow
 from terrain_seg_ros.bag.work import ASSUMPTION
-from terrain_seg_ros.doctor.bag_cameras import camera_findings, of_images
+from terrain_seg_ros.doctor.bag_cameras import camera_findings
 from terrain_seg_ros.doctor.finding import Finding, State
 from terrain_seg_ros.messages.topic_spec import Group
 from terrain_seg_ros.messages.topics import topic
@@ -199,7 +200,7 @@ def _result(survey: BagSurvey) -> Finding:
         detail += f"; no grid from {', '.join(useless)}"
         return Finding("replay", State.MISSING, detail, _without(survey, useless))
     lost = images - grids
-    return Finding("replay", State.DOUBTFUL if lost > of_images(images) else State.USABLE, detail)
+    return Finding("replay", State.DOUBTFUL if lost > negligible(images) else State.USABLE, detail)
 
 
 def _without(survey: BagSurvey, useless: list[str]) -> str:

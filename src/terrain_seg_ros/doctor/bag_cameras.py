@@ -8,13 +8,12 @@ from collections.abc import Iterator
 
 from terrain_seg_ros.bag.cameras import INFO_TYPE
 from terrain_seg_ros.bag.dry_node import MOTION, MOUNTING, CameraTally
+from terrain_seg_ros.bag.stream import negligible
 from terrain_seg_ros.bag.survey import BagSurvey
 from terrain_seg_ros.doctor.finding import Finding, State
 from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.runtime.health import Note, Refusal
 
-LOST_SHARE = 0.01
-"""Images at the ends of a bag often lack transforms: a smaller share is no cause for doubt."""
 GAP_S = 1.0
 LATE_S = 1.0
 """Longer gaps, and stamps further from the time of recording, are told."""
@@ -48,16 +47,11 @@ def camera_findings(tally: CameraTally, survey: BagSurvey) -> Iterator[Finding]:
         yield Finding(f"{tally.camera.name} view", State.DOUBTFUL, rolled)
 
 
-def of_images(count: int) -> int:
-    """Return how many of the images may be lost without a cause for doubt."""
-    return max(2, math.ceil(LOST_SHARE * count))
-
-
 def _state(tally: CameraTally, count: int, *, remaining: int) -> State:
     """Return how bad it is that `count` images are lost and `remaining` are not."""
     if not remaining:
         return State.MISSING
-    return State.DOUBTFUL if count > of_images(tally.images) else State.USABLE
+    return State.DOUBTFUL if count > negligible(tally.images) else State.USABLE
 
 
 def _images(tally: CameraTally) -> Finding:
@@ -206,7 +200,8 @@ def _motion_remedy(grid: str, base: str, survey: BagSurvey) -> str:
     known = _frames(survey)
     odometry = [row.name for row in survey.topics if row.type == ODOMETRY_TYPE and row.count]
     also = f"; {odometry[0]} is not read, only TF is: let it be sent as TF too" if odometry else ""
-    stands = f"; for a vehicle that stands still: {STATIC_MOUNTING}" if not odometry else ""
+    is_moving = bool(odometry) or grid in known
+    stands = "" if is_moving else f"; for a vehicle that stands still: {STATIC_MOUNTING}"
     for name in (grid, base):
         if name not in known and name in survey.recorded_frames:
             return _gone(name, survey) + also
