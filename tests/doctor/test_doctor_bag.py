@@ -27,27 +27,10 @@ from support.bags import (
     text,
     write_bag,
 )
+from support.doctor_runs import QUICK, look, params, rows
 from terrain_seg_ros.bag import survey as survey_module
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.messages.image_message import encode_image
-
-QUICK = ["--model", "synthetic"]
-
-
-def look(bag, capsys, *words):
-    """Return exit code and findings of the doctor, as rows of state, item, detail and remedy."""
-    code = main(["doctor", str(bag), "--json", *QUICK, *map(str, words)])
-    return code, json.loads(capsys.readouterr().out)
-
-
-def rows(content, item):
-    return [row for row in content["findings"] if row["item"] == item]
-
-
-def params(folder, text_of_values):
-    path = folder / "my_rover.yaml"
-    path.write_text(f"/**:\n  ros__parameters:\n    {text_of_values}\n")
-    return "--params", path
 
 
 def test_a_bag_that_has_all_is_usable_and_says_what_would_be_computed(tmp_path, capsys):
@@ -154,35 +137,6 @@ def test_a_frame_that_is_called_otherwise_gives_the_line_to_set(tmp_path, capsys
     assert any(remedy in row["remedy"] for row in rows(content, "navcam TF"))
 
 
-def test_a_bag_without_motion_is_told_what_a_vehicle_that_stands_can_use(tmp_path, capsys):
-    bag = write_bag(tmp_path / "in", [item for item in drive(3) if item.topic != "/tf"])
-    _, content = look(bag, capsys)
-    remedy = rows(content, "navcam TF")[1]["remedy"]
-    assert remedy.startswith("record /tf with odom to base_link")
-    assert "grid_frame" not in remedy
-    line = remedy.partition("`")[2].partition("`")[0]
-    code, content = look(bag, capsys, *params(tmp_path, line))
-    assert (code, rows(content, "replay")[0]["state"]) == (0, "usable")
-
-
-def test_motion_that_was_recorded_but_refused_is_not_called_absent(tmp_path, capsys):
-    entries = drive(3)
-    for entry in entries:
-        if entry.topic == "/tf":
-            entry.message.transforms[0].transform.rotation.w = 0.0
-    _, content = look(write_bag(tmp_path / "in", entries), capsys)
-    remedy = rows(content, "navcam TF")[1]["remedy"]
-    assert remedy.startswith("TF with 'odom' was recorded, but refused (see TF below)")
-    assert "quaternion" in rows(content, "TF")[0]["detail"]
-
-
-def test_motion_that_was_cleared_at_a_jump_of_time_is_not_called_absent(tmp_path, capsys):
-    again = [item._replace(log_ns=item.log_ns + 5 * 10**9) for item in drive(4)]
-    _, content = look(write_bag(tmp_path / "in", [*drive(3), *again]), capsys)
-    remedy = rows(content, "navcam TF")[1]["remedy"]
-    assert remedy.startswith("TF with 'odom' was recorded, but cleared when time jumped back")
-
-
 def test_a_bag_without_tf_can_be_used_with_a_mounting(tmp_path, capsys):
     entries = [item for index in range(3) for item in (info(index), image(index))]
     bag = write_bag(tmp_path / "in", entries)
@@ -203,13 +157,6 @@ def test_transforms_that_end_early_are_counted(tmp_path, capsys):
     assert (code, row["state"]) == (0, "doubtful")
     assert "motion: 10 of 20 images lack it" in row["detail"]
     assert "before, during and after the images" in row["remedy"]
-
-
-def test_half_of_few_images_without_a_grid_is_doubtful(tmp_path, capsys):
-    entries = [item for item in drive(4) if item.topic != "/tf" or item.log_ns < stamp(2)]
-    code, content = look(write_bag(tmp_path / "in", entries), capsys)
-    assert (code, rows(content, "replay")[0]["state"]) == (0, "doubtful")
-    assert rows(content, "navcam TF")[1]["state"] == "doubtful"
 
 
 def test_a_camera_that_looks_into_the_sky_is_missing(tmp_path, capsys):
@@ -266,40 +213,6 @@ def test_a_cloud_is_offered_too(tmp_path, capsys):
     bag = write_bag(tmp_path / "in", [*drive(3), cloud(1, topic="/lidar/points")])
     _, content = look(bag, capsys)
     assert "depth: {source: cloud, topic: points}" in rows(content, "depth")[0]["remedy"]
-
-
-@pytest.mark.parametrize(
-    ("topic", "beside"),
-    [
-        ("/terrain/hazard_points", ()),
-        ("/rover/seg/hazard_points", ()),
-        ("/terrain/left/points", ()),
-        ("/seg/points", (cloud(1, topic="/seg/hazard_points"),)),
-    ],
-)
-def test_what_this_node_published_is_neither_offered_nor_taken_as_depth(
-    tmp_path, capsys, topic, beside
-):
-    bag = write_bag(tmp_path / "in", [*drive(3), cloud(1, topic=topic), *beside])
-    _, content = look(bag, capsys)
-    assert not rows(content, "depth")
-    name = topic.rpartition("/")[2]
-    values = params(tmp_path, f"depth: {{source: cloud, topic: {name}}}")
-    replayed = ["replay", bag, tmp_path / "out", "--backend", "constant"]
-    for words in (["doctor", bag], replayed):
-        assert main([*map(str, [*words, *values]), *QUICK]) == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        assert f"depth.topic '{name}' names '{topic}', an output of this node" in line
-        assert "depth: {source: none}" in line
-
-
-def test_a_cloud_of_a_sensor_beside_our_points_of_the_same_name_is_taken(tmp_path, capsys):
-    ours = cloud(1, topic="/terrain/points")
-    lidar = [cloud(index, topic="/lidar/points", frame="optical") for index in range(3)]
-    bag = write_bag(tmp_path / "in", [*drive(3), ours, *lidar])
-    _, content = look(bag, capsys, *params(tmp_path, "depth: {source: cloud, topic: points}"))
-    (row,) = rows(content, "depth")
-    assert (row["state"], row["detail"]) == ("usable", "/lidar/points")
 
 
 def test_a_bag_without_camera_images_says_what_it_has(tmp_path, capsys):
@@ -427,6 +340,7 @@ def write_bad_bags(folder):
     ("words", "error"),
     [
         (["none"], "does not exist"),
+        ([""], "the name of the bag is '', which is empty"),
         (["cut.mcap"], "mcap recover"),
         (["broken.mcap"], "bag 'broken.mcap' is damaged"),
         (["empty.mcap"], "cannot be opened"),

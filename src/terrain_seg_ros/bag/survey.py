@@ -81,6 +81,8 @@ class BagSurvey:
         parents: the frames that TF gives, each with its newest parent.
         recorded_frames: the frames that TF messages name, those that were refused or forgotten too.
         read_share: how much of the bag was read, 0 to 1, by messages.
+        stopped_early: whether only the beginning was read, as the bag is large.
+        static_changes: by frame, what /tf_static says of it first and later, where that differs.
         work: what a replay would compute; None without a camera.
     """
 
@@ -97,6 +99,8 @@ class BagSurvey:
     parents: Mapping[str, str] = field(default_factory=dict)
     recorded_frames: Collection[str] = ()
     read_share: float = 1.0
+    stopped_early: bool = False
+    static_changes: Mapping[str, str] = field(default_factory=dict)
     work: Work | None = None
 
 
@@ -176,7 +180,7 @@ class _Pass:
     def survey(self, whole: bool, on_progress: Callable[[float], object]) -> BagSurvey:
         """Read the bag and return what was found."""
         reader = self._reader
-        read = self._read(whole, on_progress)
+        read, stopped_early = self._read(whole, on_progress)
         share = read / reader.message_count if reader.message_count else 1.0
         feed = self._feed
         return BagSurvey(
@@ -196,13 +200,16 @@ class _Pass:
             parents=feed.buffer.parents(),
             recorded_frames=self._transforms.frames,
             read_share=min(share, 1.0),
+            stopped_early=stopped_early,
+            static_changes=self._transforms.changed,
             work=self._work(),
         )
 
-    def _read(self, whole: bool, on_progress: Callable[[float], object]) -> int:
-        """Hand the messages to the dry node; return how many were read."""
+    def _read(self, whole: bool, on_progress: Callable[[float], object]) -> tuple[int, bool]:
+        """Hand the messages to the dry node; return how many, and whether some were left."""
         total = max(self._reader.message_count, 1)
         read = size_bytes = 0
+        stopped_early = False
         self._feed.begin(self._node)
         for message in self._reader.messages():
             read += 1
@@ -212,9 +219,10 @@ class _Pass:
             self._feed.take(message)
             on_progress(min(read / total, 1.0))
             if not whole and (size_bytes > READ_LIMIT_BYTES or read >= READ_LIMIT_MESSAGES):
+                stopped_early = True
                 break
         self._feed.finish()
-        return read
+        return read, stopped_early
 
     def _record(self, message: BagMessage) -> None:
         connection, stream = message.connection, self._streams[message.connection.id]

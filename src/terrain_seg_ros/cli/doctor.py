@@ -5,17 +5,22 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from terrain_seg_ros.cli.bag_path import bag_path
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.doctor.checks import examine
 from terrain_seg_ros.doctor.finding import Finding, State
 from terrain_seg_ros.parameters.shipped import MODES
 
 _ITEM_WIDTH = 12
+_LONG_WORD = re.compile(r"\S{257,}")
+"""No name of ROS has more letters."""
+_WORD_SHOWN = 100
 _OF_BAGS = ("params", "mode", "model", "image_topic", "whole")
 
 
@@ -23,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of this command."""
     parser.add_argument(
         "bag",
-        type=Path,
+        type=bag_path,
         nargs="?",
         metavar="BAG",
         help="examine this bag instead of the machine: what `terrain-seg replay` would pick, "
@@ -88,7 +93,8 @@ def _show(
 
 
 def _harmless(line: str) -> str:
-    """Return a line whose control characters, which names in a bag may hold, are marked only."""
+    """Return a line fit to print: names in a bag may hold control characters, or be endless."""
+    line = _LONG_WORD.sub(lambda word: f"{word[0][:_WORD_SHOWN]}...", line)
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line
     )

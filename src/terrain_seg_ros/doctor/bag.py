@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from terrain_seg_ros.bag.dry_node import CameraTally
@@ -27,6 +28,7 @@ NOTES = {
     Note.FRAME_SLASH: "TF",
 }
 """Notes that concern the whole bag; the others belong to a camera or to depth."""
+CHANGES_NAMED = 5
 CELL_WIDTH = 80
 LARGE_OUTPUT_BYTES = 10 * 2**30
 TOPIC_HEAD = ("topic", "type", "messages", "Hz", "longest gap s", "form", "use")
@@ -84,11 +86,15 @@ def _bag(survey: BagSurvey) -> Iterator[Finding]:
     )
     yield Finding("bag", State.USABLE, detail)
     yield from (Finding("bag", State.DOUBTFUL, note) for note in survey.notes)
-    for kind, (count, text) in survey.defects.items():
-        yield Finding("bag", State.DOUBTFUL, f"{count} x {kind}, last: {text}")
-    if survey.read_share < 1.0:
+    for kind, (times, text) in survey.defects.items():
+        yield Finding("bag", State.DOUBTFUL, f"{times} x {kind}, last: {text}")
+    if survey.stopped_early and survey.read_share < 1.0:
         detail = f"only the first {survey.read_share:.0%} of the messages were read"
         yield Finding("bag", State.DOUBTFUL, detail, "--whole reads the rest too")
+    elif survey.read_share < 1.0:
+        lost = count - round(survey.read_share * count)
+        detail = f"{lost} of {count} messages that the bag's index counts are not in its data"
+        yield Finding("bag", State.DOUBTFUL, f"{detail}: they are lost", "copy the bag again")
 
 
 def _image_topic(survey: BagSurvey) -> str:
@@ -103,6 +109,10 @@ def _shared(survey: BagSurvey) -> Iterator[Finding]:
     if bad:
         text = health.refusal_texts.get(Refusal.BAD_TRANSFORM, "")
         yield Finding("TF", State.DOUBTFUL, f"{bad} bad transforms, the last: {text}")
+    for frame, text in islice(survey.static_changes.items(), CHANGES_NAMED):
+        detail = f"{topic('/tf_static').name} places {frame!r} {text}"
+        remedy = "each holds from when it was recorded: check which is right, and publish one only"
+        yield Finding("TF", State.DOUBTFUL, detail, remedy)
     malformed = health.refused.get(Refusal.BAD_IMAGE, 0) - sum(
         tally.refused[Refusal.BAD_IMAGE] for tally in survey.cameras.values()
     )
@@ -193,7 +203,7 @@ def _result(survey: BagSurvey) -> Finding:
     tallies = survey.cameras.values()
     images = survey.health.images_in
     masks, grids = sum(t.masks for t in tallies), sum(t.grids for t in tallies)
-    parts = "" if survey.read_share >= 1.0 else " that were read"
+    parts = " that were read" if survey.stopped_early else ""
     detail = f"a replay would give {masks} masks and {grids} grids of {images} images{parts}"
     useless = [name for name, tally in survey.cameras.items() if not tally.grids]
     if useless:

@@ -79,7 +79,9 @@ def _refused(tally: CameraTally, reason: Refusal, item: str, remaining: int) -> 
 def _bits(tally: CameraTally, survey: BagSurvey) -> Iterator[Finding]:
     text = survey.health.remarks.get(f"images of {tally.camera.name}")
     if text:
-        yield Finding(f"{tally.camera.name} bits", State.DOUBTFUL, text, "such as `image_bits: 12`")
+        is_dark = "darkness" in text
+        remedy = "check exposure and lens cap" if is_dark else "such as `image_bits: 12`"
+        yield Finding(f"{tally.camera.name} bits", State.DOUBTFUL, text, remedy)
 
 
 def _intrinsics(tally: CameraTally, survey: BagSurvey) -> Iterator[Finding]:
