@@ -23,6 +23,7 @@ from terrain_seg_ros.bag.cameras import BagCamera, find_cameras, left_out_images
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.messages.image_message import encode_image
+from terrain_seg_ros.parameters.parameters import load_parameters
 
 
 def cameras_of(path, entries, **choice):
@@ -252,3 +253,59 @@ def test_foreign_pictures_called_like_ours_are_left_out_and_named_and_ours_in_si
         told = left_out_images(reader, cameras)
     assert list(told) == [topics[0]]
     assert "select it with --image-topic" in told[topics[0]]
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (["cam-left", "cam-right"], ["cam_left", "cam_right"]),
+        (["0", "1"], ["camera_0", "camera_1"]),
+        (["links", "ñandú"], ["links", "nandu"]),
+        (["a-b", "a_b"], ["a_b_2", "a_b"]),
+        (["кам", "左"], ["camera", "camera_2"]),
+        (["x" * 300, "y" * 300], ["x" * 48, "y" * 48]),
+    ],
+)
+def test_cameras_named_outside_the_letters_of_ros_get_unique_names_and_a_note(
+    tmp_path, folders, names
+):
+    entries = [image(0, topic=f"/{folder}/image_raw") for folder in folders]
+    with BagReader(write_bag(tmp_path / "bag", entries)) as reader:
+        cameras = find_cameras(reader, "front")
+        (note,) = reader.notes
+    assert [camera.name for camera in cameras] == names
+    for camera, folder in zip(cameras, folders):
+        assert camera.image_topic == f"/{folder}/image_raw"
+        if camera.name != folder:
+            assert f"{camera.name} stands for {camera.image_topic[:77]}" in note
+    load_parameters().with_values({"cameras": names})
+
+
+def test_more_image_topics_than_cameras_are_told_with_the_option_that_chooses(tmp_path):
+    entries = [image(0, topic=f"/cam{number}/image_raw") for number in range(17)]
+    with pytest.raises(ConfigError, match=r"has 17 image topics.*at most 16.*--image-topic /cam0"):
+        cameras_of(tmp_path / "bag", entries)
+    chosen = ["/cam3/image_raw", "/cam4/image_raw"]
+    assert len(cameras_of(tmp_path / "chosen", entries, image_topics=chosen)) == 2
+
+
+@pytest.mark.parametrize(("raw", "packed"), [(1, 6), (3, 4), (96, 100)])
+def test_of_raw_and_compressed_images_those_are_taken_of_which_there_are_clearly_more(
+    tmp_path, raw, packed
+):
+    entries = [image(index) for index in range(raw)] + [compressed(i) for i in range(packed)]
+    with BagReader(write_bag(tmp_path / "bag", entries)) as reader:
+        (camera,) = find_cameras(reader, "front")
+        (note,) = reader.notes
+    assert camera.image_topic == "/navcam/image_raw/compressed"
+    assert f"it has {packed} images and /navcam/image_raw only {raw}" in note
+    assert "--image-topic chooses" in note
+
+
+@pytest.mark.parametrize(("raw", "packed"), [(4, 4), (5, 4), (99, 100)])
+def test_raw_images_are_preferred_where_hardly_any_is_missing(tmp_path, raw, packed):
+    entries = [image(index) for index in range(raw)] + [compressed(i) for i in range(packed)]
+    with BagReader(write_bag(tmp_path / "bag", entries)) as reader:
+        (camera,) = find_cameras(reader, "front")
+        assert camera.image_topic == "/navcam/image_raw"
+        assert not reader.notes

@@ -140,6 +140,7 @@ def write_bad_bags(folder):
     ("words", "text_of_error"),
     [
         (["none", "out"], "does not exist"),
+        (["", "out"], "the name of the bag is '', which is empty"),
         (["bag", "bag"], "exists already"),
         (["bag", "out.db3"], "written as MCAP"),
         (["bag", "out", "--image-topic", "/none"], "no images on '/none'"),

@@ -27,27 +27,10 @@ from support.bags import (
     text,
     write_bag,
 )
+from support.doctor_runs import QUICK, look, params, rows
 from terrain_seg_ros.bag import survey as survey_module
 from terrain_seg_ros.cli.main import main
 from terrain_seg_ros.messages.image_message import encode_image
-
-QUICK = ["--model", "synthetic"]
-
-
-def look(bag, capsys, *words):
-    """Return exit code and findings of the doctor, as rows of state, item, detail and remedy."""
-    code = main(["doctor", str(bag), "--json", *QUICK, *map(str, words)])
-    return code, json.loads(capsys.readouterr().out)
-
-
-def rows(content, item):
-    return [row for row in content["findings"] if row["item"] == item]
-
-
-def params(folder, text_of_values):
-    path = folder / "my_rover.yaml"
-    path.write_text(f"/**:\n  ros__parameters:\n    {text_of_values}\n")
-    return "--params", path
 
 
 def test_a_bag_that_has_all_is_usable_and_says_what_would_be_computed(tmp_path, capsys):
@@ -357,6 +340,7 @@ def write_bad_bags(folder):
     ("words", "error"),
     [
         (["none"], "does not exist"),
+        ([""], "the name of the bag is '', which is empty"),
         (["cut.mcap"], "mcap recover"),
         (["broken.mcap"], "bag 'broken.mcap' is damaged"),
         (["empty.mcap"], "cannot be opened"),

@@ -23,6 +23,9 @@ _STORAGES = {"mcap": ".mcap", "sqlite3": ".db3"}
 _NEWEST_VERSION = 9
 NESTING_LIMIT = 50
 _BRACKET = re.compile(r"[\[\]{}]")
+_SPLIT = re.compile(r"(_\d+)?\.(mcap|db3)(\.zstd)?$")
+"""What the files of one bag, split by size or duration, have after their common name."""
+_NAMED = 10
 _NUMBER = re.compile(r"(\d+)")
 
 
@@ -54,15 +57,27 @@ def find_files(path: Path) -> BagFiles:
     metadata = path / METADATA
     if not metadata.is_file():
         files = storage_files(path)
-        names = ", ".join(item.name for item in files)
-        note = f"there is no {METADATA}, as after a recorder was killed; files read: {names}"
-        return BagFiles(files, notes=[note])
+        return BagFiles(files, notes=[_without_metadata(files)])
     try:
         return _from_metadata(path, _content(metadata))
     except KeyError as error:
         raise ReaderError(f"a metadata key is missing: {error}") from error
     except (TypeError, ValueError, AttributeError) as error:
         raise ReaderError(f"invalid bag metadata: {error}") from error
+
+
+def _without_metadata(files: Sequence[Path]) -> str:
+    """Return which bags a folder without metadata seems to hold."""
+    bags = list(dict.fromkeys(_SPLIT.sub("", item.name) for item in files))
+    if len(bags) > 1:
+        more = f" and {len(bags) - _NAMED} more" if len(bags) > _NAMED else ""
+        return (
+            f"there is no {METADATA}, and the files look like {len(bags)} bags "
+            f"({', '.join(bags[:_NAMED])}{more}), which are read as one; name one file to read it "
+            "alone"
+        )
+    names = ", ".join(item.name for item in files)
+    return f"there is no {METADATA}, as after a recorder was killed; files read: {names}"
 
 
 def check_folder(folder: Path, remedy: str) -> None:

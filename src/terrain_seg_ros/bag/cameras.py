@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple
 
 from rosbags.interfaces import Connection
 
+from terrain_seg_ros.bag.names import safe_names, shown
 from terrain_seg_ros.bag.reader import BagReader
+from terrain_seg_ros.bag.stream import negligible
 from terrain_seg_ros.core.errors import ConfigError, MessageError
 from terrain_seg_ros.messages.cdr import deserialize
 from terrain_seg_ros.messages.encodings import camera_encoding, parse_format
@@ -17,6 +19,7 @@ from terrain_seg_ros.messages.image_message import decode_stored
 from terrain_seg_ros.messages.topic_spec import Direction
 from terrain_seg_ros.messages.topics import topic, topics
 from terrain_seg_ros.parameters.file import NAMESPACE
+from terrain_seg_ros.parameters.input_settings import MAX_CAMERAS
 
 RAW_TYPE = topic("image").type
 COMPRESSED_TYPE = topic("image/compressed").type
@@ -74,7 +77,13 @@ def find_cameras(
         if image_topics
         else _detected(reader, [item for item in filled if item.topic not in other_topics])
     )
-    names = _names(chosen) if len(chosen) > 1 else [usual_name]
+    if len(chosen) > MAX_CAMERAS:
+        options = " ".join(f"--image-topic {shown(name)}" for name in chosen[:2])
+        raise ConfigError(
+            f"bag '{reader.path}' has {len(chosen)} image topics that are taken as cameras, "
+            f"expected at most {MAX_CAMERAS}; choose some, such as {options}"
+        )
+    names = _ros_names(reader, chosen) if len(chosen) > 1 else [usual_name]
     infos = {item.topic for item in reader.connections if item.msgtype == INFO_TYPE}
     return [
         BagCamera(name, image_topic, _info_topic(image_topic, infos, alone=len(chosen) == 1))
@@ -109,7 +118,7 @@ def left_out_images(
         elif _is_truth(item.topic):
             result[item.topic] = "its name says truth or labels; select it with --image-topic"
         elif _camera_key(item.topic) not in keys:
-            result[item.topic] = "not asked for"
+            result[item.topic] = "not asked for" if cameras else "one of too many"
     return result
 
 
@@ -143,7 +152,22 @@ def _detected(reader: BagReader, filled: Sequence[Connection]) -> list[str]:
     best: dict[str, str] = {}
     for item in sorted(usable, key=_rank):
         best.setdefault(_camera_key(item.topic), item.topic)
+    for key, name in best.items():
+        best[key] = _fuller_form(reader, name, {item.topic: item.msgcount for item in usable})
     return sorted(best.values())
+
+
+def _fuller_form(reader: BagReader, name: str, counts: Mapping[str, int]) -> str:
+    """Return a raw image topic, or its compressed form where clearly more images are in that."""
+    other = f"{name}{_COMPRESSED}"
+    raw, packed = counts[name], counts.get(other, 0)
+    if raw >= packed - negligible(packed):
+        return name
+    reader.notes.append(
+        f"{shown(other)} is taken, as it has {packed} images and {shown(name)} only {raw}; "
+        "--image-topic chooses"
+    )
+    return other
 
 
 def _what_there_is(reader: BagReader) -> str:
@@ -261,6 +285,23 @@ def _names(image_topics: Sequence[str]) -> list[str]:
         names = ["/".join(path[-length:]) or "camera" for path in paths]
         if len(set(names)) == len(names):
             break
+    return names
+
+
+def _ros_names(reader: BagReader, image_topics: Sequence[str]) -> list[str]:
+    """Return the cameras' names as ROS allows them, and note which are not as in the topic."""
+    named = _names(image_topics)
+    names = safe_names(named)
+    renamed = [
+        f"{name} stands for {shown(topic_name)}"
+        for old, name, topic_name in zip(named, names, image_topics)
+        if old != name
+    ]
+    if renamed:
+        reader.notes.append(
+            "cameras get names of A-Z, a-z, 0-9 and _ that are not long, as ROS needs: "
+            + ", ".join(renamed)
+        )
     return names
 
 

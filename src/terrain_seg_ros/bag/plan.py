@@ -10,6 +10,7 @@ from typing import NamedTuple
 from rosbags.interfaces import Connection
 
 from terrain_seg_ros.bag.cameras import BagCamera
+from terrain_seg_ros.bag.own_topics import own_outputs
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.messages.topic_spec import Demand, Direction, Group, TopicSpec
@@ -61,14 +62,28 @@ def find_inputs(
 ) -> list[Input]:
     """Return the connections that a replay with these cameras reads.
 
-    What an operator selected while the bag was recorded is not replayed.
+    What an operator selected while the bag was recorded is not replayed, and what this node
+    published then measures no ground.
+
+    Raises:
+        ConfigError: the only topic that depth.topic names is an output of this node.
     """
     # A depth image has the type of a camera's image, so what measures the ground is asked first.
     rows = sorted(topics(Direction.IN), key=lambda spec: spec.group is not Group.GROUND)
-    result = []
+    ours = own_outputs((item.topic, item.msgtype) for item in reader.connections)
+    result: list[Input] = []
+    refused: list[Input] = []
     for item in reader.connections:
         found = (_input(item, spec, cameras, parameters) for spec in rows)
-        result += [source for source in found if source is not None][:1]
+        for source in [source for source in found if source is not None][:1]:
+            is_own = source.spec.group is Group.GROUND and item.topic in ours
+            (refused if is_own else result).append(source)
+    if refused and not any(source.spec.group is Group.GROUND for source in result):
+        raise ConfigError(
+            f"depth.topic {parameters.depth.topic!r} names {refused[0].connection.topic!r}, an "
+            "output of this node and not a measurement; name the topic of a sensor, or set "
+            "depth: {source: none}"
+        )
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from terrain_seg_ros.core.errors import MessageError
@@ -13,6 +14,13 @@ FORM_LIMIT = 8
 """Forms, frames and sizes of a topic that are kept; a publisher may send any number."""
 TEXT_LIMIT = 80
 """Longest name of one."""
+LOST_SHARE = 0.01
+"""Images at the ends of a bag often lack transforms: a smaller share is no cause for doubt."""
+
+
+def negligible(count: int) -> int:
+    """Return how many of the images may be lost without a cause for doubt: of few, none."""
+    return min(max(2, math.ceil(LOST_SHARE * count)), count // 10)
 
 
 class Stream:

@@ -28,6 +28,7 @@ from terrain_seg_ros.bag.plan import (
     find_replaced,
 )
 from terrain_seg_ros.bag.reader import BagMessage, BagReader
+from terrain_seg_ros.bag.recorded_transforms import RecordedTransforms
 from terrain_seg_ros.bag.stream import Stream
 from terrain_seg_ros.bag.work import Views, Work, estimate_work
 from terrain_seg_ros.core.errors import ConfigError, MessageError
@@ -78,7 +79,10 @@ class BagSurvey:
         health: counts of all cameras.
         defects: what failed unexpectedly, with count and last text.
         parents: the frames that TF gives, each with its newest parent.
+        recorded_frames: the frames that TF messages name, those that were refused or forgotten too.
         read_share: how much of the bag was read, 0 to 1, by messages.
+        stopped_early: whether only the beginning was read, as the bag is large.
+        static_changes: by frame, what /tf_static says of it first and later, where that differs.
         work: what a replay would compute; None without a camera.
     """
 
@@ -93,7 +97,10 @@ class BagSurvey:
     health: HealthSnapshot
     defects: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     parents: Mapping[str, str] = field(default_factory=dict)
+    recorded_frames: Collection[str] = ()
     read_share: float = 1.0
+    stopped_early: bool = False
+    static_changes: Mapping[str, str] = field(default_factory=dict)
     work: Work | None = None
 
 
@@ -155,6 +162,8 @@ class _Pass:
         self._outputs = find_outputs(parameters, options)
         self._uses = _uses(reader, cameras, self._inputs, self._outputs, options)
         self._streams = {item.id: Stream() for item in reader.connections}
+        self._transforms = RecordedTransforms()
+        self._tf = {i.connection.id: i for i in self._inputs if i.spec.group is Group.TRANSFORMS}
         self._feed = InputFeed(reader, self._inputs, cache_s=parameters.transforms.tf_cache_s)
         images = {c.name: _images_of(reader, c) for c in cameras}
         self._images = {item.id for item in images.values()}
@@ -171,7 +180,7 @@ class _Pass:
     def survey(self, whole: bool, on_progress: Callable[[float], object]) -> BagSurvey:
         """Read the bag and return what was found."""
         reader = self._reader
-        read = self._read(whole, on_progress)
+        read, stopped_early = self._read(whole, on_progress)
         share = read / reader.message_count if reader.message_count else 1.0
         feed = self._feed
         return BagSurvey(
@@ -189,14 +198,18 @@ class _Pass:
                 for kind, count in feed.defects.counts.items()
             },
             parents=feed.buffer.parents(),
+            recorded_frames=self._transforms.frames,
             read_share=min(share, 1.0),
+            stopped_early=stopped_early,
+            static_changes=self._transforms.changed,
             work=self._work(),
         )
 
-    def _read(self, whole: bool, on_progress: Callable[[float], object]) -> int:
-        """Hand the messages to the dry node; return how many were read."""
+    def _read(self, whole: bool, on_progress: Callable[[float], object]) -> tuple[int, bool]:
+        """Hand the messages to the dry node; return how many, and whether some were left."""
         total = max(self._reader.message_count, 1)
         read = size_bytes = 0
+        stopped_early = False
         self._feed.begin(self._node)
         for message in self._reader.messages():
             read += 1
@@ -206,14 +219,20 @@ class _Pass:
             self._feed.take(message)
             on_progress(min(read / total, 1.0))
             if not whole and (size_bytes > READ_LIMIT_BYTES or read >= READ_LIMIT_MESSAGES):
+                stopped_early = True
                 break
         self._feed.finish()
-        return read
+        return read, stopped_early
 
     def _record(self, message: BagMessage) -> None:
         connection, stream = message.connection, self._streams[message.connection.id]
         is_first_image = connection.msgtype in (RAW_TYPE, COMPRESSED_TYPE) and not stream.count
         stream.recorded(message.log_ns, len(message.data))
+        if connection.id in self._tf:
+            with suppress(MessageError):
+                self._transforms.take(
+                    message.data, connection.msgtype, static=self._tf[connection.id].spec.is_latched
+                )
         if is_first_image and connection.id not in self._images:
             with suppress(MessageError):
                 stream.picture(deserialize(message.data, connection.msgtype))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from terrain_seg_ros.cli.bag_path import bag_path
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.doctor.checks import examine
 from terrain_seg_ros.doctor.finding import Finding, State
@@ -17,6 +19,9 @@ from terrain_seg_ros.parameters.shipped import MODES
 from terrain_seg_ros.report.table import printable
 
 _ITEM_WIDTH = 12
+_LONG_WORD = re.compile(r"\S{257,}")
+"""No name of ROS has more letters."""
+_WORD_SHOWN = 100
 _OF_BAGS = ("params", "mode", "model", "image_topic", "whole")
 
 
@@ -24,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of this command."""
     parser.add_argument(
         "bag",
-        type=Path,
+        type=bag_path,
         nargs="?",
         metavar="BAG",
         help="examine this bag instead of the machine: what `terrain-seg replay` would pick, "
@@ -85,7 +90,13 @@ def _show(
         print(json.dumps({"findings": [asdict(item) for item in findings], **figures}, indent=2))
         return
     lines = [*before.splitlines(), "", *_lines(findings)] if before else _lines(findings)
-    print("\n".join(map(printable, lines)))
+    print("
+".join(map(_harmless, lines)))
+
+
+def _harmless(line: str) -> str:
+    """Return a line fit to print: names in a bag may hold control characters, or be endless."""
+    return printable(_LONG_WORD.sub(lambda word: f"{word[0][:_WORD_SHOWN]}...", line))
 
 
 def _exit_code(findings: Iterable[Finding]) -> int:

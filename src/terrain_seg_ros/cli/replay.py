@@ -24,6 +24,7 @@ from terrain_seg_ros.bag.replay import Progress, replay
 from terrain_seg_ros.bag.score_plan import TruthOptions, plan_score
 from terrain_seg_ros.bag.scores import why_nothing_came
 from terrain_seg_ros.bag.tables import bag_table, report_lines
+from terrain_seg_ros.cli.bag_path import bag_path
 from terrain_seg_ros.cli.error_text import describe_os_error
 from terrain_seg_ros.cli.options import (
     add_json_argument,
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line; what is not given comes from the parameters."""
     parser.add_argument(
         "sources",
-        type=Path,
+        type=bag_path,
         nargs="+",
         metavar="IN",
         help="bag to read: a folder, a .mcap or a .db3 file, with images, camera_info and TF (or "

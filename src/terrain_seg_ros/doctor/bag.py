@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from terrain_seg_ros.bag.dry_node import CameraTally
+from terrain_seg_ros.bag.own_topics import own_outputs
 from terrain_seg_ros.bag.plan import image_folder
+from terrain_seg_ros.bag.stream import negligible
 from terrain_seg_ros.bag.survey import LEFT_OUT, BagSurvey, TopicRow
 from terrain_seg_ros.bag.work import ASSUMPTION
-from terrain_seg_ros.doctor.bag_cameras import camera_findings, of_images
+from terrain_seg_ros.doctor.bag_cameras import camera_findings
 from terrain_seg_ros.doctor.finding import Finding, State
 from terrain_seg_ros.messages.topic_spec import Group
 from terrain_seg_ros.messages.topics import topic
@@ -25,6 +28,7 @@ NOTES = {
     Note.FRAME_SLASH: "TF",
 }
 """Notes that concern the whole bag; the others belong to a camera or to depth."""
+CHANGES_NAMED = 5
 CELL_WIDTH = 80
 LARGE_OUTPUT_BYTES = 10 * 2**30
 TOPIC_HEAD = ("topic", "type", "messages", "Hz", "longest gap s", "form", "use")
@@ -82,11 +86,15 @@ def _bag(survey: BagSurvey) -> Iterator[Finding]:
     )
     yield Finding("bag", State.USABLE, detail)
     yield from (Finding("bag", State.DOUBTFUL, note) for note in survey.notes)
-    for kind, (count, text) in survey.defects.items():
-        yield Finding("bag", State.DOUBTFUL, f"{count} x {kind}, last: {text}")
-    if survey.read_share < 1.0:
+    for kind, (times, text) in survey.defects.items():
+        yield Finding("bag", State.DOUBTFUL, f"{times} x {kind}, last: {text}")
+    if survey.stopped_early and survey.read_share < 1.0:
         detail = f"only the first {survey.read_share:.0%} of the messages were read"
         yield Finding("bag", State.DOUBTFUL, detail, "--whole reads the rest too")
+    elif survey.read_share < 1.0:
+        lost = count - round(survey.read_share * count)
+        detail = f"{lost} of {count} messages that the bag's index counts are not in its data"
+        yield Finding("bag", State.DOUBTFUL, f"{detail}: they are lost", "copy the bag again")
 
 
 def _image_topic(survey: BagSurvey) -> str:
@@ -101,6 +109,10 @@ def _shared(survey: BagSurvey) -> Iterator[Finding]:
     if bad:
         text = health.refusal_texts.get(Refusal.BAD_TRANSFORM, "")
         yield Finding("TF", State.DOUBTFUL, f"{bad} bad transforms, the last: {text}")
+    for frame, text in islice(survey.static_changes.items(), CHANGES_NAMED):
+        detail = f"{topic('/tf_static').name} places {frame!r} {text}"
+        remedy = "each holds from when it was recorded: check which is right, and publish one only"
+        yield Finding("TF", State.DOUBTFUL, detail, remedy)
     malformed = health.refused.get(Refusal.BAD_IMAGE, 0) - sum(
         tally.refused[Refusal.BAD_IMAGE] for tally in survey.cameras.values()
     )
@@ -115,7 +127,8 @@ def _shared(survey: BagSurvey) -> Iterator[Finding]:
 def _depth(survey: BagSurvey) -> Iterator[Finding]:
     settings = survey.parameters.depth
     used = [item.name for item in survey.topics if item.use == Group.GROUND.value]
-    measured = [item for item in survey.topics if _measures(item)]
+    ours = own_outputs((item.name, item.type) for item in survey.topics)
+    measured = [item for item in survey.topics if _measures(item) and item.name not in ours]
     if settings.source == "none":
         lines = {item.name: _use_depth(item, survey) for item in measured}
         name = next((name for name, line in lines.items() if line), next(iter(lines), ""))
@@ -190,14 +203,14 @@ def _result(survey: BagSurvey) -> Finding:
     tallies = survey.cameras.values()
     images = survey.health.images_in
     masks, grids = sum(t.masks for t in tallies), sum(t.grids for t in tallies)
-    parts = "" if survey.read_share >= 1.0 else " that were read"
+    parts = " that were read" if survey.stopped_early else ""
     detail = f"a replay would give {masks} masks and {grids} grids of {images} images{parts}"
     useless = [name for name, tally in survey.cameras.items() if not tally.grids]
     if useless:
         detail += f"; no grid from {', '.join(useless)}"
         return Finding("replay", State.MISSING, detail, _without(survey, useless))
     lost = images - grids
-    return Finding("replay", State.DOUBTFUL if lost > of_images(images) else State.USABLE, detail)
+    return Finding("replay", State.DOUBTFUL if lost > negligible(images) else State.USABLE, detail)
 
 
 def _without(survey: BagSurvey, useless: list[str]) -> str:

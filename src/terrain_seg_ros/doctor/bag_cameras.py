@@ -8,13 +8,12 @@ from collections.abc import Iterator
 
 from terrain_seg_ros.bag.cameras import INFO_TYPE
 from terrain_seg_ros.bag.dry_node import MOTION, MOUNTING, CameraTally
+from terrain_seg_ros.bag.stream import negligible
 from terrain_seg_ros.bag.survey import BagSurvey
 from terrain_seg_ros.doctor.finding import Finding, State
 from terrain_seg_ros.messages.topics import topic
 from terrain_seg_ros.runtime.health import Note, Refusal
 
-LOST_SHARE = 0.01
-"""Images at the ends of a bag often lack transforms: a smaller share is no cause for doubt."""
 GAP_S = 1.0
 LATE_S = 1.0
 """Longer gaps, and stamps further from the time of recording, are told."""
@@ -48,16 +47,11 @@ def camera_findings(tally: CameraTally, survey: BagSurvey) -> Iterator[Finding]:
         yield Finding(f"{tally.camera.name} view", State.DOUBTFUL, rolled)
 
 
-def of_images(count: int) -> int:
-    """Return how many of the images may be lost without a cause for doubt."""
-    return max(2, math.ceil(LOST_SHARE * count))
-
-
 def _state(tally: CameraTally, count: int, *, remaining: int) -> State:
     """Return how bad it is that `count` images are lost and `remaining` are not."""
     if not remaining:
         return State.MISSING
-    return State.DOUBTFUL if count > of_images(tally.images) else State.USABLE
+    return State.DOUBTFUL if count > negligible(tally.images) else State.USABLE
 
 
 def _images(tally: CameraTally) -> Finding:
@@ -85,7 +79,9 @@ def _refused(tally: CameraTally, reason: Refusal, item: str, remaining: int) -> 
 def _bits(tally: CameraTally, survey: BagSurvey) -> Iterator[Finding]:
     text = survey.health.remarks.get(f"images of {tally.camera.name}")
     if text:
-        yield Finding(f"{tally.camera.name} bits", State.DOUBTFUL, text, "such as `image_bits: 12`")
+        is_dark = "darkness" in text
+        remedy = "check exposure and lens cap" if is_dark else "such as `image_bits: 12`"
+        yield Finding(f"{tally.camera.name} bits", State.DOUBTFUL, text, remedy)
 
 
 def _intrinsics(tally: CameraTally, survey: BagSurvey) -> Iterator[Finding]:
@@ -189,8 +185,12 @@ def _mounting_remedy(frame: str, base: str, survey: BagSurvey) -> str:
     if not known:
         return f"the bag has no TF: record /tf_static, or {STATIC_MOUNTING}"
     if base not in known:
+        if base in survey.recorded_frames:
+            return _gone(base, survey)
         return _rename("base_frame", base, known, _USUAL_BASES)
     if frame not in known:
+        if frame.lstrip("/") in survey.recorded_frames:
+            return _gone(frame.lstrip("/"), survey)
         near = difflib.get_close_matches(frame, known, n=2)
         like = f" (TF has {', '.join(near)})" if near else ""
         return f"publish {base} to {frame!r} on /tf_static{like}, or {STATIC_MOUNTING}"
@@ -202,14 +202,48 @@ def _motion_remedy(grid: str, base: str, survey: BagSurvey) -> str:
     known = _frames(survey)
     odometry = [row.name for row in survey.topics if row.type == ODOMETRY_TYPE and row.count]
     also = f"; {odometry[0]} is not read, only TF is: let it be sent as TF too" if odometry else ""
+    is_moving = bool(odometry) or grid in known
+    stands = "" if is_moving else f"; for a vehicle that stands still: {STATIC_MOUNTING}"
+    for name in (grid, base):
+        if name not in known and name in survey.recorded_frames:
+            return _gone(name, survey) + also
     if not known:
-        return f"record /tf, with {grid} to {base}{also}"
+        return f"record /tf, with {grid} to {base}{also}{stands}"
     if grid not in known:
-        roots = [name for name in known if name not in survey.parents and name != base]
-        return _rename("grid_frame", grid, roots or known, _USUAL_GRIDS) + also
+        above = _above(base, survey) if base in known else _roots(survey)
+        if above:
+            return _rename("grid_frame", grid, above, _USUAL_GRIDS) + also
     if base not in known:
         return _rename("base_frame", base, known, _USUAL_BASES) + also
-    return f"record /tf with {grid} to {base} before, during and after the images{also}"
+    return f"record /tf with {grid} to {base} before, during and after the images{also}{stands}"
+
+
+def _gone(name: str, survey: BagSurvey) -> str:
+    """Return why a frame that was recorded is not known, and what helps."""
+    health = survey.health
+    named = repr(name) in health.refusal_texts.get(Refusal.BAD_TRANSFORM, "")
+    if named or Note.TIME_JUMP not in health.notes:
+        return (
+            f"TF with {name!r} was recorded, but refused (see TF below): mend its publisher, or, "
+            f"for a vehicle that stands still, {STATIC_MOUNTING}"
+        )
+    return (
+        f"TF with {name!r} was recorded, but cleared when time jumped back: record each run as a "
+        "bag of its own"
+    )
+
+
+def _above(frame: str, survey: BagSurvey) -> list[str]:
+    """Return the frames in which a frame lies, the next one first."""
+    found: list[str] = []
+    while frame in survey.parents and survey.parents[frame] not in found:
+        frame = survey.parents[frame]
+        found.append(frame)
+    return found
+
+
+def _roots(survey: BagSurvey) -> list[str]:
+    return [name for name in _frames(survey) if name not in survey.parents]
 
 
 def _rename(parameter: str, value: str, known: list[str], usual: tuple[str, ...]) -> str:

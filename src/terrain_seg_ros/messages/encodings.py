@@ -99,13 +99,13 @@ def camera_encoding(text: str) -> Encoding:
         return encoding
     why = not_a_camera(text)
     if why:
-        raise MessageError(f"image encoding {text!r}: {why}")
+        raise MessageError(f"image encoding {text!r:.80}: {why}")
     if name in UNORDERED:
         raise MessageError(
-            f"image encoding {text!r} does not say what its channels are; publish bgr8, rgb8 or "
-            "mono8, as with cv_bridge's cv2_to_imgmsg(image, encoding='bgr8')"
+            f"image encoding {text!r:.80} does not say what its channels are; publish bgr8, rgb8 "
+            "or mono8, as with cv_bridge's cv2_to_imgmsg(image, encoding='bgr8')"
         )
-    raise MessageError(f"image encoding {text!r} is unknown; use one of {', '.join(ENCODINGS)}")
+    raise MessageError(f"image encoding {text!r:.80} is unknown; use one of {', '.join(ENCODINGS)}")
 
 
 def not_a_camera(text: str) -> str:
@@ -134,7 +134,7 @@ def parse_format(text: str) -> Format:
     """
     why = not_a_camera(text)
     if why:
-        raise MessageError(f"compressed image has the format {text!r}: {why}")
+        raise MessageError(f"compressed image has the format {text!r:.80}: {why}")
     source, separator, rest = text.lower().partition(";")
     source, words = source.strip(), rest.split()
     if not separator:
@@ -142,7 +142,7 @@ def parse_format(text: str) -> Format:
     codec = words[0].removeprefix("image/").lstrip(".") if words else ""
     if codec and codec not in CODECS:
         raise MessageError(
-            f"compressed image has the format {text!r}, but only JPEG and PNG are read; choose "
+            f"compressed image has the format {text!r:.80}, but only JPEG and PNG are read; choose "
             "one of them in image_transport"
         )
     stored = words[-1] if len(words) > 1 and words[-1] != "compressed" else ""

@@ -87,7 +87,11 @@ def test_bits_out_of_range_are_refused(bits):
         SampleBits(bits)
 
 
-def test_black_tells_nothing():
+def test_black_is_told_as_darkness_until_a_picture_comes():
     found = SampleBits()
     assert found.to_bytes(np.zeros((3, 3), np.uint16)).max() == 0
-    assert (found.bits, found.text) == (0, "")
+    assert (found.bits, "darkness" in found.text) == (0, True)
+    found.to_bytes(_scene(12))
+    assert (found.bits, "darkness" in found.text) == (12, False)
+    found.to_bytes(np.zeros((3, 3), np.uint16))
+    assert (found.bits, "darkness" in found.text) == (12, False)

@@ -70,6 +70,8 @@ class SampleBits:
     def _look(self, samples: NDArray[Any]) -> None:
         """Raise the number of bits to what the samples use."""
         brightest = int(samples.max(initial=0))
+        if not brightest:
+            self._is_dark = not self._bits
         if not brightest or (self._bits and brightest < 1 << self._bits):
             return
         allowed = int(OUTLIER_SHARE * samples.size)
