@@ -75,6 +75,9 @@ IN_HUMBLE = {
     "rclpy.duration": {
         "Duration",
     },
+    "rclpy.exceptions": {
+        "InvalidServiceNameException",
+    },
     "rclpy.executors": {
         "ExternalShutdownException",
         "SingleThreadedExecutor",

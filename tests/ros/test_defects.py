@@ -16,8 +16,8 @@ from std_srvs.srv import Trigger
 from support.node_process import QUICK
 from support.ros_peer import intrinsics, wait_until
 from terrain_seg_ros.messages.diagnostics_message import Level, decode_diagnostics
-from terrain_seg_ros.ros.main import _spin
 from terrain_seg_ros.ros.node import TerrainSegNode
+from terrain_seg_ros.ros.process import _spin
 from terrain_seg_ros.runtime.health import Refusal
 
 

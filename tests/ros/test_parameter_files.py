@@ -89,7 +89,7 @@ def test_what_is_given_twice_is_refused_by_both_with_one_line(tmp_path, domain, 
 def test_a_file_for_other_nodes_is_warned_of(tmp_path, capsys, monkeypatch):
     path = tmp_path / "user.yaml"
     path.write_text("segmenter: {ros__parameters: {threads: 1}}\n")
-    monkeypatch.setattr("terrain_seg_ros.ros.main.rclpy.init", stop)
+    monkeypatch.setattr("terrain_seg_ros.ros.process.rclpy.init", stop)
     with pytest.raises(InterruptedError):
         main(["--ros-args", "--params-file", str(path)])
     assert "none of it is for 'terrain_seg'" in capsys.readouterr().err

@@ -98,14 +98,37 @@ def test_a_run_in_another_namespace_is_named(tmp_path):
         BagPlayer(other, ViewTopics(), base_frame="base_link")
     player = BagPlayer(other, ViewTopics("/rover1"), base_frame="base_link")
     player.close()
+    with_name = write_bag(tmp_path / "with_name", (moved(named(item)) for item in run(2)))
+    with pytest.raises(ConfigError, match="give --namespace /rover1"):
+        BagPlayer(with_name, ViewTopics(), base_frame="base_link")
+
+
+def test_a_recording_with_true_masks_alone_asks_for_a_replay(tmp_path):
+    truth = [item for item in run(2) if item.topic == "/terrain/mask"]
+    assert truth
+    moved = [item._replace(topic="/terrain/truth/mask") for item in truth]
+    bag = write_bag(tmp_path / "camera", [*drive(), *moved])
+    with pytest.raises(ConfigError, match=r"run `terrain-seg replay .* OUT` and view OUT"):
+        BagPlayer(bag, ViewTopics(), base_frame="base_link")
+
+
+def test_a_camera_that_the_run_does_not_have_is_refused_with_the_names(tmp_path):
+    bag = write_bag(tmp_path / "named", map(named, run(2)))
+    with pytest.raises(ConfigError, match=r"--camera is 'nope'; give one of \['left'\]"):
+        BagPlayer(bag, ViewTopics(camera="nope"), base_frame="base_link")
+    plain = write_bag(tmp_path / "plain", run(2))
+    with pytest.raises(ConfigError, match="leave out --camera"):
+        BagPlayer(plain, ViewTopics(camera="nope"), base_frame="base_link")
+
+
+def named(item):
+    """Return a message with the topic of a node whose camera has the name `left`."""
+    per_camera = ("mask", "confidence", "label_info", "hazard_points")
+    last = item.topic.rpartition("/")[2]
+    return item._replace(topic=f"/terrain/left/{last}") if last in per_camera else item
 
 
 def test_the_only_camera_with_a_name_is_taken(tmp_path):
-    def named(item):
-        per_camera = ("mask", "confidence", "label_info", "hazard_points")
-        last = item.topic.rpartition("/")[2]
-        return item._replace(topic=f"/terrain/left/{last}") if last in per_camera else item
-
     bag = write_bag(tmp_path / "named", map(named, run(2)))
     player = BagPlayer(bag, ViewTopics(), base_frame="base_link")
     player.close()

@@ -14,8 +14,10 @@ from terrain_seg_ros.demo.processes import module_command
 PROBE_LIMIT_S = 60.0
 SETTLE_S = 1.0
 """For Fast DDS and Cyclone DDS to match all endpoints: longer than within one of them."""
+EXIT_REFUSED = 2
+"""The probe's, with one line that says why ROS cannot be loaded."""
 LAST_WORDS = 200
-"""Characters of an error that are shown."""
+"""Characters of another error that are shown."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ def find_ros(domain: int) -> RosFacts | str:
         return f"rclpy does not start within {PROBE_LIMIT_S:.0f} s"
     if tried.returncode != 0:
         words = tried.stderr.strip().splitlines()
-        if words and "No module named 'rclpy'" in words[-1]:
-            return "rclpy is not installed (the extra `ros` has wheels for x86-64)"
+        if tried.returncode == EXIT_REFUSED and words:
+            return words[-1].removeprefix("probe: error: ")
         last = words[-1][-LAST_WORDS:] if words else f"exit code {tried.returncode}"
         return f"rclpy cannot be used with this Python: {last}"
     return RosFacts(**json.loads(tried.stdout.splitlines()[-1]))

@@ -11,11 +11,7 @@ import json
 import os
 import sys
 
-import rclpy
-from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import get_rmw_implementation_identifier
-
-from terrain_seg_ros.ros.node import TerrainSegNode
+from terrain_seg_ros.ros.loading import loading_ros
 
 DISTRIBUTIONS = ("ros-rclpy", "rclpy")
 """Names of rclpy among installed Python distributions: PyPI's wheels, and ROS itself."""
@@ -23,6 +19,13 @@ DISTRIBUTIONS = ("ros-rclpy", "rclpy")
 
 def main() -> int:
     """Make a node and destroy it, then print which rclpy and which middleware it was."""
+    with loading_ros("probe"):
+        # Imported late because what keeps them from loading is said in one line.
+        import rclpy  # noqa: PLC0415
+        from rclpy.signals import SignalHandlerOptions  # noqa: PLC0415
+        from rclpy.utilities import get_rmw_implementation_identifier  # noqa: PLC0415
+
+        from terrain_seg_ros.ros.node import TerrainSegNode  # noqa: PLC0415
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
         TerrainSegNode().destroy_node()

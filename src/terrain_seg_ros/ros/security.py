@@ -24,6 +24,15 @@ def why_not_joined(error: Exception, environment: Mapping[str, str]) -> str:
     )
 
 
+def why_not_started(error: Exception, environment: Mapping[str, str]) -> str:
+    """Return one line about a node that could not join a bus without security."""
+    domain = environment.get("ROS_DOMAIN_ID", "") or "0"
+    return (
+        f"ROS does not start with ROS_DOMAIN_ID={domain}: {_one_line(error)}; `terrain-seg doctor` "
+        "checks what ROS needs"
+    )
+
+
 def why_refused(error: Exception) -> str:
     """Return one line about an endpoint that the middleware refused on a secured bus."""
     return (

@@ -41,10 +41,13 @@ def find_topics(reader: BagReader, asked: ViewTopics) -> ViewTopics:
         asked: what the user asked for; what is left open is found in the bag.
 
     Raises:
-        ConfigError: the bag holds nothing of this node.
+        ConfigError: the bag holds nothing of this node, or no masks of the camera.
     """
     there = {item.topic for item in reader.connections if item.msgcount}
-    camera = asked.camera or _first_camera(there, asked.namespace)
+    cameras = _cameras(there, asked.namespace)
+    if asked.camera and cameras and asked.camera.strip("/") not in cameras:
+        raise ConfigError(_no_such_camera(reader, asked, cameras))
+    camera = asked.camera or (cameras[0] if cameras else "")
     with_camera = ViewTopics(asked.namespace, camera)
     if not any(with_camera.full_name(name) in there for name in NEEDED):
         raise ConfigError(_nothing_of_ours(reader, with_camera, there))
@@ -56,17 +59,23 @@ def find_topics(reader: BagReader, asked: ViewTopics) -> ViewTopics:
     return ViewTopics(asked.namespace, camera, image, info)
 
 
-def _first_camera(there: set[str], namespace: str) -> str:
-    """Return the name before `mask` where only cameras with a name have one; else empty."""
+def _cameras(there: set[str], namespace: str) -> list[str]:
+    """Return the names before `mask`, sorted: "" first, for a node whose camera has none."""
     start = f"/{namespace.strip('/')}/".replace("//", "/")
-    if f"{start}mask" in there:
-        return ""
-    ends = sorted(
-        name.removeprefix(start).removesuffix("/mask")
+    return sorted(
+        name.removeprefix(start).removesuffix("mask").strip("/")
         for name in there
         if name.startswith(start) and name.endswith("/mask") and "truth" not in name
     )
-    return ends[0] if ends else ""
+
+
+def _no_such_camera(reader: BagReader, asked: ViewTopics, cameras: list[str]) -> str:
+    named = [name for name in cameras if name]
+    remedy = f"give one of {named}" if named else "leave out --camera: its camera has no name"
+    return (
+        f"bag '{reader.path}' has no {asked.full_name('mask')}: --camera is {asked.camera!r}; "
+        f"{remedy}"
+    )
 
 
 def _camera_topics(reader: BagReader, camera: str) -> BagCamera | None:
@@ -80,12 +89,14 @@ def _camera_topics(reader: BagReader, camera: str) -> BagCamera | None:
 
 def _nothing_of_ours(reader: BagReader, topics: ViewTopics, there: set[str]) -> str:
     wanted = " and ".join(topics.full_name(name) for name in NEEDED)
-    elsewhere = sorted(name for name in there if name.rpartition("/")[2] in NEEDED)
-    if elsewhere:
-        space = elsewhere[0].rpartition("/")[0] or "/"
+    grids = (name for name in there if name.endswith("/hazard_grid"))
+    spaces = sorted(name.removesuffix("/hazard_grid") for name in grids)
+    complete = [space for space in spaces if _cameras(there, space)]
+    if complete:
+        space = complete[0] or "/"
         return (
-            f"bag '{reader.path}' has neither {wanted}, but {elsewhere[0]!r}; give --namespace "
-            f"{space}"
+            f"bag '{reader.path}' has neither {wanted}, but {NEEDED[0]} and {NEEDED[1]} in "
+            f"{space!r}; give --namespace {space}"
         )
     return (
         f"bag '{reader.path}' has neither {wanted}: the node has not run on it; run `terrain-seg "
