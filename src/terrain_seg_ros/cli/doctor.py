@@ -90,8 +90,7 @@ def _show(
         print(json.dumps({"findings": [asdict(item) for item in findings], **figures}, indent=2))
         return
     lines = [*before.splitlines(), "", *_lines(findings)] if before else _lines(findings)
-    print("
-".join(map(_harmless, lines)))
+    print("\n".join(map(_harmless, lines)))
 
 
 def _harmless(line: str) -> str:
