@@ -277,3 +277,16 @@ def test_control_characters_of_a_bag_do_not_reach_the_terminal(tmp_path, capsys)
     assert "2Jx" in said.out
     assert "none" in said.err
     assert all(letter.isprintable() or letter == "\n" for letter in said.out + said.err)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_replay_works_without_its_standard_streams(tmp_path, closed):
+    source = write_bag(tmp_path / "in", drive(2))
+    command = [sys.executable, "-m", "terrain_seg_ros.cli.main", "replay", str(source)]
+    command += [str(tmp_path / "out"), *QUICK, "--page", str(tmp_path / "page")]
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *command], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(read_bag(tmp_path / "out")["/terrain/hazard_grid"]) == 2
+    assert (tmp_path / "page" / "index.html").is_file()

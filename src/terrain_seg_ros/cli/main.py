@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program; that of the process where absent.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _open_closed_streams()
     try:
         return _run(words)
     except TerrainSegError as error:
@@ -90,6 +91,16 @@ def _refuse(text: str) -> int:
     line = printable(" ".join(text.split()))
     print(f"{PROGRAM}: error: {line}", file=sys.stderr)
     return EXIT_WRONG_INPUT
+
+
+def _open_closed_streams() -> None:
+    """Open stdin, stdout and stderr on the null device where the caller closed them.
+
+    In the order of their numbers, so that no file gets one of them.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def _silence_stdout() -> None:
