@@ -107,13 +107,15 @@ def test_a_cloud_of_a_sensor_beside_our_points_of_the_same_name_is_taken(tmp_pat
     assert (row["state"], row["detail"]) == ("usable", "/lidar/points")
 
 
-def test_a_folder_of_unrelated_bags_is_said_to_be_read_as_one(tmp_path, capsys):
+def test_a_folder_of_unrelated_bags_is_said_to_be_read_as_one(tmp_path, capsys, monkeypatch):
     for name in ("monday_0", "monday_1", "tuesday"):
         (file,) = write_bag(tmp_path / name, drive(3)).glob("*.mcap")
         file.rename(tmp_path / f"{name}.mcap")
-    _, content = look(tmp_path, capsys)
+    monkeypatch.chdir(tmp_path)
+    _, content = look(".", capsys)
     told = [row["detail"] for row in rows(content, "bag")]
     assert any("look like 2 bags (monday, tuesday), which are read as one" in text for text in told)
+    assert told[0].startswith(f"{tmp_path.name}: "), "the current folder has a name too"
 
 
 def test_messages_that_the_index_counts_but_the_data_lacks_are_called_lost(

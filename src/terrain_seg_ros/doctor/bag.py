@@ -81,7 +81,7 @@ def bag_json(survey: BagSurvey) -> dict[str, Any]:
 def _bag(survey: BagSurvey) -> Iterator[Finding]:
     count = sum(item.count for item in survey.topics)
     detail = (
-        f"{survey.path.name}: {survey.duration_s:.1f} s, {count} messages on "
+        f"{survey.path.absolute().name}: {survey.duration_s:.1f} s, {count} messages on "
         f"{len(survey.topics)} topics, {_size(survey.size_bytes)}"
     )
     yield Finding("bag", State.USABLE, detail)
