@@ -105,6 +105,7 @@ setup(
         NAME: [
             "py.typed",
             "config/*.yaml",
+            "config/*.xml",
             "demo_data/*",
             "demo_data/*/*",
             "models/*/*",
@@ -115,7 +116,10 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
-        (f"share/{NAME}/config", files("config/*.yaml", "config/*.rviz", "config/*.json")),
+        (
+            f"share/{NAME}/config",
+            files("config/*.yaml", "config/*.rviz", "config/*.json", "config/*.xml"),
+        ),
         (f"share/{NAME}/config/sros2", files("config/sros2/*.xml")),
         (f"share/{NAME}/launch", files("launch/*.launch.*")),
     ],
