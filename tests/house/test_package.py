@@ -175,7 +175,7 @@ def test_wheel_serves_ros_too(wheel_names):
     assert f"{share}/ament_index/resource_index/packages/terrain_seg_ros" in wheel_names
     assert f"{share}/terrain_seg_ros/package.xml" in wheel_names
     shared = [path for path in (ROOT / "config").iterdir() if path.is_file()]
-    assert {".yaml", ".rviz", ".json"} == {path.suffix for path in shared}
+    assert {".yaml", ".rviz", ".json", ".xml"} == {path.suffix for path in shared}
     assert {f"{share}/terrain_seg_ros/config/{path.name}" for path in shared} <= wheel_names
 
 
