@@ -227,7 +227,7 @@ def test_a_page_of_harmless_ground_with_unpredicted_pixels(tmp_path):
     truth = ids([[SOIL, SOIL, SLOPE, SLOPE]] * 4)
     pair = (truth, certain(ids([[SOIL, 255, SLOPE, SOIL]] * 4)))
     text = write(tmp_path, {"harmless": pair}).read_text("utf-8")
-    assert "<td>labelled pixels without a prediction</td><td>4</td>" in text
+    assert "labelled pixels without a prediction</td><td>4</td>" in text
     assert "Hazardous classes at the threshold 0.5: rock." in text
     plain = json.loads((tmp_path / "figures.json").read_text("utf-8"))
     assert plain["hazard_recall"]["recall"] is None
