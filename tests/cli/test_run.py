@@ -302,13 +302,27 @@ def test_a_place_for_the_summary_is_checked_before_the_run(tmp_path, capsys, nam
     assert mine.read_text() == "mine: true\n"
 
 
-def test_a_full_disk_does_not_take_the_printed_summary(capsys):
-    options = ["--domain", str(free_domain()), "--discovery", "host", "--duration", "0.1"]
-    options += ["--model", "synthetic", "--backend", "constant", "--json", "/dev/full"]
-    assert main(["run", *options]) == 2
+def test_a_file_that_fails_at_the_end_does_not_take_the_printed_summary(capsys, tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    options = ["--domain", str(free_domain()), "--discovery", "host", "--duration", "1.5"]
+    options += ["--model", "synthetic", "--backend", "constant"]
+    removal = threading.Timer(1.0, folder.rmdir)
+    removal.start()
+    assert main(["run", *options, "--json", str(folder / "summary.json")]) == 2
+    removal.join()
     told = capsys.readouterr()
     assert "images in" in told.out
+    assert "summary.json" in told.err
+
+
+def test_a_full_disk_is_found_before_the_model_is_loaded(capsys):
+    assert (
+        main(["run", "--model", "synthetic", "--backend", "constant", "--json", "/dev/full"]) == 2
+    )
+    told = capsys.readouterr()
     assert "No space left" in told.err
+    assert "loading model" not in told.err
 
 
 def test_signal_handlers_are_put_back(capsys):
