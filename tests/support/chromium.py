@@ -55,8 +55,8 @@ class Tab:
         return answer["result"].get("value")
 
     def text(self):
-        """Return what is written on the page."""
-        return self.evaluate("document.body.innerText")
+        """Return what is written on the page; nothing while it loads."""
+        return self.evaluate("document.body.innerText") or ""
 
     def click(self, x, y):
         place = {"x": x, "y": y, "button": "left", "clickCount": 1}
