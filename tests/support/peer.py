@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from support.buses import wait_until
+from support.buses import WAIT_S, wait_until
 from terrain_seg_ros.core.geometry.camera import camera_from_field_of_view
 from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL
 from terrain_seg_ros.core.types import Transform
@@ -101,7 +101,7 @@ class Peer:
             for message in reader.take():
                 self.last[name] = message
 
-    def answer(self, name, stamp):
+    def answer(self, name, stamp, *, seconds=WAIT_S):
         """Wait for the output with a stamp."""
 
         def arrived():
@@ -109,7 +109,7 @@ class Peer:
             message = self.last.get(name)
             return message is not None and stamp_ns(message.header) == stamp and message
 
-        return wait_until(arrived, f"{name} of {stamp}", every=0.0005)
+        return wait_until(arrived, f"{name} of {stamp}", seconds=seconds, every=0.0005)
 
     def report(self, condition):
         """Wait for a diagnostic status that fulfils the condition."""
