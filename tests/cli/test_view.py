@@ -89,3 +89,8 @@ def test_a_bag_is_served_until_the_duration_is_over(tmp_path, capsys):
     error = capsys.readouterr().err
     assert "not in this bag: /terrain/hazard_grid_updates" in error
     assert "page at http://localhost:" in error
+
+
+def test_an_empty_name_is_not_the_current_folder(capsys):
+    assert main(["view", ""]) == 2
+    assert "which is empty" in capsys.readouterr().err

@@ -14,7 +14,7 @@ CLASS_LIMIT_METHODS = 12
 FILE_LIMIT_LINES = 500
 REPORTED = 5
 LARGE_CLASSES = {
-    "Pipeline": (300, 15),
+    "Pipeline": (235, 15),
 }
 """Classes above a limit today, as (lines, public methods): the figures may only become smaller."""
 

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from terrain_seg_ros.cli.bag_path import bag_path
+from terrain_seg_ros.cli.bag_arguments import add_image_topics_argument, bag_path
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.doctor.checks import examine
 from terrain_seg_ros.doctor.finding import Finding, State
@@ -50,13 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mode", choices=MODES, help="vehicle whose shipped parameters are loaded first"
     )
     parser.add_argument("--model", metavar="NAME|PATH", help="model of the replay")
-    parser.add_argument(
-        "--image-topic",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="use only this image topic; may be repeated (default: one per camera found)",
-    )
+    add_image_topics_argument(parser)
     parser.add_argument(
         "--whole", action="store_true", help="read all of a large bag, not only its beginning"
     )

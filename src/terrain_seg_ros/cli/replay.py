@@ -24,7 +24,7 @@ from terrain_seg_ros.bag.replay import Progress, replay
 from terrain_seg_ros.bag.score_plan import TruthOptions, plan_score
 from terrain_seg_ros.bag.scores import why_nothing_came
 from terrain_seg_ros.bag.tables import bag_table, report_lines
-from terrain_seg_ros.cli.bag_path import bag_path
+from terrain_seg_ros.cli.bag_arguments import add_image_topics_argument, bag_path
 from terrain_seg_ros.cli.error_text import describe_os_error
 from terrain_seg_ros.cli.options import (
     add_json_argument,
@@ -70,13 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "several IN a folder that receives one bag of the same name for each",
     )
     add_params_argument(parser)
-    parser.add_argument(
-        "--image-topic",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="use only this image topic; may be repeated (default: one per camera found)",
-    )
+    add_image_topics_argument(parser)
     parser.add_argument(
         "--namespace",
         default=NAMESPACE,

@@ -10,9 +10,9 @@ import time
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from terrain_seg_ros.cli.bag_arguments import bag_path
 from terrain_seg_ros.cli.interrupt import Interrupt
 from terrain_seg_ros.cli.options import add_bus_arguments
 from terrain_seg_ros.core.errors import ConfigError
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.add_argument(
         "bag",
-        type=Path,
+        type=bag_path,
         nargs="?",
         metavar="BAG",
         help="recorded run of the node, such as `terrain-seg replay` writes: a folder, .mcap or "

@@ -15,6 +15,7 @@ import torch
 from terrain_seg_ros.report.table import text_table
 from terrain_training.cpu import available_cores
 from terrain_training.learning.run import Machine
+from terrain_training.rendering.cycles.blender_python import VARIABLE
 
 
 def positive(text: str) -> int:
@@ -26,6 +27,16 @@ def positive(text: str) -> int:
     if not text.isdigit() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def add_render_python(parser: argparse._ActionsContainer) -> None:
+    """Add --render-python, the Python that path-traces."""
+    parser.add_argument(
+        "--render-python",
+        type=Path,
+        metavar="FILE",
+        help=f"the Python that has bpy (default: {VARIABLE}, else .venv-render/bin/python)",
+    )
 
 
 def share(text: str) -> float:

@@ -10,11 +10,11 @@ from tqdm import tqdm
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.worlds.world import Body
-from terrain_training.commands.common import positive, share
+from terrain_training.commands.common import add_render_python, positive, share
 from terrain_training.cpu import available_cores
 from terrain_training.progress import Progress
 from terrain_training.rendering.cast_to_labels import RockRule
-from terrain_training.rendering.cycles.blender_python import VARIABLE, find_blender_python
+from terrain_training.rendering.cycles.blender_python import find_blender_python
 from terrain_training.rendering.cycles.labels import LanderRule, RoverRule
 from terrain_training.rendering.cycles.request import CyclesRequest
 from terrain_training.rendering.cycles.views import Task
@@ -124,12 +124,7 @@ def _add_cycles_arguments(group: argparse._ArgumentGroup) -> None:
         default=None,
         help="write the masks of the pictures in --out anew by this version's rule; render nothing",
     )
-    group.add_argument(
-        "--render-python",
-        type=Path,
-        metavar="FILE",
-        help=f"the Python that has bpy (default: {VARIABLE}, else .venv-render/bin/python)",
-    )
+    add_render_python(group)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from terrain_training.commands.common import positive
-from terrain_training.rendering.cycles.blender_python import VARIABLE, find_blender_python
+from terrain_training.commands.common import add_render_python, positive
+from terrain_training.rendering.cycles.blender_python import find_blender_python
 from terrain_training.rendering.cycles.score_pictures import read_plan, render_plan
 
 HELP = "path-trace the images of a plan of `terrain-seg score --plan`"
@@ -36,12 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="rays for each pixel (default %(default)s)",
     )
-    parser.add_argument(
-        "--render-python",
-        type=Path,
-        metavar="FILE",
-        help=f"the Python that has bpy (default: {VARIABLE}, else .venv-render/bin/python)",
-    )
+    add_render_python(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,7 +1,8 @@
-"""The name of a bag on a command line; light, as the doctor starts where little is installed."""
+"""Arguments about bags; light, as the doctor starts where little is installed."""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
@@ -19,3 +20,14 @@ def bag_path(text: str) -> Path:
             ".db3 file, and check the variable that holds it"
         )
     return Path(text)
+
+
+def add_image_topics_argument(parser: argparse._ActionsContainer) -> None:
+    """Add --image-topic, which chooses among the image topics of a bag."""
+    parser.add_argument(
+        "--image-topic",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="use only this image topic; may be repeated (default: one per camera found)",
+    )
