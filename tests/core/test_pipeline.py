@@ -91,7 +91,7 @@ def settings(*, cost=None, grid=None, ground=None, hazards=None, speeds=None, ou
         shadow=ShadowSettings(("auto",), 100.0),
         grid=GridSettings(**{**grid_values, **(grid or {})}),
         cost=CostSettings(**{**cost_values, **(cost or {})}),
-        observability=ObservabilitySettings(0.3, 5, 250),
+        observability=ObservabilitySettings(0.3, 5, 250, 1.0),
         slope=SLOPE,
         footprint=FootprintSettings(0.5, 0.1, 2.0, outline),
         landing=landing_settings(),

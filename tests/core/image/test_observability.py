@@ -7,7 +7,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.image.observability import ObservabilitySettings, unobserved_reasons
 from terrain_seg_ros.core.types import Reason, Segmentation
 
-SETTINGS = ObservabilitySettings(min_confidence=0.5, shadow_level=8, saturation_level=250)
+SETTINGS = ObservabilitySettings(0.5, 8, 250, 1.0)
 NAMES = ("soil", "sky")
 
 
@@ -48,14 +48,23 @@ def test_input_is_left_alone():
     assert seen.tensor_mask.tolist() == [[0, 1]]
 
 
-@pytest.mark.parametrize("values", [(1.1, 0, 255), (0.5, 200, 100), (0.5, -1, 9), (0.5, 3, 256)])
+@pytest.mark.parametrize(
+    "values",
+    [
+        (1.1, 0, 255, 1.0),
+        (0.5, 200, 100, 1.0),
+        (0.5, -1, 9, 1.0),
+        (0.5, 3, 256, 1.0),
+        (0.5, 3, 9, -1.0),
+    ],
+)
 def test_ranges_are_checked(values):
     with pytest.raises(ConfigError, match="expected"):
         ObservabilitySettings(*values)
 
 
 def test_a_class_that_is_no_ground_is_not_observed():
-    settings = ObservabilitySettings(0.5, 8, 250, not_ground_classes=("sky", "water"))
+    settings = ObservabilitySettings(0.5, 8, 250, 1.0, not_ground_classes=("sky", "water"))
     luma = np.full((1, 3, 1), 100, dtype=np.uint8)
     seen = segmentation([0, 1, 1], [200, 200, 10])
     reasons = unobserved_reasons(luma, seen, settings, class_names=NAMES)

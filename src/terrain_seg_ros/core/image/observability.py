@@ -41,13 +41,6 @@ class ObservabilitySettings:
             dynamic=True,
         ),
     ]
-    not_ground_classes: Annotated[
-        tuple[str, ...],
-        list_setting(
-            "Classes that are not ground, such as sky: their pixels are not observed. Names that "
-            "the model does not have are ignored."
-        ),
-    ] = ("",)
     max_novelty: Annotated[
         float,
         setting(
@@ -58,7 +51,14 @@ class ObservabilitySettings:
             high=1000.0,
             dynamic=True,
         ),
-    ] = 1.0
+    ]
+    not_ground_classes: Annotated[
+        tuple[str, ...],
+        list_setting(
+            "Classes that are not ground, such as sky: their pixels are not observed. Names that "
+            "the model does not have are ignored."
+        ),
+    ] = ("",)
 
     def __post_init__(self) -> None:
         """Check that shadow is darker than saturation."""
