@@ -3,14 +3,16 @@
 import hashlib
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from onnx import TensorProto
 
+from support.novelty import reference_of
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.core.errors import InferenceError, ModelError
-from terrain_seg_ros.core.model_card import card_content
+from terrain_seg_ros.core.model_card import card_content, parse_model_card
 from terrain_seg_ros.model_store import model_files, model_store
 from terrain_seg_ros.model_store.model_store import load_card, load_model, shipped_models
 
@@ -31,6 +33,15 @@ def test_folder_and_file_give_the_same(folder):
 def test_the_golden_image_may_be_missing(folder):
     (folder / "golden.npz").unlink()
     assert load_model(folder).golden is None
+
+
+def test_a_card_keeps_its_novelty(folder):
+    card = load_card(folder)
+    assert card.novelty is None
+    assert "novelty" not in card_content(card)
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 1)).astype(np.uint8)
+    described = replace(card, novelty=reference_of(images))
+    assert parse_model_card(card_content(described), source="card") == described
 
 
 def test_a_card_can_be_read_alone(folder):
