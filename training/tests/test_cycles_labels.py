@@ -152,11 +152,23 @@ def test_a_lander_asks_for_true_sizes_and_leaves_out_what_it_cannot_tell():
     assert LANDER_TAXONOMY.names[labels[0, 99]] == "safe_ground"
 
 
-def test_ground_too_steep_is_steep_even_in_shadow():
+def test_lit_ground_above_the_limit_is_steep_and_dark_ground_is_shadow():
     facts = facts_with([], shadow=np.s_[:50, :])
     facts = replace(facts, slope_deg=np.full((SIZE_PX, SIZE_PX), 14, np.uint8))
-    assert set(np.unique(lander_labels(facts, LanderRule(), CAMERA))) == {2}
+    labels = lander_labels(facts, LanderRule(), CAMERA)
+    assert set(np.unique(labels[:50])) == {3}
+    assert set(np.unique(labels[50:])) == {2}
     assert set(np.unique(lander_labels(facts, LanderRule(max_slope_deg=20.0), CAMERA))) == {0, 3}
+
+
+def test_slopes_near_the_limit_and_specks_of_steep_ground_are_not_asked_for():
+    slope = np.full((SIZE_PX, SIZE_PX), 4, np.uint8)
+    slope[:30] = 10
+    slope[70, 50] = 25
+    slope[60:, 80:] = 25
+    labels = lander_labels(replace(facts_with([]), slope_deg=slope), LanderRule(), CAMERA)
+    places = [(10, 50), (70, 50), (80, 90), (70, 30)]
+    assert [int(labels[place]) for place in places] == [IGNORE, IGNORE, 2, 0]
 
 
 def cast_world(*, tilt_deg=0.0, pitch_deg=60.0):

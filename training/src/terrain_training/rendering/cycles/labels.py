@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import cv2
 import numpy as np
@@ -63,16 +63,20 @@ class LanderRule:
     """Hold what a lander must not touch: rocks from `min_rock_m`, slopes above `max_slope_deg`.
 
     Rocks that look narrower than `min_across_px` are not asked for, nor are those a little below
-    the least size.
+    the least size. A slope counts as the mean of its surroundings over `slope_across_px`, and is
+    not asked for within `unsure_slope_deg` of the limit, or where the ground is steep and its
+    surroundings are not.
     """
 
     min_rock_m: float = 0.3
     min_across_px: float = 2.5
     max_slope_deg: float = 10.0
+    unsure_slope_deg: float = 1.5
+    slope_across_px: float = 7.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if min(self.min_rock_m, self.min_across_px, self.max_slope_deg) <= 0.0:
+        if min(asdict(self).values()) <= 0.0:
             raise ConfigError(f"{self} has a value of 0 or less")
 
 
@@ -118,10 +122,7 @@ def lost_in_shadow(facts: Facts) -> Bool:
 
 def lander_labels(facts: Facts, rule: LanderRule, camera: CameraModel) -> U8:
     """Return the classes (H, W) of `LANDER_TAXONOMY`, IGNORE where a pixel cannot tell."""
-    labels: U8 = np.zeros(facts.surface.shape, np.uint8)
-    known = facts.slope_deg != NO_SLOPE
-    labels[known & (facts.slope_deg > rule.max_slope_deg)] = 2
-    labels[(facts.surface == GROUND) & ~known] = IGNORE
+    labels = _slope_labels(facts, rule)
     rock = facts.surface == ROCK
     diameter = facts.diameter_m[np.maximum(facts.rock, 0)] if facts.diameter_m.size else 0.0
     across_px = diameter * camera.fx_px / np.nan_to_num(facts.depth_m, nan=1e9)
@@ -129,9 +130,24 @@ def lander_labels(facts: Facts, rule: LanderRule, camera: CameraModel) -> U8:
     unsure = rock & ~large & (diameter >= NEARLY * rule.min_rock_m)
     labels[large & (across_px >= rule.min_across_px)] = 1
     labels[unsure | (large & (across_px < rule.min_across_px))] = IGNORE
-    labels[facts.shadow & (facts.surface == GROUND) & (labels != 2)] = 3
+    labels[facts.shadow & (facts.surface == GROUND)] = 3
     lost = np.append(lost_in_shadow(facts), False)[facts.rock]
     labels[lost & rock] = 3
     labels[facts.surface == SKY] = 4
     labels[facts.surface == VEHICLE] = IGNORE
+    return labels
+
+
+def _slope_labels(facts: Facts, rule: LanderRule) -> U8:
+    """Return 2 (H, W) where the ground is steep, 0 where it is level, IGNORE between and unknown."""
+    known = facts.slope_deg != NO_SLOPE
+    slope = np.where(known, facts.slope_deg, 0).astype(np.float32)
+    weight = cv2.GaussianBlur(known.astype(np.float32), (0, 0), 0.5 * rule.slope_across_px)
+    around = cv2.GaussianBlur(slope, (0, 0), 0.5 * rule.slope_across_px)
+    around /= np.maximum(weight, 1e-6)
+    low, high = (rule.max_slope_deg + side * rule.unsure_slope_deg for side in (-1.0, 1.0))
+    labels: U8 = np.zeros(known.shape, np.uint8)
+    labels[known & ((around > low) | (slope > high))] = IGNORE
+    labels[known & (around > high)] = 2
+    labels[(facts.surface == GROUND) & ~known] = IGNORE
     return labels
