@@ -139,7 +139,7 @@ def lander_labels(facts: Facts, rule: LanderRule, camera: CameraModel) -> U8:
 
 
 def _slope_labels(facts: Facts, rule: LanderRule) -> U8:
-    """Return 2 (H, W) where the ground is steep, 0 where it is level, IGNORE between and unknown."""
+    """Return 2 (H, W) where ground is steep, 0 where it is level, IGNORE between and unknown."""
     known = facts.slope_deg != NO_SLOPE
     slope = np.where(known, facts.slope_deg, 0).astype(np.float32)
     weight = cv2.GaussianBlur(known.astype(np.float32), (0, 0), 0.5 * rule.slope_across_px)
