@@ -131,6 +131,22 @@ def test_what_pixels_show_is_what_rays_meet_in_the_world(sets):
     assert agreed["rock"] and np.median(agreed["rock"]) > 0.4
 
 
+def test_a_dusty_sky_lights_the_shadows_of_mars(python, tmp_path):
+    words = [*ARGUMENTS, "--task", "mars_rover", "--size", "64", "--out", str(tmp_path / "mars")]
+    assert main([*words, "--render-python", str(python)]) == 0
+    in_shade, seen = [], set()
+    for path in sorted((tmp_path / "mars" / "facts").iterdir()):
+        facts = read_facts(path)
+        image = cv2.imread(str(tmp_path / "mars" / "images" / f"{path.stem}.png")).mean(axis=-1)
+        mask = cv2.imread(str(tmp_path / "mars" / "masks" / f"{path.stem}.png"), -1)
+        seen |= set(np.unique(mask).tolist())
+        ground = (facts.surface == GROUND) | (facts.surface == ROCK)
+        assert 0.0 < facts.shadow[ground].mean() < 1.0
+        in_shade.append(image[facts.shadow & ground].mean() / image[~facts.shadow & ground].mean())
+    assert 0.1 < np.mean(in_shade) < 0.95
+    assert {0, 5} <= seen
+
+
 @pytest.mark.parametrize("azimuth_deg", [20.0, 150.0])
 def test_level_soil_is_as_bright_as_the_law_says(python, tmp_path, azimuth_deg):
     subprocess.run(

@@ -302,7 +302,7 @@ def test_a_python_that_cannot_be_run_is_named(tmp_path, monkeypatch, named):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--body", "mars"], "renders the moon only"),
+        (["--task", "moon_rover", "--body", "mars"], "does not fit --task moon_rover"),
         (["--min-rock", "0.3"], "--min-rock does not apply to --engine cycles"),
         (["--size", "8"], "size is 8 px"),
         (["--size", "5000"], "expected 16 to 1024"),

@@ -15,8 +15,7 @@ from terrain_training.cpu import available_cores
 from terrain_training.progress import Progress
 from terrain_training.rendering.cast_to_labels import RockRule
 from terrain_training.rendering.cycles.blender_python import find_blender_python
-from terrain_training.rendering.cycles.labels import LanderRule, RoverRule
-from terrain_training.rendering.cycles.request import CyclesRequest
+from terrain_training.rendering.cycles.request import RULES, CyclesRequest
 from terrain_training.rendering.cycles.views import Task
 from terrain_training.rendering.cycles.write_cycles import Taken, relabel, write_cycles
 from terrain_training.rendering.write_renders import RenderRequest, write_renders
@@ -109,7 +108,7 @@ def _add_numpy_arguments(group: argparse._ArgumentGroup) -> None:
 def _add_cycles_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--task",
-        choices=("moon_rover", "moon_lander"),
+        choices=tuple(RULES),
         help="cameras and classes of a rover, or of a lander from 500 to 10 m (default moon_rover)",
     )
     group.add_argument(
@@ -170,9 +169,9 @@ def _run_numpy(options: argparse.Namespace) -> int:
 
 
 def _run_cycles(options: argparse.Namespace) -> int:
-    if options.body not in (None, "moon"):
-        raise ConfigError(f"--body is {options.body}; the engine cycles renders the moon only")
-    task: Task = options.task or "moon_rover"
+    task: Task = options.task or ("mars_rover" if options.body == "mars" else "moon_rover")
+    if options.body not in (None, task.split("_")[0]):
+        raise ConfigError(f"--body is {options.body}, which does not fit --task {task}")
     request = CyclesRequest(
         out=options.out,
         count=options.count,
@@ -182,7 +181,7 @@ def _run_cycles(options: argparse.Namespace) -> int:
         views=options.views,
         validation_share=options.validation_share,
         samples=options.samples or SAMPLES,
-        rule=RoverRule() if task == "moon_rover" else LanderRule(),
+        rule=RULES[task](),
     )
     if options.relabel:
         print(f"labelled {relabel(request)} pictures anew in {options.out}")

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from terrain_seg_ros.core.types import F64
+from terrain_seg_ros.core.types import F32, F64
 from terrain_seg_ros.worlds.world import World
 from terrain_training.rendering.cycles.ground_mesh import GroundMesh, ground_mesh
+from terrain_training.rendering.cycles.martian import MarsRelief
 from terrain_training.rendering.cycles.relief import Relief
 from terrain_training.rendering.cycles.rock_cover import (
     bank_soil,
@@ -29,10 +30,13 @@ FIRST_PEBBLE = 1_000_000
 class Content:
     """Hold the meshes of one picture, and the size of each rock and pebble in them.
 
+    `kinds` are shares (V,) of bedrock and sand at the ground's vertices, empty on the Moon.
+
     `rock_index` (N,) and `rock_diameter_m` (N,) list what the meshes' `index` + 1 counts from 1.
     """
 
     ground: GroundMesh
+    kinds: dict[str, F32]
     rocks: RockMesh
     pebbles: RockMesh
     parts: list[Part]
@@ -40,9 +44,17 @@ class Content:
     rock_diameter_m: F64
 
 
+def relief_of(world: World, view: View) -> Relief:
+    """Return the ground that a view sees."""
+    seed = view.seed % 1_000_003
+    if view.mars is None:
+        return Relief(world, seed, view.ground)
+    return MarsRelief(world, seed, view.ground, view.mars.ground)
+
+
 def build_content(world: World, view: View, shapes: RockShapes) -> Content:
     """Return all meshes of a picture; the same arguments give the same ones."""
-    relief = Relief(world, view.seed % 1_000_003, view.ground)
+    relief = relief_of(world, view)
     ground = ground_mesh(relief, view.camera, view.world_T_camera)
     where = view.camera, view.world_T_camera
     random = random_of(view.seed, 3)
@@ -69,12 +81,21 @@ def build_content(world: World, view: View, shapes: RockShapes) -> Content:
     number = np.arange(index.size, dtype=np.int64)
     return Content(
         ground=ground,
+        kinds=_kinds(relief, ground),
         rocks=shapes.mesh_of(replace(rocks, index=number[: len(rocks)])),
         pebbles=shapes.mesh_of(replace(pebbles, index=number[len(rocks) :])),
         parts=parts,
         rock_index=index,
         rock_diameter_m=diameter,
     )
+
+
+def _kinds(relief: Relief, ground: GroundMesh) -> dict[str, F32]:
+    """Return the shares (V,) of bedrock and sand at the ground's vertices; empty on the Moon."""
+    if not isinstance(relief, MarsRelief):
+        return {}
+    bedrock, sand = relief.kinds(ground.x_m, ground.y_m, ground.spacing_m)
+    return {"bedrock": bedrock.ravel(), "sand": sand.ravel()}
 
 
 def _vehicle(random: np.random.Generator, view: View, relief: Relief) -> list[Part]:

@@ -6,6 +6,7 @@ import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ GROUND, ROCK, SKY, VEHICLE = range(4)
 SKY_DEPTH_M = 8500.0
 """Beyond it there is nothing: Cycles writes a huge depth for the sky."""
 NO_SLOPE = 255
+NO_CLASS = 255
 NO_ROCK = -1
 MIN_SUNLIGHT = 1e-6
 
@@ -34,6 +36,9 @@ class Facts:
     (N,) is the rock's index in the world, or a number from `FIRST_PEBBLE` on for a pebble below
     the world's smallest rock. `depth_m` is along the optical axis, NaN for sky, `shadow` says that
     no sunlight arrives, and `slope_deg` is the slope of the world's ground, NO_SLOPE elsewhere.
+    `ground` is the class of the world's ground that the pixel shows, or that lies under its rock;
+    NO_CLASS off the world's own ground and where all ground is of one class; None is NO_CLASS
+    everywhere.
     """
 
     surface: U8
@@ -43,6 +48,7 @@ class Facts:
     slope_deg: U8
     diameter_m: F32
     world_rock: I64
+    ground: U8 | None = None
 
 
 def facts_of_passes(
@@ -114,6 +120,7 @@ def slopes_deg(
 def facts_to_bytes(facts: Facts) -> bytes:
     """Return a compressed NumPy archive of facts; depths are rounded to half precision."""
     file = io.BytesIO()
+    ground: Any = {} if facts.ground is None else {"ground": facts.ground}
     np.savez_compressed(
         file,
         surface=facts.surface,
@@ -123,6 +130,7 @@ def facts_to_bytes(facts: Facts) -> bytes:
         slope_deg=facts.slope_deg,
         diameter_m=facts.diameter_m,
         world_rock=facts.world_rock.astype(np.int32),
+        **ground,
     )
     return file.getvalue()
 
@@ -145,6 +153,7 @@ def read_facts(path: Path) -> Facts:
                 slope_deg=file["slope_deg"],
                 diameter_m=file["diameter_m"],
                 world_rock=file["world_rock"].astype(np.int64),
+                ground=file.get("ground"),
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ConfigError(

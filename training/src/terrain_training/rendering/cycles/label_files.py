@@ -19,8 +19,10 @@ from terrain_seg_ros.worlds.world import World
 from terrain_training.rendering.cycles.facts import Facts, read_facts
 from terrain_training.rendering.cycles.labels import (
     LanderRule,
+    MarsRule,
     RoverRule,
     lander_labels,
+    mars_labels,
     rover_labels,
 )
 from terrain_training.rendering.cycles.views import View
@@ -64,6 +66,8 @@ def label_picture(facts: Facts, camera: CameraModel, rule: Mapping[str, Any]) ->
     numbers = {key: value for key, value in rule.items() if key != "kind"}
     if rule["kind"] == RoverRule.__name__:
         return rover_labels(facts, RoverRule(**numbers))
+    if rule["kind"] == MarsRule.__name__:
+        return mars_labels(facts, MarsRule(**numbers))
     return lander_labels(facts, LanderRule(**numbers), camera)
 
 
@@ -99,6 +103,7 @@ def view_to_json(view: View, world: World) -> str:
         "vehicle": view.vehicle,
         "track": view.ground.track is not None,
         "sensor": asdict(view.sensor),
+        **({} if view.mars is None else {"mars": asdict(view.mars)}),
     }
     return json.dumps(content, indent=1, default=_plain) + "\n"
 

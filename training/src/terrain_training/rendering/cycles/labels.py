@@ -13,7 +13,15 @@ from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import F64, U8
 from terrain_training.rendering.cycles.arrays import Bool
-from terrain_training.rendering.cycles.facts import GROUND, NO_SLOPE, ROCK, SKY, VEHICLE, Facts
+from terrain_training.rendering.cycles.facts import (
+    GROUND,
+    NO_CLASS,
+    NO_SLOPE,
+    ROCK,
+    SKY,
+    VEHICLE,
+    Facts,
+)
 
 ROVER_TAXONOMY = Taxonomy(
     (
@@ -34,6 +42,20 @@ LANDER_TAXONOMY = Taxonomy(
         TerrainClass(4, "sky", (20, 24, 40), 0.0),
     )
 )
+
+
+MARS_TAXONOMY = Taxonomy(
+    (
+        TerrainClass(0, "soil", (176, 132, 92), 0.02),
+        TerrainClass(1, "bedrock", (110, 142, 168), 0.1),
+        TerrainClass(2, "sand", (232, 200, 108), 0.4),
+        TerrainClass(3, "big_rock", (204, 52, 44), 1.0),
+        TerrainClass(4, "rock", (238, 130, 60), 1.0),
+        TerrainClass(5, "sky", (20, 24, 40), 0.0),
+        TerrainClass(6, "vehicle", (70, 130, 200), 0.0),
+    )
+)
+"""Ids 0 to 3 are those of AI4Mars; 0 to 2 are also those of the worlds' ground."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +102,26 @@ class LanderRule:
             raise ConfigError(f"{self} has a value of 0 or less")
 
 
+@dataclass(frozen=True)
+class MarsRule:
+    """Hold which stones of Mars are rocks: of `min_rock_m`, and big ones from `big_rock_m` on.
+
+    Rocks that show fewer than `min_pixels` are not asked for, nor are those a little below the
+    least size.
+    """
+
+    min_rock_m: float = 0.2
+    big_rock_m: float = 0.3
+    min_pixels: int = 12
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not (0.0 < self.min_rock_m < self.big_rock_m and self.min_pixels > 0):
+            raise ConfigError(f"{self} does not rise, or has a value of 0 or less")
+
+
+AS_GROUND = 254
+"""Marks stones that count as the ground they lie on."""
 NEARLY = 0.85
 SURROUNDINGS, LEAST_LIT_SHARE = 0.03, 0.02
 """Side of the window around a rock over the picture's width, and what must be lit of it."""
@@ -144,10 +186,29 @@ def _slope_labels(facts: Facts, rule: LanderRule) -> U8:
     slope = np.where(known, facts.slope_deg, 0).astype(np.float32)
     weight = cv2.GaussianBlur(known.astype(np.float32), (0, 0), 0.5 * rule.slope_across_px)
     around = cv2.GaussianBlur(slope, (0, 0), 0.5 * rule.slope_across_px)
-    around /= np.maximum(weight, 1e-6)
+    around = around / np.maximum(weight, 1e-6)
     low, high = (rule.max_slope_deg + side * rule.unsure_slope_deg for side in (-1.0, 1.0))
     labels: U8 = np.zeros(known.shape, np.uint8)
     labels[known & ((around > low) | (slope > high))] = IGNORE
     labels[known & (around > high)] = 2
     labels[(facts.surface == GROUND) & ~known] = IGNORE
+    return labels
+
+
+def mars_labels(facts: Facts, rule: MarsRule) -> U8:
+    """Return the classes (H, W) of `MARS_TAXONOMY`, IGNORE where a pixel cannot tell."""
+    if facts.ground is None:
+        raise ConfigError("these facts hold no classes of ground; render them as mars_rover")
+    rock = facts.surface == ROCK
+    area = np.bincount(facts.rock[rock], minlength=facts.diameter_m.size)
+    kind = np.full(area.shape, IGNORE, np.uint8)
+    kind[facts.diameter_m < NEARLY * rule.min_rock_m] = AS_GROUND
+    kind[facts.diameter_m >= rule.min_rock_m] = 4
+    kind[facts.diameter_m >= rule.big_rock_m] = 3
+    kind[(kind != AS_GROUND) & (area < rule.min_pixels)] = IGNORE
+    labels: U8 = np.where(facts.ground == NO_CLASS, IGNORE, facts.ground).astype(np.uint8)
+    stone = np.append(kind, np.uint8(AS_GROUND))[facts.rock]
+    labels = np.where(rock & (stone != AS_GROUND), stone, labels)
+    labels[facts.surface == SKY] = 5
+    labels[facts.surface == VEHICLE] = 6
     return labels

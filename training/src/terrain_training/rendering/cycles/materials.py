@@ -29,13 +29,11 @@ VEHICLE = {
 
 
 class Graph:
-    """Build a material's nodes: every method returns the socket of a result."""
+    """Build the nodes of a material or of the sky: methods return the socket of a result."""
 
-    def __init__(self, name: str) -> None:
-        """Start an empty material."""
-        self.material = bpy.data.materials.new(name)
-        self.material.use_nodes = True
-        self._tree = self.material.node_tree
+    def __init__(self, tree: Any) -> None:
+        """Empty a tree of nodes."""
+        self._tree = tree
         self._tree.nodes.clear()
 
     def node(self, kind: str, **settings: Any) -> Any:
@@ -66,6 +64,14 @@ class Graph:
         self.link(other, made.inputs[1])
         return made.outputs["Value"]
 
+    def mix(self, share: Any, one: Any, other: Any) -> Any:
+        """Return a vector between two."""
+        made = self.node("ShaderNodeMix", data_type="VECTOR")
+        self.link(share, made.inputs[0])
+        self.link(one, made.inputs[4])
+        self.link(other, made.inputs[5])
+        return made.outputs[1]
+
     def noise(self, scale: float, detail: float, roughness: float) -> Any:
         """Return fractal noise, 0 to 1, in the world's coordinates."""
         place = self.node("ShaderNodeNewGeometry").outputs["Position"]
@@ -87,10 +93,16 @@ class Graph:
         made.aov_name = LABEL
         self.link(value, made.inputs["Value"])
 
-    def finish(self, shader: Any) -> Any:
-        """Use a shader as the surface and return the material."""
+    def finish(self, shader: Any) -> None:
+        """Use a shader as the surface of a material."""
         self.link(shader, self.node("ShaderNodeOutputMaterial").inputs["Surface"])
-        return self.material
+
+
+def new_material(name: str) -> tuple[Any, Graph]:
+    """Return an empty material and its nodes."""
+    material = bpy.data.materials.new(name)
+    material.use_nodes = True
+    return material, Graph(material.node_tree)
 
 
 def regolith(
@@ -119,7 +131,7 @@ def regolith(
         lambert: share that follows Lambert's law instead.
         dust: share of dust on what faces up, and the dust's colour; None for soil.
     """
-    graph = Graph(name)
+    material, graph = new_material(name)
     geometry = graph.node("ShaderNodeNewGeometry")
     fine = graph.noise(scale, 2.0, 0.65)
     bump = graph.node("ShaderNodeBump")
@@ -140,7 +152,52 @@ def regolith(
     graph.link(tinted.outputs[0], surface.inputs["Color"])
     graph.link(bump.outputs["Normal"], surface.inputs["Normal"])
     graph.write_label(graph.attribute(LABEL))
-    return graph.finish(surface.outputs[0])
+    graph.finish(surface.outputs[0])
+    return material
+
+
+def martian(
+    name: str,
+    *,
+    albedo: float,
+    tints: tuple[tuple[float, float, float], ...],
+    bump_m: float,
+    scale: float,
+    dust: tuple[float, tuple[float, float, float]] | None = None,
+) -> Any:
+    """Return soil with bedrock and sand, or a rock: rough, without the Moon's surge.
+
+    Args:
+        name: of the material.
+        albedo: of soil or rock.
+        tints: multiply the albedo, red, green, blue: of a rock; or of soil, bedrock and sand, of
+            which the mesh holds the shares.
+        bump_m: height of relief finer than the mesh.
+        scale: of that relief, features a metre.
+        dust: share of dust on what faces up, and the dust's colour; None for soil.
+    """
+    material, graph = new_material(name)
+    fine = graph.noise(scale, 3.0, 0.65)
+    bump = graph.node("ShaderNodeBump")
+    bump.inputs["Distance"].default_value = bump_m
+    graph.link(fine, bump.inputs["Height"])
+    colour: Any = tints[0]
+    if dust is not None:
+        colour = _dusty(graph, graph.node("ShaderNodeNewGeometry").outputs["Normal"], colour, dust)
+    for kind, tint in zip(("bedrock", "sand"), tints[1:], strict=False):
+        colour = graph.mix(graph.attribute(kind), colour, tint)
+    grain = graph.math("MULTIPLY_ADD", fine, 0.4, 0.8)
+    level = graph.math("MULTIPLY", graph.math("MULTIPLY", graph.attribute("tone"), grain), albedo)
+    tinted = graph.node("ShaderNodeVectorMath", operation="SCALE")
+    graph.link(colour, tinted.inputs[0])
+    graph.link(level, tinted.inputs["Scale"])
+    surface = graph.node("ShaderNodeBsdfDiffuse")
+    surface.inputs["Roughness"].default_value = 0.8
+    graph.link(tinted.outputs[0], surface.inputs["Color"])
+    graph.link(bump.outputs["Normal"], surface.inputs["Normal"])
+    graph.write_label(graph.attribute(LABEL))
+    graph.finish(surface.outputs[0])
+    return material
 
 
 def _lunar_factor(graph: Graph, normal: Any, viewer: Any, sun: tuple[float, float, float]) -> Any:
@@ -176,17 +233,13 @@ def _dusty(
     cover = graph.math(
         "MULTIPLY", graph.math("MINIMUM", graph.math("MAXIMUM", cover, 0.0), 1.0), share
     )
-    made = graph.node("ShaderNodeMix", data_type="VECTOR")
-    graph.link(cover, made.inputs[0])
-    graph.link(tint, made.inputs[4])
-    graph.link(soil, made.inputs[5])
-    return made.outputs[1]
+    return graph.mix(cover, tint, soil)
 
 
 def vehicle_material(name: str) -> Any:
     """Return one of `VEHICLE`."""
     colour, metallic, roughness, creases = VEHICLE[name]
-    graph = Graph(name)
+    material, graph = new_material(name)
     surface = graph.node("ShaderNodeBsdfPrincipled")
     surface.inputs["Base Color"].default_value = (*colour, 1.0)
     surface.inputs["Metallic"].default_value = metallic
@@ -199,7 +252,8 @@ def vehicle_material(name: str) -> Any:
     if name == "panel":
         _draw_cells(graph, surface)
     graph.write_label(VEHICLE_LABEL)
-    return graph.finish(surface.outputs[0])
+    graph.finish(surface.outputs[0])
+    return material
 
 
 def _draw_cells(graph: Graph, surface: Any) -> None:

@@ -13,13 +13,15 @@ import numpy as np
 from terrain_seg_ros.core.types import F32, U8
 from terrain_seg_ros.worlds.world import World
 from terrain_training.rendering.cycles.arrays import Bool
-from terrain_training.rendering.cycles.content import build_content
+from terrain_training.rendering.cycles.content import build_content, relief_of
 from terrain_training.rendering.cycles.facts import (
     GROUND,
+    NO_CLASS,
     ROCK,
     Facts,
     facts_of_passes,
     facts_to_bytes,
+    points_world,
     slopes_deg,
 )
 from terrain_training.rendering.cycles.label_files import (
@@ -28,6 +30,9 @@ from terrain_training.rendering.cycles.label_files import (
     write_image,
     write_picture,
 )
+from terrain_training.rendering.cycles.mars_scene import horizon_light
+from terrain_training.rendering.cycles.mars_views import MarsLook
+from terrain_training.rendering.cycles.martian import MarsRelief
 from terrain_training.rendering.cycles.request import stem_of
 from terrain_training.rendering.cycles.rock_shapes import RockShapes
 from terrain_training.rendering.cycles.scene import render_passes
@@ -99,8 +104,12 @@ class Studio:
         )
         facts = replace(facts, slope_deg=slope)
         light = passes.light
-        for surface in (GROUND, ROCK):
-            light = _calm_shadows(light, facts.shadow & (facts.surface == surface))
+        if view.mars is not None:
+            facts = replace(facts, ground=_ground_classes(facts, world, view))
+            light = _hazy(light, facts, view, view.mars)
+        else:
+            for surface in (GROUND, ROCK):
+                light = _calm_shadows(light, facts.shadow & (facts.surface == surface))
         lit = (~facts.shadow & ~np.isnan(facts.depth_m)).astype(np.float32)
         return expose(light, lit, view.sensor, seed=view.seed + noise), facts
 
@@ -108,6 +117,25 @@ class Studio:
         if self._world is None or self._world[0] != seed:
             self._world = seed, choose_world(seed, self._job["task"])
         return self._world[1]
+
+
+def _ground_classes(facts: Facts, world: World, view: View) -> U8:
+    """Return the class of Mars's ground (H, W) at or under what pixels show."""
+    points = points_world(facts, view.camera, view.world_T_camera)
+    there = (facts.surface == GROUND) | (facts.surface == ROCK)
+    classes: U8 = np.full(facts.surface.shape, NO_CLASS, np.uint8)
+    relief = relief_of(world, view)
+    if isinstance(relief, MarsRelief):
+        classes[there] = relief.ground_class(points[there][:, 0], points[there][:, 1])
+    return classes
+
+
+def _hazy(light: F32, facts: Facts, view: View, mars: MarsLook) -> F32:
+    """Return light with haze: all that is far takes the colour of the horizon."""
+    clear = np.exp(-np.nan_to_num(facts.depth_m, nan=0.0) / mars.haze_m)[..., np.newaxis]
+    horizon = np.array(horizon_light(view.look, mars, view.sun.direction()), np.float32)
+    hazy: F32 = (light * clear + horizon * (1.0 - clear)).astype(np.float32)
+    return hazy
 
 
 def _calm_shadows(light: F32, shadow: Bool) -> F32:

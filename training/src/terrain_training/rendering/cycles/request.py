@@ -14,19 +14,31 @@ from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.report.output_place import write_whole
 from terrain_training.rendering.cycles.labels import (
     LANDER_TAXONOMY,
+    MARS_TAXONOMY,
     ROVER_TAXONOMY,
     LanderRule,
+    MarsRule,
     RoverRule,
 )
 from terrain_training.rendering.cycles.views import Task
 from terrain_training.rendering.seeds import WORLDS_PER_SEED, split_worlds, world_seed
 
+Rule = RoverRule | LanderRule | MarsRule
 MANIFEST = "renders.json"
 ENGINE = "cycles"
 REVISION = 1
 """Raised when the same seed would no longer give the same picture."""
 MAX_SIDE_PX = 1024
-TAXONOMIES: Mapping[Task, Taxonomy] = {"moon_rover": ROVER_TAXONOMY, "moon_lander": LANDER_TAXONOMY}
+TAXONOMIES: Mapping[Task, Taxonomy] = {
+    "moon_rover": ROVER_TAXONOMY,
+    "moon_lander": LANDER_TAXONOMY,
+    "mars_rover": MARS_TAXONOMY,
+}
+RULES: Mapping[Task, type[Rule]] = {
+    "moon_rover": RoverRule,
+    "moon_lander": LanderRule,
+    "mars_rover": MarsRule,
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,7 @@ class CyclesRequest:
     views: int
     validation_share: float
     samples: int
-    rule: RoverRule | LanderRule
+    rule: Rule
 
     def __post_init__(self) -> None:
         """Check the ranges."""

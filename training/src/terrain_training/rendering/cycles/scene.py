@@ -15,6 +15,7 @@ from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.types import F32, F64, Transform
 from terrain_training.rendering.cycles.arrays import I32
 from terrain_training.rendering.cycles.content import Content
+from terrain_training.rendering.cycles.mars_scene import light_sky, mars_materials
 from terrain_training.rendering.cycles.materials import (
     LABEL,
     ROCK_LAMBERT,
@@ -49,9 +50,13 @@ def render_passes(content: Content, view: View, folder: Path, *, samples: int = 
         turn = view.seed % 360
         earth = np.array([0.6 * math.cos(turn), 0.6 * math.sin(turn), 0.8])
         _add_sun("earth", earth, math.pi * view.earthshine, EARTH_ANGLE_RAD)
+    if view.mars is not None:
+        light_sky(scene.world, view.look, view.mars, view.sun.direction())
     _write_passes(scene, folder, "light", ("Image",))
     bpy.ops.render.render()
     cycles = scene.cycles
+    scene.world = bpy.data.worlds.new("dark")
+    scene.world.color = (0.0, 0.0, 0.0)
     cycles.samples, cycles.max_bounces = 1, 0
     cycles.pixel_filter_type, cycles.filter_width = "BOX", 0.01
     _write_passes(scene, folder, "label", ("Depth", LABEL, "DiffDir"))
@@ -94,31 +99,17 @@ def _settings(view: View, samples: int) -> Any:
 
 def _add_content(content: Content, view: View) -> None:
     sun = tuple(float(value) for value in view.sun.direction())
-    look = view.look
-    small = view.kind != "lander"
-    soil = regolith(
-        "soil",
-        albedo=look.albedo,
-        tint=look.tint,
-        sun=(sun[0], sun[1], sun[2]),
-        bump_m=look.bump_m if small else 0.05,
-        scale=70.0 if small else 3.0,
-    )
-    rock = regolith(
-        "rock",
-        albedo=look.albedo * look.rock_albedo,
-        tint=look.rock_tint,
-        sun=(sun[0], sun[1], sun[2]),
-        bump_m=look.rock_bump_m,
-        scale=22.0,
-        lambert=ROCK_LAMBERT,
-        dust=(look.dust, _scaled(look.tint, 1.0 / look.rock_albedo)),
-    )
+    soil, rock = _moon_materials(view, (sun[0], sun[1], sun[2]))
+    if view.mars is not None:
+        soil, rock = mars_materials(view.look, view.mars)
     ground = content.ground
     zero = np.zeros(len(ground.quads), np.float32)
     _add_mesh(
         "ground", ground.vertices(), ground.quads, soil,
-        {"tone": ("POINT", ground.tone), LABEL: ("FACE", zero)},
+        {
+            "tone": ("POINT", ground.tone), LABEL: ("FACE", zero),
+            **{name: ("POINT", share) for name, share in content.kinds.items()},
+        },
     )  # fmt: skip
     for name, mesh in (("rocks", content.rocks), ("pebbles", content.pebbles)):
         labels = {"tone": ("FACE", mesh.tone), LABEL: ("FACE", mesh.index + 1)}
@@ -127,6 +118,31 @@ def _add_content(content: Content, view: View) -> None:
         name = f"part {number}"
         material = bpy.data.materials.get(part.material) or vehicle_material(part.material)
         _add_mesh(name, part.vertices, part.faces, material, {}, smooth=False)
+
+
+def _moon_materials(view: View, sun: tuple[float, float, float]) -> tuple[Any, Any]:
+    """Return the materials of soil and rocks."""
+    look = view.look
+    small = view.kind != "lander"
+    soil = regolith(
+        "soil",
+        albedo=look.albedo,
+        tint=look.tint,
+        sun=sun,
+        bump_m=look.bump_m if small else 0.05,
+        scale=70.0 if small else 3.0,
+    )
+    rock = regolith(
+        "rock",
+        albedo=look.albedo * look.rock_albedo,
+        tint=look.rock_tint,
+        sun=sun,
+        bump_m=look.rock_bump_m,
+        scale=22.0,
+        lambert=ROCK_LAMBERT,
+        dust=(look.dust, _scaled(look.tint, 1.0 / look.rock_albedo)),
+    )
+    return soil, rock
 
 
 def _scaled(colour: tuple[float, float, float], factor: float) -> tuple[float, float, float]:

@@ -14,11 +14,18 @@ from terrain_seg_ros.core.types import F64, Transform
 from terrain_seg_ros.worlds.generate import generate_world
 from terrain_seg_ros.worlds.settings import MOON, WorldSettings
 from terrain_seg_ros.worlds.world import Body, Sun, World
+from terrain_training.rendering.cycles.mars_views import (
+    MarsLook,
+    log_uniform,
+    mars_look,
+    mars_settings,
+    rock_colour,
+)
 from terrain_training.rendering.cycles.relief import GroundStyle, Track
 from terrain_training.rendering.cycles.rock_cover import RockStyle, add_boulder_field
 from terrain_training.rendering.cycles.sensor import SensorSettings, choose_sensor
 
-Task = Literal["moon_rover", "moon_lander"]
+Task = Literal["moon_rover", "moon_lander", "mars_rover"]
 CameraKind = Literal["mast", "hazard", "lander"]
 Range = tuple[float, float]
 
@@ -30,6 +37,9 @@ SUN_DEG: Range = (3.0, 75.0)
 USUAL_SUN_SHARE, USUAL_SUN_DEG = 0.75, (15.0, 55.0)
 """Rovers work in the morning and the afternoon: noon is too hot, and dawn too dark."""
 ABUNDANCE: Range = (0.004, 0.12)
+MARS_GREY_SHARE, MARS_VEHICLE_SHARE = 0.7, 0.35
+MARS_STORED: Range = (0.16, 0.5)
+"""Median of lit ground as stored, over white: Curiosity's NavCam exposes for its own deck."""
 HAZARD_SHARE = 0.25
 """Of a rover's pictures."""
 HEIGHT_M: dict[CameraKind, Range] = {
@@ -90,6 +100,7 @@ class View:
     look: LookStyle
     vehicle: bool
     sensor: SensorSettings
+    mars: MarsLook | None = None
 
 
 def random_of(seed: int, *path: int) -> np.random.Generator:
@@ -100,9 +111,10 @@ def random_of(seed: int, *path: int) -> np.random.Generator:
 def choose_world(seed: int, task: Task) -> World:
     """Return the world of a seed; a share of a rover's worlds has a boulder field."""
     random = random_of(seed, 1)
-    settings = _world_settings(random, task)
+    body = Body.MARS if task == "mars_rover" else Body.MOON
+    settings = mars_settings(random) if body is Body.MARS else _world_settings(random, task)
     if task == "moon_lander":
-        side_m = LANDER_SIDE * _log_uniform(random, HEIGHT_M["lander"])
+        side_m = LANDER_SIDE * log_uniform(random, *HEIGHT_M["lander"])
         spacing_m = side_m / LANDER_POSTS
         settings = replace(
             settings,
@@ -116,7 +128,7 @@ def choose_world(seed: int, task: Task) -> World:
             Body.MOON, seed, side_m=side_m, spacing_m=spacing_m, settings=settings
         )
     world = generate_world(
-        Body.MOON, seed, side_m=ROVER_SIDE_M, spacing_m=ROVER_SPACING_M, settings=settings
+        body, seed, side_m=ROVER_SIDE_M, spacing_m=ROVER_SPACING_M, settings=settings
     )
     if random.random() < FIELD_SHARE:
         x, y = random.uniform(-MIDDLE_SHARE, MIDDLE_SHARE, 2) * world.half_side_m
@@ -126,7 +138,7 @@ def choose_world(seed: int, task: Task) -> World:
             x_m=float(x),
             y_m=float(y),
             radius_m=random.uniform(1.5, 7.0),
-            count=int(_log_uniform(random, (25.0, 260.0))),
+            count=int(log_uniform(random, 25.0, 260.0)),
         )
     return world
 
@@ -139,8 +151,8 @@ def _world_settings(random: np.random.Generator, task: Task) -> WorldSettings:
         hurst=random.uniform(0.6, 0.85),
         tilt_rad=math.radians(random.uniform(0.0, 9.0)) if tilted else 0.0,
         tilt_azimuth_rad=random.uniform(-math.pi, math.pi),
-        crater_saturation=_log_uniform(random, (0.004, 0.05)),
-        rock_abundance=_log_uniform(random, ABUNDANCE if task == "moon_rover" else (0.004, 0.08)),
+        crater_saturation=log_uniform(random, 0.004, 0.05),
+        rock_abundance=log_uniform(random, *(ABUNDANCE if task == "moon_rover" else (0.004, 0.08))),
         rocks_near_craters=random.uniform(0.2, 0.8),
     )
 
@@ -157,28 +169,60 @@ def choose_view(world: World, task: Task, seed: int, number: int, *, size_px: in
     """
     random = random_of(seed, 2, number)
     kind: CameraKind = "lander"
-    if task == "moon_rover":
+    if task != "moon_lander":
         kind = "hazard" if random.random() < HAZARD_SHARE else "mast"
     camera = _camera(random, kind, size_px)
     pose = _pose(random, world, kind, camera)
-    high_deg = _log_uniform(random, SUN_DEG)
+    high_deg = log_uniform(random, *SUN_DEG)
     if random.random() < USUAL_SUN_SHARE:
         high_deg = random.uniform(*USUAL_SUN_DEG)
     sun = Sun(float(random.uniform(-math.pi, math.pi)), math.radians(high_deg))
     ground = _ground_style(random, pose, tracks=kind != "lander")
     rocks = _rock_style(random, pebbles=kind != "lander")
-    return View(
+    view = View(
         seed=int(random.integers(2**31)),
         kind=kind,
         camera=camera,
         world_T_camera=pose,
         sun=sun,
-        earthshine=_log_uniform(random, EARTHSHINE) if random.random() < EARTHSHINE_SHARE else 0.0,
+        earthshine=log_uniform(random, *EARTHSHINE) if random.random() < EARTHSHINE_SHARE else 0.0,
         ground=ground,
         rocks=rocks,
         look=_look(random),
         vehicle=bool(random.random() < VEHICLE_SHARE),
         sensor=choose_sensor(random, grey=kind != "mast"),
+    )
+    return view if task != "mars_rover" else _on_mars(view, random_of(seed, 4, number))
+
+
+def _on_mars(view: View, random: np.random.Generator) -> View:
+    """Return a view with Mars's look: hardly any small craters, dust on rocks, grey NavCams."""
+    rock_albedo, rock_tint, dust = rock_colour(random)
+    look = replace(
+        view.look,
+        albedo=random.uniform(0.14, 0.28),
+        rock_albedo=rock_albedo,
+        rock_tint=rock_tint,
+        rock_bump_m=random.uniform(0.004, 0.016),
+        dust=dust,
+    )
+    return replace(
+        view,
+        earthshine=0.0,
+        ground=replace(
+            view.ground,
+            crater_share=random.uniform(0.0, 0.02),
+            clod_share=0.5 * view.ground.clod_share,
+            mottle=random.uniform(0.03, 0.14),
+        ),
+        look=look,
+        vehicle=bool(random.random() < MARS_VEHICLE_SHARE),
+        sensor=replace(
+            view.sensor,
+            grey=bool(random.random() < MARS_GREY_SHARE),
+            exposure=random.uniform(*MARS_STORED) ** view.sensor.gamma,
+        ),
+        mars=mars_look(random),
     )
 
 
@@ -191,7 +235,7 @@ def choose_style(
 
 
 def _camera(random: np.random.Generator, kind: CameraKind, size_px: int) -> CameraModel:
-    wide = math.tan(0.5 * math.radians(_log_uniform(random, FOV_DEG[kind])))
+    wide = math.tan(0.5 * math.radians(log_uniform(random, *FOV_DEG[kind])))
     aspect = random.uniform(*ASPECT) if random.random() < 0.7 else 1.0
     focal_px = 0.5 * size_px / wide
     return CameraModel(
@@ -257,10 +301,10 @@ def _ground_style(random: np.random.Generator, pose: Transform, *, tracks: bool)
             depth_m=random.uniform(0.006, 0.025),
         )
     return GroundStyle(
-        rough=_log_uniform(random, (0.4, 1.8)),
+        rough=log_uniform(random, 0.4, 1.8),
         crater_share=random.uniform(0.02, 0.3),
         clod_share=random.uniform(0.1, 0.9),
-        hills=_log_uniform(random, (0.2, 1.5)),
+        hills=log_uniform(random, 0.2, 1.5),
         mottle=random.uniform(0.05, 0.22),
         track=track,
     )
@@ -268,7 +312,7 @@ def _ground_style(random: np.random.Generator, pose: Transform, *, tracks: bool)
 
 def _rock_style(random: np.random.Generator, *, pebbles: bool) -> RockStyle:
     return RockStyle(
-        pebbles_per_m2=_log_uniform(random, (60.0, 1100.0)) if pebbles else 0.0,
+        pebbles_per_m2=log_uniform(random, 60.0, 1100.0) if pebbles else 0.0,
         pebble_power=random.uniform(1.7, 2.5),
         clustering=random.uniform(0.1, 1.2),
         fillet=random.uniform(0.0, 0.25),
@@ -284,12 +328,7 @@ def _look(random: np.random.Generator) -> LookStyle:
         rock_albedo=random.uniform(1.6, 3.4),
         tint=tint,
         rock_tint=(tint[0] * random.uniform(0.97, 1.02), 1.0, tint[2] * random.uniform(1.0, 1.15)),
-        bump_m=_log_uniform(random, (0.001, 0.005)),
+        bump_m=log_uniform(random, 0.001, 0.005),
         rock_bump_m=random.uniform(0.003, 0.012),
         dust=random.uniform(0.0, 0.5),
     )
-
-
-def _log_uniform(random: np.random.Generator, between: Range) -> float:
-    low, high = between
-    return math.exp(random.uniform(math.log(low), math.log(high)))

@@ -1,0 +1,103 @@
+"""How a picture of Mars looks, drawn at random: worlds, ground, colours, sky and dust."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from terrain_seg_ros.worlds.settings import MARS, WorldSettings
+from terrain_training.rendering.cycles.martian import MarsGround
+
+Colour = tuple[float, float, float]
+SOIL_TINT: Colour = (1.0, 0.62, 0.4)
+BEDROCK_TINT: Colour = (1.0, 0.72, 0.53)
+SAND_TINT: Colour = (1.0, 0.7, 0.52)
+ROCK_TINT: Colour = (1.0, 0.78, 0.66)
+SKY_TINT: Colour = (1.0, 0.84, 0.66)
+"""As TINTS of the numpy renderer: soil as in Maki et al. 2012, the sky reddened by dust."""
+
+
+@dataclass(frozen=True)
+class MarsLook:
+    """Hold what Mars adds to a picture.
+
+    `ambient` is the irradiance of the sky over that of the sun on a surface that faces it, as dust
+    of an optical depth of 0.3 to 1.5 scatters it. `sky_seen` is the brightness of the sky at the
+    horizon in the picture over that of level soil in the sun, `haze_m` the distance at which the
+    haze leaves 1 / e of a contrast. `bedrock_albedo` and `sand_albedo` are over the soil's.
+    """
+
+    ground: MarsGround
+    soil_tint: Colour
+    bedrock_tint: Colour
+    sand_tint: Colour
+    sky_tint: Colour
+    bedrock_albedo: float
+    sand_albedo: float
+    ambient: float
+    sky_seen: float
+    haze_m: float
+
+
+def mars_settings(random: np.random.Generator) -> WorldSettings:
+    """Return the settings of a world: from plains of sand to bedrock, smooth to strewn."""
+    tilted = random.random() < 0.4
+    bedrock = float(random.choice([0.0, random.uniform(0.05, 0.65)], p=[0.25, 0.75]))
+    sand = float(random.choice([0.0, random.uniform(0.05, 0.5)], p=[0.3, 0.7]))
+    return replace(
+        MARS,
+        rms_slope_rad=MARS.rms_slope_rad * random.uniform(0.4, 2.0),
+        hurst=random.uniform(0.55, 0.8),
+        tilt_rad=math.radians(random.uniform(0.0, 10.0)) if tilted else 0.0,
+        tilt_azimuth_rad=random.uniform(-math.pi, math.pi),
+        rock_abundance=log_uniform(random, 0.008, 0.16),
+        rocks_near_craters=random.uniform(0.0, 0.3),
+        rock_height_ratio=random.uniform(0.4, 0.6),
+        bedrock_share=bedrock,
+        sand_share=min(sand, 0.95 - bedrock),
+        patch_m=log_uniform(random, 2.5, 16.0),
+        ripple_m=float(random.choice([0.0, random.uniform(0.7, 2.5)])),
+    )
+
+
+def mars_look(random: np.random.Generator) -> MarsLook:
+    """Return the look of a picture."""
+    slab_m = log_uniform(random, 0.2, 1.6)
+    return MarsLook(
+        ground=MarsGround(
+            slab_m=slab_m,
+            slab_high_m=min(log_uniform(random, 0.015, 0.09), 0.14 * slab_m),
+            layer_m=random.uniform(0.008, 0.035),
+            gap_share=log_uniform(random, 0.008, 0.13),
+            shown_share=random.uniform(0.6, 1.0),
+            ripple_m=log_uniform(random, 0.07, 0.4),
+            ripple_rad=random.uniform(-math.pi, math.pi),
+        ),
+        soil_tint=_near(random, SOIL_TINT),
+        bedrock_tint=_near(random, BEDROCK_TINT),
+        sand_tint=_near(random, SAND_TINT),
+        sky_tint=_near(random, SKY_TINT),
+        bedrock_albedo=random.uniform(1.0, 1.9),
+        sand_albedo=random.uniform(0.5, 1.25),
+        ambient=log_uniform(random, 0.12, 0.8),
+        sky_seen=random.uniform(0.8, 1.9),
+        haze_m=log_uniform(random, 400.0, 12_000.0),
+    )
+
+
+def rock_colour(random: np.random.Generator) -> tuple[float, Colour, float]:
+    """Return a rock's albedo over the soil's, its tint, and how much dust lies on it."""
+    return random.uniform(0.45, 1.3), _near(random, ROCK_TINT), random.uniform(0.1, 0.85)
+
+
+def log_uniform(random: np.random.Generator, low: float, high: float) -> float:
+    """Return a number between two whose logarithm is even."""
+    return math.exp(random.uniform(math.log(low), math.log(high)))
+
+
+def _near(random: np.random.Generator, colour: Colour) -> Colour:
+    red, green, blue = colour
+    warm = random.normal(0.0, 0.05)
+    return red, green * (1.0 - 0.5 * warm), blue * (1.0 - warm)
