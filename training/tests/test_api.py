@@ -227,8 +227,10 @@ def test_a_prediction_is_sharpened_where_that_is_asked_for(run, data):
     settings = run.recipe.sharpening
     wanted = sharpen(plain.probabilities, **asdict(settings))
     np.testing.assert_array_equal(run.predict(path, sharpen=True)[0].mask, wanted.mask)
-    whole = run.predict(path, sharpen={"amount": 0.0, "min_area_px": 4000})[0]
-    assert len(np.unique(whole.mask)) == 1
+    given = {"amount": 3.0, "min_area_px": 40}
+    other = sharpen(plain.probabilities, **(asdict(settings) | given))
+    np.testing.assert_array_equal(run.predict(path, sharpen=given)[0].mask, other.mask)
+    assert (other.mask != plain.mask).any()
     with pytest.raises(ConfigError, match=r"sharpening\.area is unknown"):
         run.predict(path, sharpen={"area": 1})
 

@@ -151,7 +151,10 @@ def test_an_image_that_cannot_be_read_is_named_and_the_others_follow(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["{photos}", "--sharpen", "amont=1"], "sharpening.amont is unknown; did you mean amount?"),
+        (
+            ["{photos}", "--sharpen", "amounts=1"],
+            "sharpening.amounts is unknown; did you mean amount?",
+        ),
         (["{photos}", "--sharpen", "much"], "expected KEY=VALUE"),
         (["{photos}", "--sharpen", "sigma_px=-1"], "sharpening.sigma_px is -1"),
         (["{photos}/none.png"], "none.png' does not exist"),

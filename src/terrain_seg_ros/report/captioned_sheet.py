@@ -35,8 +35,8 @@ def captioned_sheet(
     """Return tiles in rows, (H, W, 3) RGB.
 
     Args:
-        tiles: at least one, each with as many pictures as there are heads.
-        heads: of the pictures of a tile, such as "image" and "prediction".
+        tiles: at least one, all with the same number of pictures.
+        heads: of the pictures of a tile, such as "image" and "prediction"; empty for none.
         legend: labels and colours above the tiles; empty for none.
         columns: tiles in a row; fewer if there are fewer tiles.
         picture_px: width of a picture; pictures are scaled to it.
@@ -47,8 +47,7 @@ def captioned_sheet(
     drawn = [_drawn(tile, picture_px, height_px, lines) for tile in tiles]
     while len(drawn) % columns:
         drawn.append(np.full_like(drawn[0], _GROUND))
-    head = _head(heads, picture_px)
-    rows = [_beside([head] * columns)]
+    rows = [_beside([_head(heads, picture_px)] * columns)] if heads else []
     rows += [_beside(drawn[start : start + columns]) for start in range(0, len(drawn), columns)]
     body = np.vstack(rows)
     if legend:

@@ -32,6 +32,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.image.image_file import read_image
 from terrain_seg_ros.core.model_card import ModelCard, Precision
 from terrain_seg_ros.core.types import F64, U8
+from terrain_training.charts import write_png
 from terrain_training.evaluation.evaluation_report import (
     check_report_place,
     write_evaluation_report,
@@ -41,7 +42,7 @@ from terrain_training.evaluation.subject import Subject, open_subject
 from terrain_training.export.export_model import ExportRequest, export_model
 from terrain_training.learning import run as learning
 from terrain_training.learning.begin import is_first_process
-from terrain_training.learning.curves import draw_curves, write_curves
+from terrain_training.learning.curves import class_colours, draw_curves
 from terrain_training.learning.history import flat_row
 from terrain_training.learning.new_run import run_folder
 from terrain_training.learning.run_folder import RunFolder
@@ -322,9 +323,10 @@ class Run(Model):
         history = self._files.read_history()
         if not history:
             raise ConfigError(f"{self.folder} has no finished epoch to plot; train first")
+        figure = draw_curves(history, colours=class_colours(self._files.taxonomy()))
         if path is not None:
-            write_curves(history, Path(path))
-        return draw_curves(history)
+            write_png(figure, Path(path))
+        return figure
 
     def export(
         self,
