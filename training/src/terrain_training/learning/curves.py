@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def draw_curves(history: History, *, colours: Colours) -> PlainFigure:
     for name in ("mean_iou", "pixel_accuracy"):
         scores.plot(epochs, [row[name] for row in history], label=name.replace("_", " "))
     for name in history[-1]["iou"]:
-        values = [row["iou"].get(name) for row in history]
+        values = [_drawable(row["iou"].get(name)) for row in history]
         given = {"color": plain_colour(colours[name])} if name in colours else {}
         classes.plot(epochs, values, label=name, path_effects=outlined("#555555"), **given)
     best = max(history, key=lambda row: float(row["mean_iou"]))
@@ -77,8 +78,13 @@ def _draw_losses(axes: Axes, history: History, names: Sequence[str], title: str)
     for name in names:
         values = [row.get(name) for row in history]
         if any(value is not None for value in values):
-            axes.plot(epochs, values, label=_loss_name(name))
+            drawable = [_drawable(value) for value in values]
+            axes.plot(epochs, drawable, label=_loss_name(name))
     _finish(axes, title, unit_range=False)
+
+
+def _drawable(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _loss_name(name: str) -> str:

@@ -63,6 +63,11 @@ class RunFolder:
         """Return the picture of the curves."""
         return self.path / "curves.png"
 
+    @property
+    def page(self) -> Path:
+        """Return the page to look at while it trains, and after."""
+        return self.path / "index.html"
+
     def example_sheet(self, epoch: int) -> Path:
         """Return the picture of the example predictions of an epoch, which counts from 1."""
         return self.examples / f"epoch_{epoch:03d}.png"
