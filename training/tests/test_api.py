@@ -7,6 +7,7 @@ import logging
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -20,6 +21,7 @@ from conftest import SIZE_PX, VALIDATION_IMAGES
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.api import _overrides
 from terrain_training.cli import main
+from terrain_training.evaluation.sharpening import sharpen
 
 CPU = {"accelerator": "cpu", "threads": 1}
 CLASSES = ("soil", "bedrock", "sand", "big_rock")
@@ -181,11 +183,56 @@ def test_scores_are_those_of_the_command(run, trained, data, tmp_path):
     assert json.loads(file.read_text())["mean_iou"] == figures.mean_iou
 
 
-def test_an_exported_run_is_a_model(run, tmp_path):
+def test_an_evaluation_leaves_the_page_of_the_command(run, trained, data, tmp_path):
+    run.evaluate(resamples=20, sharpen=True, report=tmp_path / "api")
+    words = ["evaluate", trained, "--data", data, "--report", tmp_path / "command"]
+    assert main([str(word) for word in (*words, "--resamples", 20, "--sharpen")]) == 0
+    for name in ("index.html", "figures.json"):
+        given, wanted = ((tmp_path / place / name).read_bytes() for place in ("api", "command"))
+        assert given == wanted
+    assert "Sharpening" in (tmp_path / "api" / "index.html").read_text()
+
+
+def test_a_report_replaces_nothing_else(run, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match=r"report .* contains 'notes.txt'"):
+        run.evaluate(resamples=20, report=tmp_path)
+
+
+def test_an_exported_run_is_a_model_that_can_be_loaded(run, data, tmp_path):
     card = run.export(tmp_path / "model")
     assert card.name == "tiny"
     assert card.taxonomy.names == CLASSES
     assert {"model.onnx", "card.json"} <= {path.name for path in (tmp_path / "model").iterdir()}
+    model = tt.load(tmp_path / "model", data=data)
+    assert isinstance(model, tt.Model)
+    assert not isinstance(model, tt.Run)
+    assert "Model('tiny 0.1.0', onnxruntime" in repr(model)
+    assert model.classes == CLASSES
+    mine, exported = (each.predict(first_image(data))[0] for each in (run, model))
+    assert (mine.mask == exported.mask).mean() > 0.99
+    ours = run.evaluate(resamples=20).figures.mean_iou
+    assert model.evaluate(resamples=20).figures.mean_iou == pytest.approx(ours, abs=2e-3)
+
+
+def test_a_shipped_model_is_loaded_by_its_name(data):
+    model = tt.load("mars_navcam")
+    assert model.classes == CLASSES
+    assert sum(model.predict(first_image(data))[0].shares().values()) == pytest.approx(1.0)
+
+
+def test_a_prediction_is_sharpened_where_that_is_asked_for(run, data):
+    path = first_image(data)
+    plain = run.predict(path)[0]
+    settings = run.recipe.sharpening
+    wanted = sharpen(plain.probabilities, **asdict(settings))
+    np.testing.assert_array_equal(run.predict(path, sharpen=True)[0].mask, wanted.mask)
+    given = {"amount": 3.0, "min_area_px": 40}
+    other = sharpen(plain.probabilities, **(asdict(settings) | given))
+    np.testing.assert_array_equal(run.predict(path, sharpen=given)[0].mask, other.mask)
+    assert (other.mask != plain.mask).any()
+    with pytest.raises(ConfigError, match=r"sharpening\.area is unknown"):
+        run.predict(path, sharpen={"area": 1})
 
 
 def test_a_run_without_data_asks_for_them(trained, tmp_path):
@@ -199,7 +246,7 @@ def test_a_run_without_data_asks_for_them(trained, tmp_path):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (tt.load, "is not the folder of a run"),
+        (tt.load, "is neither a run .* nor an exported model"),
         (lambda data: tt.train("mars_navcan", data=data), "did you mean mars_navcam"),
         (lambda data: tt.train("mars_navcam", data=data, epochs=0), "epochs is 0, expected"),
         (lambda data: tt.train("mars_navcam", data=data, threads=0), "threads is 0, expected"),

@@ -24,7 +24,7 @@ from terrain_training.evaluation.error_picture import (
     error_picture,
     verdicts_of,
 )
-from terrain_training.evaluation.worst_cases import LARGEST_SIDE_PX, TYPICAL, WorstCases
+from terrain_training.evaluation.worst_cases import LARGEST_SIDE_PX, WorstCases
 from terrain_training.metrics.counts import EvaluationCounts, Prediction
 
 RULE = HazardRule.of(GROUND, 0.5)
@@ -103,7 +103,7 @@ def test_the_order_of_adding_changes_nothing():
     assert names(forward.worst()) == names(backward.worst())
     assert names(forward.typical()) == names(backward.typical())
     assert len(forward.worst()) == 5
-    assert len(forward.typical()) == TYPICAL
+    assert len(forward.typical()) == 5
     assert not set(names(forward.worst())) & set(names(forward.typical()))
     _, other = gather({name + "x": item for name, item in cases.items()}, limit=5)
     assert [name + "x" for name in names(forward.typical())] != names(other.typical())

@@ -10,8 +10,9 @@ import pytest
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training import progress
+from terrain_training.charts import model_style
 from terrain_training.data.sources.ai4mars import TAXONOMY
-from terrain_training.learning.curves import write_comparison, write_curves
+from terrain_training.learning.curves import draw_curves, write_comparison, write_curves
 from terrain_training.learning.progress import EpochProgress, StopAfter
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.recipe.load import write_recipe
@@ -163,6 +164,9 @@ def rows_of(epochs):
     ]
 
 
+COLOURS = {"soil": (176, 132, 92), "sand": (232, 200, 108)}
+
+
 def drawn(path):
     """Return a PNG as (H, W, 3) where something is drawn, not one colour."""
     picture = cv2.imread(str(path))
@@ -174,18 +178,42 @@ def drawn(path):
 
 @pytest.mark.parametrize("epochs", [1, 2, 30])
 def test_curves_are_a_picture_of_the_history(tmp_path, epochs):
-    write_curves(rows_of(epochs), tmp_path / "curves.png")
+    write_curves(rows_of(epochs), tmp_path / "curves.png", colours=COLOURS)
     picture = drawn(tmp_path / "curves.png")
     height, width = picture.shape[:2]
     assert width > 2 * height
     other = rows_of(epochs)
-    other[-1]["mean_iou"] = 0.1
-    write_curves(other, tmp_path / "other.png")
+    other[-1]["pixel_accuracy"] = 0.1
+    write_curves(other, tmp_path / "other.png", colours=COLOURS)
     changed = (drawn(tmp_path / "other.png") != picture).any(axis=(0, 2))
     # Only the chart in the middle shows it.
     columns = np.flatnonzero(changed)
     assert len(columns)
     assert width / 3 - 30 < columns.min() <= columns.max() < 2 * width / 3 + 30
+
+
+def test_curves_have_the_colours_of_their_classes_and_mark_the_best_epoch():
+    history = rows_of(4)
+    history[2]["mean_iou"] = 0.99
+    *_, scores, classes = draw_curves(history, colours=COLOURS).axes
+    drawn_as = {line.get_label(): line.get_color() for line in classes.lines}
+    for name, rgb in COLOURS.items():
+        np.testing.assert_allclose(drawn_as[name], np.array(rgb) / 255)
+    assert "best: epoch 3, 0.990" in [line.get_label() for line in scores.lines]
+    assert all(axes.lines[-1].get_xdata() == [3, 3] for axes in scores.figure.axes)
+
+
+def test_the_losses_of_a_gan_have_axes_of_their_own():
+    history = [{**row, "train_D": 1.3, "train_Adv": 0.7, "train_G": 9.0} for row in rows_of(3)]
+    losses, gan, *_ = draw_curves(history, colours=COLOURS).axes
+    assert [line.get_label() for line in losses.lines[:-1]] == ["train loss", "validation loss"]
+    assert gan.get_title() == "GAN losses"
+    assert [line.get_label()[:2] for line in gan.lines[:-1]] == ["D,", "Ad", "G,"]
+
+
+def test_twelve_runs_have_twelve_looks():
+    looks = {tuple(model_style(number).values()) for number in range(12)}
+    assert len({look[0] for look in looks}) == 12
 
 
 def test_runs_are_compared_in_one_picture(tmp_path):

@@ -42,6 +42,7 @@ def test_run_leaves_its_traces(trained):
         "curves.png",
         "examples",
         "history.jsonl",
+        "index.html",
         "last.ckpt",
         "metrics.csv",
         "recipe.yaml",

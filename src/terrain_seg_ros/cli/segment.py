@@ -5,11 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Any
-
-import cv2
 
 from terrain_seg_ros.cli.options import (
     add_image_arguments,
@@ -17,12 +14,16 @@ from terrain_seg_ros.cli.options import (
     open_segmenter,
 )
 from terrain_seg_ros.core.errors import ConfigError, MessageError
-from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, some, write_whole
+from terrain_seg_ros.report.segmented_files import (
+    MASK_END,
+    OVERLAY_END,
+    check_stems,
+    write_segmented,
+)
 from terrain_seg_ros.segmenter import SegmentedImage, Segmenter
 
 _WRONG_INPUT = 2
-_ENDS = ("_mask.png", "_overlay.png")
 _OWN_KEYS = ("image", "model", "backend", "shares", "mean_confidence")
 
 
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         InferenceError: the backend cannot be used.
     """
     images: list[Path] = arguments.images
-    _check_stems(images)
+    check_stems(images)
     _check_places(images, arguments.out)
     arguments.out.mkdir(parents=True, exist_ok=True)
     refused = 0
@@ -74,16 +75,6 @@ def run(arguments: argparse.Namespace) -> int:
     return _WRONG_INPUT if refused else 0
 
 
-def _check_stems(images: list[Path]) -> None:
-    stems = Counter(path.stem for path in images)
-    twice = sorted(stem for stem, count in stems.items() if count > 1)
-    if twice:
-        raise ConfigError(
-            f"several images are called {twice[0]!r} and would overwrite each other's results; "
-            "segment them into different folders"
-        )
-
-
 def _check_places(images: list[Path], out: Path) -> None:
     """Refuse to overwrite anything but earlier results, such as masks of the same names."""
     if out.exists() and not out.is_dir():
@@ -93,7 +84,7 @@ def _check_places(images: list[Path], out: Path) -> None:
         told = base.with_name(f"{base.name}.json")
         if out.is_dir():
             check_output_file(told, option="--out", is_own=holds_json(*_OWN_KEYS))
-        written = [base.with_name(f"{base.name}{end}") for end in _ENDS]
+        written = [base.with_name(f"{base.name}{end}") for end in (MASK_END, OVERLAY_END)]
         foreign = [item.name for item in written if item.exists() and not told.is_file()]
         sources = [item.name for item in (told, *written) if item.resolve() == path.resolve()]
         if foreign or sources:
@@ -107,14 +98,7 @@ def _write(result: SegmentedImage, about: dict[str, Any], base: Path) -> None:
     # The JSON file comes first: it says that the pictures beside it are results.
     text = json.dumps(about, indent=2) + "\n"
     write_whole(base.with_name(f"{base.name}.json"), text)
-    picture = cv2.cvtColor(result.overlay(), cv2.COLOR_RGB2BGR)
-    for end, pixels in zip(_ENDS, (result.mask, picture)):
-        write_whole(base.with_name(f"{base.name}{end}"), _png(pixels))
-
-
-def _png(pixels: Any) -> bytes:
-    encoded: U8 = cv2.imencode(".png", pixels)[1]
-    return encoded.tobytes()
+    write_segmented(base, mask=result.mask, overlay_rgb=result.overlay())
 
 
 def _about(path: Path, result: SegmentedImage, segmenter: Segmenter) -> dict[str, Any]:

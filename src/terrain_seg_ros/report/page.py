@@ -48,7 +48,7 @@ class Page:
 
     `facts` are short figures at the top; `legends` are named lists of label and colour; `tables`
     are titles with a head and rows; `notes` are caveats for the reader; `style` is CSS appended to
-    the page's own.
+    the page's own; the browser loads the page again after `refresh_s` seconds, if given.
     """
 
     title: str
@@ -59,6 +59,7 @@ class Page:
     notes: Sequence[str]
     sections: Sequence[Section]
     style: str = ""
+    refresh_s: int | None = None
 
 
 def render_page(page: Page) -> str:
@@ -77,9 +78,12 @@ def render_page(page: Page) -> str:
         _notes(page.notes),
         "</main>",
     ]
+    refresh = ""
+    if page.refresh_s is not None:
+        refresh = f'<meta http-equiv="refresh" content="{page.refresh_s:d}">'
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"{GENERATOR}"
+        f"{GENERATOR}{refresh}"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{_text(page.title)}</title><style>{style}{page.style}</style></head>"
         f"<body>{''.join(body)}</body></html>\n"
@@ -149,5 +153,7 @@ def _cell(tag: str, text: str, *, is_text: bool) -> str:
 
 
 def _notes(notes: Sequence[str]) -> str:
+    if not notes:
+        return ""
     items = "".join(f"<li>{_text(note)}</li>" for note in notes)
     return f'<section class="notes"><h2>Notes and limits</h2><ul>{items}</ul></section>'

@@ -19,10 +19,9 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -31,22 +30,33 @@ from matplotlib.figure import Figure
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.image.image_file import read_image
-from terrain_seg_ros.core.image.mask_to_picture import overlay
 from terrain_seg_ros.core.model_card import ModelCard, Precision
-from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F64, U8
+from terrain_training.charts import write_png
+from terrain_training.evaluation.evaluation_report import (
+    check_report_place,
+    write_evaluation_report,
+)
 from terrain_training.evaluation.run import Evaluation, EvaluationRequest, evaluate
 from terrain_training.evaluation.subject import Subject, open_subject
 from terrain_training.export.export_model import ExportRequest, export_model
 from terrain_training.learning import run as learning
 from terrain_training.learning.begin import is_first_process
-from terrain_training.learning.curves import draw_curves, write_curves
+from terrain_training.learning.curves import class_colours, draw_curves
 from terrain_training.learning.history import flat_row
 from terrain_training.learning.new_run import run_folder
 from terrain_training.learning.run_folder import RunFolder
+from terrain_training.prediction.predict import (
+    PredictedImage,
+    Sharpening,
+    predict_image,
+    sharpening_of,
+)
 from terrain_training.progress import PLAIN
 from terrain_training.recipe.load import load_recipe
 from terrain_training.settings.recipe import Recipe
+
+__all__ = ["Model", "PredictedImage", "Run", "load", "train"]
 
 log = logging.getLogger(__name__)
 
@@ -120,45 +130,139 @@ def train(  # noqa: PLR0913  (what the options of `terrain-train train` are)
     return Run(folder, data=Path(data))
 
 
-def load(folder: Place, *, data: Place | None = None) -> Run:
-    """Return a run that was trained before, by this API or by the command.
+def load(model: Place, *, data: Place | None = None) -> Run | Model:
+    """Return a run that was trained before, or another model that predicts and is scored.
 
     Args:
-        folder: of the run.
+        model: folder of a run, which becomes a `Run`; weights in one, the folder of an exported
+            model, or the name of a shipped one, which become a `Model`.
         data: the data set that `evaluate` and `export` use.
 
     Raises:
-        ConfigError: it is not the folder of a run.
+        ConfigError: it is none of these.
+        ModelError: the exported model cannot be used.
     """
-    path = Path(folder)
-    RunFolder(path).recipe()
-    return Run(path, data=None if data is None else Path(data))
+    path, known = Path(model), None if data is None else Path(data)
+    if RunFolder(path).snapshot.is_file():
+        RunFolder(path).recipe()
+        return Run(path, data=known)
+    loaded = Model(path, data=known)
+    loaded.recipe  # noqa: B018  (opens it, so that what is wrong is said here)
+    return loaded
 
 
-@dataclass(frozen=True)
-class PredictedImage:
-    """An image and what a network says of it, at the size of the image."""
+class Model:
+    """A network that predicts and is scored: that of a run, or an exported model."""
 
-    pixels: U8 = field(repr=False)
-    """(H, W) grey or (H, W, 3) RGB."""
-    mask: U8 = field(repr=False)
-    """(H, W) class ids in the order of `Run.classes`; 255 outside the network's view."""
-    probabilities: U8 = field(repr=False)
-    """(K, H, W), probability of each class x 255."""
-    taxonomy: Taxonomy = field(repr=False)
+    def __init__(self, place: Path, *, data: Path | None) -> None:
+        """Take a run, its weights or an exported model, and the data set for `evaluate`."""
+        self.data = data
+        self._place = place
 
-    def overlay(self, alpha: float = 0.5) -> U8:
-        """Return the image blended with the colours of the classes, (H, W, 3) RGB."""
-        return overlay(self.pixels, self.mask, self.taxonomy, alpha=alpha)
+    def __repr__(self) -> str:
+        """Return name, backend and classes."""
+        subject = self._subject
+        return f"Model('{subject.name}', {subject.backend}: {', '.join(self.classes)})"
+
+    @property
+    def recipe(self) -> Recipe:
+        """Return the whole recipe that it was trained with."""
+        return self._subject.recipe
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the names of the classes, in the order of the ids in masks."""
+        return self._subject.taxonomy.names
+
+    def predict(
+        self, images: Place | U8 | Sequence[Place | U8], *, sharpen: Sharpening = False
+    ) -> list[PredictedImage]:
+        """Run the network on images; of a run, that of the best epoch.
+
+        Args:
+            images: one or several, each a file or an array (H, W) or (H, W, 3) of uint8, RGB.
+            sharpen: True sharpens borders and removes specks as the recipe says;
+                `{"amount": 1.5, "min_area_px": 30}` replaces values of the recipe.
+
+        Returns:
+            A prediction for each image, in order.
+
+        Raises:
+            ConfigError: a file cannot be read, an array has another shape or type, or a value of
+                `sharpen` cannot be used.
+        """
+        sharpening = sharpening_of(self._subject, sharpen)
+        several: Sequence[Any] = [images] if _is_one(images) else list(cast(Any, images))
+        return [
+            predict_image(self._subject, _pixels(image), sharpening=sharpening) for image in several
+        ]
+
+    def evaluate(
+        self,
+        *,
+        split: str = "validation",
+        data: Place | None = None,
+        report: Place | None = None,
+        sharpen: bool = False,
+        skip_bad: bool = False,
+        hazard_threshold: float = 0.5,
+        resamples: int = 1000,
+    ) -> Evaluation:
+        """Score the network at the size of the labels; of a run, that of the best epoch.
+
+        Args:
+            split: of the data set; "all" is every sample.
+            data: another data set with the same classes.
+            report: folder for an HTML page with tables, charts, worst and typical images.
+            sharpen: also score what the recipe's sharpening makes of the output.
+            skip_bad: leave unusable samples out, instead of stopping at the first.
+            hazard_threshold: P(hazard) from which a pixel is a hazard, above 0, at most 1.
+            resamples: of the bootstrap that gives the intervals.
+
+        Returns:
+            The scores as `figures`, and the samples that were left out as `bad`.
+
+        Raises:
+            ConfigError: the data cannot be used, their classes are not those of the model, or
+                `report` holds something else.
+        """
+        request = EvaluationRequest(
+            data=self._data(data),
+            split=split,
+            skip_bad=skip_bad,
+            sharpened=sharpen,
+            hazard_threshold=hazard_threshold,
+            resamples=resamples,
+        )
+        if report is not None:
+            check_report_place(Path(report), option="report")
+        evaluation = evaluate(self._subject, request)
+        if report is not None:
+            write_evaluation_report(Path(report), self._subject, request, evaluation)
+        return evaluation
+
+    @cached_property
+    def _subject(self) -> Subject:
+        threads = torch.get_num_threads()
+        return open_subject(
+            self._place, recipe=None, backend="onnxruntime", precision="fp32", threads=threads
+        )
+
+    def _data(self, given: Place | None) -> Path:
+        if given is not None:
+            return Path(given)
+        if self.data is None:
+            raise ConfigError(f"no data set is known for {self._place}; give data=")
+        return self.data
 
 
-class Run:
+class Run(Model):
     """A training run: its history, and the network of its best epoch."""
 
     def __init__(self, folder: Path, *, data: Path | None) -> None:
         """Take the folder of a run, and the data set for `evaluate` and `export`."""
+        super().__init__(folder, data=data)
         self.folder = folder
-        self.data = data
 
     def __repr__(self) -> str:
         """Return folder, recipe and the best score."""
@@ -219,58 +323,10 @@ class Run:
         history = self._files.read_history()
         if not history:
             raise ConfigError(f"{self.folder} has no finished epoch to plot; train first")
+        figure = draw_curves(history, colours=class_colours(self._files.taxonomy()))
         if path is not None:
-            write_curves(history, Path(path))
-        return draw_curves(history)
-
-    def predict(self, images: Place | U8 | Sequence[Place | U8]) -> list[PredictedImage]:
-        """Run the network of the best epoch on images.
-
-        Args:
-            images: one or several, each a file or an array (H, W) or (H, W, 3) of uint8, RGB.
-
-        Returns:
-            A prediction for each image, in order.
-
-        Raises:
-            ConfigError: a file cannot be read, or an array has another shape or type.
-        """
-        if isinstance(images, (str, os.PathLike)) or _is_one(images):
-            return [self._predicted(images)]
-        return [self._predicted(image) for image in images]
-
-    def evaluate(
-        self,
-        *,
-        split: str = "validation",
-        data: Place | None = None,
-        skip_bad: bool = False,
-        hazard_threshold: float = 0.5,
-        resamples: int = 1000,
-    ) -> Evaluation:
-        """Score the network of the best epoch at the size of the labels.
-
-        Args:
-            split: of the data set; "all" is every sample.
-            data: another data set with the same classes.
-            skip_bad: leave unusable samples out, instead of stopping at the first.
-            hazard_threshold: P(hazard) from which a pixel is a hazard, above 0, at most 1.
-            resamples: of the bootstrap that gives the intervals.
-
-        Returns:
-            The scores as `figures`, and the samples that were left out as `bad`.
-
-        Raises:
-            ConfigError: the data cannot be used, or their classes are not those of the run.
-        """
-        request = EvaluationRequest(
-            data=self._data(data),
-            split=split,
-            skip_bad=skip_bad,
-            hazard_threshold=hazard_threshold,
-            resamples=resamples,
-        )
-        return evaluate(self._subject, request)
+            write_png(figure, Path(path))
+        return figure
 
     def export(
         self,
@@ -311,29 +367,12 @@ class Run:
     def _files(self) -> RunFolder:
         return RunFolder(self.folder)
 
-    @cached_property
-    def _subject(self) -> Subject:
-        threads = torch.get_num_threads()
-        return open_subject(
-            self.folder, recipe=None, backend="onnxruntime", precision="fp32", threads=threads
-        )
-
-    def _data(self, given: Place | None) -> Path:
-        if given is not None:
-            return Path(given)
-        if self.data is None:
-            raise ConfigError(f"no data set is known for {self.folder}; give data=")
-        return self.data
-
-    def _predicted(self, image: Any) -> PredictedImage:
-        pixels = _pixels(image)
-        given = self._subject.predict(pixels)
-        return PredictedImage(pixels, given.mask, given.probabilities, self._subject.taxonomy)
-
 
 def _is_one(images: object) -> bool:
-    """Return whether something is the array of one image, not one of several (N, H, W, 3)."""
-    return isinstance(images, np.ndarray) and images.ndim <= 3
+    """Return whether something is one image, not several such as an array (N, H, W, 3)."""
+    return isinstance(images, (str, os.PathLike)) or (
+        isinstance(images, np.ndarray) and images.ndim <= 3
+    )
 
 
 def _pixels(image: Any) -> U8:

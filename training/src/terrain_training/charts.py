@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from terrain_seg_ros.core.types import U8
 
@@ -56,12 +58,57 @@ def picture_of(figure: Figure) -> U8:
     return np.ascontiguousarray(np.asarray(canvas.buffer_rgba(), dtype=np.uint8)[..., :3])
 
 
-def plain_figure(*, width: float, height: float) -> Figure:
+class PlainFigure(Figure):
+    """A figure on white that notebooks show, whether or not they use pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        """Return the figure as a PNG file."""
+        return png_of(self)
+
+
+def plain_figure(*, width: float, height: float) -> PlainFigure:
     """Return an empty figure on white; sides in inches."""
-    return Figure(figsize=(width, height), layout="constrained")
+    return PlainFigure(figsize=(width, height), layout="constrained")
+
+
+def png_of(figure: Figure) -> bytes:
+    """Return a plain figure as a PNG file."""
+    FigureCanvasAgg(figure)
+    stream = io.BytesIO()
+    figure.savefig(stream, dpi=_PNG_DPI, format="png")
+    return stream.getvalue()
 
 
 def write_png(figure: Figure, path: Path) -> None:
     """Write a plain figure."""
-    FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=_PNG_DPI, format="png")
+    path.write_bytes(png_of(figure))
+
+
+def plain_colour(rgb: tuple[int, int, int]) -> tuple[float, float, float]:
+    """Return an RGB colour of 0 to 255 as matplotlib takes it."""
+    red, green, blue = rgb
+    return red / 255.0, green / 255.0, blue / 255.0
+
+
+def outlined(ink: str) -> list[withStroke]:
+    """Return the path effects of a line with an edge, which shows on a ground of its colour."""
+    return [withStroke(linewidth=2.6, foreground=ink, alpha=0.55)]
+
+
+def model_style(number: int) -> dict[str, Any]:
+    """Return line, marker and colour of one of several models, unlike those of the others."""
+    colour, round_ = number % len(_MODEL_COLOURS), number // len(_MODEL_COLOURS)
+    return {
+        "color": _MODEL_COLOURS[colour],
+        "linestyle": _LINES[(number // 4 + round_) % len(_LINES)],
+        "marker": _MARKERS[number % len(_MARKERS)],
+        "markersize": 4,
+    }
+
+
+_MODEL_COLOURS = (
+    "#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf",
+    "#8c564b", "#e377c2", "#bcbd22", "#000000", "#7f7f7f", "#00508f",
+)  # fmt: skip
+_LINES = ("-", "--", "-.", ":")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")

@@ -35,6 +35,7 @@ COMMANDS = {
     "render-sheet": "draw a contact sheet of renders and measure how real they look",
     "train": "train a recipe, or resume where --out holds a checkpoint",
     "evaluate": "score a run, a checkpoint or an exported model on labelled images",
+    "predict": "predict images and videos: masks, overlays and a sheet to look at",
     "export": "export a run as a model folder, or a float32 model in lower precision",
     "novelty": "measure how many images a model refuses as unlike its training",
     "tune": "search learning rate, batch size, dropout, loss, encoder or any key of a recipe",

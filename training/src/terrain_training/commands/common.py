@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.report.table import text_table
 from terrain_training.cpu import available_cores
 from terrain_training.learning.run import Machine
@@ -89,6 +90,24 @@ RECIPE_FORMS = "name of a shipped recipe (`terrain-train list recipes`), or a YA
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     """Add the recipe that a command is about."""
     parser.add_argument("recipe", type=Path, metavar="RECIPE", help=RECIPE_FORMS)
+
+
+MODEL_FORMS = (
+    "folder of a run, .safetensors or .h5 in one, exported folder, .h5 in one, or a model's name"
+)
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """Add what runs an exported model."""
+    parser.add_argument(
+        "--backend",
+        default=BackendName.ONNXRUNTIME.value,
+        choices=[name.value for name in BackendName if name is not BackendName.CONSTANT],
+        help="inference backend of an exported model (default %(default)s)",
+    )
+    parser.add_argument(
+        "--precision", default="fp32", help="precision of that backend (default %(default)s)"
+    )
 
 
 def add_data(parser: argparse.ArgumentParser, *, required: bool = True) -> None:

@@ -7,15 +7,14 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from terrain_seg_ros.core.hazard_rule import HazardRule
-from terrain_seg_ros.inference.backend_names import BackendName
 from terrain_seg_ros.report.output_place import (
     check_output_file,
-    check_output_folder,
     holds_json,
     write_whole,
 )
 from terrain_training.commands.common import (
+    MODEL_FORMS,
+    add_backend,
     add_data,
     add_threads,
     cell,
@@ -24,10 +23,16 @@ from terrain_training.commands.common import (
     share,
     use_threads,
 )
-from terrain_training.evaluation.report import OWN_REPORT, ROCKS_TITLE, write_report
+from terrain_training.evaluation.evaluation_report import (
+    about,
+    check_report_place,
+    comparisons,
+    hazard_advice,
+    write_evaluation_report,
+)
+from terrain_training.evaluation.report import ROCKS_TITLE
 from terrain_training.evaluation.report_tables import rock_table
 from terrain_training.evaluation.run import Evaluation, EvaluationRequest, evaluate
-from terrain_training.evaluation.sharpening import sharpening_effect
 from terrain_training.evaluation.subject import Subject, open_subject
 from terrain_training.metrics.figures import Comparison, EvaluationFigures
 
@@ -42,11 +47,7 @@ INTERRUPTED = "nothing was written; run the same command again to start over"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument(
-        "model",
-        type=Path,
-        help="folder of a run, .safetensors or .h5 in one, exported folder, .h5 in one, or a name",
-    )
+    parser.add_argument("model", type=Path, metavar="MODEL", help=MODEL_FORMS)
     add_data(parser)
     parser.add_argument("--recipe", type=Path, help="recipe, if the model does not contain its own")
     parser.add_argument(
@@ -85,15 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resamples", type=positive, default=1000, help="number of bootstrap resamples"
     )
-    parser.add_argument(
-        "--backend",
-        default=BackendName.ONNXRUNTIME.value,
-        choices=[name.value for name in BackendName if name is not BackendName.CONSTANT],
-        help="inference backend of an exported model (default %(default)s)",
-    )
-    parser.add_argument(
-        "--precision", default="fp32", help="precision of that backend (default %(default)s)"
-    )
+    add_backend(parser)
     add_threads(parser)
 
 
@@ -110,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
         own = holds_json("model", "split", "mean_iou")
         check_output_file(options.json, option="--json", is_own=own)
     if options.report is not None:
-        check_output_folder(options.report, option="--report", is_own=OWN_REPORT)
+        check_report_place(options.report, option="--report")
     subject = open_subject(
         options.model,
         recipe=options.recipe,
@@ -129,12 +122,11 @@ def run(options: argparse.Namespace) -> int:
         resamples=options.resamples,
     )
     evaluation = evaluate(subject, request)
-    comparison = _comparison(evaluation)
+    comparison = comparisons(evaluation)
     _print(subject, evaluation, comparison)
-    about = {"model": subject.name, "backend": subject.backend, "precision": subject.precision}
     if options.json is not None:
         content = {
-            **about,
+            **about(subject),
             "split": options.split,
             "scored_at": SCORED_AT,
             **evaluation.figures.to_json(),
@@ -144,31 +136,9 @@ def run(options: argparse.Namespace) -> int:
         }
         write_whole(options.json, json.dumps(content, indent=2, allow_nan=False) + "\n")
     if options.report is not None:
-        page = write_report(
-            options.report,
-            title=f"{subject.name} on {options.split}",
-            figures=evaluation.figures,
-            taxonomy=subject.taxonomy,
-            worst=evaluation.worst,
-            facts={**about, "data": options.data.name, **_advice(subject, evaluation)},
-            comparison=comparison,
-            rocks=evaluation.rocks,
-        )
+        page = write_evaluation_report(options.report, subject, request, evaluation)
         print(f"report {page}")
     return 0
-
-
-def _comparison(evaluation: Evaluation) -> tuple[Comparison, ...]:
-    if evaluation.sharpened is None:
-        return ()
-    return (sharpening_effect(evaluation.figures, evaluation.sharpened),)
-
-
-def _advice(subject: Subject, evaluation: Evaluation) -> dict[str, str]:
-    """Return what to know of classes at the threshold, or that do not differ in hazard."""
-    rule = HazardRule.of(subject.taxonomy, evaluation.figures.hazard_threshold)
-    text = rule.advice(subject.taxonomy.names)
-    return {"hazards": text} if text else {}
 
 
 def _print(subject: Subject, evaluation: Evaluation, comparison: tuple[Comparison, ...]) -> None:
@@ -176,7 +146,7 @@ def _print(subject: Subject, evaluation: Evaluation, comparison: tuple[Compariso
     for text in evaluation.bad.values():
         print(f"left out: {text}")
     print(f"{subject.name}, {subject.backend} {subject.precision}, {figures.images} images")
-    for text in _advice(subject, evaluation).values():
+    for text in hazard_advice(subject, evaluation).values():
         print(f"note: {text}")
     names = list(figures.iou)
     columns = (figures.iou, figures.precision, figures.recall, figures.dice, figures.boundary_f1)

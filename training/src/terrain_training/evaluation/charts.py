@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
+from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F64, U8
 from terrain_training.charts import (
     ACCENT,
@@ -17,6 +18,7 @@ from terrain_training.charts import (
     dark_figure,
     dress,
     picture_of,
+    plain_colour,
 )
 from terrain_training.metrics.figures import EvaluationFigures
 
@@ -93,8 +95,9 @@ def alarm_chart(figures: EvaluationFigures) -> U8:
     return picture_of(figure)
 
 
-def iou_chart(figures: EvaluationFigures) -> U8:
-    """Return the IoU of each class and their mean, with the intervals."""
+def iou_chart(figures: EvaluationFigures, taxonomy: Taxonomy) -> U8:
+    """Return the IoU of each class, in its colour, and their mean, with the intervals."""
+    colours = {item.name: plain_colour(item.color_rgb) for item in taxonomy}
     bounds = figures.intervals
     rows = [(name, figures.iou[name], bounds.iou[name]) for name in figures.iou]
     rows.append(("mean", figures.mean_iou, bounds.mean_iou))
@@ -103,7 +106,8 @@ def iou_chart(figures: EvaluationFigures) -> U8:
         if value is None:
             axes.text(0.02, place, "not in truth or prediction", va="center", color=SOFT)
             continue
-        axes.barh(place, value, height=0.6, color=ACCENT if name == "mean" else SECOND)
+        colour = ACCENT if place == len(rows) - 1 else colours[name]
+        axes.barh(place, value, height=0.6, color=colour, edgecolor=SOFT, linewidth=0.6)
         if interval is not None:
             axes.plot(interval, (place, place), color=INK, marker="|", markersize=9)
         end = value if interval is None else max(value, interval[1])

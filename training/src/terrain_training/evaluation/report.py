@@ -36,14 +36,16 @@ OWN_REPORT = has_own_file(FIGURES_NAME, holds_json("title", "confusion", "worst_
 """Tells whether a folder holds an earlier report."""
 ROCKS_TITLE = "Rocks by apparent size"
 _STYLE = """
-main { display: flex; flex-direction: column; align-items: stretch; }
+main { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 0 18px; }
+main > * { grid-column: 1 / -1; }
 main > section:has(> table) { order: -1; }
+main > section:has(figure:nth-of-type(4)) { grid-column: auto; }
 .row { grid-template-columns: repeat(2, minmax(0, 1fr)); }
-.row:has(> figure:nth-of-type(4)) { grid-template-columns: repeat(4, minmax(0, 1fr)); }
 figure img { aspect-ratio: auto; }
+.caption b { color: var(--ink); }
 .legend h3 { flex: 0 0 110px; }
 """
-"""Tables first, charts two in a row, each sheet of four pictures in one row."""
+"""Tables first, charts two in a row; worst and typical images side by side, four pictures each."""
 
 
 def write_report(
@@ -167,7 +169,13 @@ def _sections(
         "Charts",
         "Counted over all images.",
         (
-            Row("", {"IoU": charts.iou_chart(figures), "Hazard": charts.alarm_chart(figures)}),
+            Row(
+                "",
+                {
+                    "IoU": charts.iou_chart(figures, taxonomy),
+                    "Hazard": charts.alarm_chart(figures),
+                },
+            ),
             Row(
                 "",
                 {
@@ -180,14 +188,15 @@ def _sections(
     palette = taxonomy.palette_rgb()
     yield Section(
         "Worst images",
-        "Sorted by the share of false-safe pixels, then by the lowest mean IoU. Where an "
-        "image is reduced, a pixel shows the worst error of those it covers.",
+        "By the share of false-safe pixels, then by the lowest mean IoU. Where an image is "
+        "reduced, a pixel shows the worst error of those it covers.",
         [_sheet(case, palette) for case in worst.worst()],
     )
     if worst.typical():
         yield Section(
-            "Other images",
-            "Chosen by a hash of their names, independent of their figures.",
+            "Typical images",
+            "Chosen by a hash of their names, whatever their figures are: most images look like "
+            "these.",
             [_sheet(case, palette) for case in worst.typical()],
         )
 

@@ -41,7 +41,7 @@ class EvaluationRequest:
     false_alarm_rate: float = 0.05
     resamples: int = 1000
     seed: int = 42
-    worst: int = 12
+    worst: int = 8
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Keep the images that went worst, and a few others, without keeping all."""
+"""Keep the images that went worst, and as many others, without keeping all."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from terrain_training.evaluation.error_picture import verdicts_of
 from terrain_training.metrics.counts import Prediction
 from terrain_training.metrics.figures import ImageFigures
 
-TYPICAL = 4
-"""How many images are kept independent of their figures."""
 LARGEST_SIDE_PX = 512
 """Of the pictures that are kept; larger images are shrunk by a whole factor."""
 
@@ -37,13 +35,13 @@ class Case:
 
 
 class WorstCases:
-    """Choose among any number of images; at most twice the limit and four are held."""
+    """Choose among any number of images; at most three times the limit are held."""
 
     def __init__(self, limit: int, *, rule: HazardRule) -> None:
         """Start empty.
 
         Args:
-            limit: how many of the worst are kept.
+            limit: how many of the worst are kept, and how many typical ones.
             rule: what is hazardous.
 
         Raises:
@@ -79,7 +77,7 @@ class WorstCases:
             (kept, key, limit)
             for kept, key, limit in (
                 (self._worst, _badness, self._limit),
-                (self._drawn, _draw_of, self._limit + TYPICAL),
+                (self._drawn, _draw_of, 2 * self._limit),
             )
             if len(kept) < limit or key(figures) < key(kept[-1].figures)
         ]
@@ -97,9 +95,9 @@ class WorstCases:
         return tuple(self._worst)
 
     def typical(self) -> tuple[Case, ...]:
-        """Return up to four other images, chosen by the hash of their names alone."""
+        """Return as many other images, chosen by the hash of their names alone."""
         shown = {id(case.figures) for case in self._worst}
-        return tuple(case for case in self._drawn if id(case.figures) not in shown)[:TYPICAL]
+        return tuple(case for case in self._drawn if id(case.figures) not in shown)[: self._limit]
 
     def _case(self, image: U8, truth: U8, prediction: Prediction, figures: ImageFigures) -> Case:
         verdicts = verdicts_of(truth, prediction, rule=self._rule)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.report.page import Page, Row, Section
 from terrain_training.data.contract import Source
-from terrain_training.inspection.charts import STYLE, balance_chart, contact_sheet, heat_picture
+from terrain_training.inspection.charts import STYLE, balance_chart, heat_picture, side_by_side
 from terrain_training.inspection.outliers import AT_LEAST
 from terrain_training.inspection.similarity import Pair
 from terrain_training.inspection.summary import (
@@ -21,8 +22,10 @@ from terrain_training.inspection.summary import (
 from terrain_training.inspection.survey import Survey
 from terrain_training.inspection.thumbnails import load_thumbnails
 
-SHOWN = 48
-EXAMPLES = 8
+SHOWN, SHOWN_PAIRS = 48, 24
+EXAMPLES = 6
+WIDE_COLUMNS = 3
+"""Of pictures that show two images side by side."""
 
 
 def inspection_page(summary: InspectionSummary, source: Source, title: str) -> Page:
@@ -85,10 +88,15 @@ def _example_sections(survey: Survey, source: Source) -> list[Section]:
             having = [place for place in places if item.id in survey.seen[place].classes]
             chosen = [survey.seen[having[n]].name for n in _spread(len(having), EXAMPLES)]
             if chosen:
-                sheet = contact_sheet(load_thumbnails(source, chosen), chosen, palette=palette)
-                rows.append(Row(f"{item.name}: {len(having)} of {len(places)}", {"": sheet}))
+                text = f"{item.name}: in {len(having)} of {len(places)}"
+                rows.append(Row(text, _examples(source, chosen, palette), columns=WIDE_COLUMNS))
         sections.append(Section(f"Examples of {split}", "Image and mask, per class.", rows))
     return sections
+
+
+def _examples(source: Source, names: Sequence[str], palette: U8) -> dict[str, U8]:
+    items = zip(names, load_thumbnails(source, names))
+    return {name: side_by_side(item.image, palette[item.mask]) for name, item in items}
 
 
 def _suspect_section(summary: InspectionSummary, source: Source) -> Section:
@@ -109,13 +117,18 @@ def _suspect_section(summary: InspectionSummary, source: Source) -> Section:
 
 
 def _pair_section(title: str, pairs: Sequence[Pair], survey: Survey, source: Source) -> Section:
-    shown = [survey.seen[n] for p in pairs[: SHOWN // 2] for n in (p.first, p.second)]
-    if not shown:
+    if not pairs:
         return Section(title, "None.", [])
-    text = f"In pairs, most similar first; {len(pairs)} in total."
-    captions = [f"{item.split}/{item.name}" for item in shown]
-    items = load_thumbnails(source, [item.name for item in shown])
-    return Section(title, text, [Row("", {"": contact_sheet(items, captions, palette=None)})])
+    text = f"Most similar first; {len(pairs)} in total."
+    if len(pairs) > SHOWN_PAIRS:
+        text += f" The first {SHOWN_PAIRS} are shown."
+    pictures = {}
+    for pair in pairs[:SHOWN_PAIRS]:
+        first, second = survey.seen[pair.first], survey.seen[pair.second]
+        both = [item.image for item in load_thumbnails(source, [first.name, second.name])]
+        told = f"{first.split}/{first.name} and {second.split}/{second.name}"
+        pictures[f"{told}, correlation {pair.correlation:.3f}"] = side_by_side(*both)
+    return Section(title, text, [Row("", pictures, columns=WIDE_COLUMNS)])
 
 
 def _tables(summary: InspectionSummary) -> dict[str, tuple[list[str], list[list[str]]]]:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.report.captioned_sheet import Tile, captioned_sheet
 from terrain_seg_ros.report.page import render_page
 from terrain_training.data.contract import Source
 from terrain_training.data.removal_list import write_removal_list
-from terrain_training.inspection.charts import contact_sheet
 from terrain_training.inspection.duplicates import Superfluous, superfluous
 from terrain_training.inspection.leakage import find_leakage
 from terrain_training.inspection.page import inspection_page
@@ -26,7 +27,7 @@ from terrain_training.inspection.thumbnails import load_thumbnails
 PAGE_FILE = "index.html"
 SUMMARY_FILE = "summary.json"
 DUPLICATES_FILE = "duplicates.txt"
-SHEET_ITEMS = 400
+SHEET_ITEMS, SHEET_COLUMNS, SHEET_PX = 400, 6, 196
 _USE = "Give the file as data.options.removed of the recipe; every source takes it."
 
 
@@ -98,5 +99,12 @@ def _why_superfluous(survey: Survey, item: Superfluous) -> str:
 def _suspect_sheet(summary: InspectionSummary, source: Source) -> U8:
     suspects = summary.suspects[:SHEET_ITEMS]
     names = [summary.survey.seen[item.place].name for item in suspects]
-    captions = [f"{name}\n{item.reason}" for name, item in zip(names, suspects)]
-    return contact_sheet(load_thumbnails(source, names), captions, palette=None)
+    tiles = [
+        Tile((thumbnail.image,), f"{number}. {name}\n{item.reason}")
+        for number, (name, item, thumbnail) in enumerate(
+            zip(names, suspects, load_thumbnails(source, names)), start=1
+        )
+    ]
+    if not tiles:
+        tiles = [Tile((np.zeros((1, 2, 3), dtype=np.uint8),), "no suspects")]
+    return captioned_sheet(tiles, heads=(), legend=[], columns=SHEET_COLUMNS, picture_px=SHEET_PX)

@@ -11,12 +11,13 @@ import numpy as np
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import Sample, Source
 
-THUMBNAIL_PX = 96
+THUMBNAIL_PX = 224
+"""So that two beside each other fill a third of a page."""
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """An image of at most 96 px (h, w, 3) RGB, and its mask (h, w)."""
+    """An image of at most `THUMBNAIL_PX` (h, w, 3) RGB, and its mask (h, w)."""
 
     image: U8
     mask: U8

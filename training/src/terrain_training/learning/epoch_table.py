@@ -65,8 +65,8 @@ class EpochTable:
             f"{row['mean_iou']:>8.4f}",
             self._worst(row["iou"]),
             f"{row['learning_rate']:>7.1e}",
-            f"{_duration(seconds):>7}",
-            f"{_duration(left) if epoch < self._last else '-':>7}",
+            f"{duration_text(seconds):>7}",
+            f"{duration_text(left) if epoch < self._last else '-':>7}",
         )
         log.info("%s", "  ".join(cells) + ("  best" if best else ""), extra=PLAIN)
 
@@ -82,7 +82,7 @@ def _loss(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Return seconds as 4.2 s, 3:05 (minutes) or 1:03:05 (hours)."""
     if seconds < 60.0:
         return f"{seconds:.1f} s"

@@ -18,8 +18,8 @@ _HANDED_ON = "TERRAIN_TRAIN_RUN"
 
 
 @contextmanager
-def run_folder(out: Path | None, name: str) -> Iterator[Path]:
-    """Give the folder of a run: the one that was asked for, or a new one under `RUNS`.
+def run_folder(out: Path | None, name: str, *, parent: Path = RUNS) -> Iterator[Path]:
+    """Give the folder of a run: the one that was asked for, or a new one under `parent`.
 
     A new folder is made at once, so that two runs never share one, and removed again if nothing
     was written into it.
@@ -27,6 +27,7 @@ def run_folder(out: Path | None, name: str) -> Iterator[Path]:
     Args:
         out: what was asked for; None takes a new folder.
         name: of the recipe.
+        parent: of a new folder.
 
     Raises:
         ConfigError: another program started this process as one of several, and `out` is None.
@@ -37,14 +38,14 @@ def run_folder(out: Path | None, name: str) -> Iterator[Path]:
     if "LOCAL_RANK" in os.environ:
         yield _of_the_first_process()
         return
-    folder = _reserve(name)
+    folder = _reserve(name, parent)
     os.environ[_HANDED_ON] = str(folder)
     try:
         yield folder
     finally:
         os.environ.pop(_HANDED_ON, None)
         _remove_empty(folder)
-        _remove_empty(RUNS)
+        _remove_empty(parent)
 
 
 def _of_the_first_process() -> Path:
@@ -60,15 +61,15 @@ def _remove_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _reserve(name: str) -> Path:
+def _reserve(name: str, parent: Path) -> Path:
     """Make the folder with the number after the highest one that is there."""
     stem = re.sub(r"[^\w.-]+", "_", name)
     pattern = re.compile(rf"{re.escape(stem)}-([0-9]+)")
-    there = [path.name for path in RUNS.iterdir()] if RUNS.is_dir() else []
+    there = [path.name for path in parent.iterdir()] if parent.is_dir() else []
     taken = [int(found[1]) for name in there if (found := pattern.fullmatch(name))]
     number = max(taken, default=0) + 1
     while True:
-        folder = RUNS / f"{stem}-{number}"
+        folder = parent / f"{stem}-{number}"
         try:
             folder.mkdir(parents=True)
         except FileExistsError:

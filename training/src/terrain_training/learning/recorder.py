@@ -15,12 +15,13 @@ from lightning.pytorch.callbacks import Callback
 from safetensors.torch import save
 from torch import nn
 
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.report.captioned_sheet import Tile, captioned_sheet
 from terrain_seg_ros.report.output_place import write_whole
 from terrain_training.data.dataset import LabelledImages
 from terrain_training.errors import TrainingError
-from terrain_training.learning.curves import write_curves
+from terrain_training.learning.curves import class_colours, write_curves
 from terrain_training.learning.epoch_table import EpochTable
 from terrain_training.learning.finite import not_finite
 from terrain_training.learning.history import flat_row
@@ -109,7 +110,7 @@ class Recorder(Callback):
         history.append(row)
         write_whole(self._folder.history, "".join(f"{strict_json(item)}\n" for item in history))
         _write_csv(history, self._folder)
-        write_curves(history, self._folder.path / "curves.png")
+        write_curves(history, self._folder.curves, colours=class_colours(self._taxonomy))
         self._update_summary()
         self._table.add(row, best=row["epoch"] == self.best_epoch)
 
@@ -127,23 +128,34 @@ class Recorder(Callback):
         write_whole(self._folder.summary, strict_json(content, indent=2) + "\n")
 
     def _show_examples(self, trainer: pl.Trainer, module: SegmentationModule) -> None:
-        rows = [self._example(module, place) for place in range(self._count)]
-        sheet = np.concatenate(rows, axis=0)
+        tiles = [self._example(module, place) for place in range(self._count)]
+        epoch = trainer.current_epoch + 1
+        sheet = captioned_sheet(
+            tiles,
+            heads=("image", "truth", f"prediction of epoch {epoch}"),
+            legend=[*((item.name, item.color_rgb) for item in self._taxonomy), _IGNORED],
+        )
         self._folder.examples.mkdir(exist_ok=True)
-        path = self._folder.examples / f"epoch_{trainer.current_epoch + 1:03d}.png"
+        path = self._folder.example_sheet(epoch)
         cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
         board = getattr(trainer.logger, "experiment", None)
         if board is not None:
-            board.add_image("examples", sheet, trainer.current_epoch + 1, dataformats="HWC")
+            board.add_image("examples", sheet, epoch, dataformats="HWC")
 
-    def _example(self, module: SegmentationModule, place: int) -> U8:
+    def _example(self, module: SegmentationModule, place: int) -> Tile:
         image, mask = self._examples.pair(place)
         batch = torch.from_numpy(image.transpose(2, 0, 1).copy()).unsqueeze(0).to(module.device)
         with torch.inference_mode():
             predicted = module(batch).argmax(dim=1)[0].cpu().numpy().astype(np.uint8)
         palette = self._taxonomy.palette_rgb()
-        shown = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
-        return np.concatenate([shown, palette[mask], palette[predicted]], axis=1)
+        labelled = mask != IGNORE
+        right = float((predicted == mask)[labelled].mean()) if labelled.any() else None
+        told = "nothing is labelled" if right is None else f"{right:.1%} of the labels are met"
+        pictures = (image[..., 0] if image.shape[2] == 1 else image, palette[mask])
+        return Tile((*pictures, palette[predicted]), f"{self._examples.names[place]}: {told}")
+
+
+_IGNORED = ("ignored", (0, 0, 0))
 
 
 def _as_module(module: pl.LightningModule) -> SegmentationModule:

@@ -32,6 +32,7 @@ from terrain_training.learning.progress import EpochProgress, KeepSignals, StopA
 from terrain_training.learning.quiet import quiet_lightning
 from terrain_training.learning.recorder import Recorder
 from terrain_training.learning.run_folder import RunFolder
+from terrain_training.learning.run_page import RunPage
 from terrain_training.learning.start import class_weights, start_network
 from terrain_training.settings.recipe import Recipe
 
@@ -172,7 +173,8 @@ def _make_trainer(
             epochs=training.epochs, classes=taxonomy.names, epochs_now=request.epochs_now
         ),
     )
-    callbacks: list[Callback] = [EpochProgress(), recorder, KeepSignals()]
+    page = RunPage(folder, taxonomy=taxonomy, epochs=training.epochs)
+    callbacks: list[Callback] = [EpochProgress(), recorder, page, KeepSignals()]
     if training.ema_decay > 0:
         callbacks.append(moving_average(training.ema_decay))
     callbacks += request.callbacks

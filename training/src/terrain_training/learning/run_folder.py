@@ -58,6 +58,20 @@ class RunFolder:
         """Return the folder of example predictions."""
         return self.path / "examples"
 
+    @property
+    def curves(self) -> Path:
+        """Return the picture of the curves."""
+        return self.path / "curves.png"
+
+    @property
+    def page(self) -> Path:
+        """Return the page to look at while it trains, and after."""
+        return self.path / "index.html"
+
+    def example_sheet(self, epoch: int) -> Path:
+        """Return the picture of the example predictions of an epoch, which counts from 1."""
+        return self.examples / f"epoch_{epoch:03d}.png"
+
     def is_own(self) -> bool:
         """Return whether a run was begun here."""
         return self.snapshot.is_file() and has_own_file(self.summary.name, _OWN_SUMMARY)(self.path)

@@ -72,7 +72,7 @@ def tune(request: TuneRequest) -> optuna.Study:
         load_if_exists=True,
         sampler=optuna.samplers.TPESampler(seed=request.seed + _finished(storage, base.name)),
         pruner=optuna.pruners.MedianPruner(
-            n_startup_trials=STARTUP_TRIALS, n_warmup_steps=WARMUP_EPOCHS
+            n_startup_trials=STARTUP_TRIALS, n_warmup_steps=WARMUP_EPOCHS + 1
         ),
     )
     study.optimize(
@@ -138,6 +138,6 @@ class _Pruning(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, _module: pl.LightningModule) -> None:
         value: Any = trainer.callback_metrics[VALIDATION_IOU]
-        self._trial.report(float(value), step=trainer.current_epoch)
+        self._trial.report(float(value), step=trainer.current_epoch + 1)
         if self._trial.should_prune():
             raise optuna.TrialPruned(f"behind the median after {trainer.current_epoch + 1} epochs")

@@ -1,0 +1,80 @@
+"""What a model says of one image, sharpened where that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from terrain_seg_ros.core.image.mask_to_picture import overlay
+from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.types import U8
+from terrain_training.evaluation.sharpening import sharpen
+from terrain_training.evaluation.subject import Subject
+from terrain_training.settings.recipe import SharpeningSettings
+from terrain_training.settings.validation import build
+
+Sharpening = bool | Mapping[str, object]
+"""Whether to sharpen as the recipe says, or values that replace those of the recipe."""
+
+
+@dataclass(frozen=True)
+class PredictedImage:
+    """An image and what a network says of it, at the size of the image."""
+
+    pixels: U8 = field(repr=False)
+    """(H, W) grey or (H, W, 3) RGB."""
+    mask: U8 = field(repr=False)
+    """(H, W) class ids in the order of `Model.classes`; 255 outside the network's view."""
+    probabilities: U8 = field(repr=False)
+    """(K, H, W), probability of each class x 255."""
+    taxonomy: Taxonomy = field(repr=False)
+
+    def overlay(self, alpha: float = 0.5) -> U8:
+        """Return the image blended with the colours of the classes, (H, W, 3) RGB."""
+        return overlay(self.pixels, self.mask, self.taxonomy, alpha=alpha)
+
+    def shares(self) -> dict[str, float]:
+        """Return the share of the image's pixels per class, 0 to 1."""
+        counts = np.bincount(self.mask.reshape(-1), minlength=256) / self.mask.size
+        return {name: float(counts[id_]) for id_, name in enumerate(self.taxonomy.names)}
+
+    def mean_confidence(self) -> float:
+        """Return the mean probability of the predicted classes, 0 to 1; 0 without prediction."""
+        seen = self.mask < len(self.taxonomy)
+        best = self.probabilities.max(axis=0)[seen]
+        return float(best.mean() / 255.0) if best.size else 0.0
+
+
+def predict_image(
+    subject: Subject, pixels: U8, *, sharpening: SharpeningSettings | None = None
+) -> PredictedImage:
+    """Return what a model says of an image.
+
+    Args:
+        subject: the model.
+        pixels: (H, W) grey or (H, W, 3) RGB.
+        sharpening: of the output; None leaves it as it is.
+    """
+    given = subject.predict(pixels)
+    if sharpening is not None:
+        given = sharpen(given.probabilities, **asdict(sharpening))
+    return PredictedImage(pixels, given.mask, given.probabilities, subject.taxonomy)
+
+
+def sharpening_of(subject: Subject, wanted: Sharpening) -> SharpeningSettings | None:
+    """Return the sharpening that is asked for, None for none.
+
+    Args:
+        subject: its recipe has the values.
+        wanted: False, True, or values by name, such as `{"amount": 1.5}`.
+
+    Raises:
+        ConfigError: a name is unknown, or a value is out of range.
+    """
+    if wanted is False:
+        return None
+    changes = {} if wanted is True else dict(wanted)
+    values = {**asdict(subject.recipe.sharpening), **changes}
+    return build(SharpeningSettings, values, key="sharpening")
