@@ -110,12 +110,11 @@ def _step(number: int, row: Mapping[str, Any]) -> Step:
     key = f"augmentation[{number}]"
     name = row.get("name")
     options = {k: v for k, v in row.items() if k not in ("name", "probability")}
-    probability = _probability(row, key)
     if name == ALBUMENTATIONS:
         check_names(options, ["pipeline"], key=key, taker=name)
         pipeline = read_pipeline(options["pipeline"], key=f"{key}.pipeline")
         where = f"recipe key {key}.pipeline"
-        return Step(AlbumentationsStep(pipeline, where=where), probability, {})
+        return Step(AlbumentationsStep(pipeline, where=where), _probability(row, key), {})
     if not isinstance(name, str) or name not in AUGMENTATIONS:
         known = sorted([*AUGMENTATIONS, ALBUMENTATIONS])
         raise ConfigError(f"recipe key {key}.name {unknown_value(name, known)}")
@@ -125,6 +124,7 @@ def _step(number: int, row: Mapping[str, Any]) -> Step:
     names = list(inspect.signature(function).parameters)
     names = names if part is not None and part.is_pipeline else names[_GIVEN:]
     check_names(options, names, key=key, taker=name, optional=parts.defaulted(function))
+    probability = _probability(row, key)
     typed = {k: checked(hints[k], v, f"{key}.{k}") for k, v in options.items()}
     if part is None:
         _check_ranges(key, name, typed)
