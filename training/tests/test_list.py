@@ -19,7 +19,7 @@ KNOWN = {
     "networks": NETWORKS,
     "encoders": [*encoder_names(), "tu-NAME"],
     "losses": LOSSES,
-    "augmentations": AUGMENTATIONS,
+    "augmentations": [*AUGMENTATIONS, "albumentations"],
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,8 +11,10 @@ from segmentation_models_pytorch.losses import LovaszLoss
 from torch import Tensor
 from torch.nn import functional
 
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_training import parts
 from terrain_training.settings.recipe import TrainingSettings
 
 SMALLEST = 1.0e-6
@@ -130,16 +133,37 @@ def absolute_difference(logits: Tensor, target: Tensor, _context: LossContext) -
     return difference.sum() / (labelled.sum() * logits.shape[1])
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor, LossContext], Tensor]] = {
-    "cross_entropy": cross_entropy,
-    "dice": soft_dice,
-    "tversky": tversky,
-    "focal": focal,
-    "lovasz": lovasz,
-    "bce": binary_cross_entropy,
-    "hazard_weighted": hazard_weighted,
-    "l1": absolute_difference,
-}
+Loss = Callable[[Tensor, Tensor, LossContext], Tensor]
+
+
+def _own(part: parts.Part) -> Loss:
+    """Return an own loss that is checked to give a scalar."""
+
+    @functools.wraps(part.make)
+    def scalar(logits: Tensor, target: Tensor, context: LossContext) -> Tensor:
+        value = part.make(logits, target, context)
+        if not isinstance(value, Tensor) or value.ndim:
+            shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ConfigError(f"{part.origin}: {part.name} gives {shape}, expected a scalar tensor")
+        return value
+
+    return scalar
+
+
+LOSSES: parts.Registry[Loss] = parts.Registry(
+    "losses",
+    {
+        "cross_entropy": cross_entropy,
+        "dice": soft_dice,
+        "tversky": tversky,
+        "focal": focal,
+        "lovasz": lovasz,
+        "bce": binary_cross_entropy,
+        "hazard_weighted": hazard_weighted,
+        "l1": absolute_difference,
+    },
+    _own,
+)
 
 
 class SegmentationLoss:
@@ -147,17 +171,14 @@ class SegmentationLoss:
 
     def __init__(self, training: TrainingSettings, context: LossContext) -> None:
         """Take their weights by name."""
-        self._weights = dict(training.losses)
+        self._parts = [(LOSSES[name], weight) for name, weight in training.losses.items()]
         self._context = context
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the sum; zero, with a gradient of zero, where nothing is labelled."""
         if not bool((target != IGNORE).any()):
             return logits.sum() * 0.0
-        parts = [
-            LOSSES[name](logits, target, self._context) * weight
-            for name, weight in self._weights.items()
-        ]
+        parts = [loss(logits, target, self._context) * weight for loss, weight in self._parts]
         return torch.stack(parts).sum()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +12,19 @@ import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8
+from terrain_training import parts
 from terrain_training.augmentation import colour, geometry, sensor
+from terrain_training.augmentation.albumentations_pipeline import (
+    NAME as ALBUMENTATIONS,
+)
+from terrain_training.augmentation.albumentations_pipeline import (
+    AlbumentationsStep,
+    checked_pair,
+    read_pipeline,
+)
 from terrain_training.settings.validation import check_names, checked, unknown_value
 
-AUGMENTATIONS: dict[str, Callable[..., tuple[U8, U8]]] = {
+_SHIPPED: dict[str, Callable[..., tuple[U8, U8]]] = {
     function.__name__: function
     for function in (
         geometry.flip_horizontal,
@@ -39,6 +47,9 @@ AUGMENTATIONS: dict[str, Callable[..., tuple[U8, U8]]] = {
         sensor.mono,
     )
 }
+AUGMENTATIONS: parts.Registry[Callable[..., tuple[U8, U8]]] = parts.Registry(
+    "augmentations", _SHIPPED, lambda part: part.make
+)
 _GIVEN = 3
 """Image, mask and random numbers are no options."""
 _ABOVE_ZERO = {"scale_min", "aspect_min", "count", "quality_min"}
@@ -98,21 +109,55 @@ def check_augmentation(rows: Sequence[Mapping[str, Any]]) -> None:
 def _step(number: int, row: Mapping[str, Any]) -> Step:
     key = f"augmentation[{number}]"
     name = row.get("name")
-    if not isinstance(name, str) or name not in AUGMENTATIONS:
-        raise ConfigError(f"recipe key {key}.name {unknown_value(name, sorted(AUGMENTATIONS))}")
-    function = AUGMENTATIONS[name]
-    hints = typing.get_type_hints(function)
-    names = list(inspect.signature(function).parameters)[_GIVEN:]
     options = {k: v for k, v in row.items() if k not in ("name", "probability")}
-    check_names(options, names, key=key, taker=name)
+    if name == ALBUMENTATIONS:
+        check_names(options, ["pipeline"], key=key, taker=name)
+        pipeline = read_pipeline(options["pipeline"], key=f"{key}.pipeline")
+        where = f"recipe key {key}.pipeline"
+        return Step(AlbumentationsStep(pipeline, where=where), _probability(row, key), {})
+    if not isinstance(name, str) or name not in AUGMENTATIONS:
+        known = sorted([*AUGMENTATIONS, ALBUMENTATIONS])
+        raise ConfigError(f"recipe key {key}.name {unknown_value(name, known)}")
+    part = AUGMENTATIONS.part(name)
+    function = AUGMENTATIONS[name]
+    hints = parts.hints_of(function)
+    names = list(inspect.signature(function).parameters)
+    names = names if part is not None and part.is_pipeline else names[_GIVEN:]
+    check_names(options, names, key=key, taker=name, optional=parts.defaulted(function))
+    probability = _probability(row, key)
+    typed = {k: checked(hints[k], v, f"{key}.{k}") for k, v in options.items()}
+    if part is None:
+        _check_ranges(key, name, typed)
+        return Step(function, probability, typed)
+    where = f"{part.origin}: {part.name}"
+    if part.is_pipeline:
+        return Step(AlbumentationsStep(function(**typed), where=where), probability, {})
+    return Step(_Own(function, where), probability, typed)
+
+
+@dataclass(frozen=True)
+class _Own:
+    """An own augmentation that is checked to keep shapes and dtypes."""
+
+    apply: Callable[..., tuple[U8, U8]]
+    where: str
+
+    def __call__(
+        self, image: U8, mask: U8, random: np.random.Generator, **options: object
+    ) -> tuple[U8, U8]:
+        made = self.apply(image, mask, random, **options)
+        if not isinstance(made, tuple) or len(made) != 2:
+            raise ConfigError(f"{self.where} gives {type(made).__name__}, expected (image, mask)")
+        return checked_pair(*made, image, mask, where=self.where)
+
+
+def _probability(row: Mapping[str, Any], key: str) -> float:
     probability = row.get("probability")
     if isinstance(probability, bool) or not isinstance(probability, (int, float)):
         raise ConfigError(f"recipe key {key}.probability is {probability!r}, expected 0 to 1")
     if not 0.0 <= probability <= 1.0:
         raise ConfigError(f"recipe key {key}.probability is {probability}, expected 0 to 1")
-    typed = {k: checked(hints[k], v, f"{key}.{k}") for k, v in options.items()}
-    _check_ranges(key, name, typed)
-    return Step(function, float(probability), typed)
+    return float(probability)
 
 
 def _check_ranges(key: str, name: str, options: Mapping[str, Any]) -> None:

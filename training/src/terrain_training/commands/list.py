@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
 from typing import Any
 
+from terrain_training import parts
+from terrain_training.augmentation.albumentations_pipeline import NAME as ALBUMENTATIONS
 from terrain_training.augmentation.registry import AUGMENTATIONS
 from terrain_training.commands.common import print_table
 from terrain_training.data.factory import SOURCES, source_options
@@ -24,7 +27,7 @@ from terrain_training.settings.recipe import Recipe
 from terrain_training.yaml_file import as_yaml
 
 HELP = "list recipes, data sources, networks, encoders, losses and augmentations"
-EXAMPLES = ("terrain-train list", "terrain-train list encoders")
+EXAMPLES = ("terrain-train list encoders", "terrain-train list networks --parts parts.py")
 INTERRUPTED = "run the same command again to start over"
 
 Row = tuple[str, ...]
@@ -38,12 +41,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=LISTS,
         help="one list (default: all, encoders in short)",
     )
+    parser.add_argument(
+        "--parts",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="Python file with own parts, to list them too; its code runs; may be repeated",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print one list, or all of them."""
+    files = [parts.part_file(path) for path in options.parts]
     if options.what is not None:
         head, rows = LISTS[options.what]
+        parts.activate(files)
         print_table(head, rows())
         return 0
     for name, (head, rows) in LISTS.items():
@@ -52,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
             count = len(encoder_names())
             print(f"{count} by name and those of timm; see `terrain-train list encoders`\n")
             continue
+        parts.activate(files)  # recipes have their own
         print_table(head, rows())
         print()
     return 0
@@ -68,11 +82,19 @@ def _recipe_row(recipe: Recipe) -> Row:
 
 
 def _sources() -> list[Row]:
-    return [(name, _source_options(name), _module_line(SOURCES[name])) for name in SOURCES]
+    rows: list[Row] = []
+    for name, source in SOURCES.items():
+        own = SOURCES.part(name) is not None
+        rows.append((name, _source_options(name), (_first_line if own else _module_line)(source)))
+    return rows
 
 
 def _source_options(name: str) -> str:
-    options = [item for item in _options(SOURCES[name]) if not item.startswith("palette")]
+    options = [
+        item
+        for item in _options(SOURCES[name], parts.GIVEN["sources"])
+        if not item.startswith("palette")
+    ]
     if REMOVED not in source_options(name):
         options.append(f"{REMOVED}=[]")
     return ", ".join(options)
@@ -81,7 +103,7 @@ def _source_options(name: str) -> str:
 def _networks() -> list[Row]:
     rows: list[Row] = []
     for name, kind in NETWORKS.items():
-        options = [item for item in _options(kind.build) if item not in ("in_channels", "classes")]
+        options = _options(kind.build, parts.GIVEN["networks"])
         text = _first_line(kind.build)
         if name == "smp":
             text = f"{text} Architectures: {', '.join(ARCHITECTURES)}."
@@ -99,21 +121,23 @@ def _losses() -> list[Row]:
 
 
 def _augmentations() -> list[Row]:
-    return [
-        (name, ", ".join(_options(apply)) or "-", _first_line(apply))
+    rows: list[Row] = [
+        (name, ", ".join(_options(apply, parts.GIVEN["augmentations"])) or "-", _first_line(apply))
         for name, apply in AUGMENTATIONS.items()
     ]
+    text = "A pipeline that Albumentations saved (extra albumentations)"
+    return [*rows, (ALBUMENTATIONS, "pipeline", text)]
 
 
-def _options(function: Callable[..., Any]) -> Iterable[str]:
-    """Return the keyword arguments of a function, with their defaults where they have one."""
+def _options(function: Callable[..., Any], given: Collection[str]) -> Iterable[str]:
+    """Return the options of a function, with their defaults where they have one."""
     for name, item in inspect.signature(function).parameters.items():
-        if item.kind is item.KEYWORD_ONLY:
+        if name not in given:
             yield name if item.default is item.empty else f"{name}={as_yaml(item.default)}"
 
 
 def _first_line(thing: object) -> str:
-    text = (inspect.getdoc(thing) or "").splitlines()[0]
+    text = next(iter((inspect.getdoc(thing) or "").splitlines()), "-")
     text = text.removeprefix("Return ")
     return text[:1].upper() + text[1:]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import logging
-import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_training import parts
 from terrain_training.data.contract import Source
 from terrain_training.data.detect import likely_source
 from terrain_training.data.palette import load_palette
@@ -26,14 +26,19 @@ from terrain_training.settings.validation import unknown_key, unknown_value
 
 log = logging.getLogger(__name__)
 
-SOURCES: dict[str, Callable[..., Source]] = {
-    "ai4mars": Ai4Mars,
-    "lunar_landscape": LunarLandscape,
-    "mars_terrain": MarsTerrain,
-    "side_by_side": SideBySide,
-    "earth_terrain": EarthTerrain,
-    "labelled_folder": open_labelled_folder,
-}
+SOURCES: parts.Registry[Callable[..., Source]] = parts.Registry(
+    "sources",
+    {
+        "ai4mars": Ai4Mars,
+        "lunar_landscape": LunarLandscape,
+        "mars_terrain": MarsTerrain,
+        "side_by_side": SideBySide,
+        "earth_terrain": EarthTerrain,
+        "labelled_folder": open_labelled_folder,
+    },
+    lambda part: part.make,
+)
+_OF_SOURCES = ("taxonomy", "splits", "names", "load")
 _NOT_OF_RECIPES = {"palette"}
 """Options that a run gives, not its recipe."""
 PALETTE_FILE = "palette.json"
@@ -67,6 +72,9 @@ def open_source(data: DataSettings, root: Path, *, run: Path | None = None) -> S
 
 def _open(name: str, root: Path, options: dict[str, Any]) -> Source:
     """Open a source; say what the data look like where they are of another one."""
+    part = SOURCES.part(name)
+    if part is not None:
+        return _open_own(part, root, options)
     looks_like = likely_source(root)
     other = looks_like not in (None, name)
     said = f"'{root}' looks like {looks_like}; the recipe expects {name}"
@@ -80,6 +88,16 @@ def _open(name: str, root: Path, options: dict[str, Any]) -> Source:
         ) from error
     if other:
         log.warning("%s: check that the masks hold the classes of the recipe", said)
+    return source
+
+
+def _open_own(part: parts.Part, root: Path, options: dict[str, Any]) -> Source:
+    source: Source = part.make(root, **options)
+    lacking = [item for item in _OF_SOURCES if not hasattr(source, item)]
+    if lacking:
+        raise ConfigError(
+            f"{part.origin}: {part.name} has no {lacking[0]}; see `data.contract.Source`"
+        )
     return source
 
 
@@ -121,8 +139,7 @@ def source_options(name: str) -> list[str]:
 
 def source_kinds(name: str) -> dict[str, Any]:
     """Return the type of each of a source's options that a recipe may give."""
-    source = SOURCES[name]
-    hints = typing.get_type_hints(source.__init__ if inspect.isclass(source) else source)
+    hints = parts.hints_of(SOURCES[name])
     return {key: hints[key] for key in _parameters(name) if key not in _NOT_OF_RECIPES}
 
 
@@ -133,4 +150,4 @@ def _needed(name: str) -> list[str]:
 
 def _parameters(name: str) -> dict[str, inspect.Parameter]:
     parameters = inspect.signature(SOURCES[name]).parameters
-    return {key: item for key, item in parameters.items() if item.kind is item.KEYWORD_ONLY}
+    return dict(list(parameters.items())[1:])  # the first is the place of the data

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_training.download.extra import install_extra
 from terrain_training.download.source import Source
+from terrain_training.extra import install_extra
 
 INSTALL = install_extra("gdrive", package="gdown>=5.2,<7")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_training.download.extra import install_extra
 from terrain_training.download.source import Source
+from terrain_training.extra import install_extra
 
 INSTALL = install_extra("kaggle", package="kaggle>=1.7.4,<3' 'six>=1.16,<2")
 CREDENTIALS = (

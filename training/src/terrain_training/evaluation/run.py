@@ -8,6 +8,7 @@ from pathlib import Path
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.image.image_file import read_image
+from terrain_training import parts
 from terrain_training.data.contract import Source, find_usable
 from terrain_training.data.factory import open_source
 from terrain_training.data.files import find_pictures
@@ -65,6 +66,7 @@ def evaluate(subject: Subject, request: EvaluationRequest) -> Evaluation:
         ConfigError: the data cannot be used, or their classes are not the model's.
         ModelError: nothing is labelled.
     """
+    parts.activate(subject.recipe.parts)
     source = open_source(subject.recipe.data, request.data, run=subject.palette_folder)
     _check_classes(source, subject)
     usable = find_usable(source, split_names(source, request.split), skip_bad=request.skip_bad)

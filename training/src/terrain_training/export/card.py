@@ -151,8 +151,17 @@ def _training(recipe: Recipe, opened: OpenData) -> dict[str, Any]:
         "renderers": list(recipe.data.renderers),
         "epochs": recipe.training.epochs,
         "seed": recipe.training.seed,
-        "recipe": dataclasses.asdict(recipe),
+        "recipe": _kept_recipe(recipe),
     }
+
+
+def _kept_recipe(recipe: Recipe) -> dict[str, Any]:
+    """Return every setting, of own parts the file's name alone: a model brings no code."""
+    content = dataclasses.asdict(recipe)
+    content["parts"] = [
+        {"file": Path(item.file).name, "sha256": item.sha256} for item in recipe.parts
+    ]
+    return content
 
 
 def _rounded(values: Any) -> Any:

@@ -128,4 +128,5 @@ def _computing_part(recipe: Recipe) -> dict[str, Any]:
             result[name] = value
     for name in ("data.cache_mib", "data.workers", "training.example_images"):
         del result[name]
+    result["parts"] = [item.sha256 for item in recipe.parts]
     return result

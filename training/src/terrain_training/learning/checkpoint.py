@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_training import parts
 from terrain_training.learning.finite import not_finite
 from terrain_training.learning.weights_hdf5 import HDF5_SUFFIXES, read_hdf5
 from terrain_training.networks.registry import build_network
@@ -29,6 +30,7 @@ def load_network(weights: Path, recipe: Recipe, *, classes: int) -> nn.Module:
     """
     if not weights.is_file():
         raise ConfigError(f"weights {weights} do not exist; train first")
+    parts.activate(recipe.parts)
     network = build_network(
         without_encoder_weights(recipe).network,
         in_channels=recipe.data.channel_count,

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_training import parts
 from terrain_training.augmentation.registry import build_augmentation
 from terrain_training.cpu import available_cores
 from terrain_training.data.contract import Source, find_usable
-from terrain_training.data.dataset import EpochSampler, Item, LabelledImages
+from terrain_training.data.dataset import EpochSampler, Item, Key, LabelledImages
 from terrain_training.data.factory import open_source
-from terrain_training.settings.recipe import Recipe
+from terrain_training.settings.recipe import PartFile, Recipe
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +127,28 @@ def _leave_signals(_worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+class _WithParts(Dataset[Item]):
+    """Images of a recipe with own parts, whose code a loading process needs to unpickle them."""
+
+    def __init__(self, images: LabelledImages, files: Sequence[PartFile]) -> None:
+        self._images, self._files = images, tuple(files)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, key: Key | int) -> Item:
+        return self._images[key]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (self._files, pickle.dumps(self._images))
+
+
+def _unpickled(files: Sequence[PartFile], content: bytes) -> Dataset[Item]:
+    parts.activate(files)
+    images: Dataset[Item] = pickle.loads(content)  # noqa: S301  (of the process that trains)
+    return images
+
+
 class RunData(pl.LightningDataModule):
     """Serve training and validation batches, a share to each process."""
 
@@ -149,7 +174,7 @@ class RunData(pl.LightningDataModule):
             len(self.training_images), seed=training.seed, rank=rank, processes=processes
         )
         return _Loader(
-            self.training_images,
+            self._for_workers(self.training_images),
             batch_size=training.batch_size,
             sampler=sampler,
             drop_last=len(sampler) >= training.batch_size,
@@ -160,7 +185,7 @@ class RunData(pl.LightningDataModule):
         """Return the batches of one process, in order."""
         rank, processes = self._place()
         return _Loader(
-            self.validation_images,
+            self._for_workers(self.validation_images),
             batch_size=self._recipe.training.batch_size,
             sampler=range(rank, len(self.validation_images), processes),
             **self._workers(),
@@ -175,6 +200,9 @@ class RunData(pl.LightningDataModule):
         if self.trainer is None:
             return 0, 1
         return self.trainer.global_rank, self.trainer.world_size
+
+    def _for_workers(self, images: LabelledImages) -> Dataset[Item]:
+        return _WithParts(images, self._recipe.parts) if self._recipe.parts else images
 
     def _workers(self) -> dict[str, Any]:
         workers = self._recipe.data.workers

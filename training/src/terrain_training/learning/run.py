@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_training import parts
 from terrain_training.cpu import helpful_threads
 from terrain_training.errors import TrainingError
 from terrain_training.interrupt import current_signals
@@ -94,6 +95,7 @@ def _train(recipe: Recipe, request: TrainingRequest) -> dict[str, Any]:
     torch.set_float32_matmul_precision("high")
     folder = RunFolder(request.out)
     check_run_place(folder, recipe)
+    parts.activate(recipe.parts)
     trained = len(folder.read_history())
     if request.pretrained is not None and not request.pretrained.is_file():
         raise ConfigError(f"weights {request.pretrained} do not exist; check --pretrained")

@@ -16,7 +16,7 @@ from terrain_training.learning.loaders import OpenData
 from terrain_training.learning.module import Normaliser
 from terrain_training.networks import efficientnet_lite0
 from terrain_training.networks.folded_weights import load_folded_mobilenet_v2
-from terrain_training.networks.registry import build_network
+from terrain_training.networks.registry import NETWORKS, build_network, check_output
 from terrain_training.settings.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,9 @@ def start_network(
         in_channels=recipe.data.channel_count,
         classes=len(opened.source.taxonomy),
     )
+    if NETWORKS.part(recipe.network.kind) is not None:
+        example = Normaliser(recipe.data)(images[0][0].unsqueeze(0))
+        check_output(network, recipe.network, example, classes=len(opened.source.taxonomy))
     if pretrained is not None:
         _load_pretrained(network, recipe, images, pretrained)
     return network

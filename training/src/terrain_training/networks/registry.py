@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_training import parts
 from terrain_training.networks.pix2pix import build_pix2pix
 from terrain_training.networks.smp_network import STRIDE, build_smp, check_smp
 from terrain_training.networks.unet import build_unet
@@ -31,11 +31,15 @@ class NetworkKind:
     check: Callable[[dict[str, Any]], None] = lambda _options: None
 
 
-NETWORKS: dict[str, NetworkKind] = {
-    "unet": NetworkKind(build_unet, lambda options: 2 ** (len(options["channels"]) - 1)),
-    "pix2pix": NetworkKind(build_pix2pix, lambda options: 2 ** int(options["depth"])),
-    "smp": NetworkKind(build_smp, lambda _options: STRIDE, check_smp),
-}
+NETWORKS: parts.Registry[NetworkKind] = parts.Registry(
+    "networks",
+    {
+        "unet": NetworkKind(build_unet, lambda options: 2 ** (len(options["channels"]) - 1)),
+        "pix2pix": NetworkKind(build_pix2pix, lambda options: 2 ** int(options["depth"])),
+        "smp": NetworkKind(build_smp, lambda _options: STRIDE, check_smp),
+    },
+    lambda part: NetworkKind(part.make, lambda _options: part.multiple),
+)
 _GIVEN = ("in_channels", "classes")
 
 
@@ -82,17 +86,59 @@ def check_network(settings: NetworkSettings, *, height_px: int, width_px: int) -
     if settings.kind not in NETWORKS:
         raise ConfigError(f"recipe key network.kind {unknown_value(settings.kind, list(NETWORKS))}")
     kind = NETWORKS[settings.kind]
-    hints = typing.get_type_hints(kind.build)
+    hints = parts.hints_of(kind.build)
     names = [name for name in inspect.signature(kind.build).parameters if name not in _GIVEN]
-    check_names(settings.options, names, key="network.options", taker=settings.kind)
-    for name in names:
-        checked(hints[name], settings.options[name], f"network.options.{name}")
+    check_names(
+        settings.options,
+        names,
+        key="network.options",
+        taker=settings.kind,
+        optional=parts.defaulted(kind.build),
+    )
+    for name, value in settings.options.items():
+        checked(hints[name], value, f"network.options.{name}")
     kind.check(settings.options)
     multiple = kind.multiple(settings.options)
     if height_px % multiple or width_px % multiple:
         raise ConfigError(
             f"recipe keys data.height_px and width_px are {height_px} and {width_px}, but this "
             f"network needs multiples of {multiple}"
+        )
+
+
+def check_output(
+    network: nn.Module, settings: NetworkSettings, image: Tensor, *, classes: int
+) -> None:
+    """Check that an own network gives logits of the size of its input; shipped ones do.
+
+    Args:
+        network: to run once, in eval mode.
+        settings: that it was built with.
+        image: (1, C, H, W), as the network sees it.
+        classes: K.
+
+    Raises:
+        ConfigError: it fails or gives something else.
+    """
+    part = NETWORKS.part(settings.kind)
+    if part is None:
+        return
+    training = network.training
+    try:
+        with torch.no_grad():
+            output = network.eval()(image)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"{part.origin}: {part.name} fails on an image {tuple(image.shape)}: {reason}"
+        ) from error
+    network.train(training)
+    wanted = (len(image), classes, *image.shape[2:])
+    if not isinstance(output, Tensor) or tuple(output.shape) != wanted:
+        shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise ConfigError(
+            f"{part.origin}: {part.name} gives {shape} of an image {tuple(image.shape)}, "
+            f"expected logits {wanted}"
         )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_training.augmentation.registry import check_augmentation
-from terrain_training.data.factory import check_source, source_kinds
+from terrain_training import parts
+from terrain_training.augmentation.registry import AUGMENTATIONS, check_augmentation
+from terrain_training.data.factory import SOURCES, check_source, source_kinds
 from terrain_training.losses import LOSSES
-from terrain_training.networks.registry import check_network
+from terrain_training.networks.registry import NETWORKS, check_network
 from terrain_training.settings.recipe import DataSettings, Recipe, TrainingSettings
 from terrain_training.settings.validation import checked, unknown_key
 
@@ -19,6 +20,14 @@ def check_recipe(recipe: Recipe) -> None:
     Raises:
         ConfigError: one cannot be used; names the key and what is expected.
     """
+    parts.check_own_names(
+        {
+            "networks": NETWORKS,
+            "losses": LOSSES,
+            "augmentations": AUGMENTATIONS,
+            "sources": SOURCES,
+        }
+    )
     _check_levels(recipe.data)
     check_source(recipe.data)
     for name, kind in source_kinds(recipe.data.source).items():

@@ -13,6 +13,8 @@ import yaml
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.model_card import ModelCard
+from terrain_training import parts
+from terrain_training.augmentation.albumentations_pipeline import NAME as ALBUMENTATIONS
 from terrain_training.data.remaining import REMOVED
 from terrain_training.data.removal_list import read_removal_list
 from terrain_training.recipe.checks import check_recipe
@@ -49,6 +51,7 @@ def load_recipe(path: Path | str, *, overrides: Sequence[str] = ()) -> Recipe:
     for text in overrides:
         values = _overridden(values, text)
     recipe = build(Recipe, values, key="")
+    parts.activate(recipe.parts)
     check_recipe(recipe)
     _check_kept(recipe)
     return recipe
@@ -72,6 +75,12 @@ def recipe_from(content: object, *, source: str, card: ModelCard | None = None) 
         recipe = build(Recipe, content, key="")
     except ConfigError as error:
         raise ConfigError(f"{source} keeps no recipe that can be used ({error})") from error
+    if recipe.parts:
+        names = ", ".join(Path(item.file).name for item in recipe.parts)
+        raise ConfigError(
+            f"{source} names code of its own ({names}), which never runs because a model names it"
+        )
+    parts.activate(())
     check_recipe(recipe)
     if said is not None:
         log.info("%s %s", source, said)
@@ -96,8 +105,12 @@ def recipe_of(card: ModelCard, file: Path | None) -> Recipe:
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
-    """Write every setting; `load_recipe` reads it back alone."""
-    path.write_text(_as_text(recipe), encoding="utf-8")
+    """Write every setting; `load_recipe` reads it back alone.
+
+    Files of own parts are copied into the folder `parts` beside it.
+    """
+    kept = parts.copy_files(recipe.parts, path.parent)
+    path.write_text(_as_text(dataclasses.replace(recipe, parts=kept)), encoding="utf-8")
 
 
 def _as_text(recipe: Recipe) -> str:
@@ -151,6 +164,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _inlined(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return the values with what they point at in its place, so that a snapshot stands alone."""
+    values = dict(values)
+    if "parts" in values:
+        values["parts"] = _part_files(values["parts"], folder)
+    if isinstance(values.get("augmentation"), list):
+        values["augmentation"] = [_with_pipeline(row, folder) for row in values["augmentation"]]
     data = values.get("data")
     if not isinstance(data, dict):
         return values
@@ -161,6 +179,33 @@ def _inlined(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(options, dict) and REMOVED in options:
         data["options"] = {**options, REMOVED: _names(options[REMOVED], folder)}
     return {**values, "data": data}
+
+
+def _part_files(value: object, folder: Path) -> object:
+    """Return the files of parts with their places and digests."""
+    if not isinstance(value, list):
+        return value
+    found: list[object] = []
+    for item in value:
+        if isinstance(item, str):
+            found.append(dataclasses.asdict(parts.part_file(folder / item)))
+        elif isinstance(item, dict) and isinstance(item.get("file"), str):
+            found.append({**item, "file": str(folder / item["file"])})
+        else:
+            raise ConfigError(f"recipe key parts holds {as_yaml(item)}, expected Python files")
+    names = [Path(item["file"]).name for item in found if isinstance(item, dict)]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ConfigError(f"recipe key parts has two files named {twice[0]}; rename one")
+    return found
+
+
+def _with_pipeline(row: object, folder: Path) -> object:
+    """Return an augmentation with the content of its pipeline's file in the place of its name."""
+    if not isinstance(row, dict) or row.get("name") != ALBUMENTATIONS:
+        return row
+    given = row.get("pipeline")
+    return {**row, "pipeline": _read(folder / given)} if isinstance(given, str) else row
 
 
 def _names(value: object, folder: Path) -> object:
@@ -207,7 +252,7 @@ def _overridden(values: dict[str, Any], text: str) -> dict[str, Any]:
     nested: dict[str, Any] = {names[-1]: leaf}
     for name in reversed(names[:-1]):
         nested = {name: nested}
-    if "data" in nested:
+    if names[0] in ("data", "parts", "augmentation"):
         nested = _inlined(nested, Path())
     return _replaced(values, nested, depth=len(names))
 

@@ -152,6 +152,14 @@ class SharpeningSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class PartFile:
+    """A Python file with parts that this package lacks; a recipe names the file alone."""
+
+    file: Text = Field(description="of Python, relative to the recipe that is written whole")
+    sha256: Text = Field(description="digest of the file, in hexadecimal digits")
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Recipe:
     """Every setting of one run."""
 
@@ -160,6 +168,10 @@ class Recipe:
     description: Text = Field(description="what the model is for, for its card")
     credits: list[Text] = Field(description="data and weights that the card credits")
     limits: list[Text] = Field(description="known limits, for the card")
+    parts: list[PartFile] = Field(
+        description="Python files with own networks, losses, augmentations and sources, see "
+        "`terrain_training.parts`; their code runs"
+    )
     data: DataSettings = Field(description="images and labels")
     network: NetworkSettings = Field(description="network")
     training: TrainingSettings = Field(description="training")

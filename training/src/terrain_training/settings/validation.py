@@ -90,7 +90,14 @@ def nearest(name: str, known: Sequence[str]) -> str | None:
     return near[0] if near else None
 
 
-def check_names(given: Iterable[str], wanted: Sequence[str], *, key: str, taker: str) -> None:
+def check_names(
+    given: Iterable[str],
+    wanted: Sequence[str],
+    *,
+    key: str,
+    taker: str,
+    optional: Collection[str] = (),
+) -> None:
     """Check that exactly the options of a function are given.
 
     Args:
@@ -98,11 +105,13 @@ def check_names(given: Iterable[str], wanted: Sequence[str], *, key: str, taker:
         wanted: names of the function's options.
         key: where they stand.
         taker: name of the function, for messages.
+        optional: names that may be missing.
 
     Raises:
         ConfigError: one is unknown or missing.
     """
-    unknown, missing = sorted(set(given) - set(wanted)), sorted(set(wanted) - set(given))
+    unknown = sorted(set(given) - set(wanted))
+    missing = sorted(set(wanted) - set(given) - set(optional))
     if unknown:
         rest = unknown_key(unknown[0], wanted, of=f"{taker} takes")
         raise ConfigError(f"recipe key {key}.{unknown[0]} {rest}")

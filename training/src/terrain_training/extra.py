@@ -1,10 +1,10 @@
-"""How to install what only some downloads need; this package is on no index."""
+"""How to install what only some uses need; this package is on no index."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[3]
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def install_extra(extra: str, *, package: str) -> str:
