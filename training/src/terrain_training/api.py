@@ -63,6 +63,7 @@ def train(  # noqa: PLR0913  (what the options of `terrain-train train` are)
     size: int | tuple[int, int] | None = None,
     lr: float | None = None,
     settings: Mapping[str, object] | None = None,
+    start: Place | None = None,
     pretrained: Place | None = None,
     skip_bad: bool = False,
     stop_after: int | None = None,
@@ -83,6 +84,8 @@ def train(  # noqa: PLR0913  (what the options of `terrain-train train` are)
         lr: learning rate, `training.learning_rate`.
         settings: values of further keys of the recipe, such as `{"training.seed": 7}`; they go
             before the four arguments above.
+        start: fine-tune from a run's folder, or from an exported model: its folder, or the name of
+            a shipped one such as "mars_navcam"; the classes may be others.
         pretrained: ImageNet weights of the encoder, as `--pretrained` of the command takes.
         skip_bad: leave unusable samples out, instead of stopping at the first.
         stop_after: epochs to train now; a further call with `out` resumes.
@@ -114,6 +117,7 @@ def train(  # noqa: PLR0913  (what the options of `terrain-train train` are)
             machine=_machine(accelerator, devices, threads),
             skip_bad=skip_bad,
             pretrained=None if pretrained is None else Path(pretrained),
+            start=None if start is None else Path(start),
             epochs_now=stop_after,
         )
         learning.train(loaded, request)
@@ -277,6 +281,8 @@ class Run:
         out: Place,
         *,
         data: Place | None = None,
+        name: str | None = None,
+        version: str | None = None,
         precision: Precision = "fp32",
         skip_bad: bool = False,
         force: bool = False,
@@ -286,6 +292,9 @@ class Run:
         Args:
             out: new or empty folder, or that of an earlier model of the same name.
             data: another data set than that of the run.
+            name: of the model, by default the recipe's; where a model of that name ships, the
+                folder of the run is added.
+            version: of the model, by default the recipe's.
             precision: number format of the file, "fp32", "fp16" or "int8".
             skip_bad: leave unusable samples out, instead of stopping at the first.
             force: replace a model of another name in `out`.
@@ -304,6 +313,8 @@ class Run:
             skip_bad=skip_bad,
             force=force,
             precision=precision,
+            name=name,
+            version=version,
         )
         return export_model(request)
 

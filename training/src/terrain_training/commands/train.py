@@ -46,6 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_short_overrides(parser)
     add_machine(parser)
     parser.add_argument(
+        "--from",
+        type=Path,
+        dest="start",
+        metavar="RUN|MODEL",
+        help="fine-tune: start from the weights of a run, or of a model (its folder, or the name "
+        "of a shipped one); the classes may be others",
+    )
+    parser.add_argument(
         "--pretrained",
         type=Path,
         metavar="FILE",
@@ -82,6 +90,7 @@ def run(options: argparse.Namespace) -> int:
                 machine=machine_of(options),
                 skip_bad=options.skip_bad,
                 pretrained=options.pretrained,
+                start=options.start,
                 epochs_now=options.stop_after,
             ),
         )
