@@ -10,14 +10,18 @@ import cv2
 import numpy as np
 import pytest
 
+import data_sets
 import foreign_sets as sets
+import terrain_training as tt
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.cli import main
+from terrain_training.data.detect import likely_source
 from terrain_training.data.factory import open_source
 from terrain_training.preparation.known import voc_colour
 from terrain_training.preparation.prepare import prepare
 from terrain_training.preparation.rle import decode_text
 from terrain_training.recipe.load import load_recipe
+from terrain_training.recipe.shipped import FOR_SOURCES, recipe_for
 
 LAYOUTS = {
     "ids": sets.labelled,
@@ -299,3 +303,65 @@ def test_masks_of_one_value_are_refused(tmp_path):
         ConfigError, match=r"single value .0, 0, 0., so that there is nothing to tel"
     ):
         prepare(root, out=tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        lambda root: data_sets.lunar(root, count=4),
+        lambda root: data_sets.pairs(root, sets.COLOURS),
+        lambda root: data_sets.earth(root),
+    ],
+    ids=["lunar_landscape", "side_by_side", "earth_terrain"],
+)
+def test_a_published_set_is_trained_with_its_own_recipe(tmp_path, fill, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / "set")
+    assert main(["init", "set"]) == 2
+    said = capsys.readouterr().err
+    assert "which has a recipe already; run `terrain-train train set`" in said
+    source = likely_source(tmp_path / "set")
+    assert source in said
+    assert recipe_for(tmp_path / "set") == (FOR_SOURCES[source], source)
+
+
+@pytest.mark.parametrize("source", FOR_SOURCES)
+def test_the_recipe_chosen_for_a_source_is_of_that_source(source):
+    assert load_recipe(FOR_SOURCES[source]).data.source == source
+
+
+def test_training_without_a_recipe_takes_that_of_the_data(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small = ["--epochs", "1", "--size", "64", "--batch", "4", "--accelerator", "cpu"]
+    assert main(["train", str(data), *small, "--set", "training.precision=fp32"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("recipe        mars_navcam, since the data are laid out as ai4mars\n")
+    assert "run folder    runs/mars_navcam-1" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["train", "mine"],
+            "'mine' is a labelled folder, so its classes are yours to name; `terrain",
+        ),
+        (["train", "--data", "mine"], "`terrain-train init mine` looks at it and writes a recipe"),
+        (["train", "--data", "none"], "'none' does not exist"),
+        (["train", "mars_navcam"], "train needs a data set for mars_navcam: give it with --data"),
+        (["train"], "train needs a data set: give a recipe and --data, or DIR"),
+    ],
+)
+def test_training_says_what_it_lacks(tmp_path, words, said, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sets.labelled(tmp_path / "mine")
+    assert main(words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_api_prepares_as_the_command_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sets.labelled(tmp_path / "mine")
+    made = tt.init("mine")
+    assert (made.recipe.name, made.sheet.name) == ("mine.yaml", "mine.png")
+    assert load_recipe(made.recipe).name == "mine"

@@ -44,6 +44,7 @@ from terrain_training.learning.curves import draw_curves, write_curves
 from terrain_training.learning.history import flat_row
 from terrain_training.learning.new_run import run_folder
 from terrain_training.learning.run_folder import RunFolder
+from terrain_training.preparation.prepare import BASE, Prepared, default_recipe, prepare
 from terrain_training.progress import PLAIN
 from terrain_training.recipe.load import load_recipe
 from terrain_training.settings.recipe import Recipe
@@ -122,6 +123,29 @@ def train(  # noqa: PLR0913  (what the options of `terrain-train train` are)
         )
         learning.train(loaded, request)
     return Run(folder, data=Path(data))
+
+
+def init(
+    data: Place, *, out: Place | None = None, sheet: bool = True, base: str = BASE
+) -> Prepared:
+    """Look at a folder of images and labels, and write a commented recipe and a sheet for it.
+
+    Args:
+        data: folder of images and masks, Pascal VOC, Cityscapes, COCO or labelme; only read.
+        out: the recipe to write, by default named as the folder, in the working folder. A layout
+            that must be converted becomes a labelled folder beside it.
+        sheet: write a PNG file beside the recipe: images, labels and the shares of the classes.
+        base: shipped recipe whose network and training the new one takes.
+
+    Returns:
+        What was found and assumed; its `recipe` and `data` are what `train` takes.
+
+    Raises:
+        ConfigError: the folder is no data set, or something is in the way.
+    """
+    path = Path(data)
+    recipe = default_recipe(path) if out is None else Path(out)
+    return prepare(path, out=recipe, sheet=sheet, base=base)
 
 
 def load(folder: Place, *, data: Place | None = None) -> Run:

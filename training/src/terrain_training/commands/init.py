@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
 from terrain_training.commands.common import print_table
-from terrain_training.preparation.prepare import BASE, Prepared, prepare
+from terrain_training.preparation.prepare import BASE, Prepared, default_recipe, prepare
 
 HELP = "look at a folder of images and labels, and write a recipe and a sheet for it"
 EXAMPLES = (
@@ -56,12 +55,6 @@ def run(options: argparse.Namespace) -> int:
     out = options.out or default_recipe(options.data)
     print_prepared(prepare(options.data, out=out, sheet=options.sheet, base=options.base))
     return 0
-
-
-def default_recipe(data: Path) -> Path:
-    """Return the recipe's file for a data set: its name, in the working folder."""
-    name = re.sub(r"[^\w.-]+", "_", data.resolve().name).strip("._") or "my_terrain"
-    return Path(f"{name}.yaml")
 
 
 def print_prepared(prepared: Prepared) -> None:

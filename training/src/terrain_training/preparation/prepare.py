@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,11 +40,14 @@ from terrain_training.preparation.set_lists import with_listed_splits
 from terrain_training.preparation.sheet import write_sheet
 from terrain_training.preparation.survey import FolderSurvey, survey_source
 from terrain_training.recipe.load import load_recipe
+from terrain_training.recipe.shipped import FOR_SOURCES
 
 BASE = "mars_navcam"
 COVERED = 0.9
 """Share of the pixels that shapes cover where there is no background."""
 _SHOWN = 3
+_TOLD_APART = {"ai4mars", "lunar_landscape"}
+"""Published sets whose layout is unlike any other."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,7 @@ def prepare(data: Path, *, out: Path, sheet: bool = True, base: str = BASE) -> P
     """
     _check_out(out, data)
     scan = scan_folder(data)
-    _check_unpublished(data)
-    found = find_set(scan)
+    found = _unpublished_set(scan)
     labels = _labels_of(found, scan)
     root, options, notes = _labelled_folder(found, labels, data, out)
     source = open_labelled_folder(root, classes=_rows(labels.proposal), **options)
@@ -130,6 +133,12 @@ def prepare(data: Path, *, out: Path, sheet: bool = True, base: str = BASE) -> P
     )
 
 
+def default_recipe(data: Path) -> Path:
+    """Return the recipe's file for a data set: its name, in the working folder."""
+    name = re.sub(r"[^\w.-]+", "_", data.resolve().name).strip("._") or "my_terrain"
+    return Path(f"{name}.yaml")
+
+
 def find_set(scan: Scan) -> FoundSet:
     """Return the images and labels of a folder.
 
@@ -156,18 +165,25 @@ def _check_out(out: Path, data: Path) -> None:
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
 
 
-def _check_unpublished(data: Path) -> None:
-    """Check that a set has no reader, and so no recipe, of its own.
+def _unpublished_set(scan: Scan) -> FoundSet:
+    """Return the images and labels of a set that has no recipe yet.
 
     Raises:
-        ConfigError: it has.
+        ConfigError: it has the layout of a published set, or of none that is known.
     """
-    name = likely_source(data)
-    if name in {"ai4mars", "lunar_landscape"}:
-        raise ConfigError(
-            f"'{data}' is laid out as {name}, which has recipes already; run `terrain-train train "
-            f"{shlex.quote(str(data))}`, or see `terrain-train list recipes`"
-        )
+    name, data = likely_source(scan.root), scan.root
+    published = ConfigError(
+        f"'{data}' is laid out as {name}, which has a recipe already; run `terrain-train train "
+        f"{shlex.quote(str(data))}`, or see `terrain-train list recipes`"
+    )
+    if name in _TOLD_APART:
+        raise published
+    try:
+        return find_set(scan)
+    except ConfigError:
+        if name in FOR_SOURCES:
+            raise published from None
+        raise
 
 
 def _labels_of(found: FoundSet, scan: Scan) -> _Labels:
