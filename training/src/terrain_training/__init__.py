@@ -13,9 +13,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from terrain_training.api import Model, PredictedImage, Run, load, train
+    from terrain_training.api import Model, PredictedImage, Run, init, load, train
 
-__all__ = ["Model", "PredictedImage", "Run", "load", "train"]
+__all__ = ["Model", "PredictedImage", "Run", "init", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:

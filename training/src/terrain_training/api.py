@@ -52,6 +52,7 @@ from terrain_training.prediction.predict import (
     predict_image,
     sharpening_of,
 )
+from terrain_training.preparation.prepare import BASE, Prepared, default_recipe, prepare
 from terrain_training.progress import PLAIN
 from terrain_training.recipe.load import load_recipe
 from terrain_training.settings.recipe import Recipe
@@ -73,6 +74,7 @@ def train(  # noqa: PLR0913  (what the options of `terrain-train train` are)
     size: int | tuple[int, int] | None = None,
     lr: float | None = None,
     settings: Mapping[str, object] | None = None,
+    start: Place | None = None,
     pretrained: Place | None = None,
     skip_bad: bool = False,
     stop_after: int | None = None,
@@ -93,6 +95,8 @@ def train(  # noqa: PLR0913  (what the options of `terrain-train train` are)
         lr: learning rate, `training.learning_rate`.
         settings: values of further keys of the recipe, such as `{"training.seed": 7}`; they go
             before the four arguments above.
+        start: fine-tune from a run's folder, or from an exported model: its folder, or the name of
+            a shipped one such as "mars_navcam"; the classes may be others.
         pretrained: ImageNet weights of the encoder, as `--pretrained` of the command takes.
         skip_bad: leave unusable samples out, instead of stopping at the first.
         stop_after: epochs to train now; a further call with `out` resumes.
@@ -124,10 +128,34 @@ def train(  # noqa: PLR0913  (what the options of `terrain-train train` are)
             machine=_machine(accelerator, devices, threads),
             skip_bad=skip_bad,
             pretrained=None if pretrained is None else Path(pretrained),
+            start=None if start is None else Path(start),
             epochs_now=stop_after,
         )
         learning.train(loaded, request)
     return Run(folder, data=Path(data))
+
+
+def init(
+    data: Place, *, out: Place | None = None, sheet: bool = True, base: str = BASE
+) -> Prepared:
+    """Look at a folder of images and labels, and write a commented recipe and a sheet for it.
+
+    Args:
+        data: folder of images and masks, Pascal VOC, Cityscapes, COCO or labelme; only read.
+        out: the recipe to write, by default named as the folder, in the working folder. A layout
+            that must be converted becomes a labelled folder beside it.
+        sheet: write a PNG file beside the recipe: images, labels and the shares of the classes.
+        base: shipped recipe whose network and training the new one takes.
+
+    Returns:
+        What was found and assumed; its `recipe` and `data` are what `train` takes.
+
+    Raises:
+        ConfigError: the folder is no data set, or something is in the way.
+    """
+    path = Path(data)
+    recipe = default_recipe(path) if out is None else Path(out)
+    return prepare(path, out=recipe, sheet=sheet, base=base)
 
 
 def load(model: Place, *, data: Place | None = None) -> Run | Model:
@@ -333,6 +361,8 @@ class Run(Model):
         out: Place,
         *,
         data: Place | None = None,
+        name: str | None = None,
+        version: str | None = None,
         precision: Precision = "fp32",
         skip_bad: bool = False,
         force: bool = False,
@@ -342,6 +372,9 @@ class Run(Model):
         Args:
             out: new or empty folder, or that of an earlier model of the same name.
             data: another data set than that of the run.
+            name: of the model, by default the recipe's; where a model of that name ships, the
+                folder of the run is added.
+            version: of the model, by default the recipe's.
             precision: number format of the file, "fp32", "fp16" or "int8".
             skip_bad: leave unusable samples out, instead of stopping at the first.
             force: replace a model of another name in `out`.
@@ -360,6 +393,8 @@ class Run(Model):
             skip_bad=skip_bad,
             force=force,
             precision=precision,
+            name=name,
+            version=version,
         )
         return export_model(request)
 

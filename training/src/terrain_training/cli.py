@@ -27,6 +27,7 @@ EXIT_WRONG_INPUT = 2
 EXIT_BROKEN_PIPE = 141
 COMMANDS = {
     "list": "list recipes, data sources, networks, encoders, losses and augmentations",
+    "init": "look at a folder of images and labels, and write a recipe and a sheet for it",
     "inspect": "report balance, heat maps, duplicates, foreign images and leakage of a data set",
     "inspect-check": "plant foreign images in a data set and count how many `inspect` finds",
     "download": "download a published data set; an interrupted download resumes",

@@ -39,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of a run; or folder or name of a float32 model, for a lower --precision of it",
     )
     add_data(parser)
+    parser.add_argument(
+        "--name",
+        help="name of the model (default: the recipe's; the name of a model that ships is never "
+        "taken by itself: a run of its recipe is named after its folder as well)",
+    )
+    parser.add_argument("--version", help="version of the model (default: the recipe's)")
     parser.add_argument("--recipe", type=Path, help="recipe, if the model does not contain its own")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder of the model"
@@ -130,6 +136,8 @@ def _export(options: argparse.Namespace) -> ModelCard:
             force=options.force,
             precision=options.precision,
             activations=Activations(options.activations),
+            name=options.name,
+            version=options.version,
         )
     )
 
@@ -137,6 +145,8 @@ def _export(options: argparse.Namespace) -> ModelCard:
 def _lower(options: argparse.Namespace) -> ModelCard:
     if options.hdf5:
         raise ConfigError("--hdf5 writes the weights of a run; a model has them in its graph only")
+    if options.name is not None or options.version is not None:
+        raise ConfigError("--name and --version are for runs; a model keeps its own")
     return lower_model(
         LowerRequest(
             model=options.source,

@@ -6,11 +6,12 @@ import argparse
 import shlex
 from pathlib import Path
 
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.commands.common import (
+    RECIPE_FORMS,
     add_data,
     add_machine,
     add_overrides,
-    add_recipe,
     add_short_overrides,
     add_threads,
     machine_of,
@@ -22,19 +23,27 @@ from terrain_training.learning.new_run import RUNS, run_folder
 from terrain_training.learning.run import TrainingRequest, train
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.recipe.load import load_recipe
+from terrain_training.recipe.shipped import recipe_for
 
 HELP = "train a recipe, or resume where --out holds a checkpoint"
 EXAMPLES = (
     "terrain-train train mars_navcam_small --data data/ai4mars --epochs 5 --batch 8",
-    "terrain-train train my_terrain.yaml --data data/mine --out runs/my_terrain-1",
+    "terrain-train train my_terrain.yaml --data data/mine --from mars_navcam",
 )
 INTERRUPTED = "the same command with --out {out} resumes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    add_recipe(parser)
-    add_data(parser)
+    parser.add_argument(
+        "recipe",
+        nargs="?",
+        type=Path,
+        metavar="RECIPE",
+        help=f"{RECIPE_FORMS}; without one, --data or a folder in its place chooses the recipe of "
+        "a published set",
+    )
+    add_data(parser, required=False)
     parser.add_argument(
         "--out",
         type=Path,
@@ -45,6 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_overrides(parser)
     add_short_overrides(parser)
     add_machine(parser)
+    parser.add_argument(
+        "--from",
+        type=Path,
+        dest="start",
+        metavar="RUN|MODEL",
+        help="fine-tune: start from the weights of a run, or of a model (its folder, or the name "
+        "of a shipped one); the classes may be others",
+    )
     parser.add_argument(
         "--pretrained",
         type=Path,
@@ -69,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
         ConfigError: recipe, data, weights or machine cannot be used.
     """
     use_threads(options)
+    _choose_recipe(options)
     recipe = load_recipe(options.recipe, overrides=options.overrides)
     with run_folder(options.out, recipe.name) as out:
         options.out = out  # what an interrupt names
@@ -82,6 +100,7 @@ def run(options: argparse.Namespace) -> int:
                 machine=machine_of(options),
                 skip_bad=options.skip_bad,
                 pretrained=options.pretrained,
+                start=options.start,
                 epochs_now=options.stop_after,
             ),
         )
@@ -95,3 +114,29 @@ def run(options: argparse.Namespace) -> int:
     run_words, data_words = shlex.quote(str(out)), shlex.quote(str(options.data))
     print(f"next          terrain-train evaluate {run_words} --data {data_words}")
     return 0
+
+
+def _choose_recipe(options: argparse.Namespace) -> None:
+    """Fill in the recipe where only data were given, and say which.
+
+    Raises:
+        ConfigError: neither was given, the data are missing, or they have no recipe of their own.
+    """
+    given = options.recipe
+    if given is not None and options.data is None and (given.is_dir() or given.suffix == ".npz"):
+        given, options.data = None, given
+    if options.data is None:
+        raise ConfigError(
+            "train needs a data set"
+            + (
+                f" for {given}: give it with --data"
+                if given
+                else ": give a recipe and --data, or DIR"
+            )
+        )
+    if given is None:
+        name, source = recipe_for(options.data)
+        given = Path(name)
+        if is_first_process():
+            print(f"recipe        {name}, since the data are laid out as {source}", flush=True)
+    options.recipe = given

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.data.files import IMAGE_SUFFIXES
 from terrain_training.data.rover_clock import has_rover_clock
 
 
@@ -52,11 +53,21 @@ def _is_ai4mars(root: Path) -> bool:
     return bool(some) and all(has_rover_clock(stem) for stem in some)
 
 
+def _is_side_by_side(root: Path) -> bool:
+    """Detect it by pictures of one ending, and nothing else, in `train`."""
+    train = root / "train"
+    if not train.is_dir() or (root / "images").is_dir():
+        return False
+    some = list(itertools.islice((p for p in train.iterdir() if p.name[:1] != "."), LOOKED_AT))
+    endings = {path.suffix.lower() for path in some}
+    return len(endings) == 1 and endings <= set(IMAGE_SUFFIXES)
+
+
 LABELLED_FOLDER = "labelled_folder"
 LOOKED_AT = 20
 _MARKS: dict[str, Callable[[Path], bool]] = {
     "lunar_landscape": lambda root: (root / "images" / "render").is_dir(),
     "ai4mars": _is_ai4mars,
-    "side_by_side": lambda root: (root / "train").is_dir() and not (root / "images").is_dir(),
+    "side_by_side": _is_side_by_side,
     "earth_terrain": lambda root: any(root.glob("*_t.png")),
 }

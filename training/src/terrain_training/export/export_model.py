@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION
 from terrain_seg_ros.model_store.loaded_model import LoadedModel
 from terrain_seg_ros.model_store.model_files import GOLDEN_FILE, ONNX_FILE
+from terrain_seg_ros.model_store.model_store import shipped_models
 from terrain_training.data.factory import keep_palette
 from terrain_training.export.calibration import fit_temperature
 from terrain_training.export.card import card_metrics, lowered_name, unscored_card
@@ -65,6 +67,8 @@ log = logging.getLogger(__name__)
 PARITY_IMAGES = 16
 TYPICAL_IMAGES = 32
 _PIXELS_PER_IMAGE = 500
+_WORD = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+_NO_WORD = re.compile(r"[^\w.-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,8 @@ class ExportRequest:
 
     `hdf5` writes the trained weights beside the model as well. `force` replaces a model of another
     name. `precision` is what the file is
-    written in, `activations` what int8 makes of activations.
+    written in, `activations` what int8 makes of activations. `name` and `version` are those of the
+    model, by default from the recipe; see `model_name`.
     """
 
     run: Path
@@ -84,14 +89,20 @@ class ExportRequest:
     force: bool = False
     precision: Precision = "fp32"
     activations: Activations = Activations.INT8
+    name: str | None = None
+    version: str | None = None
 
     def __post_init__(self) -> None:
-        """Check the precision.
+        """Check precision, name and version.
 
         Raises:
-            ConfigError: no file of it can be written.
+            ConfigError: no file of the precision can be written, or a word has other characters
+                than letters, digits, `.`, `_` and `-`.
         """
         check_precision(self.precision)
+        for option, word in (("--name", self.name), ("--version", self.version)):
+            if word is not None and not _WORD.fullmatch(word):
+                raise ConfigError(f"{option} is {word!r}, expected letters, digits, '.', '_', '-'")
 
 
 def export_model(request: ExportRequest) -> ModelCard:
@@ -106,7 +117,7 @@ def export_model(request: ExportRequest) -> ModelCard:
     """
     folder = RunFolder(request.run)
     recipe, taxonomy = folder.recipe(), folder.taxonomy()
-    name = lowered_name(recipe.name, request.precision)
+    name = lowered_name(model_name(recipe, request), request.precision)
     check_model_place(request.out, name=name, force=request.force)
     network = load_network(folder.weights, recipe, classes=len(taxonomy))
     opened = open_data(recipe, request.data, skip_bad=request.skip_bad, run=request.run)
@@ -123,6 +134,23 @@ def export_model(request: ExportRequest) -> ModelCard:
             write_hdf5(network, draft / HDF5_FILE)
         keep_palette(opened.source, draft)
     return card
+
+
+def model_name(recipe: Recipe, request: ExportRequest) -> str:
+    """Return the name of the model: as asked for, else the recipe's.
+
+    A model that ships keeps its name to itself: a run of its recipe is named after its folder too.
+    """
+    if request.name is not None:
+        return request.name
+    if recipe.name not in shipped_models():
+        return recipe.name
+    folder = _NO_WORD.sub("_", request.run.resolve().name)
+    name = folder if folder.startswith(recipe.name) else f"{recipe.name}_{folder}"
+    if name in shipped_models():
+        name = f"{name}_own"
+    log.info("the model is named %s, since %s ships; --name chooses another", name, recipe.name)
+    return name
 
 
 @dataclass(frozen=True)
@@ -169,6 +197,7 @@ class _Export:
             opened=opened,
             temperature=deployed.temperature,
         )
+        card = self._named(card)
         novelty = fit_novelty(opened, recipe.data, data=recipe.data.source)
         card = dataclasses.replace(card, novelty=novelty)
         model = unscored_model(path, card)
@@ -188,6 +217,24 @@ class _Export:
         write_card(card, folder)
         check_golden_files(folder, card)
         return card
+
+    def _named(self, card: ModelCard) -> ModelCard:
+        """Return the card with name and version of the model, and what the run started from."""
+        request = self._request
+        training = dict(card.training)
+        origin = RunFolder(request.run).read_summary().get("started_from")
+        if isinstance(origin, dict):
+            training["started_from"] = origin
+            theirs = [
+                text for text in origin.get("credits", []) if text not in card.training["credits"]
+            ]
+            training["credits"] = [*card.training["credits"], *theirs]
+        return dataclasses.replace(
+            card,
+            name=model_name(self._recipe, request),
+            version=request.version or card.version,
+            training=training,
+        )
 
     def _written(self, model: LoadedModel, folder: Path) -> WrittenFile:
         """Put the file in its place, in the precision asked for."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from terrain_seg_ros.core.errors import ModelError
+from terrain_training.networks.convolution_order import trace_convolutions
 
 MAX_CHANGE = 1e-3
 """What folding may change of a logit, as a share of the largest one."""
@@ -41,17 +41,19 @@ def fold_network(
     scale = _row(std)
     expected = network.eval()(centred / scale)
     folded = copy.deepcopy(network).eval()
-    first, pairs, left = _trace(folded, centred / scale)
-    if left:
-        raise ModelError(f"batch norms {left} stand behind no convolution and cannot be folded")
-    for convolution, norm in pairs:
+    order = trace_convolutions(folded, centred / scale)
+    if order.left:
+        raise ModelError(
+            f"batch norms {list(order.left)} stand behind no convolution and cannot be folded"
+        )
+    for convolution, norm in order.pairs:
         fused = _fused(folded.get_submodule(convolution), folded.get_submodule(norm))
         _replace(folded, convolution, fused)
         _replace(folded, norm, _behind_norm(folded.get_submodule(norm)))
     for _, module in _convolutions(folded):
         if module.bias is None:
             module.bias = nn.Parameter(torch.zeros(module.out_channels))
-    weight: Tensor = folded.get_submodule(first).weight  # type: ignore[assignment]
+    weight: Tensor = folded.get_submodule(order.first).weight  # type: ignore[assignment]
     weight.div_(scale)
     _check_same(expected, folded(centred))
     return folded
@@ -81,60 +83,6 @@ def round_to_bfloat16(folded: nn.Module, images: Tensor) -> nn.Module:
     for hook in hooks:
         hook.remove()
     return rounded
-
-
-class _Trace:
-    """Note, while a network runs, where the image enters and what stands before each norm."""
-
-    def __init__(self, image: Tensor) -> None:
-        self._image = image
-        self._made_by: dict[int, str] = {}
-        self._alive: list[Tensor] = []
-        self.entered: list[str] = []
-        self.pairs: list[tuple[str, str]] = []
-        self.left: list[str] = []
-
-    def before_norm(self, name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-        def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            source = self._made_by.get(id(inputs[0]))
-            if source is None:
-                self.left.append(name)
-            else:
-                self.pairs.append((source, name))
-
-        return hook
-
-    def before_convolution(self, name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-        def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            if inputs[0].data_ptr() == self._image.data_ptr():
-                self.entered.append(name)
-
-        return hook
-
-    def after_convolution(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], None]:
-        def hook(_module: nn.Module, _inputs: tuple[Any, ...], output: Tensor) -> None:
-            self._made_by[id(output)] = name
-            self._alive.append(output)  # so that no other tensor gets its id
-
-        return hook
-
-
-def _trace(network: nn.Module, image: Tensor) -> tuple[str, list[tuple[str, str]], list[str]]:
-    """Return the first convolution, pairs of convolution and norm, and the norms left."""
-    trace = _Trace(image)
-    hooks = []
-    for name, module in network.named_modules():
-        if isinstance(module, nn.BatchNorm2d):
-            hooks.append(module.register_forward_pre_hook(trace.before_norm(name)))
-        elif isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-            hooks.append(module.register_forward_pre_hook(trace.before_convolution(name)))
-            hooks.append(module.register_forward_hook(trace.after_convolution(name)))
-    network(image)
-    for hook in hooks:
-        hook.remove()
-    if len(trace.entered) != 1:
-        raise ModelError(f"the image enters convolutions {trace.entered}, expected exactly one")
-    return trace.entered[0], trace.pairs, trace.left
 
 
 def _fused(convolution: nn.Module, norm: nn.Module) -> nn.Module:

@@ -7,6 +7,8 @@ import json
 import os
 import secrets
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -48,42 +50,63 @@ def check_run_place(folder: RunFolder, recipe: Recipe) -> None:
         )
 
 
-def start_folder(folder: RunFolder, recipe: Recipe, opened: OpenData, network: nn.Module) -> None:
+@dataclass(frozen=True)
+class _Start:
+    """What stands in a run's folder from the beginning."""
+
+    recipe: Recipe
+    opened: OpenData
+    network: nn.Module
+    started_from: Mapping[str, Any] | None
+
+
+def start_folder(
+    folder: RunFolder,
+    recipe: Recipe,
+    opened: OpenData,
+    network: nn.Module,
+    *,
+    started_from: Mapping[str, Any] | None = None,
+) -> None:
     """Write snapshot, classes and sizes; the scores follow after each epoch.
+
+    `started_from` is the origin of the weights, where they are of another run or a model.
 
     A new run's folder appears with all of them in it, so that an interrupt leaves nothing that
     the same command would take for something else.
     """
     if not is_first_process():
         return
+    start = _Start(recipe, opened, network, started_from)
     if folder.is_own():
-        _write_start(folder, recipe, opened, network)
+        _write_start(folder, start)
         return
     target = folder.path.resolve()
     if target.is_dir():
-        _fill(RunFolder(target), recipe, opened, network)
+        _fill(RunFolder(target), start)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
     draft.mkdir()
     try:
-        _write_start(RunFolder(draft), recipe, opened, network)
+        _write_start(RunFolder(draft), start)
         draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _fill(folder: RunFolder, recipe: Recipe, opened: OpenData, network: nn.Module) -> None:
+def _fill(folder: RunFolder, start: _Start) -> None:
     """Begin in an empty folder that is there, which may be the working folder or a mount."""
     try:
-        _write_start(folder, recipe, opened, network)
+        _write_start(folder, start)
     except BaseException:
         for path in (folder.snapshot, folder.summary, folder.path / PALETTE_FILE):
             path.unlink(missing_ok=True)
         raise
 
 
-def _write_start(folder: RunFolder, recipe: Recipe, opened: OpenData, network: nn.Module) -> None:
+def _write_start(folder: RunFolder, start: _Start) -> None:
+    recipe, opened = start.recipe, start.opened
     old = folder.read_summary() if folder.summary.is_file() else {}
     write_recipe(recipe, folder.snapshot)
     keep_palette(opened.source, folder.path)
@@ -98,8 +121,10 @@ def _write_start(folder: RunFolder, recipe: Recipe, opened: OpenData, network: n
         "validation_images": len(opened.validation),
         "bad_samples": opened.bad,
         "scored_at": network_size(recipe),
-        "parameters": parameter_count(network),
+        "parameters": parameter_count(start.network),
     }
+    if start.started_from is not None:
+        content["started_from"] = dict(start.started_from)
     write_whole(folder.summary, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 

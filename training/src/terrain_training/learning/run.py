@@ -35,6 +35,7 @@ from terrain_training.learning.recorder import Recorder
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.learning.run_page import RunPage
 from terrain_training.learning.start import class_weights, start_network
+from terrain_training.learning.starting_weights import StartingWeights, open_weights
 from terrain_training.settings.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Machine:
 class TrainingRequest:
     """What is trained beside the recipe.
 
+    `start` is a run or a model to start from: a folder, or the name of a model.
     `epochs_now` ends this call early, to be gone on with later; `callbacks` are further ones.
     """
 
@@ -72,6 +74,7 @@ class TrainingRequest:
     machine: Machine
     skip_bad: bool = False
     pretrained: Path | None = None
+    start: Path | None = None
     epochs_now: int | None = None
     callbacks: tuple[Callback, ...] = ()
 
@@ -99,13 +102,15 @@ def _train(recipe: Recipe, request: TrainingRequest) -> dict[str, Any]:
     trained = len(folder.read_history())
     if request.pretrained is not None and not request.pretrained.is_file():
         raise ConfigError(f"weights {request.pretrained} do not exist; check --pretrained")
+    weights = _starting_weights(request, folder)
     if request.machine.choose_threads:
         _choose_threads(recipe, request.machine)
     pl.seed_everything(recipe.training.seed, verbose=False)
     opened = open_data(recipe, request.data, skip_bad=request.skip_bad, run=request.out)
     data = RunData(recipe, opened)
-    module = _make_module(recipe, request, opened, data)
-    start_folder(folder, recipe, opened, module.network)
+    module = _make_module(recipe, request, opened, data, weights=weights)
+    origin = None if weights is None else weights.origin
+    start_folder(folder, recipe, opened, module.network, started_from=origin)
     taxonomy = opened.source.taxonomy
     trainer = _make_trainer(recipe, request, folder, taxonomy=taxonomy, data=data)
     _fit(trainer, module, data, folder)
@@ -137,10 +142,30 @@ def _choose_threads(recipe: Recipe, machine: Machine) -> None:
     log.info("%d CPU threads", torch.get_num_threads())
 
 
+def _starting_weights(request: TrainingRequest, folder: RunFolder) -> StartingWeights | None:
+    """Return the weights to start from; none where the run is resumed from its own.
+
+    Raises:
+        ConfigError: they cannot be used, or two starts were given.
+    """
+    if request.start is None or folder.checkpoint.is_file():
+        return None
+    if request.pretrained is not None:
+        raise ConfigError("--from gives every weight, --pretrained the encoder's; give one of them")
+    return open_weights(request.start)
+
+
 def _make_module(
-    recipe: Recipe, request: TrainingRequest, opened: OpenData, data: RunData
+    recipe: Recipe,
+    request: TrainingRequest,
+    opened: OpenData,
+    data: RunData,
+    *,
+    weights: StartingWeights | None,
 ) -> SegmentationModule:
-    network = start_network(recipe, opened, data.validation_images, pretrained=request.pretrained)
+    network = start_network(
+        recipe, opened, data.validation_images, pretrained=request.pretrained, weights=weights
+    )
     adversarial = recipe.training.adversarial_weight > 0
     if adversarial and recipe.network.kind != "pix2pix":
         raise ConfigError(

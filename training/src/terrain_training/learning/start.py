@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.data.class_balance import measure_balance
 from terrain_training.data.dataset import LabelledImages
+from terrain_training.learning.checkpoint import without_encoder_weights
 from terrain_training.learning.loaders import OpenData
 from terrain_training.learning.module import Normaliser
+from terrain_training.learning.starting_weights import StartingWeights, start_from
 from terrain_training.networks import efficientnet_lite0
 from terrain_training.networks.folded_weights import load_folded_mobilenet_v2
 from terrain_training.networks.registry import NETWORKS, build_network, check_output
@@ -27,22 +29,28 @@ TYPICAL_IMAGES = 48
 
 
 def start_network(
-    recipe: Recipe, opened: OpenData, images: LabelledImages, *, pretrained: Path | None
+    recipe: Recipe,
+    opened: OpenData,
+    images: LabelledImages,
+    *,
+    pretrained: Path | None,
+    weights: StartingWeights | None = None,
 ) -> nn.Module:
-    """Return the recipe's network, its weights drawn by the recipe's seed.
+    """Return the recipe's network, its weights drawn by the recipe's seed, or those of another.
 
     Args:
         recipe: names network and input.
         opened: names the classes.
         images: give typical inputs (their labels are not used).
         pretrained: weights of the encoder, one of `PRETRAINED`.
+        weights: of the whole network, from a run or a model.
 
     Raises:
         ConfigError: the network cannot be built, or weights do not fit it.
     """
     torch.manual_seed(recipe.training.seed)
     network = build_network(
-        recipe.network,
+        (recipe if weights is None else without_encoder_weights(recipe)).network,
         in_channels=recipe.data.channel_count,
         classes=len(opened.source.taxonomy),
     )
@@ -51,7 +59,19 @@ def start_network(
         check_output(network, recipe.network, example, classes=len(opened.source.taxonomy))
     if pretrained is not None:
         _load_pretrained(network, recipe, images, pretrained)
+    if weights is not None:
+        typical = _typical(recipe, images)
+        start_from(network, recipe, opened.source.taxonomy, weights, typical)
     return network
+
+
+def _typical(recipe: Recipe, images: LabelledImages) -> Tensor:
+    """Return some images, (N, C, H, W), as the network sees them."""
+    step = max(1, len(images) // TYPICAL_IMAGES)
+    places = range(0, len(images), step)[:TYPICAL_IMAGES]
+    batch = torch.stack([images[place][0] for place in places])
+    fitted: Tensor = Normaliser(recipe.data)(batch)
+    return fitted
 
 
 def _load_pretrained(
@@ -67,10 +87,7 @@ def _load_pretrained(
     if encoder == efficientnet_lite0.ENCODER:
         efficientnet_lite0.load_efficientnet_lite0(inner, path)
         return
-    step = max(1, len(images) // TYPICAL_IMAGES)
-    places = range(0, len(images), step)[:TYPICAL_IMAGES]
-    batch = torch.stack([images[place][0] for place in places])
-    load_folded_mobilenet_v2(inner, path, Normaliser(recipe.data)(batch))
+    load_folded_mobilenet_v2(inner, path, _typical(recipe, images))
 
 
 def class_weights(recipe: Recipe, opened: OpenData) -> list[float]:

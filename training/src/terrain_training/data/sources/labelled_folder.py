@@ -2,7 +2,7 @@
 
     images/STEM.jpg   masks/STEM.png   [train.txt val.txt test.txt ..., one image per line]
 
-Masks are class ids in one channel, or colours that the classes name.
+Masks are class ids in one channel, other values in one channel, or colours that the classes name.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class LabelledFolder:
         taxonomy: Taxonomy,
         *,
         by_colour: bool,
+        values: Sequence[int] = (),
         ignored: tuple[Colour, ...] = (),
         shares: Mapping[str, float] = DEFAULT_SHARES,
         seed: int = 42,
@@ -54,7 +55,9 @@ class LabelledFolder:
             root: folder with `images` and `masks`.
             taxonomy: ids of masks in one channel, or the colours of others.
             by_colour: masks are colours.
-            ignored: colours that do not count.
+            values: what stands for each class in masks of one channel, where it is not its id.
+            ignored: colours that do not count; with `values`, a grey level is a colour of three
+                equal channels.
             shares: of the splits, where the folder has no list of them.
             seed: of what is drawn.
 
@@ -65,8 +68,8 @@ class LabelledFolder:
         self._pairs = pair_up(images, masks, folder=root / "images")
         self._taxonomy = taxonomy
         self._table = None
-        if by_colour:
-            ids = {item.color_rgb: item.id for item in taxonomy}
+        if by_colour or values:
+            ids = _ids_by_colour(taxonomy, values)
             self._table = ColourTable({**ids, **dict.fromkeys(ignored, IGNORE)}, remedy=_REMEDY)
             if any(is_jpeg(mask) for _, mask in self._pairs.values() if mask.is_file()):
                 log.warning(
@@ -101,11 +104,28 @@ class LabelledFolder:
         return Sample(name, image, self._table.decode(colours, source=source))
 
 
+def _ids_by_colour(taxonomy: Taxonomy, values: Sequence[int]) -> dict[Colour, int]:
+    """Return the class ids by the colours of the classes, or by grey levels where they are given.
+
+    Raises:
+        ConfigError: there is not one level for each class.
+    """
+    if not values:
+        return {item.color_rgb: item.id for item in taxonomy}
+    if len(values) != len(taxonomy) or len(set(values)) != len(values):
+        raise ConfigError(
+            f"recipe key data.options.values is {list(values)}, expected {len(taxonomy)} different "
+            f"levels, one for each class of {list(taxonomy.names)}"
+        )
+    return {(level, level, level): number for number, level in enumerate(values)}
+
+
 def open_labelled_folder(
     root: Path,
     *,
     classes: Sequence[Mapping[str, Any]],
     by_colour: bool,
+    values: Sequence[int] = (),
     ignored: Sequence[Sequence[int]] = (),
     shares: Mapping[str, float] = DEFAULT_SHARES,
     seed: int = 42,
@@ -116,7 +136,9 @@ def open_labelled_folder(
         root: folder with `images` and `masks`.
         classes: name, color and hazard of each, in the order of their ids.
         by_colour: masks are colours.
-        ignored: colours that do not count.
+        values: what stands for each class in masks of one channel, where it is not its id, such as
+            [0, 255].
+        ignored: colours that do not count, or levels as three equal channels.
         shares: of the splits, where the folder has no lists.
         seed: of the splits.
 
@@ -126,10 +148,16 @@ def open_labelled_folder(
     colours = [tuple(colour) for colour in ignored]
     if not all(len(colour) == 3 for colour in colours):
         raise ConfigError(f"recipe key data.options.ignored is {ignored}, expected colours")
+    if by_colour and values:
+        raise ConfigError(
+            "recipe key data.options.values is for masks of one channel; leave it out, or set "
+            "by_colour to false"
+        )
     return LabelledFolder(
         root,
         parse_classes(classes, "data.options"),
         by_colour=by_colour,
+        values=values,
         ignored=tuple((int(c[0]), int(c[1]), int(c[2])) for c in colours),
         shares=shares,
         seed=seed,

@@ -1,0 +1,1 @@
+"""Somebody's images and labels: what they hold, and the recipe that trains on them."""

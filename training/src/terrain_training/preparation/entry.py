@@ -1,0 +1,66 @@
+"""An image of somebody's set and where its label is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from terrain_seg_ros.core.types import U8
+
+
+@dataclass(frozen=True)
+class Shape:
+    """An area with a class: polygons, each [x, y, x, y, ...] in pixels, or a mask (H, W) of 0, 1.
+
+    `source` names it in messages.
+    """
+
+    label: str
+    source: str
+    polygons: tuple[tuple[float, ...], ...] = ()
+    mask: U8 | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An image, its label (a mask file, or shapes to draw), and its split where the set says so."""
+
+    name: str
+    image: Path
+    label: Path | tuple[Shape, ...]
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class FoundSet:
+    """The images of a set.
+
+    `layout` is said to the user. `in_place` means that the source `labelled_folder` reads the
+    folder as it is. `notes` are further things to say, `labels` the names of drawn classes.
+    """
+
+    layout: str
+    entries: tuple[Entry, ...]
+    in_place: bool = False
+    notes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    kind: str = ""
+
+
+def unique_names(entries: Sequence[Entry], root: Path) -> tuple[Entry, ...]:
+    """Return the entries with names that differ: where stems are equal, folders are part of it."""
+    seen: dict[str, int] = {}
+    for entry in entries:
+        seen[entry.name] = seen.get(entry.name, 0) + 1
+    result, taken = [], set()
+    for entry in entries:
+        name = entry.name
+        if seen[name] > 1:
+            parts = entry.image.relative_to(root).with_suffix("").parts
+            name = "_".join(parts)
+        while name in taken:
+            name = f"{name}_"
+        taken.add(name)
+        result.append(replace(entry, name=name))
+    return tuple(result)

@@ -1,0 +1,124 @@
+"""Propose classes: names, colours and hazards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
+from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
+from terrain_training.data.colours import Colour
+from terrain_training.preparation.class_names import ClassNames
+from terrain_training.preparation.known import (
+    COLOURS,
+    IGNORED,
+    SPARE,
+    hazard_of,
+    plain_name,
+)
+from terrain_training.preparation.mask_values import Holds, MaskValues
+
+BACKGROUND = "background"
+_SAME = 16
+"""Levels that JPEG moves the colour of an area by."""
+
+
+@dataclass(frozen=True)
+class ProposedClass:
+    """A class; `why` says where its hazard comes from, `value` is what stands for it in masks."""
+
+    name: str
+    colour: Colour
+    hazard: float
+    why: str
+    value: Colour | None = None
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The classes in the order of their ids, and the values of masks that do not count."""
+
+    classes: tuple[ProposedClass, ...]
+    ignored: tuple[Colour, ...] = ()
+    names_from: str = ""
+
+    def taxonomy(self) -> Taxonomy:
+        """Return the classes as a taxonomy."""
+        return Taxonomy(
+            tuple(
+                TerrainClass(number, item.name, item.colour, item.hazard)
+                for number, item in enumerate(self.classes)
+            )
+        )
+
+    def ids(self) -> dict[Colour, int]:
+        """Return the class id, or 255, of each value in the masks."""
+        known = {item.value: number for number, item in enumerate(self.classes) if item.value}
+        return {**known, **dict.fromkeys(self.ignored, IGNORE)}
+
+
+def classes_of_masks(values: MaskValues, names: ClassNames) -> Proposal:
+    """Return a class for each value of masks, unless its name says that it does not count."""
+    classes: list[ProposedClass] = []
+    ignored = list(values.ignored)
+    named = [_name_of(value, values.holds, names) for value in values.colours]
+    some = any(named) and "19" in names.source  # of Cityscapes, the classes without a name are void
+    for value, name in zip(values.colours, named):
+        if (name is not None and name in IGNORED) or (name is None and some):
+            ignored.append(value)
+            continue
+        shown = value if values.holds is Holds.COLOURS else None
+        classes.append(_proposed(name or f"class_{len(classes)}", shown, value, classes, names))
+    source = names.source if any(named) else ""
+    if not source and any(named):
+        source = "the colours of the shipped models"
+    return Proposal(tuple(classes), tuple(ignored), source)
+
+
+def classes_of_shapes(labels: Iterable[str], *, background: bool) -> Proposal:
+    """Return a class for each label of shapes; `background` is one for what no shape covers."""
+    classes: list[ProposedClass] = []
+    wanted = [plain_name(label) for label in labels]
+    if background and BACKGROUND not in wanted:
+        wanted = [BACKGROUND, *wanted]
+    for name in dict.fromkeys(wanted):
+        if name not in IGNORED:
+            classes.append(_proposed(name, None, None, classes, ClassNames()))
+    return Proposal(tuple(classes), names_from="the labels of the shapes")
+
+
+def _proposed(
+    name: str,
+    shown: Colour | None,
+    value: Colour | None,
+    before: Sequence[ProposedClass],
+    names: ClassNames,
+) -> ProposedClass:
+    taken = {item.name for item in before}
+    unique, number = name, 2
+    while unique in taken:
+        unique, number = f"{name}_{number}", number + 1
+    hazard, why = hazard_of(name)
+    used = {item.colour for item in before}
+    wanted = shown or names.colours.get(name) or COLOURS.get(name)
+    if wanted is None or (wanted in used and shown is None):
+        wanted = next((c for c in SPARE if c not in used), SPARE[len(before) % len(SPARE)])
+    return ProposedClass(unique, wanted, hazard, why, value)
+
+
+_OURS = {colour: name for name, colour in COLOURS.items() if name != "big_rock"}
+
+
+def _name_of(value: Colour, holds: Holds, names: ClassNames) -> str | None:
+    if holds is Holds.COLOURS:
+        near = min(names.by_colour, key=lambda c: _distance(c, value), default=None)
+        if near is not None and _distance(near, value) <= _SAME**2:
+            return names.by_colour[near]
+        ours = min(_OURS, key=lambda c: _distance(c, value))
+        return _OURS[ours] if not names and _distance(ours, value) <= _SAME**2 else None
+    grey = names.by_colour.get(value)
+    return grey if grey is not None else names.by_value.get(value[0])
+
+
+def _distance(one: Colour, other: Colour) -> int:
+    return sum((a - b) ** 2 for a, b in zip(one, other))
