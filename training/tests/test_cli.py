@@ -257,7 +257,8 @@ def test_a_run_without_out_gets_a_folder_that_the_first_line_names(
     assert main(words) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "run folder    runs/tiny-1"
-    assert f"runs/tiny-1/{WEIGHTS}" in printed[1]
+    assert printed[1] == "page          runs/tiny-1/index.html (renewed after each epoch)"
+    assert f"runs/tiny-1/{WEIGHTS}" in printed[2]
     assert printed[-1] == f"next          terrain-train evaluate runs/tiny-1 --data {data}"
     assert main([*words, "--out", "runs/tiny-1"]) == 0  # resumes what is whole
     assert [path.name for path in Path("runs").iterdir()] == ["tiny-1"]

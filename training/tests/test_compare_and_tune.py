@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -173,14 +174,18 @@ def test_storage_that_is_none_is_named(recipe_file, data, tmp_path, capsys):
     assert "'nonsense://x' cannot be opened" in capsys.readouterr().err
 
 
-def test_throughput_counts_both(recipe_file, data, tmp_path, capsys):
+def test_throughput_counts_both(recipe_file, data, tmp_path, capsys, caplog):
+    caplog.set_level(logging.INFO)
     file = tmp_path / "speed.json"
     words = ["throughput", str(recipe_file), "--data", str(data), "--json", str(file)]
-    assert main([*words, "--batches", "3", "--rounds", "1"]) == 0
+    assert main([*words, "--batches", "9", "--rounds", "1"]) == 0
     figures = json.loads(file.read_text())
     assert figures["ratio"] == pytest.approx(figures["trainer_per_s"] / figures["bare_per_s"])
     assert figures["batch_size"] == 4
-    assert "images/s" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "images/s" in printed.out
+    # More than an epoch of the 22 training images, but no table of epochs without end.
+    assert "epoch" not in printed.out + printed.err + caplog.text
 
 
 def test_random_weights_keep_activations_of_usual_size(trained, recipe_file, data, tmp_path):

@@ -13,6 +13,8 @@ from terrain_seg_ros.report.pictures import Legend, legend_strip
 
 _GROUND, _INK, _SOFT = (21, 20, 15), (233, 230, 225), (164, 158, 149)
 _FONT, _SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.45
+_Line = tuple[str, tuple[int, int, int]]
+"""Text and its colour."""
 _HEAD_PX, _LINE_PX, _GAP_PX, _EDGE_PX = 26, 19, 4, 12
 
 
@@ -43,8 +45,12 @@ def captioned_sheet(
     """
     columns = min(columns, len(tiles))
     height_px = max(_height_px(tile.pictures[0], picture_px) for tile in tiles)
-    lines = max(len(tile.caption.split("\n")) if tile.caption else 0 for tile in tiles)
-    drawn = [_drawn(tile, picture_px, height_px, lines) for tile in tiles]
+    texts = [_lines(tile.caption, _width_px(tile, picture_px)) for tile in tiles]
+    lines = max(len(text) for text in texts)
+    drawn = [
+        _drawn(tile, picture_px, height_px, [*text, *[("", _SOFT)] * (lines - len(text))])
+        for tile, text in zip(tiles, texts)
+    ]
     while len(drawn) % columns:
         drawn.append(np.full_like(drawn[0], _GROUND))
     rows = [_beside([_head(heads, picture_px)] * columns)] if heads else []
@@ -65,6 +71,26 @@ def _height_px(picture: U8, width_px: int) -> int:
     return max(1, round(int(height) * width_px / int(width)))
 
 
+def _width_px(tile: Tile, picture_px: int) -> int:
+    return len(tile.pictures) * (picture_px + _GAP_PX) - _GAP_PX
+
+
+def _lines(caption: str, width_px: int) -> list[_Line]:
+    """Return the lines of a caption, wrapped between words; the first one is the brightest."""
+    lines: list[_Line] = []
+    for number, given in enumerate(caption.split("\n") if caption else []):
+        ink = _INK if number == 0 else _SOFT
+        line = ""
+        for word in given.split():
+            longer = f"{line} {word}" if line else word
+            if line and _text_px(longer) > width_px:
+                lines.append((line, ink))
+                longer = word
+            line = longer
+        lines.append((line, ink))
+    return lines
+
+
 def _head(heads: Sequence[str], picture_px: int) -> U8:
     width_px = len(heads) * (picture_px + _GAP_PX) - _GAP_PX
     strip: U8 = np.full((_HEAD_PX, width_px, 3), _GROUND, dtype=np.uint8)
@@ -73,7 +99,7 @@ def _head(heads: Sequence[str], picture_px: int) -> U8:
     return strip
 
 
-def _drawn(tile: Tile, picture_px: int, height_px: int, lines: int) -> U8:
+def _drawn(tile: Tile, picture_px: int, height_px: int, lines: Sequence[_Line]) -> U8:
     parts = []
     for picture in tile.pictures:
         box: U8 = np.full((height_px, picture_px, 3), _GROUND, dtype=np.uint8)
@@ -81,9 +107,8 @@ def _drawn(tile: Tile, picture_px: int, height_px: int, lines: int) -> U8:
         box[: scaled.shape[0]] = scaled
         parts.append(box)
     pictures = _beside(parts, gap_px=_GAP_PX)
-    text: U8 = np.full((lines * _LINE_PX + 12, pictures.shape[1], 3), _GROUND, dtype=np.uint8)
-    for number, line in enumerate(tile.caption.split("\n")):
-        ink = _INK if number == 0 else _SOFT
+    text: U8 = np.full((len(lines) * _LINE_PX + 12, pictures.shape[1], 3), _GROUND, dtype=np.uint8)
+    for number, (line, ink) in enumerate(lines):
         _write(text, line, (0, 15 + number * _LINE_PX), pictures.shape[1], ink)
     return np.vstack([pictures, text])
 
@@ -102,10 +127,16 @@ def _beside(parts: Sequence[U8], *, gap_px: int = 4 * _GAP_PX) -> U8:
     return np.hstack(spaced)
 
 
-def _write(strip: U8, text: str, place: tuple[int, int], width_px: int, ink: Sequence[int]) -> None:
-    """Write a line of text; of one that is too long, the middle is left out."""
+def _text_px(text: str) -> int:
+    return int(cv2.getTextSize(text, _FONT, _SCALE, 1)[0][0])
+
+
+def _write(
+    strip: U8, text: str, place: tuple[int, int], width_px: int, ink: tuple[int, int, int]
+) -> None:
+    """Write a line of text; of a word that is too long, the middle is left out."""
     shown, half = text, len(text) // 2
-    while cv2.getTextSize(shown, _FONT, _SCALE, 1)[0][0] > width_px and half > 0:
+    while _text_px(shown) > width_px and half > 0:
         half -= 1
         shown = f"{text[:half]}...{text[len(text) - half :]}"
-    cv2.putText(strip, shown, place, _FONT, _SCALE, tuple(ink), 1, cv2.LINE_AA)
+    cv2.putText(strip, shown, place, _FONT, _SCALE, ink, 1, cv2.LINE_AA)

@@ -10,6 +10,7 @@ The functions are those of `terrain_training.api`, which is imported when one is
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # Before torch is imported.
     importlib.import_module("terrain_training.cpu").let_threads_sleep()
-    return getattr(importlib.import_module("terrain_training.api"), name)
+    with warnings.catch_warnings():
+        # tqdm's advice on widgets, which are not used, when a library imports it in a notebook.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        return getattr(importlib.import_module("terrain_training.api"), name)
 
 
 def __dir__() -> list[str]:

@@ -44,8 +44,10 @@ from terrain_training.learning import run as learning
 from terrain_training.learning.begin import is_first_process
 from terrain_training.learning.curves import class_colours, draw_curves
 from terrain_training.learning.history import flat_row
+from terrain_training.learning.live_curves import LiveCurves
 from terrain_training.learning.new_run import run_folder
 from terrain_training.learning.run_folder import RunFolder
+from terrain_training.notebook import in_notebook
 from terrain_training.prediction.predict import (
     PredictedImage,
     Sharpening,
@@ -57,7 +59,7 @@ from terrain_training.progress import PLAIN
 from terrain_training.recipe.load import load_recipe
 from terrain_training.settings.recipe import Recipe
 
-__all__ = ["Model", "PredictedImage", "Run", "load", "train"]
+__all__ = ["Model", "PredictedImage", "Run", "init", "load", "train"]
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +105,8 @@ def train(  # noqa: PLR0913  (what the options of `terrain-train train` are)
         accelerator: "auto", "cpu" or "gpu".
         devices: number of GPUs, or of processes on the CPU.
         threads: number of CPU threads; by default as many as help.
-        verbose: show a row for each epoch, unless the log is shown anyway.
+        verbose: show a row for each epoch, unless the log is shown anyway, and curves in a
+            notebook.
 
     Returns:
         The run, with the weights of the best epoch.
@@ -130,6 +133,7 @@ def train(  # noqa: PLR0913  (what the options of `terrain-train train` are)
             pretrained=None if pretrained is None else Path(pretrained),
             start=None if start is None else Path(start),
             epochs_now=stop_after,
+            callbacks=(LiveCurves(RunFolder(folder)),) if verbose and in_notebook() else (),
         )
         learning.train(loaded, request)
     return Run(folder, data=Path(data))

@@ -1,4 +1,4 @@
-"""How far a long loop is: a bar in a terminal, a line of the log now and then elsewhere."""
+"""How far a long loop is: a bar in a terminal or notebook, else a line of the log now and then."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import TypeVar
 
 from tqdm import tqdm
+
+from terrain_training.notebook import NotebookBar, in_notebook
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +50,11 @@ class Progress:
         self._units = f"{unit}es" if unit.endswith("ch") else f"{unit}s"
         self._done = 0
         self._logged_s = time.monotonic()
-        self._bar = tqdm(
-            total=total, desc=what, unit=unit, disable=not sys.stderr.isatty(), leave=False
+        self._in_notebook = (
+            NotebookBar(what, total=total, units=self._units) if in_notebook() else None
         )
+        shown = sys.stderr.isatty() and self._in_notebook is None
+        self._bar = tqdm(total=total, desc=what, unit=unit, disable=not shown, leave=False)
 
     def __enter__(self) -> Progress:
         """Return itself."""
@@ -68,12 +72,16 @@ class Progress:
     def close(self) -> None:
         """Remove the bar, where there is no `with` statement."""
         self._bar.close()
+        if self._in_notebook is not None:
+            self._in_notebook.close()
 
     def add(self, count: int = 1) -> None:
         """Count finished items."""
         self._done += count
         self._bar.update(count)
-        if self._bar.disable and time.monotonic() - self._logged_s > LOG_EVERY_S:
+        if self._in_notebook is not None:
+            self._in_notebook.set(self._done)
+        elif self._bar.disable and time.monotonic() - self._logged_s > LOG_EVERY_S:
             self._logged_s = time.monotonic()
             log.info("%s: %d of %d %s", self._what, self._done, self._total, self._units)
 

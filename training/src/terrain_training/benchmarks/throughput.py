@@ -22,6 +22,7 @@ from terrain_training.learning.run import Machine, TrainingRequest, train
 from terrain_training.learning.start import class_weights
 from terrain_training.losses import LossContext, SegmentationLoss
 from terrain_training.networks.registry import build_network
+from terrain_training.progress import Progress
 from terrain_training.settings.recipe import Recipe
 
 WARMUP_BATCHES = 3
@@ -82,9 +83,12 @@ def measure_throughput(
         )
     gpu = torch.cuda.is_available()
     bare, trainer = [], []
-    for _ in range(rounds):
-        bare.append(_bare_s(recipe, opened, batches, "cuda" if gpu else "cpu"))
-        trainer.append(_trainer_s(recipe, data, batches, skip_bad=skip_bad))
+    with Progress("measure", total=2 * rounds, unit="round") as progress:
+        for _ in range(rounds):
+            bare.append(_bare_s(recipe, opened, batches, "cuda" if gpu else "cpu"))
+            progress.add()
+            trainer.append(_trainer_s(recipe, data, batches, skip_bad=skip_bad))
+            progress.add()
     images = batches * size
     return Throughput(
         recipe=recipe.name,
@@ -156,6 +160,7 @@ def _trainer_s(recipe: Recipe, data: Path, batches: int, *, skip_bad: bool) -> f
             machine=Machine(accelerator="auto", devices=1),
             skip_bad=skip_bad,
             callbacks=(clock,),
+            shown=False,  # its epochs have no end
         )
         try:
             train(dataclasses.replace(recipe, training=training), request)

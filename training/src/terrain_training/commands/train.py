@@ -91,7 +91,8 @@ def run(options: argparse.Namespace) -> int:
     with run_folder(options.out, recipe.name) as out:
         options.out = out  # what an interrupt names
         if is_first_process():
-            print(f"run folder    {out}", flush=True)
+            print(f"run folder    {out}")
+            print(f"page          {RunFolder(out).page} (renewed after each epoch)", flush=True)
         summary = train(
             recipe,
             TrainingRequest(

@@ -43,9 +43,14 @@ main > section:has(figure:nth-of-type(4)) { grid-column: auto; }
 .row { grid-template-columns: repeat(2, minmax(0, 1fr)); }
 figure img { aspect-ratio: auto; }
 .caption b { color: var(--ink); }
+.legend { position: sticky; top: 0; z-index: 1; background: var(--ground); }
+.legend { margin: 14px 0 0; padding: 6px 0; }
+.legend + .legend { top: 32px; margin: 0; }
 .legend h3 { flex: 0 0 110px; }
 """
-"""Tables first, charts two in a row; worst and typical images side by side, four pictures each."""
+"""Tables first, charts two in a row; worst and typical images side by side, four pictures each.
+
+The legends stay in view."""
 
 
 def write_report(

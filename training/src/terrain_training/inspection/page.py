@@ -83,10 +83,15 @@ def _example_sections(survey: Survey, source: Source) -> list[Section]:
     sections = []
     for split in survey.splits:
         places = survey.places(split)
-        rows = []
+        rows: list[Row] = []
+        shown: set[int] = set()
         for item in taxonomy:
             having = [place for place in places if item.id in survey.seen[place].classes]
-            chosen = [survey.seen[having[n]].name for n in _spread(len(having), EXAMPLES)]
+            fresh = [place for place in having if place not in shown]
+            pool = fresh if len(fresh) >= EXAMPLES else having
+            taken = [pool[n] for n in _spread(len(pool), EXAMPLES)]
+            shown.update(taken)
+            chosen = [survey.seen[place].name for place in taken]
             if chosen:
                 text = f"{item.name}: in {len(having)} of {len(places)}"
                 rows.append(Row(text, _examples(source, chosen, palette), columns=WIDE_COLUMNS))

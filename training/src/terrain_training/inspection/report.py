@@ -27,7 +27,7 @@ from terrain_training.inspection.thumbnails import load_thumbnails
 PAGE_FILE = "index.html"
 SUMMARY_FILE = "summary.json"
 DUPLICATES_FILE = "duplicates.txt"
-SHEET_ITEMS, SHEET_COLUMNS, SHEET_PX = 400, 6, 196
+SHEET_ITEMS, SHEET_COLUMNS, SHEET_PX = 400, 5, 236
 _USE = "Give the file as data.options.removed of the recipe; every source takes it."
 
 

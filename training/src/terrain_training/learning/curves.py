@@ -56,8 +56,8 @@ def draw_curves(history: History, *, colours: Colours) -> PlainFigure:
         _draw_losses(axes[1], history, parts, "GAN losses")
     scores, classes = axes[-2:]
     epochs = [row["epoch"] for row in history]
-    for name in ("mean_iou", "pixel_accuracy"):
-        scores.plot(epochs, [row[name] for row in history], label=name.replace("_", " "))
+    for name, label in (("mean_iou", "mean IoU"), ("pixel_accuracy", "pixel accuracy")):
+        scores.plot(epochs, [row[name] for row in history], label=label)
     for name in history[-1]["iou"]:
         values = [_drawable(row["iou"].get(name)) for row in history]
         given = {"color": plain_colour(colours[name])} if name in colours else {}

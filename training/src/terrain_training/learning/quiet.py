@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 LOGGERS = ("lightning.pytorch", "lightning.fabric")
-_MESSAGES = ("isinstance.*LeafSpec",)
+_MESSAGES = ("isinstance.*LeafSpec", "IProgress not found")
 
 
 @contextmanager

@@ -43,9 +43,9 @@ class Recorder(Callback):
         taxonomy: Taxonomy,
         examples: LabelledImages,
         count: int,
-        table: EpochTable,
+        table: EpochTable | None,
     ) -> None:
-        """Take the folder, the images of which the first `count` are drawn, and what shows rows."""
+        """Take the folder, images of which the first `count` are drawn, and what shows rows."""
         self._folder = folder
         self._table = table
         self._taxonomy = taxonomy
@@ -67,7 +67,7 @@ class Recorder(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, _module: pl.LightningModule) -> None:
         """Show where the run begins or goes on."""
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and self._table is not None:
             self._table.begin(done=trainer.current_epoch)
 
     def on_train_epoch_start(self, _trainer: pl.Trainer, _module: pl.LightningModule) -> None:
@@ -112,7 +112,8 @@ class Recorder(Callback):
         _write_csv(history, self._folder)
         write_curves(history, self._folder.curves, colours=class_colours(self._taxonomy))
         self._update_summary()
-        self._table.add(row, best=row["epoch"] == self.best_epoch)
+        if self._table is not None:
+            self._table.add(row, best=row["epoch"] == self.best_epoch)
 
     def _keep_weights(self, network: nn.Module) -> None:
         weights = {name: value.contiguous() for name, value in network.state_dict().items()}
@@ -150,7 +151,9 @@ class Recorder(Callback):
         palette = self._taxonomy.palette_rgb()
         labelled = mask != IGNORE
         right = float((predicted == mask)[labelled].mean()) if labelled.any() else None
-        told = "nothing is labelled" if right is None else f"{right:.1%} of the labels are met"
+        told = (
+            "nothing is labelled" if right is None else f"{right:.1%} of the labelled pixels right"
+        )
         pictures = (image[..., 0] if image.shape[2] == 1 else image, palette[mask])
         return Tile((*pictures, palette[predicted]), f"{self._examples.names[place]}: {told}")
 

@@ -66,7 +66,8 @@ class TrainingRequest:
     """What is trained beside the recipe.
 
     `start` is a run or a model to start from: a folder, or the name of a model.
-    `epochs_now` ends this call early, to be gone on with later; `callbacks` are further ones.
+    `epochs_now` ends this call early, to be gone on with later; `callbacks` are further ones;
+    with `shown` false, neither bars, rows nor the page of the run are shown.
     """
 
     data: Path
@@ -77,6 +78,7 @@ class TrainingRequest:
     start: Path | None = None
     epochs_now: int | None = None
     callbacks: tuple[Callback, ...] = ()
+    shown: bool = True
 
 
 def train(recipe: Recipe, request: TrainingRequest) -> dict[str, Any]:
@@ -191,26 +193,7 @@ def _make_trainer(
     data: RunData,
 ) -> pl.Trainer:
     training, machine = recipe.training, request.machine
-    recorder = Recorder(
-        folder,
-        taxonomy=taxonomy,
-        examples=data.validation_images,
-        count=training.example_images,
-        table=EpochTable(
-            epochs=training.epochs, classes=taxonomy.names, epochs_now=request.epochs_now
-        ),
-    )
-    page = RunPage(folder, taxonomy=taxonomy, epochs=training.epochs)
-    callbacks: list[Callback] = [EpochProgress(), recorder, page, KeepSignals()]
-    if training.ema_decay > 0:
-        callbacks.append(moving_average(training.ema_decay))
-    callbacks += request.callbacks
-    if training.early_stop_epochs > 0:
-        patience = training.early_stop_epochs
-        callbacks.append(EarlyStopping(VALIDATION_IOU, mode="max", patience=patience))
-    if request.epochs_now is not None:
-        callbacks.append(StopAfter(request.epochs_now))
-    callbacks.append(_checkpoints(folder))
+    callbacks = _make_callbacks(recipe, request, folder, taxonomy=taxonomy, data=data)
     clip = training.gradient_clip if training.gradient_clip > 0 else None
     try:
         return pl.Trainer(
@@ -235,6 +218,41 @@ def _make_trainer(
         raise ConfigError(
             f"cannot train with {machine} in {training.precision}: {reason}"
         ) from error
+
+
+def _make_callbacks(
+    recipe: Recipe,
+    request: TrainingRequest,
+    folder: RunFolder,
+    *,
+    taxonomy: Taxonomy,
+    data: RunData,
+) -> list[Callback]:
+    training = recipe.training
+    table = EpochTable(
+        epochs=training.epochs, classes=taxonomy.names, epochs_now=request.epochs_now
+    )
+    recorder = Recorder(
+        folder,
+        taxonomy=taxonomy,
+        examples=data.validation_images,
+        count=training.example_images,
+        table=table if request.shown else None,
+    )
+    callbacks: list[Callback] = [recorder, KeepSignals()]
+    if request.shown:
+        page = RunPage(folder, taxonomy=taxonomy, epochs=training.epochs)
+        callbacks = [EpochProgress(), recorder, page, KeepSignals()]
+    if training.ema_decay > 0:
+        callbacks.append(moving_average(training.ema_decay))
+    callbacks += request.callbacks
+    if training.early_stop_epochs > 0:
+        patience = training.early_stop_epochs
+        callbacks.append(EarlyStopping(VALIDATION_IOU, mode="max", patience=patience))
+    if request.epochs_now is not None:
+        callbacks.append(StopAfter(request.epochs_now))
+    callbacks.append(_checkpoints(folder))
+    return callbacks
 
 
 def _checkpoints(folder: RunFolder) -> ModelCheckpoint:

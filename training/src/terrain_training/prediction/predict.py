@@ -10,6 +10,7 @@ import numpy as np
 from terrain_seg_ros.core.image.mask_to_picture import overlay
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.report.segmented_files import png_of
 from terrain_training.evaluation.sharpening import sharpen
 from terrain_training.evaluation.subject import Subject
 from terrain_training.settings.recipe import SharpeningSettings
@@ -34,6 +35,10 @@ class PredictedImage:
     def overlay(self, alpha: float = 0.5) -> U8:
         """Return the image blended with the colours of the classes, (H, W, 3) RGB."""
         return overlay(self.pixels, self.mask, self.taxonomy, alpha=alpha)
+
+    def _repr_png_(self) -> bytes:
+        """Return the overlay as a PNG file, which notebooks show."""
+        return png_of(self.overlay())
 
     def shares(self) -> dict[str, float]:
         """Return the share of the image's pixels per class, 0 to 1."""
