@@ -28,6 +28,7 @@ EXAMPLES = (
     "terrain-train train mars_navcam_small --data data/ai4mars --epochs 5 --batch 8",
     "terrain-train train my_terrain.yaml --data data/mine --out runs/my_terrain-1",
 )
+LOGGERS = ("tensorboard", "wandb", "mlflow")
 INTERRUPTED = "the same command with --out {out} resumes"
 
 
@@ -45,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_overrides(parser)
     add_short_overrides(parser)
     add_machine(parser)
+    parser.add_argument(
+        "--log",
+        action="append",
+        choices=LOGGERS,
+        metavar="LOGGER",
+        help=f"log to {', '.join(LOGGERS)}; may be repeated (training.loggers, default tensorboard)",
+    )
     parser.add_argument(
         "--pretrained",
         type=Path,
@@ -69,7 +77,10 @@ def run(options: argparse.Namespace) -> int:
         ConfigError: recipe, data, weights or machine cannot be used.
     """
     use_threads(options)
-    recipe = load_recipe(options.recipe, overrides=options.overrides)
+    overrides = list(options.overrides)
+    if options.log:
+        overrides.append(f"training.loggers=[{', '.join(dict.fromkeys(options.log))}]")
+    recipe = load_recipe(options.recipe, overrides=overrides)
     with run_folder(options.out, recipe.name) as out:
         options.out = out  # what an interrupt names
         if is_first_process():

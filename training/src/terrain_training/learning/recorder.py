@@ -20,6 +20,7 @@ from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.report.output_place import write_whole
 from terrain_training.data.dataset import LabelledImages
 from terrain_training.errors import TrainingError
+from terrain_training.learning.board import show_picture
 from terrain_training.learning.curves import write_curves
 from terrain_training.learning.epoch_table import EpochTable
 from terrain_training.learning.finite import not_finite
@@ -132,9 +133,7 @@ class Recorder(Callback):
         self._folder.examples.mkdir(exist_ok=True)
         path = self._folder.examples / f"epoch_{trainer.current_epoch + 1:03d}.png"
         cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-        board = getattr(trainer.logger, "experiment", None)
-        if board is not None:
-            board.add_image("examples", sheet, trainer.current_epoch + 1, dataformats="HWC")
+        show_picture(trainer.loggers, path, sheet, trainer.current_epoch + 1)
 
     def _example(self, module: SegmentationModule, place: int) -> U8:
         image, mask = self._examples.pair(place)
