@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
-import sys
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -71,7 +71,7 @@ def test_wandb_without_a_login_names_the_command(one_epoch, tmp_path, monkeypatc
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
-    sys.modules["wandb"].setup().settings.mode = "online"
+    importlib.import_module("wandb").setup().settings.mode = "online"
     with pytest.raises(ConfigError, match=r"cannot log in \(.*\): run `wandb login` once, or set"):
         one_epoch(tmp_path / "run", "wandb")
 

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         choices=LOGGERS,
         metavar="LOGGER",
-        help=f"log to {', '.join(LOGGERS)}; may be repeated (training.loggers, default tensorboard)",
+        help=f"log to {', '.join(LOGGERS)}; may be repeated (default tensorboard)",
     )
     parser.add_argument(
         "--pretrained",
