@@ -30,6 +30,7 @@ EXAMPLES = (
     "terrain-train train mars_navcam_small --data data/ai4mars --epochs 5 --batch 8",
     "terrain-train train my_terrain.yaml --data data/mine --from mars_navcam",
 )
+LOGGERS = ("tensorboard", "wandb", "mlflow")
 INTERRUPTED = "the same command with --out {out} resumes"
 
 
@@ -63,6 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "of a shipped one); the classes may be others",
     )
     parser.add_argument(
+        "--log",
+        action="append",
+        choices=LOGGERS,
+        metavar="LOGGER",
+        help=f"log to {', '.join(LOGGERS)}; may be repeated (default tensorboard)",
+    )
+    parser.add_argument(
         "--pretrained",
         type=Path,
         metavar="FILE",
@@ -87,7 +95,10 @@ def run(options: argparse.Namespace) -> int:
     """
     use_threads(options)
     _choose_recipe(options)
-    recipe = load_recipe(options.recipe, overrides=options.overrides)
+    overrides = list(options.overrides)
+    if options.log:
+        overrides.append(f"training.loggers=[{', '.join(dict.fromkeys(options.log))}]")
+    recipe = load_recipe(options.recipe, overrides=overrides)
     with run_folder(options.out, recipe.name) as out:
         options.out = out  # what an interrupt names
         if is_first_process():

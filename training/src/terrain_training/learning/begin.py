@@ -151,7 +151,7 @@ def _computing_part(recipe: Recipe) -> dict[str, Any]:
             result.update({f"{name}.{key}": item for key, item in value.items()})
         else:
             result[name] = value
-    for name in ("data.cache_mib", "data.workers", "training.example_images"):
+    for name in ("data.cache_mib", "data.workers", "training.example_images", "training.loggers"):
         del result[name]
     result["parts"] = [item.sha256 for item in recipe.parts]
     return result

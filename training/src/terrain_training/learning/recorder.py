@@ -21,6 +21,7 @@ from terrain_seg_ros.report.captioned_sheet import Tile, captioned_sheet
 from terrain_seg_ros.report.output_place import write_whole
 from terrain_training.data.dataset import LabelledImages
 from terrain_training.errors import TrainingError
+from terrain_training.learning.board import show_picture
 from terrain_training.learning.curves import class_colours, write_curves
 from terrain_training.learning.epoch_table import EpochTable
 from terrain_training.learning.finite import not_finite
@@ -139,9 +140,7 @@ class Recorder(Callback):
         self._folder.examples.mkdir(exist_ok=True)
         path = self._folder.example_sheet(epoch)
         cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-        board = getattr(trainer.logger, "experiment", None)
-        if board is not None:
-            board.add_image("examples", sheet, epoch, dataformats="HWC")
+        show_picture(trainer.loggers, path, sheet, epoch)
 
     def _example(self, module: SegmentationModule, place: int) -> Tile:
         image, mask = self._examples.pair(place)

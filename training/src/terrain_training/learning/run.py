@@ -23,7 +23,7 @@ from terrain_training.errors import TrainingError
 from terrain_training.interrupt import current_signals
 from terrain_training.learning.averaging import moving_average
 from terrain_training.learning.begin import check_run_place, start_folder
-from terrain_training.learning.board import EpochsFromOne
+from terrain_training.learning.board import Board, check_loggers, open_boards
 from terrain_training.learning.checkpoint_file import WholeCheckpoints
 from terrain_training.learning.epoch_table import EpochTable
 from terrain_training.learning.gan_module import GanModule
@@ -101,6 +101,7 @@ def _train(recipe: Recipe, request: TrainingRequest) -> dict[str, Any]:
     folder = RunFolder(request.out)
     check_run_place(folder, recipe)
     parts.activate(recipe.parts)
+    check_loggers(recipe)
     trained = len(folder.read_history())
     if request.pretrained is not None and not request.pretrained.is_file():
         raise ConfigError(f"weights {request.pretrained} do not exist; check --pretrained")
@@ -114,8 +115,11 @@ def _train(recipe: Recipe, request: TrainingRequest) -> dict[str, Any]:
     origin = None if weights is None else weights.origin
     start_folder(folder, recipe, opened, module.network, started_from=origin)
     taxonomy = opened.source.taxonomy
-    trainer = _make_trainer(recipe, request, folder, taxonomy=taxonomy, data=data)
-    _fit(trainer, module, data, folder)
+    with open_boards(recipe, folder) as boards:
+        trainer = _make_trainer(
+            recipe, request, folder, taxonomy=taxonomy, data=data, boards=boards
+        )
+        _fit(trainer, module, data, folder)
     _log_end(folder, trainer, recipe.training.epochs, trained=trained)
     return folder.read_summary()
 
@@ -191,6 +195,7 @@ def _make_trainer(
     *,
     taxonomy: Taxonomy,
     data: RunData,
+    boards: list[Board],
 ) -> pl.Trainer:
     training, machine = recipe.training, request.machine
     callbacks = _make_callbacks(recipe, request, folder, taxonomy=taxonomy, data=data)
@@ -205,7 +210,7 @@ def _make_trainer(
             gradient_clip_val=None if training.adversarial_weight > 0 else clip,
             callbacks=callbacks,
             plugins=[WholeCheckpoints()],
-            logger=EpochsFromOne(folder.path, name="tensorboard", version=""),
+            logger=boards,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,

@@ -125,6 +125,9 @@ class TrainingSettings:
     adversarial_weight: NotNegative = Field(
         description="weight of the discriminator's loss; 0: no discriminator"
     )
+    loggers: list[Literal["tensorboard", "wandb", "mlflow"]] = Field(
+        description="where figures are logged beside the run's folder"
+    )
     example_images: Annotated[Whole, Field(ge=0)] = Field(
         description="validation images drawn after each epoch"
     )
