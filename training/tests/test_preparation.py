@@ -310,7 +310,7 @@ def test_masks_of_one_value_are_refused(tmp_path):
     [
         lambda root: data_sets.lunar(root, count=4),
         lambda root: data_sets.pairs(root, sets.COLOURS),
-        lambda root: data_sets.earth(root),
+        data_sets.earth,
     ],
     ids=["lunar_landscape", "side_by_side", "earth_terrain"],
 )
