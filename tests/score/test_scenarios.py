@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.score.scenarios import body_of, scenarios_of
 from terrain_seg_ros.worlds.world import WORLD_TAXONOMY, Body
@@ -35,3 +35,16 @@ def test_a_model_of_other_classes_sees_mars_alone(scenario):
 def test_hazards_do_not_matter_to_what_a_model_sees():
     tuned = WORLD_TAXONOMY.with_hazards({"sand": 0.9})
     assert body_of(ROVER, 0, taxonomy=tuned) is Body.MOON
+
+
+def test_a_card_says_on_which_bodies_a_model_is_scored():
+    taxonomy = Taxonomy((TerrainClass(0, "ground", (1, 2, 3), 0.0),))
+
+    def bodies(scenario, names):
+        return [body_of(scenario, seed, taxonomy=taxonomy, bodies=names) for seed in range(4)]
+
+    assert bodies(ROVER, ["moon"]) == bodies(LANDER, ["moon"]) == [Body.MOON] * 4
+    assert bodies(ROVER, ["moon", "mars"]) == [Body.MOON, Body.MARS] * 2
+    assert bodies(LANDER, ["moon", "mars"]) == [Body.MOON] * 4
+    assert bodies(LANDER, ["mars"]) == [Body.MARS] * 4
+    assert bodies(ROVER, ["venus"]) == bodies(ROVER, []) == [Body.MARS] * 4

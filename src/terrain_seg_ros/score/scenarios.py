@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -142,17 +142,25 @@ def perfect_mask(world: World, cast: RayCast, *, min_hazard_m: float) -> U8:
     return mask
 
 
-def body_of(scenario: Scenario, seed: int, *, taxonomy: Taxonomy) -> Body:
+def body_of(
+    scenario: Scenario, seed: int, *, taxonomy: Taxonomy, bodies: Sequence[str] = ()
+) -> Body:
     """Return the body of a world: Moon and Mars alternately, for landers only the Moon.
 
-    Models whose classes differ from those of the worlds were trained on Mars only and are scored
-    on Mars.
+    A model is scored on the bodies that its card names. Where it names none, a model whose
+    classes differ from those of the worlds was trained on Mars only and is scored on Mars.
 
     Args:
         scenario: the scenario of the world.
         seed: the seed of the world.
         taxonomy: the classes of the model.
+        bodies: `training.bodies` of the model's card.
     """
+    known = [body for body in Body if body.value in bodies]
+    if known and scenario.mode == "lander" and Body.MOON in known:
+        return Body.MOON
+    if known:
+        return known[seed % len(known)]
     if taxonomy.fingerprint() != WORLD_TAXONOMY.fingerprint():
         return Body.MARS
     if scenario.mode == "lander":

@@ -132,8 +132,14 @@ def score_world(task: ScoreTask) -> Tally:
     if task.max_novelty is not None:
         parameters = parameters.with_values({"observability.max_novelty": task.max_novelty})
     ahead = None if task.renders is None else RenderedAhead(task.renders)
-    taxonomy = load_card(parameters.inference.model).taxonomy
-    body = Body.MOON if ahead else body_of(scenario, task.seed, taxonomy=taxonomy)
+    card = load_card(parameters.inference.model)
+    body = (
+        Body.MOON
+        if ahead
+        else body_of(
+            scenario, task.seed, taxonomy=card.taxonomy, bodies=card.training.get("bodies", ())
+        )
+    )
     world = scenario_world(scenario, task.seed, body)
     slope = parameters.pipeline.slope.max_slope_deg
     field = TruthField(

@@ -149,6 +149,7 @@ def _training(recipe: Recipe, opened: OpenData) -> dict[str, Any]:
         "images": len(opened.train),
         "split": split_text(opened),
         "renderers": list(recipe.data.renderers),
+        "bodies": list(recipe.data.bodies),
         "epochs": recipe.training.epochs,
         "seed": recipe.training.seed,
         "recipe": _kept_recipe(recipe),

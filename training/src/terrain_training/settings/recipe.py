@@ -47,6 +47,10 @@ class DataSettings:
         description="renderers that made images of the data, for the card: figures in a renderer "
         "that a network has seen are marked; empty for real images alone"
     )
+    bodies: list[Literal["moon", "mars"]] = Field(
+        description="whose ground the data show, for the card: `terrain-seg score` takes worlds of "
+        "these; empty: not said"
+    )
     mean: list[Number] = Field(
         description="grey level (0 to 255) that is subtracted, one value or one per channel"
     )
