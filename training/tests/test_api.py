@@ -272,6 +272,7 @@ import os, signal, sys, threading, time
 from pathlib import Path
 import terrain_training as tt
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in the background
 recipe, data, out = sys.argv[1:]
 given = {"data": data, "out": out, "epochs": 5, "accelerator": "cpu", "threads": 1}
 

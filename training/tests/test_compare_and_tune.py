@@ -178,7 +178,7 @@ def test_throughput_counts_both(recipe_file, data, tmp_path, capsys, caplog):
     caplog.set_level(logging.INFO)
     file = tmp_path / "speed.json"
     words = ["throughput", str(recipe_file), "--data", str(data), "--json", str(file)]
-    assert main([*words, "--batches", "9", "--rounds", "1"]) == 0
+    assert main([*words, "--batches", "4", "--rounds", "1", "--threads", "1"]) == 0
     figures = json.loads(file.read_text())
     assert figures["ratio"] == pytest.approx(figures["trainer_per_s"] / figures["bare_per_s"])
     assert figures["batch_size"] == 4

@@ -21,7 +21,7 @@ from terrain_training.commands.common import (
 from terrain_training.learning.begin import is_first_process
 from terrain_training.learning.new_run import RUNS, run_folder
 from terrain_training.learning.run import TrainingRequest, train
-from terrain_training.learning.run_folder import RunFolder
+from terrain_training.learning.run_folder import PAGE, RunFolder
 from terrain_training.recipe.load import load_recipe
 from terrain_training.recipe.shipped import recipe_for
 
@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
         options.out = out  # what an interrupt names
         if is_first_process():
             print(f"run folder    {out}")
-            print(f"page          {RunFolder(out).page} (renewed after each epoch)", flush=True)
+            print(f"page          {out / PAGE} (renewed after each epoch)", flush=True)
         summary = train(
             recipe,
             TrainingRequest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
-from terrain_training.learning.run_folder import RunFolder
+from terrain_training.learning.run_folder import CURVES, RunFolder
 from terrain_training.notebook import LiveOutput
 
 
@@ -20,4 +20,4 @@ class LiveCurves(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, _module: pl.LightningModule) -> None:
         """Show the curves up to this epoch."""
         if trainer.is_global_zero:
-            self._output.show_png(self._folder.curves.read_bytes())
+            self._output.show_png((self._folder.path / CURVES).read_bytes())

@@ -27,7 +27,7 @@ from terrain_training.learning.epoch_table import EpochTable
 from terrain_training.learning.finite import not_finite
 from terrain_training.learning.history import flat_row
 from terrain_training.learning.module import VALIDATION_IOU, SegmentationModule
-from terrain_training.learning.run_folder import RunFolder, strict_json
+from terrain_training.learning.run_folder import CURVES, RunFolder, strict_json
 from terrain_training.learning.scores import epoch_scores
 
 
@@ -111,7 +111,7 @@ class Recorder(Callback):
         history.append(row)
         write_whole(self._folder.history, "".join(f"{strict_json(item)}\n" for item in history))
         _write_csv(history, self._folder)
-        write_curves(history, self._folder.curves, colours=class_colours(self._taxonomy))
+        write_curves(history, self._folder.path / CURVES, colours=class_colours(self._taxonomy))
         self._update_summary()
         if self._table is not None:
             self._table.add(row, best=row["epoch"] == self.best_epoch)

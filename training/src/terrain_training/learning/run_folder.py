@@ -18,6 +18,8 @@ from terrain_training.settings.recipe import Recipe
 
 WEIGHTS = "best.safetensors"
 SNAPSHOT = "recipe.yaml"
+CURVES = "curves.png"
+PAGE = "index.html"
 _OWN_SUMMARY = holds_json("classes", "parameters", "training_images")
 JSON_LIMIT_BYTES = 16 * 2**20
 
@@ -57,16 +59,6 @@ class RunFolder:
     def examples(self) -> Path:
         """Return the folder of example predictions."""
         return self.path / "examples"
-
-    @property
-    def curves(self) -> Path:
-        """Return the picture of the curves."""
-        return self.path / "curves.png"
-
-    @property
-    def page(self) -> Path:
-        """Return the page to look at while it trains, and after."""
-        return self.path / "index.html"
 
     def example_sheet(self, epoch: int) -> Path:
         """Return the picture of the example predictions of an epoch, which counts from 1."""

@@ -15,7 +15,7 @@ from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.report.output_place import write_whole
 from terrain_seg_ros.report.page import Page, Row, Section, render_page
 from terrain_training.learning.epoch_table import duration_text
-from terrain_training.learning.run_folder import RunFolder
+from terrain_training.learning.run_folder import CURVES, PAGE, RunFolder
 
 REFRESH_S = 10
 SHOWN_EPOCHS = 200
@@ -72,7 +72,7 @@ class RunPage(Callback):
             style=STYLE,
             refresh_s=REFRESH_S if running else None,
         )
-        write_whole(self._folder.page, render_page(page))
+        write_whole(self._folder.path / PAGE, render_page(page))
 
     def _lead(self, state: str, history: Sequence[Mapping[str, Any]]) -> str:
         at = time.strftime("%Y-%m-%d %H:%M:%S")
@@ -100,7 +100,7 @@ class RunPage(Callback):
     def _sections(self, history: Sequence[Mapping[str, Any]]) -> Iterator[Section]:
         if not history:
             return
-        yield from _picture("Curves", "", self._folder.curves)
+        yield from _picture("Curves", "", self._folder.path / CURVES)
         epoch = int(history[-1]["epoch"])
         text = f"The first validation images, as the network of epoch {epoch} sees them."
         yield from _picture("Examples", text, self._folder.example_sheet(epoch))
