@@ -310,7 +310,7 @@ def test_masks_of_one_value_are_refused(tmp_path):
     [
         lambda root: data_sets.lunar(root, count=4),
         lambda root: data_sets.pairs(root, sets.COLOURS),
-        lambda root: data_sets.earth(root),
+        data_sets.earth,
     ],
     ids=["lunar_landscape", "side_by_side", "earth_terrain"],
 )
@@ -348,8 +348,11 @@ def test_training_without_a_recipe_takes_that_of_the_data(data, tmp_path, capsys
         ),
         (["train", "--data", "mine"], "`terrain-train init mine` looks at it and writes a recipe"),
         (["train", "--data", "none"], "'none' does not exist"),
-        (["train", "mars_navcam"], "train needs a data set for mars_navcam: give it with --data"),
-        (["train"], "train needs a data set: give a recipe and --data, or DIR"),
+        (
+            ["train", "mars_navcam"],
+            "train needs a data set; give it with --data, beside mars_navcam",
+        ),
+        (["train"], "train needs a data set; give a recipe and --data"),
     ],
 )
 def test_training_says_what_it_lacks(tmp_path, words, said, capsys, monkeypatch):
