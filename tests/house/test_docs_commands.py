@@ -32,6 +32,8 @@ NOT_RUN = {
     ("training.md", "make test-training"): LONG,
     ("training.md", ".venv-training/bin/terrain-train inspect"): TORCH,
     ("training.md", "terrain-seg segment photo.png"): OWN,
+    ("train_your_images.md", "terrain-train"): TORCH,
+    ("train_your_images.md", "terrain-seg segment data/mine"): TORCH,
 }
 """Blocks that are not run here, by page and beginning, and why. Their commands are parsed by
 test_commands.py and by training/tests/test_readme_commands.py."""

@@ -19,7 +19,7 @@ from terrain_training.data.detect import likely_source
 from terrain_training.data.factory import open_source
 from terrain_training.preparation.known import voc_colour
 from terrain_training.preparation.prepare import prepare
-from terrain_training.preparation.rle import decode_text
+from terrain_training.preparation.rle import read_text
 from terrain_training.recipe.load import load_recipe
 from terrain_training.recipe.shipped import FOR_SOURCES, recipe_for
 
@@ -255,7 +255,7 @@ def test_compressed_run_lengths_are_those_of_pycocotools():
     mask = np.zeros((4, 5), dtype=np.uint8)
     mask[:, 2], mask[1, 3] = 1, 1
     assert sets.run_lengths(mask > 0) == [8, 4, 1, 1, 6]
-    np.testing.assert_array_equal(decode_text("841M5", [4, 5], source="x"), mask)
+    np.testing.assert_array_equal(read_text("841M5", [4, 5], source="x").mask(), mask)
 
 
 @pytest.mark.parametrize(
@@ -348,8 +348,11 @@ def test_training_without_a_recipe_takes_that_of_the_data(data, tmp_path, capsys
         ),
         (["train", "--data", "mine"], "`terrain-train init mine` looks at it and writes a recipe"),
         (["train", "--data", "none"], "'none' does not exist"),
-        (["train", "mars_navcam"], "train needs a data set for mars_navcam: give it with --data"),
-        (["train"], "train needs a data set: give a recipe and --data, or DIR"),
+        (
+            ["train", "mars_navcam"],
+            "train needs a data set; give it with --data, beside mars_navcam",
+        ),
+        (["train"], "train needs a data set; give a recipe and --data"),
     ],
 )
 def test_training_says_what_it_lacks(tmp_path, words, said, capsys, monkeypatch):

@@ -138,14 +138,10 @@ def _choose_recipe(options: argparse.Namespace) -> None:
     if given is not None and options.data is None and (given.is_dir() or given.suffix == ".npz"):
         given, options.data = None, given
     if options.data is None:
-        raise ConfigError(
-            "train needs a data set"
-            + (
-                f" for {given}: give it with --data"
-                if given
-                else ": give a recipe and --data, or DIR"
-            )
+        how = (
+            "give a recipe and --data" if given is None else f"give it with --data, beside {given}"
         )
+        raise ConfigError(f"train needs a data set; {how}")
     if given is None:
         name, source = recipe_for(options.data)
         given = Path(name)

@@ -15,7 +15,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.files.regular_file import read_regular_file
 from terrain_training.data.split_lists import NAMES
 from terrain_training.preparation.entry import Entry, FoundSet, Shape, unique_names
-from terrain_training.preparation.rle import decode_counts, decode_text
+from terrain_training.preparation.rle import read_counts, read_text
 from terrain_training.preparation.scan import Scan
 
 COCO_LIMIT_BYTES = 256 * 2**20
@@ -145,8 +145,8 @@ def _coco_shape(row: Mapping[str, Any], label: str, source: str) -> Shape:
     if isinstance(area, Mapping):
         size, counts = area.get("size"), area.get("counts")
         if isinstance(counts, str):
-            return Shape(label, source, mask=decode_text(counts, size, source=source))
-        return Shape(label, source, mask=decode_counts(counts, size, source=source))
+            return Shape(label, source, runs=read_text(counts, size, source=source))
+        return Shape(label, source, runs=read_counts(counts, size, source=source))
     if area in (None, []):
         return Shape(label, source)
     if not isinstance(area, list) or not all(isinstance(part, list) for part in area):

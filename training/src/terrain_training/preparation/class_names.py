@@ -26,12 +26,16 @@ _FILES = re.compile(
 
 @dataclass(frozen=True)
 class ClassNames:
-    """Names by the value in the mask and by colour; `source` says what told them."""
+    """Names by the value in the mask and by colour; `source` says what told them.
+
+    `others_ignored`: a value without a name does not count, where others have one.
+    """
 
     source: str = ""
     by_value: Mapping[int, str] = field(default_factory=dict)
     by_colour: Mapping[Colour, str] = field(default_factory=dict)
     colours: Mapping[str, Colour] = field(default_factory=dict)
+    others_ignored: bool = False
 
     def __bool__(self) -> bool:
         """Return whether any name is known."""
@@ -60,6 +64,7 @@ def find_class_names(scan: Scan, kind: str) -> ClassNames:
             {number: name for number, (name, _) in CITYSCAPES.items()},
             {colour: name for name, colour in CITYSCAPES.values()},
             dict(CITYSCAPES.values()),
+            others_ignored=True,
         )
     return ClassNames()
 

@@ -36,30 +36,29 @@ def draw_shapes(
     """
     mask: U8 = np.full(size, rest, dtype=np.uint8)
     problems: list[str] = []
-    drawn = []
+    areas: list[tuple[int, Shape]] = []
     for shape in shapes:
         inside, problem = _inside(shape, size)
-        if problem:
-            problems.append(f"{shape.source} ({shape.label}) {problem}")
-        if inside is not None and inside.any():
-            drawn.append((int(inside.sum()), shape, inside))
-        elif not problem:
-            problems.append(f"{shape.source} ({shape.label}) has no area")
-    for _, shape, inside in sorted(drawn, key=lambda item: -item[0]):
-        mask[inside > 0] = ids[shape.label]
+        area = int(inside.sum())
+        if area:
+            areas.append((area, shape))
+        if problem or not area:
+            problems.append(f"{shape.source} ({shape.label}) {problem or 'has no area'}")
+    for _, shape in sorted(areas, key=lambda item: -item[0]):
+        mask[_inside(shape, size)[0] > 0] = ids[shape.label]  # drawn again: one in memory at a time
     return mask, problems
 
 
-def _inside(shape: Shape, size: tuple[int, int]) -> tuple[U8 | None, str]:
+def _inside(shape: Shape, size: tuple[int, int]) -> tuple[U8, str]:
     """Return the pixels (H, W) of a shape, and what is wrong with it."""
     height_px, width_px = size
-    if shape.mask is not None:
-        if shape.mask.shape != size:
+    if shape.runs is not None:
+        if shape.runs.size != size:
             raise BadSampleError(
-                f"{shape.source} is {shape.mask.shape[1]} x {shape.mask.shape[0]} px, its image "
+                f"{shape.source} is {shape.runs.size[1]} x {shape.runs.size[0]} px, its image "
                 f"{width_px} x {height_px} px; correct the file"
             )
-        return shape.mask, ""
+        return shape.runs.mask(), ""
     area: U8 = np.zeros(size, dtype=np.uint8)
     problem = ""
     for flat in shape.polygons:

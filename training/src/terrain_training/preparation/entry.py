@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from terrain_seg_ros.core.types import U8
+from terrain_training.preparation.rle import RunLengths
 
 
 @dataclass(frozen=True)
 class Shape:
-    """An area with a class: polygons, each [x, y, x, y, ...] in pixels, or a mask (H, W) of 0, 1.
+    """An area with a class: polygons, each [x, y, x, y, ...] in pixels, or run lengths.
 
     `source` names it in messages.
     """
@@ -19,7 +19,7 @@ class Shape:
     label: str
     source: str
     polygons: tuple[tuple[float, ...], ...] = ()
-    mask: U8 | None = field(default=None, repr=False)
+    runs: RunLengths | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

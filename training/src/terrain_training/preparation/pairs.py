@@ -127,7 +127,8 @@ def _same_stem(pictures: list[_Picture]) -> tuple[list[_Picture], list[_Picture]
     masks = [
         p for p in pictures if p.path.suffix.lower() == ".png" and p.path.with_suffix("") in photos
     ]
-    return [p for p in pictures if p not in masks], masks
+    taken = {mask.path for mask in masks}
+    return [p for p in pictures if p.path not in taken], masks
 
 
 _Keys = dict[tuple[str | None, tuple[str, ...], str], list[_Picture]]

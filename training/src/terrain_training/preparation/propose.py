@@ -62,9 +62,9 @@ def classes_of_masks(values: MaskValues, names: ClassNames) -> Proposal:
     classes: list[ProposedClass] = []
     ignored = list(values.ignored)
     named = [_name_of(value, values.holds, names) for value in values.colours]
-    some = any(named) and "19" in names.source  # of Cityscapes, the classes without a name are void
+    void = names.others_ignored and any(named)
     for value, name in zip(values.colours, named):
-        if (name is not None and name in IGNORED) or (name is None and some):
+        if (name is not None and name in IGNORED) or (name is None and void):
             ignored.append(value)
             continue
         shown = value if values.holds is Holds.COLOURS else None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8
@@ -13,8 +15,22 @@ MAX_PIXELS = 100_000_000
 MAX_TEXT = 16 * 2**20
 
 
-def decode_counts(counts: Any, size: Any, *, source: str) -> U8:
-    """Return the mask (H, W) of 0 and 1 of run lengths.
+@dataclass(frozen=True)
+class RunLengths:
+    """A mask of (height, width) pixels as counts of 0, 1, 0, ... down the columns."""
+
+    size: tuple[int, int]
+    counts: NDArray[np.int32]
+
+    def mask(self) -> U8:
+        """Return the mask (H, W) of 0 and 1."""
+        bits = np.arange(len(self.counts), dtype=np.int64) % 2
+        flat = np.repeat(bits.astype(np.uint8), self.counts)
+        return np.ascontiguousarray(flat.reshape(self.size[1], self.size[0]).T)
+
+
+def read_counts(counts: Any, size: Any, *, source: str) -> RunLengths:
+    """Return checked run lengths.
 
     Args:
         counts: of 0, 1, 0, ... down the columns.
@@ -35,19 +51,17 @@ def decode_counts(counts: Any, size: Any, *, source: str) -> U8:
             f"{source}: RLE counts cover {sum(counts)} pixels, but its size is {height_px} x "
             f"{width_px}; correct the file"
         )
-    bits = np.arange(len(counts), dtype=np.uint8) % 2
-    flat = np.repeat(bits.astype(np.uint8), np.array(counts, dtype=np.int64))
-    return np.ascontiguousarray(flat.reshape(width_px, height_px).T)
+    return RunLengths((height_px, width_px), np.array(counts, dtype=np.int32))
 
 
-def decode_text(text: str, size: Any, *, source: str) -> U8:
-    """Return the mask of compressed run lengths, as pycocotools writes them.
+def read_text(text: str, size: Any, *, source: str) -> RunLengths:
+    """Return compressed run lengths, as pycocotools writes them.
 
     Each number is in groups of five bits, least first, with a sign; from the fourth on, a number
     is the difference to the one two before it.
 
     Raises:
-        ConfigError: as for `decode_counts`, or the text is none.
+        ConfigError: as for `read_counts`, or the text is none.
     """
     if len(text) > MAX_TEXT:
         raise ConfigError(f"{source}: RLE text is longer than {MAX_TEXT}; correct the file")
@@ -65,7 +79,7 @@ def decode_text(text: str, size: Any, *, source: str) -> U8:
             value -= 1 << shift
         counts.append(value + (counts[-2] if len(counts) > 2 else 0))
         value = shift = 0
-    return decode_counts(counts, size, source=source)
+    return read_counts(counts, size, source=source)
 
 
 def _size(size: Any, source: str) -> tuple[int, int]:

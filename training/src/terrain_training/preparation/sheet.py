@@ -70,7 +70,7 @@ def _draw_shares(axes: Axes, taxonomy: Taxonomy, shares: Mapping[str, float]) ->
     for place, value in enumerate(values):
         axes.text(value + 0.6, place, f"{value:.1f} %", va="center", fontsize=9)
     axes.set_xlim(0, 108)
-    axes.set_xlabel("share of the labelled pixels, %", fontsize=9)
+    axes.set_xlabel("share of the labelled pixels, % (dark in a label: not labelled)", fontsize=9)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
 

@@ -14,6 +14,7 @@ from terrain_training.preparation.sheet import IMAGES
 from terrain_training.progress import progress_of
 
 MAX_SAMPLES = 2000
+_LOOKED_AT = 400
 COLOUR_LEVELS = 3.0
 """Mean difference of the channels from which an image has colours."""
 
@@ -84,7 +85,9 @@ def _shown(seen: dict[str, frozenset[int]]) -> tuple[str, ...]:
     """Return samples so that each class is shown as soon as it can be."""
     counts: dict[int, int] = {}
     chosen: list[str] = []
-    spaced = list(seen)[:: max(1, len(seen) // 400)]
+    names = list(seen)
+    order = np.random.default_rng(0).permutation(len(names))[:_LOOKED_AT]
+    spaced = [names[place] for place in order]  # neighbours in a set are often alike
     while len(chosen) < min(IMAGES, len(spaced)):
         rest = [name for name in spaced if name not in chosen]
         best = max(rest, key=lambda name: sum(1.0 / (1 + 4 * counts.get(c, 0)) for c in seen[name]))
