@@ -39,11 +39,11 @@ from terrain_training.evaluation.run import Evaluation, EvaluationRequest, evalu
 from terrain_training.evaluation.subject import Subject, open_subject
 from terrain_training.export.export_model import ExportRequest, export_model
 from terrain_training.learning import run as learning
-from terrain_training.learning.begin import is_first_process
 from terrain_training.learning.curves import draw_curves, write_curves
 from terrain_training.learning.history import flat_row
 from terrain_training.learning.new_run import run_folder
 from terrain_training.learning.run_folder import RunFolder
+from terrain_training.processes import is_first_process
 from terrain_training.progress import PLAIN
 from terrain_training.recipe.load import load_recipe
 from terrain_training.settings.recipe import Recipe

@@ -24,11 +24,13 @@ from terrain_training.commands.common import (
     share,
     use_threads,
 )
+from terrain_training.commands.tiling_options import add_tiling, tiling_of
 from terrain_training.evaluation.report import OWN_REPORT, ROCKS_TITLE, write_report
 from terrain_training.evaluation.report_tables import rock_table
 from terrain_training.evaluation.run import Evaluation, EvaluationRequest, evaluate
 from terrain_training.evaluation.sharpening import sharpening_effect
 from terrain_training.evaluation.subject import Subject, open_subject
+from terrain_training.evaluation.tiling import tiled
 from terrain_training.metrics.figures import Comparison, EvaluationFigures
 
 HELP = "score a run, a checkpoint or an exported model on labelled images"
@@ -94,6 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision", default="fp32", help="precision of that backend (default %(default)s)"
     )
+    add_tiling(parser)
     add_threads(parser)
 
 
@@ -118,6 +121,8 @@ def run(options: argparse.Namespace) -> int:
         precision=options.precision,
         threads=threads,
     )
+    tiling = tiling_of(options)
+    subject = tiled(subject, tiling)
     request = EvaluationRequest(
         data=options.data,
         split=options.split,
@@ -131,7 +136,12 @@ def run(options: argparse.Namespace) -> int:
     evaluation = evaluate(subject, request)
     comparison = _comparison(evaluation)
     _print(subject, evaluation, comparison)
-    about = {"model": subject.name, "backend": subject.backend, "precision": subject.precision}
+    about = {
+        "model": subject.name,
+        "backend": subject.backend,
+        "precision": subject.precision,
+        "tiling": str(tiling),
+    }
     if options.json is not None:
         content = {
             **about,
