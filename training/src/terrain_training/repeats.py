@@ -114,6 +114,7 @@ def train_repeatedly(
     """Train a recipe with several seeds, on several folds or both; each run can be resumed.
 
     Seeds count up from the recipe's. The runs are folders of `request.out`, beside `repeats.json`.
+    Of several processes that train together, the first alone returns the runs.
 
     Args:
         recipe: to train.
@@ -125,7 +126,8 @@ def train_repeatedly(
         ConfigError: as `train`.
         TrainingError: as `train`.
     """
-    check_output_folder(request.out, option="--out", is_own=lambda _: _is_own(request.out))
+    if is_first_process():
+        check_output_folder(request.out, option="--out", is_own=_is_own)
     runs = []
     variants = list(_variants(recipe, seeds, folds))
     for number, (name, variant) in enumerate(variants, start=1):
@@ -133,7 +135,8 @@ def train_repeatedly(
             log.info("run %d of %d: %s", number, len(variants), name)
         folder = RunFolder(request.out / name)
         train(variant, dataclasses.replace(request, out=folder.path))
-        runs.append(_repeat(folder, name, variant))
+        if is_first_process():
+            runs.append(_repeat(folder, name, variant))
     repeats = Repeats(recipe.name, tuple(runs))
     if is_first_process():
         write_whole(request.out / FILE, strict_json(repeats.to_json(), indent=2) + "\n")
@@ -173,8 +176,8 @@ def _repeat(folder: RunFolder, name: str, variant: Recipe) -> Repeat:
 
 
 def _is_own(out: Path) -> bool:
-    """Return whether a folder holds nothing but repeated runs."""
-    return _OWN(out) or all(RunFolder(path).is_own() for path in out.iterdir())
+    """Return whether a folder holds repeated runs."""
+    return _OWN(out) or any(RunFolder(path).is_own() for path in out.iterdir())
 
 
 def _cell(value: float | None) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import optuna
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from optuna.importance import get_param_importances
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from terrain_seg_ros.core.errors import ConfigError
@@ -97,7 +97,7 @@ def draw_history(study: optuna.Study) -> Figure:
 
 def draw_importance(study: optuna.Study) -> Figure:
     """Draw which share of the differences between good and other trials each key explains."""
-    shares = get_param_importances(study)
+    shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
     figure = plain_figure(width=7.0, height=1.4 + 0.4 * len(shares))
     axes = figure.subplots()
     names = list(shares)[::-1]
@@ -106,5 +106,5 @@ def draw_importance(study: optuna.Study) -> Figure:
         axes.text(shares[name], place, f" {shares[name]:.2f}", va="center", fontsize=8)
     axes.set_xlim(0.0, 1.15)
     axes.set_xlabel("importance (PED-ANOVA), all together 1")
-    axes.set_title(f"{study.study_name}: what matters")
+    axes.set_title(f"{study.study_name}: importance of the keys")
     return figure
