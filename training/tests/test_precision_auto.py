@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import CPU
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.benchmarks.throughput import measure_throughput
 from terrain_training.learning import precision
 from terrain_training.learning.run import TrainingRequest, train
 from terrain_training.learning.run_folder import RunFolder
@@ -76,6 +78,11 @@ def test_measuring_changes_neither_network_nor_random_numbers(network):
     assert torch.equal(torch.rand(2), expected)
     after = network.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_throughput_compares_at_one_precision(auto, data):
+    with pytest.raises(ConfigError, match="measured at one precision"):
+        measure_throughput(auto, data, batches=1, rounds=1, skip_bad=False)
 
 
 def test_a_resumed_run_keeps_what_was_chosen(auto, data, tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from terrain_training.learning.loaders import OpenData
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.learning.scores import network_size
 from terrain_training.networks.registry import parameter_count
+from terrain_training.parts import FOLDER
 from terrain_training.processes import is_first_process
 from terrain_training.recipe.load import write_recipe
 from terrain_training.settings.recipe import Recipe
@@ -135,6 +136,11 @@ def _check_same_recipe(folder: RunFolder, recipe: Recipe) -> None:
     changed = sorted(key for key in new if old.get(key) != new[key])
     if recipe.training.schedule == "constant" and recipe.training.warmup_share == 0.0:
         changed = [key for key in changed if key != "training.epochs"]
+    if "parts" in changed:
+        raise ConfigError(
+            f"checkpoint {folder.checkpoint} was made with other code; restore the files of "
+            f"{folder.path / FOLDER} or give another --out"
+        )
     if changed:
         raise ConfigError(
             f"checkpoint {folder.checkpoint} was made with other values of {changed}; restore the "
