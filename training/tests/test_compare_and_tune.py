@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -113,12 +116,37 @@ def test_search_goes_on_in_the_same_storage(recipe_file, data, tmp_path, capsys)
     best = json.loads((out / "best.json").read_text())
     scores = [RunFolder(out / f"trial_{n:04d}").read_summary()["best_mean_iou"] for n in (0, 1)]
     assert best["mean_iou"] == max(scores)
-    again = ["train", str(recipe_file), "--data", str(data), "--out", str(tmp_path / "best"), *CPU]
-    for text in [*best["set"], "training.epochs=1"]:
-        again += ["--set", text]
-    assert main(again) == 0
+    again = ["train", str(out / "best.yaml"), "--data", str(data), "--out", str(tmp_path / "best")]
+    assert main([*again, *CPU]) == 0
     given = RunFolder(tmp_path / "best").read_summary()["best_mean_iou"]
     assert given == pytest.approx(best["mean_iou"], abs=1e-6)
+
+
+def test_two_workers_share_a_journal_and_the_best_is_trained(recipe_file, data, tmp_path, capsys):
+    space = tmp_path / "space.yaml"
+    space.write_text(SPACE, encoding="utf-8")
+    out = tmp_path / "out"
+    words = ["tune", recipe_file, "--data", data, "--space", space, "--out", out, "--trials", "2"]
+    words = [*map(str, words), "--journal", str(tmp_path / "shared"), "--epochs", "1", *CPU]
+    script = "import sys; from terrain_training.cli import main; sys.exit(main(sys.argv[1:]))"
+    python = [sys.executable, "-c", script]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    workers = [subprocess.Popen([*python, *words], env=environment) for _ in range(2)]
+    assert [worker.wait(timeout=280) for worker in workers] == [0, 0]
+    rates = {
+        RunFolder(out / f"trial_{number:04d}").recipe().training.learning_rate
+        for number in range(4)
+    }
+    assert len(rates) == 4  # no worker repeats the other
+    assert main([*words, "--trials", "1", "--train-best", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "5 finished, 0 cut short" in printed
+    for name in ("history.png", "importance.png"):
+        assert cv2.imread(str(out / name)).std() > 1.0
+    number = json.loads((out / "best.json").read_text())["trial"]
+    best, trial = (RunFolder(out / f"{name}_{number:04d}") for name in ("best_trial", "trial"))
+    assert [row["epoch"] for row in best.read_history()] == [1, 2]
+    assert best.recipe().network == trial.recipe().network
 
 
 def test_trial_behind_the_median_is_cut_short(recipe_file, data, tmp_path, capsys, monkeypatch):

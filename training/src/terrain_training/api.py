@@ -41,7 +41,6 @@ from terrain_training.evaluation.run import Evaluation, EvaluationRequest, evalu
 from terrain_training.evaluation.subject import Subject, open_subject
 from terrain_training.export.export_model import ExportRequest, export_model
 from terrain_training.learning import run as learning
-from terrain_training.learning.begin import is_first_process
 from terrain_training.learning.curves import class_colours, draw_curves
 from terrain_training.learning.history import flat_row
 from terrain_training.learning.live_curves import LiveCurves
@@ -55,6 +54,7 @@ from terrain_training.prediction.predict import (
     sharpening_of,
 )
 from terrain_training.preparation.prepare import BASE, Prepared, default_recipe, prepare
+from terrain_training.processes import is_first_process
 from terrain_training.progress import PLAIN
 from terrain_training.recipe.load import load_recipe
 from terrain_training.settings.recipe import Recipe

@@ -15,6 +15,7 @@ from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_training.cpu import let_threads_sleep
 from terrain_training.errors import TrainingError
 from terrain_training.interrupt import Interrupted, Signals
+from terrain_training.processes import is_first_process
 from terrain_training.progress import PlainOrTimed
 
 PROGRAM = "terrain-train"
@@ -160,7 +161,7 @@ def _interrupted(
     asked: Interrupted, command: Command | None, options: argparse.Namespace | None
 ) -> int:
     """Print how to continue, in the first of several processes, and return the exit code."""
-    if os.environ.get("LOCAL_RANK", "0") == "0":
+    if is_first_process():
         rest = "nothing was started"
         if command is not None:
             rest = command.INTERRUPTED.format(out=getattr(options, "out", None) or "DIR")

@@ -18,6 +18,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.data.dataset import LabelledImages
 from terrain_training.learning.loaders import OpenData, open_data
 from terrain_training.learning.module import Normaliser, make_optimiser, parameter_groups
+from terrain_training.learning.precision import AUTO
 from terrain_training.learning.run import Machine, TrainingRequest, train
 from terrain_training.learning.start import class_weights
 from terrain_training.losses import LossContext, SegmentationLoss
@@ -72,8 +73,14 @@ def measure_throughput(
         skip_bad: leave bad samples out.
 
     Raises:
-        ConfigError: the data cannot be used, or are fewer than one batch.
+        ConfigError: the precision is `auto`, or the data cannot be used or are fewer than one
+            batch.
     """
+    if recipe.training.precision == AUTO:
+        raise ConfigError(
+            "throughput is measured at one precision, but recipe key training.precision is auto; "
+            "give --set training.precision=fp32 or bf16"
+        )
     opened = open_data(recipe, data, skip_bad=skip_bad, run=None)
     size = recipe.training.batch_size
     if len(opened.train) < 2 * size:

@@ -30,6 +30,17 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def two_or_more(text: str) -> int:
+    """Return a whole number above 1.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not text.isdigit() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 2 or more")
+    return int(text)
+
+
 def add_render_python(parser: argparse._ActionsContainer) -> None:
     """Add --render-python, the Python that path-traces."""
     parser.add_argument(

@@ -23,6 +23,7 @@ from terrain_training.commands.common import (
     share,
     use_threads,
 )
+from terrain_training.commands.tiling_options import add_tiling, tiling_of
 from terrain_training.evaluation.evaluation_report import (
     about,
     check_report_place,
@@ -34,6 +35,7 @@ from terrain_training.evaluation.report import ROCKS_TITLE
 from terrain_training.evaluation.report_tables import rock_table
 from terrain_training.evaluation.run import Evaluation, EvaluationRequest, evaluate
 from terrain_training.evaluation.subject import Subject, open_subject
+from terrain_training.evaluation.tiling import tiled
 from terrain_training.metrics.figures import Comparison, EvaluationFigures
 
 HELP = "score a run, a checkpoint or an exported model on labelled images"
@@ -87,6 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resamples", type=positive, default=1000, help="number of bootstrap resamples"
     )
     add_backend(parser)
+    add_tiling(parser)
     add_threads(parser)
 
 
@@ -111,6 +114,7 @@ def run(options: argparse.Namespace) -> int:
         precision=options.precision,
         threads=threads,
     )
+    subject = tiled(subject, tiling_of(options))
     request = EvaluationRequest(
         data=options.data,
         split=options.split,

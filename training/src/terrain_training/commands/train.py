@@ -16,14 +16,18 @@ from terrain_training.commands.common import (
     add_threads,
     machine_of,
     positive,
+    print_table,
+    two_or_more,
     use_threads,
 )
-from terrain_training.learning.begin import is_first_process
 from terrain_training.learning.new_run import RUNS, run_folder
 from terrain_training.learning.run import TrainingRequest, train
 from terrain_training.learning.run_folder import PAGE, RunFolder
+from terrain_training.processes import is_first_process
 from terrain_training.recipe.load import load_recipe
 from terrain_training.recipe.shipped import recipe_for
+from terrain_training.repeats import FILE, train_repeatedly
+from terrain_training.settings.recipe import Recipe
 
 HELP = "train a recipe, or resume where --out holds a checkpoint"
 EXAMPLES = (
@@ -84,6 +88,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="stop after N epochs; the next call with --out resumes",
     )
+    group = parser.add_argument_group("mean and spread of several runs")
+    group.add_argument(
+        "--seeds",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="train with N seeds, counted up from training.seed",
+    )
+    group.add_argument(
+        "--folds",
+        type=two_or_more,
+        metavar="K",
+        help="train K times, each time validating on another fold of the training images; those of "
+        "one drive or world stay together",
+    )
     add_threads(parser)
 
 
@@ -101,21 +120,22 @@ def run(options: argparse.Namespace) -> int:
     recipe = load_recipe(options.recipe, overrides=overrides)
     with run_folder(options.out, recipe.name) as out:
         options.out = out  # what an interrupt names
-        if is_first_process():
-            print(f"run folder    {out}")
-            print(f"page          {out / PAGE} (renewed after each epoch)", flush=True)
-        summary = train(
-            recipe,
-            TrainingRequest(
-                data=options.data,
-                out=out,
-                machine=machine_of(options),
-                skip_bad=options.skip_bad,
-                pretrained=options.pretrained,
-                start=options.start,
-                epochs_now=options.stop_after,
-            ),
+        request = TrainingRequest(
+            data=options.data,
+            out=out,
+            machine=machine_of(options),
+            skip_bad=options.skip_bad,
+            pretrained=options.pretrained,
+            start=options.start,
+            epochs_now=options.stop_after,
         )
+        if is_first_process():
+            print(f"run folder    {out}", flush=True)
+        if options.seeds > 1 or options.folds is not None:
+            return _repeat(recipe, request, options)
+        if is_first_process():
+            print(f"page          {out / PAGE} (renewed after each epoch)", flush=True)
+        summary = train(recipe, request)
     if not is_first_process():
         return 0  # the first process speaks for all
     print(f"best weights  {RunFolder(out).weights}")
@@ -148,3 +168,12 @@ def _choose_recipe(options: argparse.Namespace) -> None:
         if is_first_process():
             print(f"recipe        {name}, since the data are laid out as {source}", flush=True)
     options.recipe = given
+
+
+def _repeat(recipe: Recipe, request: TrainingRequest, options: argparse.Namespace) -> int:
+    """Train several times, and print a table with mean and spread."""
+    repeats = train_repeatedly(recipe, request, seeds=options.seeds, folds=options.folds)
+    if is_first_process():
+        print_table(*repeats.table())
+        print(f"scored at the size of the network; also in {request.out / FILE}")
+    return 0

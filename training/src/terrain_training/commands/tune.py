@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
+import shlex
 from pathlib import Path
 
 import optuna
 
-from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.report.output_place import check_output_folder, write_whole
+from terrain_seg_ros.report.output_place import check_output_folder
 from terrain_training.commands.common import (
     add_data,
     add_machine,
@@ -23,6 +22,10 @@ from terrain_training.commands.common import (
     print_table,
     use_threads,
 )
+from terrain_training.learning.run import TrainingRequest, train
+from terrain_training.learning.run_folder import RunFolder
+from terrain_training.recipe.load import load_recipe
+from terrain_training.tuning.best import finished_trials, write_best, write_charts
 from terrain_training.tuning.space import load_space
 from terrain_training.tuning.study import TuneRequest, tune
 
@@ -30,10 +33,9 @@ HELP = "search learning rate, batch size, dropout, loss, encoder or any key of a
 EXAMPLES = (
     "terrain-train tune mars_navcam_small --data data/ai4mars --space space.yaml --out out/tune",
     "terrain-train tune my_terrain.yaml --data data/mine --space space.yaml --out out/tune "
-    "--trials 50 --epochs 5",
+    "--journal out/tune/study.journal --trials 50 --epochs 5 --train-best 40",
 )
 INTERRUPTED = "the same command continues with a new trial"
-BEST_FILE = "best.json"
 SHOWN_TRIALS = 10
 _OWN = re.compile(r"study\.db|.*\.journal|trial_[0-9]{4,}")
 
@@ -55,10 +57,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trials", type=positive, default=20, metavar="N", help="number of trials in this call"
     )
+    storage = parser.add_mutually_exclusive_group()
+    storage.add_argument(
+        "--journal",
+        type=Path,
+        metavar="FILE",
+        help="file in a shared folder, from which several workers on one or many machines take "
+        "trials: start the same command on each",
+    )
+    storage.add_argument(
+        "--storage", metavar="URL", help="database or .journal file (default OUT/study.db)"
+    )
     parser.add_argument(
-        "--storage",
-        metavar="URL",
-        help="database, or a .journal file shared by several machines (default OUT/study.db)",
+        "--train-best",
+        type=positive,
+        nargs="?",
+        const=0,
+        metavar="EPOCHS",
+        help="then train the best recipe, for this many epochs (default: those of the trials)",
     )
     parser.add_argument("--seed", type=int, default=42, metavar="N", help="seed of the search")
     add_overrides(parser)
@@ -68,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Search, print the best trials and write the best one's values.
+    """Search, print the best trials, write the best recipe and perhaps train it.
 
     Raises:
         ConfigError: recipe, space, data or storage cannot be used.
@@ -83,14 +99,20 @@ def run(options: argparse.Namespace) -> int:
             space=space,
             data=options.data,
             out=options.out,
-            storage=options.storage or f"sqlite:///{options.out / 'study.db'}",
+            storage=options.journal or options.storage or f"sqlite:///{options.out / 'study.db'}",
             trials=options.trials,
             seed=options.seed,
             machine=machine_of(options),
             skip_bad=options.skip_bad,
         )
     )
-    return _report(study, options.out)
+    best = _report(study, options)
+    if options.train_best is not None:
+        _train_best(best, finished_trials(study)[0].number, options)
+    else:
+        words = shlex.join([str(best), "--data", str(options.data)])
+        print(f"next         terrain-train train {words}")
+    return 0
 
 
 def _is_own(folder: Path) -> bool:
@@ -98,13 +120,11 @@ def _is_own(folder: Path) -> bool:
     return any(_OWN.fullmatch(path.name) for path in folder.iterdir())
 
 
-def _report(study: optuna.Study, out: Path) -> int:
+def _report(study: optuna.Study, options: argparse.Namespace) -> Path:
+    """Print the best trials; write the best recipe and charts, and return the recipe's file."""
+    done = finished_trials(study)
     trials = study.get_trials(deepcopy=False)
-    done = [trial for trial in trials if trial.state is optuna.trial.TrialState.COMPLETE]
     pruned = sum(trial.state is optuna.trial.TrialState.PRUNED for trial in trials)
-    if not done:
-        raise ConfigError(f"none of {len(trials)} trials was finished; see their messages")
-    done.sort(key=lambda trial: -float(trial.value or 0.0))
     keys = list(done[0].params)
     print_table(
         ("trial", "mean IoU (network size)", *keys),
@@ -114,13 +134,19 @@ def _report(study: optuna.Study, out: Path) -> int:
         ],
     )
     print(f"{len(done)} finished, {pruned} cut short")
-    best = done[0]
-    content = {
-        "trial": best.number,
-        "mean_iou": best.value,
-        "set": [f"{key}={value}" for key, value in best.params.items()],
-    }
-    path = out / BEST_FILE
-    write_whole(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
-    print(f"best values in {path}; train them with --set KEY=VALUE")
-    return 0
+    best = write_best(done[0], options.recipe, options.overrides, options.out)
+    print(f"charts       {', '.join(str(path) for path in write_charts(study, options.out))}")
+    print(f"best recipe  {best}")
+    return best
+
+
+def _train_best(best: Path, trial: int, options: argparse.Namespace) -> None:
+    """Train the best recipe, in a folder of that trial, so that the same call resumes."""
+    overrides = [f"training.epochs={options.train_best}"] if options.train_best else []
+    out = options.out / f"best_trial_{trial:04d}"
+    print(f"run folder   {out}", flush=True)
+    request = TrainingRequest(
+        data=options.data, out=out, machine=machine_of(options), skip_bad=options.skip_bad
+    )
+    summary = train(load_recipe(best, overrides=overrides), request)
+    print(f"best weights {RunFolder(out).weights}, mean IoU {summary['best_mean_iou']:.4f}")

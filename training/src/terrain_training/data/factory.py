@@ -12,6 +12,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_training import parts
 from terrain_training.data.contract import Source
 from terrain_training.data.detect import likely_source
+from terrain_training.data.folds import FoldSource
 from terrain_training.data.palette import load_palette
 from terrain_training.data.remaining import REMOVED, RemainingSource, checked_names
 from terrain_training.data.sources.ai4mars import Ai4Mars
@@ -65,9 +66,9 @@ def open_source(data: DataSettings, root: Path, *, run: Path | None = None) -> S
     source = _open(data.source, root, options)
     if removed:
         source = RemainingSource(source, removed)
-    if data.taxonomy is None:
-        return source
-    return MappedSource(source, parse_taxonomy_file(data.taxonomy, source="data.taxonomy"))
+    if data.taxonomy is not None:
+        source = MappedSource(source, parse_taxonomy_file(data.taxonomy, source="data.taxonomy"))
+    return source if data.fold is None else FoldSource(source, data.fold)
 
 
 def _open(name: str, root: Path, options: dict[str, Any]) -> Source:
@@ -103,7 +104,7 @@ def _open_own(part: parts.Part, root: Path, options: dict[str, Any]) -> Source:
 
 def keep_palette(source: Source, run: Path) -> None:
     """Write the palette of a source that has one into a run's folder."""
-    while isinstance(source, (MappedSource, RemainingSource)):
+    while isinstance(source, (FoldSource, MappedSource, RemainingSource)):
         source = source.source
     if isinstance(source, SideBySide):
         source.palette.save(run / PALETTE_FILE)

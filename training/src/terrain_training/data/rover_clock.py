@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from terrain_seg_ros.core.errors import ConfigError
@@ -71,15 +71,7 @@ def split_by_rover_clock(
         seed: of the random choice.
     """
     trainable = set(train_stems)
-    stems = sorted(trainable | set(other_stems), key=spacecraft_clock_s)
-    sessions: list[list[str]] = []
-    last_s: int | None = None
-    for stem in stems:
-        clock_s = spacecraft_clock_s(stem)
-        if last_s is None or clock_s - last_s > gap_s:
-            sessions.append([])
-        sessions[-1].append(stem)
-        last_s = clock_s
+    sessions = sessions_of(trainable | set(other_stems), gap_s=gap_s)
     chooser = random.Random(seed)
     train: list[str] = []
     validation: list[str] = []
@@ -90,6 +82,19 @@ def split_by_rover_clock(
         else:
             train.extend(usable)
     return ClockSplit(train=tuple(train), validation=tuple(validation))
+
+
+def sessions_of(stems: Iterable[str], *, gap_s: int = MIN_GAP_S) -> list[list[str]]:
+    """Return images sorted by clock, cut wherever `gap_s` passes without one."""
+    sessions: list[list[str]] = []
+    last_s: int | None = None
+    for stem in sorted(stems, key=spacecraft_clock_s):
+        clock_s = spacecraft_clock_s(stem)
+        if last_s is None or clock_s - last_s > gap_s:
+            sessions.append([])
+        sessions[-1].append(stem)
+        last_s = clock_s
+    return sessions
 
 
 def smallest_gap_s(split: ClockSplit) -> int:

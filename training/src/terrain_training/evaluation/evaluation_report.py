@@ -10,6 +10,7 @@ from terrain_training.evaluation.report import OWN_REPORT, write_report
 from terrain_training.evaluation.run import Evaluation, EvaluationRequest
 from terrain_training.evaluation.sharpening import sharpening_effect
 from terrain_training.evaluation.subject import Subject
+from terrain_training.evaluation.tiling import TiledSubject, Tiling
 from terrain_training.metrics.figures import Comparison
 
 
@@ -54,7 +55,13 @@ def write_evaluation_report(
 
 def about(subject: Subject) -> dict[str, str]:
     """Return what was evaluated, and what computed."""
-    return {"model": subject.name, "backend": subject.backend, "precision": subject.precision}
+    tiling = subject.tiling if isinstance(subject, TiledSubject) else Tiling()
+    return {
+        "model": subject.name,
+        "backend": subject.backend,
+        "precision": subject.precision,
+        "tiling": str(tiling),
+    }
 
 
 def comparisons(evaluation: Evaluation) -> tuple[Comparison, ...]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -20,6 +18,8 @@ from terrain_training.learning.loaders import OpenData
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.learning.scores import network_size
 from terrain_training.networks.registry import parameter_count
+from terrain_training.parts import FOLDER
+from terrain_training.processes import is_first_process
 from terrain_training.recipe.load import write_recipe
 from terrain_training.settings.recipe import Recipe
 
@@ -27,20 +27,16 @@ _WORDS = ("name", "version", "description", "credits", "limits", "export", "shar
 """Recipe keys that do not change what is learned."""
 
 
-def is_first_process() -> bool:
-    """Return whether this is the process that writes, of several that train together."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
-
-
-def check_run_place(folder: RunFolder, recipe: Recipe) -> None:
+def check_run_place(folder: RunFolder, recipe: Recipe, *, processes: int) -> None:
     """Check that a run may begin or go on in a folder.
 
     Raises:
-        ConfigError: it holds something else, was made by another recipe, or holds epochs that
-            cannot be gone on with and would be lost.
+        ConfigError: it holds something else, was made by another recipe or number of processes,
+            or holds epochs that cannot be gone on with and would be lost.
     """
     check_output_folder(folder.path, option="--out", is_own=lambda _: folder.is_own())
     _check_same_recipe(folder, recipe)
+    _check_same_processes(folder, processes)
     epochs = len(folder.read_history())
     # After one epoch it may be an interrupt between history and checkpoint.
     if epochs > 1 and not folder.checkpoint.is_file():
@@ -50,67 +46,63 @@ def check_run_place(folder: RunFolder, recipe: Recipe) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Start:
-    """What stands in a run's folder from the beginning."""
-
-    recipe: Recipe
-    opened: OpenData
-    network: nn.Module
-    started_from: Mapping[str, Any] | None
-
-
 def start_folder(
     folder: RunFolder,
     recipe: Recipe,
     opened: OpenData,
     network: nn.Module,
     *,
-    started_from: Mapping[str, Any] | None = None,
+    how: Mapping[str, Any],
 ) -> None:
     """Write snapshot, classes and sizes; the scores follow after each epoch.
 
-    `started_from` is the origin of the weights, where they are of another run or a model.
-
     A new run's folder appears with all of them in it, so that an interrupt leaves nothing that
-    the same command would take for something else.
+    the same command would take for something else. `how` says what a resumed run must keep beside
+    its recipe: the number of processes, and the precision that was chosen.
     """
     if not is_first_process():
         return
-    start = _Start(recipe, opened, network, started_from)
+    content = _summary(folder, recipe, opened, network) | dict(how)
     if folder.is_own():
-        _write_start(folder, start)
+        _write_start(folder, recipe, opened, content)
         return
     target = folder.path.resolve()
     if target.is_dir():
-        _fill(RunFolder(target), start)
+        _fill(RunFolder(target), recipe, opened, content)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
     draft.mkdir()
     try:
-        _write_start(RunFolder(draft), start)
+        _write_start(RunFolder(draft), recipe, opened, content)
         draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _fill(folder: RunFolder, start: _Start) -> None:
+def _fill(folder: RunFolder, recipe: Recipe, opened: OpenData, content: Mapping[str, Any]) -> None:
     """Begin in an empty folder that is there, which may be the working folder or a mount."""
     try:
-        _write_start(folder, start)
+        _write_start(folder, recipe, opened, content)
     except BaseException:
         for path in (folder.snapshot, folder.summary, folder.path / PALETTE_FILE):
             path.unlink(missing_ok=True)
         raise
 
 
-def _write_start(folder: RunFolder, start: _Start) -> None:
-    recipe, opened = start.recipe, start.opened
-    old = folder.read_summary() if folder.summary.is_file() else {}
+def _write_start(
+    folder: RunFolder, recipe: Recipe, opened: OpenData, content: Mapping[str, Any]
+) -> None:
     write_recipe(recipe, folder.snapshot)
     keep_palette(opened.source, folder.path)
-    content = {
+    write_whole(folder.summary, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def _summary(
+    folder: RunFolder, recipe: Recipe, opened: OpenData, network: nn.Module
+) -> dict[str, Any]:
+    old = folder.read_summary() if folder.summary.is_file() else {}
+    return {
         **old,
         "name": recipe.name,
         "classes": [
@@ -121,11 +113,20 @@ def _write_start(folder: RunFolder, start: _Start) -> None:
         "validation_images": len(opened.validation),
         "bad_samples": opened.bad,
         "scored_at": network_size(recipe),
-        "parameters": parameter_count(start.network),
+        "parameters": parameter_count(network),
     }
-    if start.started_from is not None:
-        content["started_from"] = dict(start.started_from)
-    write_whole(folder.summary, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def _check_same_processes(folder: RunFolder, processes: int) -> None:
+    """Check that as many processes train as before: each step sees a batch of every one."""
+    if not folder.checkpoint.is_file() or not folder.summary.is_file():
+        return
+    before = folder.read_summary().get("processes", processes)
+    if before != processes:
+        raise ConfigError(
+            f"the run in {folder.path} was trained by {before} processes, and {processes} would "
+            f"give other weights; start {before}, or give another --out"
+        )
 
 
 def _check_same_recipe(folder: RunFolder, recipe: Recipe) -> None:
@@ -135,6 +136,11 @@ def _check_same_recipe(folder: RunFolder, recipe: Recipe) -> None:
     changed = sorted(key for key in new if old.get(key) != new[key])
     if recipe.training.schedule == "constant" and recipe.training.warmup_share == 0.0:
         changed = [key for key in changed if key != "training.epochs"]
+    if "parts" in changed:
+        raise ConfigError(
+            f"checkpoint {folder.checkpoint} was made with other code; restore the files of "
+            f"{folder.path / FOLDER} or give another --out"
+        )
     if changed:
         raise ConfigError(
             f"checkpoint {folder.checkpoint} was made with other values of {changed}; restore the "

@@ -19,8 +19,8 @@ from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, W
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.report.output_place import write_whole
 from terrain_training.extra import install_extra
-from terrain_training.learning.begin import is_first_process
 from terrain_training.learning.run_folder import RunFolder
+from terrain_training.processes import is_first_process
 from terrain_training.settings.recipe import Recipe
 
 log = logging.getLogger(__name__)

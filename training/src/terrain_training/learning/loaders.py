@@ -155,7 +155,7 @@ class RunData(pl.LightningDataModule):
     def __init__(self, recipe: Recipe, opened: OpenData) -> None:
         """Take the data; images are read when they are first asked for."""
         super().__init__()
-        self._recipe = recipe
+        self._recipe, self._opened = recipe, opened
         training = recipe.training
         self.training_images = LabelledImages(
             opened.source,
@@ -165,6 +165,11 @@ class RunData(pl.LightningDataModule):
             seed=training.seed,
         )
         self.validation_images = LabelledImages(opened.source, opened.validation, recipe.data)
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """Return the classes."""
+        return self._opened.source.taxonomy
 
     def train_dataloader(self) -> DataLoader[Item]:
         """Return the shuffled batches of one process."""

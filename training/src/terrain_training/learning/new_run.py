@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_training.processes import is_one_of_several
 
 RUNS = Path("runs")
 """Beside the working folder."""
@@ -35,7 +36,7 @@ def run_folder(out: Path | None, name: str, *, parent: Path = RUNS) -> Iterator[
     if out is not None:
         yield out
         return
-    if "LOCAL_RANK" in os.environ:
+    if is_one_of_several():
         yield _of_the_first_process()
         return
     folder = _reserve(name, parent)

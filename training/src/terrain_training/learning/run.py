@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import os
 import pickle
 import signal
 import time
@@ -12,11 +14,14 @@ from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_training import parts
 from terrain_training.cpu import helpful_threads
 from terrain_training.errors import TrainingError
@@ -29,6 +34,7 @@ from terrain_training.learning.epoch_table import EpochTable
 from terrain_training.learning.gan_module import GanModule
 from terrain_training.learning.loaders import OpenData, RunData, open_data
 from terrain_training.learning.module import VALIDATION_IOU, SegmentationModule
+from terrain_training.learning.precision import AUTO, choose_precision
 from terrain_training.learning.progress import EpochProgress, KeepSignals, StopAfter
 from terrain_training.learning.quiet import quiet_lightning
 from terrain_training.learning.recorder import Recorder
@@ -36,6 +42,7 @@ from terrain_training.learning.run_folder import RunFolder
 from terrain_training.learning.run_page import RunPage
 from terrain_training.learning.start import class_weights, start_network
 from terrain_training.learning.starting_weights import StartingWeights, open_weights
+from terrain_training.processes import TORCHRUN, launched
 from terrain_training.settings.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -50,7 +57,7 @@ PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
 
 @dataclass(frozen=True)
 class Machine:
-    """Where to train; `devices` counts GPUs, or processes on the CPU.
+    """Where to train; `devices` counts GPUs, or processes on the CPU, of each of `nodes` machines.
 
     `choose_threads` gives torch as many CPU threads as help with the recipe's batches; else it
     keeps those that it has.
@@ -59,6 +66,28 @@ class Machine:
     accelerator: str
     devices: int
     choose_threads: bool = False
+    nodes: int = 1
+
+    @property
+    def processes(self) -> int:
+        """Return how many train together."""
+        return self.devices * self.nodes
+
+    def placed(self) -> Machine:
+        """Return the machine with the processes that torchrun or Slurm started, if one did.
+
+        Raises:
+            ConfigError: another number of devices was asked for.
+        """
+        launch = launched()
+        if launch is None:
+            return self
+        if self.devices not in (1, launch.devices):
+            raise ConfigError(
+                f"--devices is {self.devices}, but {launch.launcher} started {launch.devices} "
+                "processes on this machine; leave --devices out"
+            )
+        return dataclasses.replace(self, devices=launch.devices, nodes=launch.nodes)
 
 
 @dataclass(frozen=True)
@@ -93,13 +122,14 @@ def train(recipe: Recipe, request: TrainingRequest) -> dict[str, Any]:
         KeyboardInterrupt: a signal ended it; the same call goes on.
     """
     with quiet_lightning():
-        return _train(recipe, request)
+        placed = dataclasses.replace(request, machine=request.machine.placed())
+        return _train(recipe, placed)
 
 
 def _train(recipe: Recipe, request: TrainingRequest) -> dict[str, Any]:
     torch.set_float32_matmul_precision("high")
     folder = RunFolder(request.out)
-    check_run_place(folder, recipe)
+    check_run_place(folder, recipe, processes=request.machine.processes)
     parts.activate(recipe.parts)
     check_loggers(recipe)
     trained = len(folder.read_history())
@@ -112,12 +142,14 @@ def _train(recipe: Recipe, request: TrainingRequest) -> dict[str, Any]:
     opened = open_data(recipe, request.data, skip_bad=request.skip_bad, run=request.out)
     data = RunData(recipe, opened)
     module = _make_module(recipe, request, opened, data, weights=weights)
-    origin = None if weights is None else weights.origin
-    start_folder(folder, recipe, opened, module.network, started_from=origin)
-    taxonomy = opened.source.taxonomy
+    precision = _precision(recipe, request, folder, module=module, data=data)
+    how: dict[str, Any] = {"processes": request.machine.processes, "precision": precision}
+    if weights is not None:
+        how["started_from"] = dict(weights.origin)
+    start_folder(folder, recipe, opened, module.network, how=how)
     with open_boards(recipe, folder) as boards:
         trainer = _make_trainer(
-            recipe, request, folder, taxonomy=taxonomy, data=data, boards=boards
+            recipe, request, folder, data=data, boards=boards, precision=precision
         )
         _fit(trainer, module, data, folder)
     _log_end(folder, trainer, recipe.training.epochs, trained=trained)
@@ -184,7 +216,7 @@ def _make_module(
         network,
         taxonomy=opened.source.taxonomy,
         class_weights=class_weights(recipe, opened),
-        steps_per_epoch=data.steps_per_epoch(request.machine.devices),
+        steps_per_epoch=data.steps_per_epoch(request.machine.processes),
     )
 
 
@@ -193,23 +225,24 @@ def _make_trainer(
     request: TrainingRequest,
     folder: RunFolder,
     *,
-    taxonomy: Taxonomy,
     data: RunData,
     boards: list[Board],
+    precision: str,
 ) -> pl.Trainer:
     training, machine = recipe.training, request.machine
-    callbacks = _make_callbacks(recipe, request, folder, taxonomy=taxonomy, data=data)
+    callbacks = _make_callbacks(recipe, request, folder, data)
     clip = training.gradient_clip if training.gradient_clip > 0 else None
     try:
         return pl.Trainer(
             accelerator=machine.accelerator,
             devices=machine.devices,
-            strategy="ddp" if machine.devices > 1 else "auto",
+            num_nodes=machine.nodes,
+            strategy="ddp" if machine.processes > 1 else "auto",
             max_epochs=training.epochs,
-            precision=PRECISIONS[training.precision],
+            precision=PRECISIONS[precision],
             gradient_clip_val=None if training.adversarial_weight > 0 else clip,
             callbacks=callbacks,
-            plugins=[WholeCheckpoints()],
+            plugins=[WholeCheckpoints(), *_environment()],
             logger=boards,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -220,20 +253,51 @@ def _make_trainer(
         )
     except (ValueError, RuntimeError, MisconfigurationException) as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(
-            f"cannot train with {machine} in {training.precision}: {reason}"
-        ) from error
+        raise ConfigError(f"cannot train with {machine} in {precision}: {reason}") from error
+
+
+def _precision(
+    recipe: Recipe,
+    request: TrainingRequest,
+    folder: RunFolder,
+    *,
+    module: SegmentationModule,
+    data: RunData,
+) -> str:
+    """Return the precision of a run; one that is resumed keeps what was chosen for it."""
+    if recipe.training.precision == AUTO and folder.checkpoint.is_file():
+        kept = folder.read_summary().get("precision")
+        if kept in PRECISIONS:
+            log.info("precision %s, as this run began", kept)
+            return str(kept)
+    gpu = request.machine.accelerator != "cpu" and torch.cuda.is_available()
+    example = module.normalise(data.validation_images[0][0].unsqueeze(0))
+    processes = request.machine.processes
+    return choose_precision(recipe, module.network, example, processes=processes, gpu=gpu)
+
+
+def _environment() -> list[ClusterEnvironment]:
+    """Return who started the processes, where Lightning would guess otherwise."""
+    launch = launched()
+    if launch is not None:
+        return [TorchElasticEnvironment() if launch.launcher == TORCHRUN else _Slurm()]
+    return [LightningEnvironment()] if "SLURM_NTASKS" in os.environ else []
+
+
+class _Slurm(SLURMEnvironment):
+    """Processes of srun, which signals end as elsewhere: no job is queued again."""
+
+    def __init__(self) -> None:
+        super().__init__(auto_requeue=False)
 
 
 def _make_callbacks(
     recipe: Recipe,
     request: TrainingRequest,
     folder: RunFolder,
-    *,
-    taxonomy: Taxonomy,
     data: RunData,
 ) -> list[Callback]:
-    training = recipe.training
+    training, taxonomy = recipe.training, data.taxonomy
     table = EpochTable(
         epochs=training.epochs, classes=taxonomy.names, epochs_now=request.epochs_now
     )

@@ -30,6 +30,14 @@ _Rate = Annotated[Number, Field(gt=0, le=MAX_LEARNING_RATE)]
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class FoldSettings:
+    """Which fold of the training images validates, and how many there are."""
+
+    number: Annotated[Whole, Field(ge=1)] = Field(description="fold that validates, from 1")
+    count: Annotated[Whole, Field(ge=2)] = Field(description="number of folds")
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class DataSettings:
     """The images and labels to learn from; the input that `image_to_tensor` fits images to."""
 
@@ -38,6 +46,10 @@ class DataSettings:
     taxonomy: dict[Text, Any] | None = Field(
         description="`classes` and `map` that rename, join or ignore the reader's classes; "
         "a file name or the mapping itself"
+    )
+    fold: FoldSettings | None = Field(
+        description="fold of the training images that validates in the place of the validation "
+        "split; `train --folds` sets it"
     )
     channels: Channels = Field(description="channels of the network's input")
     height_px: _Side = Field(description="height of the network's input, px")
@@ -90,8 +102,9 @@ class TrainingSettings:
     seed: Annotated[Whole, Field(ge=0)] = Field(
         description="seed of initial weights, order and augmentation"
     )
-    precision: Literal["fp32", "bf16", "fp16"] = Field(
-        description="number format of the arithmetic; fp16 needs a GPU"
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = Field(
+        description="number format of the arithmetic; fp16 needs a GPU; auto measures whether "
+        "bf16 is faster on this machine"
     )
     optimiser: Literal["adam", "adamw", "sgd"] = Field(description="optimiser")
     learning_rate: _Rate = Field(description="learning rate")

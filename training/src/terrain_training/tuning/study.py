@@ -30,7 +30,7 @@ WARMUP_EPOCHS = 1
 
 @dataclass(frozen=True)
 class TuneRequest:
-    """A search; `storage` is a database URL or a file ending in `.journal`.
+    """A search; `storage` is a database URL or a journal: a path, or text ending in `.journal`.
 
     The file may lie in a folder that several machines share. `trials` counts those of this call.
     """
@@ -40,7 +40,7 @@ class TuneRequest:
     space: Space
     data: Path
     out: Path
-    storage: str
+    storage: str | Path
     trials: int
     seed: int
     machine: Machine
@@ -59,7 +59,7 @@ def tune(request: TuneRequest) -> optuna.Study:
     if request.machine.devices > 1:
         raise ConfigError(
             f"--devices is {request.machine.devices}, but a trial trains on one; start the command "
-            "once per GPU with the same --storage"
+            "once per GPU with the same --journal"
         )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     base = load_recipe(request.recipe, overrides=request.overrides)
@@ -70,7 +70,6 @@ def tune(request: TuneRequest) -> optuna.Study:
         study_name=base.name,
         direction="maximize",
         load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(seed=request.seed + _finished(storage, base.name)),
         pruner=optuna.pruners.MedianPruner(
             n_startup_trials=STARTUP_TRIALS, n_warmup_steps=WARMUP_EPOCHS + 1
         ),
@@ -81,39 +80,33 @@ def tune(request: TuneRequest) -> optuna.Study:
     return study
 
 
-def open_storage(text: str) -> BaseStorage:
+def open_storage(place: str | Path) -> BaseStorage:
     """Return the storage of a study.
 
     Raises:
         ConfigError: it cannot be opened.
     """
     try:
-        if text.endswith(JOURNAL_SUFFIX):
-            return JournalStorage(JournalFileBackend(text))
-        return RDBStorage(text)
+        if isinstance(place, Path) or place.endswith(JOURNAL_SUFFIX):
+            return JournalStorage(JournalFileBackend(str(place)))
+        return RDBStorage(place)
     except (SQLAlchemyError, OSError, ValueError, ImportError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(
-            f"storage {text!r} cannot be opened ({reason}); give a file ending in "
+            f"storage {str(place)!r} cannot be opened ({reason}); give a file ending in "
             f"{JOURNAL_SUFFIX} or a URL such as sqlite:///study.db"
         ) from error
 
 
-def _finished(storage: BaseStorage, name: str) -> int:
-    """Return how many trials there are, so that a second machine draws others."""
-    names = [study.study_name for study in storage.get_all_studies()]
-    if name not in names:
-        return 0
-    return len(storage.get_all_trials(storage.get_study_id_from_name(name), deepcopy=False))
-
-
 def _run_trial(trial: optuna.Trial, request: TuneRequest) -> float:
+    # By its number: workers that start together draw different values, whatever else they do.
+    trial.study.sampler = optuna.samplers.TPESampler(seed=request.seed + trial.number)
     try:
         overrides = suggest_overrides(request.space, trial)
     except ValueError as error:  # Optuna's, where a stored study had another space
         raise ConfigError(
             f"the study in {request.storage} was made with another search space ({error}); give "
-            "another --storage, or the old space"
+            "another --journal or --storage, or the old space"
         ) from error
     log.info("trial %d: %s", trial.number, ", ".join(overrides))
     recipe = load_recipe(request.recipe, overrides=(*request.overrides, *overrides))

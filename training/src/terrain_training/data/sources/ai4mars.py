@@ -21,7 +21,7 @@ from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import BadSampleError, Sample
 from terrain_training.data.files import find_pictures, read_colours, read_ids, read_picture
-from terrain_training.data.rover_clock import ClockSplit, split_by_rover_clock
+from terrain_training.data.rover_clock import ClockSplit, sessions_of, split_by_rover_clock
 from terrain_training.data.splits import part_of
 
 TAXONOMY = Taxonomy(
@@ -53,6 +53,7 @@ class Ai4Mars:
         self._files: dict[str, tuple[Path, Path]] = {}
         self._hidden: tuple[Path, ...] = ()
         self._parts: dict[str, list[str]] = {}
+        self._sessions: dict[str, str] = {}
         if (root / "msl").is_dir():
             self._find_published(root / "msl", gold, seed)
         else:
@@ -76,6 +77,13 @@ class Ai4Mars:
     def names(self, split: str) -> list[str]:
         """Return the names of a split; NASA's product names."""
         return part_of(self._parts, split)
+
+    def group(self, name: str) -> str:
+        """Return the session of the rover that an image belongs to, by its first image."""
+        if not self._sessions:
+            sessions = sessions_of(self._parts["train"])
+            self._sessions = {stem: session[0] for session in sessions for stem in session}
+        return self._sessions.get(name, name)
 
     def load(self, name: str) -> Sample:
         """Return a grey image and its mask."""

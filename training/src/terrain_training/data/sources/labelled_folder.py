@@ -8,6 +8,7 @@ Masks are class ids in one channel, other values in one channel, or colours that
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from terrain_training.data.taxonomy_file import parse_classes
 log = logging.getLogger(__name__)
 
 _REMEDY = "add them to data.options.classes, or to data.options.ignored"
+_OF_A_WORLD = re.compile(r"(.+_\d{9})_\d{2,}")
 DEFAULT_SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
 
 
@@ -91,6 +93,11 @@ class LabelledFolder:
     def names(self, split: str) -> list[str]:
         """Return the stems of a split."""
         return part_of(self._parts, split)
+
+    def group(self, name: str) -> str:
+        """Return the generated world of a picture that `render` made, else its stem."""
+        found = _OF_A_WORLD.fullmatch(name)
+        return found[1] if found else name
 
     def load(self, name: str) -> Sample:
         """Return the sample of a stem."""
