@@ -84,6 +84,9 @@ def settings(*, cost=None, grid=None, ground=None, hazards=None, speeds=None, ou
         "plane_height_m": 0.0,
         "max_range_m": 8.0,
         "max_ground_sample_m": 1.0,
+        "range_sigma_m": 0.0,
+        "range_sigma_per_m2": 0.0,
+        "max_depth_sample_m": 1000.0,
     }
     cost_values = {"hazard_threshold": 0.5, "min_evidence": 0.4, "graded": True}
     return PipelineSettings(

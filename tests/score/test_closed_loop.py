@@ -55,7 +55,7 @@ def test_true_masks_find_all_rocks_and_call_nothing_safe_that_is_not(session):
     world = small_world(rocks=ROCKS)
     loop = loop_in(world, session)
     for x_m in (0.0, 0.5, 1.0):
-        loop.add_view(view_at(world, x_m, session), with_depth=False)
+        loop.add_view(view_at(world, x_m, session), depth_m=None)
     result = figures([loop.finish()])
     assert result["hazard_recall"] == 1.0
     assert result["false_safe_share"] == 0.0
@@ -68,7 +68,7 @@ def test_true_masks_find_all_rocks_and_call_nothing_safe_that_is_not(session):
 def test_a_network_that_misses_rocks_shows_in_every_figure(session):
     world = small_world(rocks=ROCKS)
     loop = loop_in(world, session)
-    loop.add_view(view_at(world, 0.0, session, blind=True), with_depth=False)
+    loop.add_view(view_at(world, 0.0, session, blind=True), depth_m=None)
     result = figures([loop.finish()])
     assert result["hazard_recall"] == 0.0
     assert result["false_safe_share"] > 0.05
@@ -82,7 +82,7 @@ def test_false_alarms_lower_precision_and_what_is_found(session):
     good = view_at(world, 0.0, session)
     pixels = good.image.pixels.copy()
     pixels[150:200, 60:200] = coded_image(np.full((1, 1), ROCK, np.uint8))[0, 0]
-    loop.add_view(replace(good, image=replace(good.image, pixels=pixels)), with_depth=False)
+    loop.add_view(replace(good, image=replace(good.image, pixels=pixels)), depth_m=None)
     result = figures([loop.finish()])
     assert result["hazard_precision"] < 0.3
     assert result["safe_found_share"] < 0.9

@@ -11,7 +11,14 @@ from terrain_seg_ros.core.types import GridSnapshot, Reason
 
 RESOLUTION_M = 0.5
 CLEARANCE_M = 1.3
-SLOPE = SlopeSettings(max_slope_deg=10.0, max_roughness_m=0.3, baseline_m=2.0, height_sigma_m=0.02)
+SLOPE = SlopeSettings(
+    max_slope_deg=10.0,
+    max_roughness_m=0.3,
+    baseline_m=2.0,
+    height_sigma_m=0.02,
+    max_step_m=0.0,
+    step_baseline_m=1.0,
+)
 
 
 def landing_settings(**changes):

@@ -36,6 +36,9 @@ def projector(source="plane", *, heights=None, cell_m=CELL_M, **changes):
         "plane_height_m": 0.0,
         "max_range_m": 15.0,
         "max_ground_sample_m": 0.6,
+        "range_sigma_m": 0.0,
+        "range_sigma_per_m2": 0.0,
+        "max_depth_sample_m": 1000.0,
     }
     settings = GroundSettings(**{**values, **changes})
     return GroundProjector(settings, cell_m=cell_m, heights=heights)

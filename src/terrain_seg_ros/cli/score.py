@@ -35,6 +35,7 @@ from terrain_seg_ros.score.tally import missed_floors
 EXIT_FLOOR = 1
 MAX_WORLDS = 1000
 MIN_VIEWS, MAX_VIEWS = 2, 10_000
+MIN_BASELINE_M, MAX_BASELINE_M = 0.01, 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,14 +56,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--masks",
-        choices=("truth", "model"),
+        choices=("truth", "ground", "model"),
         default="truth",
-        help="truth: ground truth masks, which test the geometry alone; model: the masks of a "
+        help="truth: ground truth masks, which test the geometry alone; ground: the same without "
+        "any rock, which show what measured heights find by themselves; model: the masks of a "
         "network, which test the whole system (default: %(default)s)",
     )
     add_mode_argument(parser)
     parser.add_argument(
         "--model", metavar="NAME", help="model for --masks model (default: the mode's own)"
+    )
+    parser.add_argument(
+        "--stereo-baseline",
+        type=float,
+        metavar="M",
+        help="where depth is measured, by a stereo camera of this baseline: noise of 0.25 px in "
+        "disparity, holes and hidden edges (default: the true depth)",
     )
     parser.add_argument(
         "--scenario",
@@ -181,8 +190,15 @@ def _request(arguments: argparse.Namespace) -> ScoreRequest:
         raise ConfigError(f"--views is {arguments.views}, expected {MIN_VIEWS} to {MAX_VIEWS}")
     if arguments.jobs < 0:
         raise ConfigError(f"--jobs is {arguments.jobs}, expected 1 or more, or 0")
+    baseline = arguments.stereo_baseline
+    if baseline is not None and not MIN_BASELINE_M <= baseline <= MAX_BASELINE_M:
+        raise ConfigError(
+            f"--stereo-baseline is {baseline}, expected {MIN_BASELINE_M} to {MAX_BASELINE_M} m"
+        )
     if arguments.model is not None and arguments.masks != "model":
-        raise ConfigError("--model needs --masks model: with true masks no model runs")
+        raise ConfigError(
+            f"--model needs --masks model: with --masks {arguments.masks} no model runs"
+        )
     if arguments.renders is not None:
         return _request_of_renders(arguments)
     _check_places(arguments)
@@ -197,13 +213,16 @@ def _request(arguments: argparse.Namespace) -> ScoreRequest:
         pictures=arguments.pictures,
         views=arguments.views,
         max_novelty=arguments.max_novelty,
+        stereo_baseline_m=arguments.stereo_baseline,
     )
 
 
 def _request_of_renders(arguments: argparse.Namespace) -> ScoreRequest:
     """Return the request whose images were made ahead."""
     if arguments.masks != "model":
-        raise ConfigError("--renders needs --masks model: true masks need no images")
+        raise ConfigError(
+            f"--renders needs --masks model: --masks {arguments.masks} needs no images"
+        )
     _check_places(arguments)
     ahead = RenderedAhead(arguments.renders)
     return ScoreRequest(
@@ -217,5 +236,6 @@ def _request_of_renders(arguments: argparse.Namespace) -> ScoreRequest:
         pictures=arguments.pictures,
         views=ahead.views,
         max_novelty=arguments.max_novelty,
+        stereo_baseline_m=arguments.stereo_baseline,
         renders=arguments.renders,
     )

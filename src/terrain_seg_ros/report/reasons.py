@@ -12,7 +12,7 @@ REASONS: dict[Reason, tuple[str, str]] = {
     ),
     Reason.TOO_FAR: (
         "beyond `ground.max_range_m`, or a pixel covers more ground than "
-        "`ground.max_ground_sample_m`",
+        "`ground.max_ground_sample_m`, or measured ground than `depth.max_ground_sample_m`",
         "go nearer, or use a camera of more pixels per degree",
     ),
     Reason.LOW_CONFIDENCE: (

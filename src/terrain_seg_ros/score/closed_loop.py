@@ -17,7 +17,7 @@ from terrain_seg_ros.core.grid.costs import COST_FREE, COST_LETHAL, COST_UNKNOWN
 from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.landing.cost_to_landing_sites import LandingSite
 from terrain_seg_ros.core.pipeline import Pipeline
-from terrain_seg_ros.core.types import CameraImage, GridSnapshot, Transform
+from terrain_seg_ros.core.types import F32, CameraImage, GridSnapshot, Transform
 from terrain_seg_ros.score.paths import PathPose
 from terrain_seg_ros.score.score_picture import MapLayers
 from terrain_seg_ros.score.tally import SIZE_CLASSES_M, Tally, range_band, size_class
@@ -70,8 +70,8 @@ class ClosedLoop:
         )
         self._last_findable: Flags = np.zeros((0, 0), dtype=np.bool_)
 
-    def add_view(self, view: RenderedView, *, with_depth: bool) -> GridSnapshot:
-        """Process one view, update the counts, and return the grid."""
+    def add_view(self, view: RenderedView, *, depth_m: F32 | None) -> GridSnapshot:
+        """Process one view with its measured depth (h, w), if any; count, and return the grid."""
         start = perf_counter()
         step = self._pipeline.segment(view.image)
         fused = self._pipeline.fuse(
@@ -80,7 +80,7 @@ class ClosedLoop:
             grid_T_camera=view.world_T_camera,
             grid_T_base=view.world_T_base,
             stamp_ns=view.stamp_ns,
-            measured=DepthImage(view.cast.depth_m, view.stamp_ns) if with_depth else None,
+            measured=None if depth_m is None else DepthImage(depth_m, view.stamp_ns),
         )
         self.tally.novel_views += self._pipeline.settings.observability.is_novel(step.novelty)
         self.tally.latency_ms.append((perf_counter() - start) * 1e3)
@@ -155,7 +155,7 @@ class ClosedLoop:
             camera=self._camera,
             cast=view.cast,
             max_range_m=settings.ground.max_range_m,
-            max_sample_m=settings.ground.max_ground_sample_m,
+            max_sample_m=settings.ground.trusted_sample_m,
         )
         self._mark(self._seen, window, visible)
         inside = field.cut(np.ones_like(self._seen), window, outside=False)

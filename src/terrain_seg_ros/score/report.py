@@ -21,7 +21,11 @@ _SHOWN = (
     ("landing_offered_share", "sites offered"),
 )
 _TITLE = "# Score: "
-_MASKS = {"truth": "true masks", "model": "masks of {model}"}
+_MASKS = {
+    "truth": "true masks",
+    "ground": "masks without any rock",
+    "model": "masks of {model}",
+}
 
 
 def result_lines(result: Result) -> list[str]:
@@ -97,7 +101,7 @@ def _facts(result: Result) -> list[str]:
 
 def _renderer_lines(result: Result) -> list[str]:
     """Return which renderer made the images, and which ones the network was trained in."""
-    if result["masks"] == "truth":
+    if result["masks"] != "model":
         return []
     trained = " and ".join(result["trained_in"]) or "no renderer, or its card does not say"
     line = f"images of the renderer {result['renderer']}; the network was trained in {trained}"

@@ -36,6 +36,7 @@ def score_result(tallies: Iterable[Tally], request: ScoreRequest) -> dict[str, A
             "model": request.model,
             "views": request.views,
             "max_novelty": request.max_novelty,
+            "stereo_baseline": request.stereo_baseline_m,
             "renders": None if request.renders is None else request.renders.name,
         },
         "date": datetime.now(tz=timezone.utc).date().isoformat(),
@@ -52,7 +53,7 @@ def score_result(tallies: Iterable[Tally], request: ScoreRequest) -> dict[str, A
 
 def _card(request: ScoreRequest) -> ModelCard | None:
     """Return the card of the model; None if the masks are ground truth."""
-    if request.masks == "truth":
+    if request.masks != "model":
         return None
     return load_card(request.model or load_parameters(shipped=request.mode).inference.model)
 

@@ -31,6 +31,7 @@ from terrain_seg_ros.score.scenarios import (
     scenarios_of,
 )
 from terrain_seg_ros.score.score_picture import run_picture, write_picture
+from terrain_seg_ros.score.stereo_noise import StereoNoise
 from terrain_seg_ros.score.tally import Tally
 from terrain_seg_ros.score.truth_field import TruthField
 from terrain_seg_ros.worlds.cast_rays import RayCast, cast_rays
@@ -45,6 +46,8 @@ SPACING_M = 0.1
 GOLDEN_ANGLE_RAD = math.pi * (3.0 - math.sqrt(5.0))
 """Step of the azimuths of slope and sun between seeds, which covers all directions evenly."""
 TRUTH_MODEL = "truth_mask"
+MAX_VIEWS = 10_000
+"""More than a path has, so that no two views share the noise of their depth."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ class ScoreRequest:
     """A request to score worlds; empty `scenarios` means all of the mode, in turn.
 
     `max_novelty` replaces the parameter `observability.max_novelty`, None keeps it. `renders` is a
-    folder of images made ahead (`rendered_ahead`), all of the Moon.
+    folder of images made ahead (`rendered_ahead`), all of the Moon. With `stereo_baseline_m`,
+    depth is that of a stereo camera of this baseline instead of the true one.
     """
 
     worlds: int
@@ -66,6 +70,7 @@ class ScoreRequest:
     views: int | None = None
     max_novelty: float | None = None
     renders: Path | None = None
+    stereo_baseline_m: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class ScoreTask:
     views: int | None
     max_novelty: float | None
     renders: Path | None
+    stereo_baseline_m: float | None = None
 
 
 def has_own_pictures(folder: Path) -> bool:
@@ -112,6 +118,7 @@ def score_worlds(request: ScoreRequest) -> Iterator[Tally]:
             views=request.views,
             max_novelty=request.max_novelty,
             renders=request.renders,
+            stereo_baseline_m=request.stereo_baseline_m,
         )
         for index in range(request.worlds)
     ]
@@ -131,6 +138,10 @@ def score_world(task: ScoreTask) -> Tally:
     parameters = scenario_parameters(scenario, masks=task.masks, model=task.model)
     if task.max_novelty is not None:
         parameters = parameters.with_values({"observability.max_novelty": task.max_novelty})
+    stereo = None
+    if task.stereo_baseline_m is not None:
+        stereo = StereoNoise(camera_of(scenario).fx_px, task.stereo_baseline_m)
+        parameters = parameters.with_values({"depth.range_sigma_per_m2": stereo.range_sigma_per_m2})
     ahead = None if task.renders is None else RenderedAhead(task.renders)
     card = load_card(parameters.inference.model)
     body = (
@@ -156,7 +167,10 @@ def score_world(task: ScoreTask) -> Tally:
         renderer = ViewRenderer(scenario, world, parameters, masks=task.masks, ahead=ahead)
         for number, pose in enumerate(poses):
             view = renderer.render(pose, number)
-            grid = loop.add_view(view, with_depth=scenario.with_depth)
+            depth_m = view.cast.depth_m if scenario.with_depth else None
+            if depth_m is not None and stereo is not None:
+                depth_m = stereo.measure(depth_m, seed=task.seed * MAX_VIEWS + number)
+            grid = loop.add_view(view, depth_m=depth_m)
         site = loop.score_landing_site(grid, view) if scenario.mode == "lander" else None
     if task.pictures is not None:
         picture = run_picture(
@@ -173,7 +187,7 @@ def scenario_parameters(scenario: Scenario, *, masks: str, model: str | None) ->
         ConfigError: they are inconsistent.
     """
     overrides = dict(scenario.overrides)
-    if masks == "truth":
+    if masks != "model":
         overrides["model"] = TRUTH_MODEL
     elif model is not None:
         overrides["model"] = model
@@ -288,8 +302,9 @@ class ViewRenderer:
         )
 
     def _pixels(self, cast: RayCast, *, seed: int) -> U8:
-        if self._masks == "truth":
-            mask = perfect_mask(self._world, cast, min_hazard_m=MIN_HAZARD_M)
+        if self._masks != "model":
+            least_m = MIN_HAZARD_M if self._masks == "truth" else math.inf
+            mask = perfect_mask(self._world, cast, min_hazard_m=least_m)
             return coded_image(mask)
         return render_view(self._world, self._camera, cast.world_T_camera, seed=seed)
 

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +14,22 @@ from terrain_seg_ros.core.grid.elevation_to_slope import (
 )
 
 RESOLUTION_M = 0.1
-ROVER = SlopeSettings(max_slope_deg=20.0, max_roughness_m=0.2, baseline_m=1.0, height_sigma_m=0.02)
-EXACT = SlopeSettings(max_slope_deg=20.0, max_roughness_m=0.2, baseline_m=1.0, height_sigma_m=0.0)
+ROVER = SlopeSettings(
+    max_slope_deg=20.0,
+    max_roughness_m=0.2,
+    baseline_m=1.0,
+    height_sigma_m=0.02,
+    max_step_m=0.0,
+    step_baseline_m=1.0,
+)
+EXACT = SlopeSettings(
+    max_slope_deg=20.0,
+    max_roughness_m=0.2,
+    baseline_m=1.0,
+    height_sigma_m=0.0,
+    max_step_m=0.0,
+    step_baseline_m=1.0,
+)
 
 
 def plane(slope_deg, azimuth_deg, side=41, level_m=0.0):
@@ -100,7 +115,7 @@ def test_a_rock_of_0_2_m_shows_its_whole_height_on_any_slope(
 def test_the_patch_is_as_wide_as_the_baseline(baseline_m):
     """Over a width of w the plane of x^3 rises by 3 w^2 / 20."""
     cols = np.tile((np.arange(61) - 30) * RESOLUTION_M, (61, 1))
-    limits = SlopeSettings(20.0, 100.0, baseline_m, 0.0)
+    limits = SlopeSettings(20.0, 100.0, baseline_m, 0.0, 0.0, 1.0)
     found = judge((cols**3).astype(np.float32), limits)
     gradient = math.tan(math.radians(found.slope_deg[30, 30]))
     assert gradient == pytest.approx(3.0 * baseline_m**2 / 20.0, rel=0.05)
@@ -123,7 +138,7 @@ def test_ground_within_the_limits_is_safe_and_beyond_them_is_not():
 
 @pytest.mark.parametrize("azimuth_deg", [0.0, 30.0, 45.0, 90.0])
 def test_the_probability_is_that_of_the_noise(azimuth_deg):
-    noisy = SlopeSettings(20.0, 10.0, 1.0, 0.05)
+    noisy = SlopeSettings(20.0, 10.0, 1.0, 0.05, 0.0, 1.0)
     random = np.random.default_rng(4)
     clean = plane(19.8, azimuth_deg, side=11)
     draws = [
@@ -181,11 +196,11 @@ def test_the_normal_distribution_is_near_the_exact_one():
 @pytest.mark.parametrize(
     "values",
     [
-        (0.0, 0.2, 1.0, 0.0),
-        (91.0, 0.2, 1.0, 0.0),
-        (20.0, -1.0, 1.0, 0.0),
-        (20.0, 0.2, math.nan, 0.0),
-        (20.0, 0.2, 1.0, -0.1),
+        (0.0, 0.2, 1.0, 0.0, 0.0, 1.0),
+        (91.0, 0.2, 1.0, 0.0, 0.0, 1.0),
+        (20.0, -1.0, 1.0, 0.0, 0.0, 1.0),
+        (20.0, 0.2, math.nan, 0.0, 0.0, 1.0),
+        (20.0, 0.2, 1.0, -0.1, 0.0, 1.0),
     ],
 )
 def test_wrong_settings_are_refused(values):
@@ -208,3 +223,66 @@ def test_bands_leave_no_seams(rows):
     found, turned = judge(elevation_m), judge(np.ascontiguousarray(elevation_m.T))
     for name in ("slope_deg", "roughness_m", "p_safe"):
         np.testing.assert_allclose(getattr(found, name), getattr(turned, name).T, atol=2e-3)
+
+
+STEPS = replace(EXACT, max_step_m=0.06, step_baseline_m=0.7)
+
+
+def with_rock(height_m, *, slope_deg=0.0, side=41):
+    """Return a plane with a rock of two by two cells of 0.1 m in its middle."""
+    heights = plane(slope_deg, 30.0, side=side)
+    middle = side // 2
+    heights[middle : middle + 2, middle : middle + 2] += np.float32(height_m)
+    return heights
+
+
+@given(st.floats(0.0, 18.0), st.floats(0.0, 0.5))
+@settings(max_examples=40)
+def test_a_step_is_the_height_above_the_ground_around_it_on_any_slope(slope_deg, height_m):
+    found = judge(with_rock(height_m, slope_deg=slope_deg), STEPS)
+    assert found.step_m[20:22, 20:22] == pytest.approx(height_m, abs=0.2 * height_m + 2e-3)
+    assert np.abs(found.step_m[5:10, 5:10]).max() < 2e-3
+
+
+@pytest.mark.parametrize(("height_m", "safe"), [(0.03, True), (0.1, False), (0.18, False)])
+def test_a_rock_too_low_to_be_rough_is_a_step(height_m, safe):
+    found = judge(with_rock(height_m), STEPS)
+    assert (found.p_safe[20, 20] > 0.5) == safe
+    assert found.p_safe[8, 8] > 0.99
+    assert judge(with_rock(height_m), EXACT).p_safe[20, 20] > 0.5
+
+
+def test_a_hollow_is_no_step():
+    found = judge(with_rock(-0.15), STEPS)
+    assert found.step_m[20, 20] < -0.1
+    assert found.p_safe[20, 20] > 0.5
+
+
+def test_without_a_limit_steps_are_not_computed():
+    found = judge(with_rock(0.1), EXACT)
+    assert np.isnan(found.step_m).all()
+
+
+def test_the_noisier_a_height_the_less_a_step_says():
+    elevation_m = with_rock(0.1)
+    chances = [
+        elevation_to_slope(
+            elevation_m,
+            STEPS,
+            resolution_m=RESOLUTION_M,
+            sigma_m=np.full(elevation_m.shape, sigma_m, np.float32),
+        ).p_safe[20, 20]
+        for sigma_m in (0.0, 0.02, 0.05, 0.2)
+    ]
+    assert chances == sorted(chances)
+    assert chances[0] < 0.01
+    assert chances[-1] > 0.3
+
+
+def test_noise_differs_from_cell_to_cell():
+    elevation_m = plane(0.0, 0.0)
+    sigma_m = np.zeros_like(elevation_m)
+    sigma_m[:, 30:] = 0.1
+    found = elevation_to_slope(elevation_m, STEPS, resolution_m=RESOLUTION_M, sigma_m=sigma_m)
+    assert found.p_safe[20, 10] > 0.99
+    assert found.p_safe[20, 35] < 0.8

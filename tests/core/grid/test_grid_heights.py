@@ -1,6 +1,7 @@
 """Test heights, slopes and ground samples in the grid."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,14 @@ from terrain_seg_ros.core.types import Reason, Segmentation
 SECOND = 1_000_000_000
 HAZARDS = np.array([0.0, 1.0], dtype=np.float32)
 RULE = CostSettings(hazard_threshold=0.5, min_evidence=0.2, graded=True)
-SLOPE = SlopeSettings(max_slope_deg=20.0, max_roughness_m=0.2, baseline_m=0.5, height_sigma_m=0.01)
+SLOPE = SlopeSettings(
+    max_slope_deg=20.0,
+    max_roughness_m=0.2,
+    baseline_m=0.5,
+    height_sigma_m=0.01,
+    max_step_m=0.0,
+    step_baseline_m=1.0,
+)
 RES_M = 0.1
 SIDE = 40
 
@@ -46,7 +54,7 @@ def lattice(per_cell=2, side=SIDE):
     return np.meshgrid(along, along)
 
 
-def view(x_m, y_m, z_m, *, anchor=(0.0, 0.0, 0.0), reason=None):
+def view(x_m, y_m, z_m, *, anchor=(0.0, 0.0, 0.0), reason=None, sigma_m=None):
     x_m, y_m = np.float32(x_m), np.float32(y_m)
     nothing = np.empty(0, np.float32)
     return GroundView(
@@ -63,17 +71,18 @@ def view(x_m, y_m, z_m, *, anchor=(0.0, 0.0, 0.0), reason=None):
         fill_y_m=nothing,
         ground_sample_m=np.full(x_m.shape, 0.03, np.float32),
         local_z_m=None if z_m is None else np.broadcast_to(np.float32(z_m), x_m.shape).copy(),
+        height_sigma_m=None if sigma_m is None else np.full(x_m.shape, sigma_m, np.float32),
     )
 
 
-def fuse(target, seen, hazard=0):
+def fuse(target, seen, hazard=0, slope=SLOPE):
     shape = seen.reason.shape
     chances = np.zeros((2, *shape), np.uint8)
     chances[hazard] = 255
     mask, sure = np.full(shape, hazard, np.uint8), np.full(shape, 255, np.uint8)
     said = Segmentation(chances, mask, sure, mask, sure)
     ground_to_grid(target, seen, segmentation=said, hazards=HAZARDS, hazard_threshold=0.5)
-    return grid_to_cost(target, RULE, hazards=HAZARDS, stamp_ns=0, slope=SLOPE)
+    return grid_to_cost(target, RULE, hazards=HAZARDS, stamp_ns=0, slope=slope)
 
 
 def test_where_a_plane_serves_there_is_no_elevation():
@@ -205,3 +214,26 @@ def test_layers_tell_class_confidence_age_and_sample():
     assert (layers["reason"][20:] == Reason.TOO_FAR).all()
     assert not layers["reason"][:20].any()
     assert all(layer.dtype == np.float32 for layer in layers.values())
+
+
+def test_a_low_rock_is_a_hazard_whatever_its_class_where_steps_are_checked():
+    x_m, y_m = lattice(1)
+    z_m = np.zeros_like(x_m)
+    z_m[20:22, 20:22] = 0.1
+    steps = replace(SLOPE, max_step_m=0.07, step_baseline_m=0.7)
+    cost = fuse(grid(), view(x_m, y_m, z_m), slope=steps).cost
+    assert (cost[20:22, 20:22] == 100).all()
+    assert (cost == 100).sum() == 4
+    assert (fuse(grid(), view(x_m, y_m, z_m)).cost < 100).all()
+
+
+def test_the_noise_of_heights_is_the_mean_of_the_views_and_unknown_where_none_is_given():
+    target = grid()
+    fuse(target, view(*lattice(1), 0.0))
+    assert target.heights.sigma_m is None
+    fuse(target, view(*lattice(1), 0.0, sigma_m=0.2))
+    np.testing.assert_allclose(target.heights.sigma_m, 0.1, atol=0.02)
+    for _ in range(12):
+        found = fuse(target, view(*lattice(1), 0.0, sigma_m=0.2))
+    np.testing.assert_allclose(target.heights.sigma_m, 0.2, atol=0.01)
+    assert (found.hazard > 0.05).all()

@@ -163,6 +163,33 @@ def test_far_and_coarse_ground_is_not_trusted():
     assert (fine.reason == Reason.OBSERVED).any()
 
 
+def test_measured_ground_may_be_trusted_less_far_than_a_plane():
+    changes = {"max_ground_sample_m": 0.3, "max_depth_sample_m": 0.1}
+    mount = mounting(0.2)
+    measured = DepthImage(level_depth(PINHOLE, mount), 0)
+    fine = project(projector("depth", **changes), pose(), measured=measured, mount=mount)
+    assert (fine.reason[fine.ground_sample_m > 0.1] == Reason.TOO_FAR).all()
+    plane = project(projector(**changes), pose(), mount=mount)
+    assert (plane.ground_sample_m[plane.reason == Reason.OBSERVED] > 0.1).any()
+
+
+def test_the_noise_of_a_height_grows_with_the_range_and_the_steepness_of_the_ray():
+    mount = mounting(0.4)
+    measured = DepthImage(level_depth(PINHOLE, mount), 0)
+    exact = project(projector("depth"), pose(), measured=measured, mount=mount)
+    assert exact.height_sigma_m is None
+    noisy = project(
+        projector("depth", range_sigma_m=0.01, range_sigma_per_m2=0.002),
+        pose(),
+        measured=measured,
+        mount=mount,
+    )
+    known = np.isfinite(noisy.range_m)
+    range_m = noisy.range_m[known]
+    expected_m = (0.01 + 0.002 * range_m**2) * 1.5 / range_m
+    np.testing.assert_allclose(noisy.height_sigma_m[known], expected_m, rtol=0.02)
+
+
 def test_padding_around_the_image_is_outside_the_view():
     letterbox = TensorGeometry(2.5, 2.5, 0.0, -40.0, 128, 128, 320, 240)
     view = seen_with(level_depth(PINHOLE, mounting(0.9)), geometry=letterbox, mount=mounting(0.9))

@@ -33,6 +33,9 @@ VALUES = {
     "plane_height_m": 0.0,
     "max_range_m": 1000.0,
     "max_ground_sample_m": 1000.0,
+    "range_sigma_m": 0.0,
+    "range_sigma_per_m2": 0.0,
+    "max_depth_sample_m": 1000.0,
 }
 LENSES = [
     CAMERA,

@@ -27,7 +27,15 @@ def mounting():
 
 def projector(plane="vehicle_plane"):
     settings = GroundSettings(
-        "plane", plane, "base_link", 0.0, max_range_m=12.0, max_ground_sample_m=5.0
+        "plane",
+        plane,
+        "base_link",
+        0.0,
+        max_range_m=12.0,
+        max_ground_sample_m=5.0,
+        range_sigma_m=0.0,
+        range_sigma_per_m2=0.0,
+        max_depth_sample_m=1000.0,
     )
     return GroundProjector(settings, cell_m=0.1)
 

@@ -9,8 +9,22 @@ from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.landing.elevation_to_footpads import elevation_to_footpads
 
 RESOLUTION_M = 0.1
-LANDER = SlopeSettings(max_slope_deg=10.0, max_roughness_m=0.3, baseline_m=2.0, height_sigma_m=0.0)
-NOISY = SlopeSettings(max_slope_deg=10.0, max_roughness_m=0.3, baseline_m=2.0, height_sigma_m=0.05)
+LANDER = SlopeSettings(
+    max_slope_deg=10.0,
+    max_roughness_m=0.3,
+    baseline_m=2.0,
+    height_sigma_m=0.0,
+    max_step_m=0.0,
+    step_baseline_m=1.0,
+)
+NOISY = SlopeSettings(
+    max_slope_deg=10.0,
+    max_roughness_m=0.3,
+    baseline_m=2.0,
+    height_sigma_m=0.05,
+    max_step_m=0.0,
+    step_baseline_m=1.0,
+)
 MIDDLE = np.array([30], dtype=np.intp)
 
 

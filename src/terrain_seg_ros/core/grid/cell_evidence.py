@@ -28,7 +28,7 @@ class CellView(NamedTuple):
     `evidence_km` (K, M) is the view's class probabilities times its weight, 0 to 1. `hazardous`
     marks the cells that are a hazard according to the view. `sample_m` is the distance between its
     pixels on the ground; `height_m` the height of the ground above `CellHeights.level_m`, None if
-    it was not measured.
+    it was not measured; `height_sigma_m` its standard deviation, None if it is not known.
     """
 
     rows: Cells
@@ -37,6 +37,7 @@ class CellView(NamedTuple):
     hazardous: Flags | None = None
     sample_m: F32 | None = None
     height_m: F32 | None = None
+    height_sigma_m: F32 | None = None
 
 
 class CellEvidence:

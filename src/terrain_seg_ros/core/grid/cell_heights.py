@@ -32,6 +32,11 @@ class CellHeights:
         return self._layers.window("height_m") if "height_m" in self._layers else None
 
     @property
+    def sigma_m(self) -> F32 | None:
+        """Return a view (rows, cols) of the heights' deviation; None if it was never known."""
+        return self._layers.window("height_sigma_m") if "height_sigma_m" in self._layers else None
+
+    @property
     def steepness(self) -> F32:
         """Return a view (rows, cols) of P(hazard) by slope and roughness, 0 where unknown."""
         if "steep" not in self._layers:
@@ -42,26 +47,46 @@ class CellHeights:
         """Return P(hazard) by slope and roughness of slots, None if it was never computed."""
         return self._layers.take("steep", slots) if "steep" in self._layers else None
 
-    def add(self, slots: Slots, height_m: F32, weight: F32, *, scale: float) -> None:
+    def add(
+        self,
+        slots: Slots,
+        height_m: F32,
+        weight: F32,
+        *,
+        scale: float,
+        sigma_m: F32 | None = None,
+    ) -> None:
         """Include new heights in the running mean of each slot.
+
+        The deviation of a slot is the mean of its views' with the same weights: the noise of one
+        sensor in neighbouring views is not independent, so that more views do not lower it.
 
         Args:
             slots: (M,) slots of the cells.
             height_m: (M,) height above `level_m`, NaN where none was measured.
             weight: (M,) weight of the view, before decay.
             scale: the common decay factor.
+            sigma_m: (M,) standard deviation of the heights, None where it is not known.
         """
         if "height_m" not in self._layers:
             self._layers.add_layer("height_m", np.float32, np.nan)
             self._layers.add_layer("height_weight", np.float32, 0.0)
         known = np.isfinite(height_m)
         slots, height_m, weight = slots[known], height_m[known], weight[known]
+        if sigma_m is not None and "height_sigma_m" not in self._layers:
+            self._layers.add_layer("height_sigma_m", np.float32, 0.0)
         older_m = self._layers.take("height_m", slots)
         older = self._layers.take("height_weight", slots)
         older_m = np.where(older > 0.0, older_m, height_m)
         together = older + np.maximum(weight, np.float32(TINY))
-        older_m += (height_m - older_m) * (1.0 - older / together)
+        share = 1.0 - older / together
+        older_m += (height_m - older_m) * share
         self._layers.put("height_m", slots, older_m)
+        if "height_sigma_m" in self._layers:
+            new_m = np.zeros_like(height_m) if sigma_m is None else np.nan_to_num(sigma_m[known])
+            mean_m = self._layers.take("height_sigma_m", slots)
+            mean_m += (new_m - mean_m) * share
+            self._layers.put("height_sigma_m", slots, mean_m)
         limit = np.float32(HEIGHT_EVIDENCE_MAX / scale)
         self._layers.put("height_weight", slots, np.minimum(together, limit))
 

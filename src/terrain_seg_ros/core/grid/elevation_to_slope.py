@@ -1,8 +1,9 @@
-"""Slope, roughness and the probability that ground is safe, computed from elevation."""
+"""Slope, roughness, steps and the probability that ground is safe, computed from elevation."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
@@ -22,6 +23,8 @@ PROTRUDING_SHARE = 0.25
 """Cells higher above their surroundings than this share of the roughness limit are excluded."""
 PROTRUDING_SIGMAS = 2.0
 """Standard deviations added to that limit, so that noise is not mistaken for rocks."""
+STEP_PROTRUDING_SHARE = 0.5
+"""As `PROTRUDING_SHARE`, of the limit of steps: their patches are too small for a larger share."""
 BAND_ROWS = 64
 MIN_SIDE = 3.0
 """Cells across the smallest patch."""
@@ -73,6 +76,28 @@ class SlopeSettings:
             dynamic=True,
         ),
     ]
+    max_step_m: Annotated[
+        float,
+        setting(
+            "A cell whose measured height is more than this above the ground around it is a "
+            "hazard, whatever its class. A third of the diameter of the smallest rock that is a "
+            "hazard, and at most the vehicle's clearance. 0 checks no steps.",
+            low=0.0,
+            high=1000.0,
+            dynamic=True,
+        ),
+    ]
+    step_baseline_m: Annotated[
+        float,
+        setting(
+            "Side of the square patch whose plane is the ground around a cell for "
+            "slope.max_step_m: some three times the diameter of the smallest rock that is a "
+            "hazard. Larger rocks are found by slope and roughness over slope.baseline_m.",
+            low=0.01,
+            high=1000.0,
+            dynamic=True,
+        ),
+    ]
 
     @property
     def max_gradient(self) -> float:
@@ -82,17 +107,27 @@ class SlopeSettings:
 
 @dataclass(frozen=True)
 class SlopeMap:
-    """Slope, roughness and safety of the ground per cell.
+    """Slope, roughness, steps and safety of the ground per cell.
 
     All are (rows, cols) float32, NaN where too little is known. `slope_deg` is the slope of the
     plane through the patch around a cell. `roughness_m` is the distance of the cell itself from
     that plane, above or below; the roughness under a vehicle is the largest within its footprint.
-    `p_safe` is the probability, 0 to 1, that the true slope and roughness are within the limits.
+    `step_m` is the height of the cell above the plane through the smaller patch for steps, NaN
+    everywhere if steps are not checked. `p_safe` is the probability, 0 to 1, that the true slope,
+    roughness and step are within the limits, as far as they are known.
     """
 
     slope_deg: F32
     roughness_m: F32
+    step_m: F32
     p_safe: F32
+
+
+class _Patch(NamedTuple):
+    """A square patch, metres across, and the height from which cells in it are not fitted."""
+
+    side_m: float
+    protruding_m: float
 
 
 class _Fit(NamedTuple):
@@ -110,7 +145,11 @@ class _Fit(NamedTuple):
 
 
 def elevation_to_slope(
-    elevation_m: F32, settings: SlopeSettings, *, resolution_m: float
+    elevation_m: F32,
+    settings: SlopeSettings,
+    *,
+    resolution_m: float,
+    sigma_m: F32 | None = None,
 ) -> SlopeMap:
     """Return slope, roughness and P(safe) around every cell whose height is known.
 
@@ -118,16 +157,19 @@ def elevation_to_slope(
     `baseline_m` around each cell. Cells that protrude from their surroundings are excluded from
     the fit, since a rock would lift the plane and so reduce its own apparent height. The noise of
     the heights, Gaussian and independent, is propagated through the fit's covariance to slope and
-    roughness, and P(safe) = P(slope in limits) P(roughness in limits). After the hazard detection
-    of ALHAT: Ivanov, Huertas, Johnson, "Probabilistic Hazard Detection for Autonomous Safe
-    Landing", AIAA GNC 2013 (doi 10.2514/6.2013-5019), whose criteria (slope of about 10 degrees,
-    roughness of 0.2 to 0.3 m) the open-source pydem shares; for the pads of a lander see
+    roughness, and P(safe) = P(slope in limits) P(roughness in limits) P(step in limits). A step is
+    the height of a cell above the plane of a patch of side `step_baseline_m`. After the hazard
+    detection of ALHAT: Ivanov, Huertas, Johnson, "Probabilistic Hazard Detection for Autonomous
+    Safe Landing", AIAA GNC 2013 (doi 10.2514/6.2013-5019), whose criteria (slope of about 10
+    degrees, roughness of 0.2 to 0.3 m) the open-source pydem shares; for the pads of a lander see
     `elevation_to_footpads`.
 
     Args:
         elevation_m: (rows, cols), metres above any level, NaN where unknown.
         settings: limits, patch and noise.
         resolution_m: side of a cell.
+        sigma_m: (rows, cols) standard deviation of the heights by the sensor's noise, on top of
+            `height_sigma_m`; None for no more.
 
     Raises:
         GeometryError: the elevation is not a float32 grid, or the resolution is not positive.
@@ -139,14 +181,21 @@ def elevation_to_slope(
         )
     if not (math.isfinite(resolution_m) and resolution_m > 0.0):
         raise GeometryError(f"resolution is {resolution_m} m, expected more than 0")
-    result = np.full((3, *elevation_m.shape), np.nan, np.float32)
+    result = np.full((4, *elevation_m.shape), np.nan, np.float32)
     known = np.isfinite(elevation_m)
     part = _bounds(known)
     if part is not None:
         level_m = np.float32(elevation_m[known].mean(dtype=np.float64))
         heights_m = np.where(known[part], elevation_m[part] - level_m, np.float32(0.0))
         inside = result[:, part[0], part[1]]
-        _write_slopes(heights_m, known[part], settings, resolution_m=resolution_m, into=inside)
+        own_m = np.float32(settings.height_sigma_m)
+        noise_m = np.full(heights_m.shape, own_m, np.float32)
+        if sigma_m is not None:
+            np.hypot(noise_m, sigma_m[part], out=noise_m)
+        ground = _Heights(heights_m, known[part], noise_m, resolution_m)
+        _write_slopes(ground, settings, into=inside)
+        if settings.max_step_m > 0.0:
+            _write_steps(ground, settings, into=inside)
     return SlopeMap(*result)
 
 
@@ -171,37 +220,79 @@ def _bounds(known: NDArray[np.bool_]) -> tuple[slice, slice] | None:
     return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
 
 
-def _write_slopes(
-    heights_m: F32,
-    known: NDArray[np.bool_],
-    settings: SlopeSettings,
-    *,
-    resolution_m: float,
-    into: F32,
-) -> None:
-    """Write slope, roughness and P(safe) of a grid into (3, rows, cols).
+class _Heights(NamedTuple):
+    """Heights (rows, cols), which of them are known, and their deviation."""
 
+    heights_m: F32
+    known: NDArray[np.bool_]
+    sigma_m: F32
+    resolution_m: float
+
+
+def _write_slopes(ground: _Heights, settings: SlopeSettings, *, into: F32) -> None:
+    """Write slope, roughness and P(safe) of a grid into layers 0, 1 and 3 of (4, rows, cols)."""
+
+    def rate(fit: _Fit, height_m: F32, sigma_m: F32) -> tuple[F32, F32, F32]:
+        return _slopes(fit, height_m, sigma_m, settings, resolution_m=ground.resolution_m)
+
+    patch = _Patch(settings.baseline_m, PROTRUDING_SHARE * settings.max_roughness_m)
+    slope, roughness, _, p_safe = into
+    _write_fits(ground, patch, rate, into=(slope, roughness, p_safe))
+
+
+def _write_steps(ground: _Heights, settings: SlopeSettings, *, into: F32) -> None:
+    """Write steps into layer 2 of (4, rows, cols), and let layer 3, P(safe), count them."""
+
+    def rate(fit: _Fit, height_m: F32, sigma_m: F32) -> tuple[F32, F32]:
+        plane_m, variance, sigma_m = (
+            np.compress(fit.good, values) for values in (fit.height_m, fit.height_variance, sigma_m)
+        )
+        step_m = height_m - plane_m
+        step_sigma_m = np.sqrt(np.float32(1.0) + variance) * sigma_m
+        return step_m, probability_below(settings.max_step_m, step_m, step_sigma_m)
+
+    patch = _Patch(settings.step_baseline_m, STEP_PROTRUDING_SHARE * settings.max_step_m)
+    p_below: F32 = np.full(ground.heights_m.shape, np.nan, np.float32)
+    _write_fits(ground, patch, rate, into=(into[2], p_below))
+    p_safe = into[3]
+    both = np.isfinite(p_safe) & np.isfinite(p_below)
+    np.multiply(p_safe, p_below, out=p_safe, where=both)
+    np.copyto(p_safe, p_below, where=np.isnan(p_safe))
+
+
+def _write_fits(
+    ground: _Heights,
+    patch: _Patch,
+    rate: Callable[[_Fit, F32, F32], tuple[F32, ...]],
+    *,
+    into: Sequence[F32],
+) -> None:
+    """Write what `rate` makes of the planes of all patches into layers (rows, cols).
+
+    `rate` gets the heights of the cells with a valid plane, and the deviations of all fitted ones.
     The grid is processed in bands of rows, with the neighbouring rows they depend on, so that
     intermediate results stay in the processor's cache.
     """
+    heights_m, known, sigma_m, resolution_m = ground
     rows = heights_m.shape[0]
-    flat = _weights(settings.baseline_m / resolution_m)
+    flat = _weights(patch.side_m / resolution_m)
     half = flat.size // 2
     height, halo = max(BAND_ROWS, 4 * half), 2 * half
     for first in range(0, rows, height):
         last = min(rows, first + height)
         around = slice(max(0, first - halo), min(rows, last + halo))
-        ground, enough = _ground(heights_m[around], known[around], half, settings)
+        limit_m = patch.protruding_m + PROTRUDING_SIGMAS * sigma_m[around]
+        fitted, enough = _ground(heights_m[around], known[around], half, limit_m)
         inner = slice(first - around.start, last - around.start)
-        moments = _moments(heights_m[around], ground, flat)[:, inner]
+        moments = _moments(heights_m[around], fitted, flat)[:, inner]
         cells = np.flatnonzero(enough[inner])
         fit = _fit(moments.reshape(9, -1).take(cells, axis=1), flat)
         good = np.compress(fit.good, cells)
-        values = _slopes(fit, heights_m[first:last].take(good), settings, resolution_m=resolution_m)
-        band = np.full((3, moments[0].size), np.nan, np.float32)
-        for layer, found in zip(band, values):
-            layer[good] = found
-        into[:, first:last] = band.reshape(3, last - first, -1)
+        band = np.full(moments[0].size, np.nan, np.float32)
+        found = rate(fit, heights_m[first:last].take(good), sigma_m[first:last].take(cells))
+        for layer, values in zip(into, found):
+            band[good] = values
+            layer[first:last] = band.reshape(last - first, -1)
 
 
 def _weights(side: float) -> F32:
@@ -217,17 +308,18 @@ def _weights(side: float) -> F32:
 
 
 def _slopes(
-    fit: _Fit, height_m: F32, settings: SlopeSettings, *, resolution_m: float
+    fit: _Fit, height_m: F32, sigma_m: F32, settings: SlopeSettings, *, resolution_m: float
 ) -> tuple[F32, F32, F32]:
     """Return slope, roughness and P(safe) of the cells with a valid plane."""
-    gradient, plane_m, gradient_variance, height_variance = (
+    gradient, plane_m, gradient_variance, height_variance, sigma_m = (
         np.compress(fit.good, values)
-        for values in (fit.gradient, fit.height_m, fit.gradient_variance, fit.height_variance)
-    )
+        for values in (
+            fit.gradient, fit.height_m, fit.gradient_variance, fit.height_variance, sigma_m
+        )
+    )  # fmt: skip
     gradient = gradient / np.float32(resolution_m)
     departure_m = np.abs(height_m - plane_m)
-    sigma_m = np.float32(settings.height_sigma_m)
-    gradient_sigma = np.sqrt(gradient_variance) * np.float32(sigma_m / resolution_m)
+    gradient_sigma = np.sqrt(gradient_variance) * sigma_m / np.float32(resolution_m)
     departure_sigma_m = np.sqrt(np.float32(1.0) + height_variance) * sigma_m
     p_safe = probability_below(settings.max_gradient, gradient, gradient_sigma)
     p_safe *= probability_below(settings.max_roughness_m, departure_m, departure_sigma_m)
@@ -235,7 +327,7 @@ def _slopes(
 
 
 def _ground(
-    height_m: F32, known: NDArray[np.bool_], half: int, settings: SlopeSettings
+    height_m: F32, known: NDArray[np.bool_], half: int, protruding_m: F32
 ) -> tuple[U8, NDArray[np.bool_]]:
     """Return the cells to which planes are fitted, and the known cells with enough known around."""
     side = 2 * half + 1
@@ -247,10 +339,7 @@ def _ground(
         for layer in (weights, height_m)
     )
     above_m = height_m - total / np.maximum(count, np.float32(1.0))
-    limit_m = (
-        PROTRUDING_SHARE * settings.max_roughness_m + PROTRUDING_SIGMAS * settings.height_sigma_m
-    )
-    ground = known & (above_m < limit_m)
+    ground = known & (above_m < protruding_m)
     return ground.view(np.uint8), known & (count >= MIN_KNOWN_SHARE * side * side)
 
 

@@ -60,7 +60,8 @@ def grid_to_cost(
     P(class) x hazard(class), where P(class) is the class's share of the evidence. It is at least
     the threshold, so that the cost is 100, if classes that are hazards by themselves have half of
     the evidence. Where heights were measured, ground is also a hazard if it is too steep or too
-    rough: P(hazard) = 1 - (1 - P(hazard) of the class) x P(safe) of slope and roughness. If too
+    rough, or stands out: P(hazard) = 1 - (1 - P(hazard) of the class) x P(safe) of slope, roughness
+    and step. If too
     little was measured around a cell, only its class counts.
 
     Only cells that changed since the last call are computed, unless hazards or settings changed.
@@ -118,15 +119,20 @@ def _update_steepness(
     fitted, so its effect extends over a whole baseline.
     """
     resolution_m, side = grid.settings.resolution_m, grid.side
-    reach = 2 * max(1, round(slope.baseline_m / (2.0 * resolution_m)))
+    baseline_m = max(slope.baseline_m, slope.step_baseline_m if slope.max_step_m > 0.0 else 0.0)
+    reach = 2 * max(1, round(baseline_m / (2.0 * resolution_m)))
     cells = grid.cells(slots)
     inner = [(max(0, at.min() - reach), min(side, at.max() + 1 + reach)) for at in cells]
     if any(high <= low for low, high in inner):
         return slots
     outer = [(max(0, low - reach), min(side, high + reach)) for low, high in inner]
     rows, cols = (slice(*ends) for ends in outer)
+    sigma_m = grid.heights.sigma_m
     found = elevation_to_slope(
-        np.ascontiguousarray(heights_m[rows, cols]), slope, resolution_m=resolution_m
+        np.ascontiguousarray(heights_m[rows, cols]),
+        slope,
+        resolution_m=resolution_m,
+        sigma_m=None if sigma_m is None else np.ascontiguousarray(sigma_m[rows, cols]),
     )
     steepness = np.float32(1.0) - np.where(np.isnan(found.p_safe), np.float32(1.0), found.p_safe)
     (row0, row1), (col0, col1) = inner

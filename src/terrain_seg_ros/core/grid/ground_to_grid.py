@@ -123,8 +123,13 @@ def ground_to_grid(
                 col,
                 evidence_km,
                 hazardous=rule.is_hazard(evidence_km),
-                sample_m=_sample(view, points, bins, cells),
+                sample_m=_one_of_each(view.ground_sample_m, points, bins, cells),
                 height_m=_heights(grid, view, points, bins, cells),
+                height_sigma_m=(
+                    None
+                    if view.height_sigma_m is None
+                    else _one_of_each(view.height_sigma_m, points, bins, cells)
+                ),
             )
         )
         grid.set_reason(row, col, Reason.LOW_CONFIDENCE)
@@ -230,13 +235,13 @@ def _evidence(pairs: Sequence[F64], min_hazard_share: float) -> F32:
     return evidence_km
 
 
-def _sample(view: GroundView, points: _Points, bins: _Bins, cells: Index) -> F32:
-    """Return the pixel spacing in each cell, taken from one of its pixels."""
+def _one_of_each(values: F32, points: _Points, bins: _Bins, cells: Index) -> F32:
+    """Return a value of pixels (h, w) in each cell, taken from one of its pixels."""
     of_cell: F32 = np.empty(bins.row_count * bins.col_count + WASTE_BINS, dtype=np.float32)
-    sample_m: F32 = np.empty(bins.of_point.size, dtype=np.float32)
-    sample_m[: points.pixel_count] = view.ground_sample_m.reshape(-1)
-    points.spread(sample_m)
-    of_cell[bins.of_point >> 1] = sample_m
+    of_point: F32 = np.empty(bins.of_point.size, dtype=np.float32)
+    of_point[: points.pixel_count] = values.reshape(-1)
+    points.spread(of_point)
+    of_cell[bins.of_point >> 1] = of_point
     return of_cell.take(cells)
 
 

@@ -110,7 +110,10 @@ class RollingGrid:
             kept=self.is_kept(slots) if self.settings.keep_hazards else None,
         )
         if view.height_m is not None:
-            self.heights.add(slots, view.height_m, weight, scale=self.evidence.scale)
+            self.heights.add(
+                slots, view.height_m, weight,
+                scale=self.evidence.scale, sigma_m=view.height_sigma_m,
+            )  # fmt: skip
         self.ratings.mark_changed(slots)
 
     def set_reason(self, rows: Cells, cols: Cells, reason: Reason) -> None:

@@ -40,6 +40,9 @@ class GroundView:
     points of pixels with NO_DEPTH are on a plane, so that the grid can mark the cells in which
     nothing was measured.
 
+    `height_sigma_m` (h, w) is the standard deviation of z by the noise of measured ranges, NaN
+    where nothing was measured, None where it is not known.
+
     `plane_x_m` and `plane_y_m` are in a frame at the anchor whose z axis is the direction in which
     objects stand up: normal to the plane, or vertical where the ground was measured.
     """
@@ -57,6 +60,7 @@ class GroundView:
     fill_y_m: F32
     ground_sample_m: F32
     local_z_m: F32 | None = None
+    height_sigma_m: F32 | None = None
 
     @property
     def x_m(self) -> F32:

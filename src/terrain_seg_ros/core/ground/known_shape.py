@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -33,13 +33,35 @@ class Ground(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class RangeNoise:
+    """The standard deviation of measured ranges r: `sigma_m` + `sigma_per_m2` r^2."""
+
+    sigma_m: float
+    sigma_per_m2: float
+
+    def height_sigma_m(self, range_m: F32, rise: F32) -> F32 | None:
+        """Return the deviation of heights (h, w), None where ranges are exact.
+
+        Args:
+            range_m: (h, w), NaN where unknown.
+            rise: (h, w), the upward part of the rays, scaled as `PixelRays.rise` gives it.
+        """
+        if self.sigma_m == 0.0 and self.sigma_per_m2 == 0.0:
+            return None
+        sigma_m = np.float32(self.sigma_m) + np.float32(self.sigma_per_m2) * range_m * range_m
+        found: F32 = sigma_m * np.abs(rise)
+        return found
+
+
 class DepthGround:
     """Ground measured by a depth image or a point cloud."""
 
-    def __init__(self, rays: RayStore, guess: PlaneGround) -> None:
+    def __init__(self, rays: RayStore, guess: PlaneGround, noise: RangeNoise) -> None:
         """Share the cache of rays; `guess` is the plane assumed where nothing was measured."""
         self._rays = rays
         self._guess = guess
+        self._noise = noise
 
     def view(
         self, pixels: Pixels, poses: Poses, measured: GroundMeasurement | None = None
@@ -51,6 +73,8 @@ class DepthGround:
         """
         sensed = measurement_to_depth(measured, pixels, self._rays, poses=poses)
         view = depth_to_ground(sensed.depth_m, sensed.rays, pixels.reach, poses)
+        rise = sensed.rays.rise(poses.grid_T_camera.rotation[2].astype(np.float32))
+        view = replace(view, height_sigma_m=self._noise.height_sigma_m(view.range_m, rise))
         return _with_guesses(view, self._guess, pixels, poses)
 
     def depth_m(

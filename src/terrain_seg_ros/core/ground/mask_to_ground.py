@@ -14,7 +14,12 @@ from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.geometry.pixel_rays import Pixels, RayStore, Reach, keep
 from terrain_seg_ros.core.ground.ground_view import SAMPLED_PX, GroundView, Poses
 from terrain_seg_ros.core.ground.height_map import HeightMap
-from terrain_seg_ros.core.ground.known_shape import DepthGround, Ground, HeightMapGround
+from terrain_seg_ros.core.ground.known_shape import (
+    DepthGround,
+    Ground,
+    HeightMapGround,
+    RangeNoise,
+)
 from terrain_seg_ros.core.ground.measurement import (
     DepthImage,
     GroundMeasurement,
@@ -87,6 +92,47 @@ class GroundSettings:
             dynamic=True,
         ),
     ]
+    range_sigma_m: Annotated[
+        float,
+        setting(
+            "Standard deviation of what depth.source image or cloud measures, the part that does "
+            "not grow with the range.",
+            name="depth.range_sigma_m",
+            low=0.0,
+            high=1000.0,
+            dynamic=True,
+        ),
+    ]
+    range_sigma_per_m2: Annotated[
+        float,
+        setting(
+            "Part of it that grows with the square of the range, 1/m. Of a stereo camera: the "
+            "deviation of its disparity in pixels / (focal length in pixels x baseline in metres).",
+            name="depth.range_sigma_per_m2",
+            low=0.0,
+            high=10.0,
+            dynamic=True,
+        ),
+    ]
+
+    max_depth_sample_m: Annotated[
+        float,
+        setting(
+            "The same for ground whose depth is measured, if it is smaller: heights show a rock "
+            "only where several pixels across it are measured.",
+            name="depth.max_ground_sample_m",
+            low=0.001,
+            high=1000.0,
+            dynamic=True,
+        ),
+    ]
+
+    @property
+    def trusted_sample_m(self) -> float:
+        """Return the largest distance of neighbouring pixels on trusted ground."""
+        if self.source == "depth":
+            return min(self.max_ground_sample_m, self.max_depth_sample_m)
+        return self.max_ground_sample_m
 
     def __post_init__(self) -> None:
         """Check that there is a frame."""
@@ -232,7 +278,8 @@ class GroundProjector:
         if settings.source == "plane":
             return plane
         if settings.source == "depth":
-            return DepthGround(self._rays, plane)
+            noise = RangeNoise(settings.range_sigma_m, settings.range_sigma_per_m2)
+            return DepthGround(self._rays, plane, noise)
         if self._heights is None:
             raise ConfigError(
                 "ground.source is height_map but ground.height_map is empty; name a file"
@@ -245,7 +292,7 @@ class GroundProjector:
     def _reach(self, finer: float, cell_m: float) -> Reach:
         """Return the reach of pixels that are `finer` times as fine as the network's."""
         settings = self._settings
-        return Reach(settings.max_range_m, settings.max_ground_sample_m / finer, cell_m)
+        return Reach(settings.max_range_m, settings.trusted_sample_m / finer, cell_m)
 
 
 def _whole_image(camera: CameraModel, height_px: int, width_px: int) -> TensorGeometry:
