@@ -133,6 +133,16 @@ def test_sharpening_is_that_of_the_recipe_or_of_the_words(trained, photos, tmp_p
         np.testing.assert_array_equal(mask, run.predict(image, sharpen=wanted)[0].mask)
 
 
+def test_windows_and_mirrored_images_are_those_of_evaluate(trained, photos, tmp_path):
+    masks = {}
+    for name, words in (("whole", ()), ("tiled", ("--flips", "--window", SIZE_PX // 2))):
+        assert predict(trained, photos, "--out", tmp_path / name, *words) == 0
+        path = sorted((tmp_path / name).glob("*_mask.png"))[0]
+        masks[name] = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert masks["whole"].shape == masks["tiled"].shape
+    assert 0.0 < (masks["whole"] != masks["tiled"]).mean() < 0.9
+
+
 def test_an_image_that_cannot_be_read_is_named_and_the_others_follow(
     trained, photos, tmp_path, capsys
 ):

@@ -15,7 +15,9 @@ from terrain_training.commands.common import (
     positive,
     use_threads,
 )
+from terrain_training.commands.tiling_options import add_tiling, tiling_of
 from terrain_training.evaluation.subject import open_subject
+from terrain_training.evaluation.tiling import tiled
 from terrain_training.learning.new_run import run_folder
 from terrain_training.prediction.inputs import find_inputs
 from terrain_training.prediction.predict import Sharpening, sharpening_of
@@ -72,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--recipe", type=Path, help="recipe, if the model does not contain its own")
     add_backend(parser)
+    add_tiling(parser)
     add_threads(parser)
 
 
@@ -97,6 +100,7 @@ def run(options: argparse.Namespace) -> int:
         precision=options.precision,
         threads=threads,
     )
+    subject = tiled(subject, tiling_of(options))
     sharpening = sharpening_of(subject, _sharpening(options.sharpen))
     with run_folder(options.out, subject.recipe.name, parent=PREDICTIONS) as out:
         written = write_predictions(
