@@ -131,6 +131,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json is not None:
         content = {
             **about(subject),
+            "backend_precision": subject.precision,  # "precision" is a score of the figures
             "split": options.split,
             "scored_at": SCORED_AT,
             **evaluation.figures.to_json(),
