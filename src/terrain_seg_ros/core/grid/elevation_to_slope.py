@@ -158,7 +158,8 @@ def elevation_to_slope(
     the fit, since a rock would lift the plane and so reduce its own apparent height. The noise of
     the heights, Gaussian and independent, is propagated through the fit's covariance to slope and
     roughness, and P(safe) = P(slope in limits) P(roughness in limits) P(step in limits). A step is
-    the height of a cell above the plane of a patch of side `step_baseline_m`. After the hazard
+    the height of a cell above the plane of a patch of side `step_baseline_m`. A factor whose noise
+    exceeds its limit is 1, since it says nothing of the ground. After the hazard
     detection of ALHAT: Ivanov, Huertas, Johnson, "Probabilistic Hazard Detection for Autonomous
     Safe Landing", AIAA GNC 2013 (doi 10.2514/6.2013-5019), whose criteria (slope of about 10
     degrees, roughness of 0.2 to 0.3 m) the open-source pydem shares; for the pads of a lander see
@@ -212,6 +213,13 @@ def probability_below(limit: F32 | float, mean: F32, sigma: F32 | float) -> F32:
     return result
 
 
+def _said_below(limit: float, mean: F32, sigma: F32) -> F32:
+    """Return P(value < limit), and 1 where the noise exceeds the limit: then heights say nothing."""
+    return np.where(
+        sigma > np.float32(limit), np.float32(1.0), probability_below(limit, mean, sigma)
+    )
+
+
 def _bounds(known: NDArray[np.bool_]) -> tuple[slice, slice] | None:
     """Return the bounding rectangle of the known cells, None if there are none."""
     rows, cols = (np.flatnonzero(known.any(axis=axis)) for axis in (1, 0))
@@ -249,7 +257,7 @@ def _write_steps(ground: _Heights, settings: SlopeSettings, *, into: F32) -> Non
         )
         step_m = height_m - plane_m
         step_sigma_m = np.sqrt(np.float32(1.0) + variance) * sigma_m
-        return step_m, probability_below(settings.max_step_m, step_m, step_sigma_m)
+        return step_m, _said_below(settings.max_step_m, step_m, step_sigma_m)
 
     patch = _Patch(settings.step_baseline_m, STEP_PROTRUDING_SHARE * settings.max_step_m)
     p_below: F32 = np.full(ground.heights_m.shape, np.nan, np.float32)
@@ -321,8 +329,8 @@ def _slopes(
     departure_m = np.abs(height_m - plane_m)
     gradient_sigma = np.sqrt(gradient_variance) * sigma_m / np.float32(resolution_m)
     departure_sigma_m = np.sqrt(np.float32(1.0) + height_variance) * sigma_m
-    p_safe = probability_below(settings.max_gradient, gradient, gradient_sigma)
-    p_safe *= probability_below(settings.max_roughness_m, departure_m, departure_sigma_m)
+    p_safe = _said_below(settings.max_gradient, gradient, gradient_sigma)
+    p_safe *= _said_below(settings.max_roughness_m, departure_m, departure_sigma_m)
     return np.degrees(np.arctan(gradient)), departure_m, p_safe
 
 
