@@ -280,8 +280,8 @@ def test_the_noisier_a_height_the_less_a_step_says():
 
 
 def test_heights_noisier_than_their_limits_say_nothing():
-    assert step_chance(with_rock(0.1), 0.5) == 1.0
-    assert step_chance(plane(0.0, 0.0), 0.5) == 1.0
+    assert step_chance(with_rock(0.1), 0.3) > 0.95
+    assert step_chance(plane(0.0, 0.0), 0.3) > 0.95
 
 
 def test_noise_differs_from_cell_to_cell():

@@ -214,7 +214,7 @@ def probability_below(limit: F32 | float, mean: F32, sigma: F32 | float) -> F32:
 
 
 def _said_below(limit: float, mean: F32, sigma: F32) -> F32:
-    """Return P(value < limit), and 1 where the noise exceeds the limit: then heights say nothing."""
+    """Return P(value < limit), and 1 where the noise exceeds the limit and so says nothing."""
     return np.where(
         sigma > np.float32(limit), np.float32(1.0), probability_below(limit, mean, sigma)
     )
