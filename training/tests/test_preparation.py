@@ -17,7 +17,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.cli import main
 from terrain_training.data.detect import likely_source
 from terrain_training.data.factory import open_source
-from terrain_training.preparation.known import voc_colour
+from terrain_training.preparation.known import hazard_of, voc_colour
 from terrain_training.preparation.prepare import prepare
 from terrain_training.preparation.rle import read_text
 from terrain_training.recipe.load import load_recipe
@@ -140,6 +140,16 @@ def test_hazards_follow_names_and_unknown_names_are_cautious(prepared):
         assert set(hazards.values()) == {1.0}
         assert "unknown name: the cautious value" in text
     assert "hazard: probability that such ground ends a drive" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "hazard"),
+    [("sand", 0.4), ("loose_sand", 0.4), ("dark_soil", 0.02), ("gravel_road", 0.1), ("sky", 0.0),
+     ("dune_field", 0.4), ("boulder_field", 1.0), ("crater_floor", 1.0), ("unsafe_ground", 1.0),
+     ("rocky_terrain", 1.0), ("non_traversable_land", 1.0), ("night_sky", 1.0)],
+)  # fmt: skip
+def test_no_word_of_a_name_makes_its_class_milder_than_the_others_allow(name, hazard):
+    assert hazard_of(name)[0] == hazard
 
 
 def test_the_command_prints_what_it_found_assumed_and_the_next_command(
