@@ -256,7 +256,7 @@ def test_a_coco_file_opens_no_file_outside_of_its_folder(tmp_path):
     content["images"][0]["file_name"] = "../secret.jpg"
     path.write_text(json.dumps(content), encoding="utf-8")
     made = prepare(root, out=tmp_path / "mine.yaml", sheet=False)
-    assert "1 images that the COCO files name are missing; they are left out" in made.assumed
+    assert "1 image that the COCO files name is missing and left out" in made.assumed
     assert made.images["validation"] == 3
 
 
@@ -271,10 +271,10 @@ def test_compressed_run_lengths_are_those_of_pycocotools():
 @pytest.mark.parametrize(
     ("fill", "said"),
     [
-        (lambda root: None, "holds no files, but no labels of images; expected images with masks"),
+        (lambda root: None, "holds no files; it has no labels of images; expected images"),
         (
             lambda root: sets.save(root / "a.jpg", sets.photo(0)),
-            "holds 1 .jpg, but no labels of images",
+            "holds 1 .jpg; it has no labels of images",
         ),
         (
             lambda root: [
@@ -302,9 +302,26 @@ def test_images_that_do_not_fit_their_masks_are_left_out_and_named(tmp_path):
     (root / "005_mask.png").unlink()
     made = prepare(root, out=tmp_path / "mine.yaml", sheet=False)
     said = "\n".join(made.assumed)
-    assert "1 images have no mask, such as 005.jpg; they are left out" in said
+    assert "1 image has no mask, such as 005.jpg; left out" in said
     assert "2 images cannot be used and were left out" in said
     assert sum(made.images.values()) == 13
+
+
+def test_a_list_of_names_counts_the_places_of_a_palette(tmp_path):
+    root = sets.palette(tmp_path / "set", voc_colour)
+    (root / "classes.txt").write_text("background\nsoil\nsand\nrock\nsky\n", encoding="utf-8")
+    made = prepare(root, out=tmp_path / "mine.yaml", sheet=False)
+    assert made.taxonomy.names == ("soil", "sand", "rock", "sky")
+    _, source = samples_of(made)
+    mask = source.load("000").mask
+    assert (mask[14, 20:28] == 255).all()
+    assert (mask[:10] == sets.truth(0)[:10]).all()
+
+
+def test_classes_named_by_pascal_voc_are_pointed_out(prepared):
+    name, _, made, _ = prepared
+    said = any("the classes are those of Pascal VOC itself" in text for text in made.assumed)
+    assert said == (name == "voc")
 
 
 def test_masks_of_one_value_are_refused(tmp_path):

@@ -24,10 +24,11 @@ HAZARDS = {name: hazard for hazard, names in _HAZARDS.items() for name in names.
 NOT_GROUND = {"sky", "vehicle", "rover", "lander"}
 _MILD = 0.4
 """Below this hazard a name of several words must hold known words only."""
-_HARMLESS = frozenset(
-    "bare bright brown compact dark dry even fine firm flat green grey gray hard level light lunar "
-    "mars martian moon open paved red short smooth".split()
-)
+_HARMLESS = {
+    "bare", "bright", "brown", "compact", "dark", "dry", "even", "fine", "firm", "flat", "green",
+    "grey", "gray", "hard", "level", "light", "lunar", "mars", "martian", "moon", "open", "paved",
+    "red", "short", "smooth",
+}  # fmt: skip
 """Words that make no ground more dangerous than its name says."""
 IGNORED = {
     "ignore", "ignored", "void", "unlabeled", "unlabelled", "unlabel", "dontcare", "dont_care",
