@@ -68,6 +68,23 @@ def test_a_bad_image_does_not_stop_the_others(model, tmp_path, capsys):
     assert not (tmp_path / "out" / "bad_mask.png").exists()
 
 
+def test_a_folder_stands_for_its_images_without_earlier_results(model, tmp_path, capsys):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("a.png", "b.JPG"):
+        cv2.imwrite(str(photos / name), GREY)
+    (photos / "notes.txt").write_text("rocks", encoding="utf-8")
+    assert segment(model, photos, photos) == 0
+    assert segment(model, photos, photos) == 0
+    assert capsys.readouterr().out.count("2 of 2 images done") == 2
+    assert (photos / "b_overlay.png").is_file()
+
+
+def test_a_folder_without_images_is_refused(model, tmp_path, capsys):
+    assert segment(model, tmp_path / "out", tmp_path / "tiny") == 2
+    assert "tiny' has no images (.jpeg" in capsys.readouterr().err
+
+
 def test_images_of_one_name_are_refused(model, tmp_path, capsys):
     assert segment(model, tmp_path, "a/x.png", "b/x.jpg") == 2
     assert "called 'x'" in capsys.readouterr().err

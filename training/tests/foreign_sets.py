@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from data_sets import save
 
@@ -97,6 +98,19 @@ def voc(root: Path, colour_of) -> Path:
     place.mkdir(parents=True)
     for name, stems in lists.items():
         (place / f"{name}.txt").write_text("\n".join(stems), encoding="utf-8")
+    return root
+
+
+def palette(root: Path, colour_of) -> Path:
+    """Store masks of ids 1 to 4, and 255, with a palette that begins at 0."""
+    (root / "masks").mkdir(parents=True)
+    for seed, _ in all_images():
+        save(root / "images" / f"{seed:03d}.jpg", photo(seed))
+        mask = (truth(seed) + 1).astype(np.uint8)
+        mask[14, 20:28] = 255
+        picture = Image.fromarray(mask, mode="P")
+        picture.putpalette([part for number in range(256) for part in colour_of(number)])
+        picture.save(root / "masks" / f"{seed:03d}.png")
     return root
 
 

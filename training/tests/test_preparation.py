@@ -17,7 +17,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.cli import main
 from terrain_training.data.detect import likely_source
 from terrain_training.data.factory import open_source
-from terrain_training.preparation.known import voc_colour
+from terrain_training.preparation.known import hazard_of, voc_colour
 from terrain_training.preparation.prepare import prepare
 from terrain_training.preparation.rle import read_text
 from terrain_training.recipe.load import load_recipe
@@ -142,6 +142,16 @@ def test_hazards_follow_names_and_unknown_names_are_cautious(prepared):
     assert "hazard: probability that such ground ends a drive" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "hazard"),
+    [("sand", 0.4), ("loose_sand", 0.4), ("dark_soil", 0.02), ("gravel_road", 0.1), ("sky", 0.0),
+     ("dune_field", 0.4), ("boulder_field", 1.0), ("crater_floor", 1.0), ("unsafe_ground", 1.0),
+     ("rocky_terrain", 1.0), ("non_traversable_land", 1.0), ("night_sky", 1.0)],
+)  # fmt: skip
+def test_no_word_of_a_name_makes_its_class_milder_than_the_others_allow(name, hazard):
+    assert hazard_of(name)[0] == hazard
+
+
 def test_the_command_prints_what_it_found_assumed_and_the_next_command(
     tmp_path, capsys, monkeypatch
 ):
@@ -246,7 +256,7 @@ def test_a_coco_file_opens_no_file_outside_of_its_folder(tmp_path):
     content["images"][0]["file_name"] = "../secret.jpg"
     path.write_text(json.dumps(content), encoding="utf-8")
     made = prepare(root, out=tmp_path / "mine.yaml", sheet=False)
-    assert "1 images that the COCO files name are missing; they are left out" in made.assumed
+    assert "1 image that the COCO files name is missing and left out" in made.assumed
     assert made.images["validation"] == 3
 
 
@@ -261,10 +271,10 @@ def test_compressed_run_lengths_are_those_of_pycocotools():
 @pytest.mark.parametrize(
     ("fill", "said"),
     [
-        (lambda root: None, "holds no files, but no labels of images; expected images with masks"),
+        (lambda root: None, "holds no files; it has no labels of images; expected images"),
         (
             lambda root: sets.save(root / "a.jpg", sets.photo(0)),
-            "holds 1 .jpg, but no labels of images",
+            "holds 1 .jpg; it has no labels of images",
         ),
         (
             lambda root: [
@@ -292,9 +302,26 @@ def test_images_that_do_not_fit_their_masks_are_left_out_and_named(tmp_path):
     (root / "005_mask.png").unlink()
     made = prepare(root, out=tmp_path / "mine.yaml", sheet=False)
     said = "\n".join(made.assumed)
-    assert "1 images have no mask, such as 005.jpg; they are left out" in said
+    assert "1 image has no mask, such as 005.jpg; left out" in said
     assert "2 images cannot be used and were left out" in said
     assert sum(made.images.values()) == 13
+
+
+def test_a_list_of_names_counts_the_places_of_a_palette(tmp_path):
+    root = sets.palette(tmp_path / "set", voc_colour)
+    (root / "classes.txt").write_text("background\nsoil\nsand\nrock\nsky\n", encoding="utf-8")
+    made = prepare(root, out=tmp_path / "mine.yaml", sheet=False)
+    assert made.taxonomy.names == ("soil", "sand", "rock", "sky")
+    _, source = samples_of(made)
+    mask = source.load("000").mask
+    assert (mask[14, 20:28] == 255).all()
+    assert (mask[:10] == sets.truth(0)[:10]).all()
+
+
+def test_classes_named_by_pascal_voc_are_pointed_out(prepared):
+    name, _, made, _ = prepared
+    said = any("the classes are those of Pascal VOC itself" in text for text in made.assumed)
+    assert said == (name == "voc")
 
 
 def test_masks_of_one_value_are_refused(tmp_path):

@@ -24,13 +24,18 @@ from terrain_seg_ros.report.segmented_files import (
 from terrain_seg_ros.segmenter import SegmentedImage, Segmenter
 
 _WRONG_INPUT = 2
+_SUFFIXES = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
 _OWN_KEYS = ("image", "model", "backend", "shares", "mean_confidence")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument(
-        "images", nargs="+", type=Path, metavar="IMAGE", help="PNG, JPEG or TIFF file"
+        "images",
+        nargs="+",
+        type=Path,
+        metavar="IMAGE",
+        help="PNG, JPEG or TIFF file, or a folder of them",
     )
     parser.add_argument(
         "--out",
@@ -51,11 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
         0, or 2 if an image could not be used.
 
     Raises:
-        ConfigError: two images would write the same files, or nothing can be written.
+        ConfigError: a folder has no images, two images would write the same files, or nothing can
+            be written.
         ModelError: the model cannot be used.
         InferenceError: the backend cannot be used.
     """
-    images: list[Path] = arguments.images
+    images = [image for path in arguments.images for image in _images_of(path)]
     check_stems(images)
     _check_places(images, arguments.out)
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -73,6 +79,26 @@ def run(arguments: argparse.Namespace) -> int:
             print(_line(path, result))
     print(f"{len(images) - refused} of {len(images)} images done; results are in {arguments.out}")
     return _WRONG_INPUT if refused else 0
+
+
+def _images_of(path: Path) -> list[Path]:
+    """Return the images of a folder, sorted, without earlier results; a file as it is.
+
+    Raises:
+        ConfigError: the folder has no images.
+    """
+    if not path.is_dir():
+        return [path]
+    found = [
+        item
+        for item in sorted(path.iterdir())
+        if item.suffix.lower() in _SUFFIXES
+        and not item.name.startswith(".")
+        and not item.name.endswith((MASK_END, OVERLAY_END))
+    ]
+    if not found:
+        raise ConfigError(f"folder '{path}' has no images ({', '.join(_SUFFIXES)})")
+    return found
 
 
 def _check_places(images: list[Path], out: Path) -> None:

@@ -188,6 +188,7 @@ def _lines(figures: EvaluationFigures) -> list[tuple[str, str]]:
             "false-safe rate",
             f"{cell(figures.false_safe_rate, 5)}{_interval(intervals.false_safe_rate)}",
         ),
+        ("missed hazards", f"{cell(figures.missed_hazard_share)} of the hazardous pixels"),
         ("calibration error", f"{figures.expected_calibration_error:.4f}"),
         ("out-of-distribution", _outside(figures)),
     ]

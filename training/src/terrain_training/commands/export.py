@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,7 @@ def run(options: argparse.Namespace) -> int:
     )
     if "bare_call" in card.metrics:
         _print_speed(card.metrics["bare_call"])
+    print(f"next  terrain-seg segment IMAGE --model {shlex.quote(str(options.out))}")
     return 0
 
 

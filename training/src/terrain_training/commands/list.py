@@ -132,7 +132,7 @@ def _augmentations() -> list[Row]:
 def _options(function: Callable[..., Any], given: Collection[str]) -> Iterable[str]:
     """Return the options of a function, with their defaults where they have one."""
     for name, item in inspect.signature(function).parameters.items():
-        if name not in given:
+        if name not in given and not name.startswith("_"):
             yield name if item.default is item.empty else f"{name}={as_yaml(item.default)}"
 
 

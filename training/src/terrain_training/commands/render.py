@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 from tqdm import tqdm
@@ -162,9 +163,8 @@ def _run_numpy(options: argparse.Namespace) -> int:
     )
     with Progress("render", total=request.count, unit="picture") as progress:
         counts = write_renders(request, report=progress.add)
-    print(f"written  {counts} in {options.out}")
-    data = shlex.quote(str(options.out))
-    print(f"next     terrain-train train training/configs/worlds_small.yaml --data {data}")
+    print(f"written  {_counted(counts)} in {options.out}")
+    print(f"next     terrain-train train worlds_small --data {shlex.quote(str(options.out))}")
     return 0
 
 
@@ -195,9 +195,13 @@ def _run_cycles(options: argparse.Namespace) -> int:
             f"process {peak_mb:.0f} MB"
         )
     counts = {split: len(names) for split, names in request.stems().items()}
-    print(f"written  {counts} in {options.out}")
+    print(f"written  {_counted(counts)} in {options.out}")
     print(f"next     terrain-train render-sheet {shlex.quote(str(options.out))} --out sheet.jpg")
     return 0
+
+
+def _counted(pictures: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {split}" for split, count in pictures.items()) + " pictures"
 
 
 def _render(request: CyclesRequest, options: argparse.Namespace) -> list[Taken]:

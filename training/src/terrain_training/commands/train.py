@@ -88,6 +88,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="stop after N epochs; the next call with --out resumes",
     )
+    _add_repeats(parser)
+    add_threads(parser)
+
+
+def _add_repeats(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("mean and spread of several runs")
     group.add_argument(
         "--seeds",
@@ -103,7 +108,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train K times, each time validating on another fold of the training images; those of "
         "one drive or world stay together",
     )
-    add_threads(parser)
 
 
 def run(options: argparse.Namespace) -> int:

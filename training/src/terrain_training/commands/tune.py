@@ -129,7 +129,7 @@ def _report(study: optuna.Study, options: argparse.Namespace) -> Path:
     print_table(
         ("trial", "mean IoU (network size)", *keys),
         [
-            (str(t.number), f"{t.value:.4f}", *(str(t.params.get(key, "-")) for key in keys))
+            (str(t.number), f"{t.value:.4f}", *(_short(t.params.get(key, "-")) for key in keys))
             for t in done[:SHOWN_TRIALS]
         ],
     )
@@ -138,6 +138,10 @@ def _report(study: optuna.Study, options: argparse.Namespace) -> Path:
     print(f"charts       {', '.join(str(path) for path in write_charts(study, options.out))}")
     print(f"best recipe  {best}")
     return best
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _train_best(best: Path, trial: int, options: argparse.Namespace) -> None:

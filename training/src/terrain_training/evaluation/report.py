@@ -39,8 +39,13 @@ _STYLE = """
 main { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 0 18px; }
 main > * { grid-column: 1 / -1; }
 main > section:has(> table) { order: -1; }
-main > section:has(figure:nth-of-type(4)) { grid-column: auto; }
 .row { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+.row:has(> figure:nth-of-type(4)) { grid-template-columns: repeat(4, minmax(0, 1fr)); }
+main > section:has(figure:nth-of-type(4)):has(+ section figure:nth-of-type(4)),
+section:has(figure:nth-of-type(4)) + section:has(figure:nth-of-type(4)) { grid-column: auto; }
+section:has(+ section figure:nth-of-type(4)) > .row:has(> figure:nth-of-type(4)),
+section:has(figure:nth-of-type(4)) + section > .row:has(> figure:nth-of-type(4))
+{ grid-template-columns: repeat(2, minmax(0, 1fr)); }
 figure img { aspect-ratio: auto; }
 .caption b { color: var(--ink); }
 .legend { position: sticky; top: 0; z-index: 1; background: var(--ground); }

@@ -177,7 +177,7 @@ def _log_end(folder: RunFolder, trainer: pl.Trainer, epochs: int, *, trained: in
 def _choose_threads(recipe: Recipe, machine: Machine) -> None:
     pixels = recipe.training.batch_size * recipe.data.height_px * recipe.data.width_px
     torch.set_num_threads(helpful_threads(pixels, processes=machine.devices))
-    log.info("%d CPU threads", torch.get_num_threads())
+    log.info("CPU threads: %d", torch.get_num_threads())
 
 
 def _starting_weights(request: TrainingRequest, folder: RunFolder) -> StartingWeights | None:

@@ -102,7 +102,8 @@ def class_weights(recipe: Recipe, opened: OpenData) -> list[float]:
         return [1.0] * count
     if isinstance(wanted, str):
         weights = list(measure_balance(opened.source, opened.train).weights(wanted))
-        log.info("class weights %s", [round(weight, 3) for weight in weights])
+        named = zip(opened.source.taxonomy.names, weights)
+        log.info("class weights: %s", ", ".join(f"{name} {weight:.2f}" for name, weight in named))
         return weights
     if len(wanted) != count:
         raise ConfigError(

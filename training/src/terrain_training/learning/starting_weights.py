@@ -138,7 +138,7 @@ def _of_model(given: Path, card: ModelCard) -> StartingWeights:
         "sha256": card.sha256,
         "credits": [str(text) for text in card.training.get("credits", [])],
     }
-    return StartingWeights(values, True, recipe_of(card, None), card.taxonomy, origin)
+    return StartingWeights(values, True, recipe_of(card, None, tell=False), card.taxonomy, origin)
 
 
 def _check_same_network(recipe: Recipe, weights: StartingWeights) -> None:
@@ -220,9 +220,9 @@ def _fit_head(
         values[f"{last}.{part}"] = fitted
     new = [name for name in ours if name not in kept]
     log.info(
-        "started from %s; the last layer keeps the classes %s, and learns anew %s",
+        "started from %s; the last layer keeps %s, and learns anew %s",
         weights.origin["name"],
-        ", ".join(kept) or "none",
+        f"the classes {', '.join(kept)}" if kept else "no class",
         ", ".join(new) or "none",
     )
 

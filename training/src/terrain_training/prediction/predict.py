@@ -32,6 +32,12 @@ class PredictedImage:
     """(K, H, W), probability of each class x 255."""
     taxonomy: Taxonomy = field(repr=False)
 
+    def __repr__(self) -> str:
+        """Return the size and the shares of the classes."""
+        height, width = self.mask.shape
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in self.shares().items())
+        return f"PredictedImage({width} x {height}: {shares})"
+
     def overlay(self, alpha: float = 0.5) -> U8:
         """Return the image blended with the colours of the classes, (H, W, 3) RGB."""
         return overlay(self.pixels, self.mask, self.taxonomy, alpha=alpha)

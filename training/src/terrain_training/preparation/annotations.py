@@ -17,6 +17,7 @@ from terrain_training.data.split_lists import NAMES
 from terrain_training.preparation.entry import Entry, FoundSet, Shape, unique_names
 from terrain_training.preparation.rle import read_counts, read_text
 from terrain_training.preparation.scan import Scan
+from terrain_training.preparation.wording import counted
 
 COCO_LIMIT_BYTES = 256 * 2**20
 LABELME_LIMIT_BYTES = 64 * 2**20
@@ -53,7 +54,10 @@ def find_coco(scan: Scan) -> FoundSet | None:
         raise ConfigError(
             f"{files[0]} is a COCO file, but none of its images is in '{scan.root}'; put them there"
         )
-    notes = [f"{lost} images that the COCO files name are missing; they are left out"] * (lost > 0)
+    absent = counted(
+        lost, "image that the COCO files name is", "images that the COCO files name are"
+    )
+    notes = [f"{absent} missing and left out"] * (lost > 0)
     layout = f"COCO ({', '.join(path.name for path in files)})"
     return FoundSet(
         layout, unique_names(entries, scan.root), notes=tuple(notes), labels=tuple(labels)

@@ -16,6 +16,7 @@ from terrain_training.data.colours import Colour
 from terrain_training.preparation.known import CITYSCAPES, VOC, plain_name, voc_colour
 from terrain_training.preparation.scan import Scan
 
+PASCAL_VOC = "Pascal VOC"
 LIMIT_BYTES = 256 * 1024
 _FILES = re.compile(
     r"(classes|class_names|labels|names|categories|labelmap|label_map|class_dict|class_dict_seg|"
@@ -57,7 +58,7 @@ def find_class_names(scan: Scan, kind: str) -> ClassNames:
     if kind == "voc":
         colours = {voc_colour(number): name for number, name in enumerate(VOC)}
         colours[voc_colour(255)] = "border"
-        return ClassNames("Pascal VOC", dict(enumerate(VOC)), colours)
+        return ClassNames(PASCAL_VOC, dict(enumerate(VOC)), colours)
     if kind == "cityscapes":
         return ClassNames(
             "Cityscapes (its 19 scored classes)",

@@ -22,6 +22,14 @@ _HAZARDS: Mapping[float, str] = {
 }
 HAZARDS = {name: hazard for hazard, names in _HAZARDS.items() for name in names.split()}
 NOT_GROUND = {"sky", "vehicle", "rover", "lander"}
+_MILD = 0.4
+"""Below this hazard a name of several words must hold known words only."""
+_HARMLESS = {
+    "bare", "bright", "brown", "compact", "dark", "dry", "even", "fine", "firm", "flat", "green",
+    "grey", "gray", "hard", "level", "light", "lunar", "mars", "martian", "moon", "open", "paved",
+    "red", "short", "smooth",
+}  # fmt: skip
+"""Words that make no ground more dangerous than its name says."""
 IGNORED = {
     "ignore", "ignored", "void", "unlabeled", "unlabelled", "unlabel", "dontcare", "dont_care",
     "unknown", "border", "null", "ego_vehicle", "rectification_border", "out_of_roi",
@@ -81,14 +89,23 @@ def voc_colour(number: int) -> Colour:
 
 
 def hazard_of(name: str) -> tuple[float, str]:
-    """Return the hazard to start from, and why, for a class of some name."""
+    """Return the hazard to start from, and why, for a class of some name.
+
+    Of several words the last must be known, and the most hazardous decides: `boulder_field` is as
+    bad as `boulder`. A mild last word counts only beside known or harmless ones, since
+    `unsafe_ground` and `rocky_terrain` are not what `ground` and `terrain` are.
+    """
     if name in NOT_GROUND:
         return HAZARDS[name], "not ground"
     if name in HAZARDS:
         return HAZARDS[name], "by its name"
-    last = name.rpartition("_")[2]
-    if last in HAZARDS and last not in NOT_GROUND:
-        return max(HAZARDS[last], HAZARDS.get(name, 0.0)), f"as {last}"
+    words = name.split("_")
+    ground = [word for word in words if word in HAZARDS and word not in NOT_GROUND]
+    if words[-1] in ground:
+        worst = max(ground, key=lambda word: HAZARDS[word])
+        plain = all(word in HAZARDS or word in _HARMLESS for word in words)
+        if plain or HAZARDS[worst] >= _MILD:
+            return HAZARDS[worst], f"as {worst}"
     return CAUTIOUS, "unknown name: the cautious value; lower it if the vehicle can drive there"
 
 

@@ -45,7 +45,7 @@ class MaskValues:
     """The values of the masks, each as a colour; grey levels are three equal channels.
 
     `blurred` masks hold colours in between as well; `jpeg` ones are files of JPEG. `ignored` are
-    values that stand for no class.
+    values that stand for no class. `palette` has the colour of each id, empty where there is none.
     """
 
     holds: Holds
@@ -54,7 +54,13 @@ class MaskValues:
     jpeg: bool
     ignored: tuple[Colour, ...]
     looked_at: int
-    palette: bool
+    palette: tuple[Colour, ...]
+
+    def id_of(self, value: Colour) -> int | None:
+        """Return the number that stands for a value in the files; None where they hold colours."""
+        if self.holds is not Holds.COLOURS:
+            return value[0]
+        return _places(self.palette).get(value)
 
     def words(self) -> str:
         """Return what masks hold, for people."""
@@ -154,19 +160,23 @@ def _meaning(
             "is nothing to tell apart; check which files are masks"
         )
     if not all(colour[0] == colour[1] == colour[2] for colour in colours):
-        order = {colour: place for place, colour in reversed(list(enumerate(palette)))}
+        order = _places(palette)
+        ignored = tuple(colour for colour in colours if order.get(colour) == IGNORE)
+        colours = [colour for colour in colours if colour not in ignored]
         ordered = sorted(colours, key=lambda c: (order.get(c, 256), -counts[_key_of(c)]))
-        return MaskValues(
-            Holds.COLOURS, tuple(ordered), blurred, jpeg, (), seen, palette=bool(palette)
-        )
+        return MaskValues(Holds.COLOURS, tuple(ordered), blurred, jpeg, ignored, seen, palette)
     levels = sorted(colour[0] for colour in colours)
-    ignored: tuple[Colour, ...] = ()
+    ignored = ()
     if levels[-1] == IGNORE and len(levels) > 2 and levels[-2] < MAX_IDS:
         levels, ignored = levels[:-1], ((IGNORE,) * 3,)
     are_ids = not blurred and levels == list(range(len(levels)))
     holds = Holds.IDS if are_ids else Holds.LEVELS
     values = tuple((level, level, level) for level in levels)
-    return MaskValues(holds, values, blurred, jpeg, ignored, seen, palette=False)
+    return MaskValues(holds, values, blurred, jpeg, ignored, seen, ())
+
+
+def _places(palette: tuple[Colour, ...]) -> dict[Colour, int]:
+    return {colour: place for place, colour in reversed(list(enumerate(palette)))}
 
 
 def _palette(path: Path) -> tuple[Colour, ...]:

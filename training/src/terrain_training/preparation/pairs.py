@@ -11,6 +11,7 @@ from pathlib import Path
 from terrain_training.data.split_lists import NAMES
 from terrain_training.preparation.entry import Entry, FoundSet, unique_names
 from terrain_training.preparation.scan import Scan
+from terrain_training.preparation.wording import counted
 
 _SPLITS = {alias: split for split, aliases in NAMES.items() for alias in aliases}
 _IMAGE_WORDS = {
@@ -71,8 +72,9 @@ def find_pairs(scan: Scan) -> FoundSet | None:
     notes = []
     if len(entries) < len(images):
         lacking = sorted({i.path.name for i in images} - {e.image.name for e in entries})
+        without = counted(len(images) - len(entries), "image has", "images have")
         some = f", such as {lacking[0]}" if lacking else ""
-        notes.append(f"{len(images) - len(entries)} images have no mask{some}; they are left out")
+        notes.append(f"{without} no mask{some}; left out")
     kind, layout = _layout(scan, entries)
     in_place = kind == "folder" and not notes and _is_labelled_folder(scan, entries)
     named = tuple(entries) if in_place else unique_names(entries, scan.root)

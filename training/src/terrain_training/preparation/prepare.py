@@ -21,7 +21,7 @@ from terrain_training.data.files import read_picture
 from terrain_training.data.sources.labelled_folder import open_labelled_folder
 from terrain_training.data.split_lists import TRAIN
 from terrain_training.preparation.annotations import find_coco, find_labelme
-from terrain_training.preparation.class_names import find_class_names
+from terrain_training.preparation.class_names import PASCAL_VOC, find_class_names
 from terrain_training.preparation.convert import convert
 from terrain_training.preparation.draw_shapes import draw_shapes
 from terrain_training.preparation.entry import FoundSet
@@ -39,6 +39,7 @@ from terrain_training.preparation.scan import EXPECTED, Scan, scan_folder
 from terrain_training.preparation.set_lists import with_listed_splits
 from terrain_training.preparation.sheet import write_sheet
 from terrain_training.preparation.survey import FolderSurvey, survey_source
+from terrain_training.preparation.wording import counted
 from terrain_training.recipe.load import load_recipe
 from terrain_training.recipe.shipped import FOR_SOURCES
 
@@ -151,7 +152,7 @@ def find_set(scan: Scan) -> FoundSet:
         if scan.pictures and any(path.parent.name == "labels" for path in scan.texts):
             hint = "; the .txt files in labels/ look like YOLO's: convert them to COCO first"
         raise ConfigError(
-            f"'{scan.root}' holds {scan.summary()}, but no labels of images{hint}; {EXPECTED}"
+            f"'{scan.root}' holds {scan.summary()}; it has no labels of images{hint}; {EXPECTED}"
         )
     return found if found.in_place else with_listed_splits(found, scan)
 
@@ -257,7 +258,8 @@ def _labelled_folder(
     notes = [f"{done.images} images and masks of class ids were written to {folder}"]
     empty = len(found.entries) - len(_with_shapes(found).entries)
     if empty:
-        notes.append(f"{empty} images have no shape; they are left out, since nothing tells why")
+        without = counted(empty, "image has", "images have")
+        notes.append(f"{without} no shape; left out, since nothing tells why")
     notes += _some("images cannot be used and were left out", done.bad)
     notes += _some("shapes were changed or left out", done.problems)
     return folder, {"by_colour": False}, notes
@@ -278,15 +280,21 @@ def _rows(proposal: Proposal) -> list[dict[str, object]]:
 def _of_classes(proposal: Proposal) -> list[str]:
     unknown = [item.name for item in proposal.classes if item.why.startswith("unknown")]
     said = []
-    if unknown:
+    if proposal.names_from == PASCAL_VOC:
         said.append(
-            f"{len(unknown)} classes have names that tell no hazard ({', '.join(unknown[:6])}"
+            "the classes are those of Pascal VOC itself; if yours are others, rename them in the "
+            "recipe, or put classes.txt (a name per line, from value 0) there and start over"
+        )
+    if unknown:
+        which = counted(len(unknown), "class has a name that tells", "classes have names that tell")
+        said.append(
+            f"{which} no hazard ({', '.join(unknown[:6])}"
             f"{', ...' if len(unknown) > 6 else ''}): each has the cautious hazard 1; edit them"
         )
     if proposal.ignored:
-        count = len(proposal.ignored)
+        which = counted(len(proposal.ignored), "value of the masks is", "values of the masks are")
         shown = ", ".join(str(colour) for colour in proposal.ignored[:4])
-        said.append(f"{count} values of the masks are ignored: {shown}")
+        said.append(f"{which} ignored: {shown}")
     return said
 
 

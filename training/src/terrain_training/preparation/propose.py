@@ -61,7 +61,7 @@ def classes_of_masks(values: MaskValues, names: ClassNames) -> Proposal:
     """Return a class for each value of masks, unless its name says that it does not count."""
     classes: list[ProposedClass] = []
     ignored = list(values.ignored)
-    named = [_name_of(value, values.holds, names) for value in values.colours]
+    named = [_name_of(value, values, names) for value in values.colours]
     void = names.others_ignored and any(named)
     for value, name in zip(values.colours, named):
         if (name is not None and name in IGNORED) or (name is None and void):
@@ -109,15 +109,19 @@ def _proposed(
 _OURS = {colour: name for name, colour in COLOURS.items() if name != "big_rock"}
 
 
-def _name_of(value: Colour, holds: Holds, names: ClassNames) -> str | None:
-    if holds is Holds.COLOURS:
+def _name_of(value: Colour, values: MaskValues, names: ClassNames) -> str | None:
+    number = values.id_of(value)
+    by_number = None if number is None else names.by_value.get(number)
+    if values.holds is Holds.COLOURS:
         near = min(names.by_colour, key=lambda c: _distance(c, value), default=None)
         if near is not None and _distance(near, value) <= _SAME**2:
             return names.by_colour[near]
+        if by_number is not None:
+            return by_number
         ours = min(_OURS, key=lambda c: _distance(c, value))
         return _OURS[ours] if not names and _distance(ours, value) <= _SAME**2 else None
     grey = names.by_colour.get(value)
-    return grey if grey is not None else names.by_value.get(value[0])
+    return grey if grey is not None else by_number
 
 
 def _distance(one: Colour, other: Colour) -> int:

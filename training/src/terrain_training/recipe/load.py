@@ -57,7 +57,9 @@ def load_recipe(path: Path | str, *, overrides: Sequence[str] = ()) -> Recipe:
     return recipe
 
 
-def recipe_from(content: object, *, source: str, card: ModelCard | None = None) -> Recipe:
+def recipe_from(
+    content: object, *, source: str, card: ModelCard | None = None, tell: bool = True
+) -> Recipe:
     """Return a recipe that was kept whole, such as in the card of a model.
 
     One of an earlier form is brought to the present one, and that is said.
@@ -66,6 +68,7 @@ def recipe_from(content: object, *, source: str, card: ModelCard | None = None) 
         content: of the recipe.
         source: what keeps it, for messages.
         card: of the model that keeps it.
+        tell: log what was assumed; not needed where only its network matters.
 
     Raises:
         ConfigError: it is of a later version of this software, or damaged.
@@ -82,12 +85,12 @@ def recipe_from(content: object, *, source: str, card: ModelCard | None = None) 
         )
     parts.activate(())
     check_recipe(recipe)
-    if said is not None:
+    if said is not None and tell:
         log.info("%s %s", source, said)
     return recipe
 
 
-def recipe_of(card: ModelCard, file: Path | None) -> Recipe:
+def recipe_of(card: ModelCard, file: Path | None, *, tell: bool = True) -> Recipe:
     """Return the recipe in a file; without one, that which the card of a model keeps.
 
     Raises:
@@ -99,7 +102,7 @@ def recipe_of(card: ModelCard, file: Path | None) -> Recipe:
     if kept is None:
         raise ConfigError(f"the card of {card.name} keeps no recipe; give one with --recipe")
     try:
-        return recipe_from(kept, source=f"the card of {card.name}", card=card)
+        return recipe_from(kept, source=f"the card of {card.name}", card=card, tell=tell)
     except ConfigError as error:
         raise ConfigError(f"{error}; give one with --recipe") from error
 

@@ -66,6 +66,7 @@ class LabelledFolder:
         Raises:
             ConfigError: folders or lists cannot be used.
         """
+        _check_folders(root)
         images, masks = find_pictures(root / "images"), find_pictures(root / "masks")
         self._pairs = pair_up(images, masks, folder=root / "images")
         self._taxonomy = taxonomy
@@ -125,6 +126,21 @@ def _ids_by_colour(taxonomy: Taxonomy, values: Sequence[int]) -> dict[Colour, in
             f"levels, one for each class of {list(taxonomy.names)}"
         )
     return {(level, level, level): number for number, level in enumerate(values)}
+
+
+def _check_folders(root: Path) -> None:
+    """Say what to do with a folder that is laid out otherwise.
+
+    Raises:
+        ConfigError: there is no folder, or none of images in it.
+    """
+    if not root.is_dir():
+        raise ConfigError(f"'{root}' is not a folder; check --data")
+    if not (root / "images").is_dir():
+        raise ConfigError(
+            f"'{root}' has no folder images/; of a set in another layout, `terrain-train init` "
+            "makes a labelled folder (RECIPE_data): give that as --data"
+        )
 
 
 def open_labelled_folder(
