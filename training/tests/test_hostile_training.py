@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -171,3 +172,23 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path):
         with alone_in(tmp_path):
             pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_named_and_the_run_can_begin_again(folder, tmp_path, capsys):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40 * 1024, hard))
+    try:
+        assert trains(folder, tmp_path, recipe_text()) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "check the paths and the free space" in capsys.readouterr().err.splitlines()[-1]
+    assert trains(folder, tmp_path, recipe_text()) == 0
+    assert "mean IoU" in capsys.readouterr().out
+
+
+def test_a_picture_that_a_killed_run_left_half_does_not_stop_it(folder, tmp_path):
+    more = recipe_text().replace("epochs: 1", "epochs: 2")
+    assert trains(folder, tmp_path, more, "--stop-after", "1") == 0
+    for path in (tmp_path / "run").rglob("*.png"):
+        path.write_bytes(path.read_bytes()[:200])
+    assert trains(folder, tmp_path, more) == 0
