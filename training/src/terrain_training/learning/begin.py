@@ -132,7 +132,7 @@ def _check_same_processes(folder: RunFolder, processes: int) -> None:
 def _check_same_recipe(folder: RunFolder, recipe: Recipe) -> None:
     if not folder.checkpoint.is_file() or not folder.snapshot.is_file():
         return
-    old, new = _computing_part(folder.recipe()), _computing_part(recipe)
+    old, new = computing_part(folder.recipe()), computing_part(recipe)
     changed = sorted(key for key in new if old.get(key) != new[key])
     if recipe.training.schedule == "constant" and recipe.training.warmup_share == 0.0:
         changed = [key for key in changed if key != "training.epochs"]
@@ -148,7 +148,8 @@ def _check_same_recipe(folder: RunFolder, recipe: Recipe) -> None:
         )
 
 
-def _computing_part(recipe: Recipe) -> dict[str, Any]:
+def computing_part(recipe: Recipe) -> dict[str, Any]:
+    """Return the keys of a recipe that change what is learned, and their values."""
     result: dict[str, Any] = {}
     for name, value in dataclasses.asdict(recipe).items():
         if name in _WORDS:
