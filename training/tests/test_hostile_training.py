@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -191,4 +192,16 @@ def test_a_picture_that_a_killed_run_left_half_does_not_stop_it(folder, tmp_path
     assert trains(folder, tmp_path, more, "--stop-after", "1") == 0
     for path in (tmp_path / "run").rglob("*.png"):
         path.write_bytes(path.read_bytes()[:200])
+    assert trains(folder, tmp_path, more) == 0
+
+
+def test_a_run_does_not_go_on_with_other_images(folder, tmp_path, capsys):
+    more = recipe_text().replace("epochs: 1", "epochs: 2")
+    assert trains(folder, tmp_path, more, "--stop-after", "1") == 0
+    fewer = tmp_path / "fewer"
+    shutil.copytree(folder, fewer)
+    for name in ("images", "masks"):
+        (fewer / name / "000.png").unlink()
+    assert trains(fewer, tmp_path, more) == 2
+    assert "began with other images or classes (8 to train, 2 to val" in capsys.readouterr().err
     assert trains(folder, tmp_path, more) == 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import secrets
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -43,6 +45,30 @@ def check_run_place(folder: RunFolder, recipe: Recipe, *, processes: int) -> Non
         raise ConfigError(
             f"--out '{folder.path}' has the weights of {epochs} epochs, but no "
             f"{folder.checkpoint.name} to go on from; they would be overwritten: give another --out"
+        )
+
+
+def images_sha256(opened: OpenData) -> str:
+    """Return a digest of the names of classes and of the images of both splits."""
+    names = (opened.source.taxonomy.names, sorted(opened.train), sorted(opened.validation))
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
+
+
+def check_same_images(folder: RunFolder, opened: OpenData, data: Path) -> None:
+    """Check that a run that goes on learns from and validates on the images that it began with.
+
+    Raises:
+        ConfigError: it does not: its epochs could not be compared.
+    """
+    if not folder.checkpoint.is_file() or not folder.summary.is_file():
+        return
+    before = folder.read_summary()
+    if before.get("images_sha256", images_sha256(opened)) != images_sha256(opened):
+        raise ConfigError(
+            f"the run in {folder.path} began with other images or classes ("
+            f"{before.get('training_images')} to train, {before.get('validation_images')} to "
+            f"validate) than '{data}' gives now ({len(opened.train)} and "
+            f"{len(opened.validation)}); restore the data, or give another --out"
         )
 
 
@@ -112,6 +138,7 @@ def _summary(
         "training_images": len(opened.train),
         "validation_images": len(opened.validation),
         "bad_samples": opened.bad,
+        "images_sha256": images_sha256(opened),
         "scored_at": network_size(recipe),
         "parameters": parameter_count(network),
     }

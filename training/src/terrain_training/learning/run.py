@@ -29,7 +29,7 @@ from terrain_training.cpu import helpful_threads
 from terrain_training.errors import TrainingError
 from terrain_training.interrupt import current_signals
 from terrain_training.learning.averaging import moving_average
-from terrain_training.learning.begin import check_run_place, start_folder
+from terrain_training.learning.begin import check_run_place, check_same_images, start_folder
 from terrain_training.learning.board import Board, check_loggers, open_boards
 from terrain_training.learning.checkpoint_file import WholeCheckpoints
 from terrain_training.learning.epoch_table import EpochTable
@@ -154,6 +154,7 @@ def _train_alone(
         _choose_threads(recipe, request.machine)
     pl.seed_everything(recipe.training.seed, verbose=False)
     opened = open_data(recipe, request.data, skip_bad=request.skip_bad, run=request.out)
+    check_same_images(folder, opened, request.data)
     data = RunData(recipe, opened)
     module = _make_module(recipe, request, opened, data, weights=weights)
     precision = _precision(recipe, request, folder, module=module, data=data)
