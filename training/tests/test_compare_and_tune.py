@@ -109,6 +109,8 @@ def test_search_goes_on_in_the_same_storage(recipe_file, data, tmp_path, capsys)
     assert "1 finished, 0 cut short" in capsys.readouterr().out
     assert main(words) == 0
     assert "2 finished, 0 cut short" in capsys.readouterr().out
+    assert main([*words, "--set", "training.epochs=2"]) == 2
+    assert "made with other values of ['training.epochs'], so" in capsys.readouterr().err
     first, second = (RunFolder(out / f"trial_{n:04d}").recipe() for n in (0, 1))
     assert first.training.learning_rate != second.training.learning_rate
     assert 1e-3 <= first.training.learning_rate <= 1e-2

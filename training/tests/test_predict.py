@@ -188,3 +188,19 @@ def test_two_images_of_one_stem_are_refused(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(ConfigError, match="several images are called 'a'"):
         find_inputs([tmp_path])
+
+
+def test_a_video_that_is_cut_off_says_so(trained, video, tmp_path, capsys):
+    cut = tmp_path / "cut.avi"
+    size = (SIZE_PX, SIZE_PX)
+    writer = cv2.VideoWriter(str(cut), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, size)
+    for frame in frames_of(video)[0]:
+        writer.write(np.ascontiguousarray(frame))
+    writer.release()
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[: len(whole) // 2])
+    assert predict(trained, cut, "--out", tmp_path / "out") == 0
+    found = json.loads((tmp_path / "out" / "predictions.json").read_text("utf-8"))["results"]
+    assert 0 < found["cut.avi"]["frames"] < FRAMES
+    said = capsys.readouterr().out
+    assert f"of {FRAMES} frames (no further frame can be read: the file is cut off or dama" in said

@@ -101,3 +101,10 @@ def test_evaluate_takes_windows_and_flips(trained, data, capsys, tmp_path):
 def test_wrong_windows_are_refused(wrong):
     with pytest.raises(ConfigError, match="expected"):
         Tiling(**wrong)
+
+
+def test_windows_that_would_take_hours_are_refused():
+    with pytest.raises(
+        ConfigError, match=r"overlap 0.99 make \d+ of an image of 640 x 480 px, mor"
+    ):
+        list(windows(480, 640, Tiling(window_px=(64, 64), overlap=0.99)))

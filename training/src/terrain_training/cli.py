@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from terrain_seg_ros.core.errors import TerrainSegError
+from terrain_training import parts
 from terrain_training.cpu import let_threads_sleep
 from terrain_training.errors import TrainingError
 from terrain_training.interrupt import Interrupted, Signals
@@ -86,13 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt as caught:
             asked = caught if isinstance(caught, Interrupted) else Interrupted(signals.number or 2)
             return _interrupted(asked, command, options)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (raised again where it is unexpected)
             if signals.number is not None:
                 # What broke while all was being ended, such as a process that loads images.
                 return _interrupted(Interrupted(signals.number), command, options)
-            if not isinstance(error, OSError):
-                raise
-            return _machine_failed(error)
+            return _unexpected(error)
 
 
 def load_command(name: str) -> Command:
@@ -167,6 +166,16 @@ def _interrupted(
             rest = command.INTERRUPTED.format(out=getattr(options, "out", None) or "DIR")
         _say(f"interrupted; {rest}", 0)
     return asked.exit_code
+
+
+def _unexpected(error: Exception) -> int:
+    """Report what failed in a parts file or on the machine; raise anything else again."""
+    own = parts.blamed(error)
+    if own is not None:
+        return _say(own, EXIT_WRONG_INPUT)
+    if not isinstance(error, OSError):
+        raise error
+    return _machine_failed(error)
 
 
 def _machine_failed(error: OSError) -> int:

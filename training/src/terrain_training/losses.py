@@ -145,6 +145,11 @@ def _own(part: parts.Part) -> Loss:
         if not isinstance(value, Tensor) or value.ndim:
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise ConfigError(f"{part.origin}: {part.name} gives {shape}, expected a scalar tensor")
+        if logits.requires_grad and not value.requires_grad:
+            raise ConfigError(
+                f"{part.origin}: {part.name} gives a value without gradient, from which nothing "
+                "can be learned; compute it from the logits with torch alone"
+            )
         return value
 
     return scalar

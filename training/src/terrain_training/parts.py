@@ -18,6 +18,7 @@ import functools
 import hashlib
 import importlib.metadata
 import inspect
+import re
 import sys
 import types
 import typing
@@ -222,6 +223,7 @@ class _File:
 _files: dict[str, _File] = {}
 """By digest: what ran in this process."""
 _active: dict[tuple[Kind, str], Part] = {}
+_known_files: dict[str, None] = {}
 
 
 def _marker(kind: Kind, name: str | None, **traits: Any) -> Callable[[_Made], _Made]:
@@ -246,6 +248,7 @@ def _read(path: Path) -> bytes:
 
 def _run(file: PartFile) -> _File:
     """Run a file once in this process."""
+    _known_files[file.file] = None
     if file.sha256 not in _files:
         code = _read(Path(file.file))
         if hashlib.sha256(code).hexdigest() != file.sha256:
@@ -263,7 +266,7 @@ def _executed(code: bytes, file: PartFile) -> types.ModuleType:
     sys.modules[module.__name__] = module  # where pickle and dataclasses look
     try:
         exec(compile(code, file.file, "exec"), module.__dict__)  # noqa: S102
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
         raise ConfigError(
             f"parts file '{file.file}'{_line_of(error, file.file)}: {type(error).__name__}: {error}"
@@ -271,7 +274,24 @@ def _executed(code: bytes, file: PartFile) -> types.ModuleType:
     return module
 
 
-def _line_of(error: Exception, file: str) -> str:
+def blamed(error: BaseException) -> str | None:
+    """Return in one line what went wrong in a parts file; None for errors from elsewhere.
+
+    Of a process that loads images only the text of the error arrives, with its trace.
+    """
+    for file in _known_files:
+        line = _line_of(error, file)
+        found = re.findall(rf'File "{re.escape(file)}", line (\d+)', str(error))
+        if not line and not found:
+            continue
+        reason = str(error).strip().splitlines()
+        said = reason[-1] if found and reason else str(error)
+        name = "" if found and not line else f"{type(error).__name__}: "
+        return f"parts file '{file}'{line or f', line {found[-1]}'}: {name}{said}; correct the file"
+    return None
+
+
+def _line_of(error: BaseException, file: str) -> str:
     if isinstance(error, SyntaxError):
         return f", line {error.lineno}"
     trace, line = error.__traceback__, None

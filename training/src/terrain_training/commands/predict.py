@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.report.output_place import check_output_folder
@@ -23,6 +24,7 @@ from terrain_training.prediction.inputs import find_inputs
 from terrain_training.prediction.predict import Sharpening, sharpening_of
 from terrain_training.prediction.video import MAX_FRAMES
 from terrain_training.prediction.write_predictions import (
+    AT_THE_END,
     OWN_PREDICTIONS,
     SHEET_FILE,
     Written,
@@ -128,9 +130,17 @@ def _sharpening(texts: Sequence[str] | None) -> Sharpening:
     return values
 
 
+def _frames(result: Mapping[str, Any]) -> str:
+    """Return how many frames of a video were predicted, and of how many if not of all."""
+    done, there = result["frames"], result["frames_in_file"]
+    if there is None or done >= there or result["ended"] == AT_THE_END:
+        return f"{done} frames"
+    return f"{done} of {there} frames ({result['ended']})"
+
+
 def _print(written: Written, out: Path) -> None:
     for name, result in written.results.items():
-        frames = f"{result['frames']} frames; " if "frames" in result else ""
+        frames = f"{_frames(result)}; " if "frames" in result else ""
         confidence = f"confidence {result['mean_confidence']:.2f}"
         print(f"{name}: {frames}{shares_line(result)}; {confidence}")
     for reason in written.refused.values():

@@ -119,7 +119,13 @@ def find_usable(source: Source, names: Iterable[str], *, skip_bad: bool) -> Usab
 def _fault(source: Source, name: str, ids: set[int]) -> BadSampleError | None:
     """Return what is wrong with a sample; of a good one, add the values of its mask to `ids`."""
     try:
-        ids |= check_classes(source.load(name), source.taxonomy)
+        sample: object = source.load(name)
+        if not isinstance(sample, Sample):
+            raise ConfigError(
+                f"the source gives {type(sample).__name__} for {name!r}, expected a "
+                "terrain_training.data.contract.Sample"
+            )
+        ids |= check_classes(sample, source.taxonomy)
     except BadSampleError as error:
         return error
     return None

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import Source, check_classes
 from terrain_training.data.tensors import sample_to_tensor
@@ -65,8 +66,22 @@ class LabelledImages(Dataset[Item]):
         if self._augment is not None:
             random = np.random.default_rng([self._seed, epoch, place])
             image, mask = self._augment(image, mask, random)
+            self._check_ids(mask, place)
         pixels = np.ascontiguousarray(image.transpose(2, 0, 1))
         return torch.from_numpy(pixels), torch.from_numpy(mask.copy())
+
+    def _check_ids(self, mask: U8, place: int) -> None:
+        """Check that an augmented mask holds classes only.
+
+        Raises:
+            ConfigError: it holds another id.
+        """
+        highest = int(np.where(mask == IGNORE, 0, mask).max())
+        if highest >= len(self._source.taxonomy):
+            raise ConfigError(
+                f"{self.names[place]}: the augmentation makes a mask with the id {highest}, but "
+                f"there are {len(self._source.taxonomy)} classes; correct the augmentation"
+            )
 
     def pair(self, place: int) -> tuple[U8, U8]:
         """Return image (h, w, C) and mask (h, w), not augmented."""

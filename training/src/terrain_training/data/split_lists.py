@@ -82,7 +82,7 @@ def _add(lists: _Lists, split: str, path: Path, known: Mapping[str, object]) -> 
     """Add a list whose file name says that it is one."""
     names = []
     for number, line in _lines(path):
-        found = _resolved(line, known)
+        found = names_in(line, known)
         if found is None:
             raise ConfigError(
                 f"{path}, line {number}: {line!r} is not an image of the folder; correct the list"
@@ -110,7 +110,7 @@ def _add(lists: _Lists, split: str, path: Path, known: Mapping[str, object]) -> 
 def _add_other(lists: _Lists, path: Path, known: Mapping[str, object]) -> None:
     """Add a list of another name if it names images in no split; else say that it is none."""
     try:
-        lines = [_resolved(line, known) for _, line in _lines(path)]
+        lines = [names_in(line, known) for _, line in _lines(path)]
     except ConfigError:
         lines = []
     found = [name for names in lines if names is not None for name in names]
@@ -187,7 +187,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             yield number, said
 
 
-def _resolved(line: str, known: Mapping[str, object]) -> list[str] | None:
+def names_in(line: str, known: Mapping[str, object]) -> list[str] | None:
     """Return the stems that a line names, None where it names something else.
 
     It is one name, perhaps with spaces, or several; an image and its mask are one. A comment may

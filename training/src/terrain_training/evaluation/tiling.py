@@ -17,6 +17,8 @@ from terrain_training.metrics.counts import Prediction
 from terrain_training.settings.recipe import Recipe
 
 DEFAULT_OVERLAP = 0.25
+MAX_WINDOWS = 4096
+"""Of one image: more would take hours, and come from a mistaken window or overlap."""
 Box = tuple[slice, slice]
 """Rows and columns."""
 
@@ -92,13 +94,24 @@ def tiled(subject: Subject, tiling: Tiling) -> Subject:
 
 
 def windows(height_px: int, width_px: int, tiling: Tiling) -> Iterator[Box]:
-    """Yield the windows of an image, evenly spread; one where it is no larger than a window."""
+    """Yield the windows of an image, evenly spread; one where it is no larger than a window.
+
+    Raises:
+        ConfigError: there are more than `MAX_WINDOWS`.
+    """
     if tiling.window_px is None:
         yield slice(0, height_px), slice(0, width_px)
         return
     width, height = tiling.window_px
-    for top in _starts(height_px, height, tiling.overlap):
-        for left in _starts(width_px, width, tiling.overlap):
+    tops = _starts(height_px, height, tiling.overlap)
+    lefts = _starts(width_px, width, tiling.overlap)
+    if len(tops) * len(lefts) > MAX_WINDOWS:
+        raise ConfigError(
+            f"{tiling} make {len(tops) * len(lefts)} of an image of {width_px} x {height_px} px, "
+            f"more than {MAX_WINDOWS}; take larger windows or less overlap"
+        )
+    for top in tops:
+        for left in lefts:
             rows = slice(top, min(top + height, height_px))
             yield rows, slice(left, min(left + width, width_px))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import secrets
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -43,6 +45,30 @@ def check_run_place(folder: RunFolder, recipe: Recipe, *, processes: int) -> Non
         raise ConfigError(
             f"--out '{folder.path}' has the weights of {epochs} epochs, but no "
             f"{folder.checkpoint.name} to go on from; they would be overwritten: give another --out"
+        )
+
+
+def images_sha256(opened: OpenData) -> str:
+    """Return a digest of the names of classes and of the images of both splits."""
+    names = (opened.source.taxonomy.names, sorted(opened.train), sorted(opened.validation))
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
+
+
+def check_same_images(folder: RunFolder, opened: OpenData, data: Path) -> None:
+    """Check that a run that goes on learns from and validates on the images that it began with.
+
+    Raises:
+        ConfigError: it does not: its epochs could not be compared.
+    """
+    if not folder.checkpoint.is_file() or not folder.summary.is_file():
+        return
+    before = folder.read_summary()
+    if before.get("images_sha256", images_sha256(opened)) != images_sha256(opened):
+        raise ConfigError(
+            f"the run in {folder.path} began with other images or classes ("
+            f"{before.get('training_images')} to train, {before.get('validation_images')} to "
+            f"validate) than '{data}' gives now ({len(opened.train)} and "
+            f"{len(opened.validation)}); restore the data, or give another --out"
         )
 
 
@@ -112,6 +138,7 @@ def _summary(
         "training_images": len(opened.train),
         "validation_images": len(opened.validation),
         "bad_samples": opened.bad,
+        "images_sha256": images_sha256(opened),
         "scored_at": network_size(recipe),
         "parameters": parameter_count(network),
     }
@@ -132,7 +159,7 @@ def _check_same_processes(folder: RunFolder, processes: int) -> None:
 def _check_same_recipe(folder: RunFolder, recipe: Recipe) -> None:
     if not folder.checkpoint.is_file() or not folder.snapshot.is_file():
         return
-    old, new = _computing_part(folder.recipe()), _computing_part(recipe)
+    old, new = computing_part(folder.recipe()), computing_part(recipe)
     changed = sorted(key for key in new if old.get(key) != new[key])
     if recipe.training.schedule == "constant" and recipe.training.warmup_share == 0.0:
         changed = [key for key in changed if key != "training.epochs"]
@@ -148,7 +175,8 @@ def _check_same_recipe(folder: RunFolder, recipe: Recipe) -> None:
         )
 
 
-def _computing_part(recipe: Recipe) -> dict[str, Any]:
+def computing_part(recipe: Recipe) -> dict[str, Any]:
+    """Return the keys of a recipe that change what is learned, and their values."""
     result: dict[str, Any] = {}
     for name, value in dataclasses.asdict(recipe).items():
         if name in _WORDS:

@@ -54,7 +54,7 @@ def open_data(recipe: Recipe, root: Path, *, skip_bad: bool, run: Path | None) -
 
     Raises:
         ConfigError: the data cannot be used, one split has no usable sample, or the masks of the
-            training images hold fewer than two classes.
+            training images hold fewer than two classes, or an image is in both splits.
     """
     source = open_source(recipe.data, root, run=run)
     missing = [name for name in (TRAIN, VALIDATION) if name not in source.splits()]
@@ -64,6 +64,7 @@ def open_data(recipe: Recipe, root: Path, *, skip_bad: bool, run: Path | None) -
         split: find_usable(source, source.names(split), skip_bad=skip_bad)
         for split in (TRAIN, VALIDATION)
     }
+    _check_apart(found[TRAIN].names, found[VALIDATION].names)
     bad = {name: text for usable in found.values() for name, text in usable.bad.items()}
     for text in bad.values():
         log.warning("left out: %s", text)
@@ -76,6 +77,20 @@ def open_data(recipe: Recipe, root: Path, *, skip_bad: bool, run: Path | None) -
         ", ".join(source.taxonomy.names),
     )
     return opened
+
+
+def _check_apart(train: Sequence[str], validation: Sequence[str]) -> None:
+    """Check that no image is both learned from and validated on.
+
+    Raises:
+        ConfigError: one is.
+    """
+    both = sorted(set(train) & set(validation))
+    if both:
+        raise ConfigError(
+            f"{len(both)} images are in the splits {TRAIN} and {VALIDATION} both, such as "
+            f"{both[0]!r}; leave each in one, since an image that is learned from cannot validate"
+        )
 
 
 def _check_seen_classes(taxonomy: Taxonomy, ids: frozenset[int]) -> None:

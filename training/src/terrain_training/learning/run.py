@@ -8,6 +8,8 @@ import os
 import pickle
 import signal
 import time
+import traceback
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,13 +29,14 @@ from terrain_training.cpu import helpful_threads
 from terrain_training.errors import TrainingError
 from terrain_training.interrupt import current_signals
 from terrain_training.learning.averaging import moving_average
-from terrain_training.learning.begin import check_run_place, start_folder
+from terrain_training.learning.begin import check_run_place, check_same_images, start_folder
 from terrain_training.learning.board import Board, check_loggers, open_boards
 from terrain_training.learning.checkpoint_file import WholeCheckpoints
 from terrain_training.learning.epoch_table import EpochTable
 from terrain_training.learning.gan_module import GanModule
 from terrain_training.learning.loaders import OpenData, RunData, open_data
 from terrain_training.learning.module import VALIDATION_IOU, SegmentationModule
+from terrain_training.learning.one_at_a_time import alone_in
 from terrain_training.learning.precision import AUTO, choose_precision
 from terrain_training.learning.progress import EpochProgress, KeepSignals, StopAfter
 from terrain_training.learning.quiet import quiet_lightning
@@ -130,6 +133,17 @@ def _train(recipe: Recipe, request: TrainingRequest) -> dict[str, Any]:
     torch.set_float32_matmul_precision("high")
     folder = RunFolder(request.out)
     check_run_place(folder, recipe, processes=request.machine.processes)
+    with ExitStack() as stack:
+        if folder.is_own():
+            stack.enter_context(alone_in(folder.path))
+        return _train_alone(recipe, request, folder, stack)
+
+
+def _train_alone(
+    recipe: Recipe, request: TrainingRequest, folder: RunFolder, stack: ExitStack
+) -> dict[str, Any]:
+    """Train in a folder that is the run's own; one that is new is held as soon as it is there."""
+    new = not folder.is_own()
     parts.activate(recipe.parts)
     check_loggers(recipe)
     trained = len(folder.read_history())
@@ -140,6 +154,7 @@ def _train(recipe: Recipe, request: TrainingRequest) -> dict[str, Any]:
         _choose_threads(recipe, request.machine)
     pl.seed_everything(recipe.training.seed, verbose=False)
     opened = open_data(recipe, request.data, skip_bad=request.skip_bad, run=request.out)
+    check_same_images(folder, opened, request.data)
     data = RunData(recipe, opened)
     module = _make_module(recipe, request, opened, data, weights=weights)
     precision = _precision(recipe, request, folder, module=module, data=data)
@@ -147,6 +162,8 @@ def _train(recipe: Recipe, request: TrainingRequest) -> dict[str, Any]:
     if weights is not None:
         how["started_from"] = dict(weights.origin)
     start_folder(folder, recipe, opened, module.network, how=how)
+    if new:
+        stack.enter_context(alone_in(folder.path))
     with open_boards(recipe, folder) as boards:
         trainer = _make_trainer(
             recipe, request, folder, data=data, boards=boards, precision=precision
@@ -186,11 +203,39 @@ def _starting_weights(request: TrainingRequest, folder: RunFolder) -> StartingWe
     Raises:
         ConfigError: they cannot be used, or two starts were given.
     """
-    if request.start is None or folder.checkpoint.is_file():
+    if folder.checkpoint.is_file():
+        _check_same_start(request, folder)
+        return None
+    if request.start is None:
         return None
     if request.pretrained is not None:
         raise ConfigError("--from gives every weight, --pretrained the encoder's; give one of them")
     return open_weights(request.start)
+
+
+def _check_same_start(request: TrainingRequest, folder: RunFolder) -> None:
+    """Check that a run that is resumed is not asked to start from other weights.
+
+    Raises:
+        ConfigError: it is; the run keeps its own weights, so that the option would do nothing.
+    """
+    if request.start is None or not folder.summary.is_file():
+        return
+    before = folder.read_summary().get("started_from")
+    name = before.get("name") if isinstance(before, dict) else None
+    if name is None:
+        raise ConfigError(
+            f"--from {request.start}: the run in {folder.path} did not start from other weights, "
+            "and goes on from its own; leave --from out, or give another --out"
+        )
+    if str(name).startswith(f"{request.start} "):
+        return
+    now = open_weights(request.start).origin["name"]
+    if now != name:
+        raise ConfigError(
+            f"--from {request.start} is {now}, but the run in {folder.path} started from {name}; "
+            "leave --from out, or give another --out"
+        )
 
 
 def _make_module(
@@ -340,11 +385,10 @@ def _fit(trainer: pl.Trainer, module: SegmentationModule, data: RunData, folder:
     checkpoint = folder.checkpoint if folder.checkpoint.is_file() else None
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    except (pickle.UnpicklingError, EOFError, KeyError) as error:
-        raise _bad_checkpoint(folder, error) from error
-    except RuntimeError as error:
-        _check_signal(error)
-        if checkpoint is None or "PytorchStreamReader" not in str(error):
+    except (pickle.UnpicklingError, EOFError, KeyError, RuntimeError) as error:
+        if isinstance(error, RuntimeError):
+            _check_signal(error)
+        if not _in_restoring(error):
             raise
         raise _bad_checkpoint(folder, error) from error
     except TrainingError as error:
@@ -352,6 +396,12 @@ def _fit(trainer: pl.Trainer, module: SegmentationModule, data: RunData, folder:
     except SystemExit:  # how Lightning ends a fit that was interrupted
         _check_signal(None)
         raise KeyboardInterrupt from None
+
+
+def _in_restoring(error: Exception) -> bool:
+    """Return whether an error arose where Lightning reads a checkpoint."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(Path(frame.filename).stem == "checkpoint_connector" for frame in frames)
 
 
 def _check_signal(error: RuntimeError | None) -> None:

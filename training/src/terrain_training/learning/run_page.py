@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.image.image_file import read_image
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.report.output_place import write_whole
@@ -52,9 +54,10 @@ class RunPage(Callback):
     def on_exception(
         self, trainer: pl.Trainer, _module: pl.LightningModule, error: BaseException
     ) -> None:
-        """Write why it ended."""
-        interrupted = isinstance(error, KeyboardInterrupt)
-        self._write(trainer, "interrupted" if interrupted else "failed", running=False)
+        """Write why it ended, unless that fails too, as on a full disk."""
+        state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        with suppress(OSError):
+            self._write(trainer, state, running=False)
 
     def _write(self, trainer: pl.Trainer, state: str, *, running: bool) -> None:
         if not trainer.is_global_zero:
@@ -85,8 +88,9 @@ class RunPage(Callback):
     ) -> dict[str, str]:
         facts = {"epochs": f"{len(history)} of {self._epochs}"}
         if history:
-            best = summary["best_mean_iou"], summary["best_epoch"]
-            facts["best mean IoU"] = "{:.4f} at epoch {}".format(*best)
+            if "best_epoch" in summary:  # not where the first epoch's files could not be written
+                best = summary["best_mean_iou"], summary["best_epoch"]
+                facts["best mean IoU"] = "{:.4f} at epoch {}".format(*best)
             facts["last mean IoU"] = f"{history[-1]['mean_iou']:.4f}"
             seconds = sum(row["seconds"] for row in history) / len(history)
             facts["time per epoch"] = duration_text(seconds)
@@ -128,9 +132,14 @@ class RunPage(Callback):
 
 
 def _picture(title: str, text: str, path: Path) -> Iterator[Section]:
-    """Yield the section of a picture, if it was written."""
-    if path.is_file():
-        yield Section(title, text, [Row("", {"": read_image(path)})])
+    """Yield the section of a picture, if it was written whole: a process may be killed amid it."""
+    if not path.is_file():
+        return
+    try:
+        picture = read_image(path)
+    except ConfigError:
+        return
+    yield Section(title, text, [Row("", {"": picture})])
 
 
 def _number(value: float | None, *, digits: int = 4) -> str:

@@ -173,7 +173,8 @@ def _fitted_input(weight: Tensor, recipe: Recipe, weights: StartingWeights) -> T
         ConfigError: the recipe subtracts other grey levels.
     """
     ours, theirs = recipe.data, weights.recipe.data
-    if set(ours.mean) != set(theirs.mean):
+    same_order = list(ours.mean) == list(theirs.mean) or len(set(theirs.mean)) == 1
+    if set(ours.mean) != set(theirs.mean) or not same_order:
         raise ConfigError(
             f"--from {weights.origin['name']}: it was trained with data.mean {theirs.mean}, the "
             f"recipe has {ours.mean}; set data.mean to {theirs.mean}"

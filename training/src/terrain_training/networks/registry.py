@@ -73,8 +73,26 @@ def build_network(settings: NetworkSettings, *, in_channels: int, classes: int) 
     network = kind.build(
         in_channels=in_channels, classes=1 if sigmoid else classes, **settings.options
     )
+    _check_is_network(network, settings)
     whole = SigmoidLogits(network) if sigmoid else network
     return whole.to(memory_format=torch.channels_last)
+
+
+def _check_is_network(network: object, settings: NetworkSettings) -> None:
+    """Check that an own part built something that can be trained; shipped ones do.
+
+    Raises:
+        ConfigError: it did not.
+    """
+    part = NETWORKS.part(settings.kind)
+    if part is None:
+        return
+    if not isinstance(network, nn.Module):
+        raise ConfigError(
+            f"{part.origin}: {part.name} gives {type(network).__name__}, expected a torch.nn.Module"
+        )
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise ConfigError(f"{part.origin}: {part.name} has no parameters that can be trained")
 
 
 def check_network(settings: NetworkSettings, *, height_px: int, width_px: int) -> None:

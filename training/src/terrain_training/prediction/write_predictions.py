@@ -33,6 +33,7 @@ SHOWN_FRAMES = 8
 COLUMNS = 2
 PICTURE_PX = 310
 NAMED_SHARE = 0.005
+AT_THE_END = "at the end"
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,16 @@ class _VideoResult:
             "mean_confidence": round(self._confidence / self._frames, 6),
             "frames": self._frames,
             "frames_in_file": self._of or None,
+            "ended": self._ended(),
         }
+
+    def _ended(self) -> str:
+        """Return why the last frame was the last one."""
+        if self._frames >= self._limit:
+            return "at the limit of frames"
+        if self._frames < self._of - max(2, 0.02 * self._of):  # some files only estimate it
+            return "no further frame can be read: the file is cut off or damaged"
+        return AT_THE_END
 
     def _add(self, predicted: PredictedImage) -> None:
         self._frames += 1

@@ -29,7 +29,8 @@ _FILES = re.compile(
 class ClassNames:
     """Names by the value in the mask and by colour; `source` says what told them.
 
-    `others_ignored`: a value without a name does not count, where others have one.
+    `others_ignored`: a value without a name does not count, where others have one. `counted`:
+    the values are the places of the names in the file, from 0, since it gives no numbers.
     """
 
     source: str = ""
@@ -37,6 +38,7 @@ class ClassNames:
     by_colour: Mapping[Colour, str] = field(default_factory=dict)
     colours: Mapping[str, Colour] = field(default_factory=dict)
     others_ignored: bool = False
+    counted: bool = False
 
     def __bool__(self) -> bool:
         """Return whether any name is known."""
@@ -79,7 +81,12 @@ def _read(path: Path) -> ClassNames:
     by_value = {number: name for number, name, _ in rows if number is not None}
     by_colour = {colour: name for _, name, colour in rows if colour is not None}
     colours = {name: colour for colour, name in by_colour.items()}
-    return ClassNames(path.name, by_value, by_colour, colours)
+    counted = bool(rows) and all(isinstance(number, _Place) for number, _, _ in rows)
+    return ClassNames(path.name, by_value, by_colour, colours, counted=counted)
+
+
+class _Place(int):
+    """The number of a name that has none: its place in the file."""
 
 
 _Row = tuple[int | None, str, Colour | None]
@@ -97,7 +104,7 @@ def _text_rows(text: str) -> list[_Row]:
         if not names or (not rows and len(numbers) < 3 and len(words) > 3):
             continue  # the head of a table
         colour = _colour(numbers[-3:]) if len(numbers) >= 3 else None
-        number = numbers[0] if len(numbers) in (1, 4) else len(rows)
+        number = numbers[0] if len(numbers) in (1, 4) else _Place(len(rows))
         rows.append((number, plain_name(names[0]), colour))
     return rows
 
@@ -119,21 +126,22 @@ def _json_rows(text: str) -> list[_Row]:
         elif isinstance(value, int):
             rows.append((value, plain_name(key), None))
         elif (colour := _colour(value)) is not None:
-            rows.append((len(rows), plain_name(key), colour))
+            rows.append((_Place(len(rows)), plain_name(key), colour))
     return rows
 
 
 def _json_row(place: int, item: Any) -> _Row | None:
     if isinstance(item, str):
-        return place, plain_name(item), None
+        return _Place(place), plain_name(item), None
     name = item.get("name", item.get("title")) if isinstance(item, dict) else None
     if not isinstance(name, str):
         return None
     colour = next(
         (item[key] for key in ("color", "colour", "rgb", "color_rgb") if key in item), None
     )
-    number = item.get("id", place)
-    return (number if isinstance(number, int) else place), plain_name(name), _colour(colour)
+    number = item.get("id")
+    its = number if isinstance(number, int) else _Place(place)
+    return its, plain_name(name), _colour(colour)
 
 
 def _colour(value: Any) -> Colour | None:

@@ -92,6 +92,12 @@ def _reader(proposal: Proposal, *, blurred: bool) -> _Labels:
     table = ColourTable(values, remedy="it is in few masks; correct it") if values else None
 
     def read(entry: Entry, size: tuple[int, int]) -> tuple[U8, list[str]]:
+        if entry.size not in (None, size):
+            high, wide = entry.size or size
+            raise BadSampleError(
+                f"{entry.image} is {size[1]} x {size[0]} px, but its annotations are for "
+                f"{wide} x {high} px; restore the image, or scale the annotations"
+            )
         if not isinstance(entry.label, Path):
             ids = {shape.label: _id(shape.label, names) for shape in entry.label}
             return draw_shapes(entry.label, size, ids, rest=rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,12 +25,16 @@ class Shape:
 
 @dataclass(frozen=True)
 class Entry:
-    """An image, its label (a mask file, or shapes to draw), and its split where the set says so."""
+    """An image, its label (a mask file, or shapes to draw), and its split where the set says so.
+
+    `size` is (height, width) in px as the annotations say, None where they do not.
+    """
 
     name: str
     image: Path
     label: Path | tuple[Shape, ...]
     split: str | None = None
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,21 @@ class FoundSet:
     kind: str = ""
 
 
+_NOT_LISTABLE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff\"'\\]|^[\s#.]+|\s+$")
+
+
+def _listable(name: str) -> str:
+    """Return a name as one line that is neither a comment nor hidden, nor loses its ends."""
+    return _NOT_LISTABLE.sub("_", name)
+
+
 def unique_names(entries: Sequence[Entry], root: Path) -> tuple[Entry, ...]:
-    """Return the entries with names that differ: where stems are equal, folders are part of it."""
+    """Return the entries with names that differ: where stems are equal, folders are part of it.
+
+    Characters that a list of names cannot hold become `_`.
+    """
     seen: dict[str, int] = {}
+    entries = [replace(entry, name=_listable(entry.name)) for entry in entries]
     for entry in entries:
         seen[entry.name] = seen.get(entry.name, 0) + 1
     result, taken = [], set()
@@ -58,7 +75,7 @@ def unique_names(entries: Sequence[Entry], root: Path) -> tuple[Entry, ...]:
         name = entry.name
         if seen[name] > 1:
             parts = entry.image.relative_to(root).with_suffix("").parts
-            name = "_".join(parts)
+            name = _listable("_".join(parts))
         while name in taken:
             name = f"{name}_"
         taken.add(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 
 from terrain_training.data.colours import Colour
@@ -110,5 +111,15 @@ def hazard_of(name: str) -> tuple[float, str]:
 
 
 def plain_name(text: str) -> str:
-    """Return a name in lower case, with `_` between its words."""
-    return re.sub(r"[^0-9a-z]+", "_", text.lower()).strip("_") or "class"
+    """Return a name in lower case, with `_` between its words, in ASCII.
+
+    Accents are dropped; a letter that has no other form in ASCII is named by its code, so that
+    different labels stay different classes.
+    """
+    letters = []
+    for letter in unicodedata.normalize("NFKD", text).casefold():
+        if letter.isascii():
+            letters.append(letter)
+        elif letter.isalnum():
+            letters.append(f"_u{ord(letter):04x}_")
+    return re.sub(r"[^0-9a-z]+", "_", "".join(letters)).strip("_") or "class"

@@ -29,6 +29,8 @@ MAX_CLEAN = 24
 MAX_IDS = 64
 FLAT_LEVELS = 24
 MIN_SHARE = 0.001
+MIN_EVEN = 0.05
+"""Share of the pixels of smoothed masks that lies amid areas of one value."""
 _CORE_LEVELS = 16.0
 
 
@@ -85,33 +87,61 @@ def look_at_masks(paths: Sequence[Path]) -> MaskValues:
     chosen = paths[::step]
     everywhere: Counter[int] = Counter()
     amid: Counter[int] = Counter()
+    even: Counter[int] = Counter()
     jpeg = False
     failures: list[str] = []
     for path in progress_of(chosen, "look at masks", unit="mask"):
         try:
-            keys, flat = _keys(read_colours(path))
+            keys, spread = _keys(read_colours(path))
             jpeg = is_jpeg(path) or jpeg
         except BadSampleError as error:
             failures.append(str(error))
             continue
         everywhere.update(_counted(keys))
-        amid.update(_counted(keys[flat]))
+        amid.update(_counted(keys[spread <= FLAT_LEVELS]))
+        even.update(_counted(keys[spread == 0]))
     if not everywhere:
         raise ConfigError(f"none of {len(chosen)} masks can be read; the first: {failures[0]}")
     blurred = jpeg or len(everywhere) > max(MAX_CLEAN, 2 * len(amid)) or len(amid) > MAX_EXACT
+    if blurred and not jpeg:
+        _check_smoothed(even, everywhere.total())
     counts = amid if blurred else everywhere
     found = _peaks(counts) if blurred else [_colour_of(key) for key in counts]
     palette = _palette(chosen[0])
     return _meaning(found, counts, blurred=blurred, jpeg=jpeg, palette=palette, seen=len(chosen))
 
 
-def _keys(colours: U8) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Return colours as numbers (H, W), and which pixels lie amid an area of about one colour."""
+def _check_smoothed(even: Counter[int], pixels: int) -> None:
+    """Check that masks with many values are smoothed ones of few classes.
+
+    Args:
+        even: pixels by value, of those amid an area of exactly that value.
+        pixels: of the masks.
+
+    Raises:
+        ConfigError: they have more classes than can be proposed, or are pictures.
+    """
+    classes = sum(count >= MIN_SHARE / 10 * even.total() for count in even.values())
+    if classes > MAX_EXACT:
+        raise ConfigError(
+            f"the masks hold areas of {classes} values, and classes are proposed for up to "
+            f"{MAX_EXACT}; join classes in the masks, or write data.options.classes of a recipe "
+            "for labelled_folder yourself"
+        )
+    if even.total() < MIN_EVEN * pixels:
+        raise ConfigError(
+            f"the masks hold no areas of one value ({even.total() / pixels:.1%} of the pixels), as "
+            "photographs do; check which files are masks"
+        )
+
+
+def _keys(colours: U8) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
+    """Return colours as numbers (H, W), and how far those around each pixel differ, in levels."""
     wide = colours.astype(np.int32)
     kernel = np.ones((3, 3), dtype=np.uint8)
     spread = cv2.dilate(colours, kernel).astype(np.int16) - cv2.erode(colours, kernel)
     keys = (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
-    return keys, np.asarray(spread.max(axis=2) <= FLAT_LEVELS)
+    return keys, np.asarray(spread.max(axis=2))
 
 
 def _counted(keys: NDArray[np.int32]) -> dict[int, int]:

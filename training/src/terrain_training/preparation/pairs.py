@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.data.split_lists import NAMES
 from terrain_training.preparation.entry import Entry, FoundSet, unique_names
 from terrain_training.preparation.scan import Scan
@@ -54,19 +55,32 @@ class _Picture:
 
 
 def find_pairs(scan: Scan) -> FoundSet | None:
-    """Return the images that have a mask; None where no picture looks like a mask of another."""
+    """Return the images that have a mask; None where no picture looks like a mask of another.
+
+    Raises:
+        ConfigError: two images have one mask.
+    """
     pictures = [_picture(path, scan.root) for path in scan.pictures]
     masks = [picture for picture in pictures if picture.role == MASK]
     images = [picture for picture in pictures if picture.role == IMAGE]
     if not masks:
         images, masks = _same_stem(images)
     by_key = _by_key(masks)
-    entries = []
+    entries: list[Entry] = []
+    of_mask: dict[Path, _Picture] = {}
+    used: set[tuple[tuple[str, ...], str]] = set()
     for image in images:
         mask = _mask_of(image, by_key)
-        if mask is not None:
-            split = image.split or mask.split
-            entries.append(Entry(image.path.stem, image.path, mask.path, split))
+        if mask is None:
+            continue
+        if mask.path in of_mask:
+            raise ConfigError(
+                f"{of_mask[mask.path].path} and {image.path} would both have the mask {mask.path}; "
+                "keep one of them in the folder"
+            )
+        of_mask[mask.path] = image
+        used.add((mask.folders, mask.stems[-1]))
+        entries.append(Entry(image.path.stem, image.path, mask.path, image.split or mask.split))
     if not entries:
         return None
     notes = []
@@ -75,8 +89,12 @@ def find_pairs(scan: Scan) -> FoundSet | None:
         without = counted(len(images) - len(entries), "image has", "images have")
         some = f", such as {lacking[0]}" if lacking else ""
         notes.append(f"{without} no mask{some}; left out")
+    alone = [mask.path.name for mask in masks if (mask.folders, mask.stems[-1]) not in used]
+    if alone:
+        notes.append(f"{len(alone)} masks have no image, such as {alone[0]}; they are left out")
     kind, layout = _layout(scan, entries)
-    in_place = kind == "folder" and not notes and _is_labelled_folder(scan, entries)
+    whole = len(entries) == len(images)
+    in_place = kind == "folder" and whole and _is_labelled_folder(scan, entries)
     named = tuple(entries) if in_place else unique_names(entries, scan.root)
     return FoundSet(layout, named, in_place=in_place, notes=tuple(notes), kind=kind)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,14 @@ def prepare(data: Path, *, out: Path, sheet: bool = True, base: str = BASE) -> P
     found = _unpublished_set(scan)
     labels = _labels_of(found, scan)
     root, options, notes = _labelled_folder(found, labels, data, out)
-    source = open_labelled_folder(root, classes=_rows(labels.proposal), **options)
-    survey = survey_source(source)
+    try:
+        source = open_labelled_folder(root, classes=_rows(labels.proposal), **options)
+        survey = survey_source(source)
+    except ConfigError as error:
+        if root == data:
+            raise
+        shutil.rmtree(root)  # it was written just now, and would be in the way
+        raise ConfigError("; ".join([str(error), *notes[1:]])) from error
     images = {split: len(source.names(split)) for split in source.splits()}
     commands = _commands(out, root, base, skip_bad=bool(survey.bad))
     text = recipe_text(
@@ -198,10 +205,10 @@ def _labels_of(found: FoundSet, scan: Scan) -> _Labels:
             said.append(f"{values.looked_at} of {len(paths)} masks were looked at")
         if proposal.names_from:
             said.append(f"names of classes from {proposal.names_from}")
-        return _Labels(proposal, values, said, _of_classes(proposal))
+        return _Labels(proposal, values, said, [*proposal.notes, *_of_classes(proposal)])
     background = _has_background(found)
     proposal = classes_of_shapes(found.labels, background=background)
-    assumed = _of_classes(proposal)
+    assumed = [*_joined(found.labels), *_of_classes(proposal)]
     if background:
         assumed.append(
             f"what no shape covers is the class {BACKGROUND}, with the cautious hazard 1: if it is "
@@ -306,6 +313,19 @@ def _of_survey(survey: FolderSurvey, images: Mapping[str, int]) -> list[str]:
     if images[TRAIN] < 20:
         said.append(f"{images[TRAIN]} training images are few; expect a first impression only")
     return said
+
+
+def _joined(labels: Sequence[str]) -> list[str]:
+    """Return what to say of labels that differ by more than case and become one class."""
+    by_name: dict[str, dict[str, None]] = {}
+    for label in labels:
+        spaced = "_".join(re.split(r"[\s_-]+", label.strip().casefold()))
+        by_name.setdefault(plain_name(label), {})[spaced] = None
+    return [
+        f"the labels {', '.join(map(repr, same))} are taken for one class, {name}"
+        for name, same in by_name.items()
+        if len(same) > 1 and name not in IGNORED
+    ]
 
 
 def _some(what: str, texts: list[str]) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_training.data.colours import Colour
@@ -36,11 +38,15 @@ class ProposedClass:
 
 @dataclass(frozen=True)
 class Proposal:
-    """The classes in the order of their ids, and the values of masks that do not count."""
+    """The classes in the order of their ids, and the values of masks that do not count.
+
+    `notes` are things to say of their names.
+    """
 
     classes: tuple[ProposedClass, ...]
     ignored: tuple[Colour, ...] = ()
     names_from: str = ""
+    notes: tuple[str, ...] = ()
 
     def taxonomy(self) -> Taxonomy:
         """Return the classes as a taxonomy."""
@@ -59,6 +65,7 @@ class Proposal:
 
 def classes_of_masks(values: MaskValues, names: ClassNames) -> Proposal:
     """Return a class for each value of masks, unless its name says that it does not count."""
+    names, notes = _counted_names(values, names)
     classes: list[ProposedClass] = []
     ignored = list(values.ignored)
     named = [_name_of(value, values, names) for value in values.colours]
@@ -72,18 +79,47 @@ def classes_of_masks(values: MaskValues, names: ClassNames) -> Proposal:
     source = names.source if any(named) else ""
     if not source and any(named):
         source = "the colours of the shipped models"
-    return Proposal(tuple(classes), tuple(ignored), source)
+    return Proposal(tuple(classes), tuple(ignored), source, notes)
+
+
+def _counted_names(values: MaskValues, names: ClassNames) -> tuple[ClassNames, tuple[str, ...]]:
+    """Return names whose values are those of the masks, where a file gives them without numbers.
+
+    It may count from 0 or from 1; what the masks hold tells which, or the names are not used.
+    """
+    count = len(names.by_value)
+    levels = [colour[0] for colour in values.colours]
+    if not names.counted or values.holds is Holds.COLOURS or max(levels) != count:
+        return names, ()
+    if 0 in levels:
+        return ClassNames(), (
+            f"{names.source} has {count} names without numbers for the values 0 to {count}: which "
+            "is whose is not known, and they are not used; write `0: NAME`, `1: NAME`, ... into it",
+        )
+    shifted = {number + 1: name for number, name in names.by_value.items()}
+    return dataclasses.replace(names, by_value=shifted), (
+        f"{names.source} has no numbers; its {count} names are of the values 1 to {count}",
+    )
 
 
 def classes_of_shapes(labels: Iterable[str], *, background: bool) -> Proposal:
-    """Return a class for each label of shapes; `background` is one for what no shape covers."""
+    """Return a class for each label of shapes; `background` is one for what no shape covers.
+
+    Raises:
+        ConfigError: there are more labels than ids.
+    """
     classes: list[ProposedClass] = []
     wanted = [plain_name(label) for label in labels]
     if background and BACKGROUND not in wanted:
         wanted = [BACKGROUND, *wanted]
-    for name in dict.fromkeys(wanted):
-        if name not in IGNORED:
-            classes.append(_proposed(name, None, None, classes, ClassNames()))
+    unique = [name for name in dict.fromkeys(wanted) if name not in IGNORED]
+    if len(unique) > IGNORE:
+        raise ConfigError(
+            f"the shapes have {len(unique)} classes, but a mask holds at most {IGNORE}; give "
+            "several of them one label"
+        )
+    for name in unique:
+        classes.append(_proposed(name, None, None, classes, ClassNames()))
     return Proposal(tuple(classes), names_from="the labels of the shapes")
 
 

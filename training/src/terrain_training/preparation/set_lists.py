@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.files.regular_file import read_regular_file
-from terrain_training.data.split_lists import LIST_LIMIT_BYTES, NAMES, TRAIN
+from terrain_training.data.split_lists import BOTH, LIST_LIMIT_BYTES, NAMES, TRAIN, names_in
 from terrain_training.preparation.entry import FoundSet
 from terrain_training.preparation.scan import Scan
 
@@ -25,17 +26,25 @@ def with_listed_splits(found: FoundSet, scan: Scan) -> FoundSet:
             entry if entry.split else dataclasses.replace(entry, split=TRAIN)
             for entry in found.entries
         ]
-        return dataclasses.replace(found, entries=tuple(entries))
+        free = sum(entry.split is None for entry in found.entries)
+        note = f"{free} images are in the folder of no split; they are taken to train"
+        notes = (*found.notes, note) if free else found.notes
+        return dataclasses.replace(found, entries=tuple(entries), notes=notes)
     splits: dict[str, str] = {}
+    twice: dict[str, None] = {}
+    lists: list[str] = []
+    known = {entry.image.stem: entry for entry in found.entries}
     paths = [path for path in scan.texts if path.suffix == ".txt"]
     for path in sorted(paths, key=lambda p: len(_SPLITS.get(p.stem.lower(), ""))):
         split = _SPLITS.get(path.stem.lower())
         folder = "" if path.parent == scan.root else path.parent.name.lower()
         if split is None or folder not in _FOLDERS:
             continue
-        for stem in _stems(path):
-            splits.setdefault(stem, split)
-    if not splits:
+        lists.append(path.name)
+        for stem in _stems(path, known):
+            if splits.setdefault(stem, split) != split and split != BOTH:
+                twice[stem] = None
+    if not lists:
         return found
     kept = tuple(
         dataclasses.replace(entry, split=splits[entry.image.stem])
@@ -43,16 +52,29 @@ def with_listed_splits(found: FoundSet, scan: Scan) -> FoundSet:
         if entry.image.stem in splits
     )
     left = len(found.entries) - len(kept)
+    said = []
     if not kept:
-        return found
-    notes = found.notes + ((f"{left} images are in no list and are left out",) if left else ())
-    return dataclasses.replace(found, entries=kept, notes=notes)
+        said.append(f"{', '.join(lists)} name none of the images; the splits are drawn")
+    elif left:
+        said.append(f"{left} images are in no list and are left out")
+    if twice:
+        first = next(iter(twice))
+        said.append(
+            f"{len(twice)} images are in several lists; {first} is taken to {splits[first]}"
+        )
+    return dataclasses.replace(found, entries=kept or found.entries, notes=(*found.notes, *said))
 
 
-def _stems(path: Path) -> list[str]:
+def _stems(path: Path, known: Mapping[str, object]) -> list[str]:
+    """Return the stems of the images that a list names; of other lines, their first word's."""
     try:
         text = read_regular_file(path, LIST_LIMIT_BYTES).decode("utf-8-sig")
     except (ConfigError, UnicodeDecodeError):
         return []
-    words = [line.split()[0] for line in text.splitlines() if line.split()]
-    return [PurePosixPath(word.replace("\\", "/")).stem for word in words]
+    stems: list[str] = []
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        word = line.split()[0].replace("\\", "/")
+        stems += names_in(line, known) or names_in(word, known) or [PurePosixPath(word).stem]
+    return stems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_training.errors import TrainingError
+from terrain_training.learning.begin import computing_part
 from terrain_training.learning.module import VALIDATION_IOU
 from terrain_training.learning.run import Machine, TrainingRequest, train
 from terrain_training.recipe.load import load_recipe
+from terrain_training.settings.recipe import Recipe
 from terrain_training.tuning.space import Space, suggest_overrides
 
 log = logging.getLogger(__name__)
@@ -26,6 +29,8 @@ log = logging.getLogger(__name__)
 JOURNAL_SUFFIX = ".journal"
 STARTUP_TRIALS = 5
 WARMUP_EPOCHS = 1
+_FIXED = "fixed"
+"""Attribute of a study: what its trials have in common."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +79,32 @@ def tune(request: TuneRequest) -> optuna.Study:
             n_startup_trials=STARTUP_TRIALS, n_warmup_steps=WARMUP_EPOCHS + 1
         ),
     )
+    _check_same_recipe(study, request, base)
     study.optimize(
         lambda trial: _run_trial(trial, request), n_trials=request.trials, catch=(TrainingError,)
     )
     return study
+
+
+def _check_same_recipe(study: optuna.Study, request: TuneRequest, base: Recipe) -> None:
+    """Check that the trials of a study that goes on can be compared with the new ones.
+
+    Raises:
+        ConfigError: they were made with other values of keys that are not searched.
+    """
+    values = json.loads(json.dumps(computing_part(base), default=str))
+    fixed = {key: value for key, value in values.items() if key not in request.space}
+    before = study.user_attrs.get(_FIXED)
+    if before is None:
+        study.set_user_attr(_FIXED, fixed)
+        return
+    changed = sorted(key for key in {*before, *fixed} if before.get(key) != fixed.get(key))
+    if changed:
+        raise ConfigError(
+            f"the study in {request.storage} was made with other values of {changed}, so that its "
+            "trials cannot be compared with new ones; restore them, or give another --journal or "
+            "--storage, and --out"
+        )
 
 
 def open_storage(place: str | Path) -> BaseStorage:
