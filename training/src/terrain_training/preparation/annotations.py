@@ -17,6 +17,7 @@ from terrain_training.data.split_lists import NAMES
 from terrain_training.preparation.entry import Entry, FoundSet, Shape, unique_names
 from terrain_training.preparation.rle import read_counts, read_text
 from terrain_training.preparation.scan import Scan
+from terrain_training.preparation.wording import counted
 
 COCO_LIMIT_BYTES = 256 * 2**20
 LABELME_LIMIT_BYTES = 64 * 2**20
@@ -150,7 +151,12 @@ class _CocoFiles:
     def notes(self) -> Iterator[str]:
         """Yield what was left out or guessed."""
         if self._missing:
-            yield f"{self._missing} images that the COCO files name are missing; they are left out"
+            absent = counted(
+                self._missing,
+                "image that the COCO files name is",
+                "images that the COCO files name are",
+            )
+            yield f"{absent} missing and left out"
         if self._orphans:
             yield (
                 f"{self._orphans} annotations are of images that their COCO file does not list; "

@@ -91,7 +91,8 @@ def find_pairs(scan: Scan) -> FoundSet | None:
         notes.append(f"{without} no mask{some}; left out")
     alone = [mask.path.name for mask in masks if (mask.folders, mask.stems[-1]) not in used]
     if alone:
-        notes.append(f"{len(alone)} masks have no image, such as {alone[0]}; they are left out")
+        number = counted(len(alone), "mask has", "masks have")
+        notes.append(f"{number} no image, such as {alone[0]}; left out")
     kind, layout = _layout(scan, entries)
     whole = len(entries) == len(images)
     in_place = kind == "folder" and whole and _is_labelled_folder(scan, entries)
