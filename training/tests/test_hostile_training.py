@@ -102,7 +102,7 @@ WITH_SOURCE = of_source(recipe_text(extra="parts: [p.py]\n"))
         (
             LOSS + "raise ValueError('boom\\nand more')",
             WITH_LOSS,
-            "line 6: ValueError: boom and mo",
+            "line 6: ValueError: boom and more",
         ),
         (LOSS + "return torch.zeros(())", WITH_LOSS, "mine gives a value without gradient"),
         (AUGMENT + "raise KeyError('boom')", WITH_AUGMENT, "p.py', line 6: KeyError: 'boom'"),

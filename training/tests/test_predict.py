@@ -203,4 +203,4 @@ def test_a_video_that_is_cut_off_says_so(trained, video, tmp_path, capsys):
     found = json.loads((tmp_path / "out" / "predictions.json").read_text("utf-8"))["results"]
     assert 0 < found["cut.avi"]["frames"] < FRAMES
     said = capsys.readouterr().out
-    assert f"of {FRAMES} frames (no further frame can be read: the file is cut off or dama" in said
+    assert f"of {FRAMES} frames (no further frame can be read: the file is cut off or" in said

@@ -105,6 +105,6 @@ def test_wrong_windows_are_refused(wrong):
 
 def test_windows_that_would_take_hours_are_refused():
     with pytest.raises(
-        ConfigError, match=r"overlap 0.99 make \d+ of an image of 640 x 480 px, mor"
+        ConfigError, match=r"overlap 0.99 make \d+ of an image of 640 x 480 px, more"
     ):
         list(windows(480, 640, Tiling(window_px=(64, 64), overlap=0.99)))
