@@ -133,7 +133,11 @@ def truth_of(mask):
 
 def look(scene):
     """Return what one view of a scene says, against the truth, and the cast of its pixels."""
-    trust = {"ground.max_ground_sample_m": 0.5, "slope.max_slope_deg": 90.0}
+    trust = {
+        "ground.max_ground_sample_m": 0.5,
+        "depth.max_ground_sample_m": 0.5,
+        "slope.max_slope_deg": 90.0,
+    }
     overrides = {"model": "synthetic", **trust, **scene.ground}
     pipeline = Pipeline(CARD, NoNetwork(), load_parameters(overrides=overrides).pipeline)
     geometry = tensor_geometry(CARD, 640, 480)
