@@ -263,7 +263,7 @@ def test_names_that_a_list_cannot_hold_are_changed(tmp_path):
 def test_two_images_with_one_mask_and_masks_without_an_image_are_named(tmp_path):
     root = masked(tmp_path / "set", lambda seed: blocks(seed, 3))
     (root / "images" / "003.jpg").unlink()
-    assert "1 masks have no image, such as 003.png; they are left out" in "\n".join(
+    assert "1 mask has no image, such as 003.png; left out" in "\n".join(
         prepared(root, tmp_path).assumed
     )
     sets.save(root / "images" / "004.png", sets.photo(4))
