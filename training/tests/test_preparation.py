@@ -225,7 +225,7 @@ def test_shapes_out_of_range_are_named(tmp_path):
     assert "3 shapes were changed or left out" in said
     assert "(rock) reaches 336 px out of its image of 64 x 48 px" in said
     assert "has a polygon of 4 numbers" in said
-    assert "has a corner that is no position in a picture" in said
+    assert "has a corner that is not a position in a picture" in said
 
 
 @pytest.mark.parametrize(
@@ -271,10 +271,10 @@ def test_compressed_run_lengths_are_those_of_pycocotools():
 @pytest.mark.parametrize(
     ("fill", "said"),
     [
-        (lambda root: None, "holds no files; it has no labels of images; expected images"),
+        (lambda root: None, "holds no files; it holds no labels; expected images"),
         (
             lambda root: sets.save(root / "a.jpg", sets.photo(0)),
-            "holds 1 .jpg; it has no labels of images",
+            "holds 1 .jpg; it holds no labels",
         ),
         (
             lambda root: [
@@ -395,3 +395,15 @@ def test_the_api_prepares_as_the_command_does(tmp_path, monkeypatch):
     made = tt.init("mine")
     assert (made.recipe.name, made.sheet.name) == ("mine.yaml", "mine.png")
     assert load_recipe(made.recipe).name == "mine"
+
+
+def test_validation_images_that_were_drawn_one_by_one_are_mentioned(tmp_path):
+    root = sets.labelled(tmp_path / "set", lambda mask: mask)
+    (root / "classes.txt").write_text("soil\nsand\nrock\n")
+    drawn = "; ".join(prepare(root, out=tmp_path / "drawn.yaml").assumed)
+    assert "drawn at random, one by one" in drawn
+    stems = sorted(path.stem for path in (root / "images").iterdir())
+    (root / "train.txt").write_text("\n".join(stems[:-2]))
+    (root / "val.txt").write_text("\n".join(stems[-2:]))
+    listed = "; ".join(prepare(root, out=tmp_path / "listed.yaml").assumed)
+    assert "drawn at random" not in listed

@@ -29,6 +29,7 @@ from terrain_seg_ros.worlds.world import SKY, WORLD_TAXONOMY, World
 
 SIDE_PX = 256
 SEEDS = range(5)
+WIDE_TRUST_M = 0.5
 SUB = 5
 """A cell's cover is looked at in so many rows and columns."""
 PINHOLE = CameraModel(640, 480, 460.0, 460.0, 319.5, 239.5, "none", ())
@@ -131,11 +132,11 @@ def truth_of(mask):
     return Segmentation(probabilities, labels, sure, labels, sure)
 
 
-def look(scene):
+def look(scene, sample_m=WIDE_TRUST_M):
     """Return what one view of a scene says, against the truth, and the cast of its pixels."""
     trust = {
-        "ground.max_ground_sample_m": 0.5,
-        "depth.max_ground_sample_m": 0.5,
+        "ground.max_ground_sample_m": sample_m,
+        "depth.max_ground_sample_m": sample_m,
         "slope.max_slope_deg": 90.0,
     }
     overrides = {"model": "synthetic", **trust, **scene.ground}
@@ -199,11 +200,11 @@ def against_truth(grid, scene, grid_T_camera):
     return Found(free, grid.cost == 100, cover_of(scene.world, grid), whole)
 
 
-def missed_rocks(scene, found, cast, fused):
+def missed_rocks(scene, found, cast, fused, sample_m=WIDE_TRUST_M):
     """Return the rocks of two cells or more, trusted and not hidden, that no hazard is near."""
     near = cv2.dilate(found.hazard.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     rocks, missed, count = scene.world.rocks, [], 0
-    trusted = fused.patch.ground_sample_m <= 0.5
+    trusted = fused.patch.ground_sample_m <= sample_m
     trusted &= fused.patch.range_m <= 20.0
     for index in np.unique(cast.rock[(cast.rock >= 0) & trusted]):
         row = [getattr(rocks, name)[index] for name in vars(rocks)]
@@ -250,6 +251,23 @@ def test_every_rock_is_a_hazard_and_no_rock_is_called_free(make, camera, wrong_s
     assert rocks >= 10
     assert free > 10_000
     assert wrong <= wrong_share * free
+
+
+@pytest.mark.parametrize("camera", [PINHOLE, LENS], ids=["pinhole", "distorted"])
+def test_no_rock_is_missed_at_the_border_of_the_shipped_trust_in_depth(camera):
+    shipped_m = load_parameters().pipeline.ground.max_depth_sample_m
+    rocks = at_border = 0
+    for seed in SEEDS:
+        scene = rough_scene(seed, camera)
+        wide, _, _ = look(scene)
+        found, cast, fused = look(scene, shipped_m)
+        missed, count = missed_rocks(scene, found, cast, fused, shipped_m)
+        assert missed == []
+        rocks += count
+        # What a finer trust calls free is free at a wide one: no ground gets safer by it.
+        at_border += int((found.free & found.whole & wide.hazard & (found.cover > 0.0)).sum())
+    assert rocks >= 10
+    assert at_border == 0
 
 
 def test_what_is_called_hazard_is_near_a_rock():

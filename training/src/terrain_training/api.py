@@ -155,7 +155,7 @@ def init(
         What was found and assumed; its `recipe` and `data` are what `train` takes.
 
     Raises:
-        ConfigError: the folder is no data set, or something is in the way.
+        ConfigError: the folder is not a data set, or something is in the way.
     """
     path = Path(data)
     recipe = default_recipe(path) if out is None else Path(out)

@@ -82,7 +82,7 @@ def read_pipeline(content: object, *, key: str) -> Any:
     """
     if not isinstance(content, Mapping) or "transform" not in content:
         raise ConfigError(
-            f"recipe key {key} is no serialised pipeline: give the file that "
+            f"recipe key {key} is not a serialised pipeline: give the file that "
             "albumentations.save(pipeline, FILE, data_format='yaml') writes, or its content"
         )
     library = _library(key)

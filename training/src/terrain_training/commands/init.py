@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the recipe and print what was found, what was assumed and the next command.
 
     Raises:
-        ConfigError: the folder is no data set, or something is in the way.
+        ConfigError: the folder is not a data set, or something is in the way.
     """
     out = options.out or default_recipe(options.data)
     print_prepared(prepare(options.data, out=out, sheet=options.sheet, base=options.base))

@@ -110,7 +110,8 @@ def _add_cycles_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--task",
         choices=tuple(RULES),
-        help="cameras and classes of a rover, or of a lander from 500 to 10 m (default moon_rover)",
+        help="cameras and classes of a rover on the Moon or Mars, or of a lunar lander from 500 to "
+        "10 m (default: the rover of --body; without --body, moon_rover)",
     )
     group.add_argument(
         "--samples",

@@ -6,16 +6,15 @@ import hashlib
 from collections.abc import Iterable
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_training.data.contract import Sample, Source
-from terrain_training.data.splits import part_of
+from terrain_training.data.contract import Source
+from terrain_training.data.parted_source import PartedSource
 from terrain_training.settings.recipe import FoldSettings
 
 HELD_OUT = "held_out"
 """The validation split of the source, which no fold learns or chooses an epoch by."""
 
 
-class FoldSource:
+class FoldSource(PartedSource):
     """A source whose training split is parted into folds; one of them validates.
 
     Samples of a group, such as a drive of a rover or a generated world, are in one fold. The
@@ -32,34 +31,17 @@ class FoldSource:
             raise ConfigError(
                 f"recipe key data.fold.number is {fold.number}, expected 1 to {fold.count}"
             )
-        self.source = source
         names = source.names("train")
         chosen = set(folds(source, names, fold.count)[fold.number - 1])
-        self._parts = {
+        parts = {
             "train": [name for name in names if name not in chosen],
             "validation": [name for name in names if name in chosen],
         }
         for split in source.splits():
             if split != "train":
                 renamed = HELD_OUT if split == "validation" else split
-                self._parts[renamed] = source.names(split)
-
-    @property
-    def taxonomy(self) -> Taxonomy:
-        """Return the source's classes."""
-        return self.source.taxonomy
-
-    def splits(self) -> tuple[str, ...]:
-        """Return train and validation, `held_out` and the further splits of the source."""
-        return tuple(self._parts)
-
-    def names(self, split: str) -> list[str]:
-        """Return the names of a split."""
-        return part_of(self._parts, split)
-
-    def load(self, name: str) -> Sample:
-        """Return a sample."""
-        return self.source.load(name)
+                parts[renamed] = source.names(split)
+        super().__init__(source, parts)
 
 
 def folds(source: Source, names: Iterable[str], count: int) -> list[list[str]]:

@@ -8,10 +8,9 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePath
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_training.data.contract import Sample, Source
+from terrain_training.data.contract import Source
 from terrain_training.data.files import IMAGE_SUFFIXES
-from terrain_training.data.splits import part_of
+from terrain_training.data.parted_source import PartedSource
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +19,7 @@ REMOVED = "removed"
 _NEEDED = ("train", "validation")
 
 
-class RemainingSource:
+class RemainingSource(PartedSource):
     """A source without some samples; every other sample stays in its split."""
 
     def __init__(self, source: Source, removed: Collection[str]) -> None:
@@ -33,25 +32,25 @@ class RemainingSource:
         Raises:
             ConfigError: a name is not a sample, or nothing is left of training or validation.
         """
-        self.source = source
         whole = {split: source.names(split) for split in source.splits()}
         left_out = names_to_leave_out(removed, (name for part in whole.values() for name in part))
-        self._parts = {
+        parts = {
             split: [name for name in names if name not in left_out]
             for split, names in whole.items()
         }
-        emptied = [split for split, part in self._parts.items() if whole[split] and not part]
+        emptied = [split for split, part in parts.items() if whole[split] and not part]
         needed = [split for split in emptied if split in _NEEDED]
         if needed:
             raise ConfigError(
                 f"the list of removed samples leaves nothing of {needed[0]}; shorten the list"
             )
         for split in emptied:
-            del self._parts[split]
+            del parts[split]
+        super().__init__(source, parts)
         self.counts = {
-            split: len(names) - len(self._parts.get(split, ()))
+            split: len(names) - len(parts.get(split, ()))
             for split, names in whole.items()
-            if len(names) > len(self._parts.get(split, ()))
+            if len(names) > len(parts.get(split, ()))
         }
         """Samples left out per split, where there are any."""
         total = sum(len(names) for names in whole.values())
@@ -60,23 +59,6 @@ class RemainingSource:
     def told(self) -> str:
         """Return how many samples were left out of which split."""
         return ", ".join(f"{count} {split}" for split, count in self.counts.items()) or "none"
-
-    @property
-    def taxonomy(self) -> Taxonomy:
-        """Return the source's classes."""
-        return self.source.taxonomy
-
-    def splits(self) -> tuple[str, ...]:
-        """Return the splits that have samples left."""
-        return tuple(self._parts)
-
-    def names(self, split: str) -> list[str]:
-        """Return the names of a split that are left."""
-        return part_of(self._parts, split)
-
-    def load(self, name: str) -> Sample:
-        """Return a sample."""
-        return self.source.load(name)
 
 
 def names_to_leave_out(removed: Iterable[str], known: Iterable[str]) -> frozenset[str]:

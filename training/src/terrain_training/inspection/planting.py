@@ -15,6 +15,7 @@ from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import Sample, Source
 from terrain_training.data.files import find_pictures, read_picture
+from terrain_training.data.parted_source import PartedSource
 from terrain_training.data.splits import part_of
 from terrain_training.inspection.foreign_pictures import KINDS, maker_of
 
@@ -108,30 +109,12 @@ class PlantedSource:
         return maker(np.random.default_rng([self._seed, number, planted.number]), picture)
 
 
-class Subset:
+class Subset(PartedSource):
     """A source reduced to some of its samples, in one split."""
 
     def __init__(self, source: Source, names: Sequence[str]) -> None:
         """Take the names of the samples."""
-        self._source = source
-        self._names = list(names)
-
-    @property
-    def taxonomy(self) -> Taxonomy:
-        """Return the source's classes."""
-        return self._source.taxonomy
-
-    def splits(self) -> tuple[str, ...]:
-        """Return the one split."""
-        return (SPLIT,)
-
-    def names(self, split: str) -> list[str]:
-        """Return the names of the samples."""
-        return part_of({SPLIT: self._names}, split)
-
-    def load(self, name: str) -> Sample:
-        """Return a sample."""
-        return self._source.load(name)
+        super().__init__(source, {SPLIT: names})
 
 
 def _fitted(picture: U8, height: int, width: int) -> U8:

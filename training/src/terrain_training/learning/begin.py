@@ -34,7 +34,7 @@ def check_run_place(folder: RunFolder, recipe: Recipe, *, processes: int) -> Non
 
     Raises:
         ConfigError: it holds something else, was made by another recipe or number of processes,
-            or holds epochs that cannot be gone on with and would be lost.
+            or holds epochs that cannot be continued and would be lost.
     """
     check_output_folder(folder.path, option="--out", is_own=lambda _: folder.is_own())
     _check_same_recipe(folder, recipe)

@@ -98,7 +98,7 @@ class TrainingRequest:
     """What is trained beside the recipe.
 
     `start` is a run or a model to start from: a folder, or the name of a model.
-    `epochs_now` ends this call early, to be gone on with later; `callbacks` are further ones;
+    `epochs_now` ends this call early, to be continued later; `callbacks` are further ones;
     with `shown` false, neither bars, rows nor the page of the run are shown.
     """
 

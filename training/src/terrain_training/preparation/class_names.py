@@ -27,7 +27,7 @@ _FILES = re.compile(
 
 @dataclass(frozen=True)
 class ClassNames:
-    """Names by the value in the mask and by colour; `source` says what told them.
+    """Names by the value in the mask and by colour; `source` says where they are from.
 
     `others_ignored`: a value without a name does not count, where others have one. `counted`:
     the values are the places of the names in the file, from 0, since it gives no numbers.

@@ -66,7 +66,7 @@ def _inside(shape: Shape, size: tuple[int, int]) -> tuple[U8, str]:
             problem = f"has a polygon of {len(flat)} numbers, expected x, y of 3 corners or more"
             continue
         if not all(math.isfinite(value) and abs(value) <= _MAX_PX for value in flat):
-            problem = "has a corner that is no position in a picture; the polygon is left out"
+            problem = "has a corner that is not a position in a picture; the polygon is left out"
             continue
         points = np.array(flat).reshape(-1, 2)
         beyond = max(-points.min(), *(points.max(axis=0) - (width_px, height_px)))

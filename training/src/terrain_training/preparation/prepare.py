@@ -20,7 +20,7 @@ from terrain_seg_ros.report.output_place import check_outside, write_whole
 from terrain_training.data.detect import likely_source
 from terrain_training.data.files import read_picture
 from terrain_training.data.sources.labelled_folder import open_labelled_folder
-from terrain_training.data.split_lists import TRAIN
+from terrain_training.data.split_lists import NAMES, TRAIN, VALIDATION
 from terrain_training.preparation.annotations import find_coco, find_labelme
 from terrain_training.preparation.class_names import PASCAL_VOC, find_class_names
 from terrain_training.preparation.convert import convert
@@ -136,7 +136,7 @@ def prepare(data: Path, *, out: Path, sheet: bool = True, base: str = BASE) -> P
         shares,
         images,
         (f"{found.layout}: {len(found.entries)} labelled images", *labels.found),
-        (*found.notes, *labels.assumed, *notes, *_of_survey(survey, images)),
+        (*found.notes, *labels.assumed, *notes, *_of_splits(root), *_of_survey(survey, images)),
         commands,
     )
 
@@ -159,14 +159,14 @@ def find_set(scan: Scan) -> FoundSet:
         if scan.pictures and any(path.parent.name == "labels" for path in scan.texts):
             hint = "; the .txt files in labels/ look like YOLO's: convert them to COCO first"
         raise ConfigError(
-            f"'{scan.root}' holds {scan.summary()}; it has no labels of images{hint}; {EXPECTED}"
+            f"'{scan.root}' holds {scan.summary()}; it holds no labels{hint}; {EXPECTED}"
         )
     return found if found.in_place else with_listed_splits(found, scan)
 
 
 def _check_out(out: Path, data: Path) -> None:
     if out.suffix not in {".yaml", ".yml"}:
-        raise ConfigError(f"--out '{out}' is no recipe's name; it ends in .yaml")
+        raise ConfigError(f"--out '{out}' is not the name of a recipe; end it in .yaml")
     if out.exists():
         raise ConfigError(f"--out '{out}' exists; edit it, remove it, or give another --out")
     check_outside(out, option="--out", others=[("the data set", data)])
@@ -303,6 +303,17 @@ def _of_classes(proposal: Proposal) -> list[str]:
         shown = ", ".join(str(colour) for colour in proposal.ignored[:4])
         said.append(f"{which} ignored: {shown}")
     return said
+
+
+def _of_splits(root: Path) -> list[str]:
+    """Return what to say where no list says which images validate."""
+    if any(path.stem.lower() in NAMES[VALIDATION] for path in root.glob("*.txt")):
+        return []
+    return [
+        "the validation images were drawn at random, one by one: if several images show one scene, "
+        "or come from one drive, write train.txt and validation.txt (a name per line) so that each "
+        "scene is in one of them, or the scores will be too good"
+    ]
 
 
 def _of_survey(survey: FolderSurvey, images: Mapping[str, int]) -> list[str]:

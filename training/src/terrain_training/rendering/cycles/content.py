@@ -8,6 +8,7 @@ import numpy as np
 
 from terrain_seg_ros.core.types import F32, F64
 from terrain_seg_ros.worlds.world import World
+from terrain_training.rendering.cycles.draws import random_of
 from terrain_training.rendering.cycles.ground_mesh import GroundMesh, ground_mesh
 from terrain_training.rendering.cycles.martian import MarsRelief
 from terrain_training.rendering.cycles.relief import Relief
@@ -18,7 +19,7 @@ from terrain_training.rendering.cycles.rock_cover import (
 )
 from terrain_training.rendering.cycles.rock_shapes import RockMesh, RockShapes
 from terrain_training.rendering.cycles.vehicle_parts import Part, own_body, vehicle_parts
-from terrain_training.rendering.cycles.views import View, random_of
+from terrain_training.rendering.cycles.views import View
 
 BODY_SHARE = 0.5
 """Of a rover's pictures, those into which the rover's own shadow may fall."""

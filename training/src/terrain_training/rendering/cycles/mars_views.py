@@ -7,16 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from terrain_seg_ros.worlds.render import TINTS
 from terrain_seg_ros.worlds.settings import MARS, WorldSettings
+from terrain_seg_ros.worlds.world import BEDROCK, ROCK, SAND, SKY, SOIL, Body
+from terrain_training.rendering.cycles.draws import log_uniform
 from terrain_training.rendering.cycles.martian import MarsGround
 
 Colour = tuple[float, float, float]
-SOIL_TINT: Colour = (1.0, 0.62, 0.4)
-BEDROCK_TINT: Colour = (1.0, 0.72, 0.53)
-SAND_TINT: Colour = (1.0, 0.7, 0.52)
-ROCK_TINT: Colour = (1.0, 0.78, 0.66)
-SKY_TINT: Colour = (1.0, 0.84, 0.66)
-"""As TINTS of the numpy renderer: soil as in Maki et al. 2012, the sky reddened by dust."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +72,10 @@ def mars_look(random: np.random.Generator) -> MarsLook:
             ripple_m=log_uniform(random, 0.07, 0.4),
             ripple_rad=random.uniform(-math.pi, math.pi),
         ),
-        soil_tint=_near(random, SOIL_TINT),
-        bedrock_tint=_near(random, BEDROCK_TINT),
-        sand_tint=_near(random, SAND_TINT),
-        sky_tint=_near(random, SKY_TINT),
+        soil_tint=_near(random, TINTS[Body.MARS][SOIL]),
+        bedrock_tint=_near(random, TINTS[Body.MARS][BEDROCK]),
+        sand_tint=_near(random, TINTS[Body.MARS][SAND]),
+        sky_tint=_near(random, TINTS[Body.MARS][SKY]),
         bedrock_albedo=random.uniform(1.0, 1.9),
         sand_albedo=random.uniform(0.5, 1.25),
         ambient=log_uniform(random, 0.12, 0.8),
@@ -89,12 +86,11 @@ def mars_look(random: np.random.Generator) -> MarsLook:
 
 def rock_colour(random: np.random.Generator) -> tuple[float, Colour, float]:
     """Return a rock's albedo over the soil's, its tint, and how much dust lies on it."""
-    return random.uniform(0.45, 1.3), _near(random, ROCK_TINT), random.uniform(0.1, 0.85)
-
-
-def log_uniform(random: np.random.Generator, low: float, high: float) -> float:
-    """Return a number between two whose logarithm is even."""
-    return math.exp(random.uniform(math.log(low), math.log(high)))
+    return (
+        random.uniform(0.45, 1.3),
+        _near(random, TINTS[Body.MARS][ROCK]),
+        random.uniform(0.1, 0.85),
+    )
 
 
 def _near(random: np.random.Generator, colour: Colour) -> Colour:

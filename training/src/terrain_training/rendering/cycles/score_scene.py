@@ -13,8 +13,9 @@ from terrain_seg_ros.core.types import Transform
 from terrain_seg_ros.worlds.generate import generate_world
 from terrain_seg_ros.worlds.settings import WorldSettings
 from terrain_seg_ros.worlds.world import Body, World
+from terrain_training.rendering.cycles.draws import random_of
 from terrain_training.rendering.cycles.sensor import choose_sensor
-from terrain_training.rendering.cycles.views import View, choose_style, random_of
+from terrain_training.rendering.cycles.views import View, choose_style
 
 SCORE_PATH = 9
 """Sets the random numbers of scores apart from those of training sets."""

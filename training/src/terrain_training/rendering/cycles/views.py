@@ -14,9 +14,9 @@ from terrain_seg_ros.core.types import F64, Transform
 from terrain_seg_ros.worlds.generate import generate_world
 from terrain_seg_ros.worlds.settings import MOON, WorldSettings
 from terrain_seg_ros.worlds.world import Body, Sun, World
+from terrain_training.rendering.cycles.draws import log_uniform, random_of
 from terrain_training.rendering.cycles.mars_views import (
     MarsLook,
-    log_uniform,
     mars_look,
     mars_settings,
     rock_colour,
@@ -101,11 +101,6 @@ class View:
     vehicle: bool
     sensor: SensorSettings
     mars: MarsLook | None = None
-
-
-def random_of(seed: int, *path: int) -> np.random.Generator:
-    """Return numbers of one world or picture that depend on no other one."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, *path))))
 
 
 def choose_world(seed: int, task: Task) -> World:
