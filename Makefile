@@ -117,7 +117,7 @@ coverage: .venv/.dev  ## run the tests with branch coverage
 
 lock:  ## write requirements/*.txt anew from constraints.txt, with hashes (needs uv)
 	$(UV_COMPILE) -o requirements/runtime.txt setup.py requirements/build.in
-	$(UV_COMPILE) --extra dev --extra sim --extra view -o requirements/dev.txt setup.py requirements/build.in
+	$(UV_COMPILE) --extra dev --extra fleet --extra sim --extra view -o requirements/dev.txt setup.py requirements/build.in
 	$(UV_COMPILE) --extra view -o requirements/view.txt setup.py requirements/build.in
 	$(UV_COMPILE) --extra docs -o requirements/docs.txt setup.py requirements/build.in
 	$(UV_COMPILE) -o requirements/training.txt requirements/training.in

@@ -15,6 +15,8 @@ INIT = (ROOT / "src" / NAME / "__init__.py").read_text(encoding="utf-8")
 VERSION = re.search(r'^__version__ = "(.+)"$', INIT, re.MULTILINE).group(1)
 
 REQUIREMENTS = [
+    "joblib>=1.4,<2",
+    "numba>=0.58,<0.70",
     "numpy>=1.26,<3",
     "opencv-python-headless>=4.8,<5",
     "pooch>=1.8,<2",
@@ -32,6 +34,7 @@ REQUIREMENTS = [
 
 EXTRAS = {
     "dem": ["rasterio>=1.3,<2"],
+    "fleet": ["bokeh>=3.4,<4", "dask>=2024.8,<2027", "distributed>=2024.8,<2027"],
     "sim": ["mujoco>=3.3,<5"],
     "tensorrt": ["tensorrt>=8.5,<12", "cuda-python>=12,<14"],
     "view": ["viser>=1.1,<1.2"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import resource
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -32,7 +33,10 @@ _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Throughput:
-    """Images per second, forward, backward and step; loading included in the trainer's."""
+    """Images per second, forward, backward and step; loading included in the trainer's.
+
+    `memory_mb` is the most that this process held, and the largest of its loading processes.
+    """
 
     recipe: str
     device: str
@@ -42,6 +46,7 @@ class Throughput:
     rounds: int
     trainer_per_s: float
     bare_per_s: float
+    memory_mb: tuple[float, float]
 
     @property
     def ratio(self) -> float:
@@ -106,7 +111,12 @@ def measure_throughput(
         rounds=rounds,
         trainer_per_s=images / min(trainer),
         bare_per_s=images / min(bare),
+        memory_mb=(_peak_mb(resource.RUSAGE_SELF), _peak_mb(resource.RUSAGE_CHILDREN)),
     )
+
+
+def _peak_mb(whose: int) -> float:
+    return resource.getrusage(whose).ru_maxrss * 1024 / 1e6  # Linux counts in KiB
 
 
 def _bare_s(recipe: Recipe, opened: OpenData, batches: int, device: str) -> float:

@@ -19,7 +19,7 @@ from terrain_training.commands.common import (
 )
 from terrain_training.recipe.load import load_recipe
 
-HELP = "compare the trainer's images per second with a bare PyTorch loop's"
+HELP = "compare the trainer's images per second with a bare PyTorch loop's, and give its memory"
 EXAMPLES = (
     "terrain-train throughput mars_navcam --data data/ai4mars",
     "terrain-train throughput mars_navcam_small --data data/ai4mars --batch 32",
@@ -66,6 +66,8 @@ def run(options: argparse.Namespace) -> int:
     print(f"trainer    {figures.trainer_per_s:8.2f} images/s")
     print(f"bare loop  {figures.bare_per_s:8.2f} images/s")
     print(f"ratio      {figures.ratio:8.3f}   ({figures.device}, batches of {figures.batch_size})")
+    own, loader = figures.memory_mb
+    print(f"memory     {own:8.0f} MB    (a loading process {loader:.0f} MB)")
     if options.json is not None:
         write_whole(options.json, json.dumps(figures.to_json(), indent=2) + "\n")
     return 0
