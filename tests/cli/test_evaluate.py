@@ -58,6 +58,7 @@ def test_a_perfect_model(model, folders, capsys):
         "pixel_accuracy",
         "confusion",
         "images",
+        "merged",
         "truth_px",
         "absent_classes",
         "ignored",
@@ -261,3 +262,27 @@ def test_two_images_of_one_stem_are_refused(model, folders, capsys):
     (folders / "images" / "a.jpg").write_bytes(b"")
     assert evaluate(model, folders)[0] == 2
     assert "same stem" in capsys.readouterr().err
+
+
+def test_a_class_that_the_masks_do_not_label_counts_as_another_one(model, folders, capsys):
+    add(folders, "one", [[0, 1], [2, 2]], [[0, 1], [3, 2]])
+    code, scores = evaluate(model, folders, "--merge", "big_rock=sand")
+    assert code == 0
+    assert scores["merged"] == "big_rock=sand"
+    assert scores["iou"] == {"soil": 1.0, "bedrock": 1.0, "sand": 1.0, "big_rock": None}
+    assert "1 images, big_rock=sand" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("merge", "message"),
+    [
+        ("rock=soil", "'rock=soil', expected CLASS=CLASS with classes of ['soil'"),
+        ("big_rock", "'big_rock', expected CLASS=CLASS"),
+        ("big_rock=sand,sand=soil", "merges 'sand', into which it merges another class"),
+    ],
+)
+def test_a_merge_that_cannot_be_understood_is_refused(model, folders, capsys, merge, message):
+    add(folders, "one", [[0, 1], [2, 3]])
+    code, scores = evaluate(model, folders, "--merge", merge)
+    assert (code, scores) == (2, None)
+    assert message in capsys.readouterr().err

@@ -25,7 +25,11 @@ from terrain_training.learning.module import Normaliser
 from terrain_training.learning.run import TrainingRequest, train
 from terrain_training.learning.run_folder import RunFolder
 from terrain_training.recipe.load import load_recipe
-from terrain_training.rendering.cycles.labels import LANDER_TAXONOMY, ROVER_TAXONOMY
+from terrain_training.rendering.cycles.labels import (
+    LANDER_TAXONOMY,
+    MARS_TAXONOMY,
+    ROVER_TAXONOMY,
+)
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 PALETTE = np.array([(128, 64, 128), (70, 70, 70), (107, 142, 35)], dtype=np.uint8)
@@ -60,6 +64,7 @@ CASES = {
     "satellite_land": Case("land"),
     "mars_navcam": Case("ai4mars", (*SMP, "training.precision=fp32")),
     "mars_navcam_small": Case("ai4mars", (*SMP, "training.precision=fp32")),
+    "mars_rover": Case("mars_joined", (*SMP, "training.precision=fp32")),
     "moon_lander": Case("descent", (*SMP, "training.precision=fp32")),
     "moon_rover": Case("moon", (*SMP, "training.precision=fp32")),
     "moon_rover_small": Case("moon", (*SMP, "training.precision=fp32")),
@@ -84,7 +89,12 @@ def roots(tmp_path_factory) -> dict[str, Path]:
         write_pair(root / "ai4mars", stem, seed=seed)
     (root / "ai4mars" / "train.txt").write_text("\n".join(stems[:STEMS]), encoding="utf-8")
     (root / "ai4mars" / "val.txt").write_text("\n".join(stems[STEMS:]), encoding="utf-8")
+    joined = root / "mars_joined"
+    joined.mkdir()
+    (joined / "ai4mars").symlink_to(root / "ai4mars")
+    data_sets.folder(joined / "renders", MARS_TAXONOMY, count=30, by_colour=False)
     return {
+        "mars_joined": joined,
         "lunar": root / "lunar",
         "pairs": root / "pairs",
         "land": root / "land",
@@ -103,12 +113,13 @@ def test_every_recipe_has_a_case():
 @pytest.mark.parametrize(
     ("name", "rendered"),
     [
+        ("mars_rover", MARS_TAXONOMY),
         ("moon_rover", ROVER_TAXONOMY),
         ("moon_rover_small", ROVER_TAXONOMY),
         ("moon_lander", LANDER_TAXONOMY),
     ],
 )
-def test_a_moon_recipe_has_the_renderers_classes_and_tells_hazards_from_what_is_not_ground(
+def test_a_recipe_has_the_renderers_classes_and_tells_hazards_from_what_is_not_ground(
     name, rendered, roots
 ):
     recipe = load_recipe(CONFIGS / f"{name}.yaml")
@@ -117,7 +128,7 @@ def test_a_moon_recipe_has_the_renderers_classes_and_tells_hazards_from_what_is_
     settings = load_parameters().pipeline
     not_ground = settings.observability.not_ground_classes
     for item in taxonomy:
-        is_ground = item.name in {"ground", "safe_ground"}
+        is_ground = item.name in {"ground", "safe_ground", "soil", "bedrock", "sand"}
         assert item.hazard < settings.cost.hazard_threshold or item.name not in not_ground
         assert (item.hazard >= settings.cost.hazard_threshold) == (
             not is_ground and item.name not in {"sky", "vehicle"}

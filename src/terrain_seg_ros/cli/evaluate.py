@@ -18,7 +18,7 @@ from terrain_seg_ros.cli.options import (
     add_model_arguments,
     open_segmenter,
 )
-from terrain_seg_ros.core.scores.label_values import parse_label_values
+from terrain_seg_ros.core.scores.label_values import parse_label_values, parse_merges
 from terrain_seg_ros.core.scores.segmentation_metrics import (
     SegmentationScores,
 )
@@ -37,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="single-channel masks of the same file stems",
     )
     add_label_arguments(parser)
+    parser.add_argument(
+        "--merge",
+        metavar="NAME=NAME,...",
+        help="count predictions of a class as another one, for masks that do not label it, such as "
+        "rock=soil",
+    )
     add_json_argument(parser, "the scores")
     add_image_arguments(parser)
     add_model_arguments(parser)
@@ -62,12 +68,14 @@ def run(arguments: argparse.Namespace) -> int:
             segmenter,
             tqdm(pairs, unit="image", disable=None),
             table,
+            parse_merges(arguments.merge, segmenter.card.taxonomy.names),
             exif=arguments.exif,
         )
         about = {
             "model": segmenter.card.name,
             "backend": segmenter.backend,
             "backend_precision": segmenter.precision,
+            "merged": arguments.merge,
         }
     _print_scores(scores, about)
     if arguments.json is not None:
@@ -79,7 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print_scores(scores: SegmentationScores, about: dict[str, Any]) -> None:
     how = f"{about['backend']} in {about['backend_precision']}"
-    print(f"{about['model']} on {how}, {scores.images} images")
+    merged = f", {about['merged']}" if about["merged"] else ""
+    print(f"{about['model']} on {how}, {scores.images} images{merged}")
     width = max(len(name) for name in scores.iou)
     print(f"{'class':<{width}}  {'IoU':>7}  {'precision':>9}  {'recall':>7}")
     for name, iou in scores.iou.items():

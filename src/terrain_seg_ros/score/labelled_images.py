@@ -67,7 +67,7 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 
 
 def score_pairs(
-    segmenter: Segmenter, pairs: Iterable[Pair], table: U8, *, exif: str | None
+    segmenter: Segmenter, pairs: Iterable[Pair], table: U8, merges: U8, *, exif: str | None
 ) -> SegmentationScores:
     """Return the scores over all pixels of all pairs.
 
@@ -75,6 +75,7 @@ def score_pairs(
         segmenter: what to score.
         pairs: images and masks.
         table: class id of each mask value, (256,).
+        merges: class id that each predicted one counts as, (256,).
         exif: "stored" or "upright", how the masks belong to images that EXIF rotates; None where
             no image is rotated.
 
@@ -86,7 +87,7 @@ def score_pairs(
     for image_path, mask_path in pairs:
         truth = truth_from_mask(decode_file(mask_path), table, source=str(mask_path))
         _check_turn(image_path, (mask_path, truth), exif=exif)
-        mask = segmenter(image_path).mask
+        mask = merges[segmenter(image_path).mask]
         _check_fit((image_path, mask), (mask_path, truth), exif=exif)
         matrix.add(truth, mask)
     return matrix.scores()

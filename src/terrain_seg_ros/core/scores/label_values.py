@@ -50,6 +50,34 @@ def parse_label_values(text: str | None, names: Sequence[str], *, ignore: int) -
     return table
 
 
+def parse_merges(text: str | None, names: Sequence[str]) -> U8:
+    """Return the class id (256,) that each predicted id counts as; 255 stays.
+
+    Args:
+        text: "rock=soil,pebble=soil", or None if each counts as itself.
+        names: the model's classes in the order of their ids.
+
+    Raises:
+        ConfigError: the text is malformed, names an unknown class, or merges one that others are
+            merged into.
+    """
+    table: U8 = np.arange(256, dtype=np.uint8)
+    targets = set()
+    for part in text.split(",") if text is not None else ():
+        merged, separator, target = (item.strip() for item in part.partition("="))
+        unknown = [name for name in (merged, target) if name not in names]
+        if not separator or unknown:
+            raise ConfigError(
+                f"--merge has {part!r}, expected CLASS=CLASS with classes of {list(names)}"
+            )
+        table[list(names).index(merged)] = list(names).index(target)
+        targets.add(list(names).index(target))
+    chained = [names[item] for item in targets if table[item] != item]
+    if chained:
+        raise ConfigError(f"--merge merges {chained[0]!r}, into which it merges another class")
+    return table
+
+
 def truth_from_mask(mask: NDArray[Any], table: U8, *, source: str) -> U8:
     """Return the class ids (H, W) of a mask file's values, 255 where they are ignored.
 

@@ -66,8 +66,8 @@ def run(options: argparse.Namespace) -> int:
     print(f"trainer    {figures.trainer_per_s:8.2f} images/s")
     print(f"bare loop  {figures.bare_per_s:8.2f} images/s")
     print(f"ratio      {figures.ratio:8.3f}   ({figures.device}, batches of {figures.batch_size})")
-    own, loader = figures.memory_mb
-    print(f"memory     {own:8.0f} MB    (a loading process {loader:.0f} MB)")
+    trainer, loader = figures.memory_mb
+    print(f"memory     {trainer:8.0f} MB    (a loading process {loader:.0f} MB)")
     if options.json is not None:
         write_whole(options.json, json.dumps(figures.to_json(), indent=2) + "\n")
     return 0

@@ -79,13 +79,18 @@ class Source(Protocol):
 class Usable:
     """Which samples can be used, and why the others cannot, by name.
 
-    `ids` are the values that the masks of those that can be used hold, with 255 where a part of
-    them does not count.
+    `ids_of` are the values that the mask of each of `names` holds, with 255 where a part of it
+    does not count.
     """
 
     names: tuple[str, ...]
     bad: dict[str, str]
-    ids: frozenset[int]
+    ids_of: tuple[frozenset[int], ...]
+
+    @property
+    def ids(self) -> frozenset[int]:
+        """Return the values that any mask holds."""
+        return frozenset().union(*set(self.ids_of))
 
 
 def find_usable(source: Source, names: Iterable[str], *, skip_bad: bool) -> Usable:
@@ -100,24 +105,25 @@ def find_usable(source: Source, names: Iterable[str], *, skip_bad: bool) -> Usab
         BadSampleError: one is bad and `skip_bad` is off.
         ConfigError: none can be used.
     """
-    ids: set[int] = set()
     wanted = list(names)
     checked = progress_of(wanted, "check samples", unit="sample")
-    verdicts = {name: _fault(source, name, ids) for name in checked}
-    bad = {name: str(error) for name, error in verdicts.items() if error is not None}
-    for error in verdicts.values():
-        if error is not None and not skip_bad:
-            raise error
-    good = [name for name, error in verdicts.items() if error is None]
+    verdicts = {name: _ids_or_fault(source, name) for name in checked}
+    faults = {name: item for name, item in verdicts.items() if isinstance(item, BadSampleError)}
+    if faults and not skip_bad:
+        raise next(iter(faults.values()))
+    bad = {name: str(error) for name, error in faults.items()}
+    good = {name: ids for name, ids in verdicts.items() if not isinstance(ids, BadSampleError)}
     if not good:
         raise ConfigError(
             f"none of {len(bad)} samples can be used; the first: {next(iter(bad.values()), '-')}"
         )
-    return Usable(tuple(good), bad, frozenset(ids))
+    # Many masks hold the same classes: one set in memory stands for all of them.
+    same: dict[frozenset[int], frozenset[int]] = {}
+    return Usable(tuple(good), bad, tuple(same.setdefault(ids, ids) for ids in good.values()))
 
 
-def _fault(source: Source, name: str, ids: set[int]) -> BadSampleError | None:
-    """Return what is wrong with a sample; of a good one, add the values of its mask to `ids`."""
+def _ids_or_fault(source: Source, name: str) -> frozenset[int] | BadSampleError:
+    """Return the values of a sample's mask, or what is wrong with it."""
     try:
         sample: object = source.load(name)
         if not isinstance(sample, Sample):
@@ -125,10 +131,9 @@ def _fault(source: Source, name: str, ids: set[int]) -> BadSampleError | None:
                 f"the source gives {type(sample).__name__} for {name!r}, expected a "
                 "terrain_training.data.contract.Sample"
             )
-        ids |= check_classes(sample, source.taxonomy)
+        return frozenset(check_classes(sample, source.taxonomy))
     except BadSampleError as error:
         return error
-    return None
 
 
 def check_classes(sample: Sample, taxonomy: Taxonomy) -> set[int]:

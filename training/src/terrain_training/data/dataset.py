@@ -15,13 +15,14 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import Source, check_classes
+from terrain_training.data.label_sets import LabelSets
 from terrain_training.data.tensors import sample_to_tensor
 from terrain_training.settings.recipe import DataSettings
 
 Augment = Callable[[U8, U8, np.random.Generator], tuple[U8, U8]]
 """Takes and returns an image (h, w, C) and a mask (h, w)."""
-Key = tuple[int, int]
-"""Epoch and place in the list of names."""
+Key = tuple[int, int] | tuple[int, int, int]
+"""Epoch, place in the list of names and, where the epoch shows it again, which time, from 1."""
 Item = tuple[Tensor, Tensor]
 """Image (C, h, w) and mask (h, w), uint8."""
 
@@ -41,12 +42,18 @@ class LabelledImages(Dataset[Item]):
         *,
         augment: Augment | None = None,
         seed: int = 0,
+        sets: LabelSets | None = None,
     ) -> None:
-        """Take the names of a split; nothing is read yet."""
+        """Take the names of a split; nothing is read yet.
+
+        With `sets`, the masks of items hold their ids where a label leaves a choice; those of
+        `pair` hold main classes always.
+        """
         self._source = source
         self._data = data
         self._augment = augment
         self._seed = seed
+        self._sets = sets
         self._cache: dict[int, tuple[U8, U8]] = {}
         self._room = data.cache_mib * 2**20
         self.names = list(names)
@@ -61,10 +68,13 @@ class LabelledImages(Dataset[Item]):
         Raises:
             BadSampleError: its files cannot be used.
         """
-        epoch, place = (0, key) if isinstance(key, int) else key
+        drawn = (0, key) if isinstance(key, int) else key
+        place = drawn[1]
         image, mask = self.pair(place)
+        if self._sets is not None:
+            mask = self._sets.table(self.names[place])[mask]
         if self._augment is not None:
-            random = np.random.default_rng([self._seed, epoch, place])
+            random = np.random.default_rng([self._seed, *drawn])
             image, mask = self._augment(image, mask, random)
             self._check_ids(mask, place)
         pixels = np.ascontiguousarray(image.transpose(2, 0, 1))
@@ -77,7 +87,8 @@ class LabelledImages(Dataset[Item]):
             ConfigError: it holds another id.
         """
         highest = int(np.where(mask == IGNORE, 0, mask).max())
-        if highest >= len(self._source.taxonomy):
+        known = len(self._source.taxonomy) + (0 if self._sets is None else len(self._sets.sets))
+        if highest >= known:
             raise ConfigError(
                 f"{self.names[place]}: the augmentation makes a mask with the id {highest}, but "
                 f"there are {len(self._source.taxonomy)} classes; correct the augmentation"
@@ -104,15 +115,25 @@ class EpochSampler(Sampler[Key]):
     Lightning calls `set_epoch`. Every process gets equally many keys: some are repeated.
     """
 
-    def __init__(self, count: int, *, seed: int, rank: int = 0, processes: int = 1) -> None:
-        """Take the number of samples.
+    def __init__(
+        self,
+        count: int,
+        *,
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+        repeats: Sequence[int] = (),
+    ) -> None:
+        """Take the number of samples, and how often an epoch shows each, once if not said.
 
         Raises:
             ConfigError: there are none.
         """
         if count < 1:
             raise ConfigError("the training split is empty; check --data and the recipe's split")
-        self._count, self._seed = count, seed
+        self._seed = seed
+        times = repeats or [1] * count
+        self._shown = [(place, time) for place in range(count) for time in range(times[place])]
         self._rank, self._processes = rank, processes
         self._epoch = 0
 
@@ -122,12 +143,15 @@ class EpochSampler(Sampler[Key]):
 
     def __len__(self) -> int:
         """Return the number of keys of this process."""
-        return math.ceil(self._count / self._processes)
+        return math.ceil(len(self._shown) / self._processes)
 
     def __iter__(self) -> Iterator[Key]:
         """Iterate over the keys of the epoch."""
         generator = torch.Generator().manual_seed(self._seed * 1000 + self._epoch)
-        order = torch.randperm(self._count, generator=generator).tolist()
+        order = torch.randperm(len(self._shown), generator=generator).tolist()
         filled = itertools.islice(itertools.cycle(order), len(self) * self._processes)
         own = itertools.islice(filled, self._rank, None, self._processes)
-        return ((self._epoch, place) for place in own)
+        return (self._key(*self._shown[number]) for number in own)
+
+    def _key(self, place: int, time: int) -> Key:
+        return (self._epoch, place) if time == 0 else (self._epoch, place, time)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,47 @@ from terrain_training.data.palette import load_palette
 from terrain_training.data.remaining import REMOVED, RemainingSource, checked_names
 from terrain_training.data.sources.ai4mars import Ai4Mars
 from terrain_training.data.sources.earth_terrain import EarthTerrain
+from terrain_training.data.sources.joined import JoinedSource, parse_members
 from terrain_training.data.sources.labelled_folder import open_labelled_folder
 from terrain_training.data.sources.lunar_landscape import LunarLandscape
 from terrain_training.data.sources.mars_terrain import MarsTerrain
 from terrain_training.data.sources.side_by_side import SideBySide
-from terrain_training.data.taxonomy_file import MappedSource, parse_taxonomy_file
+from terrain_training.data.taxonomy_file import (
+    MappedSource,
+    parse_classes,
+    parse_taxonomy_file,
+)
 from terrain_training.settings.recipe import DataSettings
 from terrain_training.settings.validation import unknown_key, unknown_value
 
 log = logging.getLogger(__name__)
+
+
+def open_joined(
+    root: Path, *, classes: Sequence[Mapping[str, Any]], members: Sequence[Mapping[str, Any]]
+) -> JoinedSource:
+    """Return the data sets in folders below `root` as one.
+
+    Args:
+        root: folder of the members' folders.
+        classes: name, color and hazard of each, in the order of their ids.
+        members: `name`, which is its folder too, `source`, `options`, `map` and `unlabelled` of
+            each data set.
+
+    Raises:
+        ConfigError: a class or a member is wrong, or a folder cannot be used.
+    """
+    joined = []
+    for row in parse_members(members):
+        folder = root / row.name
+        if not folder.is_dir():
+            raise ConfigError(
+                f"'{folder}' does not exist; put the member {row.name} there, or a link to it"
+            )
+        _check_member(row.name, row.source)
+        joined.append(row.opened(_open(row.source, folder, dict(row.options))))
+    return JoinedSource(parse_classes(classes, "data.options"), joined)
+
 
 SOURCES: parts.Registry[Callable[..., Source]] = parts.Registry(
     "sources",
@@ -36,6 +68,7 @@ SOURCES: parts.Registry[Callable[..., Source]] = parts.Registry(
         "side_by_side": SideBySide,
         "earth_terrain": EarthTerrain,
         "labelled_folder": open_labelled_folder,
+        "joined": open_joined,
     },
     lambda part: part.make,
 )
@@ -100,6 +133,12 @@ def _open_own(part: parts.Part, root: Path, options: dict[str, Any]) -> Source:
             f"{part.origin}: {part.name} has no {lacking[0]}; see `data.contract.Source`"
         )
     return source
+
+
+def _check_member(name: str, source: str) -> None:
+    if source not in SOURCES or source == "joined":
+        known = [one for one in SOURCES if one != "joined"]
+        raise ConfigError(f"member {name}: source {unknown_value(source, known)}")
 
 
 def keep_palette(source: Source, run: Path) -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.image.image_file import read_image
+from terrain_seg_ros.core.types import U8
 from terrain_training import parts
 from terrain_training.data.contract import Source, find_usable
 from terrain_training.data.factory import open_source
 from terrain_training.data.files import find_pictures
+from terrain_training.data.label_sets import label_sets_of
 from terrain_training.evaluation.sharpening import sharpen
 from terrain_training.evaluation.subject import Subject
 from terrain_training.evaluation.worst_cases import WorstCases
-from terrain_training.metrics.counts import EvaluationCounts
+from terrain_training.metrics.counts import EvaluationCounts, Prediction
 from terrain_training.metrics.figures import EvaluationFigures
 from terrain_training.metrics.ood import ood_score
 from terrain_training.metrics.rocks import RockCounts, RockFigures
@@ -77,9 +82,12 @@ def evaluate(subject: Subject, request: EvaluationRequest) -> Evaluation:
     rule = HazardRule.of(taxonomy, request.hazard_threshold)
     worst = WorstCases(request.worst, rule=rule)
     settings = subject.recipe.sharpening
+    sets = label_sets_of(source)
     for name in progress_of(usable.names, "evaluate", unit="image"):
         sample = source.load(name)
         prediction = subject.predict(sample.image)
+        if sets is not None:
+            prediction = as_labelled(prediction, sets.table(name)[sample.mask], sets.sets)
         figures = counts.add(name, sample.mask, prediction)
         rocks.add(sample.mask, prediction.mask)
         worst.add(sample.image, sample.mask, prediction, figures)
@@ -112,6 +120,26 @@ def evaluate(subject: Subject, request: EvaluationRequest) -> Evaluation:
         bad=usable.bad,
         rocks=rocks.figures(),
     )
+
+
+def as_labelled(prediction: Prediction, labels: U8, sets: Sequence[tuple[int, ...]]) -> Prediction:
+    """Return a prediction in which any class that a label leaves open is the label's main class.
+
+    Args:
+        prediction: of one image.
+        labels: (H, W), class ids, the number of classes plus the place of a set, or 255.
+        sets: class ids, the main class of each first.
+    """
+    classes = len(prediction.probabilities)
+    mask, probabilities = prediction.mask.copy(), prediction.probabilities.copy()
+    for place, ids in enumerate(sets):
+        open_here = labels == classes + place
+        mask[open_here & np.isin(mask, ids)] = ids[0]
+        whole = probabilities[list(ids)].sum(axis=0, dtype=np.uint16).clip(max=255)
+        for item in ids:
+            value = whole if item == ids[0] else 0
+            probabilities[item] = np.where(open_here, value, probabilities[item])
+    return Prediction(mask, probabilities)
 
 
 def split_names(source: Source, split: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_training import parts
 from terrain_training.augmentation.registry import build_augmentation
 from terrain_training.cpu import available_cores
-from terrain_training.data.contract import Source, find_usable
+from terrain_training.data.contract import Source, Usable, find_usable
 from terrain_training.data.dataset import EpochSampler, Item, Key, LabelledImages
 from terrain_training.data.factory import open_source
+from terrain_training.data.label_sets import SEPARATOR, label_sets_of
 from terrain_training.settings.recipe import PartFile, Recipe
+from terrain_training.settings.validation import unknown_key
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +37,16 @@ _OF_TERMINALS = (signal.SIGINT, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class OpenData:
-    """A source, and which samples of its splits can be used."""
+    """A source, and which samples of its splits can be used.
+
+    `repeats` says how often an epoch shows each of `train`; empty means once.
+    """
 
     source: Source
     train: tuple[str, ...]
     validation: tuple[str, ...]
     bad: dict[str, str]
+    repeats: tuple[int, ...] = ()
 
 
 def open_data(recipe: Recipe, root: Path, *, skip_bad: bool, run: Path | None) -> OpenData:
@@ -69,7 +75,8 @@ def open_data(recipe: Recipe, root: Path, *, skip_bad: bool, run: Path | None) -
     for text in bad.values():
         log.warning("left out: %s", text)
     _check_seen_classes(source.taxonomy, found[TRAIN].ids)
-    opened = OpenData(source, found[TRAIN].names, found[VALIDATION].names, bad)
+    repeats = _repeats(found[TRAIN], source.taxonomy, recipe.training.repeats)
+    opened = OpenData(source, found[TRAIN].names, found[VALIDATION].names, bad, repeats)
     log.info(
         "%d training images, %d validation images, classes %s",
         len(opened.train),
@@ -77,6 +84,32 @@ def open_data(recipe: Recipe, root: Path, *, skip_bad: bool, run: Path | None) -
         ", ".join(source.taxonomy.names),
     )
     return opened
+
+
+def _repeats(train: Usable, taxonomy: Taxonomy, wanted: Mapping[str, int]) -> tuple[int, ...]:
+    """Return how often an epoch shows each image: as its class asks that asks for the most.
+
+    Raises:
+        ConfigError: a key is neither a class of the data, nor MEMBER/CLASS.
+    """
+    if not wanted:
+        return ()
+    counts = [1] * len(train.names)
+    for key, count in wanted.items():
+        member, _, name = key.rpartition(SEPARATOR)
+        if name not in taxonomy.names:
+            known = unknown_key(name, list(taxonomy.names), of="the classes are")
+            raise ConfigError(f"recipe key training.repeats.{key}: the class {name} {known}")
+        own = [one.startswith(member + SEPARATOR) if member else True for one in train.names]
+        if not any(own):
+            raise ConfigError(
+                f"recipe key training.repeats.{key}: no training image is of a member {member}"
+            )
+        wanted_id = taxonomy.names.index(name)
+        for place, ids in enumerate(train.ids_of):
+            if own[place] and wanted_id in ids:
+                counts[place] = max(counts[place], count)
+    return tuple(counts)
 
 
 def _check_apart(train: Sequence[str], validation: Sequence[str]) -> None:
@@ -172,14 +205,18 @@ class RunData(pl.LightningDataModule):
         super().__init__()
         self._recipe, self._opened = recipe, opened
         training = recipe.training
+        self.label_sets = label_sets_of(opened.source)
         self.training_images = LabelledImages(
             opened.source,
             opened.train,
             recipe.data,
             augment=build_augmentation(recipe.augmentation),
             seed=training.seed,
+            sets=self.label_sets,
         )
-        self.validation_images = LabelledImages(opened.source, opened.validation, recipe.data)
+        self.validation_images = LabelledImages(
+            opened.source, opened.validation, recipe.data, sets=self.label_sets
+        )
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -191,7 +228,11 @@ class RunData(pl.LightningDataModule):
         rank, processes = self._place()
         training = self._recipe.training
         sampler = EpochSampler(
-            len(self.training_images), seed=training.seed, rank=rank, processes=processes
+            len(self.training_images),
+            seed=training.seed,
+            rank=rank,
+            processes=processes,
+            repeats=self._opened.repeats,
         )
         return _Loader(
             self._for_workers(self.training_images),
@@ -213,7 +254,8 @@ class RunData(pl.LightningDataModule):
 
     def steps_per_epoch(self, processes: int) -> int:
         """Return how many batches each of several processes trains on in an epoch."""
-        own = -(-len(self.training_images) // processes)
+        shown = sum(self._opened.repeats) or len(self.training_images)
+        own = -(-shown // processes)
         return max(1, own // self._recipe.training.batch_size)
 
     def _place(self) -> tuple[int, int]:

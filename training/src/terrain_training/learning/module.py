@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -14,7 +14,9 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy
+from terrain_training.learning.averaging import moving_average_of
 from terrain_training.learning.finite import FiniteGuard, Place, check_validation_loss
+from terrain_training.learning.merged_labels import decide_label_sets, merge_label_sets
 from terrain_training.losses import LossContext, SegmentationLoss
 from terrain_training.networks.registry import is_encoder
 from terrain_training.settings.recipe import DataSettings, Recipe, TrainingSettings
@@ -55,9 +57,14 @@ class SegmentationModule(pl.LightningModule):
         taxonomy: Taxonomy,
         class_weights: list[float],
         steps_per_epoch: int,
+        label_sets: Sequence[Sequence[int]] = (),
     ) -> None:
-        """Take an untrained network, or one with pretrained parts."""
+        """Take an untrained network, or one with pretrained parts.
+
+        `label_sets` are the classes that the ids from the number of classes on may mean.
+        """
         super().__init__()
+        self._label_sets = tuple(tuple(ids) for ids in label_sets)
         self.recipe = recipe
         self.network = network
         self.normalise = Normaliser(recipe.data)
@@ -80,10 +87,25 @@ class SegmentationModule(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], place: int) -> Tensor:
         """Return the loss of a batch."""
         images, masks = batch
-        loss = self.loss(self(images).float(), masks.long())
+        target = self._taught(images, masks.long())
+        loss = self.loss(*self.merged(self(images).float(), target))
         if self.check_losses({"training loss": loss}, place):
             self.log(TRAIN_LOSS, loss, on_step=False, on_epoch=True, batch_size=len(images))
         return loss
+
+    def merged(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits and class ids where every label that leaves a choice is one class."""
+        return merge_label_sets(logits, target, self._label_sets)
+
+    def _taught(self, images: Tensor, target: Tensor) -> Tensor:
+        """Return class ids in which the moving average decided what it is sure of."""
+        confidence = self.recipe.training.pseudo_label_confidence
+        teacher = moving_average_of(self.trainer) if confidence > 0 else None
+        # What the first epoch averages knows little: its choices would be learned as truth.
+        if teacher is None or self.current_epoch == 0:
+            return target
+        said = teacher.logits(images)
+        return decide_label_sets(target, said, self._label_sets, confidence=confidence)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Check the gradients."""
@@ -107,8 +129,7 @@ class SegmentationModule(pl.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], place: int) -> None:
         """Count a batch."""
         images, masks = batch
-        target = masks.long()
-        logits = self(images).float()
+        logits, target = self.merged(self(images).float(), masks.long())
         self.confusion.update(logits.argmax(dim=1), target)
         loss = self.loss(logits, target)
         check_validation_loss(loss, self._place(place))

@@ -28,7 +28,7 @@ from terrain_training import parts
 from terrain_training.cpu import helpful_threads
 from terrain_training.errors import TrainingError
 from terrain_training.interrupt import current_signals
-from terrain_training.learning.averaging import moving_average
+from terrain_training.learning.averaging import MovingAverage
 from terrain_training.learning.begin import check_run_place, check_same_images, start_folder
 from terrain_training.learning.board import Board, check_loggers, open_boards
 from terrain_training.learning.checkpoint_file import WholeCheckpoints
@@ -255,14 +255,48 @@ def _make_module(
             "recipe key training.adversarial_weight needs network.kind pix2pix, but it is "
             f"{recipe.network.kind!r}; set it to 0"
         )
-    kind = GanModule if adversarial else SegmentationModule
-    return kind(
+    _check_pseudo_labels(recipe, data)
+    if adversarial and data.label_sets is not None:
+        raise ConfigError(
+            "recipe key training.adversarial_weight is above 0, but labels of these data leave a "
+            "choice of classes, which a discriminator cannot judge; set it to 0"
+        )
+    weights_of_classes = class_weights(recipe, opened)
+    steps = data.steps_per_epoch(request.machine.processes)
+    if adversarial:
+        return GanModule(
+            recipe,
+            network,
+            taxonomy=opened.source.taxonomy,
+            class_weights=weights_of_classes,
+            steps_per_epoch=steps,
+        )
+    return SegmentationModule(
         recipe,
         network,
         taxonomy=opened.source.taxonomy,
-        class_weights=class_weights(recipe, opened),
-        steps_per_epoch=data.steps_per_epoch(request.machine.processes),
+        class_weights=weights_of_classes,
+        steps_per_epoch=steps,
+        label_sets=() if data.label_sets is None else data.label_sets.sets,
     )
+
+
+def _check_pseudo_labels(recipe: Recipe, data: RunData) -> None:
+    """Check that there is something to label, and who labels it.
+
+    Raises:
+        ConfigError: there is not.
+    """
+    if recipe.training.pseudo_label_confidence == 0.0:
+        return
+    key = "recipe key training.pseudo_label_confidence is above 0, but"
+    if recipe.training.ema_decay == 0.0:
+        raise ConfigError(f"{key} training.ema_decay is 0: the average labels; set it, as to 0.998")
+    if data.label_sets is None:
+        raise ConfigError(
+            f"{key} no label of these data leaves a choice; set it to 0, or give a member of a "
+            "joined source `unlabelled` or a list in its `map`"
+        )
 
 
 def _make_trainer(
@@ -358,7 +392,7 @@ def _make_callbacks(
         page = RunPage(folder, taxonomy=taxonomy, epochs=training.epochs)
         callbacks = [EpochProgress(), recorder, page, KeepSignals()]
     if training.ema_decay > 0:
-        callbacks.append(moving_average(training.ema_decay))
+        callbacks.append(MovingAverage(training.ema_decay))
     callbacks += request.callbacks
     if training.early_stop_epochs > 0:
         patience = training.early_stop_epochs

@@ -134,7 +134,15 @@ class TrainingSettings:
         Literal["none", "median_frequency", "inverse_sqrt"]
         | Annotated[list[Positive], Field(min_length=1)]
     ) = Field(description="weights in the order of the classes, or how the images give them")
+    repeats: dict[Text, Annotated[Whole, Field(ge=1, le=100)]] = Field(
+        description="how often an epoch shows an image that holds a class, by class, or "
+        "MEMBER/CLASS for one member of a joined source; once if not said, and of several the most"
+    )
     ema_decay: Share = Field(description="share of the weights' moving average kept at each step")
+    pseudo_label_confidence: Share = Field(
+        description="probability within a label that leaves a choice from which, after the first "
+        "epoch, the choice of the weights' moving average counts as the label; 0: never"
+    )
     gradient_clip: NotNegative = Field(description="largest norm of the gradients; 0: no limit")
     early_stop_epochs: Annotated[Whole, Field(ge=0)] = Field(
         description="epochs without a better validation score before training stops; 0: never"
