@@ -97,3 +97,32 @@ def test_wrong_folders_and_names_are_named(tmp_path, capsys, words, told):
     words = words or ["--out", str(tmp_path / "x.png")]
     assert main(["render-sheet", str(tmp_path), *words]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_photographs_of_ai4mars_are_compared_in_grey_and_where_they_are_labelled(tmp_path, capsys):
+    renders = folder_of(tmp_path / "set", 12, sigma=2.0)
+    real = folder_of(tmp_path / "real", 4, masks="masks")
+    for number, path in enumerate(sorted((real / "images").iterdir())):
+        grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        cv2.imwrite(str(path.with_suffix(".jpg")), grey)
+        path.unlink()
+        if number == 0:
+            cv2.imwrite(str(real / "masks" / path.name), np.full(grey.shape, 255, np.uint8))
+    out = tmp_path / "sheet.jpg"
+    assert main(["render-sheet", str(renders), "--out", str(out), "--photographs", str(real)]) == 0
+    said = capsys.readouterr().out
+    assert "3 photographs from 12 renders" in said
+    assert any(
+        line.split() == ["red", "over", "green", "1.000", "1.000", "0.50"]
+        for line in said.splitlines()
+    )
+
+
+def test_photographs_without_masks_are_refused(tmp_path, capsys):
+    renders = folder_of(tmp_path / "set", 2)
+    real = folder_of(tmp_path / "real", 2, masks="masks_index")
+    for path in (real / "masks_index").iterdir():
+        path.unlink()
+    words = ["render-sheet", str(renders), "--out", str(tmp_path / "x.jpg")]
+    assert main([*words, "--photographs", str(real)]) == 2
+    assert "masks_index' has no images" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,13 +11,15 @@ import numpy as np
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.files.yaml_file import read_yaml
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_seg_ros.core.types import F64
+from terrain_seg_ros.core.types import F64, U8
 from terrain_seg_ros.report.output_place import check_output_file, write_whole
 from terrain_training.commands.common import cell, positive, print_table
+from terrain_training.data.files import find_pictures
 from terrain_training.data.taxonomy_file import parse_taxonomy_file
 from terrain_training.rendering.contact_sheet import contact_sheet, read_image, read_labels
-from terrain_training.rendering.cycles.realism import NAMES, compare, features, is_ground
+from terrain_training.rendering.cycles.realism import NAMES, compare, features
 
 HELP = "draw a contact sheet of renders and measure how real they look"
 EXAMPLES = (
@@ -27,6 +30,8 @@ INTERRUPTED = "nothing was written; run the same command again to start over"
 COLUMNS = 6
 JPEG_QUALITY = 88
 MEASURED = 200
+SKY_AND_VEHICLE = (3, 4)
+"""Ids in `masks_index`, and in masks of the lunar rover."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--photographs",
         type=Path,
         metavar="DIR",
-        help="images and masks_index (0 ground, 1 small rock, 2 large rock, 3 sky) of a real "
-        "camera: measure how well a small classifier tells them from the renders",
+        help="images of a real camera, with masks_index (0 ground, 1 small rock, 2 large rock, 3 "
+        "sky) or masks in which 255 is no ground, as in AI4Mars: measure how well a small "
+        "classifier tells them from the renders, as grey pictures where they are grey",
     )
 
 
@@ -91,9 +97,19 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _measure(folder: Path, stems: list[str], photographs: Path) -> None:
-    names = sorted(path.stem for path in (photographs / "images").glob("*.png"))
-    real = _features_of(photographs, names, masks="masks_index")
-    made = _features_of(folder, stems, masks="masks")
+    by_index = (photographs / "masks_index").is_dir()
+    masks = photographs / ("masks_index" if by_index else "masks")
+    pictures, truth = find_pictures(photographs / "images"), find_pictures(masks)
+    names = _spread(sorted(pictures.keys() & truth.keys()), MEASURED)
+    if not names:
+        raise ConfigError(f"'{photographs}' has no image with a mask of its name in '{masks.name}'")
+    grey = all(_is_grey(read_image(pictures[name])) for name in names)
+    not_ground = SKY_AND_VEHICLE if by_index else (IGNORE,)
+    real = _features_of([(pictures[name], truth[name]) for name in names], not_ground, grey=grey)
+    pairs = [
+        (folder / "images" / f"{stem}.png", folder / "masks" / f"{stem}.png") for stem in stems
+    ]
+    made = _features_of(pairs, _not_ground(folder), grey=grey)
     result = compare(real, made)
     rows = [
         [name, cell(a, 3), cell(b, 3), cell(c, 2)]
@@ -106,14 +122,35 @@ def _measure(folder: Path, stems: list[str], photographs: Path) -> None:
     )
 
 
-def _features_of(folder: Path, stems: list[str], *, masks: str) -> F64:
+def _not_ground(folder: Path) -> tuple[int, ...]:
+    """Return the ids of sky and vehicle in a folder of renders."""
+    path = folder / "taxonomy.yaml"
+    if not path.is_file():
+        return SKY_AND_VEHICLE
+    content = read_yaml(path, "the classes of renders")
+    taxonomy = parse_taxonomy_file(content, source=str(path)).taxonomy
+    return tuple(item.id for item in taxonomy if item.name in ("sky", "vehicle"))
+
+
+def _is_grey(image_hwc: U8) -> bool:
+    return bool((image_hwc == image_hwc[..., :1]).all())
+
+
+def _features_of(
+    pairs: Sequence[tuple[Path, Path]], not_ground: Sequence[int], *, grey: bool
+) -> F64:
+    """Return the features of pictures with masks, without those that show hardly any ground."""
     found = []
-    for stem in stems:
-        image = read_image(folder / "images" / f"{stem}.png")
+    for picture, mask in pairs:
+        image = read_image(picture)
+        if grey:
+            flat = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8)
+            image = np.repeat(flat[..., np.newaxis], 3, axis=-1)
+        ground = ~np.isin(read_labels(mask), not_ground)
         try:
-            found.append(features(image, is_ground(read_labels(folder / masks / f"{stem}.png"))))
+            found.append(features(image, ground.astype(np.uint8)))
         except ConfigError:
-            continue  # hardly any ground in view
+            continue
     return np.array(found).reshape(-1, len(NAMES))
 
 

@@ -12,8 +12,13 @@ from terrain_seg_ros.worlds.settings import MARS, WorldSettings
 from terrain_seg_ros.worlds.world import BEDROCK, ROCK, SAND, SKY, SOIL, Body
 from terrain_training.rendering.cycles.draws import log_uniform
 from terrain_training.rendering.cycles.martian import MarsGround
+from terrain_training.rendering.cycles.sensor import SensorSettings
 
 Colour = tuple[float, float, float]
+NAVCAM_SHARE, GREY_SHARE = 0.65, 0.3
+"""Share of pictures like Curiosity's NavCam at a quarter of its size; of grey ones among others."""
+NAVCAM_STORED, STORED = (0.09, 0.36), (0.16, 0.5)
+"""Median of lit ground as stored, over white: Curiosity's NavCam exposes for its own deck."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,33 @@ def mars_look(random: np.random.Generator) -> MarsLook:
         ambient=log_uniform(random, 0.12, 0.8),
         sky_seen=random.uniform(0.8, 1.9),
         haze_m=log_uniform(random, 400.0, 12_000.0),
+    )
+
+
+def mars_sensor(random: np.random.Generator, sensor: SensorSettings) -> SensorSettings:
+    """Return a camera: mostly a grey one of little noise, as four by four pixels in one have.
+
+    Args:
+        random: numbers.
+        sensor: any camera, from which the others differ little.
+    """
+    if random.random() >= NAVCAM_SHARE:
+        return replace(
+            sensor,
+            grey=bool(random.random() < GREY_SHARE),
+            exposure=random.uniform(*STORED) ** sensor.gamma,
+        )
+    return replace(
+        sensor,
+        grey=True,
+        exposure=random.uniform(*NAVCAM_STORED) ** sensor.gamma,
+        toe=0.0,
+        blur_px=random.uniform(0.45, 0.8),
+        sharpen=float(random.choice([0.0, random.uniform(0.0, 0.4)])),
+        shot=random.uniform(0.002, 0.007),
+        read=random.uniform(0.0005, 0.002),
+        hot_pixels=0.0,
+        quality=int(random.choice([0, *range(85, 98, 3)])),
     )
 
 

@@ -102,12 +102,6 @@ def _spectrum(grey: F32, inside: Bool) -> list[float]:
     ]
 
 
-def is_ground(labels: U8, *, sky: int = 3, vehicle: int = 4) -> U8:
-    """Return 1 where labels (H, W) are ground or rocks."""
-    ground: U8 = ((labels != sky) & (labels != vehicle)).astype(np.uint8)
-    return ground
-
-
 def compare(photographs: F64, renders: F64, *, seed: int = 0) -> Realism:
     """Return how well two sets of features (N, K) can be told apart.
 

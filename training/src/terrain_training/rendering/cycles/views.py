@@ -18,6 +18,7 @@ from terrain_training.rendering.cycles.draws import log_uniform, random_of
 from terrain_training.rendering.cycles.mars_views import (
     MarsLook,
     mars_look,
+    mars_sensor,
     mars_settings,
     rock_colour,
 )
@@ -37,9 +38,7 @@ SUN_DEG: Range = (3.0, 75.0)
 USUAL_SUN_SHARE, USUAL_SUN_DEG = 0.75, (15.0, 55.0)
 """Rovers work in the morning and the afternoon: noon is too hot, and dawn too dark."""
 ABUNDANCE: Range = (0.004, 0.12)
-MARS_GREY_SHARE, MARS_VEHICLE_SHARE = 0.7, 0.35
-MARS_STORED: Range = (0.16, 0.5)
-"""Median of lit ground as stored, over white: Curiosity's NavCam exposes for its own deck."""
+MARS_VEHICLE_SHARE = 0.4
 HAZARD_SHARE = 0.25
 """Of a rover's pictures."""
 HEIGHT_M: dict[CameraKind, Range] = {
@@ -212,11 +211,7 @@ def _on_mars(view: View, random: np.random.Generator) -> View:
         ),
         look=look,
         vehicle=bool(random.random() < MARS_VEHICLE_SHARE),
-        sensor=replace(
-            view.sensor,
-            grey=bool(random.random() < MARS_GREY_SHARE),
-            exposure=random.uniform(*MARS_STORED) ** view.sensor.gamma,
-        ),
+        sensor=mars_sensor(random, view.sensor),
         mars=mars_look(random),
     )
 
