@@ -41,7 +41,7 @@ UNSOURCED := env -u PYTHONPATH $(if $(AMENT_PREFIX_PATH),-u AMENT_PREFIX_PATH -u
 DISTRO ?= kilted
 
 .PHONY: help demo test test-fast test-ros test-ros-wheels test-training lint lint-training docs reference pictures bench \
-  performance fuzz coverage lock clean
+  performance gpu fuzz coverage lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -109,6 +109,16 @@ performance: .venv/.dev .venv-training/.training  ## measure, and write docs/per
 	@.venv-training/bin/terrain-train peers mars_navcam --model mars_navcam --json out/peers.json
 	@.venv/bin/terrain-seg bench --peers out/peers.json --markdown docs/performance.md $(ARGS)
 
+GPU_BENCH = --size 640x480 --size 1920x1080 --rounds 100 --no-geometry
+gpu: .venv-gpu/.gpu  ## on a machine with an NVIDIA GPU: test TensorRT, and measure it, within ten minutes
+	@mkdir -p out/gpu
+	.venv-gpu/bin/python -m pytest tests/inference/backends/test_tensorrt_gpu.py
+	.venv-gpu/bin/terrain-seg prepare --model mars_navcam --backend tensorrt
+	if command -v trtexec >/dev/null; then \
+	  trtexec --onnx=src/terrain_seg_ros/models/mars_navcam/model.onnx --fp16 --useCudaGraph >out/gpu/trtexec.log; fi
+	.venv-gpu/bin/terrain-seg bench $(GPU_BENCH) --json out/gpu/bench.json --markdown out/gpu/bench.md \
+	  $$(test -f out/gpu/trtexec.log && echo --against out/gpu/trtexec.log) $(ARGS)
+
 fuzz: .venv/.dev  ## change inputs at random for longer; ARGS="--fuzz-seed=7 --fuzz-count=50"
 	@$(UNSOURCED) .venv/bin/python -m pytest tests/fuzz --fuzz-count=20 $(ARGS)
 
@@ -126,9 +136,19 @@ lock:  ## write requirements/*.txt anew from constraints.txt, with hashes (needs
 	  --no-strip-extras -o requirements/render.txt requirements/render.in
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .venv-ros .venv-ros-kilted .venv-training .venv-render out build dist .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf .venv .venv-gpu .venv-ros .venv-ros-kilted .venv-training .venv-render out build dist .pytest_cache .mypy_cache .ruff_cache \
 	  .import_linter_cache .hypothesis .coverage src/*.egg-info training/src/*.egg-info
 	find src tests training -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ONNX Runtime for GPUs replaces the one for CPUs: both are the package onnxruntime.
+.venv-gpu/.gpu: setup.py requirements/dev.txt
+	@nvidia-smi --list-gpus || { echo "error: no NVIDIA GPU answers nvidia-smi; run this on a machine with one" >&2; exit 1; }
+	$(call make_venv,.venv-gpu)
+	.venv-gpu/bin/python $(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	.venv-gpu/bin/python $(PIP_INSTALL) -e '.[tensorrt,ort-gpu]'
+	.venv-gpu/bin/python -m pip uninstall --yes onnxruntime onnxruntime-gpu
+	.venv-gpu/bin/python $(PIP_INSTALL) --no-deps 'onnxruntime-gpu>=1.17,<2'
+	@touch $@
 
 # Everything that is fetched must have a hash in requirements/; then this tree itself, which has none.
 .venv/.runtime: setup.py requirements/runtime.txt

@@ -9,9 +9,17 @@ import numpy as np
 import pytest
 
 from support.tiny_model import write_tiny_model
-from terrain_seg_ros.bench.peers import BARE, NUMPY, NumpyPeer, read_peers
+from terrain_seg_ros.bench.peers import (
+    BARE,
+    GPU_PROVIDERS,
+    NUMPY,
+    NumpyPeer,
+    bare_call,
+    gpu_providers,
+    read_peers,
+)
 from terrain_seg_ros.cli.main import main
-from terrain_seg_ros.core.errors import ConfigError, ModelError
+from terrain_seg_ros.core.errors import ConfigError, InferenceError, ModelError
 from terrain_seg_ros.model_store.model_store import load_model
 from terrain_seg_ros.model_tools.wrap.logits_graph import logits_graph
 from terrain_seg_ros.segmenter import Segmenter
@@ -52,6 +60,16 @@ def test_the_numpy_way_gives_the_mask_that_we_give(tmp_path, channels):
 def test_the_numpy_way_gives_the_size_of_the_image(folder):
     image = np.zeros((48, 80, 3), dtype=np.uint8)
     assert [part.shape for part in NumpyPeer(load_model(folder), 1)(image)] == [(48, 80)] * 2
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+@pytest.mark.parametrize("provider", GPU_PROVIDERS)
+def test_a_provider_that_falls_back_to_the_cpu_is_not_timed_as_itself(folder, provider):
+    if provider in gpu_providers():
+        pytest.skip(f"ONNX Runtime has {provider} here")
+    image = np.zeros((64, 64, 3), dtype=np.uint8)
+    with pytest.raises(InferenceError, match=f"in CPUExecutionProvider instead of {provider}"):
+        bare_call(load_model(folder), image, 1, provider)
 
 
 def test_a_graph_without_logits_is_refused(folder, monkeypatch):

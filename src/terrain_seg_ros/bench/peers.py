@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
+from terrain_seg_ros.core.errors import ConfigError, InferenceError, TerrainSegError
 from terrain_seg_ros.core.files.regular_file import read_regular_file
 from terrain_seg_ros.core.image.image_to_tensor import image_to_tensor
 from terrain_seg_ros.core.types import U8
@@ -28,6 +28,9 @@ WARM_UP_ROUNDS = 3
 PEERS_LIMIT_BYTES = 2**20
 NUMPY = "numpy around ONNX Runtime, as in the Nav2 tutorial"
 BARE = "ONNX Runtime alone, without image work"
+CPU_PROVIDER = "CPUExecutionProvider"
+GPU_PROVIDERS = {"CUDAExecutionProvider": "CUDA", "TensorrtExecutionProvider": "TensorRT"}
+"""Execution providers of ONNX Runtime on an NVIDIA GPU, and what tables call them."""
 
 Peer = Callable[[U8], object]
 """Takes an image (H, W, 3)."""
@@ -63,7 +66,13 @@ def time_peers(
             ways[NUMPY] = NumpyPeer(model, threads)
         except TerrainSegError as error:
             missing.append({"name": NUMPY, "median_ms": None, "error": str(error)})
-        ways[BARE] = _bare(model, image, threads)
+        ways[BARE] = bare_call(model, image, threads)
+        for provider in gpu_providers():
+            way = bare_on_gpu(provider)
+            try:
+                ways[way] = bare_call(model, image, threads, provider)
+            except InferenceError as error:
+                missing.append({"name": way, "median_ms": None, "error": str(error)})
         found = _in_turns(ways, image, rounds)
     rows = [{"name": way, "median_ms": value, "error": None} for way, value in found.items()]
     return rows + missing
@@ -134,16 +143,39 @@ def _way(item: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _bare(model: LoadedModel, image: U8, threads: int) -> Peer:
-    session = _session(model.graph(), threads)
+def gpu_providers() -> list[str]:
+    """Return the providers on a GPU that the installed ONNX Runtime has."""
+    available = onnxruntime.get_available_providers()
+    return [provider for provider in GPU_PROVIDERS if provider in available]
+
+
+def bare_on_gpu(provider: str) -> str:
+    """Return the name of the way that runs ONNX Runtime alone in a provider on the GPU."""
+    return f"ONNX Runtime alone in {GPU_PROVIDERS[provider]}, without image work"
+
+
+def bare_call(model: LoadedModel, image: U8, threads: int, provider: str = CPU_PROVIDER) -> Peer:
+    """Return a call of ONNX Runtime alone, on the input that an image (H, W, 3) gives.
+
+    Raises:
+        InferenceError: ONNX Runtime runs the model in another provider.
+    """
+    session = _session(model.graph(), threads, provider)
+    used = session.get_providers()[0]
+    if used != provider:
+        raise InferenceError(
+            f"ONNX Runtime runs it in {used} instead of {provider}; check its CUDA libraries with "
+            "`terrain-seg doctor`"
+        )
     feed = {INPUT: image_to_tensor(image, model.card)}
     return lambda _: session.run(OUTPUTS, feed)
 
 
-def _session(data: bytes, threads: int) -> Any:
+def _session(data: bytes, threads: int, provider: str = CPU_PROVIDER) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(data, options, providers=[provider])
 
 
 def _enlarged(values: U8, size: tuple[int, int]) -> U8:
