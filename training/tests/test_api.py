@@ -19,9 +19,12 @@ from safetensors.torch import load_file
 import terrain_training as tt
 from conftest import SIZE_PX, VALIDATION_IMAGES
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.image.image_file import read_image
 from terrain_training.api import _overrides
 from terrain_training.cli import main
 from terrain_training.evaluation.sharpening import sharpen
+from terrain_training.evaluation.subject import open_subject
+from terrain_training.evaluation.tiling import tiled
 
 CPU = {"accelerator": "cpu", "threads": 1}
 CLASSES = ("soil", "bedrock", "sand", "big_rock")
@@ -219,6 +222,19 @@ def test_a_shipped_model_is_loaded_by_its_name(data):
     model = tt.load("mars_navcam")
     assert model.classes == CLASSES
     assert sum(model.predict(first_image(data))[0].shares().values()) == pytest.approx(1.0)
+
+
+def test_mirrored_images_and_windows_are_predicted_and_scored_as_the_commands_do(run, data):
+    path, tiling = first_image(data), tt.Tiling(flips=True, window_px=(24, 24))
+    plain, several = run.predict(path)[0], run.predict(path, tiling=tiling)[0]
+    assert (several.probabilities != plain.probabilities).any()
+    subject = open_subject(
+        run.folder, recipe=None, backend="onnxruntime", precision="fp32", threads=1
+    )
+    wanted = tiled(subject, tiling).predict(read_image(path))
+    np.testing.assert_array_equal(several.mask, wanted.mask)
+    scores = [run.evaluate(resamples=5, tiling=one).figures for one in (tt.Tiling(), tiling)]
+    assert scores[0].mean_iou != scores[1].mean_iou
 
 
 def test_a_prediction_is_sharpened_where_that_is_asked_for(run, data):

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from data_sets import labels, save, scene
@@ -204,4 +206,10 @@ def test_a_run_does_not_go_on_with_other_images(folder, tmp_path, capsys):
         (fewer / name / "000.png").unlink()
     assert trains(fewer, tmp_path, more) == 2
     assert "began with other images or classes (8 to train, 2 to val" in capsys.readouterr().err
+    mask = cv2.imread(str(folder / "masks" / "000.png"), cv2.IMREAD_UNCHANGED)
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    cv2.imwrite(str(other / "masks" / "000.png"), np.roll(mask, 1, axis=0))
+    assert trains(other, tmp_path, more) == 2
+    assert "began with other masks than" in capsys.readouterr().err
     assert trains(folder, tmp_path, more) == 0

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from terrain_training.api import Model, PredictedImage, Run, init, load, train
+    from terrain_training.evaluation.tiling import Tiling
 
-__all__ = ["Model", "PredictedImage", "Run", "init", "load", "train"]
+__all__ = ["Model", "PredictedImage", "Run", "Tiling", "init", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -29,7 +29,6 @@ import yaml
 from matplotlib.figure import Figure
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.core.image.image_file import read_image
 from terrain_seg_ros.core.model_card import ModelCard, Precision
 from terrain_seg_ros.core.types import F64, U8
 from terrain_training.charts import write_png
@@ -39,6 +38,7 @@ from terrain_training.evaluation.evaluation_report import (
 )
 from terrain_training.evaluation.run import Evaluation, EvaluationRequest, evaluate
 from terrain_training.evaluation.subject import Subject, open_subject
+from terrain_training.evaluation.tiling import WHOLE_IMAGES, Tiling, tiled
 from terrain_training.export.export_model import ExportRequest, export_model
 from terrain_training.learning import run as learning
 from terrain_training.learning.curves import class_colours, draw_curves
@@ -50,6 +50,8 @@ from terrain_training.notebook import in_notebook
 from terrain_training.prediction.predict import (
     PredictedImage,
     Sharpening,
+    is_one_image,
+    pixels_of,
     predict_image,
     sharpening_of,
 )
@@ -207,7 +209,11 @@ class Model:
         return self._subject.taxonomy.names
 
     def predict(
-        self, images: Place | U8 | Sequence[Place | U8], *, sharpen: Sharpening = False
+        self,
+        images: Place | U8 | Sequence[Place | U8],
+        *,
+        sharpen: Sharpening = False,
+        tiling: Tiling = WHOLE_IMAGES,
     ) -> list[PredictedImage]:
         """Run the network on images; of a run, that of the best epoch.
 
@@ -215,6 +221,7 @@ class Model:
             images: one or several, each a file or an array (H, W) or (H, W, 3) of uint8, RGB.
             sharpen: True sharpens borders and removes specks as the recipe says;
                 `{"amount": 1.5, "min_area_px": 30}` replaces values of the recipe.
+            tiling: mirrored images and windows, such as `tt.Tiling(flips=True)`.
 
         Returns:
             A prediction for each image, in order.
@@ -224,10 +231,9 @@ class Model:
                 `sharpen` cannot be used.
         """
         sharpening = sharpening_of(self._subject, sharpen)
-        several: Sequence[Any] = [images] if _is_one(images) else list(cast(Any, images))
-        return [
-            predict_image(self._subject, _pixels(image), sharpening=sharpening) for image in several
-        ]
+        several: Sequence[Any] = [images] if is_one_image(images) else list(cast(Any, images))
+        subject = tiled(self._subject, tiling)
+        return [predict_image(subject, pixels_of(one), sharpening=sharpening) for one in several]
 
     def evaluate(
         self,
@@ -239,6 +245,7 @@ class Model:
         skip_bad: bool = False,
         hazard_threshold: float = 0.5,
         resamples: int = 1000,
+        tiling: Tiling = WHOLE_IMAGES,
     ) -> Evaluation:
         """Score the network at the size of the labels; of a run, that of the best epoch.
 
@@ -250,6 +257,7 @@ class Model:
             skip_bad: leave unusable samples out, instead of stopping at the first.
             hazard_threshold: P(hazard) from which a pixel is a hazard, above 0, at most 1.
             resamples: of the bootstrap that gives the intervals.
+            tiling: mirrored images and windows, as for `predict`.
 
         Returns:
             The scores as `figures`, and the samples that were left out as `bad`.
@@ -268,9 +276,10 @@ class Model:
         )
         if report is not None:
             check_report_place(Path(report), option="report")
-        evaluation = evaluate(self._subject, request)
+        subject = tiled(self._subject, tiling)
+        evaluation = evaluate(subject, request)
         if report is not None:
-            write_evaluation_report(Path(report), self._subject, request, evaluation)
+            write_evaluation_report(Path(report), subject, request, evaluation)
         return evaluation
 
     @cached_property
@@ -405,27 +414,6 @@ class Run(Model):
     @property
     def _files(self) -> RunFolder:
         return RunFolder(self.folder)
-
-
-def _is_one(images: object) -> bool:
-    """Return whether something is one image, not several such as an array (N, H, W, 3)."""
-    return isinstance(images, (str, os.PathLike)) or (
-        isinstance(images, np.ndarray) and images.ndim <= 3
-    )
-
-
-def _pixels(image: Any) -> U8:
-    if isinstance(image, (str, os.PathLike)):
-        return read_image(Path(image))
-    if not isinstance(image, np.ndarray):
-        raise ConfigError(f"an image is a {type(image).__name__}, expected a file or an array")
-    shape_fits = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
-    if not shape_fits or image.dtype != np.uint8 or not image.size:
-        raise ConfigError(
-            f"an image has shape {image.shape} and dtype {image.dtype}, expected (H, W) or "
-            "(H, W, 3) of uint8; give several images as a list"
-        )
-    return image
 
 
 def _overrides(

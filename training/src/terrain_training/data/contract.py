@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -80,12 +81,13 @@ class Usable:
     """Which samples can be used, and why the others cannot, by name.
 
     `ids_of` are the values that the mask of each of `names` holds, with 255 where a part of it
-    does not count.
+    does not count. `masks_sha256` is a digest of all these masks, in the order of `names`.
     """
 
     names: tuple[str, ...]
     bad: dict[str, str]
     ids_of: tuple[frozenset[int], ...]
+    masks_sha256: str
 
     @property
     def ids(self) -> frozenset[int]:
@@ -107,7 +109,8 @@ def find_usable(source: Source, names: Iterable[str], *, skip_bad: bool) -> Usab
     """
     wanted = list(names)
     checked = progress_of(wanted, "check samples", unit="sample")
-    verdicts = {name: _ids_or_fault(source, name) for name in checked}
+    masks = hashlib.sha256()
+    verdicts = {name: _ids_or_fault(source, name, masks.update) for name in checked}
     faults = {name: item for name, item in verdicts.items() if isinstance(item, BadSampleError)}
     if faults and not skip_bad:
         raise next(iter(faults.values()))
@@ -119,11 +122,18 @@ def find_usable(source: Source, names: Iterable[str], *, skip_bad: bool) -> Usab
         )
     # Many masks hold the same classes: one set in memory stands for all of them.
     same: dict[frozenset[int], frozenset[int]] = {}
-    return Usable(tuple(good), bad, tuple(same.setdefault(ids, ids) for ids in good.values()))
+    return Usable(
+        tuple(good),
+        bad,
+        tuple(same.setdefault(ids, ids) for ids in good.values()),
+        masks.hexdigest(),
+    )
 
 
-def _ids_or_fault(source: Source, name: str) -> frozenset[int] | BadSampleError:
-    """Return the values of a sample's mask, or what is wrong with it."""
+def _ids_or_fault(
+    source: Source, name: str, add: Callable[[bytes], None]
+) -> frozenset[int] | BadSampleError:
+    """Return the values of a sample's mask and add its bytes, or return what is wrong with it."""
     try:
         sample: object = source.load(name)
         if not isinstance(sample, Sample):
@@ -131,9 +141,11 @@ def _ids_or_fault(source: Source, name: str) -> frozenset[int] | BadSampleError:
                 f"the source gives {type(sample).__name__} for {name!r}, expected a "
                 "terrain_training.data.contract.Sample"
             )
-        return frozenset(check_classes(sample, source.taxonomy))
+        ids = frozenset(check_classes(sample, source.taxonomy))
     except BadSampleError as error:
         return error
+    add(sample.mask.tobytes())
+    return ids
 
 
 def check_classes(sample: Sample, taxonomy: Taxonomy) -> set[int]:

@@ -52,6 +52,9 @@ class Tiling:
         return ", ".join(parts) or "whole images"
 
 
+WHOLE_IMAGES = Tiling()
+
+
 @dataclass(frozen=True)
 class TiledSubject(Subject):
     """A model that predicts from windows and mirrored images."""

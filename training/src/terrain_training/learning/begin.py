@@ -55,7 +55,7 @@ def images_sha256(opened: OpenData) -> str:
 
 
 def check_same_images(folder: RunFolder, opened: OpenData, data: Path) -> None:
-    """Check that a run that goes on learns from and validates on the images that it began with.
+    """Check that a run that goes on has the images and masks that it began with.
 
     Raises:
         ConfigError: it does not: its epochs could not be compared.
@@ -69,6 +69,11 @@ def check_same_images(folder: RunFolder, opened: OpenData, data: Path) -> None:
             f"{before.get('training_images')} to train, {before.get('validation_images')} to "
             f"validate) than '{data}' gives now ({len(opened.train)} and "
             f"{len(opened.validation)}); restore the data, or give another --out"
+        )
+    if before.get("masks_sha256", opened.masks_sha256) != opened.masks_sha256:
+        raise ConfigError(
+            f"the run in {folder.path} began with other masks than '{data}' has now, for the same "
+            "images; restore them, or give another --out"
         )
 
 
@@ -139,6 +144,7 @@ def _summary(
         "validation_images": len(opened.validation),
         "bad_samples": opened.bad,
         "images_sha256": images_sha256(opened),
+        "masks_sha256": opened.masks_sha256,
         "scored_at": network_size(recipe),
         "parameters": parameter_count(network),
     }

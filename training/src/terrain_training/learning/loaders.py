@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import pickle
 import signal
@@ -39,7 +40,8 @@ _OF_TERMINALS = (signal.SIGINT, signal.SIGHUP)
 class OpenData:
     """A source, and which samples of its splits can be used.
 
-    `repeats` says how often an epoch shows each of `train`; empty means once.
+    `repeats` says how often an epoch shows each of `train`; empty means once. `masks_sha256` is a
+    digest of the masks of both splits.
     """
 
     source: Source
@@ -47,6 +49,7 @@ class OpenData:
     validation: tuple[str, ...]
     bad: dict[str, str]
     repeats: tuple[int, ...] = ()
+    masks_sha256: str = ""
 
 
 def open_data(recipe: Recipe, root: Path, *, skip_bad: bool, run: Path | None) -> OpenData:
@@ -76,7 +79,10 @@ def open_data(recipe: Recipe, root: Path, *, skip_bad: bool, run: Path | None) -
         log.warning("left out: %s", text)
     _check_seen_classes(source.taxonomy, found[TRAIN].ids)
     repeats = _repeats(found[TRAIN], source.taxonomy, recipe.training.repeats)
-    opened = OpenData(source, found[TRAIN].names, found[VALIDATION].names, bad, repeats)
+    digest = hashlib.sha256("".join(item.masks_sha256 for item in found.values()).encode())
+    opened = OpenData(
+        source, found[TRAIN].names, found[VALIDATION].names, bad, repeats, digest.hexdigest()
+    )
     log.info(
         "%d training images, %d validation images, classes %s",
         len(opened.train),

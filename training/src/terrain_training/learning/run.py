@@ -205,6 +205,8 @@ def _starting_weights(request: TrainingRequest, folder: RunFolder) -> StartingWe
     """
     if folder.checkpoint.is_file():
         _check_same_start(request, folder)
+        if request.pretrained is not None:
+            log.info("--pretrained is not read: the run in %s goes on from its own", folder.path)
         return None
     if request.start is None:
         return None

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.image.image_file import read_image
 from terrain_seg_ros.core.image.mask_to_picture import overlay
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
@@ -89,3 +94,29 @@ def sharpening_of(subject: Subject, wanted: Sharpening) -> SharpeningSettings | 
     changes = {} if wanted is True else dict(wanted)
     values = {**asdict(subject.recipe.sharpening), **changes}
     return build(SharpeningSettings, values, key="sharpening")
+
+
+def is_one_image(images: object) -> bool:
+    """Return whether something is one image, not several such as an array (N, H, W, 3)."""
+    return isinstance(images, (str, os.PathLike)) or (
+        isinstance(images, np.ndarray) and images.ndim <= 3
+    )
+
+
+def pixels_of(image: Any) -> U8:
+    """Return an image (H, W) or (H, W, 3) of uint8 that is a file or an array.
+
+    Raises:
+        ConfigError: it cannot be read, or has another shape or type.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        return read_image(Path(image))
+    if not isinstance(image, np.ndarray):
+        raise ConfigError(f"an image is a {type(image).__name__}, expected a file or an array")
+    shape_fits = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
+    if not shape_fits or image.dtype != np.uint8 or not image.size:
+        raise ConfigError(
+            f"an image has shape {image.shape} and dtype {image.dtype}, expected (H, W) or "
+            "(H, W, 3) of uint8; give several images as a list"
+        )
+    return image
