@@ -53,6 +53,7 @@ CONTRACT = {
         1,
     ),
     "best_landing_site": ("geometry_msgs/msg/PoseStamped", "out", "reliable", "volatile", 1),
+    "downlink": ("std_msgs/msg/UInt8MultiArray", "out", "reliable", "volatile", 16),
     "/diagnostics": ("diagnostic_msgs/msg/DiagnosticArray", "out", "reliable", "volatile", 1),
 }
 
