@@ -302,6 +302,7 @@ def test_every_output_of_the_table_goes_through_the_port(live):
         "filter_masks.max_rate_hz": 50.0,
         "grid.whole_period_s": 9.0,
         "landing.enable": True,
+        "downlink.budget_bytes_per_min": 10**9,
     }
     node, port = live(**overrides)
     node.activate()

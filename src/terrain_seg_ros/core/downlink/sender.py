@@ -31,6 +31,8 @@ SITES_PERIOD_S = 5.0
 THUMBNAIL_PERIOD_S = 60.0
 ROUND_PERIOD_S = 60.0
 """A round that repeats every tile, the key frame of the grid, begins this often or later."""
+OVERDUE_PERIODS = 6
+"""Sites and health that have waited so many periods go before the grid."""
 PACKETS_AT_ONCE = 16
 _ROUND_END_BYTES = 4
 
@@ -52,6 +54,12 @@ class _Part:
         has_changed = self.content is not None and self.content != self._sent
         return has_changed and (has_waited or self.is_urgent)
 
+    def is_pressing(self, now_s: float) -> bool:
+        """Return whether it goes before everything else: it is urgent, or has waited long."""
+        return self.is_due(now_s) and (
+            self.is_urgent or now_s - self._sent_s >= OVERDUE_PERIODS * self._period_s
+        )
+
     def mark_sent(self, now_s: float) -> None:
         """Note that it was sent."""
         self._sent, self._sent_s, self.is_urgent = self.content, now_s, False
@@ -64,8 +72,9 @@ class _Part:
 class DownlinkSender:
     """Makes packets of the newest grid, landing sites, health and thumbnail; not thread-safe.
 
-    Hazards and ground that is no longer safe go first; then sites, health and newly observed
-    ground, then the round that repeats every tile, a thumbnail, and last the grades of safe ground.
+    Hazards and ground that is no longer safe go first, after sites that were withdrawn and another
+    level of health; then sites, health and newly observed ground, then the round that repeats every
+    tile, a thumbnail, and last the grades of safe ground.
     A tile is sent whole, as it is then, so that no packet needs an earlier one.
     """
 
@@ -141,6 +150,10 @@ class DownlinkSender:
         if self._grid is not None:
             self._begin_round(now_s)
             draft.add(Section.GRID, self._grid.follow())
+        for kind in (Section.SITES, Section.HEALTH):
+            if self._parts[kind].is_pressing(now_s):
+                self._add_part(draft, kind, now_s)
+        if self._grid is not None:
             draft.add_tiles(self._grid, Urgency.DANGER)
         self._add_part(draft, Section.SITES, now_s)
         self._add_part(draft, Section.HEALTH, now_s)
