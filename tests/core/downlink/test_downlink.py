@@ -281,9 +281,11 @@ def test_another_frame_of_the_grid_begins_a_new_stream():
     for second, frame in enumerate(("odom", "odom", "map")):
         stamp = START_NS + second * SECOND_NS
         sender.show_grid(snapshot(np.zeros((20, 20)), stamp, frame_id=frame))
+        sender.show_sites([])
         receive(sender.packets(stamp, second * 20.0), receiver)
     assert receiver.streams == 2
     assert receiver.grid().extent.frame_id == "map"
+    assert receiver.sites == (), "everything is sent again in a new stream"
     assert receiver.gaps == []
 
 

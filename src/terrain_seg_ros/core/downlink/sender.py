@@ -175,6 +175,8 @@ class DownlinkSender:
     def _start_stream(self, stamp_ns: int) -> None:
         self._stream = zlib.crc32(stamp_ns.to_bytes(8, "little", signed=True))
         self._sequence, self._round_from, self._round_s = 0, None, -math.inf
+        for part in self._parts.values():
+            part.repeat()
 
     def _begin_round(self, now_s: float) -> None:
         if self._grid is None or self._round_from is not None:
