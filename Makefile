@@ -92,8 +92,9 @@ docs: .venv/.docs  ## build the documentation site into out/site; broken links f
 	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet $(ARGS)
 	@echo "docs: open out/site/index.html (search needs: python3 -m http.server -d out/site)"
 
-reference: .venv/.dev  ## write the generated tables of README.md and docs/reference again
+reference: .venv/.dev  ## write the generated tables of README.md, docs/reference and docs/requirements.md again
 	@.venv/bin/python tests/house/render_reference.py
+	@.venv/bin/python tests/house/render_requirements.py
 
 pictures: .venv/.dev  ## draw the pictures of README.md and docs/ again
 	@.venv/bin/python tests/house/render_pictures.py

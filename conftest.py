@@ -83,6 +83,7 @@ SLOW_TIMEOUT_S = 1200
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers."""
     config.addinivalue_line("markers", "live: joins a real bus or starts processes that do")
+    config.addinivalue_line("markers", "requirement: what the test proves, of docs/requirements.md")
     config.addinivalue_line("markers", "slow: in a file or folder that takes seconds")
     config.addinivalue_line("markers", "timeout: seconds after which a test counts as hung")
 

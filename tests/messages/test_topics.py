@@ -58,6 +58,7 @@ CONTRACT = {
 }
 
 
+@pytest.mark.requirement("TSR-BUS-001")
 def test_the_table_keeps_the_contract():
     table = {
         s.name: (s.type, s.direction.value, s.reliability.value, s.durability.value, s.depth)

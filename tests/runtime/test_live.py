@@ -150,12 +150,14 @@ def show(node, port, name="image"):
     wait_until(lambda: node.snapshot().images_out or node.snapshot().dropped, "its end")
 
 
+@pytest.mark.requirement("TSR-BUS-002")
 def test_class_names_are_published_before_the_first_image(live):
     _, port = live()
     assert len(port.out["label_info"].messages) == 1
     assert port.out["mask"].messages == []
 
 
+@pytest.mark.requirement("TSR-BUS-003")
 def test_images_are_taken_only_while_the_node_is_active(live):
     node, port = live()
     assert port.feeds == {}

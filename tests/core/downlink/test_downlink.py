@@ -68,6 +68,7 @@ def drive(rng, *, budget, seconds, size=(50, 70)):
         yield sender.packets(truth.stamp_ns, float(second)), truth
 
 
+@pytest.mark.requirement("TSR-LINK-002")
 @given(seed=seeds, rows=st.integers(1, 60), cols=st.integers(1, 60))
 @settings(max_examples=40, deadline=None)
 def test_a_grid_arrives_with_its_hazards_and_no_cost_lowered(seed, rows, cols):
@@ -96,6 +97,7 @@ def test_with_bytes_to_spare_the_listener_has_every_grid_of_a_drive(seed):
     assert receiver.gaps == []
 
 
+@pytest.mark.requirement("TSR-LINK-001")
 @given(seed=seeds, budget=st.sampled_from([LEAST, 9_000, 40_000]))
 @settings(max_examples=12, deadline=None)
 def test_no_minute_of_a_drive_exceeds_the_budget(seed, budget):
@@ -106,6 +108,7 @@ def test_no_minute_of_a_drive_exceeds_the_budget(seed, budget):
     assert sum(sizes) > budget, "the drive had more to send than a minute takes"
 
 
+@pytest.mark.requirement("TSR-LINK-001")
 @given(
     budget=st.integers(LEAST, 10**6),
     steps=st.lists(st.tuples(st.floats(0.0, 30.0), st.floats(0.0, 1.0)), max_size=80),
@@ -129,6 +132,7 @@ def test_a_clock_that_steps_back_gains_nothing():
     assert bucket.available(12.0) == 1000
 
 
+@pytest.mark.requirement("TSR-LINK-003")
 @given(seed=seeds, loss=st.floats(0.05, 0.6))
 @settings(max_examples=15, deadline=None)
 def test_lost_packets_never_make_ground_safer_than_the_vehicle_sent_it(seed, loss):
@@ -150,6 +154,7 @@ def test_lost_packets_never_make_ground_safer_than_the_vehicle_sent_it(seed, los
             assert 0 <= at <= shown.cost[row, col]
 
 
+@pytest.mark.requirement("TSR-LINK-004")
 def test_a_round_gives_a_late_listener_the_whole_grid():
     rng = np.random.default_rng(5)
     truth = snapshot(ground(rng, 60, 60), START_NS)
@@ -165,6 +170,7 @@ def test_a_round_gives_a_late_listener_the_whole_grid():
     assert late.gaps == [Gap(unpack(again[0]).stream, 0, unpack(again[0]).sequence - 1)]
 
 
+@pytest.mark.requirement("TSR-LINK-003")
 def test_a_gap_is_named_and_leaves_hazards_only_until_the_next_round():
     cost = np.zeros((48, 48), dtype=np.int8)
     cost[3:6, 3:6] = 100
@@ -295,6 +301,7 @@ def test_nothing_is_sent_before_the_clock_runs():
     assert [sender.packets(0, now_s) for now_s in (0.0, 60.0)] == [[], []]
 
 
+@pytest.mark.requirement("TSR-LINK-005")
 @given(st.binary(max_size=300), st.integers(0, 400), st.integers(0, 255))
 @settings(max_examples=200, deadline=None)
 def test_damaged_packets_are_refused_and_counted(junk, place, value):
@@ -312,6 +319,7 @@ def test_damaged_packets_are_refused_and_counted(junk, place, value):
     assert pack(packets[-1]) == good
 
 
+@pytest.mark.requirement("TSR-LINK-005")
 @given(st.lists(st.tuples(st.integers(0, 8), st.binary(max_size=120)), max_size=6))
 @settings(max_examples=200, deadline=None)
 def test_sections_of_any_content_are_refused_or_read(sections):
@@ -324,6 +332,7 @@ def test_sections_of_any_content_are_refused_or_read(sections):
     assert shown is None or shown.cost.shape == (shown.extent.rows, shown.extent.cols)
 
 
+@pytest.mark.requirement("TSR-LINK-005")
 def test_what_unpacks_to_more_than_it_may_is_refused_without_unpacking_it():
     bomb = zlib.compress(bytes(50_000_000), 9)
     for read in (

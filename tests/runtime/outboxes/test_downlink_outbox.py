@@ -101,6 +101,7 @@ class Mission:
         return packets
 
 
+@pytest.mark.requirement("TSR-LINK-001")
 @pytest.mark.parametrize("budget", [LEAST, 20_000])
 def test_no_minute_of_a_drive_exceeds_the_budget(tiny, budget):
     mission, receiver = Mission(tiny, budget), DownlinkReceiver()
@@ -114,6 +115,7 @@ def test_no_minute_of_a_drive_exceeds_the_budget(tiny, budget):
     assert budget == LEAST or receiver.thumbnail.picture().any()
 
 
+@pytest.mark.requirement("TSR-LINK-002")
 def test_the_listener_has_the_hazards_of_every_grid_where_the_budget_allows(tiny):
     mission, receiver = Mission(tiny, 2_000_000), DownlinkReceiver()
     hazards = 0
