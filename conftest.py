@@ -64,6 +64,7 @@ SLOW = (
     "tests/model_tools/test_wrap.py",
     "tests/model_tools/test_wrap_exporters.py",
     "tests/model_tools/test_wrap_refusals.py",
+    "tests/runtime/test_allocations.py",
     "tests/runtime/test_background_build.py",
     "tests/runtime/test_endurance.py",
     "tests/runtime/test_height_map_file.py",
