@@ -41,7 +41,7 @@ UNSOURCED := env -u PYTHONPATH $(if $(AMENT_PREFIX_PATH),-u AMENT_PREFIX_PATH -u
 DISTRO ?= kilted
 
 .PHONY: help demo test test-fast test-ros test-ros-wheels test-training lint lint-training docs reference pictures bench \
-  performance fuzz coverage lock clean
+  performance endurance fuzz coverage lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -109,6 +109,10 @@ performance: .venv/.dev .venv-training/.training  ## measure, and write docs/per
 	@mkdir -p out
 	@.venv-training/bin/terrain-train peers mars_navcam --model mars_navcam --json out/peers.json
 	@.venv/bin/terrain-seg bench --peers out/peers.json --markdown docs/performance.md $(ARGS)
+
+endurance: .venv/.dev  ## run the live node for an hour, watch what it holds, and write docs/evidence/endurance.md; ARGS="--minutes 10"
+	@mkdir -p out
+	@.venv/bin/python -m terrain_seg_ros.bench.endurance --markdown docs/evidence/endurance.md --json out/endurance.json $(ARGS)
 
 fuzz: .venv/.dev  ## change inputs at random for longer; ARGS="--fuzz-seed=7 --fuzz-count=50"
 	@$(UNSOURCED) .venv/bin/python -m pytest tests/fuzz --fuzz-count=20 $(ARGS)

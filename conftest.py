@@ -15,6 +15,7 @@ settings.load_profile("untimed")
 
 ROOT = Path(__file__).parent
 LIVE = (
+    "tests/bench/test_endurance_command.py",
     "tests/cli/test_run.py",
     "tests/dds",
     "tests/demo",

@@ -70,7 +70,7 @@ def drive(rng, *, budget, seconds, size=(50, 70)):
 
 @pytest.mark.requirement("TSR-LINK-002")
 @given(seed=seeds, rows=st.integers(1, 60), cols=st.integers(1, 60))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_grid_arrives_with_its_hazards_and_no_cost_lowered(seed, rows, cols):
     rng = np.random.default_rng(seed)
     first = tuple(rng.integers(-10_000, 10_000, 2).tolist())
@@ -85,7 +85,7 @@ def test_a_grid_arrives_with_its_hazards_and_no_cost_lowered(seed, rows, cols):
 
 
 @given(seed=seeds)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_with_bytes_to_spare_the_listener_has_every_grid_of_a_drive(seed):
     receiver = DownlinkReceiver()
     for packets, truth in drive(np.random.default_rng(seed), budget=2_000_000, seconds=12):
@@ -99,7 +99,7 @@ def test_with_bytes_to_spare_the_listener_has_every_grid_of_a_drive(seed):
 
 @pytest.mark.requirement("TSR-LINK-001")
 @given(seed=seeds, budget=st.sampled_from([LEAST, 9_000, 40_000]))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_no_minute_of_a_drive_exceeds_the_budget(seed, budget):
     rng = np.random.default_rng(seed)
     sizes = [sum(map(len, packets)) for packets, _ in drive(rng, budget=budget, seconds=150)]
@@ -134,7 +134,7 @@ def test_a_clock_that_steps_back_gains_nothing():
 
 @pytest.mark.requirement("TSR-LINK-003")
 @given(seed=seeds, loss=st.floats(0.05, 0.6))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_lost_packets_never_make_ground_safer_than_the_vehicle_sent_it(seed, loss):
     rng = np.random.default_rng(seed)
     receiver, sent_safe = DownlinkReceiver(), {}
@@ -303,7 +303,7 @@ def test_nothing_is_sent_before_the_clock_runs():
 
 @pytest.mark.requirement("TSR-LINK-005")
 @given(st.binary(max_size=300), st.integers(0, 400), st.integers(0, 255))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_damaged_packets_are_refused_and_counted(junk, place, value):
     sender = DownlinkSender(PLENTY)
     sender.show_grid(snapshot(np.zeros((20, 20)), START_NS))
@@ -321,7 +321,7 @@ def test_damaged_packets_are_refused_and_counted(junk, place, value):
 
 @pytest.mark.requirement("TSR-LINK-005")
 @given(st.lists(st.tuples(st.integers(0, 8), st.binary(max_size=120)), max_size=6))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_sections_of_any_content_are_refused_or_read(sections):
     receiver = DownlinkReceiver()
     receiver.take(Packet(1, 0, START_NS, tuple(sections)))
