@@ -41,7 +41,7 @@ UNSOURCED := env -u PYTHONPATH $(if $(AMENT_PREFIX_PATH),-u AMENT_PREFIX_PATH -u
 DISTRO ?= kilted
 
 .PHONY: help demo test test-fast test-ros test-ros-wheels test-training lint lint-training docs reference pictures bench \
-  performance gpu fuzz coverage lock clean
+  performance gpu endurance fuzz coverage lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -92,8 +92,9 @@ docs: .venv/.docs  ## build the documentation site into out/site; broken links f
 	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet $(ARGS)
 	@echo "docs: open out/site/index.html (search needs: python3 -m http.server -d out/site)"
 
-reference: .venv/.dev  ## write the generated tables of README.md and docs/reference again
+reference: .venv/.dev  ## write the generated tables of README.md, docs/reference and docs/requirements.md again
 	@.venv/bin/python tests/house/render_reference.py
+	@.venv/bin/python tests/house/render_requirements.py
 
 pictures: .venv/.dev  ## draw the pictures of README.md and docs/ again
 	@.venv/bin/python tests/house/render_pictures.py
@@ -118,6 +119,10 @@ gpu: .venv-gpu/.gpu  ## on a machine with an NVIDIA GPU: test TensorRT, and meas
 	  trtexec --onnx=src/terrain_seg_ros/models/mars_navcam/model.onnx --fp16 --useCudaGraph >out/gpu/trtexec.log; fi
 	.venv-gpu/bin/terrain-seg bench $(GPU_BENCH) --json out/gpu/bench.json --markdown out/gpu/bench.md \
 	  $$(test -f out/gpu/trtexec.log && echo --against out/gpu/trtexec.log) $(ARGS)
+
+endurance: .venv/.dev  ## run the live node for an hour, watch what it holds, and write docs/evidence/endurance.md; ARGS="--minutes 10"
+	@mkdir -p out
+	@.venv/bin/python -m terrain_seg_ros.bench.endurance --markdown docs/evidence/endurance.md --json out/endurance.json $(ARGS)
 
 fuzz: .venv/.dev  ## change inputs at random for longer; ARGS="--fuzz-seed=7 --fuzz-count=50"
 	@$(UNSOURCED) .venv/bin/python -m pytest tests/fuzz --fuzz-count=20 $(ARGS)

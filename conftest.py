@@ -15,6 +15,7 @@ settings.load_profile("untimed")
 
 ROOT = Path(__file__).parent
 LIVE = (
+    "tests/bench/test_endurance_command.py",
     "tests/cli/test_run.py",
     "tests/dds",
     "tests/demo",
@@ -35,12 +36,14 @@ SLOW = (
     "tests/bench/test_bench.py",
     "tests/bench/test_bench_more.py",
     "tests/bench/test_bench_peers.py",
+    "tests/cli/test_downlink_command.py",
     "tests/cli/test_prepare.py",
     "tests/cli/test_replay.py",
     "tests/cli/test_replay_scores.py",
     "tests/cli/test_score.py",
     "tests/cli/test_sim.py",
     "tests/core/grid/test_cost_to_safe_map.py",
+    "tests/core/downlink",
     "tests/core/ground/test_ground_truth.py",
     "tests/core/ground/test_measurement_to_depth.py",
     "tests/core/ground/test_view_shadow.py",
@@ -62,9 +65,11 @@ SLOW = (
     "tests/model_tools/test_wrap.py",
     "tests/model_tools/test_wrap_exporters.py",
     "tests/model_tools/test_wrap_refusals.py",
+    "tests/runtime/test_allocations.py",
     "tests/runtime/test_background_build.py",
     "tests/runtime/test_endurance.py",
     "tests/runtime/test_height_map_file.py",
+    "tests/runtime/outboxes/test_downlink_outbox.py",
     "tests/runtime/test_odd_stamps.py",
     "tests/score/test_closed_loop.py",
     "tests/sim",
@@ -80,6 +85,7 @@ SLOW_TIMEOUT_S = 1200
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers."""
     config.addinivalue_line("markers", "live: joins a real bus or starts processes that do")
+    config.addinivalue_line("markers", "requirement: what the test proves, of docs/requirements.md")
     config.addinivalue_line("markers", "slow: in a file or folder that takes seconds")
     config.addinivalue_line("markers", "timeout: seconds after which a test counts as hung")
 

@@ -71,6 +71,7 @@ def test_everything_is_copied_and_our_topics_are_added(tmp_path, storage):
     assert report.messages_added == sum(map(len, made.values())) - len(copied)
 
 
+@pytest.mark.requirement("TSR-TIME-001")
 def test_outputs_carry_the_images_header_and_follow_it(tmp_path):
     late_ns = PERIOD_NS // 2
     entries = drive(4, make_image=lambda index: image(index, late_ns=late_ns))
@@ -247,6 +248,7 @@ def test_bad_messages_among_good_ones_are_counted_and_copied(tmp_path):
     assert all(any(row[3] == item[3] for row in copied) for item in raw)
 
 
+@pytest.mark.requirement("TSR-BUS-004")
 def test_diagnostics_come_once_a_second_and_at_the_end(tmp_path):
     _, made = run(write_bag(tmp_path / "in", drive(26)), tmp_path / "out")
     times = [entry.log_ns for entry in made["/diagnostics"]]

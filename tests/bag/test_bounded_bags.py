@@ -52,6 +52,7 @@ def test_compressed_bags_within_the_limits_are_read(tmp_path, mode, storage):
     assert [size > LENGTH for size in read_all(bag)] == [True] * COUNT
 
 
+@pytest.mark.requirement("TSR-ROB-006")
 @pytest.mark.parametrize(("mode", "storage"), [KINDS[0], KINDS[2]])
 def test_compressed_bags_beyond_the_limits_are_refused(tmp_path, monkeypatch, mode, storage):
     bag = compressed_bag(tmp_path / "bag", mode, storage)

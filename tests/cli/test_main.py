@@ -35,6 +35,7 @@ def test_arguments_reach_the_command(monkeypatch):
     assert seen == [4]
 
 
+@pytest.mark.requirement("TSR-ROB-004")
 def test_expected_error_is_one_line_and_exit_code_2(monkeypatch, capsys):
     def run(arguments):
         raise ConfigError("value is 7,\n  expected 0 to 1")

@@ -40,6 +40,7 @@ def test_half_of_the_probability_decides():
     assert not _says(rule, 101, 50, 49)
 
 
+@pytest.mark.requirement("TSR-SAFE-003")
 def test_safe_classes_add_up_to_a_hazard_too():
     assert _says(_rule(0.4, 1.0), 200, 40)
     assert not _says(_rule(0.4, 1.0), 230, 20)
@@ -75,6 +76,7 @@ def test_truth_and_a_certain_prediction_agree(hazards, threshold, certain, data)
     np.testing.assert_array_equal(rule.is_hazard(evidence), expected)
 
 
+@pytest.mark.requirement("TSR-SAFE-003")
 @given(parts=st.lists(st.integers(0, 255), min_size=3, max_size=3).filter(any))
 def test_bytes_and_evidence_follow_the_rule_by_hand(parts):
     hazards = np.array([0.0, 0.5, 1.0])

@@ -209,6 +209,7 @@ def test_a_drive_paints_the_ground_it_saw_and_keeps_it_behind():
     assert found.grid.origin_x_m == pytest.approx(9.4 - 10.0)
 
 
+@pytest.mark.requirement("TSR-SAFE-005")
 def test_a_rock_that_vanishes_behind_the_bumper_stays():
     drive = range(13)
     for keeps, expected in ((True, 100), (False, -1)):

@@ -71,6 +71,7 @@ def unknown(peer):
     return all((np.asarray(peer.last[name].data) == -1).all() for name in GRIDS[1:])
 
 
+@pytest.mark.requirement("TSR-SAFE-007")
 def test_the_grid_goes_out_as_unknown_when_the_node_stops(start):
     node, peer = start()
     show_free(peer)
@@ -78,6 +79,7 @@ def test_the_grid_goes_out_as_unknown_when_the_node_stops(start):
     wait_until(lambda: unknown(peer), "the unknown grid")
 
 
+@pytest.mark.requirement("TSR-SAFE-007")
 def test_the_grid_goes_out_as_unknown_where_an_image_hangs(start, monkeypatch):
     node, peer = start()
     show_free(peer)

@@ -137,6 +137,7 @@ def test_malformed_bytes_are_not_sent(participant):
     assert writer.write(image())
 
 
+@pytest.mark.requirement("TSR-ROB-005")
 def test_stuck_subscriber_costs_one_message_not_the_node(participant, monkeypatch):
     writer = Writer(participant, topic("mask"), dds_name="rt/mask")
 

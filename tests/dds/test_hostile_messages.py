@@ -149,6 +149,7 @@ def serves(peer):
     wait_until(shown, "a grid with free cells", every=0.05)
 
 
+@pytest.mark.requirement("TSR-ROB-001")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_next_good_frame_is_served(start, mode, group):

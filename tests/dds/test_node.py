@@ -73,6 +73,7 @@ def good(peer):
     raise AssertionError("no grid came")
 
 
+@pytest.mark.requirement("TSR-TIME-001")
 def test_outputs_carry_the_inputs_header(start):
     _, peer = start(outputs=("mask", "confidence", "hazard_grid", "label_info", "overlay"))
     mask, grid = good(peer)
@@ -90,6 +91,7 @@ def test_outputs_carry_the_inputs_header(start):
     assert labels.names[0] == "soil"
 
 
+@pytest.mark.requirement("TSR-BUS-002")
 def test_late_joiner_gets_class_names_and_grid(start, domain):
     _, peer = start()
     _, grid = good(peer)
@@ -138,6 +140,7 @@ def image_writers(node):
     return next(r.publisher_count for r in readers if r.dds_name == name)
 
 
+@pytest.mark.requirement("TSR-ROB-001")
 def test_bad_input_is_reported_and_the_next_good_image_works(start):
     node, peer = start()
     good(peer)

@@ -83,6 +83,7 @@ def changed(rng, kind, stamp_ns):
         return None
 
 
+@pytest.mark.requirement("TSR-ROB-001")
 @pytest.mark.parametrize("source", SOURCES)
 def test_changed_messages_are_survived_and_the_next_good_frame_is_served(rng, times, source):
     fuzzed = Fuzzed(SOURCES[source])

@@ -33,6 +33,7 @@ def import_all(package) -> str:
     return "\n".join(f"import {package.__name__}.{name}" for name in names)
 
 
+@pytest.mark.requirement("TSR-BUS-005")
 def test_core_loads_arrays_only():
     modules = loaded_by(import_all(terrain_seg_ros.core))
     assert {"numpy", "cv2", "terrain_seg_ros"} <= modules

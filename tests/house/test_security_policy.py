@@ -36,6 +36,7 @@ def granted(kind, right):
     }
 
 
+@pytest.mark.requirement("TSR-BUS-007")
 @pytest.mark.parametrize(
     ("right", "direction"), [("subscribe", Direction.IN), ("publish", Direction.OUT)]
 )
@@ -52,6 +53,7 @@ def test_services_of_the_node_are_served():
     assert granted("service", "request") == set()
 
 
+@pytest.mark.requirement("TSR-BUS-007")
 def test_nothing_is_granted_by_a_wildcard():
     for right in ("publish", "subscribe"):
         assert not [name for name in granted("topic", right) if "*" in name]

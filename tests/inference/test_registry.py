@@ -62,6 +62,7 @@ def test_auto_never_takes_the_constant():
     create_backend("constant", load_model("synthetic")).close()
 
 
+@pytest.mark.requirement("TSR-NET-002")
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_every_backend_is_tested_when_made(model, name):
     golden = Golden(model.golden.image, 3 - model.golden.mask)

@@ -97,6 +97,7 @@ def test_a_wrong_input_is_refused(model, reference, before, precision):
         check_golden(backend, model, reference)
 
 
+@pytest.mark.requirement("TSR-NET-002")
 def test_broken_quantisation_is_refused(model, reference):
     def after(output):
         return NetworkOutput(output.mask * 0, output.confidence, output.probabilities)

@@ -78,6 +78,7 @@ def test_other_codecs_are_refused_by_name(form):
         parse_format(f"rgb8; {form} compressed bgr8")
 
 
+@pytest.mark.requirement("TSR-CAM-003")
 @pytest.mark.parametrize(
     "form",
     ["png", "PNG", " png ", "jpeg", "jpg", ".png", "image/png", "", "rgb8; png compressed bgr8",

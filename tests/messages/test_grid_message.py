@@ -72,6 +72,7 @@ def test_fields_are_what_nav2_accepts(types):
     assert list(message.data) == [0, 98, 100, -1, 1, 50]
 
 
+@pytest.mark.requirement("TSR-NAV-002")
 @pytest.mark.parametrize("value", [99, 101, 127, -2, -128])
 def test_cost_that_nav2_misreads_is_refused(value):
     with pytest.raises(MessageError, match="without 99"):

@@ -53,10 +53,12 @@ CONTRACT = {
         1,
     ),
     "best_landing_site": ("geometry_msgs/msg/PoseStamped", "out", "reliable", "volatile", 1),
+    "downlink": ("std_msgs/msg/UInt8MultiArray", "out", "reliable", "volatile", 16),
     "/diagnostics": ("diagnostic_msgs/msg/DiagnosticArray", "out", "reliable", "volatile", 1),
 }
 
 
+@pytest.mark.requirement("TSR-BUS-001")
 def test_the_table_keeps_the_contract():
     table = {
         s.name: (s.type, s.direction.value, s.reliability.value, s.durability.value, s.depth)

@@ -84,6 +84,7 @@ def test_a_missing_part_is_named(folder, missing):
         load_model(folder)
 
 
+@pytest.mark.requirement("TSR-NET-001")
 def test_a_tampered_graph_is_refused(folder):
     data = bytearray((folder / "model.onnx").read_bytes())
     data[len(data) // 2] ^= 1

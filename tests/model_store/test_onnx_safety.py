@@ -73,6 +73,7 @@ def test_ordinary_networks_pass():
     check_network(onnx_bytes(32, 32, 4, 3), source="net.onnx")
 
 
+@pytest.mark.requirement("TSR-NET-003")
 def test_an_endless_loop_is_refused_by_the_store(tmp_path):
     folder = write_tiny_model(tmp_path / "tiny", size=32)
     replace_graph(folder, endless().SerializeToString())
@@ -80,6 +81,7 @@ def test_an_endless_loop_is_refused_by_the_store(tmp_path):
         load_model(folder)
 
 
+@pytest.mark.requirement("TSR-NET-003")
 @pytest.mark.parametrize("kind", ["If", "Loop", "Scan", "SequenceMap"])
 def test_control_flow_is_refused_even_without_its_graphs(kind):
     model = tiny()

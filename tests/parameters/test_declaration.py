@@ -136,6 +136,7 @@ def test_a_prefix_is_the_group_s_in_the_parameter_files():
     assert prefix == Prefix("wheel")
 
 
+@pytest.mark.requirement("TSR-CONF-001")
 def test_the_values_of_the_node_stand_in_the_shipped_files_alone():
     shipped = load_parameters()
     values = shipped.values

@@ -19,6 +19,7 @@ def write(folder, text):
     return path
 
 
+@pytest.mark.requirement("TSR-CONF-001")
 def test_the_rover_s_file_holds_exactly_the_declared_parameters():
     assert set(read_parameter_file(shipped_parameter_file())) == REQUIRED
 
@@ -94,6 +95,7 @@ def test_what_ros_declares_itself_is_left_to_ros(tmp_path):
     assert load_parameters(write(tmp_path, text)) == load_parameters()
 
 
+@pytest.mark.requirement("TSR-CONF-002", "TSR-CONF-004")
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -297,6 +299,7 @@ def test_changes_are_checked_and_leave_the_first_set_as_it_was():
         before.with_values({"thread": 4})
 
 
+@pytest.mark.requirement("TSR-CONF-003")
 def test_only_dynamic_parameters_change_while_running():
     parameters = load_parameters()
     changed = parameters.with_values({"cost.hazard_threshold": 0.25}, running=True)

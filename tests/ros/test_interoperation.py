@@ -27,6 +27,7 @@ EVERYTHING = {
     "filter_masks.max_rate_hz": 10.0,
     "grid.size_m": 20.0,
     "landing.enable": True,
+    "downlink.budget_bytes_per_min": 10_000_000,
     "footprint.radius_m": 0.3,
 }
 """Parameters with which every topic of the table is published."""

@@ -30,6 +30,7 @@ def test_configure_gives_class_names_and_activate_gives_the_rest(start, peer):
     assert node.end() == 0
 
 
+@pytest.mark.requirement("TSR-BUS-003")
 def test_an_inactive_node_is_subscribed_to_nothing_and_its_grid_is_unknown(start, peer):
     start()
     peer.listen("mask", "hazard_grid")

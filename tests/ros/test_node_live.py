@@ -256,6 +256,7 @@ def test_a_camera_that_changes_its_size_goes_on(live, peer):
     peer.answer("hazard_grid", stamp)
 
 
+@pytest.mark.requirement("TSR-ROB-005")
 def test_a_subscriber_that_never_reads_does_not_stop_the_node(live, peer, domain, opened):
 
     live()

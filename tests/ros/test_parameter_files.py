@@ -86,6 +86,7 @@ def test_what_is_given_twice_is_refused_by_both_with_one_line(tmp_path, domain, 
     assert rclpy.ok(context=rclpy.get_default_context()) is False
 
 
+@pytest.mark.requirement("TSR-CONF-004")
 def test_a_file_for_other_nodes_is_warned_of(tmp_path, capsys, monkeypatch):
     path = tmp_path / "user.yaml"
     path.write_text("segmenter: {ros__parameters: {threads: 1}}\n")

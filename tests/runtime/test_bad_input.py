@@ -147,6 +147,7 @@ def test_no_camera_info():
     assert_good(rover)
 
 
+@pytest.mark.requirement("TSR-CAM-004")
 def test_a_field_of_view_stands_in_for_camera_info():
     rover = Rover({**STATIC, "horizontal_fov_rad": 1.0})
     assumed = rover.send(image_message())
@@ -179,6 +180,7 @@ def test_no_transform():
     assert_good(rover)
 
 
+@pytest.mark.requirement("TSR-TIME-002")
 def test_no_transform_at_the_stamp():
     rover = Rover()
     rover.send_info()
@@ -258,6 +260,7 @@ def test_stamp_slightly_out_of_order_or_repeated():
     assert_good(rover)
 
 
+@pytest.mark.requirement("TSR-TIME-003")
 def test_stamp_jumping_backwards_clears_the_grid():
     jumps = []
     rover = Rover(on_time_jump=lambda: jumps.append(True))
@@ -275,6 +278,7 @@ def test_stamp_jumping_backwards_clears_the_grid():
     assert_good(rover)
 
 
+@pytest.mark.requirement("TSR-TIME-003")
 def test_a_looping_bag_starts_anew():
     rover = Rover()
     rover.send_info()

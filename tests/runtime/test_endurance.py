@@ -6,6 +6,7 @@ import tracemalloc
 from threading import Event
 
 import numpy as np
+import pytest
 
 from support.rover import SECOND_NS, START_NS, STATIC, Rover, image_message
 from support.tiny_model import write_tiny_model
@@ -34,6 +35,7 @@ def rover(tmp_path):
     )
 
 
+@pytest.mark.requirement("TSR-ROB-003")
 def test_memory_is_flat(tmp_path):
     node = rover(tmp_path)
     bad = small_image(0)

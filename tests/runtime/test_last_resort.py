@@ -82,6 +82,7 @@ def break_stage(monkeypatch, stage):
     return lambda: monkeypatch.setattr(owner, name, good)
 
 
+@pytest.mark.requirement("TSR-SAFE-008")
 @pytest.mark.parametrize("stage", ["decode", "segment", "fuse", "grids"])
 def test_one_defect_costs_one_image_and_several_the_grid(monkeypatch, caplog, stage):
     rover = Rover(STATIC)
@@ -110,6 +111,7 @@ def test_one_defect_costs_one_image_and_several_the_grid(monkeypatch, caplog, st
     assert status_of(rover).level is not Level.ERROR
 
 
+@pytest.mark.requirement("TSR-SAFE-008")
 def test_a_grid_that_cannot_even_be_forgotten_goes_out_as_unknown(monkeypatch):
     rover = Rover({**STATIC, "filter_masks.max_rate_hz": 10.0})
     rover.send_info()

@@ -150,12 +150,14 @@ def show(node, port, name="image"):
     wait_until(lambda: node.snapshot().images_out or node.snapshot().dropped, "its end")
 
 
+@pytest.mark.requirement("TSR-BUS-002")
 def test_class_names_are_published_before_the_first_image(live):
     _, port = live()
     assert len(port.out["label_info"].messages) == 1
     assert port.out["mask"].messages == []
 
 
+@pytest.mark.requirement("TSR-BUS-003")
 def test_images_are_taken_only_while_the_node_is_active(live):
     node, port = live()
     assert port.feeds == {}
@@ -302,6 +304,7 @@ def test_every_output_of_the_table_goes_through_the_port(live):
         "filter_masks.max_rate_hz": 50.0,
         "grid.whole_period_s": 9.0,
         "landing.enable": True,
+        "downlink.budget_bytes_per_min": 10**9,
     }
     node, port = live(**overrides)
     node.activate()

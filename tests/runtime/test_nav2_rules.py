@@ -63,6 +63,7 @@ def given(tmp_path_factory):
     return result
 
 
+@pytest.mark.requirement("TSR-NAV-003")
 @pytest.mark.parametrize("name", GRIDS)
 def test_nav2_takes_every_grid(given, name):
     message = given[name]
@@ -81,6 +82,7 @@ def test_an_update_fits_the_whole_grid_before_it(given):
     assert accepts_update(given["hazard_grid_updates"], given["hazard_grid"])
 
 
+@pytest.mark.requirement("TSR-NAV-001")
 @pytest.mark.parametrize("trinary", [True, False])
 @pytest.mark.parametrize("track_unknown", [True, False])
 def test_a_hazard_is_lethal_whatever_the_costmap_s_flags(trinary, track_unknown):
@@ -94,6 +96,7 @@ def test_a_hazard_is_lethal_whatever_the_costmap_s_flags(trinary, track_unknown)
     assert unknown == (NO_INFORMATION if track_unknown else FREE)
 
 
+@pytest.mark.requirement("TSR-NAV-002")
 def test_99_would_be_free_which_is_why_it_is_never_sent(given):
     assert static_layer_cost(99, trinary=True, track_unknown=True) == FREE
     for name in ("hazard_grid", "safe_map", "keepout_mask", "speed_mask", "hazard_grid_updates"):
@@ -102,6 +105,7 @@ def test_99_would_be_free_which_is_why_it_is_never_sent(given):
     assert {-1, 100} < set(np.unique(given["hazard_grid"].data)), "the scene has no contrast"
 
 
+@pytest.mark.requirement("TSR-NAV-004")
 def test_the_keepout_filter_forbids_hazards_and_changes_nothing_else(given):
     keepout, cost = (np.asarray(given[name].data) for name in ("keepout_mask", "hazard_grid"))
     info = given["keepout_filter_info"]
@@ -128,6 +132,7 @@ def test_the_semantic_layer_reads_within_the_messages(given):
     assert all(item.class_id < 255 for item in given["label_info"].class_map)
 
 
+@pytest.mark.requirement("TSR-NAV-006")
 def test_subscribers_of_nav2_match_our_quality_of_service():
     for name in ("hazard_grid", "keepout_mask", "speed_mask", "safe_map", "label_info"):
         assert qualities_match(topic(name), reliable=True, transient_local=True)

@@ -43,6 +43,7 @@ def status_of(rover):
     return decode_diagnostics(rover.node.diagnostics()[0].message)[0]
 
 
+@pytest.mark.requirement("TSR-SAFE-009")
 def test_a_novel_image_is_not_observed_and_diagnostics_warn(described):
     rover = rover_of(described)
     sent = rover.send(image_message(pixels=UNLIKE))

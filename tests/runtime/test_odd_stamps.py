@@ -60,6 +60,7 @@ class Drive:
         return given
 
 
+@pytest.mark.requirement("TSR-TIME-004")
 @pytest.mark.parametrize("offset_s", [0.4, -0.12, -10.0, 3600.0])
 def test_one_odd_image_is_refused_and_hazards_stay(offset_s):
     drive = Drive()

@@ -50,6 +50,7 @@ def test_masks_that_cannot_be_read_and_odd_outlines_are_refused(tmp_path):
         bodies(polygon=[0.1] * 7)
 
 
+@pytest.mark.requirement("TSR-SAFE-013")
 def test_what_shows_the_vehicle_is_not_observed(tmp_path):
     counts = []
     for masks in ([""], [picture(tmp_path)]):

@@ -44,6 +44,7 @@ def test_security_that_is_not_enforced_is_a_warning(strategy):
     assert unenforced({**environment, "ROS_SECURITY_STRATEGY": "Enforce"}) == ""
 
 
+@pytest.mark.requirement("TSR-BUS-006")
 @pytest.mark.parametrize("strategy", ["Enforce", "Permissive", ""])
 def test_a_bus_without_security_is_not_joined_where_security_is_asked_for(strategy):
     environment = {"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_STRATEGY": strategy}

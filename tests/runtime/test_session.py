@@ -36,6 +36,7 @@ def test_a_missing_model_is_refused():
         Session(parameters(model="no_such_model"))
 
 
+@pytest.mark.requirement("TSR-NET-001")
 def test_a_tampered_model_is_refused(tmp_path):
     folder = write_tiny_model(tmp_path / "tiny", size=32)
     data = bytearray((folder / "model.onnx").read_bytes())
@@ -45,6 +46,7 @@ def test_a_tampered_model_is_refused(tmp_path):
         Session(parameters(model=str(folder), backend="constant"))
 
 
+@pytest.mark.requirement("TSR-NET-002")
 def test_a_golden_image_that_does_not_fit_is_refused(tmp_path):
     folder = write_tiny_model(tmp_path / "tiny", size=32)
     with np.load(folder / "golden.npz") as golden:

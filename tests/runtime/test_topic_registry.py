@@ -45,6 +45,7 @@ def test_every_topic_is_on_with_some_parameters():
         "landing.enable": True,
         "grid.whole_period_s": 9.0,
         "filter_masks.max_rate_hz": 1.0,
+        "downlink.budget_bytes_per_min": 6000,
         "points_enable": True,
         "points_decimation": 2,
     }

@@ -25,6 +25,7 @@ class Busy:
         assert self.release.wait(WAIT_S)
 
 
+@pytest.mark.requirement("TSR-ROB-002")
 def test_a_flood_keeps_one_waiting_and_counts_the_rest():
     busy, health = Busy(), Health()
     worker = Worker(busy, health)
@@ -114,6 +115,7 @@ def test_a_worker_that_cannot_end_says_so():
     worker.stop(WAIT_S)
 
 
+@pytest.mark.requirement("TSR-ROB-007")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_defect_in_the_thread_is_noticed():
     worker = Worker(lambda items: items.absent, Health())

@@ -25,6 +25,7 @@ COMMANDS = {
     "sim": "simulate a drive or descent with ground truth, on the DDS bus or into a bag",
     "view": "show a live node or a recorded run as a live picture in the browser",
     "replay": "rerun the node over recorded bags, add its topics, score the result",
+    "downlink": "decode the packets of the slow link: map, landing sites, health, thumbnail",
     "segment": "segment image files: mask, overlay and JSON for each",
     "evaluate": "score a model on labelled images",
     "score": "score simulated drives and descents against ground truth",

@@ -47,6 +47,7 @@ class Group(str, Enum):
     GRID = "grid"
     FILTER_INFO = "filter info"
     LANDING = "landing"
+    DOWNLINK = "downlink"
     STATE = "state"
     NONE = "none"
 

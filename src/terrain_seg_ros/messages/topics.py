@@ -27,6 +27,7 @@ _LANDING = (When("landing.enable"),)
 _POINTS = (When("points_enable"),)
 _DECIMATED_POINTS = (*_POINTS, When("points_decimation", above=1))
 _FILTERS = (When("filter_masks.max_rate_hz"),)
+_DOWNLINK = (When("downlink.budget_bytes_per_min"),)
 
 _ROWS: tuple[TopicSpec, ...] = (
     sensor(
@@ -288,6 +289,15 @@ _ROWS: tuple[TopicSpec, ...] = (
         "The chosen landing site, while there is one.",
         group=Group.LANDING,
         when=_LANDING,
+    ),
+    output(
+        "downlink",
+        "std_msgs/msg/UInt8MultiArray",
+        "Packets for a slow link: changes of the grid, landing sites, health and a thumbnail "
+        "within a budget of bytes; `terrain-seg downlink` decodes them.",
+        group=Group.DOWNLINK,
+        depth=16,
+        when=_DOWNLINK,
     ),
     output(
         "/diagnostics",

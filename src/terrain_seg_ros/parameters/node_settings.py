@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from terrain_seg_ros.core.downlink.tiles import FRAME_LIMIT_BYTES
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.pipeline_settings import PipelineSettings
 from terrain_seg_ros.core.settings import Prefix, setting, settings
@@ -63,6 +64,11 @@ class NodeSettings:
                 f"one static mounting cannot hold for {len(cameras)} cameras; set mounting.use_tf"
             )
         grid = self.pipeline.grid
+        if self.output.downlink_bytes_per_min and len(grid.frame_id.encode()) > FRAME_LIMIT_BYTES:
+            raise ConfigError(
+                f"grid_frame {grid.frame_id!r} is too long for the downlink, which takes "
+                f"{FRAME_LIMIT_BYTES} bytes; use a shorter name"
+            )
         if grid.frame_id.lstrip("/") == ground.base_frame.lstrip("/"):
             raise ConfigError(
                 f"grid_frame and base_frame are both {grid.frame_id!r}: the grid would move with "

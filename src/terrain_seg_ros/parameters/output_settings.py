@@ -8,6 +8,9 @@ from typing import Annotated
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.settings import setting, settings
 
+LEAST_DOWNLINK_BYTES = 4800
+"""Smallest budget per minute of the downlink: landing sites and health fit a sixth of it."""
+
 
 @settings
 @dataclass(frozen=True)
@@ -69,6 +72,16 @@ class OutputSettings:
     landing_enable: Annotated[
         bool, setting("Search for landing sites and publish them.", name="landing.enable")
     ]
+    downlink_bytes_per_min: Annotated[
+        int,
+        setting(
+            "Bytes that the packets of `downlink` may have in any minute, 4800 or more; 0: it is "
+            "not published.",
+            low=0,
+            high=10**9,
+            name="downlink.budget_bytes_per_min",
+        ),
+    ]
     stale_after_s: Annotated[
         float,
         setting(
@@ -82,9 +95,14 @@ class OutputSettings:
     ]
 
     def __post_init__(self) -> None:
-        """Check that the limits of heights are in order."""
+        """Check that the limits of heights are in order, and that a packet fits the budget."""
         low_m, high_m = self.hazard_points_min_height_m, self.hazard_points_max_height_m
         if low_m > high_m:
             raise ConfigError(
                 f"hazard_points.min_height_m {low_m} is above hazard_points.max_height_m {high_m}"
+            )
+        if 0 < self.downlink_bytes_per_min < LEAST_DOWNLINK_BYTES:
+            raise ConfigError(
+                f"downlink.budget_bytes_per_min is {self.downlink_bytes_per_min}, expected 0, or "
+                f"{LEAST_DOWNLINK_BYTES} or more, as a packet has up to a sixth of it"
             )

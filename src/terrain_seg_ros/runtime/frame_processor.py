@@ -202,7 +202,7 @@ class FrameProcessor:
             return self._keeper.forget()
 
     def diagnostics(self, *, idle: str = "") -> list[Outgoing]:
-        """Return the node's state as a diagnostic_msgs/DiagnosticArray.
+        """Return the node's state as a diagnostic_msgs/DiagnosticArray, and the downlink's packets.
 
         Args:
             idle: why no images are taken, where that is meant; empty while they should come.
@@ -214,7 +214,9 @@ class FrameProcessor:
             about={**self._session.describe(), **self._outboxes.landing.values()},
             idle=idle,
         )
-        return self._outboxes.images.diagnostics([status], self._intake.now_ns())
+        stamp_ns = self._intake.now_ns()
+        packets = self._outboxes.downlink.packets(status, stamp_ns, self._clock_s())
+        return self._outboxes.images.diagnostics([status], stamp_ns) + packets
 
     def reset_grid(self) -> None:
         """Forget the evidence, as between scenes that are unrelated to each other."""

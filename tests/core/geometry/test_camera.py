@@ -49,6 +49,7 @@ def info(**changes):
     return calibrate(Fields(**{**values, **changes})).camera
 
 
+@pytest.mark.requirement("TSR-CAM-002")
 @pytest.mark.parametrize("model", LENSES)
 def test_every_pixel_survives_the_round_trip(model):
     u, v = np.meshgrid(np.arange(0, 640, 3.0), np.arange(0, 480, 3.0))
@@ -73,6 +74,7 @@ def test_round_trip_with_any_strength_of_distortion(model, scale, u, v):
     np.testing.assert_allclose(lens.project(ray)[0], [u, v], atol=1e-6)
 
 
+@pytest.mark.requirement("TSR-CAM-002")
 @pytest.mark.parametrize("model", ["none", "plumb_bob", "rational_polynomial"])
 def test_projects_as_opencv(model):
     points = np.random.default_rng(1).uniform([-2, -2, 3], [2, 2, 9], (200, 3))
@@ -116,6 +118,7 @@ def test_info_without_roi_and_binning_is_taken_as_it_is():
     assert (lens.distortion_model, lens.coefficients) == ("none", ())
 
 
+@pytest.mark.requirement("TSR-CAM-001")
 @given(
     u=st.floats(40, 500),
     v=st.floats(30, 400),

@@ -94,6 +94,7 @@ def test_a_known_stamp_replaces_its_sample():
     assert buffer.lookup("odom", "base", 1).translation_m[0] == 2.0
 
 
+@pytest.mark.requirement("TSR-TIME-002")
 @pytest.mark.parametrize(("stamp", "side"), [(0, "older"), (3 * SECOND, "newer")])
 def test_nothing_is_extrapolated(stamp, side):
     buffer = TransformBuffer(10.0)

@@ -48,6 +48,7 @@ def test_it_equals_the_judgement_by_all_distances(cells, radius_m):
     assert found.dtype == np.int8
 
 
+@pytest.mark.requirement("TSR-SAFE-010")
 @given(st.integers(0, 24), st.integers(0, 24), st.floats(0.05, 1.0))
 @settings(max_examples=40)
 def test_no_point_of_a_safe_cell_is_within_the_clearance_of_a_point_of_a_hazard(row, col, radius_m):
@@ -84,6 +85,7 @@ def test_the_position_s_sigma_counts_as_often_as_asked():
     assert (safe_map(cost, 1.0) == UNSAFE).sum() > (safe_map(cost, 0.5) == UNSAFE).sum()
 
 
+@pytest.mark.requirement("TSR-SAFE-010")
 def test_ground_beyond_the_edge_is_not_known_to_be_safe():
     found = safe_map(np.zeros((21, 21), dtype=np.int8), 0.3)
     assert (found[0] == INDEFINITE).all()
@@ -168,6 +170,7 @@ def test_an_outline_touches_the_cells_that_its_points_touch(corners, heading_rad
     assert at_most[found].all()
 
 
+@pytest.mark.requirement("TSR-SAFE-010")
 @given(outlines(), angles, st.floats(0.0, 1.0), st.randoms(use_true_random=False))
 @settings(max_examples=40)
 def test_no_point_of_an_outline_on_a_safe_centre_lies_on_a_cell_that_is_not_free(

@@ -136,6 +136,7 @@ def test_moving_the_grid_changes_no_cell_that_stays(path, home):
     assert (after.cost[entered] == -1).all()
 
 
+@pytest.mark.requirement("TSR-SAFE-001")
 @given(path=paths)
 @settings(max_examples=10)
 def test_no_cell_is_safe_without_evidence(path):

@@ -144,6 +144,7 @@ def test_pixels_without_a_height_say_nothing_of_it():
     assert found.elevation_m[3, 4] == pytest.approx(0.5)
 
 
+@pytest.mark.requirement("TSR-SAFE-004")
 @pytest.mark.parametrize("degrees", [5.0, 35.0])
 def test_steep_ground_is_a_hazard_whatever_its_class(degrees):
     x_m, y_m = lattice(1)
@@ -184,6 +185,7 @@ def test_slopes_judged_where_something_changed_equal_those_of_the_whole(seed, pa
     np.testing.assert_allclose(found.hazard, whole.hazard, atol=1e-5)
 
 
+@pytest.mark.requirement("TSR-SAFE-004")
 def test_class_and_slope_are_independent_causes():
     x_m, y_m = lattice(1)
     target = grid()

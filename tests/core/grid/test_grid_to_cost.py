@@ -42,6 +42,7 @@ def rated(target, rule=RULE, hazards=HAZARDS):
     return grid_to_cost(target, rule, hazards=hazards, stamp_ns=7)
 
 
+@pytest.mark.requirement("TSR-SAFE-001")
 def test_an_empty_grid_is_unknown_everywhere():
     empty = rated(grid())
     assert (empty.cost == -1).all()
@@ -85,6 +86,7 @@ cells = st.lists(
 )
 
 
+@pytest.mark.requirement("TSR-SAFE-001")
 @given(cells=cells, threshold=st.floats(0.01, 1.0), minimum=st.floats(0.01, 5.0))
 @settings(max_examples=80)
 def test_no_cell_is_known_without_evidence_and_the_cache_tells_the_truth(cells, threshold, minimum):
@@ -109,6 +111,7 @@ def test_no_cell_is_known_without_evidence_and_the_cache_tells_the_truth(cells, 
     np.testing.assert_allclose(cached.hazard, fresh.hazard, rtol=1e-5)
 
 
+@pytest.mark.requirement("TSR-NAV-002")
 @given(
     hazards=st.lists(st.floats(0.0, 1.0, width=32), min_size=2, max_size=50),
     threshold=st.floats(0.01, 1.0),

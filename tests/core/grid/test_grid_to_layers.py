@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from terrain_seg_ros.core.grid.cell_evidence import CellView
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
@@ -78,6 +79,7 @@ def test_age_and_ground_sample_are_those_of_the_last_look():
     np.testing.assert_allclose(layers["ground_sample"][0, :3], [0.4, 0.2, np.nan])
 
 
+@pytest.mark.requirement("TSR-SAFE-002")
 def test_reasons_are_codes_and_zero_where_the_ground_is_observed():
     grid = grid_of()
     see(grid, [[1, 0, 0]])

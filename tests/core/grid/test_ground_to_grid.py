@@ -76,6 +76,7 @@ def test_many_pixels_of_a_cell_count_as_one_view_of_their_mean():
     assert found.sum() == pytest.approx(1.0)
 
 
+@pytest.mark.requirement("TSR-SAFE-015")
 @pytest.mark.parametrize(("rocks", "wins"), [(1, False), (2, True), (10, True)])
 def test_a_small_rock_is_not_averaged_away(rocks, wins):
     seen = view(np.full(10, 0.5), np.full(10, 0.5))
@@ -128,6 +129,7 @@ def test_far_from_the_origin_cells_are_as_exact_as_near_it():
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.requirement("TSR-SAFE-002")
 def test_unobserved_pixels_give_reasons_and_no_evidence():
     codes = [Reason.SHADOW, Reason.TOO_FAR, Reason.OBSERVED, Reason.LOW_CONFIDENCE]
     target = grid()

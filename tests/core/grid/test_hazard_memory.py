@@ -56,6 +56,7 @@ def views_until(target, shares, cost, weight, most=200):
     return math.inf
 
 
+@pytest.mark.requirement("TSR-SAFE-005")
 def test_a_hazard_that_is_seen_no_more_stays_and_safe_ground_does_not():
     target = grid()
     target.decay_to(0)
@@ -117,6 +118,7 @@ def test_fresh_safe_evidence_wins_over_a_hazard_within_bounds(stale_views, weigh
     assert rated(target)[ROW, COL] in range(99)
 
 
+@pytest.mark.requirement("TSR-SAFE-005")
 def test_one_poor_view_does_not_take_a_kept_hazard_back():
     target = grid()
     target.decay_to(0)

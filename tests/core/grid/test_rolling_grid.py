@@ -86,6 +86,7 @@ def test_moving_never_shows_what_was_forgotten(path):
     assert not moving.evidence.decayed().any()
 
 
+@pytest.mark.requirement("TSR-NAV-003")
 @given(x_m=st.floats(-1e6, 1e6), y_m=st.floats(-1e6, 1e6))
 def test_the_origin_is_a_multiple_of_the_resolution_and_the_vehicle_in_the_middle(x_m, y_m):
     moved = grid(resolution_m=0.1, size_m=4.0)

@@ -90,6 +90,7 @@ def test_moving_and_turning_the_whole_scene_moves_and_turns_the_points(turn, at)
     assert there.fill_pixel.size == here.fill_pixel.size
 
 
+@pytest.mark.requirement("TSR-SAFE-016")
 def test_what_a_step_hides_is_never_filled():
     view = seen_with(step_scene())
     distance_m = 1.5 * (WALL_M - 0.3) / (1.5 - 0.5) + 0.3
@@ -111,6 +112,7 @@ def test_level_ground_is_filled_without_a_gap_as_far_as_it_is_trusted():
     assert view.fill_pixel.size > 1000
 
 
+@pytest.mark.requirement("TSR-SAFE-017")
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1.0])
 def test_without_depth_nothing_is_observed(value):
     view = seen_with(np.full((240, 320), value))

@@ -237,6 +237,7 @@ cover corners of cells that no pixel shows them in.
 """
 
 
+@pytest.mark.requirement("TSR-SAFE-018")
 @pytest.mark.parametrize(("make", "camera", "wrong_share"), SCENES)
 def test_every_rock_is_a_hazard_and_no_rock_is_called_free(make, camera, wrong_share):
     rocks = free = wrong = 0

@@ -148,6 +148,7 @@ def test_on_a_slope_the_vehicle_plane_follows_it(pitch, yaw):
     np.testing.assert_allclose(view.z_m[near], -math.tan(pitch) * ahead[near], atol=1e-3)
 
 
+@pytest.mark.requirement("TSR-SAFE-019")
 @given(pitch_down=st.floats(-0.4, 0.8))
 @settings(max_examples=40)
 def test_nothing_above_the_horizon_is_ground(pitch_down):
@@ -162,6 +163,7 @@ def test_nothing_above_the_horizon_is_ground(pitch_down):
     assert (np.isnan(view.x_m) == (view.reason == Reason.OUTSIDE_VIEW)).all()
 
 
+@pytest.mark.requirement("TSR-SAFE-014")
 def test_pixels_too_far_say_so_and_keep_their_place():
     view = project(projector(max_range_m=5.0), pose(), mounting(pitch_down=0.2))
     beyond = view.range_m > 5.0
@@ -171,6 +173,7 @@ def test_pixels_too_far_say_so_and_keep_their_place():
     assert np.isfinite(view.x_m[beyond]).all()
 
 
+@pytest.mark.requirement("TSR-SAFE-014")
 def test_trust_ends_where_neighbours_lie_too_far_apart():
     limit_m = 0.4
     view = project(projector(max_ground_sample_m=limit_m), pose(), mounting(pitch_down=0.2))

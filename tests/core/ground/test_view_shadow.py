@@ -159,6 +159,7 @@ def test_nothing_protrudes_nothing_changes():
     assert same is view
 
 
+@pytest.mark.requirement("TSR-SAFE-016")
 @given(
     angles=st.tuples(tilt, tilt, yaw),
     cell_m=st.sampled_from([0.05, 0.1, 0.25]),

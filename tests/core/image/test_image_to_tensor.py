@@ -43,6 +43,7 @@ def test_colour_becomes_bt601_luma():
     assert (image_to_tensor(pixels, card()) == round(200 * 0.299)).all()
 
 
+@pytest.mark.requirement("TSR-CAM-003")
 def test_colour_order_is_kept():
     pixels = np.full((100, 100, 3), (10, 20, 30), dtype=np.uint8)
     assert (image_to_tensor(pixels, card(channels="rgb")) == (10, 20, 30)).all()

@@ -17,6 +17,7 @@ def segmentation(mask, confidence):
     return Segmentation(probabilities, mask, confidence, mask, confidence)
 
 
+@pytest.mark.requirement("TSR-SAFE-020")
 def test_every_reason_and_its_rank():
     luma = np.array([[100, 8, 9, 250, 249, 100, 0, 255]], dtype=np.uint8)[..., None]
     seen = segmentation([0, 0, 0, 0, 0, 1, 255, 255], [200, 10, 200, 10, 128, 127, 0, 0])

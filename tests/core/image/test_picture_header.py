@@ -66,6 +66,7 @@ def test_what_opencv_writes_declares_what_it_is(tmp_path, suffix, pixels):
     assert decode_file(tmp_path / f"image{suffix}").shape[:2] == pixels.shape[:2]
 
 
+@pytest.mark.requirement("TSR-ROB-006")
 def test_every_kind_that_declares_too_much_is_refused_before_it_is_decoded(tmp_path):
     large = 60_000
     tiff = encoded(".tif")

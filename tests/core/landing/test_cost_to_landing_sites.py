@@ -39,6 +39,7 @@ def gap_m(grid, site):
     return float(np.hypot(*apart.T).min()) * RESOLUTION_M
 
 
+@pytest.mark.requirement("TSR-SAFE-011")
 @given(seeds)
 @settings(max_examples=60)
 def test_nothing_within_the_clear_radius_is_a_hazard_or_unknown(seed):
@@ -115,6 +116,7 @@ def test_turning_everything_turns_the_sites(seed, turns):
     assert [s.p_safe for s in after] == pytest.approx([s.p_safe for s in before], abs=1e-5)
 
 
+@pytest.mark.requirement("TSR-SAFE-011")
 @given(seeds, st.integers(0, 39), st.integers(0, 39), st.sampled_from([100, -1]))
 @settings(max_examples=60)
 def test_a_hazard_or_doubt_more_never_improves_a_site(seed, row, col, value):

@@ -43,6 +43,7 @@ def test_it_yields_to_one_that_is_much_better():
     assert math.dist(place(later), place(first)) >= 1.0
 
 
+@pytest.mark.requirement("TSR-SAFE-012")
 def test_it_yields_when_it_is_unsafe():
     selector = LandingSiteSelector()
     first = select(selector, snapshot(free())).sites[0]

@@ -24,6 +24,7 @@ def test_provider_that_is_not_offered_is_refused(model, provider, monkeypatch):
         OnnxRuntimeBackend(model, BackendOptions(provider=provider))
 
 
+@pytest.mark.requirement("TSR-NET-005")
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
 def test_silent_fallback_to_the_cpu_is_an_error(model, provider, monkeypatch):
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():

@@ -146,6 +146,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.requirement("TSR-NET-004")
 @pytest.mark.parametrize("name", list(DAMAGES))
 def test_what_is_damaged_or_stale_is_refused_loudly_and_built_again(builds, folder, name):
     builds.load()

@@ -36,6 +36,7 @@ def test_no_ingredient_is_forgotten():
     assert set(CHANGES) == named
 
 
+@pytest.mark.requirement("TSR-NET-004")
 @pytest.mark.parametrize("name", list(CHANGES))
 def test_each_ingredient_counts(name):
     changed = key(**{name: CHANGES[name]})
@@ -44,6 +45,7 @@ def test_each_ingredient_counts(name):
     assert changed.text() != KEY.text()
 
 
+@pytest.mark.requirement("TSR-NET-004")
 def test_no_two_changes_give_the_same_engine():
     assert len({key(**{name: value}).digest for name, value in CHANGES.items()}) == len(CHANGES)
 

@@ -26,6 +26,7 @@ from terrain_seg_ros.messages.header_message import make_header
 from terrain_seg_ros.messages.message_types import Types
 from terrain_seg_ros.messages.topic_spec import Group
 from terrain_seg_ros.parameters.node_settings import NodeSettings
+from terrain_seg_ros.runtime.outboxes.downlink_outbox import DownlinkOutbox
 from terrain_seg_ros.runtime.outboxes.encoders import encodes
 from terrain_seg_ros.runtime.outboxes.outgoing import Bus, Outgoing
 from terrain_seg_ros.runtime.outboxes.outputs import Outputs
@@ -70,9 +71,12 @@ class GridProduct:
 class GridOutbox:
     """Encode the grid, each of its topics as often as the table says."""
 
-    def __init__(self, outputs: Outputs, parameters: NodeSettings) -> None:
+    def __init__(
+        self, outputs: Outputs, parameters: NodeSettings, downlink: DownlinkOutbox
+    ) -> None:
         """Start with a whole grid to come."""
         self._outputs = outputs
+        self._downlink = downlink
         self._changes = GridChanges(parameters.output.whole_grid_period_s)
         self._last: GridSnapshot | None = None
         self.set_parameters(parameters)
@@ -119,6 +123,7 @@ class GridOutbox:
             elevation_m=None,
             age_s=None,
         )
+        self._downlink.see_grid(snapshot)
         product = GridProduct(
             snapshot,
             None,
@@ -138,6 +143,7 @@ class GridOutbox:
         self, snapshot: GridSnapshot, pipeline: Pipeline, *, updates_keepout: bool
     ) -> list[Outgoing]:
         self._last = snapshot
+        self._downlink.see_grid(snapshot)
         sends_updates = self._outputs.is_wanted("hazard_grid_updates")
         part = self._changes.since_whole(snapshot) if sends_updates else None
         product = GridProduct(snapshot, pipeline, part, updates_keepout=updates_keepout)

@@ -18,6 +18,7 @@ from terrain_seg_ros.messages.label_info_message import encode_label_info
 from terrain_seg_ros.messages.message_types import Types
 from terrain_seg_ros.messages.topic_spec import Group
 from terrain_seg_ros.parameters.node_settings import NodeSettings
+from terrain_seg_ros.runtime.outboxes.downlink_outbox import DownlinkOutbox
 from terrain_seg_ros.runtime.outboxes.encoders import encodes
 from terrain_seg_ros.runtime.outboxes.outgoing import Outgoing
 from terrain_seg_ros.runtime.outboxes.outputs import Outputs
@@ -54,9 +55,12 @@ class StateProduct:
 class ImageOutbox:
     """Encode what needs no grid."""
 
-    def __init__(self, outputs: Outputs, parameters: NodeSettings) -> None:
+    def __init__(
+        self, outputs: Outputs, parameters: NodeSettings, downlink: DownlinkOutbox
+    ) -> None:
         """Take cameras and looks from the parameters."""
         self._outputs = outputs
+        self._downlink = downlink
         self._cameras = parameters.input.cameras
         self.set_parameters(parameters)
 
@@ -78,6 +82,7 @@ class ImageOutbox:
         self, camera: str, image: CameraImage, step: SegmentStep, *, taxonomy: Taxonomy, header: Any
     ) -> list[Outgoing]:
         """Return mask and confidence, and the pictures that have a subscriber."""
+        self._downlink.see_mask(step.segmentation.mask, taxonomy, camera)
         product = MaskProduct(image, step, taxonomy, header, self._alpha)
         return self._outputs.encode(Group.MASK, product, camera=camera)
 

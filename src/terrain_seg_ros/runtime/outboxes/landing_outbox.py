@@ -25,6 +25,7 @@ from terrain_seg_ros.messages.landing_message import (
 from terrain_seg_ros.messages.message_types import Types
 from terrain_seg_ros.messages.topic_spec import Group
 from terrain_seg_ros.parameters.node_settings import NodeSettings
+from terrain_seg_ros.runtime.outboxes.downlink_outbox import DownlinkOutbox
 from terrain_seg_ros.runtime.outboxes.encoders import encodes
 from terrain_seg_ros.runtime.outboxes.outgoing import Outgoing
 from terrain_seg_ros.runtime.outboxes.outputs import Outputs
@@ -54,9 +55,16 @@ class LandingOutbox:
     `request` may be called from any thread; everything else from one at a time.
     """
 
-    def __init__(self, outputs: Outputs, parameters: NodeSettings, transforms: Transforms) -> None:
+    def __init__(
+        self,
+        outputs: Outputs,
+        parameters: NodeSettings,
+        transforms: Transforms,
+        downlink: DownlinkOutbox,
+    ) -> None:
         """Start without sites."""
         self._outputs = outputs
+        self._downlink = downlink
         self._transforms = transforms
         self._enabled = parameters.output.landing_enable
         self._frame_id = parameters.pipeline.grid.frame_id
@@ -198,6 +206,7 @@ class LandingOutbox:
         return self._messages()
 
     def _messages(self) -> list[Outgoing]:
+        self._downlink.see_sites(self._choice)
         product = LandingProduct(
             self._choice, self._stamp_ns, self._frame_id, self._position_sigma_m
         )

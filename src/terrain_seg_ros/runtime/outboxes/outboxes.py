@@ -5,6 +5,7 @@ from __future__ import annotations
 from terrain_seg_ros.messages.message_types import Types
 from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.runtime.outboxes.cloud_outbox import CloudOutbox
+from terrain_seg_ros.runtime.outboxes.downlink_outbox import DownlinkOutbox
 from terrain_seg_ros.runtime.outboxes.grid_outbox import GridOutbox
 from terrain_seg_ros.runtime.outboxes.image_outbox import ImageOutbox
 from terrain_seg_ros.runtime.outboxes.landing_outbox import LandingOutbox
@@ -28,10 +29,11 @@ class Outboxes:
             transforms: place points that select a landing site.
         """
         self._outputs = Outputs(types, parameters, bus)
-        self.images = ImageOutbox(self._outputs, parameters)
+        self.downlink = DownlinkOutbox(self._outputs, parameters)
+        self.images = ImageOutbox(self._outputs, parameters, self.downlink)
         self.clouds = CloudOutbox(self._outputs, parameters)
-        self.grids = GridOutbox(self._outputs, parameters)
-        self.landing = LandingOutbox(self._outputs, parameters, transforms)
+        self.grids = GridOutbox(self._outputs, parameters, self.downlink)
+        self.landing = LandingOutbox(self._outputs, parameters, transforms, self.downlink)
 
     def set_parameters(self, parameters: NodeSettings) -> None:
         """Take what may change while running."""
