@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.image.exif import TURNS, UPRIGHT
 from terrain_seg_ros.core.image.image_file import decode_file, file_turn, read_stored_image
 from terrain_seg_ros.core.scores.label_values import truth_from_mask
-from terrain_seg_ros.core.scores.segmentation_metrics import ConfusionMatrix, SegmentationScores
+from terrain_seg_ros.core.scores.segmentation_metrics import ConfusionMatrix
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.segmenter import Segmenter
+from terrain_seg_ros.fleet.pieces import Place, run_pieces
+from terrain_seg_ros.inference.backend_options import BackendOptions
+from terrain_seg_ros.segmenter import Exif, Segmenter
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MASK_SUFFIXES = (".bmp", ".pgm", ".png", ".tif", ".tiff")
 """Without JPEG, which changes class ids."""
 _SHOWN_STEMS = 3
+_PIECE_IMAGES = 50
 Pair = tuple[Path, Path]
 """An image and its mask."""
+
+
+@dataclass(frozen=True)
+class LabelledPiece:
+    """Images with their masks, and what scores them in another process.
+
+    `table` is the class id of each mask value, (256,); `exif` as for `count_pairs`.
+    """
+
+    pairs: tuple[Pair, ...]
+    model: str
+    backend: str
+    options: BackendOptions
+    image_bits: int
+    exif: Exif | None
+    table: U8
 
 
 def find_pairs(images: Path, masks: Path, *, say: Callable[[str], None]) -> list[Pair]:
@@ -66,10 +86,10 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     return paths
 
 
-def score_pairs(
+def count_pairs(
     segmenter: Segmenter, pairs: Iterable[Pair], table: U8, *, exif: str | None
-) -> SegmentationScores:
-    """Return the scores over all pixels of all pairs.
+) -> ConfusionMatrix:
+    """Return the counts over all pixels of all pairs.
 
     Args:
         segmenter: what to score.
@@ -89,7 +109,60 @@ def score_pairs(
         mask = segmenter(image_path).mask
         _check_fit((image_path, mask), (mask_path, truth), exif=exif)
         matrix.add(truth, mask)
-    return matrix.scores()
+    return matrix
+
+
+def count_in_pieces(
+    whole: LabelledPiece,
+    place: Place,
+    *,
+    folders: Sequence[Path],
+    say: Callable[[str], None],
+) -> Iterator[tuple[int, ConfusionMatrix]]:
+    """Yield images counted and their counts, piece by piece, from several processes.
+
+    Args:
+        whole: all pairs, and a backend by name: "auto" may choose another one on each machine.
+        place: where the pieces run.
+        folders: that hold the pairs.
+        say: called with a line about the cluster.
+
+    Raises:
+        ConfigError: as `count_pairs`; the cluster cannot be used; or the range of 16-bit images
+            is not given, which each piece would detect anew.
+        ModelError: as `count_pairs`.
+    """
+    pairs = [(image.absolute(), mask.absolute()) for image, mask in whole.pairs]
+    model = Path(whole.model)
+    reads = [*folders, model] if model.exists() else folders
+    pieces = [
+        replace(
+            whole,
+            pairs=tuple(pairs[first : first + _PIECE_IMAGES]),
+            model=str(model.absolute()) if model.exists() else whole.model,
+        )
+        for first in range(0, len(pairs), _PIECE_IMAGES)
+    ]
+    for outcome in run_pieces(count_piece, pieces, replace(place, reads=tuple(reads)), say=say):
+        yield len(pieces[outcome.index].pairs), outcome.get()
+
+
+def count_piece(piece: LabelledPiece) -> ConfusionMatrix:
+    """Return the counts of one piece; raises as `count_in_pieces` does."""
+    with Segmenter(
+        piece.model,
+        backend=piece.backend,
+        options=piece.options,
+        image_bits=piece.image_bits,
+        exif=piece.exif or "stored",
+    ) as segmenter:
+        matrix = count_pairs(segmenter, piece.pairs, piece.table, exif=piece.exif)
+        if segmenter.has_detected_bits:
+            raise ConfigError(
+                "--image-bits is 0, but the images have 16 bits, whose range is detected from one "
+                "image to the next; give it with --jobs or --cluster"
+            )
+    return matrix
 
 
 def _check_turn(image_path: Path, truth: tuple[Path, U8], *, exif: str | None) -> None:
