@@ -45,6 +45,7 @@ SLOW = (
     "tests/core/ground/test_measurement_to_depth.py",
     "tests/core/ground/test_view_shadow.py",
     "tests/doctor/test_doctor.py",
+    "tests/fleet",
     "tests/fuzz",
     "tests/house/test_docs_commands.py",
     "tests/house/test_docs_site.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import signal
 import sys
 import time
@@ -167,10 +168,17 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
 def replay_alone(arguments: argparse.Namespace) -> dict[str, Any]:
     """Replay one of several bags, in a process of its own, and return its scores.
 
+    OUT did not exist when the command began: what is there was left by a worker of a cluster that
+    was lost, and is replaced.
+
     Raises:
         TerrainSegError: as `run`; also for a file or folder that the system refuses.
     """
+    target: Path = arguments.target
     try:
+        if target.is_dir():
+            shutil.rmtree(target)
+        target.unlink(missing_ok=True)
         return _run_one(arguments)
     except OSError as error:
         raise ConfigError(describe_os_error(error)) from error

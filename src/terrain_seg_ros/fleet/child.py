@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import pickle
 import signal
 import subprocess
@@ -20,6 +21,7 @@ Result = TypeVar("Result")
 EXIT_TERMINATED = 143
 _LOOK_EVERY_S = 0.5
 _END_WAIT_S = 10.0
+_PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
 _running: Counter[Path] = Counter()
 _changed = threading.Condition()
 
@@ -72,8 +74,10 @@ def main() -> None:
     """Run one piece: the arguments are a file to read it from and one for the answer.
 
     Ctrl-C in a terminal reaches every process of a command and is left to the first, which ends
-    this one by SIGTERM. That is an exception here, so that no half-written file is left.
+    this one by SIGTERM; so does the system where the first one was killed. SIGTERM is an exception
+    here, so that no half-written file is left.
     """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _terminated)
     task, answer = map(Path, sys.argv[1:])

@@ -64,7 +64,7 @@ def run_on_cluster(
             for index, piece in enumerate(pieces)
         }
         try:
-            for future in distributed.as_completed(futures):
+            for future in distributed.as_completed(futures, loop=client.loop):
                 yield _outcome(future, futures[future], address)
                 future.release()
         finally:

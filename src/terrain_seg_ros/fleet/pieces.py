@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import signal
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from joblib import Parallel, delayed
 
@@ -128,7 +129,7 @@ def _run_in_processes(
         with _interrupts_left_to_this_process():
             outcomes = parallel(calls)
         try:
-            with closing(outcomes):
+            with _closing(outcomes):
                 for outcome in outcomes:
                     del left[outcome.index]
                     yield outcome
@@ -154,12 +155,24 @@ def _run_in_own_processes(
         ]
         outcomes = parallel(calls)
         try:
-            with closing(outcomes):
-                yield from outcomes
+            with _closing(outcomes):
+                for outcome in outcomes:  # noqa: UP028  (`yield from` closes it unsilenced)
+                    yield outcome
         finally:
             path.unlink()
             wait_for_children(path)
             path.touch()  # which the `with` statement removes
+
+
+@contextmanager
+def _closing(outcomes: Any) -> Iterator[None]:
+    """Close a generator of joblib, without its warning about pieces that are ended."""
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            outcomes.close()
 
 
 @contextmanager
