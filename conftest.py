@@ -35,6 +35,7 @@ SLOW = (
     "tests/bench/test_bench.py",
     "tests/bench/test_bench_more.py",
     "tests/bench/test_bench_peers.py",
+    "tests/cli/test_cluster_commands.py",
     "tests/cli/test_prepare.py",
     "tests/cli/test_replay.py",
     "tests/cli/test_replay_scores.py",

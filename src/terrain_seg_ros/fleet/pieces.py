@@ -126,7 +126,7 @@ def _run_in_processes(
             max_nbytes=None,
         )
         calls = [delayed(attempt)(function, index, piece) for index, piece in left.items()]
-        with _interrupts_left_to_this_process():
+        with left_to_this_process():
             outcomes = parallel(calls)
         try:
             with _closing(outcomes):
@@ -176,8 +176,8 @@ def _closing(outcomes: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _interrupts_left_to_this_process() -> Iterator[None]:
-    """Start processes in the `with` statement that Ctrl-C does not reach: this one ends them.
+def left_to_this_process() -> Iterator[None]:
+    """Start processes in the `with` statement that Ctrl-C does not reach; it is for this one.
 
     They inherit the blocked signals, so a process that is still importing is not ended either.
     """
