@@ -12,7 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from terrain_seg_ros.core.errors import ConfigError
-from terrain_seg_ros.fleet.pieces import Place, run_pieces
+from terrain_seg_ros.fleet.pieces import Place, absolute, run_pieces
 from terrain_seg_ros.report.table import printable
 
 Results = dict[str, dict[str, Any] | None]
@@ -70,7 +70,7 @@ def _pieces(arguments: argparse.Namespace, jobs: int) -> list[argparse.Namespace
         **{name: value for name, value in vars(arguments).items() if name != "run_command"},
         "params": [path.absolute() for path in arguments.params],
         "truth": [_absolute_truth(text) for text in arguments.truth],
-        "model": _absolute_if_there(arguments.model) if arguments.model else arguments.model,
+        "model": arguments.model and str(absolute(Path(arguments.model))),
         "threads": threads if arguments.threads is None else arguments.threads,
     }
     target, page = arguments.target.absolute(), arguments.page and arguments.page.absolute()
@@ -90,11 +90,7 @@ def _pieces(arguments: argparse.Namespace, jobs: int) -> list[argparse.Namespace
 def _absolute_truth(text: str) -> str:
     """Return CAMERA=DIR with an absolute folder; a topic has none of that name beside it."""
     camera, equals, place = text.rpartition("=")
-    return f"{camera}{equals}{_absolute_if_there(place)}"
-
-
-def _absolute_if_there(text: str) -> str:
-    return str(Path(text).absolute()) if Path(text).exists() else text
+    return f"{camera}{equals}{absolute(Path(place))}"
 
 
 def _reads(pieces: Sequence[argparse.Namespace]) -> tuple[Path, ...]:

@@ -101,6 +101,11 @@ def run_pieces(
         yield from _run_in_processes(function, pieces, place.jobs)
 
 
+def absolute(path: Path) -> Path:
+    """Return where something is for every machine; a name such as a shipped model's stays."""
+    return path.absolute() if path.exists() else path
+
+
 def attempt(
     function: Callable[[Piece], Result], index: int, piece: Piece, stop: Path | None = None
 ) -> Outcome[Result]:

@@ -12,7 +12,7 @@ from terrain_seg_ros.core.image.image_file import decode_file, file_turn, read_s
 from terrain_seg_ros.core.scores.label_values import truth_from_mask
 from terrain_seg_ros.core.scores.segmentation_metrics import ConfusionMatrix
 from terrain_seg_ros.core.types import U8
-from terrain_seg_ros.fleet.pieces import Place, run_pieces
+from terrain_seg_ros.fleet.pieces import Place, absolute, run_pieces
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.segmenter import Exif, Segmenter
 
@@ -139,7 +139,7 @@ def count_in_pieces(
         replace(
             whole,
             pairs=tuple(pairs[first : first + _PIECE_IMAGES]),
-            model=str(model.absolute()) if model.exists() else whole.model,
+            model=str(absolute(model)),
         )
         for first in range(0, len(pairs), _PIECE_IMAGES)
     ]

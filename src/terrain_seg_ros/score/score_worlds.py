@@ -11,7 +11,7 @@ from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8, CameraImage, Transform
-from terrain_seg_ros.fleet.pieces import Place, run_pieces
+from terrain_seg_ros.fleet.pieces import Place, absolute, run_pieces
 from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.parameters.parameters import load_parameters
@@ -126,7 +126,7 @@ def score_worlds(request: ScoreRequest, *, say: Callable[[str], None]) -> Iterat
             scenarios[index % len(scenarios)],
             request.seed + index,
             request.masks,
-            str(Path(model).absolute()) if model and Path(model).exists() else model,
+            model and str(absolute(Path(model))),
             threads=1,
             pictures=request.pictures and request.pictures.absolute(),
             views=request.views,

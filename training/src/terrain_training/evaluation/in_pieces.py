@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from terrain_seg_ros.fleet.pieces import Place, run_pieces
+from terrain_seg_ros.fleet.pieces import Place, absolute, run_pieces
 from terrain_training.evaluation.run import EvaluationRequest, Tallies, open_images
 from terrain_training.evaluation.subject import Subject, open_subject
 from terrain_training.evaluation.tiling import Tiling, tiled
@@ -70,8 +70,8 @@ class CountInPieces:
         model, recipe = self.opening.model, self.opening.recipe
         opening = replace(
             self.opening,
-            model=model.absolute() if model.exists() else model,
-            recipe=recipe and (recipe.absolute() if recipe.exists() else recipe),
+            model=absolute(model),
+            recipe=recipe and absolute(recipe),
         )
         request = replace(self.request, data=self.request.data.absolute())
         named = [path for path in (opening.model, opening.recipe) if path and path.exists()]
