@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -19,7 +20,7 @@ from support.clusters import cluster, path_of_tests
 from support.tiny_model import write_tiny_model
 from terrain_seg_ros.cli.main import main
 
-MEASURED = ("latency_ms", "date", "machine")
+MEASURED = ("cpu_s", "latency_ms", "date", "machine")
 """Keys of results that differ from run to run."""
 
 
@@ -83,7 +84,8 @@ def test_bags_are_replayed_though_a_worker_is_lost_and_a_bag_is_bad(
     assert len(killed) == 1
     assert there == here
     assert [name for name, scores in there["bags"].items() if scores is None] == ["bad.mcap"]
-    said = capfd.readouterr().err
+    printed, said = capfd.readouterr()
+    assert re.search(r"^cost: \d+\.\d core seconds per bag .* 1,000 such bags take", printed, re.M)
     assert f"terrain-seg: 2 workers at {address}, dashboard http://" in said
     assert said.count("terrain-seg: bad.mcap: ") == 2
     assert sorted(path.name for path in Path("there").iterdir()) == ["a", "b", "c"]

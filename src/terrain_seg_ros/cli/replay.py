@@ -23,7 +23,7 @@ from terrain_seg_ros.bag.plan import ReplayOptions, skippable_topics
 from terrain_seg_ros.bag.replay import Progress, replay
 from terrain_seg_ros.bag.score_plan import TruthOptions, plan_score
 from terrain_seg_ros.bag.scores import why_nothing_came
-from terrain_seg_ros.bag.tables import bag_table, report_lines
+from terrain_seg_ros.bag.tables import bag_table, cost_line, report_lines
 from terrain_seg_ros.cli.bag_arguments import add_image_topics_argument, bag_path
 from terrain_seg_ros.cli.error_text import describe_os_error
 from terrain_seg_ros.cli.many_replays import Results, replay_all
@@ -122,6 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
             write_whole(arguments.json, f"{text}\n")
         if len(arguments.sources) > 1:
             print(bag_table(results, missed))
+            print(cost_line(results))
         for name, lines in missed.items():
             for line in lines:
                 print(f"missed in {name}: {line}" if len(results) > 1 else f"missed: {line}")
@@ -168,6 +169,7 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
 def replay_alone(arguments: argparse.Namespace) -> dict[str, Any]:
     """Replay one of several bags, in a process of its own, and return its scores.
 
+    They hold `cpu_s`, the processor time of this process since its start, in seconds.
     OUT did not exist when the command began: what is there was left by a worker of a cluster that
     was lost, and is replaced.
 
@@ -179,7 +181,7 @@ def replay_alone(arguments: argparse.Namespace) -> dict[str, Any]:
         if target.is_dir():
             shutil.rmtree(target)
         target.unlink(missing_ok=True)
-        return _run_one(arguments)
+        return {**_run_one(arguments), "cpu_s": round(time.process_time(), 2)}
     except OSError as error:
         raise ConfigError(describe_os_error(error)) from error
 
