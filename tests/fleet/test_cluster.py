@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from support import fleet_work
-from support.clusters import cluster, path_of_tests, worker
+from support.clusters import certificate, cluster, path_of_tests, secured, worker
 from support.fleet_work import Numbered
 from support.without_packages import without_packages
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
@@ -151,11 +152,58 @@ def test_a_worker_of_another_version_is_refused(without_workers, tmp_path):
     assert "has terrain_seg_ros 0.0.1, but the command runs with" in text
 
 
+def test_a_worker_of_another_version_that_joins_later_runs_no_piece(tmp_path):
+    other = {"Python": "2.7", **dict.fromkeys(cluster_module.SAME_VERSIONS)}
+    piece = Numbered(3, tmp_path)
+    outcome = cluster_module._attempt_here(other, fleet_work.lose_process, 7, piece, None)
+    assert outcome.index == 7
+    with pytest.raises(ConfigError, match=r"a worker that joined later has Python 3\..* 2\.7"):
+        outcome.get()
+
+
 def test_a_worker_that_takes_several_pieces_at_once_is_refused(importable, tmp_path):
     with cluster(tmp_path, workers=1, threads=2) as address:
         text = refusal(address, tmp_path)
     assert "runs 2 pieces at once in one process" in text
     assert text.endswith("start it with --nworkers auto --nthreads 1")
+
+
+def test_dasks_own_configuration_of_tls_is_used(importable, tmp_path, monkeypatch):
+    files = certificate(tmp_path)
+    sides = {
+        side: {"cert": files["cert"], "key": files["key"]}
+        for side in ("scheduler", "worker", "client")
+    }
+    tls = {"ca-file": files["cert"], **sides}
+    (tmp_path / "security.yaml").write_text(
+        json.dumps({"distributed": {"comm": {"require-encryption": True, "tls": tls}}})
+    )
+    monkeypatch.setenv("DASK_CONFIG", str(tmp_path))
+    with secured(tmp_path) as address:
+        # The configuration is read at the import: each way in a process of its own.
+        assert square_on(address) == "9"
+        monkeypatch.delenv("DASK_CONFIG")
+        assert f"--cluster {address}: no Dask scheduler answers there" in square_on(address)
+
+
+SQUARE = """
+import sys
+from pathlib import Path
+from support.fleet_work import Numbered, square
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.fleet.pieces import Place, run_pieces
+pieces = [Numbered(3, Path("."))]
+try:
+    (outcome,) = run_pieces(square, pieces, Place(cluster=sys.argv[1]), say=lambda _: None)
+    print(outcome.get())
+except ConfigError as error:
+    print(error)
+"""
+
+
+def square_on(address: str) -> str:
+    words = [sys.executable, "-c", SQUARE, address]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_a_scheduler_that_is_lost_ends_the_command(importable, tmp_path):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from distributed import LocalCluster
 
 TESTS = Path(__file__).parents[1]
@@ -49,3 +55,49 @@ def worker(address: str, folder: Path, environment: Mapping[str, str]) -> Iterat
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def secured(folder: Path) -> Iterator[str]:
+    """Yield the address of a scheduler with one worker that speak TLS, by Dask's configuration."""
+    words = [sys.executable, "-m", "dask", "scheduler", "--protocol", "tls", "--port", "0"]
+    words += ["--host", "127.0.0.1", "--no-dashboard"]
+    with subprocess.Popen(
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as scheduler:
+        try:
+            found = (re.search(r"tls://127\.0\.0\.1:\d+", line) for line in scheduler.stderr)
+            address = next(match[0] for match in found if match)
+            with worker(address, folder, {}):
+                yield address
+        finally:
+            scheduler.kill()
+
+
+def certificate(folder: Path) -> dict[str, str]:
+    """Return the files of a new certificate that signs itself, and of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    day = datetime.timedelta(days=1)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - day)
+        .not_valid_after(now + day)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    encoding = serialization.Encoding.PEM
+    contents = {
+        "cert": made.public_bytes(encoding),
+        "key": key.private_bytes(
+            encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+    }
+    for name_, content in contents.items():
+        (folder / f"{name_}.pem").write_bytes(content)
+    return {name_: str(folder / f"{name_}.pem") for name_ in contents}
