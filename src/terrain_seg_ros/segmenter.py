@@ -154,6 +154,11 @@ class Segmenter:
         """Return the precision the backend computes in."""
         return self._backend.precision
 
+    @property
+    def has_detected_bits(self) -> bool:
+        """Return whether the range of 16-bit images was detected from those seen so far."""
+        return bool(self._bits.text)
+
     def __call__(self, image: str | os.PathLike[str] | Any) -> SegmentedImage:
         """Segment one image.
 

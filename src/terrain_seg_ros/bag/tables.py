@@ -12,6 +12,7 @@ from terrain_seg_ros.report.table import printable, text_table
 from terrain_seg_ros.runtime.health import Note
 from terrain_seg_ros.runtime.health_report import note_line
 
+_S_PER_H = 3600.0
 _NO_INFO = "no camera_info"
 ASSUMING = frozenset({Note.FIELD_OF_VIEW, Note.FIXED_POSE})
 """Notes that `assumed_rows` tells."""
@@ -63,6 +64,21 @@ def bag_table(
 ) -> str:
     """Return one row per bag."""
     return text_table(_HEAD, [_bag_row(name, results[name], missed) for name in results])
+
+
+def cost_line(results: Mapping[str, Mapping[str, Any] | None]) -> str:
+    """Return what the replays cost in time of processor cores, by `cpu_s` of the scores."""
+    done = [scores for scores in results.values() if scores is not None]
+    images = sum(scores["images_in"] for scores in done)
+    if not images:
+        return "cost: nothing was replayed"
+    total_s = sum(scores["cpu_s"] for scores in done)
+    mean_s = total_s / len(done)
+    return (
+        f"cost: {mean_s:.1f} core seconds per bag ({total_s / images:.3f} per image), so "
+        f"{_S_PER_H / mean_s:.0f} bags per hour and core; 1,000 such bags take "
+        f"{1000 * mean_s / _S_PER_H:.1f} core hours"
+    )
 
 
 def assumed_rows(report: ReplayReport, parameters: NodeSettings) -> Iterator[tuple[str, str]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,26 @@ from terrain_seg_ros.cli.options import (
     add_label_arguments,
     add_model_arguments,
     open_segmenter,
+    read_parameters,
 )
+from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.scores.label_values import parse_label_values, parse_merges
 from terrain_seg_ros.core.scores.segmentation_metrics import (
+    ConfusionMatrix,
     SegmentationScores,
 )
+from terrain_seg_ros.fleet.arguments import add_cluster_argument
+from terrain_seg_ros.fleet.pieces import Place
 from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
-from terrain_seg_ros.score.labelled_images import find_pairs, score_pairs
+from terrain_seg_ros.score.labelled_images import (
+    LabelledPiece,
+    Pair,
+    Values,
+    count_in_pieces,
+    count_pairs,
+    find_pairs,
+)
+from terrain_seg_ros.segmenter import Segmenter
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +60,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json_argument(parser, "the scores")
     add_image_arguments(parser)
     add_model_arguments(parser)
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that share the images (default: %(default)s, whose backend uses all "
+        "processors)",
+    )
+    add_cluster_argument(parser, "images")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -56,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
         ModelError: the model cannot be used, or a mask holds an id that is not a class.
         InferenceError: the backend cannot be used.
     """
+    if arguments.jobs < 1:
+        raise ConfigError(f"--jobs is {arguments.jobs}, expected 1 or more")
     if arguments.json is not None:
         own = holds_json("model", "backend", "backend_precision")
         check_output_file(arguments.json, option="--json", is_own=own)
@@ -64,25 +89,53 @@ def run(arguments: argparse.Namespace) -> int:
         table = parse_label_values(
             arguments.map, segmenter.card.taxonomy.names, ignore=arguments.ignore
         )
-        scores = score_pairs(
-            segmenter,
-            tqdm(pairs, unit="image", disable=None),
-            table,
-            parse_merges(arguments.merge, segmenter.card.taxonomy.names),
-            exif=arguments.exif,
-        )
+        merges = parse_merges(arguments.merge, segmenter.card.taxonomy.names)
+        matrix = _count(arguments, segmenter, pairs, Values(table, merges))
         about = {
             "model": segmenter.card.name,
             "backend": segmenter.backend,
             "backend_precision": segmenter.precision,
             "merged": arguments.merge,
         }
+    scores = matrix.scores()
     _print_scores(scores, about)
     if arguments.json is not None:
         content = {**asdict(scores), "absent_classes": scores.absent, **about}
         text = json.dumps(content, indent=2) + "\n"
         write_whole(arguments.json, text)
     return 0
+
+
+def _count(
+    arguments: argparse.Namespace, segmenter: Segmenter, pairs: list[Pair], values: Values
+) -> ConfusionMatrix:
+    """Count in this process, in several or on a cluster."""
+    if arguments.jobs == 1 and arguments.cluster is None:
+        shown = tqdm(pairs, unit="image", disable=None)
+        return count_pairs(segmenter, shown, values, exif=arguments.exif)
+    inference = read_parameters(arguments).inference
+    threads = max((os.cpu_count() or 1) // arguments.jobs, 1) if arguments.cluster is None else 1
+    whole = LabelledPiece(
+        pairs=tuple(pairs),
+        model=inference.model,
+        backend=segmenter.backend,
+        options=replace(
+            inference.backend_options(),
+            precision=segmenter.precision,
+            threads=arguments.threads or threads,
+        ),
+        image_bits=arguments.image_bits,
+        exif=arguments.exif,
+        values=values,
+    )
+    matrix = ConfusionMatrix(segmenter.card.taxonomy.names)
+    place = Place(arguments.jobs, arguments.cluster)
+    folders = [arguments.images, arguments.masks]
+    with tqdm(total=len(pairs), unit="image", disable=None) as bar:
+        for count, counts in count_in_pieces(whole, place, folders=folders, say=_say):
+            matrix.merge(counts)
+            bar.update(count)
+    return matrix
 
 
 def _print_scores(scores: SegmentationScores, about: dict[str, Any]) -> None:
@@ -115,4 +168,4 @@ def _cell(value: float | None, width: int) -> str:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    tqdm.write(text, file=sys.stderr)

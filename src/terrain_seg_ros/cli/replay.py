@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import signal
 import sys
 import time
@@ -17,15 +18,15 @@ from typing import Any
 from tqdm import tqdm
 
 from terrain_seg_ros.bag.limits import check_limits, read_limits
-from terrain_seg_ros.bag.many_replays import Results, replay_all
 from terrain_seg_ros.bag.page import Replayed, write_page
 from terrain_seg_ros.bag.plan import ReplayOptions, skippable_topics
 from terrain_seg_ros.bag.replay import Progress, replay
 from terrain_seg_ros.bag.score_plan import TruthOptions, plan_score
 from terrain_seg_ros.bag.scores import why_nothing_came
-from terrain_seg_ros.bag.tables import bag_table, report_lines
+from terrain_seg_ros.bag.tables import bag_table, cost_line, report_lines
 from terrain_seg_ros.cli.bag_arguments import add_image_topics_argument, bag_path
 from terrain_seg_ros.cli.error_text import describe_os_error
+from terrain_seg_ros.cli.many_replays import Results, replay_all
 from terrain_seg_ros.cli.options import (
     add_json_argument,
     add_label_arguments,
@@ -36,6 +37,7 @@ from terrain_seg_ros.cli.options import (
 )
 from terrain_seg_ros.cli.replay_outputs import check_outputs
 from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
+from terrain_seg_ros.fleet.arguments import add_cluster_argument
 from terrain_seg_ros.parameters.file import NAMESPACE
 from terrain_seg_ros.report.output_place import write_whole
 from terrain_seg_ros.report.table import printable
@@ -46,10 +48,6 @@ EXIT_LIMIT_MISSED = 1
 EXIT_NOTHING_CAME = 1
 EXIT_WRONG_INPUT = 2
 EXIT_TERMINATED = 143
-_FOR_EACH_BAG = (
-    *("mode", "params", "model", "backend", "precision", "threads"),
-    *("image_topic", "namespace", "skip", "truth", "ignore", "map"),
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,17 +104,12 @@ def run(arguments: argparse.Namespace) -> int:
         InferenceError: the backend cannot be used.
     """
     check_outputs(arguments)
+    if arguments.cluster is not None and len(arguments.sources) == 1:
+        raise ConfigError("--cluster distributes several bags, but one is given; omit it")
     limits = read_limits(arguments.limits) if arguments.limits is not None else []
     with _ended_by_sigterm():
         if len(arguments.sources) > 1:
-            results: Results = replay_all(
-                arguments.sources,
-                arguments.target,
-                _words(arguments),
-                pages=arguments.page,
-                jobs=arguments.jobs,
-                say=_say,
-            )
+            results: Results = replay_all(arguments, replay_alone)
         else:
             results = {arguments.sources[0].name: _run_one(arguments)}
     with _bag_is_complete(arguments):
@@ -129,6 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
             write_whole(arguments.json, f"{text}\n")
         if len(arguments.sources) > 1:
             print(bag_table(results, missed))
+            print(cost_line(results))
         for name, lines in missed.items():
             for line in lines:
                 print(f"missed in {name}: {line}" if len(results) > 1 else f"missed: {line}")
@@ -169,17 +163,27 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="bags processed at once (default: one per processor)"
     )
+    add_cluster_argument(parser, "bags")
 
 
-def _words(arguments: argparse.Namespace) -> list[str]:
-    """Return the options that each of several replays gets."""
-    words: list[str] = []
-    for name in _FOR_EACH_BAG:
-        value = getattr(arguments, name)
-        for item in value if isinstance(value, list) else [value]:
-            if item is not None:
-                words += [f"--{name.replace('_', '-')}", str(item)]
-    return words
+def replay_alone(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Replay one of several bags, in a process of its own, and return its scores.
+
+    They hold `cpu_s`, the processor time of this process since its start, in seconds.
+    OUT did not exist when the command began: what is there was left by a worker of a cluster that
+    was lost, and is replaced.
+
+    Raises:
+        TerrainSegError: as `run`; also for a file or folder that the system refuses.
+    """
+    target: Path = arguments.target
+    try:
+        if target.is_dir():
+            shutil.rmtree(target)
+        target.unlink(missing_ok=True)
+        return {**_run_one(arguments), "cpu_s": round(time.process_time(), 2)}
+    except OSError as error:
+        raise ConfigError(describe_os_error(error)) from error
 
 
 def _run_one(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -247,7 +251,3 @@ def _ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _say(text: str) -> None:
-    print(f"terrain-seg: {printable(text)}", file=sys.stderr, flush=True)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from terrain_seg_ros.cli.options import add_json_argument, add_mode_argument
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.fleet.arguments import add_cluster_argument
 from terrain_seg_ros.report.output_place import (
     check_output_file,
     check_output_folder,
@@ -95,6 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="worlds processed at once (default: one per processor)",
     )
+    add_cluster_argument(parser, "worlds")
     _add_network_arguments(parser.add_argument_group("with --masks model"))
     _add_output_arguments(parser)
 
@@ -146,9 +148,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plan is not None:
         return _write_plan(request, arguments.plan)
     tallies = []
-    for tally in tqdm(score_worlds(request), total=request.worlds, unit="world", disable=None):
+    worlds = score_worlds(request, say=_say)
+    for tally in tqdm(worlds, total=request.worlds, unit="world", disable=None):
         tallies.append(tally)
-        tqdm.write(progress_line(tally, len(tallies), request.worlds), file=sys.stderr)
+        _say(progress_line(tally, len(tallies), request.worlds))
     result = score_result(tallies, request)
     print("\n".join(result_lines(result)))
     if arguments.markdown is not None:
@@ -214,6 +217,7 @@ def _request(arguments: argparse.Namespace) -> ScoreRequest:
         views=arguments.views,
         max_novelty=arguments.max_novelty,
         stereo_baseline_m=arguments.stereo_baseline,
+        cluster=arguments.cluster,
     )
 
 
@@ -238,4 +242,9 @@ def _request_of_renders(arguments: argparse.Namespace) -> ScoreRequest:
         max_novelty=arguments.max_novelty,
         stereo_baseline_m=arguments.stereo_baseline,
         renders=arguments.renders,
+        cluster=arguments.cluster,
     )
+
+
+def _say(text: str) -> None:
+    tqdm.write(text, file=sys.stderr)

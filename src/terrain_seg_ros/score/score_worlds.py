@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import re
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.types import U8, CameraImage, Transform
+from terrain_seg_ros.fleet.pieces import Place, absolute, run_pieces
 from terrain_seg_ros.model_store.model_store import load_card
 from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.parameters.parameters import load_parameters
@@ -56,7 +55,8 @@ class ScoreRequest:
 
     `max_novelty` replaces the parameter `observability.max_novelty`, None keeps it. `renders` is a
     folder of images made ahead (`rendered_ahead`), all of the Moon. With `stereo_baseline_m`,
-    depth is that of a stereo camera of this baseline instead of the true one.
+    depth is that of a stereo camera of this baseline instead of the true one. Worlds are scored by
+    `jobs` processes or by the workers of the Dask scheduler at `cluster`, with the same result.
     """
 
     worlds: int
@@ -71,6 +71,14 @@ class ScoreRequest:
     max_novelty: float | None = None
     renders: Path | None = None
     stereo_baseline_m: float | None = None
+    cluster: str | None = None
+
+    def place(self) -> Place:
+        """Return where the worlds are scored, with the paths that workers of a cluster need."""
+        reads = [self.renders] if self.renders is not None else []
+        if self.model is not None and Path(self.model).exists():
+            reads.append(Path(self.model))
+        return Place(self.jobs, self.cluster, writes=self.pictures, reads=tuple(reads))
 
 
 @dataclass(frozen=True)
@@ -96,40 +104,40 @@ def has_own_pictures(folder: Path) -> bool:
     return all(own.fullmatch(path.name) for path in folder.iterdir())
 
 
-def score_worlds(request: ScoreRequest) -> Iterator[Tally]:
+def score_worlds(request: ScoreRequest, *, say: Callable[[str], None]) -> Iterator[Tally]:
     """Yield the counts of each world when it is finished, in any order.
 
+    Args:
+        request: what is scored and where.
+        say: called with a line about the cluster.
+
     Raises:
-        ConfigError: a scenario does not exist in the mode, or parameters name classes that the
-            model lacks.
+        ConfigError: a scenario does not exist in the mode, parameters name classes that the
+            model lacks, or the cluster cannot be used.
         ModelError: the model cannot be used.
+        PieceError: processes were killed again and again.
     """
     scenarios = scenarios_of(request.mode, request.scenarios)
     if request.pictures is not None:
         request.pictures.mkdir(parents=True, exist_ok=True)
+    model, place = request.model, request.place()
     tasks = [
         ScoreTask(
             scenarios[index % len(scenarios)],
             request.seed + index,
             request.masks,
-            request.model,
+            model and str(absolute(Path(model))),
             threads=1,
-            pictures=request.pictures,
+            pictures=request.pictures and request.pictures.absolute(),
             views=request.views,
             max_novelty=request.max_novelty,
-            renders=request.renders,
+            renders=request.renders and request.renders.absolute(),
             stereo_baseline_m=request.stereo_baseline_m,
         )
         for index in range(request.worlds)
     ]
-    if request.jobs == 1:
-        yield from map(score_world, tasks)
-        return
-    # Processes are spawned because runtimes with threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(request.jobs, mp_context=context) as pool:
-        for future in as_completed([pool.submit(score_world, task) for task in tasks]):
-            yield future.result()
+    for outcome in run_pieces(score_world, tasks, place, say=say):
+        yield outcome.get()
 
 
 def score_world(task: ScoreTask) -> Tally:

@@ -14,8 +14,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from terrain_training.api import Model, PredictedImage, Run, init, load, train
-    from terrain_training.evaluation.tiling import Tiling
+    from terrain_training.api import Model, PredictedImage, Run, Tiling, init, load, train
 
 __all__ = ["Model", "PredictedImage", "Run", "Tiling", "init", "load", "train"]
 

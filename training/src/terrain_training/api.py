@@ -61,7 +61,7 @@ from terrain_training.progress import PLAIN
 from terrain_training.recipe.load import load_recipe
 from terrain_training.settings.recipe import Recipe
 
-__all__ = ["Model", "PredictedImage", "Run", "init", "load", "train"]
+__all__ = ["Model", "PredictedImage", "Run", "Tiling", "init", "load", "train"]
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -15,23 +13,6 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-OF_TERMINALS = (signal.SIGINT, signal.SIGHUP)
-"""What a terminal sends to every process of a command."""
-
-
-@contextmanager
-def left_to_this_process() -> Iterator[None]:
-    """Start processes in the `with` statement that Ctrl-C does not reach; it is for this one.
-
-    They inherit the blocked signals, so a process that is still importing is not ended either.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_TERMINALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Interrupted(KeyboardInterrupt):

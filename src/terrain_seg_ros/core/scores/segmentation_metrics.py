@@ -143,6 +143,12 @@ class ConfusionMatrix:
         self._images += images
         self._pixels += truth.size
 
+    def merge(self, other: ConfusionMatrix) -> None:
+        """Add the counts of a matrix of the same classes."""
+        self._counts += other._counts
+        self._images += other._images
+        self._pixels += other._pixels
+
     def missed_share(self, hazardous: Sequence[bool]) -> float | None:
         """Return the share of hazardous pixels that are predicted as a safe class.
 

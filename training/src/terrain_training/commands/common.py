@@ -240,8 +240,9 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
 
 
 def machine_of(options: argparse.Namespace) -> Machine:
-    """Return what `add_machine` was given."""
+    """Return what `add_machine` was given; a worker of a cluster chooses no threads itself."""
     own = options.threads is not None or "OMP_NUM_THREADS" in os.environ
+    own |= getattr(options, "cluster", None) is not None
     return Machine(options.accelerator, options.devices, choose_threads=not own)
 
 

@@ -8,6 +8,7 @@ import platform
 from pathlib import Path
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.fleet.arguments import add_cluster_argument
 from terrain_seg_ros.report.output_place import check_output_folder
 from terrain_training.commands.common import (
     add_data,
@@ -60,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_short_overrides(parser)
     add_machine(parser)
     add_threads(parser)
+    add_cluster_argument(parser, "rows")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -78,13 +80,19 @@ def run(options: argparse.Namespace) -> int:
         out=options.out,
     )
     request = CompareRequest(
-        machine=machine_of(options), skip_bad=options.skip_bad, threads=threads
+        machine=machine_of(options),
+        skip_bad=options.skip_bad,
+        threads=threads if options.cluster is None else options.threads or 1,
+        cluster=options.cluster,
     )
-    rows = []
-    for row in compare(items, request):
-        rows.append(row)
+    machine = _machine() if options.cluster is None else "workers of a Dask cluster"
+    options.out.mkdir(parents=True, exist_ok=True)
+    made = {}
+    for index, row in compare(items, request, out=options.out):
+        made[index] = row
+        rows = [made[place] for place in sorted(made)]
         # Written after each row: a comparison takes long, and nothing is to be lost.
-        table = write_comparison_report(rows, options.out, title="Comparison", machine=_machine())
+        table = write_comparison_report(rows, options.out, title="Comparison", machine=machine)
     print_table(table[0], table[1:])
     print(f"report {options.out / PAGE_FILE}")
     failed = [row for row in rows if row.error is not None]

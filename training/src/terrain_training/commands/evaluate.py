@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from terrain_seg_ros.fleet.arguments import add_cluster_argument
+from terrain_seg_ros.fleet.pieces import Place
 from terrain_seg_ros.report.output_place import (
     check_output_file,
     holds_json,
@@ -24,6 +26,7 @@ from terrain_training.commands.common import (
     use_threads,
 )
 from terrain_training.commands.tiling_options import add_tiling, tiling_of
+from terrain_training.cpu import available_cores
 from terrain_training.evaluation.evaluation_report import (
     about,
     check_report_place,
@@ -31,11 +34,11 @@ from terrain_training.evaluation.evaluation_report import (
     hazard_advice,
     write_evaluation_report,
 )
+from terrain_training.evaluation.in_pieces import CountInPieces, Opening
 from terrain_training.evaluation.report import ROCKS_TITLE
 from terrain_training.evaluation.report_tables import rock_table
 from terrain_training.evaluation.run import Evaluation, EvaluationRequest, evaluate
-from terrain_training.evaluation.subject import Subject, open_subject
-from terrain_training.evaluation.tiling import tiled
+from terrain_training.evaluation.subject import TORCH, Subject
 from terrain_training.metrics.figures import Comparison, EvaluationFigures
 
 HELP = "score a run, a checkpoint or an exported model on labelled images"
@@ -91,6 +94,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_backend(parser)
     add_tiling(parser)
     add_threads(parser)
+    parser.add_argument(
+        "--jobs",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="processes that share the images (default %(default)s, which uses all cores)",
+    )
+    add_cluster_argument(parser, "images")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -107,14 +118,15 @@ def run(options: argparse.Namespace) -> int:
         check_output_file(options.json, option="--json", is_own=own)
     if options.report is not None:
         check_report_place(options.report, option="--report")
-    subject = open_subject(
+    opening = Opening(
         options.model,
-        recipe=options.recipe,
-        backend=options.backend,
-        precision=options.precision,
-        threads=threads,
+        options.recipe,
+        options.backend,
+        options.precision,
+        threads,
+        tiling_of(options),
     )
-    subject = tiled(subject, tiling_of(options))
+    subject = opening.subject()
     request = EvaluationRequest(
         data=options.data,
         split=options.split,
@@ -125,7 +137,14 @@ def run(options: argparse.Namespace) -> int:
         false_alarm_rate=options.false_alarm_rate,
         resamples=options.resamples,
     )
-    evaluation = evaluate(subject, request)
+    count = None
+    if options.jobs > 1 or options.cluster is not None:
+        count = CountInPieces(
+            _opening_elsewhere(opening, subject, options),
+            request,
+            Place(options.jobs, options.cluster),
+        )
+    evaluation = evaluate(subject, request, count=count)
     comparison = comparisons(evaluation)
     _print(subject, evaluation, comparison)
     if options.json is not None:
@@ -144,6 +163,15 @@ def run(options: argparse.Namespace) -> int:
         page = write_evaluation_report(options.report, subject, request, evaluation)
         print(f"report {page}")
     return 0
+
+
+def _opening_elsewhere(opening: Opening, subject: Subject, options: argparse.Namespace) -> Opening:
+    """Return how each process opens the model: the backend by name, and its share of threads."""
+    shared = max(available_cores() // options.jobs, 1) if options.cluster is None else 1
+    opening = replace(opening, threads=options.threads or shared)
+    if subject.backend == TORCH:
+        return opening
+    return replace(opening, backend=subject.backend, precision=subject.precision)
 
 
 def _print(subject: Subject, evaluation: Evaluation, comparison: tuple[Comparison, ...]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.fleet.arguments import add_cluster_argument
 from terrain_seg_ros.worlds.world import Body
 from terrain_training.commands.common import add_render_python, positive, share
 from terrain_training.cpu import available_cores
@@ -31,7 +32,7 @@ INTERRUPTED = (
     "again to continue"
 )
 BODIES = {"mars": (Body.MARS,), "moon": (Body.MOON,), "both": (Body.MOON, Body.MARS)}
-NUMPY_ONLY = ("lander_share", "min_rock", "min_across")
+NUMPY_ONLY = ("cluster", "lander_share", "min_rock", "min_across")
 CYCLES_ONLY = ("task", "samples", "relabel", "render_python")
 LANDER_SHARE, MIN_ROCK_M, MIN_ACROSS_PX, SAMPLES = 0.3, 0.2, 3.0, 9
 
@@ -87,6 +88,7 @@ def _add_work_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_numpy_arguments(group: argparse._ArgumentGroup) -> None:
+    add_cluster_argument(group, "worlds")
     group.add_argument(
         "--lander-share",
         type=share,
@@ -161,6 +163,7 @@ def _run_numpy(options: argparse.Namespace) -> int:
         validation_share=options.validation_share,
         rule=rule,
         jobs=options.jobs or available_cores(),
+        cluster=options.cluster,
     )
     with Progress("render", total=request.count, unit="picture") as progress:
         counts = write_renders(request, report=progress.add)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import optuna
 
+from terrain_seg_ros.fleet.arguments import add_cluster_argument
 from terrain_seg_ros.report.output_place import check_output_folder
 from terrain_training.commands.common import (
     add_data,
@@ -27,7 +28,7 @@ from terrain_training.learning.run_folder import RunFolder
 from terrain_training.recipe.load import load_recipe
 from terrain_training.tuning.best import finished_trials, write_best, write_charts
 from terrain_training.tuning.space import load_space
-from terrain_training.tuning.study import TuneRequest, tune
+from terrain_training.tuning.study import JOURNAL_SUFFIX, TuneRequest, tune
 
 HELP = "search learning rate, batch size, dropout, loss, encoder or any key of a recipe"
 EXAMPLES = (
@@ -66,7 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "trials: start the same command on each",
     )
     storage.add_argument(
-        "--storage", metavar="URL", help="database or .journal file (default OUT/study.db)"
+        "--storage",
+        metavar="URL",
+        help="database or .journal file (default OUT/study.db, with --cluster OUT/study.journal)",
     )
     parser.add_argument(
         "--train-best",
@@ -81,6 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_short_overrides(parser)
     add_machine(parser)
     add_threads(parser)
+    add_cluster_argument(parser, "trials")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -99,11 +103,13 @@ def run(options: argparse.Namespace) -> int:
             space=space,
             data=options.data,
             out=options.out,
-            storage=options.journal or options.storage or f"sqlite:///{options.out / 'study.db'}",
+            storage=options.journal or options.storage or _own_storage(options),
             trials=options.trials,
             seed=options.seed,
             machine=machine_of(options),
             skip_bad=options.skip_bad,
+            cluster=options.cluster,
+            threads=options.threads,
         )
     )
     best = _report(study, options)
@@ -113,6 +119,13 @@ def run(options: argparse.Namespace) -> int:
         words = shlex.join([str(best), "--data", str(options.data)])
         print(f"next         terrain-train train {words}")
     return 0
+
+
+def _own_storage(options: argparse.Namespace) -> str:
+    """Return the file of the study in OUT; workers of a cluster share a journal."""
+    if options.cluster is not None:
+        return str(options.out / f"study{JOURNAL_SUFFIX}")
+    return f"sqlite:///{options.out / 'study.db'}"
 
 
 def _is_own(folder: Path) -> bool:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import statistics
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
+from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.fleet.pieces import Place, absolute, run_pieces
 from terrain_seg_ros.inference.backend_options import FULL_PRECISION, BackendOptions
 from terrain_seg_ros.inference.registry import create_backend, installed_backends
 from terrain_seg_ros.model_store.model_store import load_model
@@ -37,11 +40,12 @@ RESAMPLES = 200
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """How every row is made."""
+    """How every row is made: here, or by the workers of the Dask scheduler at `cluster`."""
 
     machine: Machine
     skip_bad: bool
     threads: int
+    cluster: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,27 +66,60 @@ class RowResult:
     error: str | None
 
 
-def compare(items: list[Item], request: CompareRequest) -> Iterator[RowResult]:
-    """Yield the rows, one after another; one that fails says why, and the next one follows."""
-    for item in items:
-        log.info("%s", item.name)
-        error = None
-        try:
-            _train(item, request)
-            export_model(
-                ExportRequest(
-                    run=item.run,
-                    data=item.data,
-                    out=item.run / MODEL_FOLDER,
-                    skip_bad=request.skip_bad,
-                )
-            )
-            scores = dict(_scores(item, request))
-            milliseconds = _milliseconds(item.run / MODEL_FOLDER, request.threads)
-        except TerrainSegError as caught:
-            error, scores, milliseconds = str(caught), {}, {}
-            log.warning("%s: %s", item.name, error)
-        yield _row(item, scores, milliseconds, error)
+def compare(
+    items: Sequence[Item], request: CompareRequest, *, out: Path
+) -> Iterator[tuple[int, RowResult]]:
+    """Yield index and row of each item when it is made; one that fails says why.
+
+    Args:
+        items: what is compared.
+        request: how.
+        out: folder of the runs, which exists and which all workers of a cluster see.
+
+    Raises:
+        ConfigError: the cluster cannot be used.
+    """
+    if request.cluster is not None:
+        items = [_everywhere(item) for item in items]
+    named = {path for item in items for path in (item.recipe, item.data, *item.also.values())}
+    place = Place(
+        cluster=request.cluster,
+        own_process=request.cluster is not None,
+        writes=out,
+        reads=tuple(sorted(path for path in named if path is not None and path.exists())),
+    )
+    for outcome in run_pieces(partial(_make, request), items, place, say=log.info):
+        row = outcome.result
+        if row is None:
+            log.warning("%s: %s", items[outcome.index].name, outcome.error)
+            row = _row(items[outcome.index], {}, {}, str(outcome.error))
+        yield outcome.index, row
+
+
+def _everywhere(item: Item) -> Item:
+    """Return an item with paths that hold on every machine."""
+    return replace(
+        item,
+        recipe=item.recipe and absolute(item.recipe),
+        run=item.run.absolute(),
+        data=item.data.absolute(),
+        also={name: path.absolute() for name, path in item.also.items()},
+    )
+
+
+def _make(request: CompareRequest, item: Item) -> RowResult:
+    """Train, export and score an item.
+
+    Raises:
+        TerrainSegError: something failed.
+    """
+    if request.cluster is not None:
+        torch.set_num_threads(request.threads)
+    log.info("%s", item.name)
+    _train(item, request)
+    model = item.run / MODEL_FOLDER
+    export_model(ExportRequest(run=item.run, data=item.data, out=model, skip_bad=request.skip_bad))
+    return _row(item, dict(_scores(item, request)), _milliseconds(model, request.threads), None)
 
 
 def _train(item: Item, request: CompareRequest) -> None:

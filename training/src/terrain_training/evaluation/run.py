@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.hazard_rule import HazardRule
 from terrain_seg_ros.core.image.image_file import read_image
+from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
 from terrain_training import parts
 from terrain_training.data.contract import Source, find_usable
@@ -64,51 +65,81 @@ class Evaluation:
     rocks: RockFigures | None = None
 
 
-def evaluate(subject: Subject, request: EvaluationRequest) -> Evaluation:
-    """Evaluate a model at the size of the labels.
+class Tallies:
+    """What is counted of any number of images."""
 
-    Raises:
-        ConfigError: the data cannot be used, or their classes are not the model's.
-        ModelError: nothing is labelled.
-    """
-    parts.activate(subject.recipe.parts)
-    source = open_source(subject.recipe.data, request.data, run=subject.palette_folder)
-    _check_classes(source, subject)
-    usable = find_usable(source, split_names(source, request.split), skip_bad=request.skip_bad)
-    taxonomy = subject.taxonomy
-    counts = EvaluationCounts(taxonomy, hazard_threshold=request.hazard_threshold)
-    after = EvaluationCounts(taxonomy, hazard_threshold=request.hazard_threshold)
-    rocks = RockCounts(taxonomy)
-    rule = HazardRule.of(taxonomy, request.hazard_threshold)
-    worst = WorstCases(request.worst, rule=rule)
-    settings = subject.recipe.sharpening
-    sets = label_sets_of(source)
-    for name in progress_of(usable.names, "evaluate", unit="image"):
+    def __init__(self, taxonomy: Taxonomy, request: EvaluationRequest) -> None:
+        """Start empty."""
+        threshold = request.hazard_threshold
+        self.counts = EvaluationCounts(taxonomy, hazard_threshold=threshold)
+        self.after = EvaluationCounts(taxonomy, hazard_threshold=threshold)
+        self.rocks = RockCounts(taxonomy)
+        self.worst = WorstCases(request.worst, rule=HazardRule.of(taxonomy, threshold))
+
+    def add(self, name: str, source: Source, subject: Subject, *, sharpened: bool) -> None:
+        """Count one image of a source, with `sharpened` also after sharpening."""
         sample = source.load(name)
         prediction = subject.predict(sample.image)
+        sets = label_sets_of(source)
         if sets is not None:
             prediction = as_labelled(prediction, sets.table(name)[sample.mask], sets.sets)
-        figures = counts.add(name, sample.mask, prediction)
-        rocks.add(sample.mask, prediction.mask)
-        worst.add(sample.image, sample.mask, prediction, figures)
-        if request.sharpened:
+        figures = self.counts.add(name, sample.mask, prediction)
+        self.rocks.add(sample.mask, prediction.mask)
+        self.worst.add(sample.image, sample.mask, prediction, figures)
+        if sharpened:
+            settings = subject.recipe.sharpening
             better = sharpen(
                 prediction.probabilities,
                 amount=settings.amount,
                 sigma_px=settings.sigma_px,
                 min_area_px=settings.min_area_px,
             )
-            after.add(name, sample.mask, better)
+            self.after.add(name, sample.mask, better)
+
+    def merge(self, other: Tallies) -> None:
+        """Add what was counted of further images, after the own."""
+        self.counts.merge(other.counts)
+        self.after.merge(other.after)
+        self.rocks.merge(other.rocks)
+        self.worst.merge(other.worst)
+
+
+Count = Callable[[Sequence[str], Tallies], None]
+"""Adds the images of these names to the tallies, in their order."""
+
+
+def evaluate(
+    subject: Subject, request: EvaluationRequest, *, count: Count | None = None
+) -> Evaluation:
+    """Evaluate a model at the size of the labels.
+
+    Args:
+        subject: the model.
+        request: on what, and how.
+        count: counts the images elsewhere; None: here, one after another.
+
+    Raises:
+        ConfigError: the data cannot be used, or their classes are not the model's.
+        ModelError: nothing is labelled.
+    """
+    source = open_images(subject, request)
+    usable = find_usable(source, split_names(source, request.split), skip_bad=request.skip_bad)
+    tallies = Tallies(subject.taxonomy, request)
+    if count is not None:
+        count(usable.names, tallies)
+    else:
+        for name in progress_of(usable.names, "evaluate", unit="image"):
+            tallies.add(name, source, subject, sharpened=request.sharpened)
     outside = None if request.outside is None else _outside_scores(subject, request.outside)
     return Evaluation(
-        figures=counts.figures(
+        figures=tallies.counts.figures(
             seed=request.seed,
             resamples=request.resamples,
             false_alarm_rate=request.false_alarm_rate,
             outside=outside,
         ),
         sharpened=(
-            after.figures(
+            tallies.after.figures(
                 seed=request.seed,
                 resamples=request.resamples,
                 false_alarm_rate=request.false_alarm_rate,
@@ -116,10 +147,22 @@ def evaluate(subject: Subject, request: EvaluationRequest) -> Evaluation:
             if request.sharpened
             else None
         ),
-        worst=worst,
+        worst=tallies.worst,
         bad=usable.bad,
-        rocks=rocks.figures(),
+        rocks=tallies.rocks.figures(),
     )
+
+
+def open_images(subject: Subject, request: EvaluationRequest) -> Source:
+    """Return the labelled images of a request, as the recipe of the model reads them.
+
+    Raises:
+        ConfigError: the data cannot be used, or their classes are not the model's.
+    """
+    parts.activate(subject.recipe.parts)
+    source = open_source(subject.recipe.data, request.data, run=subject.palette_folder)
+    _check_classes(source, subject)
+    return source
 
 
 def as_labelled(prediction: Prediction, labels: U8, sets: Sequence[tuple[int, ...]]) -> Prediction:

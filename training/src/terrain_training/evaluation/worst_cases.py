@@ -86,6 +86,13 @@ class WorstCases:
             for kept, key, limit in wanted:
                 _insert(kept, case, key, limit)
 
+    def merge(self, other: WorstCases) -> None:
+        """Keep the images that would have been kept, had one object seen those of both."""
+        for case in other._worst:
+            _insert(self._worst, case, _badness, self._limit)
+        for case in other._drawn:
+            _insert(self._drawn, case, _draw_of, 2 * self._limit)
+
     def worst(self) -> tuple[Case, ...]:
         """Return the worst images, the worst one first.
 

@@ -129,6 +129,15 @@ class EvaluationCounts:
             ood_score=score,
         )
 
+    def merge(self, other: EvaluationCounts) -> None:
+        """Add the counts of further images, of the same classes and threshold, after the own."""
+        self._pooled.merge(other._pooled)
+        self._reliability.merge(other._reliability)
+        self._confusions += other._confusions
+        self._hazards += other._hazards
+        self._boundaries += other._boundaries
+        self._ood_scores += other._ood_scores
+
     def figures(
         self,
         *,

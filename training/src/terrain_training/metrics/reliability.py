@@ -40,6 +40,11 @@ class ReliabilityCounts:
         self._seen += np.bincount(levels, minlength=_LEVELS)
         self._right += np.bincount(levels[right], minlength=_LEVELS)
 
+    def merge(self, other: ReliabilityCounts) -> None:
+        """Add the counts of other pixels."""
+        self._seen += other._seen
+        self._right += other._right
+
     def bins(self) -> tuple[ReliabilityBin, ...]:
         """Return the bins of equal width that hold pixels, in the order of the confidence."""
         seen, claimed, right = self._binned()

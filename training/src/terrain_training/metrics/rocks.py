@@ -96,6 +96,15 @@ class RockCounts:
             np.add.at(self._px, places, areas)
             np.add.at(self._found_px, places, hits)
 
+    def merge(self, other: RockCounts) -> None:
+        """Add the counts of other images, of the same classes."""
+        self._rocks += other._rocks
+        self._found += other._found
+        self._px += other._px
+        self._found_px += other._found_px
+        self._ground_px += other._ground_px
+        self._false_px += other._false_px
+
     def figures(self) -> RockFigures | None:
         """Return the figures; None if the classes have no rocks."""
         if not self._ids:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -16,13 +16,13 @@ import yaml
 
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.fleet.pieces import Place, run_pieces
 from terrain_seg_ros.model_store.unpack import new_folder
 from terrain_seg_ros.report.output_place import check_output_folder
 from terrain_seg_ros.worlds.cast_rays import cast_rays
 from terrain_seg_ros.worlds.generate import generate_world
 from terrain_seg_ros.worlds.render import render, render_view
 from terrain_seg_ros.worlds.world import WORLD_TAXONOMY, Body, World
-from terrain_training.interrupt import left_to_this_process
 from terrain_training.rendering.cast_to_labels import RockRule, cast_to_labels
 from terrain_training.rendering.choose_view import (
     SPACING_M,
@@ -40,6 +40,8 @@ from terrain_training.rendering.seeds import (
     world_seed,
 )
 
+log = logging.getLogger(__name__)
+
 TRIES = 50
 """Places that are tried until a camera is in the open."""
 MAX_SIDE_PX = 2048
@@ -51,6 +53,7 @@ class RenderRequest:
 
     `count` pictures, `views` of each world; every world is of the next of `bodies`.
     `validation_share` of the worlds and `lander_share` of the worlds seen from above are drawn.
+    `jobs` processes work, or the workers of the Dask scheduler at `cluster`.
     """
 
     out: Path
@@ -63,6 +66,7 @@ class RenderRequest:
     validation_share: float
     rule: RockRule
     jobs: int
+    cluster: str | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -102,14 +106,15 @@ def write_renders(request: RenderRequest, *, report: Callable[[int], None]) -> d
 
     The folder gets `images/STEM.png`, `masks/STEM.png` with class ids, a list of stems for each
     split, `taxonomy.yaml` and `renders.json`, which says how it was made. The same request gives
-    the same pictures, however many processes work. A world is in one split only.
+    the same pictures, however many processes work, here or on a cluster. A world is in one split.
 
     Args:
         request: what to render.
         report: called after each world with the number of its pictures.
 
     Raises:
-        ConfigError: the folder has pictures already.
+        ConfigError: the folder has pictures already, or the cluster cannot be used.
+        PieceError: processes were killed again and again.
     """
     check_output_folder(request.out, option="--out", is_own=lambda _: False)
     if request.out.is_dir():
@@ -122,19 +127,11 @@ def write_renders(request: RenderRequest, *, report: Callable[[int], None]) -> d
 
 def _write_all(request: RenderRequest, report: Callable[[int], None]) -> dict[str, int]:
     stems: dict[int, list[str]] = {}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(request.jobs, mp_context=context) as pool:
-        with left_to_this_process():
-            futures = {
-                pool.submit(render_world, request, index): index for index in range(request.worlds)
-            }
-        try:
-            for future in as_completed(futures):
-                stems[futures[future]] = future.result()
-                report(len(future.result()))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    place = Place(request.jobs, request.cluster, writes=request.out)
+    render = partial(render_world, replace(request, out=request.out.absolute()))
+    for outcome in run_pieces(render, range(request.worlds), place, say=log.info):
+        stems[outcome.index] = outcome.get()
+        report(len(outcome.get()))
     return _write_lists(request, stems)
 
 
@@ -214,6 +211,7 @@ def _write_lists(request: RenderRequest, stems: dict[int, list[str]]) -> dict[st
         **asdict(request),
         "out": None,
         "jobs": None,
+        "cluster": None,
         "bodies": [body.value for body in request.bodies],
         "pictures": counts,
     }

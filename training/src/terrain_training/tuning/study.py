@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import optuna
+import torch
 from lightning.pytorch.callbacks import Callback
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import SQLAlchemyError
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.fleet.child import PieceError
+from terrain_seg_ros.fleet.pieces import Place, absolute, run_pieces
 from terrain_training.errors import TrainingError
 from terrain_training.learning.begin import computing_part
 from terrain_training.learning.module import VALIDATION_IOU
 from terrain_training.learning.run import Machine, TrainingRequest, train
+from terrain_training.progress import Progress
 from terrain_training.recipe.load import load_recipe
 from terrain_training.settings.recipe import Recipe
 from terrain_training.tuning.space import Space, suggest_overrides
@@ -38,6 +42,8 @@ class TuneRequest:
     """A search; `storage` is a database URL or a journal: a path, or text ending in `.journal`.
 
     The file may lie in a folder that several machines share. `trials` counts those of this call.
+    With the address of a Dask scheduler as `cluster`, its workers run the trials, each with
+    `threads` threads and at once as many as there are workers.
     """
 
     recipe: Path
@@ -50,6 +56,8 @@ class TuneRequest:
     seed: int
     machine: Machine
     skip_bad: bool = False
+    cluster: str | None = None
+    threads: int | None = None
 
 
 def tune(request: TuneRequest) -> optuna.Study:
@@ -59,7 +67,7 @@ def tune(request: TuneRequest) -> optuna.Study:
         The study, with the trials of every call that used this storage and recipe name.
 
     Raises:
-        ConfigError: recipe, data, storage or a value of the space cannot be used.
+        ConfigError: recipe, data, storage, a value of the space or the cluster cannot be used.
     """
     if request.machine.devices > 1:
         raise ConfigError(
@@ -80,10 +88,59 @@ def tune(request: TuneRequest) -> optuna.Study:
         ),
     )
     _check_same_recipe(study, request, base)
-    study.optimize(
-        lambda trial: _run_trial(trial, request), n_trials=request.trials, catch=(TrainingError,)
-    )
+    if request.cluster is not None:
+        _run_on_cluster(request)
+    else:
+        study.optimize(
+            lambda trial: _run_trial(trial, request),
+            n_trials=request.trials,
+            catch=(TrainingError,),
+        )
     return study
+
+
+def _run_on_cluster(request: TuneRequest) -> None:
+    """Let each worker run one trial after another of the same study; one that crashes is named.
+
+    Raises:
+        ConfigError: the storage is not one that several processes share, or as `tune`.
+    """
+    if str(request.storage).startswith("sqlite:"):
+        raise ConfigError(
+            f"--storage is {request.storage}, a database in a file, which workers of a cluster "
+            "cannot share; give --journal FILE in a folder that all of them see"
+        )
+    place = Place(
+        cluster=request.cluster,
+        own_process=True,
+        writes=request.out,
+        reads=tuple(path for path in (request.recipe, request.data) if path.exists()),
+    )
+    storage = request.storage
+    is_file = isinstance(storage, Path) or storage.endswith(JOURNAL_SUFFIX)
+    everywhere = replace(
+        request,
+        recipe=absolute(request.recipe),
+        data=request.data.absolute(),
+        out=request.out.absolute(),
+        storage=Path(storage).absolute() if is_file else storage,
+        trials=1,
+        cluster=None,
+    )
+    trials = [everywhere] * request.trials
+    with Progress("tune", total=len(trials), unit="trial") as progress:
+        for outcome in run_pieces(_tune_here, trials, place, say=log.info):
+            if isinstance(outcome.error, PieceError):
+                log.warning("a trial failed: %s", outcome.error)
+            else:
+                outcome.get()
+            progress.add()
+
+
+def _tune_here(request: TuneRequest) -> None:
+    if request.threads is not None:
+        torch.set_num_threads(request.threads)
+    tune(request)
 
 
 def _check_same_recipe(study: optuna.Study, request: TuneRequest, base: Recipe) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import terrain_seg_ros
 import terrain_training
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.fleet.pieces import left_to_this_process
 from terrain_training.errors import TrainingError
-from terrain_training.interrupt import left_to_this_process
 
 VARIABLE = "TERRAIN_RENDER_PYTHON"
 OWN = Path(".venv-render") / "bin" / "python"
