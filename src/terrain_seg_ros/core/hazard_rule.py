@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.kernel import kernel
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_seg_ros.core.types import F32
+from terrain_seg_ros.core.types import F32, U8
 
 ROUNDING = 1e-6
 """Tolerance: rounding must not turn a value exactly at the threshold into safe ground."""
@@ -100,20 +101,10 @@ class HazardRule:
         """
         if parts_k.dtype != np.uint8:
             return self.reaches(self.score(parts_k))
-        excess: F32 = np.zeros(parts_k.shape[1:], dtype=np.float32)
-        scaled = np.empty_like(excess)
-        total: NDArray[np.int32] = np.zeros(parts_k.shape[1:], dtype=np.int32)
-        sure = np.zeros_like(total)
-        above = self.hazards.astype(np.float64) - self.threshold
-        for part, weight, flag in zip(parts_k, above, self.hazardous_classes()):
-            excess += np.multiply(part, np.float32(weight), out=scaled)
-            total += part
-            if flag:
-                sure += part
-        found: Flags = excess >= -BYTE_ROUNDING
-        found |= 2 * sure >= total
-        found &= total > 0
-        return found
+        flat = np.ascontiguousarray(parts_k).reshape(len(parts_k), -1)
+        above = (self.hazards.astype(np.float64) - self.threshold).astype(np.float32)
+        found: Flags = _bytes_are_hazards(flat, above, self.hazardous_classes())
+        return found.reshape(parts_k.shape[1:])
 
     def undivided(self) -> str:
         """Return why the classes cannot separate safe ground from hazards, empty if they can."""
@@ -141,3 +132,21 @@ class HazardRule:
             f"hazard of {', '.join(found)} is exactly cost.hazard_threshold {self.threshold:g}: "
             "they count as hazards"
         )
+
+
+@kernel("uint8[:, ::1], float32[::1], boolean[::1]")
+def _bytes_are_hazards(parts: U8, above: F32, is_hazardous: Flags) -> Flags:
+    """Return where bytes (K, N) are hazards, given by how much each class is `above` the threshold.
+
+    P(hazard) reaches the threshold where the mean of `above`, weighted by the bytes, reaches 0.
+    """
+    excess = np.zeros(parts.shape[1], dtype=np.float32)
+    total, sure = np.zeros(excess.size, dtype=np.int32), np.zeros(excess.size, dtype=np.int32)
+    for number in range(len(parts)):
+        of_class, counts = parts[number], np.int32(is_hazardous[number])
+        for pixel in range(excess.size):
+            excess[pixel] += np.float32(of_class[pixel]) * above[number]
+            total[pixel] += of_class[pixel]
+            sure[pixel] += counts * of_class[pixel]
+    least = -np.float32(BYTE_ROUNDING)
+    return (total > 0) & ((excess >= least) | (2 * sure >= total))
