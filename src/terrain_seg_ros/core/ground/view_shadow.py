@@ -22,6 +22,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.ground.ground_view import GroundView
 from terrain_seg_ros.core.ground.standing_objects import find_objects, look_from_foot
 from terrain_seg_ros.core.hazard_rule import HazardRule
+from terrain_seg_ros.core.kernel import kernel
 from terrain_seg_ros.core.settings import list_setting, setting, settings
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F32, F64, U8, Reason
@@ -36,11 +37,8 @@ MAX_REACH_PX = 48
 """Largest distance around an object in which other pixels of its cells are searched."""
 MAX_BOX_CELLS = 4_000_000
 """Size of the lookup table of cells; more cells are searched by sorting."""
-EXACT_BELOW = 2.0**24
-"""Integers up to this are exact in float32."""
 BESIDE_SAMPLES = 2.0
 """Adjacent pixels are adjacent in space if they are at most this many ground samples apart."""
-_AROUND = tuple((rows, cols) for rows in (-1, 0, 1) for cols in (-1, 0, 1) if rows or cols)
 _OBSERVED = np.uint8(Reason.OBSERVED)
 _PLACED = np.array(
     [
@@ -151,7 +149,7 @@ def hide_shadows(
     standing.reshape(-1)[pixel[speckle]] = 0
     rim = (cv2.dilate(standing, _SQUARE) - standing).view(np.bool_)
     if depth_ratio is None:
-        rim = _joined_rim(view, standing, rim)
+        rim = _joined_rim(view.plane_x_m, view.plane_y_m, view.ground_sample_m, standing, rim)
     reason = view.reason.copy()
     flat = reason.reshape(-1)
     hidden = pixel[~(shown | speckle)]
@@ -168,26 +166,23 @@ def hide_shadows(
     return _with_rim(view, feet[flat[feet] == Reason.OBSERVED], rim, cell_m, seen.foot_m)
 
 
-def _joined_rim(view: GroundView, standing: U8, rim: Flags) -> Flags:
+@kernel("float32[:, ::1], float32[:, ::1], float32[:, ::1], uint8[:, ::1], boolean[:, ::1]")
+def _joined_rim(x_m: F32, y_m: F32, sample_m: F32, standing: U8, rim: Flags) -> Flags:
     """Return the pixels around objects that are close to them in space, not far behind them."""
     height, width = rim.shape
-    pixel = np.flatnonzero(rim)
-    row, col = np.divmod(pixel, width)
-    beside = np.zeros(pixel.size, dtype=np.bool_)
-    for rows, cols in _AROUND:
-        other = np.clip(row + rows, 0, height - 1) * width + np.clip(col + cols, 0, width - 1)
-        apart_m = np.hypot(
-            *(
-                axis_m.reshape(-1).take(other) - axis_m.reshape(-1).take(pixel)
-                for axis_m in (view.plane_x_m, view.plane_y_m)
-            )
-        )
-        sample_m = view.ground_sample_m.reshape(-1)
-        near = apart_m <= BESIDE_SAMPLES * np.fmax(sample_m.take(other), sample_m.take(pixel))
-        beside |= near & (standing.reshape(-1).take(other) != 0)
-    joined = np.zeros(rim.size, dtype=np.bool_)
-    joined[pixel[beside]] = True
-    return joined.reshape(rim.shape)
+    joined = np.zeros(rim.shape, dtype=np.bool_)
+    for row, col in zip(*np.nonzero(rim)):
+        for other_row in range(max(row - 1, 0), min(row + 2, height)):
+            for other_col in range(max(col - 1, 0), min(col + 2, width)):
+                if not standing[other_row, other_col]:
+                    continue
+                apart_m = math.hypot(
+                    x_m[other_row, other_col] - x_m[row, col],
+                    y_m[other_row, other_col] - y_m[row, col],
+                )
+                coarser_m = np.fmax(sample_m[other_row, other_col], sample_m[row, col])
+                joined[row, col] |= apart_m <= BESIDE_SAMPLES * coarser_m
+    return joined
 
 
 def _observed(reason: U8, some: Flags) -> Index:
@@ -215,60 +210,67 @@ def _clear_cells(view: GroundView, standing: U8, rim: Flags, cells: _Cells) -> G
     reach_px = min(math.ceil(CELL_REACH * cells.side_m / cells.narrowest_m), MAX_REACH_PX)
     box = np.ones((2 * reach_px + 1, 2 * reach_px + 1), dtype=np.uint8)
     around = cv2.dilate(standing, box).view(np.bool_).reshape(-1)
-    flat = view.reason.reshape(-1)
-    touches = (standing.view(np.bool_) | rim).reshape(-1)
-    touches &= _PLACED.take(flat)
+    touches = (standing.view(np.bool_) | rim).reshape(-1) & _PLACED.take(view.reason.reshape(-1))
+    point = np.flatnonzero(around & (touches | (view.reason.reshape(-1) == _OBSERVED)))
     fill = np.flatnonzero(around.take(view.fill_pixel))
-    pixel = np.flatnonzero(around & ((flat == _OBSERVED) | touches))
-    x_m = np.concatenate([view.local_x_m.reshape(-1).take(pixel), view.fill_x_m.take(fill)])
-    y_m = np.concatenate([view.local_y_m.reshape(-1).take(pixel), view.fill_y_m.take(fill)])
-    taken = touches.take(np.concatenate([pixel, view.fill_pixel.take(fill)]))
-    given = np.flatnonzero(taken)
-    if cells.foot_m is not None:
-        behind_m = _behind(x_m.take(given), y_m.take(given), cells)
-        given = np.concatenate([given, np.arange(given.size) + x_m.size])
-        x_m, y_m = np.concatenate([x_m, behind_m[0]]), np.concatenate([y_m, behind_m[1]])
-    cell = _cells(view, x_m, y_m, cells.side_m)
-    shared = np.flatnonzero(_among(cell, given)[: taken.size] & ~taken)
-    split = int(np.searchsorted(shared, pixel.size))
-    flat[pixel.take(shared[:split])] = Reason.HIDDEN
+    x_m = np.concatenate([view.local_x_m.reshape(-1).take(point), view.fill_x_m.take(fill)])
+    y_m = np.concatenate([view.local_y_m.reshape(-1).take(point), view.fill_y_m.take(fill)])
+    is_shared = _shared_cells(
+        x_m,
+        y_m,
+        touches.take(np.concatenate([point, view.fill_pixel.take(fill)])),
+        np.zeros(0) if cells.foot_m is None else cells.foot_m,
+        cells.side_m,
+        view.anchor_m[:2] / cells.side_m % 1.0,
+    )
+    view.reason.reshape(-1)[point[is_shared[: point.size]]] = Reason.HIDDEN
     fill_x_m = view.fill_x_m.copy()
-    fill_x_m[fill[shared[split:] - pixel.size]] = np.nan
+    fill_x_m[fill[is_shared[point.size :]]] = np.nan
     return replace(view, fill_x_m=fill_x_m)
 
 
-def _behind(x_m: F32, y_m: F32, cells: _Cells) -> tuple[F32, F32]:
-    """Return points moved by half a cell away from the camera's foot."""
-    foot_m = np.zeros(2) if cells.foot_m is None else cells.foot_m
-    away_x_m, away_y_m = (
-        axis_m - np.float32(origin_m) for axis_m, origin_m in zip((x_m, y_m), foot_m)
-    )
-    share = 0.5 * cells.side_m / np.maximum(np.hypot(away_x_m, away_y_m), cells.side_m)
-    return x_m + share * away_x_m, y_m + share * away_y_m
+@kernel("float32[::1], float32[::1], boolean[::1], float64[::1], float64, float64[::1]")
+def _shared_cells(
+    x_m: F32, y_m: F32, touches: Flags, foot_m: F64, cell_m: float, anchor: F64
+) -> Flags:
+    """Return which points (N,) do not touch an object but share a cell with one that does.
 
-
-def _cells(view: GroundView, x_m: F32, y_m: F32, cell_m: float) -> Index:
-    """Return the index, from 0, of the grid's cell of each point."""
-    rows, cols = (
-        np.floor(local_m * np.float32(1.0 / cell_m) + np.float32(anchor_m / cell_m % 1.0))
-        for local_m, anchor_m in ((y_m, view.anchor_m[1]), (x_m, view.anchor_m[0]))
-    )
-    rows -= rows.min(initial=np.inf)
-    cols -= cols.min(initial=np.inf)
-    side = int(cols.max(initial=0.0)) + 1
-    exact = rows.max(initial=0.0) * side < EXACT_BELOW
-    numbers = rows * np.float32(side) + cols if exact else rows.astype(np.float64) * side + cols
-    return np.asarray(numbers.astype(np.intp))
-
-
-def _among(cell: Index, given: Index) -> Flags:
-    """Return which points share a cell with the `given` points."""
-    count = int(cell.max(initial=0)) + 1
-    if count > MAX_BOX_CELLS:
-        return np.isin(cell, cell[given])
-    table = np.zeros(count, dtype=np.bool_)
-    table[cell.take(given)] = True
-    return table.take(cell)
+    If the camera's foot is given, objects extend by half a cell away from it.
+    """
+    half_m, row0, col0 = np.float32(0.5 * cell_m), np.float32(anchor[1]), np.float32(anchor[0])
+    per_m = np.float32(1.0 / cell_m)
+    row_of, col_of = np.floor(y_m * per_m + row0), np.floor(x_m * per_m + col0)
+    given = np.flatnonzero(touches)
+    rows, cols = row_of[given], col_of[given]
+    if foot_m.size:
+        away_x_m, away_y_m = x_m[given] - np.float32(foot_m[0]), y_m[given] - np.float32(foot_m[1])
+        share = half_m / np.maximum(np.hypot(away_x_m, away_y_m), np.float32(cell_m))
+        behind = np.floor((y_m[given] + share * away_y_m) * per_m + row0)
+        rows = np.concatenate((rows, behind))
+        behind = np.floor((x_m[given] + share * away_x_m) * per_m + col0)
+        cols = np.concatenate((cols, behind))
+    is_shared = np.zeros(x_m.size, dtype=np.bool_)
+    if not given.size:
+        return is_shared
+    top, left, bottom, right = rows.min(), cols.min(), rows.max(), cols.max()
+    width = np.int64(right - left) + 1
+    taken = (rows - top).astype(np.int64) * width + (cols - left).astype(np.int64)
+    is_small = (np.int64(bottom - top) + 1) * width <= MAX_BOX_CELLS
+    table = np.zeros((np.int64(bottom - top) + 1) * width if is_small else 0, dtype=np.bool_)
+    if is_small:
+        table[taken] = True
+    else:
+        taken.sort()
+    for point in range(x_m.size):
+        row, col = row_of[point], col_of[point]
+        if touches[point] or not (top <= row <= bottom and left <= col <= right):
+            continue
+        cell = np.int64(row - top) * width + np.int64(col - left)
+        if is_small:
+            is_shared[point] = table[cell]
+        else:
+            is_shared[point] = taken[min(np.searchsorted(taken, cell), taken.size - 1)] == cell
+    return is_shared
 
 
 def _with_rim(view: GroundView, feet: Index, rim: Flags, cell_m: float, foot_m: F64) -> GroundView:
@@ -285,31 +287,39 @@ def _with_rim(view: GroundView, feet: Index, rim: Flags, cell_m: float, foot_m: 
         cell_m: side of a cell.
         foot_m: (2,) the camera's foot in the plane's frame.
     """
-    height, width = rim.shape
-    framed = np.zeros((height + 2, width + 2), dtype=np.bool_)
-    framed[1:-1, 1:-1] = rim
-    place = feet + 2 * (feet // width) + width + 3
-    owners, others = [], []
-    for step, framed_step in ((width, width + 2), (-width, -width - 2), (1, 1), (-1, -1)):
-        found = np.flatnonzero(framed.reshape(-1).take(place + framed_step))
-        owners.append(feet[found])
-        others.append(feet[found] + step)
-    owner, other = np.concatenate(owners), np.concatenate(others)
-    fine = view.ground_sample_m.reshape(-1).take(other) <= cell_m
-    owner, other = owner[fine], other[fine]
-    sample_m = view.ground_sample_m.reshape(-1).take(owner)
-    (x_m, y_m), (other_x_m, other_y_m) = (
-        [part.reshape(-1).take(some) for part in (view.plane_x_m, view.plane_y_m)]
-        for some in (owner, other)
+    owner, other = _beside(
+        feet, rim, view.plane_x_m, view.plane_y_m, view.ground_sample_m, cell_m, foot_m
     )
-    beyond_m = np.hypot(other_x_m - foot_m[0], other_y_m - foot_m[1])
-    beyond_m -= np.hypot(x_m - foot_m[0], y_m - foot_m[1])
-    good = np.hypot(other_x_m - x_m, other_y_m - y_m) <= BESIDE_SAMPLES * sample_m
-    good &= beyond_m <= 0.5 * sample_m
-    owner, other = owner[good], other[good]
     return replace(
         view,
         fill_pixel=np.concatenate([view.fill_pixel, owner]),
         fill_x_m=np.concatenate([view.fill_x_m, view.local_x_m.reshape(-1).take(other)]),
         fill_y_m=np.concatenate([view.fill_y_m, view.local_y_m.reshape(-1).take(other)]),
     )
+
+
+@kernel(
+    "int64[::1], boolean[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], float64, "
+    "float64[::1]"
+)
+def _beside(  # noqa: PLR0917
+    feet: Index, rim: Flags, x_m: F32, y_m: F32, sample_m: F32, cell_m: float, foot_m: F64
+) -> tuple[Index, Index]:
+    """Return pixels of objects and, for each, a pixel of the rim beside it that is not farther."""
+    height, width = rim.shape
+    owner, other = np.empty(4 * feet.size, np.int64), np.empty(4 * feet.size, np.int64)
+    found = 0
+    for step_row, step_col in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+        for pixel in feet:
+            row, col = pixel // width, pixel % width
+            beside = (row + step_row, col + step_col)
+            if not (0 <= beside[0] < height and 0 <= beside[1] < width) or not rim[beside]:
+                continue
+            apart_m = math.hypot(x_m[beside] - x_m[row, col], y_m[beside] - y_m[row, col])
+            beyond_m = math.hypot(x_m[beside] - foot_m[0], y_m[beside] - foot_m[1])
+            beyond_m -= math.hypot(x_m[row, col] - foot_m[0], y_m[row, col] - foot_m[1])
+            is_fine = sample_m[beside] <= cell_m and apart_m <= BESIDE_SAMPLES * sample_m[row, col]
+            if is_fine and beyond_m <= 0.5 * sample_m[row, col]:
+                owner[found], other[found] = pixel, beside[0] * width + beside[1]
+                found += 1
+    return owner[:found].copy(), other[:found].copy()
