@@ -149,4 +149,5 @@ def _bytes_are_hazards(parts: U8, above: F32, is_hazardous: Flags) -> Flags:
             total[pixel] += of_class[pixel]
             sure[pixel] += counts * of_class[pixel]
     least = -np.float32(BYTE_ROUNDING)
-    return (total > 0) & ((excess >= least) | (2 * sure >= total))
+    found: Flags = (total > 0) & ((excess >= least) | (2 * sure >= total))
+    return found
