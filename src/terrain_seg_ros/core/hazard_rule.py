@@ -72,23 +72,12 @@ class HazardRule:
         Args:
             parts_k: the weights, K non-negative arrays of the same shape.
         """
-        weighted = total = sure = None
-        for part, hazard, flag in zip(parts_k, self.hazards, self.hazardous_classes()):
-            if weighted is None or total is None or sure is None:
-                weighted, total, sure = (np.zeros(part.shape, dtype=np.float32) for _ in range(3))
-            total += part
-            if hazard > 0.0:
-                weighted += part * hazard
-            if flag:
-                sure += part
-        if weighted is None or total is None or sure is None:
-            return np.zeros(0, dtype=np.float32)
-        found: F32 = np.full_like(total, np.nan)
-        np.divide(weighted, total, out=found, where=total > 0.0)
-        np.minimum(found, np.float32(1.0), out=found)
-        decided = (sure >= (MAJORITY - ROUNDING) * total) & (total > 0.0)
-        np.maximum(found, np.float32(self.threshold), out=found, where=decided)
-        return found
+        parts = np.asarray(parts_k if isinstance(parts_k, np.ndarray) else list(parts_k))
+        flat = np.ascontiguousarray(parts, dtype=np.float32).reshape(len(parts), -1)
+        found: F32 = _scores(
+            flat, self.hazards.astype(np.float32), self.hazardous_classes(), self.threshold
+        )
+        return found.reshape(parts.shape[1:])
 
     def reaches(self, score: F32) -> Flags:
         """Return which scores are hazards; NaN is not a hazard."""
@@ -151,3 +140,24 @@ def _bytes_are_hazards(parts: U8, above: F32, is_hazardous: Flags) -> Flags:
     least = -np.float32(BYTE_ROUNDING)
     found: Flags = (total > 0) & ((excess >= least) | (2 * sure >= total))
     return found
+
+
+@kernel("float32[:, ::1], float32[::1], boolean[::1], float64")
+def _scores(parts: F32, hazards: F32, is_hazardous: Flags, threshold: float) -> F32:
+    """Return P(hazard) of weights (K, N), NaN where all are 0."""
+    total, score, sure = np.zeros((3, parts.shape[1]), dtype=np.float32)
+    for number in range(len(parts)):
+        of_class, hazard, counts = parts[number], hazards[number], np.float32(is_hazardous[number])
+        for place in range(total.size):
+            total[place] += of_class[place]
+            score[place] += of_class[place] * hazard
+            sure[place] += of_class[place] * counts
+    least, share = np.float32(threshold), np.float32(MAJORITY - ROUNDING)
+    for place in range(total.size):
+        if not total[place] > 0.0:
+            score[place] = np.nan
+            continue
+        score[place] = min(score[place] / total[place], np.float32(1.0))
+        if sure[place] >= share * total[place]:
+            score[place] = max(score[place], least)
+    return score
