@@ -133,11 +133,13 @@ class Kernel:
 
 
 def compile_kernels() -> str:
-    """Compile every kernel of the modules imported so far, or load it from the cache.
+    """Compile every kernel of the pipeline, or load it from the cache.
 
     Returns:
         Why the next start must compile again and what to do about it; empty where it need not.
     """
+    import terrain_seg_ros.core.pipeline  # noqa: F401, PLC0415
+
     for item in tuple(_KERNELS):
         item.compile()
     if cache_folder() is not None:

@@ -37,6 +37,8 @@ MAX_REACH_PX = 48
 """Largest distance around an object in which other pixels of its cells are searched."""
 MAX_BOX_CELLS = 4_000_000
 """Size of the lookup table of cells; more cells are searched by sorting."""
+EXACT_BELOW = 2.0**24
+"""Integers up to this are exact in float32."""
 BESIDE_SAMPLES = 2.0
 """Adjacent pixels are adjacent in space if they are at most this many ground samples apart."""
 _OBSERVED = np.uint8(Reason.OBSERVED)
@@ -210,67 +212,60 @@ def _clear_cells(view: GroundView, standing: U8, rim: Flags, cells: _Cells) -> G
     reach_px = min(math.ceil(CELL_REACH * cells.side_m / cells.narrowest_m), MAX_REACH_PX)
     box = np.ones((2 * reach_px + 1, 2 * reach_px + 1), dtype=np.uint8)
     around = cv2.dilate(standing, box).view(np.bool_).reshape(-1)
-    touches = (standing.view(np.bool_) | rim).reshape(-1) & _PLACED.take(view.reason.reshape(-1))
-    point = np.flatnonzero(around & (touches | (view.reason.reshape(-1) == _OBSERVED)))
+    flat = view.reason.reshape(-1)
+    touches = (standing.view(np.bool_) | rim).reshape(-1)
+    touches &= _PLACED.take(flat)
     fill = np.flatnonzero(around.take(view.fill_pixel))
-    x_m = np.concatenate([view.local_x_m.reshape(-1).take(point), view.fill_x_m.take(fill)])
-    y_m = np.concatenate([view.local_y_m.reshape(-1).take(point), view.fill_y_m.take(fill)])
-    is_shared = _shared_cells(
-        x_m,
-        y_m,
-        touches.take(np.concatenate([point, view.fill_pixel.take(fill)])),
-        np.zeros(0) if cells.foot_m is None else cells.foot_m,
-        cells.side_m,
-        view.anchor_m[:2] / cells.side_m % 1.0,
-    )
-    view.reason.reshape(-1)[point[is_shared[: point.size]]] = Reason.HIDDEN
+    pixel = np.flatnonzero(around & ((flat == _OBSERVED) | touches))
+    x_m = np.concatenate([view.local_x_m.reshape(-1).take(pixel), view.fill_x_m.take(fill)])
+    y_m = np.concatenate([view.local_y_m.reshape(-1).take(pixel), view.fill_y_m.take(fill)])
+    taken = touches.take(np.concatenate([pixel, view.fill_pixel.take(fill)]))
+    given = np.flatnonzero(taken)
+    if cells.foot_m is not None:
+        behind_m = _behind(x_m.take(given), y_m.take(given), cells)
+        given = np.concatenate([given, np.arange(given.size) + x_m.size])
+        x_m, y_m = np.concatenate([x_m, behind_m[0]]), np.concatenate([y_m, behind_m[1]])
+    cell = _cells(view, x_m, y_m, cells.side_m)
+    shared = np.flatnonzero(_among(cell, given)[: taken.size] & ~taken)
+    split = int(np.searchsorted(shared, pixel.size))
+    flat[pixel.take(shared[:split])] = Reason.HIDDEN
     fill_x_m = view.fill_x_m.copy()
-    fill_x_m[fill[is_shared[point.size :]]] = np.nan
+    fill_x_m[fill[shared[split:] - pixel.size]] = np.nan
     return replace(view, fill_x_m=fill_x_m)
 
 
-@kernel("float32[::1], float32[::1], boolean[::1], float64[::1], float64, float64[::1]")
-def _shared_cells(
-    x_m: F32, y_m: F32, touches: Flags, foot_m: F64, cell_m: float, anchor: F64
-) -> Flags:
-    """Return which points (N,) do not touch an object but share a cell with one that does.
+def _behind(x_m: F32, y_m: F32, cells: _Cells) -> tuple[F32, F32]:
+    """Return points moved by half a cell away from the camera's foot."""
+    foot_m = np.zeros(2) if cells.foot_m is None else cells.foot_m
+    away_x_m, away_y_m = (
+        axis_m - np.float32(origin_m) for axis_m, origin_m in zip((x_m, y_m), foot_m)
+    )
+    share = 0.5 * cells.side_m / np.maximum(np.hypot(away_x_m, away_y_m), cells.side_m)
+    return x_m + share * away_x_m, y_m + share * away_y_m
 
-    If the camera's foot is given, objects extend by half a cell away from it.
-    """
-    half_m, row0, col0 = np.float32(0.5 * cell_m), np.float32(anchor[1]), np.float32(anchor[0])
-    per_m = np.float32(1.0 / cell_m)
-    row_of, col_of = np.floor(y_m * per_m + row0), np.floor(x_m * per_m + col0)
-    given = np.flatnonzero(touches)
-    rows, cols = row_of[given], col_of[given]
-    if foot_m.size:
-        away_x_m, away_y_m = x_m[given] - np.float32(foot_m[0]), y_m[given] - np.float32(foot_m[1])
-        share = half_m / np.maximum(np.hypot(away_x_m, away_y_m), np.float32(cell_m))
-        behind = np.floor((y_m[given] + share * away_y_m) * per_m + row0)
-        rows = np.concatenate((rows, behind))
-        behind = np.floor((x_m[given] + share * away_x_m) * per_m + col0)
-        cols = np.concatenate((cols, behind))
-    is_shared = np.zeros(x_m.size, dtype=np.bool_)
-    if not given.size:
-        return is_shared
-    top, left, bottom, right = rows.min(), cols.min(), rows.max(), cols.max()
-    width = np.int64(right - left) + 1
-    taken = (rows - top).astype(np.int64) * width + (cols - left).astype(np.int64)
-    is_small = (np.int64(bottom - top) + 1) * width <= MAX_BOX_CELLS
-    table = np.zeros((np.int64(bottom - top) + 1) * width if is_small else 0, dtype=np.bool_)
-    if is_small:
-        table[taken] = True
-    else:
-        taken.sort()
-    for point in range(x_m.size):
-        row, col = row_of[point], col_of[point]
-        if touches[point] or not (top <= row <= bottom and left <= col <= right):
-            continue
-        cell = np.int64(row - top) * width + np.int64(col - left)
-        if is_small:
-            is_shared[point] = table[cell]
-        else:
-            is_shared[point] = taken[min(np.searchsorted(taken, cell), taken.size - 1)] == cell
-    return is_shared
+
+def _cells(view: GroundView, x_m: F32, y_m: F32, cell_m: float) -> Index:
+    """Return the index, from 0, of the grid's cell of each point."""
+    rows, cols = (
+        np.floor(local_m * np.float32(1.0 / cell_m) + np.float32(anchor_m / cell_m % 1.0))
+        for local_m, anchor_m in ((y_m, view.anchor_m[1]), (x_m, view.anchor_m[0]))
+    )
+    rows -= rows.min(initial=np.inf)
+    cols -= cols.min(initial=np.inf)
+    side = int(cols.max(initial=0.0)) + 1
+    exact = rows.max(initial=0.0) * side < EXACT_BELOW
+    numbers = rows * np.float32(side) + cols if exact else rows.astype(np.float64) * side + cols
+    return np.asarray(numbers.astype(np.intp))
+
+
+def _among(cell: Index, given: Index) -> Flags:
+    """Return which points share a cell with the `given` points."""
+    count = int(cell.max(initial=0)) + 1
+    if count > MAX_BOX_CELLS:
+        return np.isin(cell, cell[given])
+    table = np.zeros(count, dtype=np.bool_)
+    table[cell.take(given)] = True
+    return table.take(cell)
 
 
 def _with_rim(view: GroundView, feet: Index, rim: Flags, cell_m: float, foot_m: F64) -> GroundView:
