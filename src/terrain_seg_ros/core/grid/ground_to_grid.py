@@ -101,7 +101,7 @@ def ground_to_grid(
     )
     seen = np.flatnonzero(pixel >= 0)
     if seen.size:
-        evidence_km = _evidence(sums[seen], grid.settings.min_hazard_share)
+        evidence_km = _evidence(sums, seen, grid.settings.min_hazard_share)
         pixel = pixel.take(seen)
         sigma_m = view.height_sigma_m
         grid.add(
@@ -232,22 +232,22 @@ def _sum_up(  # noqa: PLR0917
     return sums, priority, seen
 
 
-@kernel("int32[:, :, ::1], float64", writes=("sums",))
-def _evidence(sums: Index, min_hazard_share: float) -> F32:
+@kernel("int32[:, :, ::1], int64[::1], float64", writes=("sums",))
+def _evidence(sums: Index, cells: NDArray[np.intp], min_hazard_share: float) -> F32:
     """Return the view's evidence (K, M) of cells: of all their pixels, or of the hazards alone.
 
     The sums of the hazards become those of the pixels that count.
     """
-    evidence_km = np.empty((sums.shape[2] - 2, len(sums)), dtype=np.float32)
-    for cell in range(len(sums)):
-        safe, risky = sums[cell, 0], sums[cell, 1]
+    evidence_km = np.empty((sums.shape[2] - 2, cells.size), dtype=np.float32)
+    for place in range(cells.size):
+        safe, risky = sums[cells[place], 0], sums[cells[place], 1]
         is_alone = risky[0] > 0 and risky[0] >= min_hazard_share * (safe[0] + risky[0])
         if not is_alone:
             risky += safe
         total = max(risky[2:].sum(), 1)
         gain = risky[1] / (255.0 * risky[0] * total)
         for number in range(len(evidence_km)):
-            evidence_km[number, cell] = np.float32(risky[2 + number] * gain)
+            evidence_km[number, place] = np.float32(risky[2 + number] * gain)
     return evidence_km
 
 
