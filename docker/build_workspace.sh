@@ -4,7 +4,7 @@
 set -eo pipefail
 python3 -m venv --system-site-packages .venv-ros
 source .venv-ros/bin/activate
-pip install --no-cache-dir 'numpy>=1.26,<2' 'setuptools<80' 'pydantic>=2.9,<3' pooch tqdm colcon-common-extensions onnxruntime openvino rosbags
+pip install --no-cache-dir 'numpy>=1.26,<2' 'setuptools<80' 'pydantic>=2.9,<3' pooch tqdm joblib 'numba>=0.58,<0.70' colcon-common-extensions onnxruntime openvino rosbags
 if [[ $# -gt 0 ]]; then pip install --no-cache-dir "$@"; fi
 source "/opt/ros/${ROS_DISTRO}/setup.bash"
 python -m colcon build

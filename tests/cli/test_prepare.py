@@ -48,6 +48,7 @@ def test_it_builds_keeps_and_tells_the_key(run, cache):
     assert f"key {engine.stem}: model " in out
     assert f"{engine}: built in " in out
     assert "passes the self-test" in out
+    assert "compiled loops: ready in " in out
     assert err == ""
 
 

@@ -52,3 +52,15 @@ def test_parts_load_neither_ros_nor_training(package):
 
 def test_a_module_that_is_loaded_is_seen():
     assert "sqlite3" in loaded_by("import sqlite3")
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "import terrain_seg_ros.core.pipeline",
+        "import terrain_seg_ros.worlds.generate, terrain_seg_ros.worlds.truth",
+        "from terrain_seg_ros.cli import main\ntry: main.main(['--help'])\nexcept SystemExit: pass",
+    ],
+)
+def test_numba_is_loaded_only_where_a_loop_runs(statements):
+    assert loaded_by(statements) & {"numba", "llvmlite"} == set()

@@ -48,7 +48,7 @@ def test_version_is_the_same_everywhere():
 def test_manifest_names_every_message_package():
     declared = {item.text for item in MANIFEST.findall("exec_depend")}
     assert {spec.type.split("/")[0] for spec in topics()} <= declared
-    assert {"rclpy", "tf2_ros_py", "launch_ros", "python3-numpy", "python3-opencv"} <= declared
+    assert {"rclpy", "tf2_ros_py", "launch_ros", "python3-numba", "python3-opencv"} <= declared
 
 
 def test_every_requirement_is_bounded_on_both_sides():

@@ -1,4 +1,4 @@
-"""`terrain-seg prepare`: build engines in advance, or check that they exist."""
+"""`terrain-seg prepare`: compile loops and build engines in advance, or check the engines."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from threading import Event, Thread
 from types import TracebackType
 
 from terrain_seg_ros.cli.options import add_params_argument, add_setting_argument, read_parameters
+from terrain_seg_ros.core.kernel import cache_folder, compile_kernels
 from terrain_seg_ros.inference.backend_names import BackendName, engine_backends
 from terrain_seg_ros.inference.backend_options import BackendOptions
 from terrain_seg_ros.inference.engines.prepare import (
@@ -63,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Build or check the engines and print their keys and paths.
+    """Compile the loops, build or check the engines, and print their keys and paths.
 
     Raises:
         ConfigError: a parameter is wrong, or an engine cannot be kept.
@@ -77,12 +78,22 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.check:
         found = [_check(name, model, options) for options in wanted]
     else:
+        _compile_kernels()
         found = [True] * len(wanted)
         for options in wanted:
             _prepare(name, model, options, force=arguments.force)
     for file in (model, *model.lowered):
         print(f"{file.card.name} {file.card.version}: digest {file.digest}")
     return 0 if all(found) else EXIT_NOT_PREPARED
+
+
+def _compile_kernels() -> None:
+    start_s = time.monotonic()
+    with _Ticker("compiled loops"):
+        advice = compile_kernels()
+    print(f"compiled loops: ready in {time.monotonic() - start_s:.1f} s, in {cache_folder()}")
+    if advice:
+        print(f"terrain-seg: {advice}", file=sys.stderr)
 
 
 def _check(name: BackendName, model: LoadedModel, options: BackendOptions) -> bool:

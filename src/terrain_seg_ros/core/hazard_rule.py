@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.kernel import kernel
 from terrain_seg_ros.core.taxonomy import Taxonomy
-from terrain_seg_ros.core.types import F32
+from terrain_seg_ros.core.types import F32, U8
 
 ROUNDING = 1e-6
 """Tolerance: rounding must not turn a value exactly at the threshold into safe ground."""
@@ -71,23 +72,12 @@ class HazardRule:
         Args:
             parts_k: the weights, K non-negative arrays of the same shape.
         """
-        weighted = total = sure = None
-        for part, hazard, flag in zip(parts_k, self.hazards, self.hazardous_classes()):
-            if weighted is None or total is None or sure is None:
-                weighted, total, sure = (np.zeros(part.shape, dtype=np.float32) for _ in range(3))
-            total += part
-            if hazard > 0.0:
-                weighted += part * hazard
-            if flag:
-                sure += part
-        if weighted is None or total is None or sure is None:
-            return np.zeros(0, dtype=np.float32)
-        found: F32 = np.full_like(total, np.nan)
-        np.divide(weighted, total, out=found, where=total > 0.0)
-        np.minimum(found, np.float32(1.0), out=found)
-        decided = (sure >= (MAJORITY - ROUNDING) * total) & (total > 0.0)
-        np.maximum(found, np.float32(self.threshold), out=found, where=decided)
-        return found
+        parts = np.asarray(parts_k if isinstance(parts_k, np.ndarray) else list(parts_k))
+        flat = np.ascontiguousarray(parts, dtype=np.float32).reshape(len(parts), -1)
+        found: F32 = _scores(
+            flat, self.hazards.astype(np.float32), self.hazardous_classes(), self.threshold
+        )
+        return found.reshape(parts.shape[1:])
 
     def reaches(self, score: F32) -> Flags:
         """Return which scores are hazards; NaN is not a hazard."""
@@ -100,20 +90,10 @@ class HazardRule:
         """
         if parts_k.dtype != np.uint8:
             return self.reaches(self.score(parts_k))
-        excess: F32 = np.zeros(parts_k.shape[1:], dtype=np.float32)
-        scaled = np.empty_like(excess)
-        total: NDArray[np.int32] = np.zeros(parts_k.shape[1:], dtype=np.int32)
-        sure = np.zeros_like(total)
-        above = self.hazards.astype(np.float64) - self.threshold
-        for part, weight, flag in zip(parts_k, above, self.hazardous_classes()):
-            excess += np.multiply(part, np.float32(weight), out=scaled)
-            total += part
-            if flag:
-                sure += part
-        found: Flags = excess >= -BYTE_ROUNDING
-        found |= 2 * sure >= total
-        found &= total > 0
-        return found
+        flat = np.ascontiguousarray(parts_k).reshape(len(parts_k), -1)
+        above = (self.hazards.astype(np.float64) - self.threshold).astype(np.float32)
+        found: Flags = _bytes_are_hazards(flat, above, self.hazardous_classes())
+        return found.reshape(parts_k.shape[1:])
 
     def undivided(self) -> str:
         """Return why the classes cannot separate safe ground from hazards, empty if they can."""
@@ -141,3 +121,43 @@ class HazardRule:
             f"hazard of {', '.join(found)} is exactly cost.hazard_threshold {self.threshold:g}: "
             "they count as hazards"
         )
+
+
+@kernel("uint8[:, ::1], float32[::1], boolean[::1]")
+def _bytes_are_hazards(parts: U8, above: F32, is_hazardous: Flags) -> Flags:
+    """Return where bytes (K, N) are hazards, given by how much each class is `above` the threshold.
+
+    P(hazard) reaches the threshold where the mean of `above`, weighted by the bytes, reaches 0.
+    """
+    excess = np.zeros(parts.shape[1], dtype=np.float32)
+    total, sure = np.zeros(excess.size, dtype=np.int32), np.zeros(excess.size, dtype=np.int32)
+    for number in range(len(parts)):
+        of_class, counts = parts[number], np.int32(is_hazardous[number])
+        for pixel in range(excess.size):
+            excess[pixel] += np.float32(of_class[pixel]) * above[number]
+            total[pixel] += of_class[pixel]
+            sure[pixel] += counts * of_class[pixel]
+    least = -np.float32(BYTE_ROUNDING)
+    found: Flags = (total > 0) & ((excess >= least) | (2 * sure >= total))
+    return found
+
+
+@kernel("float32[:, ::1], float32[::1], boolean[::1], float64")
+def _scores(parts: F32, hazards: F32, is_hazardous: Flags, threshold: float) -> F32:
+    """Return P(hazard) of weights (K, N), NaN where all are 0."""
+    total, score, sure = np.zeros((3, parts.shape[1]), dtype=np.float32)
+    for number in range(len(parts)):
+        of_class, hazard, counts = parts[number], hazards[number], np.float32(is_hazardous[number])
+        for place in range(total.size):
+            total[place] += of_class[place]
+            score[place] += of_class[place] * hazard
+            sure[place] += of_class[place] * counts
+    least, share = np.float32(threshold), np.float32(MAJORITY - ROUNDING)
+    for place in range(total.size):
+        if not total[place] > 0.0:
+            score[place] = np.nan
+            continue
+        score[place] = min(score[place] / total[place], np.float32(1.0))
+        if sure[place] >= share * total[place]:
+            score[place] = max(score[place], least)
+    return score

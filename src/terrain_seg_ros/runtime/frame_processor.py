@@ -101,6 +101,7 @@ class FrameProcessor:
         self._lock = Lock()
         self.health.remark("hazards", session.hazard_advice())
         self.health.remark("novelty", session.novelty_advice())
+        self.health.remark("kernels", session.kernel_advice)
 
     def start(self) -> list[Outgoing]:
         """Return what must be there before the first mask: class names, what filters need."""

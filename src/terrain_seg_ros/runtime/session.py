@@ -13,6 +13,7 @@ import numpy as np
 from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.ground.own_body import MIN_CORNERS, OwnBody
 from terrain_seg_ros.core.image.image_file import read_image
+from terrain_seg_ros.core.kernel import compile_kernels
 from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import U8
@@ -32,7 +33,7 @@ class Session:
     """
 
     def __init__(self, parameters: NodeSettings, *, live: bool = False) -> None:
-        """Load the model, run the golden self-test and make an empty grid.
+        """Load the model, run the golden self-test, make an empty grid and compile its loops.
 
         Args:
             parameters: the values.
@@ -58,6 +59,8 @@ class Session:
         self.backend: Backend = served.backend
         self._build = served.build
         self.pipeline = Pipeline(self.model.card, self.backend, settings, heights=heights)
+        self.kernel_advice = compile_kernels()
+        """Why the next start must compile the loops again, empty where they are kept."""
 
     def __enter__(self) -> Session:
         """Return the session."""

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.numpy_slope import numpy_elevation_to_slope
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.grid.elevation_to_slope import (
     SlopeSettings,
@@ -291,3 +292,32 @@ def test_noise_differs_from_cell_to_cell():
     found = elevation_to_slope(elevation_m, STEPS, resolution_m=RESOLUTION_M, sigma_m=sigma_m)
     assert found.p_safe[20, 10] > 0.99
     assert found.p_safe[20, 35] < 0.95
+
+
+@given(seed=st.integers(0, 2**32 - 1), baseline_m=st.floats(0.2, 2.0), step_m=st.floats(0.0, 0.2))
+@settings(max_examples=60, deadline=None)
+def test_the_compiled_loops_equal_their_numpy_reference(seed, baseline_m, step_m):
+    """Both sum up float32 in their own order, so that cells at a limit may be decided otherwise."""
+    random = np.random.default_rng(seed)
+    shape = random.integers(1, 40, 2)
+    row, col = np.mgrid[0 : shape[0], 0 : shape[1]]
+    elevation_m = 100.0 + random.normal(0.0, 0.05, 2) @ [row.ravel(), col.ravel()]
+    elevation_m = elevation_m.reshape(shape) + random.normal(0.0, 0.03, shape)
+    elevation_m[random.random(shape) < 0.2] = np.nan
+    elevation_m[random.random(shape) < 0.02] += 0.4
+    sigma_m = random.uniform(0.0, 0.02, shape).astype(np.float32)
+    given = (
+        elevation_m.astype(np.float32),
+        replace(ROVER, baseline_m=baseline_m, max_step_m=step_m),
+    )
+    found, expected = (
+        way(*given, resolution_m=0.1, sigma_m=sigma_m)
+        for way in (elevation_to_slope, numpy_elevation_to_slope)
+    )
+    for name, tolerance in (("slope_deg", 0.01), ("roughness_m", 1e-4), ("step_m", 1e-4)):
+        differ = ~np.isclose(
+            getattr(found, name), getattr(expected, name), rtol=1e-3, atol=tolerance, equal_nan=True
+        )
+        assert differ.mean() <= 0.01
+    differ = ~np.isclose(found.p_safe, expected.p_safe, atol=0.01, equal_nan=True)
+    assert differ.mean() <= 0.01

@@ -59,8 +59,8 @@ def test_costs_by_hand():
     add(target, 0, 2, (1.2, 0.8, 0.0))
     add(target, 0, 3, (0.0, 0.0, 2.0))
     add(target, 0, 4, (0.5, 0.0, 0.0))
-    target.set_reason(np.array([0]), np.array([4]), Reason.SHADOW)
-    target.set_reason(np.array([0]), np.array([3]), Reason.SHADOW)
+    target.set_reason(np.array([0]), np.array([4]), np.uint8(Reason.SHADOW))
+    target.set_reason(np.array([0]), np.array([3]), np.uint8(Reason.SHADOW))
     found = rated(target)
     assert found.cost[0, :5].tolist() == [0, 100, 39, 100, -1]
     np.testing.assert_allclose(found.hazard[0, :4], [0.0, 0.5, 0.2, 1.0])

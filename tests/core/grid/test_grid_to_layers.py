@@ -83,7 +83,7 @@ def test_age_and_ground_sample_are_those_of_the_last_look():
 def test_reasons_are_codes_and_zero_where_the_ground_is_observed():
     grid = grid_of()
     see(grid, [[1, 0, 0]])
-    grid.set_reason(np.array([0, 1]), np.array([0, 1]), Reason.SHADOW)
+    grid.set_reason(np.array([0, 1]), np.array([0, 1]), np.uint8(Reason.SHADOW))
     layers, _ = layers_of(grid)
     assert layers["reason"][0, 0] == Reason.OBSERVED
     assert layers["reason"][1, 1] == Reason.SHADOW

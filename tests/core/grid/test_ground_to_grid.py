@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.numpy_fusion import numpy_ground_to_grid
 from terrain_seg_ros.core.errors import GeometryError
-from terrain_seg_ros.core.grid import ground_to_grid as stage
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
 from terrain_seg_ros.core.grid.ground_to_grid import REASON_PRIORITY, ground_to_grid
 from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
@@ -175,13 +175,9 @@ def _is_hazard(chances):
     return by_class or chances @ HAZARDS >= 0.5 * chances.sum() - 1e-3
 
 
-@given(
-    pixels=pixels,
-    share=st.sampled_from([0.01, 0.3, 1.0]),
-    lanes=st.sampled_from([(3, 2, 1), (2, 1), (1,)]),
-)
+@given(pixels=pixels, share=st.sampled_from([0.01, 0.3, 1.0]))
 @settings(max_examples=100)
-def test_the_fast_way_equals_the_slow_one(pixels, share, lanes):
+def test_the_evidence_is_that_of_a_plain_count(pixels, share):
     x_m, y_m, probabilities, confidence, dark = (list(part) for part in zip(*pixels))
     reasons = [Reason.SHADOW if item else Reason.OBSERVED for item in dark]
     expected = np.zeros((8, 8, 3))
@@ -196,10 +192,8 @@ def test_the_fast_way_equals_the_slow_one(pixels, share, lanes):
         total = sum(item[0] for item in chosen)
         weight = sum(item[1] for item in chosen) / len(chosen) / 255.0
         expected[cell] = weight * total / total.sum()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "LANES", lanes)
-        seen = view(x_m, y_m, reason=reasons)
-        found = fuse(grid(share), seen, says(probabilities, confidence=confidence))
+    seen = view(x_m, y_m, reason=reasons)
+    found = fuse(grid(share), seen, says(probabilities, confidence=confidence))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
@@ -215,6 +209,43 @@ def test_views_add_up(pixels, other):
     np.testing.assert_allclose(both.evidence.decayed(), parts, rtol=1e-4, atol=1e-6)
 
 
+@given(seed=st.integers(0, 2**32 - 1), share=st.sampled_from([0.01, 0.3, 1.0]))
+@settings(max_examples=60, deadline=None)
+def test_the_compiled_loops_equal_their_numpy_reference(seed, share):
+    random = np.random.default_rng(seed)
+    height, width, fills = random.integers(1, 12, 3)
+    shape, scale = (height, width), random.choice([1.0, 3.0, 8.0])
+    x_m, y_m, z_m = random.normal(0.0, scale, (3, *shape)).astype(np.float32)
+    x_m[random.random(shape) < 0.1] = z_m[random.random(shape) < 0.1] = np.nan
+    fill_m = random.normal(0.0, scale, (2, fills)).astype(np.float32)
+    codes = random.choice([0, 0, 0, *range(2, 7), *range(9, 13)], shape)
+    owner = random.integers(0, x_m.size, fills)
+    range_m = random.uniform(0.0, 30.0, shape)
+    anchor = random.uniform(-1.0, 1.0, 2)
+    seen = view(x_m, y_m, reason=codes, range_m=range_m, anchor=anchor, fill=(owner, *fill_m))
+    sample_m, sigma_m = random.uniform(0.0, 1.0, (2, *shape)).astype(np.float32)
+    if random.random() < 0.5:
+        seen = replace(seen, local_z_m=z_m, height_sigma_m=sigma_m, ground_sample_m=sample_m)
+    probabilities = random.integers(0, 256, (3, *shape), dtype=np.uint8)
+    mask, sure = random.integers(0, 256, (2, *shape), dtype=np.uint8)
+    given = {
+        "segmentation": Segmentation(probabilities, mask, sure, mask, sure),
+        "hazards": HAZARDS,
+        "hazard_threshold": random.choice([0.25, 0.5, 1.0]),
+    }
+    compiled, reference = (grid(share, half_weight_range_m=10.0, size_m=16.0) for _ in range(2))
+    ground_to_grid(compiled, seen, **given)
+    numpy_ground_to_grid(reference, seen, **given)
+    for found, expected in zip(all_layers(compiled), all_layers(reference)):
+        np.testing.assert_array_equal(found, expected)
+
+
+def all_layers(grid):
+    heights = grid.heights
+    layers = [grid.evidence.decayed(), grid.ratings.reason, grid.evidence.sample_m]
+    return layers + [part for part in (heights.heights_m, heights.sigma_m) if part is not None]
+
+
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(GeometryError, match="expected"):
         fuse(grid(), view([0.5, 0.6], [0.5, 0.6]), says([SOIL]))
@@ -222,7 +253,6 @@ def test_shapes_that_do_not_fit_are_refused():
 
 @pytest.mark.parametrize("count", [514, 515, 2000, 263_172, 263_200])
 def test_any_number_of_pixels_in_a_cell_is_summed_up_exactly(count):
-    """More than 514 or 263,172 sums of bytes no longer fit side by side in one float64."""
     seen = view(np.full(count, 0.5), np.full(count, 0.5))
     safe = np.broadcast_to(np.uint8([[[255]], [[254]], [[0]]]), (3, 1, count)).copy()
     sure = np.full((1, count), 255, np.uint8)

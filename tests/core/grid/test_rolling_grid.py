@@ -80,7 +80,7 @@ def test_moving_never_shows_what_was_forgotten(path):
         assert (reason[entered] == Reason.OUTSIDE_VIEW).all()
         ones = np.ones((2, rows.size), dtype=np.float32)
         moving.add(CellView(rows, cols, ones))
-        moving.set_reason(rows, cols, Reason.SHADOW)
+        moving.set_reason(rows, cols, np.uint8(Reason.SHADOW))
         assert (moving.evidence.total > 0.0).all()
     moving.move_to(1e6, 1e6)
     assert not moving.evidence.decayed().any()

@@ -1,12 +1,14 @@
 """Test measured ground: agreement with a plane, edges, gaps, trust."""
 
 import math
+from dataclasses import fields
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.numpy_depth import numpy_depth_to_ground
 from support.scenes import (
     CELL_M,
     FISHEYE,
@@ -20,9 +22,13 @@ from support.scenes import (
     project,
     projector,
 )
+from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
+from terrain_seg_ros.core.geometry.pixel_rays import PixelRays, Reach
+from terrain_seg_ros.core.ground.depth import depth_to_ground
+from terrain_seg_ros.core.ground.ground_view import GroundView, Poses
 from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.image.image_to_tensor import TensorGeometry
-from terrain_seg_ros.core.types import Reason
+from terrain_seg_ros.core.types import Reason, Transform
 
 tilt = st.floats(-math.radians(10), math.radians(10))
 yaw = st.floats(-math.pi, math.pi)
@@ -239,3 +245,24 @@ def test_a_small_thing_is_trusted_as_the_ground_around_it_is():
         view = project(made, pose(), measured=DepthImage(depth, 0), geometry=whole, mount=down)
         assert (view.reason[rock] == Reason.OBSERVED).all()
     assert np.nanmax(view.ground_sample_m[rock]) > 0.06
+
+
+@given(seed=st.integers(0, 2**32 - 1), cell_m=st.sampled_from([0.05, 0.2, math.inf]))
+@settings(max_examples=60, deadline=None)
+def test_the_compiled_loops_equal_their_numpy_reference(seed, cell_m):
+    random = np.random.default_rng(seed)
+    height, width = random.integers(1, 24, 2)
+    v, u = np.mgrid[0.0:height, 0.0:width] - np.array([height, width])[:, None, None] / 2.0
+    x, y = (u * 0.04).astype(np.float32), (v * 0.04).astype(np.float32)
+    length = np.sqrt(x * x + y * y + np.float32(1.0))
+    rays = PixelRays(x, y, length, np.full_like(x, 0.04))
+    turn = rotation_from_rpy(0.0, random.uniform(0.1, 1.2), random.uniform(-3.0, 3.0))
+    camera = Transform(turn @ BODY_R_OPTICAL, random.uniform(0.5, 3.0, 3))
+    depth_m = random.uniform(1.0, 3.0) + np.cumsum(random.normal(0.0, 0.02, x.shape), axis=0)
+    depth_m[:, width // 2 :] += random.choice([0.0, 1.0, -0.5])
+    depth_m[random.random(x.shape) < 0.1] = np.nan
+    reach = Reach(random.uniform(1.0, 4.0), random.uniform(0.05, 0.5), cell_m)
+    given = (depth_m.astype(np.float32), rays, reach, Poses(camera, pose()))
+    found, expected = depth_to_ground(*given), numpy_depth_to_ground(*given)
+    for field in fields(GroundView):
+        np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name))

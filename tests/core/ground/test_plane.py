@@ -7,9 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.numpy_plane import numpy_intersect_plane
 from support.scenes import PINHOLE, STRETCH, mounting, pose, project, projector
 from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
+from terrain_seg_ros.core.geometry.pixel_rays import PixelRays, Reach
 from terrain_seg_ros.core.ground.measurement import GroundPoint
+from terrain_seg_ros.core.ground.plane_intersection import intersect_plane
 from terrain_seg_ros.core.types import Reason
 
 tilt = st.floats(-math.radians(10), math.radians(10))
@@ -118,3 +122,33 @@ def test_heights_and_resolutions_of_any_size_work():
     )
     assert (high.reason == Reason.OBSERVED).any()
     assert np.isfinite(high.local_x_m[high.reason == Reason.OBSERVED]).all()
+
+
+@given(seed=st.integers(0, 2**32 - 1), cell_m=st.sampled_from([0.05, 0.2, math.inf]))
+@settings(max_examples=60, deadline=None)
+def test_the_compiled_loops_equal_their_numpy_reference(seed, cell_m):
+    """The root of a sum of squares differs from numpy's `hypot` in its last bit."""
+    random = np.random.default_rng(seed)
+    height, width = random.integers(1, 24, 2)
+    v, u = np.mgrid[0.0:height, 0.0:width] - np.array([height, width])[:, None, None] / 2.0
+    x, y = (u * 0.04).astype(np.float32), (v * 0.04).astype(np.float32)
+    x[random.random(x.shape) < 0.05] = np.nan
+    rays = PixelRays(x, y, np.sqrt(x * x + y * y + np.float32(1.0)), np.full_like(x, 0.04))
+    turn = rotation_from_rpy(0.0, random.uniform(-0.3, 1.5), random.uniform(-3.0, 3.0))
+    camera = (turn @ BODY_R_OPTICAL, random.uniform(0.2, 3.0, 3))
+    reach = Reach(random.uniform(1.0, 40.0), random.uniform(0.05, 2.0), cell_m)
+    found, expected = (way(rays, camera, reach) for way in (intersect_plane, numpy_intersect_plane))
+    np.testing.assert_array_equal(found.reason, expected.reason)
+    for name in ("x_m", "y_m", "depth_m", "range_m", "spacing_m", "cell_x_m", "cell_y_m"):
+        np.testing.assert_allclose(
+            getattr(found, name), getattr(expected, name), rtol=1e-5, atol=1e-5
+        )
+    orders = [
+        np.lexsort((np.hypot(fill.x_m - camera[1][0], fill.y_m - camera[1][1]), fill.pixel))
+        for fill in (found.fill, expected.fill)
+    ]
+    for name, tolerance in (("pixel", 0), ("x_m", 1e-4), ("y_m", 1e-4)):
+        points, reference = (
+            getattr(view.fill, name)[order] for view, order in zip((found, expected), orders)
+        )
+        np.testing.assert_allclose(points, reference, rtol=0, atol=tolerance)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from support.numpy_shadow import numpy_hide_shadows
 from support.scenes import (
     CELL_M,
     FISHEYE,
@@ -21,6 +22,7 @@ from support.scenes import (
 )
 from support.small_worlds import flat
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.ground.ground_view import GroundView
 from terrain_seg_ros.core.ground.view_shadow import ShadowSettings, hide_shadows
 from terrain_seg_ros.core.taxonomy import Taxonomy, TerrainClass
 from terrain_seg_ros.core.types import Reason
@@ -250,3 +252,43 @@ def test_classes_stand_out_by_name_or_by_their_hazard():
         ShadowSettings(("auto", "rock"), 1.0)
     with pytest.raises(ConfigError, match="rock_depth_ratio"):
         ShadowSettings(("auto",), math.nan)
+
+
+@given(seed=st.integers(0, 2**32 - 1), is_measured=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_the_compiled_loops_equal_their_numpy_reference(seed, is_measured):
+    random = np.random.default_rng(seed)
+    rows, cols = np.mgrid[0:18, 0:24]
+    x_m = (2.0 + (17 - rows) * 0.25 + random.normal(0.0, 0.05, rows.shape)).astype(np.float32)
+    y_m = ((cols - 12) * x_m * 0.05).astype(np.float32)
+    standing = random.random(rows.shape) < 0.03
+    standing[rows[standing] // 2, cols[standing]] = True
+    fill = random.integers(0, rows.size, 40)
+    fill_m = [
+        axis.reshape(-1)[fill] + random.normal(0.0, 0.2, 40).astype(np.float32)
+        for axis in (x_m, y_m)
+    ]
+    view = GroundView(
+        range_m=np.hypot(x_m, y_m),
+        reason=random.choice([0, 0, 0, 0, 2, 3, 4], rows.shape).astype(np.uint8),
+        plane_x_m=x_m,
+        plane_y_m=y_m,
+        grid_R_plane=np.eye(3),
+        anchor_m=random.uniform(-9.0, 9.0, 3) * [1, 1, 0],
+        local_x_m=x_m,
+        local_y_m=y_m,
+        fill_pixel=fill,
+        fill_x_m=fill_m[0],
+        fill_y_m=fill_m[1],
+        ground_sample_m=np.full(rows.shape, 0.25, np.float32),
+    )
+    given = {
+        "camera_m": view.anchor_m + [0.0, 0.0, 1.5],
+        "depth_ratio": None if is_measured else 1.0,
+        "cell_m": random.choice([0.2, 0.4, 1e-3]),
+    }
+    found = hide_shadows(view, standing.astype(np.uint8), **given)
+    expected = numpy_hide_shadows(view, standing.astype(np.uint8), **given)
+    np.testing.assert_array_equal(found.reason, expected.reason)
+    for name in ("fill_pixel", "fill_x_m", "fill_y_m"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.grid.scrolling_layers import Cells, ScrollingLayers, Slots
+from terrain_seg_ros.core.kernel import kernel
 from terrain_seg_ros.core.types import F32
 
 SCALE_MIN = 1e-6
@@ -111,24 +112,23 @@ class CellEvidence:
             stamp_ns: the stamp of the view.
             kept: (M,) cells that are remembered as hazards; None if hazards are not kept.
         """
-        stored, total = self.read(slots)
-        if kept is not None:
-            self._weigh_older(stored, total, kept=kept, hazardous=view.hazardous, cap=max_evidence)
-        gain = np.float32(1.0 / self.scale)
         weight: F32 = np.add.reduce(view.evidence_km, axis=0)
-        stored += view.evidence_km * gain
-        weight *= gain
-        total += weight
-        limit = np.float32(max_evidence / self.scale)
-        if total.size and total.max() > limit:
-            stored *= limit / np.maximum(total, limit)
-            np.minimum(total, limit, out=total)
-        for buffer, plane in zip(self._layers.flat("evidence"), stored):
-            buffer[slots] = plane
-        self._layers.put("total", slots, total)
+        nothing = np.empty(0, dtype=np.bool_)
+        _add_view(
+            self._layers.flat("evidence"),
+            self._layers.flat("total"),
+            slots,
+            view.evidence_km,
+            nothing if kept is None else kept,
+            nothing if view.hazardous is None else view.hazardous,
+            min(SURE_VIEW, max_evidence),
+            max_evidence,
+            self.scale,
+        )
         self._layers.put("seen_ns", slots, stamp_ns)
         if view.sample_m is not None:
             self._layers.put("sample_m", slots, view.sample_m)
+        weight *= np.float32(1.0 / self.scale)
         return weight
 
     def fade(self, time_constants: float, *, kept: Flags | None) -> float:
@@ -159,19 +159,6 @@ class CellEvidence:
         """Treat every cell as never seen before; the evidence stays."""
         self._layers.whole("seen_ns")[...] = NEVER_NS
 
-    def _weigh_older(
-        self, stored: F32, total: F32, *, kept: Flags, hazardous: Flags | None, cap: float
-    ) -> None:
-        """Raise the evidence of remembered hazards, and reduce older evidence against new ones."""
-        sure = np.float32(min(SURE_VIEW, cap) / self.scale)
-        change = kept & (total < sure) & (total > 0.0)
-        if hazardous is not None:
-            change |= hazardous & ~kept & (total > sure)
-        some = np.flatnonzero(change)
-        if some.size:
-            stored[:, some] *= sure / total[some]
-            total[some] = sure
-
     def _fold_scale(self, kept: Flags | None) -> float:
         """Multiply the common factor into the layers and return it."""
         scale, total = self.scale, self._layers.whole("total")
@@ -189,3 +176,45 @@ class CellEvidence:
             plane[gone] = 0.0
         self.scale = 1.0
         return scale
+
+
+@kernel(
+    "float32[:, ::1], float32[::1], int64[::1], float32[:, ::1], boolean[::1], boolean[::1], "
+    "float64, float64, float64",
+    writes=("stored", "total"),
+)
+def _add_view(  # noqa: PLR0917
+    stored: F32,
+    total: F32,
+    slots: Slots,
+    evidence_km: F32,
+    kept: Flags,
+    hazardous: Flags,
+    sure_view: float,
+    max_evidence: float,
+    scale: float,
+) -> None:
+    """Add a view's evidence (K, M) at slots to stored evidence (K, N) and its sum (N,).
+
+    The evidence of remembered hazards is raised to that of a sure view; older evidence is reduced
+    to it against a new hazard. `kept` and `hazardous` (M,) are empty where they do not apply.
+    """
+    gain, sure = np.float32(1.0 / scale), np.float32(sure_view / scale)
+    limit = np.float32(max_evidence / scale)
+    for place in range(slots.size):
+        slot = slots[place]
+        older, newer = total[slot], np.float32(0.0)
+        share = np.float32(1.0)
+        if kept.size:
+            is_faded = kept[place] and 0.0 < older < sure
+            is_new = hazardous.size > 0 and hazardous[place] and not kept[place] and older > sure
+            if is_faded or is_new:
+                share, older = sure / older, sure
+        for number in range(len(stored)):
+            newer += evidence_km[number, place]
+        both = older + newer * gain
+        cap = limit / both if both > limit else np.float32(1.0)
+        for number in range(len(stored)):
+            sum_ = stored[number, slot] * share + evidence_km[number, place] * gain
+            stored[number, slot] = sum_ * cap
+        total[slot] = min(both, limit)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import GeometryError
+from terrain_seg_ros.core.kernel import kernel
 from terrain_seg_ros.core.settings import setting, settings
-from terrain_seg_ros.core.types import F32, U8
+from terrain_seg_ros.core.types import F32
 
 MIN_KNOWN_SHARE = 0.3
 """Smallest known share of a patch; above it the covariance accounts for what is unknown."""
@@ -25,7 +24,6 @@ PROTRUDING_SIGMAS = 2.0
 """Standard deviations added to that limit, so that noise is not mistaken for rocks."""
 STEP_PROTRUDING_SHARE = 0.5
 """As `PROTRUDING_SHARE`, of the limit of steps: their patches are too small for a larger share."""
-BAND_ROWS = 64
 MIN_SIDE = 3.0
 """Cells across the smallest patch."""
 MIN_SPREAD = 0.05
@@ -123,25 +121,17 @@ class SlopeMap:
     p_safe: F32
 
 
-class _Patch(NamedTuple):
-    """A square patch, metres across, and the height from which cells in it are not fitted."""
-
-    side_m: float
-    protruding_m: float
-
-
 class _Fit(NamedTuple):
-    """The planes of M patches: z = height + gx x + gy y, x and y in cells from the centre.
+    """The planes of patches (rows, cols): z = height + gx x + gy y, x and y in cells.
 
     `height_variance` and `gradient_variance` are in units of the variance of one height, the
-    latter along the steepest direction.
+    latter along the steepest direction. All are NaN where too little is known.
     """
 
     height_m: F32
     gradient: F32
     height_variance: F32
     gradient_variance: F32
-    good: NDArray[np.bool_]
 
 
 def elevation_to_slope(
@@ -193,10 +183,14 @@ def elevation_to_slope(
         noise_m = np.full(heights_m.shape, own_m, np.float32)
         if sigma_m is not None:
             np.hypot(noise_m, sigma_m[part], out=noise_m)
-        ground = _Heights(heights_m, known[part], noise_m, resolution_m)
-        _write_slopes(ground, settings, into=inside)
+        ground = _Heights(heights_m, known[part].copy(), noise_m, resolution_m)
+        inside[[0, 1, 3]] = _slopes(ground, settings)
         if settings.max_step_m > 0.0:
-            _write_steps(ground, settings, into=inside)
+            inside[2], p_below = _steps(ground, settings)
+            p_safe = inside[3]
+            both = np.isfinite(p_safe) & np.isfinite(p_below)
+            np.multiply(p_safe, p_below, out=p_safe, where=both)
+            np.copyto(p_safe, p_below, where=np.isnan(p_safe))
     return SlopeMap(*result)
 
 
@@ -237,70 +231,25 @@ class _Heights(NamedTuple):
     resolution_m: float
 
 
-def _write_slopes(ground: _Heights, settings: SlopeSettings, *, into: F32) -> None:
-    """Write slope, roughness and P(safe) of a grid into layers 0, 1 and 3 of (4, rows, cols)."""
-
-    def rate(fit: _Fit, height_m: F32, sigma_m: F32) -> tuple[F32, F32, F32]:
-        return _slopes(fit, height_m, sigma_m, settings, resolution_m=ground.resolution_m)
-
-    patch = _Patch(settings.baseline_m, PROTRUDING_SHARE * settings.max_roughness_m)
-    slope, roughness, _, p_safe = into
-    _write_fits(ground, patch, rate, into=(slope, roughness, p_safe))
-
-
-def _write_steps(ground: _Heights, settings: SlopeSettings, *, into: F32) -> None:
-    """Write steps into layer 2 of (4, rows, cols), and let layer 3, P(safe), count them."""
-
-    def rate(fit: _Fit, height_m: F32, sigma_m: F32) -> tuple[F32, F32]:
-        plane_m, variance, sigma_m = (
-            np.compress(fit.good, values) for values in (fit.height_m, fit.height_variance, sigma_m)
-        )
-        step_m = height_m - plane_m
-        step_sigma_m = np.sqrt(np.float32(1.0) + variance) * sigma_m
-        return step_m, _said_below(settings.max_step_m, step_m, step_sigma_m)
-
-    patch = _Patch(settings.step_baseline_m, STEP_PROTRUDING_SHARE * settings.max_step_m)
-    p_below: F32 = np.full(ground.heights_m.shape, np.nan, np.float32)
-    _write_fits(ground, patch, rate, into=(into[2], p_below))
-    p_safe = into[3]
-    both = np.isfinite(p_safe) & np.isfinite(p_below)
-    np.multiply(p_safe, p_below, out=p_safe, where=both)
-    np.copyto(p_safe, p_below, where=np.isnan(p_safe))
+def _slopes(ground: _Heights, settings: SlopeSettings) -> tuple[F32, F32, F32]:
+    """Return slope, roughness and P(safe) of a grid, NaN without a valid plane."""
+    fit = _fit(ground, settings.baseline_m, PROTRUDING_SHARE * settings.max_roughness_m)
+    gradient = fit.gradient / np.float32(ground.resolution_m)
+    departure_m = np.abs(ground.heights_m - fit.height_m)
+    gradient_sigma = np.sqrt(fit.gradient_variance) * ground.sigma_m
+    gradient_sigma /= np.float32(ground.resolution_m)
+    departure_sigma_m = np.sqrt(np.float32(1.0) + fit.height_variance) * ground.sigma_m
+    p_safe = _said_below(settings.max_gradient, gradient, gradient_sigma)
+    p_safe *= _said_below(settings.max_roughness_m, departure_m, departure_sigma_m)
+    return np.degrees(np.arctan(gradient)), departure_m, p_safe
 
 
-def _write_fits(
-    ground: _Heights,
-    patch: _Patch,
-    rate: Callable[[_Fit, F32, F32], tuple[F32, ...]],
-    *,
-    into: Sequence[F32],
-) -> None:
-    """Write what `rate` makes of the planes of all patches into layers (rows, cols).
-
-    `rate` gets the heights of the cells with a valid plane, and the deviations of all fitted ones.
-    The grid is processed in bands of rows, with the neighbouring rows they depend on, so that
-    intermediate results stay in the processor's cache.
-    """
-    heights_m, known, sigma_m, resolution_m = ground
-    rows = heights_m.shape[0]
-    flat = _weights(patch.side_m / resolution_m)
-    half = flat.size // 2
-    height, halo = max(BAND_ROWS, 4 * half), 2 * half
-    for first in range(0, rows, height):
-        last = min(rows, first + height)
-        around = slice(max(0, first - halo), min(rows, last + halo))
-        limit_m = patch.protruding_m + PROTRUDING_SIGMAS * sigma_m[around]
-        fitted, enough = _ground(heights_m[around], known[around], half, limit_m)
-        inner = slice(first - around.start, last - around.start)
-        moments = _moments(heights_m[around], fitted, flat)[:, inner]
-        cells = np.flatnonzero(enough[inner])
-        fit = _fit(moments.reshape(9, -1).take(cells, axis=1), flat)
-        good = np.compress(fit.good, cells)
-        band = np.full(moments[0].size, np.nan, np.float32)
-        found = rate(fit, heights_m[first:last].take(good), sigma_m[first:last].take(cells))
-        for layer, values in zip(into, found):
-            band[good] = values
-            layer[first:last] = band.reshape(last - first, -1)
+def _steps(ground: _Heights, settings: SlopeSettings) -> tuple[F32, F32]:
+    """Return steps and the probability that they are within the limit, NaN without a plane."""
+    fit = _fit(ground, settings.step_baseline_m, STEP_PROTRUDING_SHARE * settings.max_step_m)
+    step_m = ground.heights_m - fit.height_m
+    step_sigma_m = np.sqrt(np.float32(1.0) + fit.height_variance) * ground.sigma_m
+    return step_m, _said_below(settings.max_step_m, step_m, step_sigma_m)
 
 
 def _weights(side: float) -> F32:
@@ -315,100 +264,115 @@ def _weights(side: float) -> F32:
     return result
 
 
-def _slopes(
-    fit: _Fit, height_m: F32, sigma_m: F32, settings: SlopeSettings, *, resolution_m: float
-) -> tuple[F32, F32, F32]:
-    """Return slope, roughness and P(safe) of the cells with a valid plane."""
-    gradient, plane_m, gradient_variance, height_variance, sigma_m = (
-        np.compress(fit.good, values)
-        for values in (
-            fit.gradient, fit.height_m, fit.gradient_variance, fit.height_variance, sigma_m
-        )
-    )  # fmt: skip
-    gradient = gradient / np.float32(resolution_m)
-    departure_m = np.abs(height_m - plane_m)
-    gradient_sigma = np.sqrt(gradient_variance) * sigma_m / np.float32(resolution_m)
-    departure_sigma_m = np.sqrt(np.float32(1.0) + height_variance) * sigma_m
-    p_safe = _said_below(settings.max_gradient, gradient, gradient_sigma)
-    p_safe *= _said_below(settings.max_roughness_m, departure_m, departure_sigma_m)
-    return np.degrees(np.arctan(gradient)), departure_m, p_safe
+def _fit(ground: _Heights, side_m: float, protruding_m: float) -> _Fit:
+    """Return the planes of square patches, without cells from `protruding_m` above the others."""
+    flat = _weights(side_m / ground.resolution_m)
+    limit_m = np.float32(protruding_m) + np.float32(PROTRUDING_SIGMAS) * ground.sigma_m
+    weights, enough = _ground(ground.heights_m, ground.known, flat.size // 2, limit_m)
+    return _Fit(*_fit_planes(ground.heights_m, weights, enough, flat))
 
 
+@kernel("float32[:, ::1], boolean[:, ::1], int64, float32[:, ::1]")
 def _ground(
     height_m: F32, known: NDArray[np.bool_], half: int, protruding_m: F32
-) -> tuple[U8, NDArray[np.bool_]]:
-    """Return the cells to which planes are fitted, and the known cells with enough known around."""
-    side = 2 * half + 1
-    weights = known.view(np.uint8)
-    count, total = (
-        cv2.boxFilter(
-            layer, cv2.CV_32F, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT
-        )
-        for layer in (weights, height_m)
-    )
-    above_m = height_m - total / np.maximum(count, np.float32(1.0))
-    ground = known & (above_m < protruding_m)
-    return ground.view(np.uint8), known & (count >= MIN_KNOWN_SHARE * side * side)
+) -> tuple[F32, NDArray[np.bool_]]:
+    """Return the cells to which planes are fitted, and the known cells with enough known around.
+
+    The former are 1, others 0.
+    """
+    rows, cols = known.shape
+    ground, enough = np.zeros(known.shape, np.float32), np.zeros(known.shape, np.bool_)
+    least = MIN_KNOWN_SHARE * (2 * half + 1) ** 2
+    for row in range(rows):
+        sums = np.zeros((2, cols + 2 * half), dtype=np.float32)
+        for other in range(max(row - half, 0), min(row + half + 1, rows)):
+            for col in range(cols):
+                sums[0, half + col] += np.float32(known[other, col])
+                sums[1, half + col] += height_m[other, col]
+        around = np.zeros((2, cols), dtype=np.float32)
+        for step in range(2 * half + 1):
+            for col in range(cols):
+                around[0, col] += sums[0, col + step]
+                around[1, col] += sums[1, col + step]
+        for col in range(cols):
+            mean_m = around[1, col] / max(around[0, col], np.float32(1.0))
+            if known[row, col] and height_m[row, col] - mean_m < protruding_m[row, col]:
+                ground[row, col] = 1.0
+            enough[row, col] = known[row, col] and around[0, col] >= least
+    return ground, enough
 
 
-def _moments(height_m: F32, ground: U8, flat: F32) -> F32:
-    """Return the sums 1, x, y, z, xx, yy, xy, xz, yz over every patch (9, rows, cols)."""
-    weights = ground.astype(np.float32)
-    weighted = height_m * weights
-    ramp = flat * _steps(flat)
-    square = ramp * _steps(flat)
-    result = np.empty((9, *height_m.shape), np.float32)
-    for found, (layer, along_x, along_y) in zip(
-        result,
-        (
-            (weights, flat, flat),
-            (weights, ramp, flat),
-            (weights, flat, ramp),
-            (weighted, flat, flat),
-            (weights, square, flat),
-            (weights, flat, square),
-            (weights, ramp, ramp),
-            (weighted, ramp, flat),
-            (weighted, flat, ramp),
-        ),
-    ):
-        cv2.sepFilter2D(layer, -1, along_x, along_y, dst=found, borderType=cv2.BORDER_CONSTANT)
+@kernel("float32[:, ::1], float32[:, ::1], int64, float32[::1]")
+def _moments(height_m: F32, weights: F32, row: int, flat: F32) -> F32:
+    """Return the sums 1, x, y, z, xx, yy, xy, xz, yz over the patches of a row (9, cols)."""
+    (rows, cols), half = height_m.shape, flat.size // 2
+    sums = np.zeros((5, cols + 2 * half), dtype=np.float32)
+    for step in range(max(-half, -row), min(half + 1, rows - row)):
+        share, y = flat[half + step], np.float32(step)
+        weight, weighted = weights[row + step], weights[row + step] * height_m[row + step]
+        _add(sums[0, half:], share, weight)
+        _add(sums[1, half:], share * y, weight)
+        _add(sums[2, half:], share * y * y, weight)
+        _add(sums[3, half:], share, weighted)
+        _add(sums[4, half:], share * y, weighted)
+    result = np.zeros((9, cols), dtype=np.float32)
+    for step in range(-half, half + 1):
+        share, x, at = flat[half + step], np.float32(step), half + step
+        one, y, yy, z, yz = sums[0, at:], sums[1, at:], sums[2, at:], sums[3, at:], sums[4, at:]
+        _add(result[0], share, one)
+        _add(result[1], share * x, one)
+        _add(result[2], share, y)
+        _add(result[3], share, z)
+        _add(result[4], share * x * x, one)
+        _add(result[5], share, yy)
+        _add(result[6], share * x, y)
+        _add(result[7], share * x, z)
+        _add(result[8], share, yz)
     return result
 
 
-def _steps(flat: F32) -> F32:
-    half = flat.size // 2
-    return np.arange(-half, half + 1, dtype=np.float32)
+@kernel("float32[::1], float32, float32[::1]", writes=("total",))
+def _add(total: F32, share: float, values: F32) -> None:
+    """Add a multiple of values to a total, over the shorter length of both."""
+    for index in range(min(total.size, values.size)):
+        total[index] += share * values[index]
 
 
-def _fit(moments: F32, flat: F32) -> _Fit:
-    """Return the least-squares planes of patches, from their moments (9, M).
+@kernel("float32[:, ::1], float32[:, ::1], boolean[:, ::1], float32[::1]")
+def _fit_planes(height_m: F32, weights: F32, enough: NDArray[np.bool_], flat: F32) -> F32:
+    """Return the parts of a `_Fit` (4, rows, cols), by least squares.
 
     Heights are treated as having a precision proportional to the weights, so that variances are
     not underestimated.
     """
-    count = moments[0]
-    scale = np.float32(1.0) / np.maximum(count, np.float32(1.0))
-    x, y, z, xx, yy, xy, xz, yz = moments[1:] * scale
-    xx -= x * x
-    yy -= y * y
-    xy -= x * y
-    xz -= x * z
-    yz -= y * z
-    side = float(flat.sum())
-    full = np.float32((flat * np.square(_steps(flat))).sum() / side)
-    determinant = xx * yy - xy * xy
-    good = (count >= MIN_GROUND_SHARE * side * side) & (determinant > MIN_SPREAD * full * full)
-    inverse = np.float32(1.0) / np.where(good, determinant, np.float32(1.0))
-    gx, gy = (xz * yy - yz * xy) * inverse, (yz * xx - xz * xy) * inverse
-    squared = gx * gx + gy * gy
-    lean = scale * inverse  # the covariance of (gx, gy) is this times [[yy, -xy], [-xy, xx]]
-    two, tiny = np.float32(2.0), np.float32(1e-6)
-    along = gx * gx * yy - two * gx * gy * xy + gy * gy * xx + tiny * (xx + yy) / two
-    return _Fit(
-        height_m=z - gx * x - gy * y,
-        gradient=np.sqrt(squared),
-        height_variance=scale + lean * (x * x * yy - two * x * y * xy + y * y * xx),
-        gradient_variance=np.maximum(lean * along / (squared + tiny), np.float32(0.0)),
-        good=good,
-    )
+    rows, cols = height_m.shape
+    fit = np.full((4, rows, cols), np.nan, dtype=np.float32)
+    half, side = flat.size // 2, flat.sum()
+    spread = np.float32(0.0)
+    for step in range(-half, half + 1):
+        spread += flat[half + step] * np.float32(step * step) / side
+    one, two, tiny = np.float32(1.0), np.float32(2.0), np.float32(1e-6)
+    for row in range(rows):
+        moments = _moments(height_m, weights, row, flat)
+        for col in range(cols):
+            count = moments[0, col]
+            if not (enough[row, col] and count >= MIN_GROUND_SHARE * side * side):
+                continue
+            scale = one / max(count, one)
+            x, y, z = moments[1, col] * scale, moments[2, col] * scale, moments[3, col] * scale
+            xx, yy = moments[4, col] * scale - x * x, moments[5, col] * scale - y * y
+            xy = moments[6, col] * scale - x * y
+            xz, yz = moments[7, col] * scale - x * z, moments[8, col] * scale - y * z
+            determinant = xx * yy - xy * xy
+            if not determinant > np.float32(MIN_SPREAD) * spread * spread:
+                continue
+            inverse = one / determinant
+            gx, gy = (xz * yy - yz * xy) * inverse, (yz * xx - xz * xy) * inverse
+            squared = gx * gx + gy * gy
+            lean = scale * inverse  # the covariance of (gx, gy) is this [[yy, -xy], [-xy, xx]]
+            along = gx * gx * yy - two * gx * gy * xy + gy * gy * xx + tiny * (xx + yy) / two
+            fit[0, row, col] = z - gx * x - gy * y
+            fit[1, row, col] = np.sqrt(squared)
+            fit[2, row, col] = scale + lean * (x * x * yy - two * x * y * xy + y * y * xx)
+            fit[3, row, col] = max(lean * along / (squared + tiny), np.float32(0.0))
+    return fit

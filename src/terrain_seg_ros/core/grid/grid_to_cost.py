@@ -95,7 +95,7 @@ def grid_to_cost(
     ratings.expire(faded, keep_hazards=grid.settings.keep_hazards)
     elevation_m = None
     if heights_m is not None and level_m is not None:
-        elevation_m = (heights_m + level_m).astype(np.float32)
+        elevation_m = heights_m + np.float32(level_m)
         elevation_m[ratings.cost == COST_UNKNOWN] = np.nan
     return GridSnapshot(
         cost=ratings.cost.copy(),

@@ -12,7 +12,7 @@ from terrain_seg_ros.core.grid.cell_heights import CellHeights
 from terrain_seg_ros.core.grid.cell_ratings import CellRatings
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
 from terrain_seg_ros.core.grid.scrolling_layers import Cells, ScrollingLayers, Slots
-from terrain_seg_ros.core.types import Reason
+from terrain_seg_ros.core.types import U8, Reason
 
 
 class RollingGrid:
@@ -116,10 +116,10 @@ class RollingGrid:
             )  # fmt: skip
         self.ratings.mark_changed(slots)
 
-    def set_reason(self, rows: Cells, cols: Cells, reason: Reason) -> None:
+    def set_reason(self, rows: Cells, cols: Cells, codes: U8) -> None:
         """Record why cells are not observed; it applies where their evidence is too small."""
         self._resume()
-        self._layers.put("reason", self.slots(rows, cols), reason)
+        self._layers.put("reason", self.slots(rows, cols), codes)
 
     def is_kept(self, slots: Slots) -> Flags:
         """Return which slots are remembered as hazards; none if hazards are not kept."""

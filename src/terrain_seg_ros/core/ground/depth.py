@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terrain_seg_ros.core.geometry.pixel_rays import PixelRays, Reach
+from terrain_seg_ros.core.geometry.pixel_rays import MIN_GRAZING, PixelRays, Reach
 from terrain_seg_ros.core.ground.ground_view import GroundView, Poses
-from terrain_seg_ros.core.ground.plane_intersection import MAX_FILL, MIN_SLOPE, FillPoints
-from terrain_seg_ros.core.types import F32, F64, U8, Reason
+from terrain_seg_ros.core.ground.plane_intersection import MAX_FILL, MIN_SLOPE
+from terrain_seg_ros.core.kernel import kernel
+from terrain_seg_ros.core.types import F32, U8, Reason
 
-CONTINUOUS = 2.0
+CONTINUOUS = np.float32(2.0)
 """Largest distance of neighbours on one surface, as a multiple of that on level ground."""
-
 FILL_SHARE = 0.7
 """Largest distance of fill points as a share of a cell: a square lattice this dense leaves no cell
 empty at any rotation (1 / sqrt 2, less rounding)."""
 MAX_FILL_WITHIN = 16
 """Most parts into which each side of a square of four pixels is divided."""
-
 MEDIAN_PX = 5
 """Side, in pixels, of the window whose median spacing may qualify a pixel as trusted."""
 
+_OBSERVED, _TOO_FAR = np.uint8(Reason.OBSERVED), np.uint8(Reason.TOO_FAR)
+_NO_DEPTH, _OUTSIDE_VIEW = np.uint8(Reason.NO_DEPTH), np.uint8(Reason.OUTSIDE_VIEW)
+
 Flags = NDArray[np.bool_]
 Index = NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class _Steps:
-    """The gaps between neighbours along one axis, and which of them are on one surface."""
-
-    axis: int
-    gap_m: F32
-    joined: Flags
-
-    @property
-    def before(self) -> tuple[slice, ...]:
-        """Return the first pixels of the pairs."""
-        return (slice(None),) * self.axis + (slice(None, -1),)
-
-    @property
-    def after(self) -> tuple[slice, ...]:
-        """Return the second pixels of the pairs."""
-        return (slice(None),) * self.axis + (slice(1, None),)
 
 
 def depth_to_ground(depth_m: F32, rays: PixelRays, reach: Reach, poses: Poses) -> GroundView:
@@ -64,27 +46,22 @@ def depth_to_ground(depth_m: F32, rays: PixelRays, reach: Reach, poses: Poses) -
         poses: the poses of camera and vehicle; the anchor is the vehicle's origin.
     """
     anchor_m = poses.grid_T_base.translation_m
-    rise = rays.rise(poses.grid_T_camera.rotation[2].astype(np.float32))
-    range_m = depth_m * rays.length
-    offset_m = poses.grid_T_camera.translation_m - anchor_m
-    local_m = _points(depth_m, rays, poses.grid_T_camera.rotation, offset_m)
-    level_m = rays.level_step(rise) * range_m
-    steps = [_steps(local_m, axis, level_m) for axis in (0, 1)]
-    mixed = _between_edges(range_m, steps)
-    spacing_m = _spacing(range_m * rays.spacing_rad, level_m, steps)
-    for part in (*local_m, range_m, spacing_m):
-        part[mixed] = np.nan
-    known = ~np.isnan(range_m)
-    reason: U8 = np.full(depth_m.shape, Reason.NO_DEPTH, dtype=np.uint8)
-    reason[~(known | (rise < -MIN_SLOPE))] = Reason.OUTSIDE_VIEW
-    reason[known] = Reason.TOO_FAR
-    # The median of the surroundings also suffices: the pixels at the edges of a small protruding
-    # object are far apart, and without them the ground beside it would represent the whole cell.
-    around_m = cv2.medianBlur(np.where(known, spacing_m, np.float32(np.inf)), MEDIAN_PX)
-    trusted = (spacing_m <= reach.max_spacing_m) | (around_m <= reach.max_spacing_m)
-    near = known & trusted & (range_m <= reach.max_range_m)
-    reason[near] = Reason.OBSERVED
-    fill = _fill(local_m, near, steps, reach.cell_m)
+    local_m, range_m, level_m, rise = _place_pixels(
+        depth_m,
+        rays.x,
+        rays.y,
+        rays.length,
+        rays.spacing_rad,
+        poses.grid_T_camera.rotation.astype(np.float32),
+        (poses.grid_T_camera.translation_m - anchor_m).astype(np.float32),
+    )
+    gap_m = _gaps(local_m, level_m)
+    spacing_m = _spacing(range_m, rays.spacing_rad, level_m, gap_m)
+    _discard_mixed(local_m, range_m, spacing_m, gap_m)
+    reason = _trust(range_m, spacing_m, rise, reach.max_range_m, reach.max_spacing_m)
+    fill_pixel, fill_x_m, fill_y_m = _fill(
+        local_m, _parts(gap_m, reason, 1.0 / (FILL_SHARE * reach.cell_m))
+    )
     return GroundView(
         range_m=range_m,
         reason=reason,
@@ -94,139 +71,216 @@ def depth_to_ground(depth_m: F32, rays: PixelRays, reach: Reach, poses: Poses) -
         anchor_m=anchor_m,
         local_x_m=local_m[0],
         local_y_m=local_m[1],
-        fill_pixel=fill.pixel,
-        fill_x_m=fill.x_m,
-        fill_y_m=fill.y_m,
+        fill_pixel=fill_pixel,
+        fill_x_m=fill_x_m,
+        fill_y_m=fill_y_m,
         ground_sample_m=spacing_m,
         local_z_m=local_m[2],
     )
 
 
-def _points(depth_m: F32, rays: PixelRays, rotation: F64, offset_m: F64) -> tuple[F32, F32, F32]:
-    """Return x, y and z (h, w) in the grid's frame, relative to the anchor."""
-    across, down = depth_m * rays.x, depth_m * rays.y
-    axes = rotation.astype(np.float32)
-    x_m, y_m, z_m = (
-        axes[row, 0] * across
-        + axes[row, 1] * down
-        + axes[row, 2] * depth_m
-        + np.float32(offset_m[row])
-        for row in range(3)
-    )
-    return x_m, y_m, z_m
+@kernel(
+    "float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], "
+    "float32[:, ::1], float32[::1]"
+)
+def _place_pixels(  # noqa: PLR0917
+    depth_m: F32, x: F32, y: F32, length: F32, spacing_rad: F32, axes: F32, offset_m: F32
+) -> tuple[F32, F32, F32, F32]:
+    """Return what is known of each pixel by its depth and ray, NaN without a depth.
+
+    Returns:
+        x, y and z (3, h, w) relative to the anchor; the range (h, w); the distance of neighbouring
+        pixels on level ground there; and the sine of the ray's elevation, known without a depth.
+    """
+    height, width = depth_m.shape
+    local_m = np.empty((3, height, width), dtype=np.float32)
+    range_m, level_m, rise = np.empty_like(depth_m), np.empty_like(depth_m), np.empty_like(depth_m)
+    for row in range(height):
+        for col in range(width):
+            depth = depth_m[row, col]
+            across, down = depth * x[row, col], depth * y[row, col]
+            for axis in range(3):
+                local_m[axis, row, col] = (
+                    axes[axis, 0] * across
+                    + axes[axis, 1] * down
+                    + axes[axis, 2] * depth
+                    + offset_m[axis]
+                )
+            up = axes[2, 0] * x[row, col] + axes[2, 1] * y[row, col] + axes[2, 2]
+            rise[row, col] = up / length[row, col]
+            range_m[row, col] = depth * length[row, col]
+            grazing = max(abs(rise[row, col]), np.float32(MIN_GRAZING))
+            level_m[row, col] = spacing_rad[row, col] / grazing * range_m[row, col]
+    return local_m, range_m, level_m, rise
 
 
-def _steps(local_m: tuple[F32, F32, F32], axis: int, level_m: F32) -> _Steps:
-    squares = [np.square(np.diff(part, axis=axis)) for part in local_m]
-    gap_m: F32 = np.sqrt(squares[0] + squares[1] + squares[2])
-    pairs = _Steps(axis, gap_m, np.empty(0, dtype=np.bool_))
-    allowed_m = np.minimum(level_m[pairs.before], level_m[pairs.after])
-    return _Steps(axis, gap_m, gap_m <= np.float32(CONTINUOUS) * allowed_m)
+@kernel("float32[:, :, ::1], float32[:, ::1]")
+def _gaps(local_m: F32, level_m: F32) -> F32:
+    """Return the distance (2, h, w) of pixels from the next ones down and to the right.
+
+    It is NaN where they are not on one surface.
+    """
+    _, height, width = local_m.shape
+    gap_m = np.full((2, height, width), np.nan, dtype=np.float32)
+    for axis in range(2):
+        for row in range(height - 1 + axis):
+            for col in range(width - axis):
+                to_row, to_col = row + 1 - axis, col + axis
+                x = local_m[0, to_row, to_col] - local_m[0, row, col]
+                y = local_m[1, to_row, to_col] - local_m[1, row, col]
+                z = local_m[2, to_row, to_col] - local_m[2, row, col]
+                distance_m = np.sqrt(x * x + y * y + z * z)
+                level = min(level_m[row, col], level_m[to_row, to_col])
+                is_joined = distance_m <= CONTINUOUS * level
+                gap_m[axis, row, col] = distance_m if is_joined else np.float32(np.nan)
+    return gap_m
 
 
-def _between_edges(range_m: F32, steps: list[_Steps]) -> Flags:
-    """Return the pixels between an edge on one side and another on the opposite side."""
-    mixed: Flags = np.zeros(range_m.shape, dtype=np.bool_)
-    for pairs in steps:
-        change_m = np.diff(range_m, axis=pairs.axis)
-        falls, climbs = (~pairs.joined & (sign * change_m > 0.0) for sign in (-1.0, 1.0))
-        middle = (slice(None),) * pairs.axis + (slice(1, -1),)
-        for edge in (falls, climbs):
-            mixed[middle] |= edge[pairs.before] & edge[pairs.after]
-    return mixed
-
-
-def _spacing(frontal_m: F32, level_m: F32, steps: list[_Steps]) -> F32:
-    """Return the distance of each pixel from its neighbours on the same surface.
+@kernel("float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, :, ::1]")
+def _spacing(range_m: F32, spacing_rad: F32, level_m: F32, gap_m: F32) -> F32:
+    """Return the distance (h, w) of each pixel from its neighbours on the same surface.
 
     It is the mean over both sides, for the axis with the larger distance; half the way to each
     neighbour belongs to the pixel. A pixel without such a neighbour is treated as level ground.
     """
-    spacing_m: F32 = frontal_m.copy()
-    alone: Flags = np.ones(frontal_m.shape, dtype=np.bool_)
-    for pairs in steps:
-        gap_m = np.where(pairs.joined, pairs.gap_m, np.float32(0.0))
-        sum_m, count = np.zeros_like(frontal_m), np.zeros_like(frontal_m)
-        for side in (pairs.before, pairs.after):
-            sum_m[side] += gap_m
-            count[side] += pairs.joined
-        alone &= count == 0.0
-        sum_m /= np.maximum(count, np.float32(1.0))
-        np.maximum(spacing_m, sum_m, out=spacing_m)
-    np.copyto(spacing_m, level_m, where=alone)
+    spacing_m = range_m * spacing_rad
+    for row in range(spacing_m.shape[0]):
+        for col in range(spacing_m.shape[1]):
+            is_alone = True
+            for axis in range(2):
+                after = gap_m[axis, row, col]
+                before = np.float32(np.nan)
+                if (row, col)[axis] > 0:
+                    before = gap_m[axis, row - 1 + axis, col - axis]
+                mean = np.float32(0.5) * (before + after)
+                if np.isnan(mean):
+                    mean = before if np.isnan(after) else after
+                is_alone &= np.isnan(mean)
+                if mean > spacing_m[row, col]:  # noqa: PLR1730 (not where it is NaN)
+                    spacing_m[row, col] = mean
+            if is_alone:
+                spacing_m[row, col] = level_m[row, col]
     return spacing_m
 
 
-def _fill(
-    local_m: tuple[F32, F32, F32], near: Flags, steps: list[_Steps], cell_m: float
-) -> FillPoints:
+@kernel(
+    "float32[:, :, ::1], float32[:, ::1], float32[:, ::1], float32[:, :, ::1]",
+    writes=("local_m", "range_m", "spacing_m"),
+)
+def _discard_mixed(local_m: F32, range_m: F32, spacing_m: F32, gap_m: F32) -> None:
+    """Discard the depth of pixels between an edge on one side and another on the opposite side."""
+    height, width = range_m.shape
+    mixed = np.zeros(range_m.shape, dtype=np.bool_)
+    for axis in range(2):
+        for row in range(1 - axis, height - 1 + axis):
+            for col in range(axis, width - axis):
+                row0, col0 = row - 1 + axis, col - axis
+                if not (np.isnan(gap_m[axis, row0, col0]) and np.isnan(gap_m[axis, row, col])):
+                    continue
+                before = range_m[row, col] - range_m[row0, col0]
+                after = range_m[row + 1 - axis, col + axis] - range_m[row, col]
+                mixed[row, col] |= (before < 0.0 and after < 0.0) or (before > 0.0 and after > 0.0)
+    for row in range(height):
+        for col in range(width):
+            if mixed[row, col]:
+                local_m[:, row, col] = range_m[row, col] = spacing_m[row, col] = np.nan
+
+
+@kernel("float32[:, ::1], float32[:, ::1], float32[:, ::1], float64, float64")
+def _trust(range_m: F32, spacing_m: F32, rise: F32, most_m: float, coarsest_m: float) -> U8:
+    """Return why pixels (h, w) are not observed.
+
+    The median of the surroundings also suffices: the pixels at the edges of a small protruding
+    object are far apart, and without them the ground beside it would represent the whole cell.
+    """
+    height, width = range_m.shape
+    reason = np.empty(range_m.shape, dtype=np.uint8)
+    fine, half = spacing_m <= np.float32(coarsest_m), MEDIAN_PX // 2
+    for row in range(height):
+        for col in range(width):
+            if np.isnan(range_m[row, col]):
+                is_below = rise[row, col] < -np.float32(MIN_SLOPE)
+                reason[row, col] = _NO_DEPTH if is_below else _OUTSIDE_VIEW
+                continue
+            reason[row, col] = _TOO_FAR
+            if not range_m[row, col] <= np.float32(most_m):
+                continue
+            count = MEDIAN_PX * MEDIAN_PX if fine[row, col] else 0
+            if not count:
+                for step_row in range(-half, half + 1):
+                    for step_col in range(-half, half + 1):
+                        beside_row = min(max(row + step_row, 0), height - 1)
+                        count += fine[beside_row, min(max(col + step_col, 0), width - 1)]
+            if 2 * count > MEDIAN_PX * MEDIAN_PX:
+                reason[row, col] = _OBSERVED
+    return reason
+
+
+@kernel("float32[:, :, ::1], uint8[:, ::1], float64")
+def _parts(gap_m: F32, reason: U8, parts_per_m: float) -> Index:
+    """Return into how many parts (2, h, w) the way to the next pixels down and right is divided.
+
+    Parts are less than a cell long; 0 if the pixels are not observed or not on one surface.
+    """
+    _, height, width = gap_m.shape
+    parts = np.zeros(gap_m.shape, dtype=np.int64)
+    for axis in range(2):
+        for row in range(height - 1 + axis):
+            for col in range(width - axis):
+                is_seen = reason[row, col] == reason[row + 1 - axis, col + axis] == _OBSERVED
+                if is_seen and not np.isnan(gap_m[axis, row, col]):
+                    count = math.ceil(gap_m[axis, row, col] * np.float32(parts_per_m))
+                    parts[axis, row, col] = min(max(count, 1), MAX_FILL)
+    return parts
+
+
+@kernel("float32[:, :, ::1], int64[:, :, ::1]")
+def _fill(local_m: F32, parts: Index) -> tuple[Index, F32, F32]:
     """Return points less than a cell apart between neighbours on one surface, half from each.
 
     Points lie between two neighbours and, where both axes have wide gaps, inside four pixels.
+
+    Returns:
+        The pixel (F,), x and y of each point.
     """
-    width = near.shape[1]
-    parts = 1.0 / np.float32(FILL_SHARE * cell_m)
-    joined = np.zeros((2, *near.shape), dtype=np.bool_)
-    counts = np.zeros((2, *near.shape), dtype=np.float32)
-    for pairs, some, count in zip(steps, joined, counts):
-        np.logical_and(pairs.joined, near[pairs.before], out=some[pairs.before])
-        some[pairs.before] &= near[pairs.after]
-        np.multiply(pairs.gap_m, parts, out=count[pairs.before], where=some[pairs.before])
-    wide = counts > 1.0
-    found = [
-        _on_line(local_m, np.flatnonzero(some), count, step)
-        for some, count, step in zip(wide, counts, (width, 1))
-    ]
-    corners = np.flatnonzero(wide[0] & wide[1])
-    corners = corners[(corners + width < near.size) & (corners % width < width - 1)]
-    down, right = joined.reshape(2, -1)
-    corners = corners[down[corners + 1] & right[corners + width]]
-    found.append(_within(local_m, corners, counts, width))
-    return FillPoints(*(np.concatenate(axis) for axis in zip(*found)))
+    _, height, width = parts.shape
+    most = np.maximum(parts[0] - 1, 0) + np.maximum(parts[1] - 1, 0)
+    most += np.maximum(parts[0] - 1, 0) * np.maximum(parts[1] - 1, 0)
+    pixel, found = np.empty(most.sum(), dtype=np.int64), 0
+    x_m, y_m = np.empty(pixel.size, dtype=np.float32), np.empty(pixel.size, dtype=np.float32)
+    for axis in range(2):
+        for row in range(height - 1 + axis):
+            for col in range(width - axis):
+                count, to_row, to_col = parts[axis, row, col], row + 1 - axis, col + axis
+                for part in range(1, count):
+                    share = np.float32(part / count)
+                    pixel[found] = (
+                        to_row * width + to_col if 2 * part > count else row * width + col
+                    )
+                    x, y = local_m[0, row, col], local_m[1, row, col]
+                    x_m[found] = x + share * (local_m[0, to_row, to_col] - x)
+                    y_m[found] = y + share * (local_m[1, to_row, to_col] - y)
+                    found += 1
+    for row in range(height - 1):
+        for col in range(width - 1):
+            if not (parts[0, row, col + 1] and parts[1, row + 1, col]):
+                continue
+            rows = min(parts[0, row, col], MAX_FILL_WITHIN)
+            cols = min(parts[1, row, col], MAX_FILL_WITHIN)
+            for below in range(1, rows):
+                for beside in range(1, cols):
+                    down, right = np.float32(below / rows), np.float32(beside / cols)
+                    pixel[found] = (row + (2 * below > rows)) * width + col + (2 * beside > cols)
+                    x_m[found] = _inside(local_m[0, row : row + 2, col : col + 2], down, right)
+                    y_m[found] = _inside(local_m[1, row : row + 2, col : col + 2], down, right)
+                    found += 1
+    return pixel[:found].copy(), x_m[:found].copy(), y_m[:found].copy()
 
 
-def _on_line(
-    local_m: tuple[F32, F32, F32], first: Index, count: F32, step: int
-) -> tuple[Index, F32, F32]:
-    """Return owners, x and y of the points between pixels and their neighbours one step on."""
-    parts = np.minimum(np.ceil(count.reshape(-1).take(first)), MAX_FILL).astype(np.intp)
-    pair, index = _repeated(parts - 1)
-    share = (index + 1) / parts.astype(np.float32).take(pair)
-    points_m = []
-    for axis_m in local_m[:2]:
-        start_m = axis_m.reshape(-1).take(first)
-        length_m = axis_m.reshape(-1).take(first + step) - start_m
-        points_m.append(start_m.take(pair) + share.astype(np.float32) * length_m.take(pair))
-    owner = first.take(pair) + step * (share > 0.5)
-    return owner, points_m[0], points_m[1]
-
-
-def _within(
-    local_m: tuple[F32, F32, F32], first: Index, counts: F32, width: int
-) -> tuple[Index, F32, F32]:
-    """Return owners, x and y of the points inside squares of four pixels, given the first ones."""
-    rows, cols = (
-        np.minimum(np.ceil(count.reshape(-1).take(first)), MAX_FILL_WITHIN).astype(np.intp)
-        for count in counts
-    )
-    patch, index = _repeated((rows - 1) * (cols - 1))
-    row, col = np.divmod(index, (cols - 1).take(patch))
-    down = ((row + 1) / rows.take(patch)).astype(np.float32)
-    right = ((col + 1) / cols.take(patch)).astype(np.float32)
-    corner = first.take(patch)
-    points_m = []
-    for axis_m in local_m[:2]:
-        upper_m, upper_end_m, lower_m, lower_end_m = (
-            axis_m.reshape(-1).take(corner + step) for step in (0, 1, width, width + 1)
-        )
-        upper_m += right * (upper_end_m - upper_m)
-        lower_m += right * (lower_end_m - lower_m)
-        points_m.append(upper_m + down * (lower_m - upper_m))
-    owner = corner + width * (down > 0.5) + (right > 0.5)
-    return owner, points_m[0], points_m[1]
-
-
-def _repeated(count: Index) -> tuple[Index, Index]:
-    """Return the index of each item repeated `count` times, and the running number within each."""
-    item = np.repeat(np.arange(count.size), count)
-    return item, np.arange(item.size) - np.repeat(np.cumsum(count) - count, count)
+@kernel("float32[:, :], float32, float32")
+def _inside(corners: F32, down: float, right: float) -> float:
+    """Return the bilinear mean of four corners (2, 2)."""
+    upper = corners[0, 0] + right * (corners[0, 1] - corners[0, 0])
+    lower = corners[1, 0] + right * (corners[1, 1] - corners[1, 0])
+    value: float = upper + down * (lower - upper)
+    return value

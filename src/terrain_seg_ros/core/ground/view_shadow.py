@@ -22,6 +22,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.ground.ground_view import GroundView
 from terrain_seg_ros.core.ground.standing_objects import find_objects, look_from_foot
 from terrain_seg_ros.core.hazard_rule import HazardRule
+from terrain_seg_ros.core.kernel import kernel
 from terrain_seg_ros.core.settings import list_setting, setting, settings
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F32, F64, U8, Reason
@@ -40,7 +41,6 @@ EXACT_BELOW = 2.0**24
 """Integers up to this are exact in float32."""
 BESIDE_SAMPLES = 2.0
 """Adjacent pixels are adjacent in space if they are at most this many ground samples apart."""
-_AROUND = tuple((rows, cols) for rows in (-1, 0, 1) for cols in (-1, 0, 1) if rows or cols)
 _OBSERVED = np.uint8(Reason.OBSERVED)
 _PLACED = np.array(
     [
@@ -151,7 +151,7 @@ def hide_shadows(
     standing.reshape(-1)[pixel[speckle]] = 0
     rim = (cv2.dilate(standing, _SQUARE) - standing).view(np.bool_)
     if depth_ratio is None:
-        rim = _joined_rim(view, standing, rim)
+        rim = _joined_rim(view.plane_x_m, view.plane_y_m, view.ground_sample_m, standing, rim)
     reason = view.reason.copy()
     flat = reason.reshape(-1)
     hidden = pixel[~(shown | speckle)]
@@ -168,26 +168,23 @@ def hide_shadows(
     return _with_rim(view, feet[flat[feet] == Reason.OBSERVED], rim, cell_m, seen.foot_m)
 
 
-def _joined_rim(view: GroundView, standing: U8, rim: Flags) -> Flags:
+@kernel("float32[:, ::1], float32[:, ::1], float32[:, ::1], uint8[:, ::1], boolean[:, ::1]")
+def _joined_rim(x_m: F32, y_m: F32, sample_m: F32, standing: U8, rim: Flags) -> Flags:
     """Return the pixels around objects that are close to them in space, not far behind them."""
     height, width = rim.shape
-    pixel = np.flatnonzero(rim)
-    row, col = np.divmod(pixel, width)
-    beside = np.zeros(pixel.size, dtype=np.bool_)
-    for rows, cols in _AROUND:
-        other = np.clip(row + rows, 0, height - 1) * width + np.clip(col + cols, 0, width - 1)
-        apart_m = np.hypot(
-            *(
-                axis_m.reshape(-1).take(other) - axis_m.reshape(-1).take(pixel)
-                for axis_m in (view.plane_x_m, view.plane_y_m)
-            )
-        )
-        sample_m = view.ground_sample_m.reshape(-1)
-        near = apart_m <= BESIDE_SAMPLES * np.fmax(sample_m.take(other), sample_m.take(pixel))
-        beside |= near & (standing.reshape(-1).take(other) != 0)
-    joined = np.zeros(rim.size, dtype=np.bool_)
-    joined[pixel[beside]] = True
-    return joined.reshape(rim.shape)
+    joined = np.zeros(rim.shape, dtype=np.bool_)
+    for row, col in zip(*np.nonzero(rim)):
+        for other_row in range(max(row - 1, 0), min(row + 2, height)):
+            for other_col in range(max(col - 1, 0), min(col + 2, width)):
+                if not standing[other_row, other_col]:
+                    continue
+                apart_m = math.hypot(
+                    x_m[other_row, other_col] - x_m[row, col],
+                    y_m[other_row, other_col] - y_m[row, col],
+                )
+                coarser_m = np.fmax(sample_m[other_row, other_col], sample_m[row, col])
+                joined[row, col] |= apart_m <= BESIDE_SAMPLES * coarser_m
+    return joined
 
 
 def _observed(reason: U8, some: Flags) -> Index:
@@ -285,31 +282,39 @@ def _with_rim(view: GroundView, feet: Index, rim: Flags, cell_m: float, foot_m: 
         cell_m: side of a cell.
         foot_m: (2,) the camera's foot in the plane's frame.
     """
-    height, width = rim.shape
-    framed = np.zeros((height + 2, width + 2), dtype=np.bool_)
-    framed[1:-1, 1:-1] = rim
-    place = feet + 2 * (feet // width) + width + 3
-    owners, others = [], []
-    for step, framed_step in ((width, width + 2), (-width, -width - 2), (1, 1), (-1, -1)):
-        found = np.flatnonzero(framed.reshape(-1).take(place + framed_step))
-        owners.append(feet[found])
-        others.append(feet[found] + step)
-    owner, other = np.concatenate(owners), np.concatenate(others)
-    fine = view.ground_sample_m.reshape(-1).take(other) <= cell_m
-    owner, other = owner[fine], other[fine]
-    sample_m = view.ground_sample_m.reshape(-1).take(owner)
-    (x_m, y_m), (other_x_m, other_y_m) = (
-        [part.reshape(-1).take(some) for part in (view.plane_x_m, view.plane_y_m)]
-        for some in (owner, other)
+    owner, other = _beside(
+        feet, rim, view.plane_x_m, view.plane_y_m, view.ground_sample_m, cell_m, foot_m
     )
-    beyond_m = np.hypot(other_x_m - foot_m[0], other_y_m - foot_m[1])
-    beyond_m -= np.hypot(x_m - foot_m[0], y_m - foot_m[1])
-    good = np.hypot(other_x_m - x_m, other_y_m - y_m) <= BESIDE_SAMPLES * sample_m
-    good &= beyond_m <= 0.5 * sample_m
-    owner, other = owner[good], other[good]
     return replace(
         view,
         fill_pixel=np.concatenate([view.fill_pixel, owner]),
         fill_x_m=np.concatenate([view.fill_x_m, view.local_x_m.reshape(-1).take(other)]),
         fill_y_m=np.concatenate([view.fill_y_m, view.local_y_m.reshape(-1).take(other)]),
     )
+
+
+@kernel(
+    "int64[::1], boolean[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], float64, "
+    "float64[::1]"
+)
+def _beside(  # noqa: PLR0917
+    feet: Index, rim: Flags, x_m: F32, y_m: F32, sample_m: F32, cell_m: float, foot_m: F64
+) -> tuple[Index, Index]:
+    """Return pixels of objects and, for each, a pixel of the rim beside it that is not farther."""
+    height, width = rim.shape
+    owner, other = np.empty(4 * feet.size, np.int64), np.empty(4 * feet.size, np.int64)
+    found = 0
+    for step_row, step_col in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+        for pixel in feet:
+            row, col = pixel // width, pixel % width
+            beside = (row + step_row, col + step_col)
+            if not (0 <= beside[0] < height and 0 <= beside[1] < width) or not rim[beside]:
+                continue
+            apart_m = math.hypot(x_m[beside] - x_m[row, col], y_m[beside] - y_m[row, col])
+            beyond_m = math.hypot(x_m[beside] - foot_m[0], y_m[beside] - foot_m[1])
+            beyond_m -= math.hypot(x_m[row, col] - foot_m[0], y_m[row, col] - foot_m[1])
+            is_fine = sample_m[beside] <= cell_m and apart_m <= BESIDE_SAMPLES * sample_m[row, col]
+            if is_fine and beyond_m <= 0.5 * sample_m[row, col]:
+                owner[found], other[found] = pixel, beside[0] * width + beside[1]
+                found += 1
+    return owner[:found].copy(), other[:found].copy()

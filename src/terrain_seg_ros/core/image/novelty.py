@@ -100,9 +100,8 @@ def _brightness(luma: U8) -> list[float]:
     ordered = np.sort(coarse, axis=None)
     quantiles = [float(ordered[round(share * (ordered.size - 1))]) for share in _QUANTILES]
     bands = [float(coarse[:_BAND_ROWS].mean()), float(coarse[-_BAND_ROWS:].mean())]
-    counts = np.bincount(luma.reshape(-1), minlength=256) / luma.size
-    ends = [float(counts[:_BLACK].sum()) ** 0.5, float(counts[_WHITE + 1 :].sum()) ** 0.5]
-    return quantiles + bands + ends
+    ends = [np.count_nonzero(luma < _BLACK), np.count_nonzero(luma > _WHITE)]
+    return quantiles + bands + [(count / luma.size) ** 0.5 for count in ends]
 
 
 def _detail(luma: U8) -> list[float]:

@@ -8,10 +8,15 @@ from typing import Annotated
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.kernel import kernel
 from terrain_seg_ros.core.settings import list_setting, setting, settings
 from terrain_seg_ros.core.types import U8, UNLABELLED, Reason, Segmentation
+
+_OBSERVED, _UNLABELLED = np.uint8(Reason.OBSERVED), np.uint8(Reason.UNLABELLED)
+_LOW_CONFIDENCE = np.uint8(Reason.LOW_CONFIDENCE)
 
 
 @settings
@@ -96,20 +101,36 @@ def unobserved_reasons(
     Returns:
         (h, w) of `Reason`.
     """
-    excluded = settings.not_ground_classes
     grey = tensor_hwc_u8.shape[2] == 1
     luma = tensor_hwc_u8[:, :, 0] if grey else cv2.cvtColor(tensor_hwc_u8, cv2.COLOR_RGB2GRAY)
-    table = np.full(256, Reason.OBSERVED, dtype=np.uint8)
-    table[: settings.shadow_level + 1] = Reason.SHADOW
-    table[settings.saturation_level :] = Reason.SATURATION
-    reasons = np.asarray(cv2.LUT(luma, table), dtype=np.uint8).reshape(luma.shape)
-    enough = np.uint8(math.ceil(settings.min_confidence * 255.0))
-    doubtful = segmentation.tensor_confidence < enough
-    doubtful &= reasons == Reason.OBSERVED
-    np.copyto(reasons, np.uint8(Reason.LOW_CONFIDENCE), where=doubtful)
-    no_ground = [UNLABELLED]
-    no_ground += [index for index, name in enumerate(class_names) if name in excluded]
-    for index in no_ground:
-        unlabelled = segmentation.tensor_mask == index
-        np.copyto(reasons, np.uint8(Reason.UNLABELLED), where=unlabelled)
+    of_luma = np.full(256, Reason.OBSERVED, dtype=np.uint8)
+    of_luma[: settings.shadow_level + 1] = Reason.SHADOW
+    of_luma[settings.saturation_level :] = Reason.SATURATION
+    is_ground = np.ones(256, dtype=np.bool_)
+    is_ground[UNLABELLED] = False
+    for index, name in enumerate(class_names):
+        is_ground[index] &= name not in settings.not_ground_classes
+    reasons: U8 = _reasons(
+        np.asarray(luma, dtype=np.uint8),
+        segmentation.tensor_mask,
+        segmentation.tensor_confidence,
+        of_luma,
+        is_ground,
+        math.ceil(settings.min_confidence * 255.0),
+    )
+    return reasons
+
+
+@kernel("uint8[:, :], uint8[:, :], uint8[:, :], uint8[::1], boolean[::1], int64")
+def _reasons(
+    luma: U8, mask: U8, confidence: U8, of_luma: U8, is_ground: NDArray[np.bool_], enough: int
+) -> U8:
+    """Return why pixels (h, w) are not observed."""
+    reasons = np.empty(mask.shape, dtype=np.uint8)
+    for row in range(mask.shape[0]):
+        for col in range(mask.shape[1]):
+            reason = of_luma[luma[row, col]]
+            if reason == _OBSERVED and confidence[row, col] < enough:
+                reason = _LOW_CONFIDENCE
+            reasons[row, col] = reason if is_ground[mask[row, col]] else _UNLABELLED
     return reasons
