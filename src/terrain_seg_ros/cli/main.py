@@ -91,6 +91,10 @@ def _run(words: Sequence[str]) -> int:
 def _refuse(text: str) -> int:
     line = printable(" ".join(text.split()))
     print(f"{PROGRAM}: error: {line}", file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _silence_stdout()
     return EXIT_WRONG_INPUT
 
 
@@ -105,7 +109,7 @@ def _open_closed_streams() -> None:
 
 
 def _silence_stdout() -> None:
-    # The interpreter flushes stdout at exit and would complain about the closed pipe again.
+    # The interpreter flushes stdout at exit and would complain of a closed pipe or full disk again.
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, sys.stdout.fileno())
 
