@@ -100,7 +100,9 @@ def test_workers_search_together_and_name_no_shared_file(
     out = tmp_path / "out"
     words = ["tune", recipe_file, "--data", data, "--space", space, "--out", out, "--trials", "3"]
     words = [*map(str, words), *CPU, "--epochs", "1", "--cluster", cluster]
-    assert main([*words, "--storage", "sqlite:///study.db"]) == 2
+    file = tmp_path / "study.db"
+    assert main([*words, "--storage", f"sqlite:///{file}"]) == 2
+    assert not file.exists()
     assert "give --journal FILE in a folder that all of them see" in capsys.readouterr().err
     assert main(words) == 0
     assert "3 finished, 0 cut short" in capsys.readouterr().out
