@@ -32,7 +32,7 @@ BELOW = {
 }
 SYSTEMS = {
     "gz::sim::systems::OdometryPublisher": ("odometry", "pose"),
-    "gz::sim::systems::DiffDrive": ("cmd_vel",),
+    "gz::sim::systems::DiffDrive": ("cmd_vel", "wheel_odometry"),
     "gz::sim::systems::VelocityControl": ("cmd_vel",),
 }
 

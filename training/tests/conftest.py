@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import cv2
@@ -109,3 +111,21 @@ def trained(tmp_path_factory, recipe, data) -> Path:
     out = tmp_path_factory.mktemp("run")
     train(recipe, TrainingRequest(data=data, out=out, machine=CPU))
     return out
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    """Yield the address of a Dask scheduler with two workers, on loopback."""
+    distributed = pytest.importorskip("distributed", reason="the extra `fleet` is not installed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+        with distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            local_directory=str(tmp_path_factory.mktemp("cluster")),
+            silence_logs=50,
+        ) as started:
+            yield started.scheduler_address

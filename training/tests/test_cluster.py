@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
@@ -19,22 +18,6 @@ from terrain_training.learning.run_folder import RunFolder
 distributed = pytest.importorskip("distributed", reason="the extra `fleet` is not installed")
 CPU = ["--accelerator", "cpu", "--threads", "1"]
 SPACE = "training.learning_rate: {low: 1e-3, high: 1.0e-2, log: true}"
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
-        with distributed.LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            local_directory=str(tmp_path_factory.mktemp("cluster")),
-            silence_logs=50,
-        ) as started:
-            yield started.scheduler_address
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -117,7 +100,9 @@ def test_workers_search_together_and_name_no_shared_file(
     out = tmp_path / "out"
     words = ["tune", recipe_file, "--data", data, "--space", space, "--out", out, "--trials", "3"]
     words = [*map(str, words), *CPU, "--epochs", "1", "--cluster", cluster]
-    assert main([*words, "--storage", "sqlite:///study.db"]) == 2
+    file = tmp_path / "study.db"
+    assert main([*words, "--storage", f"sqlite:///{file}"]) == 2
+    assert not file.exists()
     assert "give --journal FILE in a folder that all of them see" in capsys.readouterr().err
     assert main(words) == 0
     assert "3 finished, 0 cut short" in capsys.readouterr().out

@@ -115,11 +115,33 @@ def stems_of(request):
     return sorted(stem for names in request.stems().values() for stem in names)
 
 
-def write(request, python, *, jobs=2):
+def write(request, python, *, jobs=2, cluster=None):
     there = []
     taken = []
-    counts = write_cycles(request, python, jobs=jobs, report=taken.append, begin=there.append)
+    counts = write_cycles(
+        request, python, jobs=jobs, report=taken.append, begin=there.append, cluster=cluster
+    )
     return counts, there[0], [picture.stem for picture in taken]
+
+
+def test_a_cluster_renders_the_same_set_and_goes_on_with_it(tmp_path, python, cluster):
+    def files_of(name):
+        folder = tmp_path / name
+        return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*g")}
+
+    write(request_for(tmp_path / "here", count=20), python)
+    request = request_for(tmp_path / "there", count=20)
+    _, _, taken = write(request, python, cluster=cluster)
+    assert sorted(taken) == stems_of(request)
+    assert len(files_of("here")) == 40
+    assert files_of("there") == files_of("here")
+    gone = stems_of(request)[3]
+    (tmp_path / "there" / "images" / f"{gone}.png").unlink()
+    assert write(request, python, cluster=cluster)[1:] == (19, [gone])
+    plan_of(python, bpy="4.5.16")
+    (tmp_path / "there" / "images" / f"{gone}.png").unlink()
+    with pytest.raises(ConfigError, match=r"begun with bpy 4\.5\.15"):
+        write(request, python, cluster=cluster)
 
 
 def test_a_set_has_every_picture_once_and_each_world_in_one_split(tmp_path, python):

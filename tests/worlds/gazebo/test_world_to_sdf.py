@@ -20,6 +20,7 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.worlds.gazebo.ground_mesh import obj_text, texture, triangles
 from terrain_seg_ros.worlds.gazebo.sdf_vehicle import MOUNTINGS, OPTICAL_FRAME, OWN_BODY_LABEL
 from terrain_seg_ros.worlds.gazebo.world_to_sdf import label_of, start_place, write_sdf
+from terrain_seg_ros.worlds.generate import generate_world
 from terrain_seg_ros.worlds.world import BEDROCK, ROCK, SAND, SOIL, WORLD_TAXONOMY, Body
 
 CHECKER = Path(__file__).with_name("check_sdf.cpp")
@@ -135,6 +136,86 @@ def test_every_file_that_is_named_is_there(written):
     for name in named:
         if name.endswith(".png"):
             assert cv2.imread(str(folder / name)).shape == (512, 512, 3)
+
+
+def rover(tmp_path):
+    path = write_sdf(mixed(), tmp_path, vehicle="rover")
+    return ElementTree.parse(path).find("world/model[@name='vehicle']")
+
+
+def drive_of(model):
+    return next(item for item in model.findall("plugin") if "DiffDrive" in item.get("name"))
+
+
+def test_one_publisher_has_the_topic_of_the_odometry(tmp_path):
+    model = rover(tmp_path)
+    # Both publish on /model/vehicle/odometry unless told otherwise (gz-sim 6 to 8).
+    default = "/model/vehicle/odometry"
+    publishers = [
+        plugin.findtext("odom_topic", default)
+        for plugin in model.findall("plugin")
+        if plugin.get("name").rsplit("::")[-1] in {"DiffDrive", "OdometryPublisher"}
+    ]
+    assert sorted(publishers) == [default, "/model/vehicle/wheel_odometry"]
+
+
+def test_the_rover_turns_as_fast_as_it_is_told(tmp_path):
+    """Find the yaw rate at which the friction of the slipping wheels exerts no moment."""
+    model = rover(tmp_path)
+    drive = drive_of(model)
+    told_radps = 0.7
+    rim_mps = 0.5 * told_radps * float(drive.findtext("wheel_separation"))
+    left = {joint.text.replace("_joint", "_wheel") for joint in drive.findall("left_joint")}
+    wheels = [link for link in model.findall("link") if link.get("name").endswith("_wheel")]
+    assert len(wheels) == 4
+    for wheel in wheels:
+        friction = wheel.find("collision/surface/friction/ode")
+        assert friction.findtext("mu") == friction.findtext("mu2")  # the same in all directions
+
+    def moment(yaw_radps):
+        total = 0.0
+        for wheel in wheels:
+            x_m, y_m = map(float, wheel.findtext("pose").split()[:2])
+            own_mps = -rim_mps if wheel.get("name") in left else rim_mps
+            slip = np.array([-yaw_radps * y_m - own_mps, yaw_radps * x_m])
+            force = -slip / np.linalg.norm(slip)
+            total += x_m * force[1] - y_m * force[0]
+        return total
+
+    low, high = 0.0, 10.0 * told_radps
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if moment(middle) > 0.0 else (low, middle)
+    assert low == pytest.approx(told_radps, rel=1e-3)
+
+
+def seen(linear):
+    """Return levels, 0 to 255, of linear light as a screen shows it."""
+    return 255.0 * np.asarray(linear, float) ** (1.0 / 2.2)
+
+
+def test_rocks_and_sky_have_linear_light_and_look_like_the_ground(written):
+    element, folder = written
+    sky = np.array(element.findtext("scene/background").split()[:3], float)
+    np.testing.assert_allclose(seen(sky), [194, 158, 120], atol=1.0)
+    sensors = next(item for item in element.findall("plugin") if "Sensors" in item.get("name"))
+    assert sensors.findtext("background_color") == element.findtext("scene/background")
+    rock = element.find("model/link/visual[@name='rock_0']/material")
+    levels = seen(np.array(rock.findtext("diffuse").split()[:3], float))
+    ground = cv2.imread(str(folder / "soil.png"))[:, :, ::-1].mean(axis=(0, 1))
+    np.testing.assert_allclose(levels, ground, rtol=0.1)
+
+
+@pytest.mark.parametrize("body", list(Body))
+def test_level_ground_in_the_sun_is_in_the_middle_of_the_range(tmp_path, body):
+    made = generate_world(body, 1, side_m=10.0, spacing_m=0.25)
+    element = ElementTree.parse(write_sdf(made, tmp_path, vehicle="none")).find("world")
+    texture_bgr = cv2.imread(str(tmp_path / "soil.png"))
+    assert (texture_bgr == 255).mean() < 0.02
+    sun = -float(element.findtext("light/direction").split()[2])
+    ambient = float(element.findtext("scene/ambient").split()[0])
+    light = (texture_bgr / 255.0) ** 2.2 * (sun + ambient)
+    assert 95.0 < seen(light).mean() < 150.0
 
 
 def cameras(tmp_path, vehicle):

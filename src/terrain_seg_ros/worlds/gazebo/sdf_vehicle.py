@@ -14,6 +14,13 @@ OWN_BODY_LABEL = 255
 WHEEL_RADIUS_M = 0.25
 WHEEL_X_M = 0.6
 WHEEL_Y_M = 0.55
+TURNING_SEPARATION_M = 2.0 * (WHEEL_X_M**2 + WHEEL_Y_M**2) / WHEEL_Y_M
+"""Separation of two wheels that would turn as fast as four that must slip sideways to turn.
+
+The friction of the wheels, the same in all directions, exerts no moment at the yaw rate
+`speed * y / (x^2 + y^2)`, where they stand at +-x and +-y and left and right run at +-speed.
+"""
+FRICTION = 0.8
 
 
 @dataclass(frozen=True)
@@ -51,9 +58,11 @@ def add_rover(world: Element, x_m: float, y_m: float, z_m: float) -> None:
     drive = add_plugin(model, "diff-drive", "DiffDrive")
     for name, _, _ in wheels:
         add(drive, "left_joint" if "left" in name else "right_joint", f"{name}_joint")
-    add(drive, "wheel_separation", 2.0 * WHEEL_Y_M)
+    add(drive, "wheel_separation", TURNING_SEPARATION_M)
     add(drive, "wheel_radius", WHEEL_RADIUS_M)
     add(drive, "topic", f"/model/{VEHICLE}/cmd_vel")
+    # By default it would publish on the topic of the true pose.
+    add(drive, "odom_topic", f"/model/{VEHICLE}/wheel_odometry")
     _true_pose(model)
 
 
@@ -117,8 +126,8 @@ def _wheel(model: Element, name: str, x_m: float, y_m: float) -> None:
     collision = add(link, "collision", name="tyre")
     _geometry(collision, "sphere", radius=WHEEL_RADIUS_M)
     friction = add(add(add(collision, "surface"), "friction"), "ode")
-    add(friction, "mu", 0.8)
-    add(friction, "mu2", 0.5)
+    add(friction, "mu", FRICTION)
+    add(friction, "mu2", FRICTION)
     joint = add(model, "joint", name=f"{name}_joint", type="revolute")
     add(joint, "parent", "base_link")
     add(joint, "child", f"{name}_wheel")

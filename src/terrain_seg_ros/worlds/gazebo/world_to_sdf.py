@@ -20,8 +20,10 @@ GRAVITY_MPS2 = {Body.MOON: 1.62, Body.MARS: 3.71}
 TINT = {Body.MOON: (1.0, 0.98, 0.95), Body.MARS: (1.25, 0.85, 0.6)}
 BACKGROUND = {Body.MOON: (0.0, 0.0, 0.0), Body.MARS: (0.76, 0.62, 0.47)}
 AMBIENT = {Body.MOON: 0.02, Body.MARS: 0.3}
-BRIGHTNESS = 2.5
-"""Brightens the dark albedo of real soil to the middle of the image's range."""
+BRIGHTNESS = {Body.MOON: 5.2, Body.MARS: 2.5}
+"""Brightens the dark albedo of real soil in the sun to the middle of the image's range."""
+DISPLAY_GAMMA = 2.2
+"""Power that makes linear light of a colour as seen: Gazebo does it for textures alone."""
 START_CLEARANCE_M = 0.15
 START_ROOM_M = 1.5
 DESCENT_START_M = 60.0
@@ -93,7 +95,7 @@ def _add_surroundings(element: Element, world: World) -> None:
     add_plugin(element, "physics", "Physics")
     add_plugin(element, "user-commands", "UserCommands")
     add_plugin(element, "scene-broadcaster", "SceneBroadcaster")
-    background = (*BACKGROUND[world.body], 1.0)
+    background = (*_linear(BACKGROUND[world.body]), 1.0)
     add_plugin(element, "sensors", "Sensors", render_engine="ogre2", background_color=background)
     add(element, "gravity", (0.0, 0.0, -GRAVITY_MPS2[world.body]))
     scene = add(element, "scene")
@@ -146,7 +148,7 @@ def _add_mesh(parent: Element, file: str) -> None:
 
 def _add_material(visual: Element, world: World, albedo: float, name: str | None) -> None:
     material = add(visual, "material")
-    colour = (1.0, 1.0, 1.0) if name else _colour(world, albedo)
+    colour = (1.0, 1.0, 1.0) if name else _linear(_colour(world, albedo))
     add(material, "ambient", (*colour, 1.0))
     add(material, "diffuse", (*colour, 1.0))
     add(material, "specular", (0.0, 0.0, 0.0, 1.0))
@@ -158,7 +160,15 @@ def _add_material(visual: Element, world: World, albedo: float, name: str | None
 
 
 def _colour(world: World, albedo: float) -> tuple[float, float, float]:
-    red, green, blue = (min(1.0, BRIGHTNESS * albedo * part) for part in TINT[world.body])
+    """Return red, green and blue as seen, as textures have them, 0 to 1."""
+    brightness = BRIGHTNESS[world.body] * albedo
+    red, green, blue = (min(1.0, brightness * part) for part in TINT[world.body])
+    return red, green, blue
+
+
+def _linear(colour: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Return a colour as seen as linear light, as materials and the sky have it."""
+    red, green, blue = (part**DISPLAY_GAMMA for part in colour)
     return red, green, blue
 
 

@@ -32,7 +32,7 @@ INTERRUPTED = (
     "again to continue"
 )
 BODIES = {"mars": (Body.MARS,), "moon": (Body.MOON,), "both": (Body.MOON, Body.MARS)}
-NUMPY_ONLY = ("cluster", "lander_share", "min_rock", "min_across")
+NUMPY_ONLY = ("lander_share", "min_rock", "min_across")
 CYCLES_ONLY = ("task", "samples", "relabel", "render_python")
 LANDER_SHARE, MIN_ROCK_M, MIN_ACROSS_PX, SAMPLES = 0.3, 0.2, 3.0, 9
 
@@ -85,10 +85,10 @@ def _add_work_arguments(parser: argparse.ArgumentParser) -> None:
         "--validation-share", type=share, default=0.15, help="of the worlds (default %(default)s)"
     )
     parser.add_argument("--jobs", type=positive, help="processes (default: one for each processor)")
+    add_cluster_argument(parser, "worlds")
 
 
 def _add_numpy_arguments(group: argparse._ArgumentGroup) -> None:
-    add_cluster_argument(group, "worlds")
     group.add_argument(
         "--lander-share",
         type=share,
@@ -222,5 +222,7 @@ def _render(request: CyclesRequest, options: argparse.Namespace) -> list[Taken]:
             bar.update()
 
         jobs = options.jobs or available_cores()
-        write_cycles(request, python, jobs=jobs, report=report, begin=begin)
+        write_cycles(
+            request, python, jobs=jobs, report=report, begin=begin, cluster=options.cluster
+        )
     return taken

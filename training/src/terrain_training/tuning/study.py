@@ -74,6 +74,11 @@ def tune(request: TuneRequest) -> optuna.Study:
             f"--devices is {request.machine.devices}, but a trial trains on one; start the command "
             "once per GPU with the same --journal"
         )
+    if request.cluster is not None and str(request.storage).startswith("sqlite:"):
+        raise ConfigError(
+            f"--storage is {request.storage}, a database in a file, which workers of a cluster "
+            "cannot share; give --journal FILE in a folder that all of them see"
+        )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     base = load_recipe(request.recipe, overrides=request.overrides)
     request.out.mkdir(parents=True, exist_ok=True)
@@ -103,13 +108,8 @@ def _run_on_cluster(request: TuneRequest) -> None:
     """Let each worker run one trial after another of the same study; one that crashes is named.
 
     Raises:
-        ConfigError: the storage is not one that several processes share, or as `tune`.
+        ConfigError: as `tune`.
     """
-    if str(request.storage).startswith("sqlite:"):
-        raise ConfigError(
-            f"--storage is {request.storage}, a database in a file, which workers of a cluster "
-            "cannot share; give --journal FILE in a folder that all of them see"
-        )
     place = Place(
         cluster=request.cluster,
         own_process=True,

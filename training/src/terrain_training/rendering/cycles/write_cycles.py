@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
+from terrain_seg_ros.fleet.pieces import Place, run_pieces
 from terrain_seg_ros.report.output_place import check_output_folder, write_whole
 from terrain_training.errors import TrainingError
 from terrain_training.rendering.cycles.blender_python import RenderWorker, WorkerDiedError
@@ -28,9 +30,13 @@ from terrain_training.rendering.cycles.request import (
     write_manifest,
 )
 
+log = logging.getLogger(__name__)
+
 LOCK = ".render.lock"
 PICTURES_PER_PROCESS = 150
 """Blender keeps some memory of every picture: then a fresh process goes on."""
+PIECE_WORLDS = 5
+"""Worlds that a process on a cluster renders; Blender takes seconds to start."""
 TRIES = 2
 """Processes that may die of one world before the command gives up."""
 Report = Callable[["Taken"], None]
@@ -52,7 +58,13 @@ class _World:
 
 
 def write_cycles(
-    request: CyclesRequest, python: Path, *, jobs: int, report: Report, begin: Callable[[int], None]
+    request: CyclesRequest,
+    python: Path,
+    *,
+    jobs: int,
+    report: Report,
+    begin: Callable[[int], None],
+    cluster: str | None = None,
 ) -> dict[str, int]:
     """Render what is missing of a set, and return how many pictures each split has.
 
@@ -66,9 +78,10 @@ def write_cycles(
         jobs: processes.
         report: is called after each picture.
         begin: is called once, with the number of pictures that are there already.
+        cluster: Dask scheduler whose workers render instead; each needs the folder and the Python.
 
     Raises:
-        ConfigError: the folder or the Python cannot be used.
+        ConfigError: the folder, the Python or the cluster cannot be used.
         TrainingError: a process died twice of one world, or the disk is full.
     """
     check_output_folder(request.out, option="--out", is_own=_is_own)
@@ -80,8 +93,13 @@ def write_cycles(
         _remove_unfinished(request.out)
         missing = _missing(request)
         begin(request.count - sum(len(world.numbers) for world in missing))
-        if missing:
-            _Team(request, python, manifest, report).render(missing, jobs)
+        team = _Team(request, python, manifest, report)
+        if missing and cluster is not None:
+            team.note_version()
+            for taken in _render_on_cluster(request, python, manifest, missing, cluster):
+                report(taken)
+        elif missing:
+            team.render(missing, jobs)
         return _write_lists(request)
 
 
@@ -99,6 +117,39 @@ def relabel(request: CyclesRequest) -> int:
         count = label_again(request.out, stems, rule)
         write_manifest(request.out, {**manifest, "rule": rule})
     return count
+
+
+@dataclass(frozen=True)
+class _Piece:
+    request: CyclesRequest
+    python: Path
+    manifest: dict[str, Any]
+    worlds: list[_World]
+
+
+def _render_on_cluster(
+    request: CyclesRequest,
+    python: Path,
+    manifest: dict[str, Any],
+    worlds: list[_World],
+    cluster: str,
+) -> Iterator[Taken]:
+    """Yield what was taken of each piece when all its worlds are rendered."""
+    request, python = replace(request, out=request.out.absolute()), python.absolute()
+    pieces = [
+        _Piece(request, python, manifest, worlds[first : first + PIECE_WORLDS])
+        for first in range(0, len(worlds), PIECE_WORLDS)
+    ]
+    place = Place(cluster=cluster, own_process=True, writes=request.out, reads=(python,))
+    for outcome in run_pieces(_render_piece, pieces, place, say=log.info):
+        yield from outcome.get()
+
+
+def _render_piece(piece: _Piece) -> list[Taken]:
+    taken: list[Taken] = []
+    team = _Team(piece.request, piece.python, dict(piece.manifest), taken.append)
+    team.render(piece.worlds, 1)
+    return taken
 
 
 class _Team:
@@ -143,6 +194,17 @@ class _Team:
             self._stop()
             for thread in threads:
                 thread.join()
+
+    def note_version(self) -> None:
+        """Note the version of bpy in the manifest, by a process that renders nothing.
+
+        Raises:
+            ConfigError: the folder was begun with another one, or the Python cannot be used.
+        """
+        try:
+            self._start(0)
+        finally:
+            self._stop()
 
     def _work(self, number: int) -> None:
         try:
