@@ -41,7 +41,7 @@ UNSOURCED := env -u PYTHONPATH $(if $(AMENT_PREFIX_PATH),-u AMENT_PREFIX_PATH -u
 DISTRO ?= kilted
 
 .PHONY: help demo test test-fast test-ros test-ros-wheels test-training lint lint-training docs reference pictures bench \
-  performance fuzz coverage lock clean
+  performance compare fuzz coverage lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -108,6 +108,9 @@ performance: .venv/.dev .venv-training/.training  ## measure, and write docs/per
 	@mkdir -p out
 	@.venv-training/bin/terrain-train peers mars_navcam --model mars_navcam --json out/peers.json
 	@.venv/bin/terrain-seg bench --peers out/peers.json --markdown docs/performance.md $(ARGS)
+
+compare: .venv/.dev  ## compare this tree's speed with another checkout's, in turns: TREE=path
+	@.venv/bin/python tests/house/compare_trees.py $(TREE) $(ARGS)
 
 fuzz: .venv/.dev  ## change inputs at random for longer; ARGS="--fuzz-seed=7 --fuzz-count=50"
 	@$(UNSOURCED) .venv/bin/python -m pytest tests/fuzz --fuzz-count=20 $(ARGS)
