@@ -138,6 +138,7 @@ clean:  ## remove what the other targets made
 	$(call make_venv,.venv)
 	.venv/bin/python $(PIP_INSTALL) --require-hashes -r requirements/runtime.txt
 	.venv/bin/python $(PIP_INSTALL) $(THIS_TREE) -e .
+	@.venv/bin/python -c 'from terrain_seg_ros.core.kernel import compile_kernels; print("loops compiled", compile_kernels())'
 	@touch $@
 
 .venv/.dev: .venv/.runtime requirements/dev.txt
