@@ -149,9 +149,8 @@ def compile_kernels() -> str:
     if cache_folder() is not None:
         return ""
     return (
-        f"compiled kernels cannot be kept, so every start compiles them again: none of "
-        f"{[str(folder) for folder in _candidates()]} can be written; set {CACHE_VARIABLE} to a "
-        "folder that can"
+        f"compiled loops cannot be kept, so every start takes longer; set {CACHE_VARIABLE} to a "
+        f"folder that can be written, unlike {' and '.join(map(str, _candidates()))}"
     )
 
 
