@@ -41,7 +41,7 @@ UNSOURCED := env -u PYTHONPATH $(if $(AMENT_PREFIX_PATH),-u AMENT_PREFIX_PATH -u
 DISTRO ?= kilted
 
 .PHONY: help demo test test-fast test-ros test-ros-wheels test-training lint lint-training docs reference pictures bench \
-  performance gpu endurance fuzz coverage lock clean
+  performance compare gpu endurance fuzz coverage lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -124,6 +124,9 @@ endurance: .venv/.dev  ## run the live node for an hour, watch what it holds, an
 	@mkdir -p out
 	@.venv/bin/python -m terrain_seg_ros.bench.endurance --markdown docs/evidence/endurance.md --json out/endurance.json $(ARGS)
 
+compare: .venv/.dev  ## compare this tree's speed with another checkout's, in turns: TREE=path
+	@.venv/bin/python tests/house/compare_trees.py $(TREE) $(ARGS)
+
 fuzz: .venv/.dev  ## change inputs at random for longer; ARGS="--fuzz-seed=7 --fuzz-count=50"
 	@$(UNSOURCED) .venv/bin/python -m pytest tests/fuzz --fuzz-count=20 $(ARGS)
 
@@ -160,6 +163,7 @@ clean:  ## remove what the other targets made
 	$(call make_venv,.venv)
 	.venv/bin/python $(PIP_INSTALL) --require-hashes -r requirements/runtime.txt
 	.venv/bin/python $(PIP_INSTALL) $(THIS_TREE) -e .
+	@.venv/bin/python -c 'from terrain_seg_ros.core.kernel import compile_kernels; print("loops compiled", compile_kernels())'
 	@touch $@
 
 .venv/.dev: .venv/.runtime requirements/dev.txt

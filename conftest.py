@@ -10,10 +10,19 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from terrain_seg_ros.core.kernel import compile_kernels
+
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 ROOT = Path(__file__).parent
+
+
+def pytest_sessionstart() -> None:
+    """Compile the loops first, which takes a new checkout many seconds, so that no test waits."""
+    compile_kernels()
+
+
 LIVE = (
     "tests/bench/test_endurance_command.py",
     "tests/cli/test_run.py",

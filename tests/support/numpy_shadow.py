@@ -9,14 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.ground.ground_view import GroundView
-from terrain_seg_ros.core.ground.standing_objects import find_objects, look_from_foot
+from terrain_seg_ros.core.ground.standing_objects import (
+    BIN_SAMPLES,
+    GAP_SAMPLES,
+    JUMP_SAMPLES,
+    JUMP_WIDTHS,
+    SeenPixels,
+    StandingObjects,
+    look_from_foot,
+)
 from terrain_seg_ros.core.ground.view_shadow import (
     BESIDE_SAMPLES,
     MIN_PIXELS,
     _Cells,
     _clear_cells,
 )
-from terrain_seg_ros.core.types import F64, U8, Reason
+from terrain_seg_ros.core.types import F32, F64, U8, Reason
 
 _AROUND = tuple((rows, cols) for rows in (-1, 0, 1) for cols in (-1, 0, 1) if rows or cols)
 _OBSERVED = np.uint8(Reason.OBSERVED)
@@ -136,3 +144,69 @@ def _with_rim(view: GroundView, feet: Index, rim: Flags, cell_m: float, foot_m: 
         fill_x_m=np.concatenate([view.fill_x_m, view.local_x_m.reshape(-1).take(other)]),
         fill_y_m=np.concatenate([view.fill_y_m, view.local_y_m.reshape(-1).take(other)]),
     )
+
+
+def find_objects(seen: SeenPixels, far: Index) -> StandingObjects:
+    """Group pixels into objects.
+
+    In each direction pixels are split into runs without a gap; the first pixel of a run is a foot.
+    Runs in adjacent directions belong to one object if their feet are at about the same distance.
+
+    Args:
+        seen: the pixels as seen from the camera's foot.
+        far: (P,) indices of the pixels to group, not empty.
+    """
+    distance_m, sample_m = seen.distance_m[far], seen.sample_m[far]
+    bin_rad = BIN_SAMPLES * float((seen.width_m[far] / distance_m).max())
+    direction = np.floor(seen.azimuth_rad[far] * (1.0 / bin_rad)).astype(np.float64)
+    scale = 1.0 / (1.001 * float(distance_m.max()))
+    order = np.argsort(direction + distance_m * scale)
+    direction, distance_m, sample_m = direction[order], distance_m[order], sample_m[order]
+    begins = np.ones(order.size, dtype=np.bool_)
+    begins[1:] = direction[1:] != direction[:-1]
+    begins[1:] |= distance_m[1:] - distance_m[:-1] > GAP_SAMPLES * sample_m[1:]
+    run, first = np.cumsum(begins) - 1, np.flatnonzero(begins)
+    feet_m = distance_m[first]
+    allowed_m = JUMP_SAMPLES * sample_m[first] + JUMP_WIDTHS * bin_rad * feet_m
+    owner = _joined(direction[first], feet_m, feet_m * scale, allowed_m)
+    nearest_m: F32 = np.full(first.size, feet_m.max(), dtype=np.float32)
+    np.minimum.at(nearest_m, owner, feet_m)
+    width_m = np.bincount(owner, minlength=first.size) * bin_rad * nearest_m
+    of_pixel = owner[run]
+    return StandingObjects(
+        pixel=far[order],
+        distance_m=distance_m,
+        sample_m=sample_m,
+        foot_m=feet_m[run],
+        nearest_m=nearest_m[of_pixel],
+        width_m=width_m[of_pixel],
+        pixel_count=np.bincount(of_pixel, minlength=first.size)[of_pixel],
+    )
+
+
+def _joined(direction: F64, feet_m: F32, place: F32, allowed_m: F32) -> Index:
+    """Return the object of each run, joining runs in adjacent directions with feet close together.
+
+    Args:
+        direction: (R,) ascending integers.
+        feet_m: (R,) distances, ascending within a direction.
+        place: (R,) the same, scaled to below 1.
+        allowed_m: (R,) largest difference of the feet of one object.
+
+    Returns:
+        (R,) the index of the first run of each run's object.
+    """
+    key = direction + place
+    after = np.searchsorted(key, key - 1.0)
+    link = np.arange(key.size)
+    best_m = allowed_m.astype(np.float64)
+    for place_of_key in (after, after - 1):
+        candidate = np.minimum(np.maximum(place_of_key, 0), key.size - 1)
+        apart_m = np.abs(feet_m[candidate] - feet_m)
+        closer = (direction[candidate] == direction - 1.0) & (apart_m <= best_m)
+        link[closer], best_m[closer] = candidate[closer], apart_m[closer]
+    while True:
+        further = link[link]
+        if np.array_equal(further, link):
+            return link
+        link = further

@@ -13,6 +13,7 @@ import functools
 import hashlib
 import os
 import pickle
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -74,6 +75,7 @@ class Kernel:
             except _BROKEN_CACHE:
                 if folder is None:
                     raise
+                shutil.rmtree(folder / self.digest(), ignore_errors=True)
                 self._run = self._dispatcher(None)
         return self._run
 
@@ -110,6 +112,8 @@ class Kernel:
             self.function.__code__, {**self.function.__globals__, **callees}, self.function.__name__
         )
         function.__qualname__ = self.function.__name__
+        if numba.config.DISABLE_JIT:
+            return function
         options = {"nogil": True, "error_model": "numpy", "cache": folder is not None}
         with _numba_cache_in(None if folder is None else folder / self.digest()):
             dispatcher = numba.njit(**options)(function)
@@ -145,9 +149,8 @@ def compile_kernels() -> str:
     if cache_folder() is not None:
         return ""
     return (
-        f"compiled kernels cannot be kept, so every start compiles them again: none of "
-        f"{[str(folder) for folder in _candidates()]} can be written; set {CACHE_VARIABLE} to a "
-        "folder that can"
+        f"compiled loops cannot be kept, so every start takes longer; set {CACHE_VARIABLE} to a "
+        f"folder that can be written, unlike {' and '.join(map(str, _candidates()))}"
     )
 
 

@@ -61,6 +61,11 @@ class CellEvidence:
         self._layers = layers
 
     @property
+    def stored(self) -> F32:
+        """Return a view (K, rows, cols) of the evidence, before decay."""
+        return self._layers.window("evidence")
+
+    @property
     def total(self) -> F32:
         """Return a view (rows, cols) of the evidence summed over classes, before decay."""
         return self._layers.window("total")

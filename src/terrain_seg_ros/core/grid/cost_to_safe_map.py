@@ -14,6 +14,7 @@ from pydantic import BeforeValidator
 from terrain_seg_ros.core.grid.costs import COST_FREE, COST_LETHAL, COST_UNKNOWN, I8
 from terrain_seg_ros.core.grid.footprint_cells import Polygon, footprint_cells
 from terrain_seg_ros.core.grid.footprint_outline import check_outline, corners_of
+from terrain_seg_ros.core.kernel import kernel
 from terrain_seg_ros.core.settings import list_setting, setting, settings
 from terrain_seg_ros.core.types import F32
 
@@ -164,7 +165,16 @@ def distance_cells(targets: NDArray[np.bool_]) -> F32:
     """
     free = np.logical_not(targets).view(np.uint8)
     found = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    squared = np.asarray(found, dtype=np.float64)
-    squared *= squared
-    exact: F32 = np.sqrt(np.rint(squared, out=squared), out=squared).astype(np.float32)
+    exact: F32 = _rounded(np.asarray(found, dtype=np.float32))
     return exact
+
+
+@kernel("float32[:, ::1]")
+def _rounded(distance: F32) -> F32:
+    """Return the roots of whole numbers nearest to distances."""
+    rounded = np.empty_like(distance)
+    for row in range(distance.shape[0]):
+        for col in range(distance.shape[1]):
+            squared = np.float64(distance[row, col]) * np.float64(distance[row, col])
+            rounded[row, col] = np.sqrt(np.rint(squared))
+    return rounded

@@ -6,6 +6,7 @@ import numpy as np
 
 from terrain_seg_ros.core.grid.costs import COST_UNKNOWN
 from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
+from terrain_seg_ros.core.kernel import kernel
 from terrain_seg_ros.core.types import F32, GridSnapshot
 
 HAZARD_LAYER = "hazard"
@@ -25,7 +26,7 @@ def grid_to_layers(grid: RollingGrid, snapshot: GridSnapshot) -> dict[str, F32]:
         grid: the grid.
         snapshot: its newest snapshot.
     """
-    classes, confidence = _winners(grid)
+    classes, confidence = _winners(grid.evidence.stored, grid.evidence.total)
     unknown = (snapshot.cost == COST_UNKNOWN) | (confidence == 0.0)
     classes[unknown] = confidence[unknown] = np.nan
     layers = {HAZARD_LAYER: snapshot.hazard, "class": classes, "confidence": confidence}
@@ -37,14 +38,15 @@ def grid_to_layers(grid: RollingGrid, snapshot: GridSnapshot) -> dict[str, F32]:
     return layers
 
 
-def _winners(grid: RollingGrid) -> tuple[F32, F32]:
+@kernel("float32[:, :, :], float32[:, :]")
+def _winners(evidence: F32, total: F32) -> tuple[F32, F32]:
     """Return the class with the most evidence and its share (rows, cols), 0 without evidence."""
-    index = np.arange(grid.side)
-    evidence_km, total = grid.evidence.read(grid.slots(index[:, np.newaxis], index).ravel())
-    classes: F32 = np.zeros_like(total)
-    most: F32 = evidence_km[0].copy()
-    for number, evidence in enumerate(evidence_km[1:], start=1):
-        classes[evidence > most] = number
-        np.maximum(most, evidence, out=most)
-    share: F32 = np.divide(most, total, out=np.zeros_like(most), where=total > 0.0)
-    return classes.reshape(grid.side, grid.side), share.reshape(grid.side, grid.side)
+    classes, share = np.zeros(total.shape, np.float32), np.zeros(total.shape, np.float32)
+    for row in range(total.shape[0]):
+        for number in range(len(evidence)):
+            for col in range(total.shape[1]):
+                if evidence[number, row, col] > share[row, col]:
+                    classes[row, col], share[row, col] = number, evidence[number, row, col]
+        for col in range(total.shape[1]):
+            share[row, col] /= total[row, col] if total[row, col] > 0.0 else np.float32(np.inf)
+    return classes, share

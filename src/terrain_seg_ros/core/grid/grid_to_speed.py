@@ -11,6 +11,7 @@ import numpy as np
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid.costs import COST_UNKNOWN, I8
 from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
+from terrain_seg_ros.core.kernel import kernel
 from terrain_seg_ros.core.settings import item, setting, settings
 from terrain_seg_ros.core.taxonomy import Taxonomy
 from terrain_seg_ros.core.types import F32, GridSnapshot
@@ -73,11 +74,24 @@ def grid_to_speed(
         percents: (K,) limits by class id.
         unobserved_percent: limit of cells that are not observed.
     """
-    evidence = grid.evidence.decayed()
-    total = evidence.sum(axis=-1)
-    percent: F32 = np.full(total.shape, np.float32(unobserved_percent))
-    seen = (snapshot.cost != COST_UNKNOWN) & (total > 0.0)
-    percent[seen] = (evidence[seen] @ percents) / total[seen]
-    limit: I8 = np.maximum(np.floor(percent + np.float32(1e-3)), 1.0).astype(np.int8)
-    limit[limit >= round(FULL_PERCENT)] = NO_LIMIT
+    limit: I8 = _limits(grid.evidence.stored, snapshot.cost, percents, unobserved_percent)
     return limit
+
+
+@kernel("float32[:, :, :], int8[:, :], float32[::1], float64")
+def _limits(evidence: F32, cost: I8, percents: F32, unobserved_percent: float) -> I8:
+    """Return speed limits (rows, cols) of evidence (K, rows, cols)."""
+    limits = np.empty(cost.shape, dtype=np.int8)
+    for row in range(cost.shape[0]):
+        weighted, total = np.zeros((2, cost.shape[1]), dtype=np.float32)
+        for number in range(len(evidence)):
+            for col in range(cost.shape[1]):
+                total[col] += evidence[number, row, col]
+                weighted[col] += evidence[number, row, col] * percents[number]
+        for col in range(cost.shape[1]):
+            percent = np.float32(unobserved_percent)
+            if cost[row, col] != COST_UNKNOWN and total[col] > 0.0:
+                percent = weighted[col] / total[col]
+            limit = max(np.floor(percent + np.float32(1e-3)), np.float32(1.0))
+            limits[row, col] = NO_LIMIT if limit >= FULL_PERCENT else np.int8(limit)
+    return limits

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrain_seg_ros.core.ground.ground_view import GroundView
+from terrain_seg_ros.core.kernel import kernel
 from terrain_seg_ros.core.types import F32, F64
 
 STEEP = 0.25
@@ -95,52 +96,62 @@ def find_objects(seen: SeenPixels, far: Index) -> StandingObjects:
     direction = np.floor(seen.azimuth_rad[far] * (1.0 / bin_rad)).astype(np.float64)
     scale = 1.0 / (1.001 * float(distance_m.max()))
     order = np.argsort(direction + distance_m * scale)
-    direction, distance_m, sample_m = direction[order], distance_m[order], sample_m[order]
-    begins = np.ones(order.size, dtype=np.bool_)
-    begins[1:] = direction[1:] != direction[:-1]
-    begins[1:] |= distance_m[1:] - distance_m[:-1] > GAP_SAMPLES * sample_m[1:]
-    run, first = np.cumsum(begins) - 1, np.flatnonzero(begins)
-    feet_m = distance_m[first]
-    allowed_m = JUMP_SAMPLES * sample_m[first] + JUMP_WIDTHS * bin_rad * feet_m
-    owner = _joined(direction[first], feet_m, feet_m * scale, allowed_m)
-    nearest_m: F32 = np.full(first.size, feet_m.max(), dtype=np.float32)
-    np.minimum.at(nearest_m, owner, feet_m)
-    width_m = np.bincount(owner, minlength=first.size) * bin_rad * nearest_m
-    of_pixel = owner[run]
+    distance_m, sample_m = distance_m[order], sample_m[order]
+    foot_m, nearest_m, width_m, pixel_count = _group(
+        direction[order], distance_m, sample_m, bin_rad
+    )
     return StandingObjects(
         pixel=far[order],
         distance_m=distance_m,
         sample_m=sample_m,
-        foot_m=feet_m[run],
-        nearest_m=nearest_m[of_pixel],
-        width_m=width_m[of_pixel],
-        pixel_count=np.bincount(of_pixel, minlength=first.size)[of_pixel],
+        foot_m=foot_m,
+        nearest_m=nearest_m,
+        width_m=width_m,
+        pixel_count=pixel_count,
     )
 
 
-def _joined(direction: F64, feet_m: F32, place: F32, allowed_m: F32) -> Index:
-    """Return the object of each run, joining runs in adjacent directions with feet close together.
-
-    Args:
-        direction: (R,) ascending integers.
-        feet_m: (R,) distances, ascending within a direction.
-        place: (R,) the same, scaled to below 1.
-        allowed_m: (R,) largest difference of the feet of one object.
+@kernel("float64[::1], float32[::1], float32[::1], float64")
+def _group(
+    direction: F64, distance_m: F32, sample_m: F32, bin_rad: float
+) -> tuple[F32, F32, F64, Index]:
+    """Group pixels (P,), sorted by direction and distance, into objects.
 
     Returns:
-        (R,) the index of the first run of each run's object.
+        The foot of each pixel's run; and of its object the distance, width and count of pixels.
     """
-    key = direction + place
-    after = np.searchsorted(key, key - 1.0)
-    link = np.arange(key.size)
-    best_m = allowed_m.astype(np.float64)
-    for place_of_key in (after, after - 1):
-        candidate = np.minimum(np.maximum(place_of_key, 0), key.size - 1)
-        apart_m = np.abs(feet_m[candidate] - feet_m)
-        closer = (direction[candidate] == direction - 1.0) & (apart_m <= best_m)
-        link[closer], best_m[closer] = candidate[closer], apart_m[closer]
-    while True:
-        further = link[link]
-        if np.array_equal(further, link):
-            return link
-        link = further
+    count = direction.size
+    run, first, owner = np.empty((3, count), dtype=np.int64)
+    runs = 0
+    for pixel in range(count):
+        begins = pixel == 0 or direction[pixel] != direction[pixel - 1]
+        if begins or distance_m[pixel] - distance_m[pixel - 1] > (
+            np.float32(GAP_SAMPLES) * sample_m[pixel]
+        ):
+            first[runs], owner[runs] = pixel, runs
+            runs += 1
+        run[pixel] = runs - 1
+    candidate = 0
+    for index in range(runs):
+        foot = first[index]
+        allowed_m = np.float32(JUMP_SAMPLES) * sample_m[foot]
+        allowed_m += np.float32(JUMP_WIDTHS * bin_rad) * distance_m[foot]
+        while direction[first[candidate]] < direction[foot] - 1.0 or (
+            direction[first[candidate]] == direction[foot] - 1.0
+            and distance_m[first[candidate]] < distance_m[foot]
+        ):
+            candidate += 1
+        for other in (candidate, max(candidate - 1, 0)):  # the feet beyond and before this one
+            apart_m = abs(distance_m[first[other]] - distance_m[foot])
+            if direction[first[other]] == direction[foot] - 1.0 and apart_m <= allowed_m:
+                owner[index], allowed_m = owner[other], apart_m
+    nearest_m = np.full(runs, np.inf, dtype=np.float32)
+    run_count, pixel_count = np.zeros((2, runs), dtype=np.int64)
+    for index in range(runs):
+        nearest_m[owner[index]] = min(nearest_m[owner[index]], distance_m[first[index]])
+        run_count[owner[index]] += 1
+    for pixel in range(count):
+        pixel_count[owner[run[pixel]]] += 1
+    of_pixel = owner[run]
+    width_m: F64 = run_count.astype(np.float64) * bin_rad * nearest_m
+    return distance_m[first[run]], nearest_m[of_pixel], width_m[of_pixel], pixel_count[of_pixel]
