@@ -79,7 +79,7 @@ else
 endif
 
 test-training: .venv-training/.training  ## test training/ (torch; about 5.5 GB)
-	@env -u PYTHONPATH .venv-training/bin/python -m pytest training/tests $(ARGS)
+	@env -u PYTHONPATH .venv-training/bin/python -m pytest -n 2 --dist loadfile training/tests $(ARGS)
 
 lint: .venv/.dev  ## style, types, import contracts, spelling
 	.venv/bin/ruff check
