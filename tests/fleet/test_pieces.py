@@ -62,6 +62,12 @@ def test_processes_that_are_killed_again_and_again_are_named(tmp_path):
         run(fleet_work.lose_process, Place(jobs=2), tmp_path)
 
 
+def test_a_single_piece_that_kills_its_process_leaves_the_command_alone(tmp_path):
+    place = Place(jobs=2)
+    with pytest.raises(PieceError, match="killed 3 times with 1 of 1 pieces left"):
+        list(run_pieces(fleet_work.lose_process, [Numbered(3, tmp_path)], place, say=pytest.fail))
+
+
 def test_a_piece_in_its_own_process_crashes_alone(tmp_path):
     outcomes = run(fleet_work.crash_at_three, Place(jobs=2, own_process=True), tmp_path)
     assert [outcome.index for outcome in outcomes if outcome.error is None] == [0, 1, 2, 4, 5]

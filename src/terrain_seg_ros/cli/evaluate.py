@@ -65,8 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="processes that share the images (default: %(default)s, whose backend uses all "
-        "processors)",
+        help="processes that share the images (default: %(default)s, which uses all processors)",
     )
     add_cluster_argument(parser, "images")
 

@@ -124,7 +124,7 @@ def _run_in_processes(
     for _ in range(TRIES):
         # loky starts fresh interpreters: runtimes with threads do not survive a fork.
         parallel = Parallel(
-            n_jobs=min(jobs, len(left)) or 1,
+            n_jobs=max(2, min(jobs, len(left))),  # with 1, joblib uses this process
             backend="loky",
             return_as="generator_unordered",
             batch_size=1,
