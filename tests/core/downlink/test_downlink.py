@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support.downlinks import SECOND_NS, assert_never_safer, ground, snapshot
@@ -111,8 +111,11 @@ def test_no_minute_of_a_drive_exceeds_the_budget(seed, budget):
 @pytest.mark.requirement("TSR-LINK-001")
 @given(
     budget=st.integers(LEAST, 10**6),
-    steps=st.lists(st.tuples(st.floats(0.0, 30.0), st.floats(0.0, 1.0)), max_size=80),
+    steps=st.lists(
+        st.tuples(st.floats(0.0, 12.0), st.sampled_from([1.0, 1.0, 0.5, 0.0])), max_size=80
+    ),
 )
+@example(budget=60_000, steps=[(12.0, 0.0), *[(1.0, 1.0)] * 61])  # a full bucket, then all
 def test_any_minute_of_any_pattern_of_spending_keeps_the_budget(budget, steps):
     bucket, now_s, spent = ByteBudget(budget), 0.0, []
     for wait_s, share in steps:
