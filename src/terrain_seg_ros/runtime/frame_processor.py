@@ -35,8 +35,7 @@ class FrameProcessor:
 
     Bad input is counted with its reason and never raises; the next good image works. Outputs that
     do not need the missing part are still given: without a pose there is a mask but no grid. A
-    defect is counted too; after several in a row the grid turns unknown.
-    Every method may be called from any thread; images are processed one at a time.
+    defect is counted too; after several in a row the grid turns unknown. Any thread may call.
     """
 
     def __init__(

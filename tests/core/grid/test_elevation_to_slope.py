@@ -295,7 +295,7 @@ def test_noise_differs_from_cell_to_cell():
 
 
 @given(seed=st.integers(0, 2**32 - 1), baseline_m=st.floats(0.2, 2.0), step_m=st.floats(0.0, 0.2))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_compiled_loops_equal_their_numpy_reference(seed, baseline_m, step_m):
     """Both sum up float32 in their own order, so that cells at a limit may be decided otherwise."""
     random = np.random.default_rng(seed)

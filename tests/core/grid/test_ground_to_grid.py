@@ -210,7 +210,7 @@ def test_views_add_up(pixels, other):
 
 
 @given(seed=st.integers(0, 2**32 - 1), share=st.sampled_from([0.01, 0.3, 1.0]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_compiled_loops_equal_their_numpy_reference(seed, share):
     random = np.random.default_rng(seed)
     height, width, fills = random.integers(1, 12, 3)

@@ -248,7 +248,7 @@ def test_a_small_thing_is_trusted_as_the_ground_around_it_is():
 
 
 @given(seed=st.integers(0, 2**32 - 1), cell_m=st.sampled_from([0.05, 0.2, math.inf]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_compiled_loops_equal_their_numpy_reference(seed, cell_m):
     random = np.random.default_rng(seed)
     height, width = random.integers(1, 24, 2)

@@ -125,7 +125,7 @@ def test_heights_and_resolutions_of_any_size_work():
 
 
 @given(seed=st.integers(0, 2**32 - 1), cell_m=st.sampled_from([0.05, 0.2, math.inf]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_compiled_loops_equal_their_numpy_reference(seed, cell_m):
     """The root of a sum of squares differs from numpy's `hypot` in its last bit."""
     random = np.random.default_rng(seed)

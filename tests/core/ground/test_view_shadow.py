@@ -255,7 +255,7 @@ def test_classes_stand_out_by_name_or_by_their_hazard():
 
 
 @given(seed=st.integers(0, 2**32 - 1), is_measured=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_compiled_loops_equal_their_numpy_reference(seed, is_measured):
     random = np.random.default_rng(seed)
     rows, cols = np.mgrid[0:18, 0:24]

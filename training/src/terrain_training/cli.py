@@ -43,7 +43,7 @@ COMMANDS = {
     "novelty": "measure how many images a model refuses as unlike its training",
     "tune": "search learning rate, batch size, dropout, loss, encoder or any key of a recipe",
     "compare": "train, evaluate and export several recipes or runs, and compare them",
-    "throughput": "compare the trainer's images per second with a bare PyTorch loop's",
+    "throughput": "compare the trainer's images per second with a bare loop's, and give its memory",
     "peers": "time an exported model against PyTorch, plain and compiled, and ONNX Runtime",
 }
 

@@ -19,7 +19,7 @@ from terrain_training.commands.common import (
 )
 from terrain_training.recipe.load import load_recipe
 
-HELP = "compare the trainer's images per second with a bare PyTorch loop's, and give its memory"
+HELP = "compare the trainer's images per second with a bare loop's, and give its memory"
 EXAMPLES = (
     "terrain-train throughput mars_navcam --data data/ai4mars",
     "terrain-train throughput mars_navcam_small --data data/ai4mars --batch 32",
