@@ -41,6 +41,17 @@ OPTIONS = {
     "side_by_side": {"classes": 4},
     "labelled_folder": {"classes": CLASSES, "by_colour": True},
 }
+OPTIONS["joined"] = {
+    "classes": CLASSES,
+    "members": [
+        {
+            "name": "own",
+            "source": "labelled_folder",
+            "options": OPTIONS["labelled_folder"],
+            "map": {"ground": "ground", "rock": "rock"},
+        }
+    ],
+}
 
 
 def make(kind, root):
@@ -51,6 +62,7 @@ def make(kind, root):
         "side_by_side": lambda: data_sets.pairs(root, PALETTE),
         "earth_terrain": lambda: data_sets.earth(root, count=20),
         "labelled_folder": lambda: data_sets.folder(root, TAXONOMY, count=20),
+        "joined": lambda: data_sets.folder(root / "own", TAXONOMY, count=20).parent,
     }[kind]()
 
 
