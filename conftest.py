@@ -102,12 +102,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by the place of its file; live and slow ones have a longer timeout."""
+    """Mark each test by the place of its file; live, slow and training's have a longer timeout."""
     for item in items:
         place = item.path.relative_to(ROOT)
         places = {str(place), *map(str, place.parents)}
         names = [name for name, known in (("live", LIVE), ("slow", SLOW)) if places & {*known}]
         for name in names:
             item.add_marker(name)
-        if names and item.get_closest_marker("timeout") is None:
+        takes_long = names or place.parts[0] == "training"
+        if takes_long and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT_S))
