@@ -6,6 +6,7 @@ import dataclasses
 import pickle
 from typing import Any, ClassVar
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -20,7 +21,7 @@ from terrain_training.data.factory import open_joined, open_source
 from terrain_training.data.label_sets import label_sets_of
 from terrain_training.data.parted_source import PartedSource
 from terrain_training.evaluation.run import as_labelled
-from terrain_training.learning.loaders import open_data
+from terrain_training.learning.loaders import RunData, open_data
 from terrain_training.learning.merged_labels import decide_label_sets, merge_label_sets
 from terrain_training.learning.run import TrainingRequest, train
 from terrain_training.learning.run_folder import RunFolder
@@ -104,6 +105,10 @@ def test_a_label_that_leaves_a_choice_is_a_set_to_learn_and_its_main_class_to_sc
     source = opened(tmp_path, coarse_member(unlabelled=["soil", "rock", "pebble"]), fine_member())
     sets = label_sets_of(PartedSource(source, {"train": source.names("train")}))
     assert sets.sets == ((0, 2), (0, 1, 2))
+    assert sets.told(("soil", "rock", "pebble")) == (
+        "soil may be soil or pebble; soil may be soil or rock or pebble"
+    )
+    assert (sets.for_scores().table("coarse/1")[[0, 255]] == (3, 255)).all()
     coarse, fine = sets.table("coarse/1"), sets.table("fine/1")
     assert (coarse[0], coarse[1], coarse[255]) == (3, 1, 4)
     np.testing.assert_array_equal(fine, np.arange(256))
@@ -176,6 +181,33 @@ def test_pixels_of_one_class_keep_their_logits_and_a_choice_within_a_set_is_righ
     assert ids.tolist() == [[[0, 1, 0]]]
     torch.testing.assert_close(merged[..., 1], logits[..., 1])
     assert merged.argmax(dim=1).tolist() == [[[0, 0, 0]]]
+
+
+def test_a_set_of_all_classes_says_nothing_to_a_loss_and_to_a_count():
+    logits = torch.randn(1, 3, 2, 2, generator=torch.Generator().manual_seed(2))
+    target = torch.tensor([[[3, 1], [4, 255]]])
+    merged, ids = merge_label_sets(logits, target, [(0, 1, 2), (0, 2)])
+    assert ids.tolist() == [[[255, 1], [0, 255]]]
+    torch.testing.assert_close(merged[0, :, 0], logits[0, :, 0])
+
+
+def test_validation_does_not_count_what_is_not_labelled(tmp_path):
+    write_members(tmp_path)
+    for path in (tmp_path / "coarse" / "masks").iterdir():
+        mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        mask[: len(mask) // 2] = 255
+        cv2.imwrite(str(path), mask)
+    recipe = joined_recipe()
+    rows = [coarse_member(unlabelled=["soil", "rock", "pebble"]), fine_member()]
+    options = {"classes": FINE, "members": rows}
+    data = dataclasses.replace(recipe.data, options=options)
+    recipe = dataclasses.replace(recipe, data=data)
+    served = RunData(recipe, open_data(recipe, tmp_path, skip_bad=False, run=None))
+    for images, holds in ((served.training_images, True), (served.validation_images, False)):
+        own = [place for place, name in enumerate(images.names) if name.startswith("coarse/")]
+        ids = np.stack([images[place][1].numpy() for place in own])
+        assert (ids == 4).any() == holds
+        assert holds or (ids[:, :8] == 255).all()
 
 
 def test_a_teacher_decides_only_what_it_is_sure_of_and_only_within_the_set():

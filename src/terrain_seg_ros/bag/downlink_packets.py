@@ -32,7 +32,7 @@ def read_packets(source: Path, name: str = "") -> Iterator[Packet | MessageError
         yield from _recorded(source, name)
         return
     if name:
-        raise ConfigError(f"--topic is {name!r}, but '{source}' is no bag; leave it out")
+        raise ConfigError(f"--topic is {name!r}, but '{source}' is not a bag; leave it out")
     data = read_regular_file(source, FILE_LIMIT_BYTES)
     if MAGIC not in data:
         raise ConfigError(

@@ -33,9 +33,9 @@ RETIRE_S = 2.0
 class FrameProcessor:
     """Turn camera messages into the messages of the table of topics.
 
-    Bad input is counted with its reason and never raises; the next good image works. Outputs that
-    do not need the missing part are still given: without a pose there is a mask but no grid. A
-    defect is counted too; after several in a row the grid turns unknown. Any thread may call.
+    Bad input is counted with its reason and never raises; outputs that do not need the missing part
+    are still given, such as a mask without a pose. A defect is counted too; several in a row turn
+    the grid unknown. Any thread may call; images are processed one at a time.
     """
 
     def __init__(

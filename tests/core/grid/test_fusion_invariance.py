@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.grids import evidence_of
 from support.scenes import STRETCH, mounting, pose, project, projector
 from terrain_seg_ros.core.geometry.frames import rotation_from_rpy
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
@@ -74,7 +75,7 @@ def test_a_shift_by_whole_cells_shifts_the_grid(path, cells):
     expected = drive(here, path)
     found = drive(there, path, shift=(cells[0] * 0.125, cells[1] * 0.125))
     np.testing.assert_array_equal(found.cost, expected.cost)
-    np.testing.assert_allclose(there.evidence.decayed(), here.evidence.decayed(), atol=1e-5)
+    np.testing.assert_allclose(evidence_of(there), evidence_of(here), atol=1e-5)
     assert found.origin_x_m - expected.origin_x_m == cells[0] * 0.125
 
 
@@ -86,7 +87,7 @@ def test_a_quarter_turn_turns_the_grid(yaw_rad, quarter, seed):
     for angle in (yaw_rad, yaw_rad + quarter * np.pi / 2.0):
         target = grid()
         see(target, pose(yaw=angle), seed)
-        turned.append(target.evidence.decayed())
+        turned.append(evidence_of(target))
     expected = np.rot90(turned[0], -quarter)
     differs = np.abs(turned[1] - expected).max(axis=-1) > 1e-4
     assert differs.sum() <= 0.01 * (expected.sum(axis=-1) > 0.0).sum()
@@ -104,14 +105,14 @@ def test_cameras_are_fused_in_any_order(yaws):
             turn = Transform(rotation_from_rpy(0.0, 0.0, yaw_rad), np.zeros(3))
             seed = round(10.0 * yaw_rad) + 50
             found = see(target, pose(), seed, of=of, mount=turn @ mounting())
-        orders.append((target.evidence.decayed(), found))
+        orders.append((evidence_of(target), found))
     np.testing.assert_allclose(orders[0][0], orders[1][0], atol=1e-4)
     differs = np.abs(orders[0][1].cost.astype(int) - orders[1][1].cost) > 1
     assert differs.sum() <= 2
     seen = orders[0][0].sum(axis=-1) > 0.0
     alone = grid()
     see(alone, pose(), 0, of=of)
-    assert seen.sum() > 1.5 * (alone.evidence.decayed().sum(axis=-1) > 0.0).sum()
+    assert seen.sum() > 1.5 * (evidence_of(alone).sum(axis=-1) > 0.0).sum()
 
 
 @given(path=paths, home=st.tuples(st.floats(-40, 40), st.floats(-40, 40)))
@@ -119,7 +120,7 @@ def test_cameras_are_fused_in_any_order(yaws):
 def test_moving_the_grid_changes_no_cell_that_stays(path, home):
     target = grid(keep_hazards=True)
     before = drive(target, path)
-    evidence = target.evidence.decayed()
+    evidence = evidence_of(target)
     corner = np.array([before.origin_y_m, before.origin_x_m])
     target.move_to(*home)
     after = grid_to_cost(target, RULE, hazards=HAZARDS, stamp_ns=0)
@@ -130,7 +131,7 @@ def test_moving_the_grid_changes_no_cell_that_stays(path, home):
     old = np.ix_(old_rows, old_cols)
     np.testing.assert_array_equal(after.cost[stays], before.cost[old])
     np.testing.assert_array_equal(after.hazard[stays], before.hazard[old])
-    np.testing.assert_array_equal(target.evidence.decayed()[stays], evidence[old])
+    np.testing.assert_array_equal(evidence_of(target)[stays], evidence[old])
     entered = np.ones((200, 200), bool)
     entered[stays] = False
     assert (after.cost[entered] == -1).all()

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.grids import evidence_of
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid.cell_evidence import CellView
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
@@ -97,7 +98,7 @@ def test_no_cell_is_known_without_evidence_and_the_cache_tells_the_truth(cells, 
         target.decay_to(stamp)
         add(target, row, col, evidence)
         found = rated(target, rule)
-        total = target.evidence.decayed().sum(axis=-1)
+        total = evidence_of(target).sum(axis=-1)
         assert (found.cost[total < minimum * (1 - 1e-5)] == -1).all()
         assert (found.cost[total > minimum * (1 + 1e-5)] >= 0).all()
         assert ((found.reason == Reason.OBSERVED) == (found.cost >= 0)).all()

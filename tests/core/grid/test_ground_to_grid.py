@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.grids import evidence_of
 from support.numpy_fusion import numpy_ground_to_grid
 from terrain_seg_ros.core.errors import GeometryError
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
@@ -66,7 +67,7 @@ def fuse(target, seen, segmentation, threshold=0.5):
     ground_to_grid(
         target, seen, segmentation=segmentation, hazards=HAZARDS, hazard_threshold=threshold
     )
-    return target.evidence.decayed()
+    return evidence_of(target)
 
 
 def test_many_pixels_of_a_cell_count_as_one_view_of_their_mean():
@@ -206,7 +207,7 @@ def test_views_add_up(pixels, other):
         segmentation = says(probabilities, confidence=confidence)
         fuse(both, view(x_m, y_m), segmentation)
         parts += fuse(grid(), view(x_m, y_m), segmentation)
-    np.testing.assert_allclose(both.evidence.decayed(), parts, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(evidence_of(both), parts, rtol=1e-4, atol=1e-6)
 
 
 @given(seed=st.integers(0, 2**32 - 1), share=st.sampled_from([0.01, 0.3, 1.0]))
@@ -242,7 +243,7 @@ def test_the_compiled_loops_equal_their_numpy_reference(seed, share):
 
 def all_layers(grid):
     heights = grid.heights
-    layers = [grid.evidence.decayed(), grid.ratings.reason, grid.evidence.sample_m]
+    layers = [evidence_of(grid), grid.ratings.reason, grid.evidence.sample_m]
     return layers + [part for part in (heights.heights_m, heights.sigma_m) if part is not None]
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.grids import evidence_of
 from terrain_seg_ros.core.grid.cell_evidence import SURE_VIEW, CellView
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
 from terrain_seg_ros.core.grid.grid_to_cost import CostSettings, grid_to_cost
@@ -153,7 +154,7 @@ def test_a_lost_camera_leaves_only_the_hazards():
     assert rated(target)[ROW, COL] == 100
     assert rated(target)[1, 1] == -1
     assert target.ratings.reason[1, 1] == Reason.STALE
-    assert not target.evidence.decayed()[1, 1].any()
+    assert not evidence_of(target)[1, 1].any()
     target.clear(Reason.OUTSIDE_VIEW)
     assert (rated(target) == -1).all()
 
@@ -176,7 +177,7 @@ def test_the_order_of_views_does_not_count_while_hazards_are_not_kept(views):
         target = grid(keep_hazards=False)
         for shares, weight in order:
             see(target, shares, weight)
-        found.append(target.evidence.decayed()[ROW, COL])
+        found.append(evidence_of(target)[ROW, COL])
     np.testing.assert_allclose(found, np.broadcast_to(found[0], (len(found), 3)), atol=1e-5)
 
 
@@ -219,7 +220,7 @@ def test_fading_for_long_and_far_never_overflows():
         target.decay_to(step * SECOND)
         target.move_to(0.1 * (step % 2), 0.0)
         cost = see(target, ROCK if step < 20 else SAFE, 1.0)
-        assert np.isfinite(target.evidence.decayed()).all()
+        assert np.isfinite(evidence_of(target)).all()
     assert cost[ROW, COL] in range(99)
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.grids import evidence_of
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
 from terrain_seg_ros.core.grid.cell_evidence import CellView
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
@@ -65,7 +66,7 @@ def test_scrolling_equals_an_endless_grid_that_forgets_what_leaves(steps):
     expected = np.zeros((20, 20, 2))
     for (row, col), evidence in endless.items():
         expected[row - row0, col - col0] = evidence * min(1.0, 8.0 / evidence.sum())
-    np.testing.assert_allclose(rolling.evidence.decayed(), expected, rtol=1e-5)
+    np.testing.assert_allclose(evidence_of(rolling), expected, rtol=1e-5)
 
 
 @given(path=st.lists(st.tuples(st.floats(-40, 40), st.floats(-40, 40)), max_size=30))
@@ -83,7 +84,7 @@ def test_moving_never_shows_what_was_forgotten(path):
         moving.set_reason(rows, cols, np.uint8(Reason.SHADOW))
         assert (moving.evidence.total > 0.0).all()
     moving.move_to(1e6, 1e6)
-    assert not moving.evidence.decayed().any()
+    assert not evidence_of(moving).any()
 
 
 @pytest.mark.requirement("TSR-NAV-003")
@@ -122,7 +123,7 @@ def test_lazy_decay_equals_plain_decay(decay_s, waits):
         add(lazy, 0.0, 0.0, (0.5, 0.25))
     row = col = lazy.side // 2
     plain *= min(1.0, 8.0 / plain.sum())
-    np.testing.assert_allclose(lazy.evidence.decayed()[row, col], plain, rtol=1e-4)
+    np.testing.assert_allclose(evidence_of(lazy)[row, col], plain, rtol=1e-4)
 
 
 def test_without_decay_and_for_earlier_stamps_evidence_stays():
@@ -130,7 +131,7 @@ def test_without_decay_and_for_earlier_stamps_evidence_stays():
         kept.decay_to(stamps[0])
         add(kept, 0.0, 0.0, (1.0, 1.0))
         kept.decay_to(stamps[1])
-        assert kept.evidence.decayed().sum() == 2.0
+        assert evidence_of(kept).sum() == 2.0
 
 
 def test_evidence_is_capped_and_keeps_its_shares():
@@ -138,7 +139,7 @@ def test_evidence_is_capped_and_keeps_its_shares():
     for _ in range(40):
         add(capped, 0.0, 0.0, (0.75, 0.25))
     row = col = capped.side // 2
-    np.testing.assert_allclose(capped.evidence.decayed()[row, col], [6.0, 2.0], rtol=1e-5)
+    np.testing.assert_allclose(evidence_of(capped)[row, col], [6.0, 2.0], rtol=1e-5)
     assert capped.evidence.total[row, col] == pytest.approx(8.0)
 
 
@@ -149,14 +150,14 @@ def test_new_views_win_over_capped_old_ones():
     for _ in range(100):
         add(turned, 0.0, 0.0, (0.0, 1.0))
     row = col = turned.side // 2
-    assert turned.evidence.decayed()[row, col, 1] > 7.9
+    assert evidence_of(turned)[row, col, 1] > 7.9
 
 
 def test_clearing_gives_every_cell_the_reason():
     cleared = grid()
     add(cleared, 0.0, 0.0, (1.0, 0.0))
     cleared.clear(Reason.STALE)
-    assert not cleared.evidence.decayed().any()
+    assert not evidence_of(cleared).any()
     assert (cleared.ratings.reason == Reason.STALE).all()
 
 

@@ -111,7 +111,9 @@ def find_packets(data: bytes) -> Iterator[Packet | MessageError]:
 def _checked_length(data: bytes) -> int:
     """Return the length that a header gives, after checking the header."""
     if len(data) < EMPTY_PACKET_BYTES or not data.startswith(MAGIC):
-        raise MessageError(f"{len(data)} bytes are no downlink packet; it begins with {MAGIC!r}")
+        raise MessageError(
+            f"{len(data)} bytes are not a downlink packet, which begins with {MAGIC!r}"
+        )
     _, version, _, length, *_ = _HEADER.unpack_from(data)
     if version != VERSION:
         raise MessageError(f"downlink packet has version {version}, expected {VERSION}; {_NEWER}")

@@ -115,12 +115,12 @@ def unpack_health(data: bytes) -> dict[str, Any]:
     """Return what a section of type HEALTH says.
 
     Raises:
-        MessageError: it is damaged, too long, or no JSON object.
+        MessageError: it is damaged, too long, or not a JSON object.
     """
     try:
         health = read_json(inflate(data, HEALTH_LIMIT_BYTES))
     except ValueError as error:
-        raise MessageError(f"downlink health is no JSON: {error}") from error
+        raise MessageError(f"downlink health is not JSON: {error}") from error
     if not isinstance(health, dict):
         raise MessageError(f"downlink health is a {type(health).__name__}, expected an object")
     return health

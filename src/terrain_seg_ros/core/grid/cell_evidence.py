@@ -76,14 +76,6 @@ class CellEvidence:
         found: F32 = self._layers.window("sample_m").copy()
         return found
 
-    def decayed(self) -> F32:
-        """Return the evidence (rows, cols, K) as of the last decay."""
-        evidence_km, _ = self.read(self._layers.every_slot())
-        side = self._layers.side
-        stacked: F32 = np.ascontiguousarray(evidence_km.T).reshape(side, side, -1)
-        stacked *= np.float32(self.scale)
-        return stacked
-
     def age_s(self, stamp_ns: int) -> F32:
         """Return the time (rows, cols) since a cell was last seen, NaN where it never was."""
         seen_ns = self._layers.window("seen_ns")

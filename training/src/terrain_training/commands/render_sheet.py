@@ -56,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="images of a real camera, with masks_index (0 ground, 1 small rock, 2 large rock, 3 "
-        "sky) or masks in which 255 is no ground, as in AI4Mars: measure how well a small "
-        "classifier tells them from the renders, as grey pictures where they are grey",
+        "sky) or masks in which 255 marks what is not ground, as in AI4Mars: measure how well a "
+        "small classifier tells them from the renders, as grey pictures where they are grey",
     )
 
 

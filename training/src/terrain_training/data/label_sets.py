@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
 from terrain_seg_ros.core.types import U8
 from terrain_training.data.contract import Source
 from terrain_training.data.parted_source import PartedSource
@@ -28,6 +29,20 @@ class LabelSets:
     def table(self, name: str) -> U8:
         """Return the table (256,) of a sample."""
         return self.tables[name.partition(SEPARATOR)[0]]
+
+    def for_scores(self) -> LabelSets:
+        """Return the sets with unlabelled pixels as 255: nothing says whether they are right."""
+        tables = {member: table.copy() for member, table in self.tables.items()}
+        for table in tables.values():
+            table[IGNORE] = IGNORE
+        return LabelSets(self.sets, tables)
+
+    def told(self, names: Sequence[str]) -> str:
+        """Return the sets as text, by the names of classes."""
+        return "; ".join(
+            f"{names[ids[0]]} may be {' or '.join(names[item] for item in ids)}"
+            for ids in self.sets
+        )
 
 
 def label_sets_of(source: Source) -> LabelSets | None:

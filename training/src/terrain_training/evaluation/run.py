@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from terrain_training.metrics.figures import EvaluationFigures
 from terrain_training.metrics.ood import ood_score
 from terrain_training.metrics.rocks import RockCounts, RockFigures
 from terrain_training.progress import progress_of
+
+log = logging.getLogger(__name__)
 
 ALL = "all"
 """The split that holds every sample of every split."""
@@ -80,11 +83,9 @@ class Tallies:
         """Count one image of a source, with `sharpened` also after sharpening."""
         sample = source.load(name)
         prediction = subject.predict(sample.image)
-        sets = label_sets_of(source)
-        if sets is not None:
-            prediction = as_labelled(prediction, sets.table(name)[sample.mask], sets.sets)
-        figures = self.counts.add(name, sample.mask, prediction)
-        self.rocks.add(sample.mask, prediction.mask)
+        counted = _as_labelled(prediction, name, sample.mask, source)
+        figures = self.counts.add(name, sample.mask, counted)
+        self.rocks.add(sample.mask, counted.mask)
         self.worst.add(sample.image, sample.mask, prediction, figures)
         if sharpened:
             settings = subject.recipe.sharpening
@@ -94,7 +95,8 @@ class Tallies:
                 sigma_px=settings.sigma_px,
                 min_area_px=settings.min_area_px,
             )
-            self.after.add(name, sample.mask, better)
+            counted = _as_labelled(better, name, sample.mask, source)
+            self.after.add(name, sample.mask, counted)
 
     def merge(self, other: Tallies) -> None:
         """Add what was counted of further images, after the own."""
@@ -125,6 +127,10 @@ def evaluate(
     source = open_images(subject, request)
     usable = find_usable(source, split_names(source, request.split), skip_bad=request.skip_bad)
     tallies = Tallies(subject.taxonomy, request)
+    sets = label_sets_of(source)
+    if sets is not None:
+        told = sets.told(subject.taxonomy.names)
+        log.info("labels leave a choice: %s; any of them counts as right", told)
     if count is not None:
         count(usable.names, tallies)
     else:
@@ -163,6 +169,14 @@ def open_images(subject: Subject, request: EvaluationRequest) -> Source:
     source = open_source(subject.recipe.data, request.data, run=subject.palette_folder)
     _check_classes(source, subject)
     return source
+
+
+def _as_labelled(prediction: Prediction, name: str, mask: U8, source: Source) -> Prediction:
+    """Return a prediction of a sample for scores: see `as_labelled`."""
+    sets = label_sets_of(source)
+    if sets is None:
+        return prediction
+    return as_labelled(prediction, sets.for_scores().table(name)[mask], sets.sets)
 
 
 def as_labelled(prediction: Prediction, labels: U8, sets: Sequence[tuple[int, ...]]) -> Prediction:

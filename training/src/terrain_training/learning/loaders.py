@@ -220,9 +220,13 @@ class RunData(pl.LightningDataModule):
             seed=training.seed,
             sets=self.label_sets,
         )
+        sets = None if self.label_sets is None else self.label_sets.for_scores()
         self.validation_images = LabelledImages(
-            opened.source, opened.validation, recipe.data, sets=self.label_sets
+            opened.source, opened.validation, recipe.data, sets=sets
         )
+        if self.label_sets is not None:
+            told = self.label_sets.told(self.taxonomy.names)
+            log.info("labels leave a choice: %s; any of them counts as right", told)
 
     @property
     def taxonomy(self) -> Taxonomy:

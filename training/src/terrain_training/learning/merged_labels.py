@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from terrain_seg_ros.core.scores.segmentation_metrics import IGNORE
+
 IMPOSSIBLE = -1.0e4
 """A logit whose probability is 0 in float32, and whose products are numbers."""
 
@@ -19,7 +21,8 @@ def merge_label_sets(
     Where a pixel's label is a set of classes, its main class gets the probability of the whole set
     and the others of the set get none: cross entropy is then the marginal likelihood of the label
     (Cour et al., Learning from Partial Labels, 2011), and other losses and counts take a prediction
-    of any class of the set as right. Other pixels stay as they are.
+    of any class of the set as right. A set of all classes says nothing, and becomes 255. Other
+    pixels stay as they are.
 
     Args:
         logits: (N, K, H, W).
@@ -28,12 +31,15 @@ def merge_label_sets(
     """
     classes = logits.shape[1]
     for place, ids in enumerate(sets):
+        is_set = target == classes + place
+        if len(ids) == classes:
+            target = torch.where(is_set, target.new_tensor(IGNORE), target)
+            continue
         members = torch.tensor(ids, device=logits.device)
         whole = logits[:, members].logsumexp(dim=1, keepdim=True)
         rows = torch.arange(classes, device=logits.device).view(1, -1, 1, 1)
         merged = torch.where(torch.isin(rows, members), logits.new_tensor(IMPOSSIBLE), logits)
         merged = torch.where(rows == ids[0], whole, merged)
-        is_set = target == classes + place
         logits = torch.where(is_set.unsqueeze(1), merged, logits)
         target = torch.where(is_set, target.new_tensor(ids[0]), target)
     return logits, target

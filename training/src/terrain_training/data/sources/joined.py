@@ -93,7 +93,7 @@ def _parse_member(number: int, row: object) -> MemberRow:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigError(f"{key}.name is {name!r}, expected letters, digits, _ and -")
     if not isinstance(options, Mapping) or not isinstance(meanings, Mapping):
-        raise ConfigError(f"{key} has options or a map that is no mapping")
+        raise ConfigError(f"{key} has options or a map that is not a mapping")
     return MemberRow(
         name=name,
         source=str(source),
