@@ -11,6 +11,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import distributed
 import pytest
 
 from support import fleet_work
@@ -130,6 +131,22 @@ def test_an_address_where_nothing_answers_is_named_after_a_bounded_wait(tmp_path
 def test_an_address_that_is_none_is_refused(tmp_path, monkeypatch, address):
     monkeypatch.setattr(cluster_module, "CONNECT_S", 0.5)
     assert refusal(address, tmp_path).startswith(f"--cluster {address}: no Dask scheduler answers")
+
+
+def test_a_connection_whose_thread_starts_too_late_is_tried_again(address, tmp_path, monkeypatch):
+    """A machine that stands still for 10 s makes Dask's client raise AssertionError."""
+    runner = distributed.utils.LoopRunner
+    start, failures = runner._start_unlocked, [AssertionError()]
+
+    def late(self):
+        if failures:
+            raise failures.pop()
+        start(self)
+
+    monkeypatch.setattr(runner, "_start_unlocked", late)
+    outcomes = run(fleet_work.square, Place(cluster=address), tmp_path)
+    assert [outcome.get() for outcome in outcomes] == SQUARES
+    assert not failures
 
 
 def test_a_scheduler_without_workers_is_named(without_workers, tmp_path, monkeypatch):

@@ -118,8 +118,8 @@ def _connected(address: str) -> Iterator[Client]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # other versions, which are refused in one line
         try:
-            client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
-        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            client = _client(address)
+        except (OSError, ValueError, TypeError, RuntimeError, AssertionError) as error:
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise ConfigError(
                 f"--cluster {address}: no Dask scheduler answers there ({reason}); start `dask "
@@ -129,6 +129,22 @@ def _connected(address: str) -> Iterator[Client]:
         yield client
     finally:
         client.close(timeout=CONNECT_S)
+
+
+def _client(address: str) -> Client:
+    """Connect to a scheduler.
+
+    Raises:
+        ValueError: the address is empty, for which Dask would start a cluster of its own.
+        OSError, TypeError, RuntimeError: the address is malformed, or nothing answers.
+        AssertionError: the thread for the connection could not start, twice.
+    """
+    if not address.strip():
+        raise ValueError("the address is empty")
+    try:
+        return distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
+    except AssertionError:  # its thread did not start within 10 s: a machine that stood still
+        return distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
 
 
 @contextmanager
