@@ -91,6 +91,38 @@ def test_a_missed_floor_fails_the_run(tmp_path, monkeypatch, capsys):
     assert "FAILED: observed_share" in capsys.readouterr().out
 
 
+def test_other_parameters_are_scored_on_the_same_images(tmp_path, capsys):
+    """A variant has the figures of a run with its values; those as given do not change."""
+    strict, page = tmp_path / "strict.yaml", tmp_path / "page.md"
+    strict.write_text("/**:\n  ros__parameters:\n    cost: {min_evidence: 3.0}\n")
+    words = ("--worlds", "2", "--views", "3", "--scenario", "flat_tilt", "--seed", "3")
+    more = ("--vary", "cost.min_evidence=0.2,3", "--against", str(strict), "--markdown", str(page))
+    _, alone = score(tmp_path, *words)
+    _, other = score(tmp_path, *words, "--params", str(strict))
+    _, result = score(tmp_path, *words, *more)
+    names = ["cost.min_evidence 0.2", "cost.min_evidence 3", "strict.yaml"]
+    assert [one.pop("name") for one in result["variants"]] == names
+    keys = ("false_safe_area_m2", "called_safe_area_m2", "safe_found_share", "by_view")
+    same, three, from_file = ([one[key] for key in keys] for one in result["variants"])
+    assert [result[key] for key in keys] == [alone[key] for key in keys] == same
+    assert three == from_file == [other[key] for key in keys]
+    assert three != same
+    assert other["given"]["params"] == ["strict.yaml"]
+    text = page.read_text(encoding="utf-8")
+    assert text.count("| cost.min_evidence 3 | ") == 3
+    assert "| parameters | in the grid | view 1 | view 2 | view 3 |" in text
+    assert "as given" in capsys.readouterr().out
+
+
+def test_images_made_ahead_keep_the_shipped_mounting(tmp_path, capsys):
+    high = tmp_path / "high.yaml"
+    high.write_text("/**:\n  ros__parameters:\n    mounting: {z_m: 3.0}\n")
+    plan = tmp_path / "plan.json"
+    assert main(["score", "--plan", str(plan), "--params", str(high)]) == 2
+    assert "--params changes `mounting`" in capsys.readouterr().err
+    assert not plan.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -100,6 +132,8 @@ def test_a_missed_floor_fails_the_run(tmp_path, monkeypatch, capsys):
         (["--scenario", "descent"], "'descent' does not exist in mode rover"),
         (["--model", "mars_navcam"], "needs --masks model"),
         (["--masks", "model", "--model", "nowhere", "--worlds", "1"], "nowhere"),
+        (["--vary", "grid.size_m=3"], "cannot change while running"),
+        (["--params", "/nowhere.yaml"], "/nowhere.yaml"),
         (["--json", "/nowhere/at/all.json"], "the folder '/nowhere/at' does not exist"),
     ],
 )

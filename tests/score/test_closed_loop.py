@@ -65,6 +65,38 @@ def test_true_masks_find_all_rocks_and_call_nothing_safe_that_is_not(session):
     assert loop.tally.rocks_seen.sum() >= 6
 
 
+def test_the_grid_after_each_view_is_counted(session):
+    world = small_world(rocks=ROCKS)
+    loop = loop_in(world, session)
+    for x_m, blind in ((0.0, False), (0.5, True)):
+        loop.add_view(view_at(world, x_m, session, blind=blind), depth_m=None)
+    first, second = loop.finish().by_view
+    assert first.called_safe > 10.0
+    assert first.false_safe == 0.0
+    assert 0.9 * first.findable < first.found <= first.called_safe
+    assert second.findable > first.findable
+    shares = figures([loop.tally])["by_view"]
+    assert shares[0] == {
+        "false_safe_share": 0.0,
+        "safe_found_share": first.found / first.findable,
+    }
+
+
+def test_a_larger_vehicle_is_judged_by_the_truth_of_another(session):
+    """What is safe is up to `judged_by`, so that sets of parameters can be compared."""
+    world = small_world(rocks=ROCKS)
+    settings = session.parameters.with_values({"footprint.radius_m": 2.0}).pipeline
+    small = loop_in(world, session)
+    small.add_view(view_at(world, 0.0, session), depth_m=None)
+    session.pipeline.reset_grid()
+    strict = ClosedLoop(
+        session.pipeline, small._field, camera_of(FLAT), Tally("", "", 0), judged_by=settings
+    )
+    strict.add_view(view_at(world, 0.0, session), depth_m=None)
+    assert small.finish().false_safe_m2 == 0.0
+    assert strict.finish().false_safe_m2 > 1.0
+
+
 def test_a_network_that_misses_rocks_shows_in_every_figure(session):
     world = small_world(rocks=ROCKS)
     loop = loop_in(world, session)

@@ -7,13 +7,16 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from terrain_seg_ros.cli.options import add_json_argument, add_mode_argument
+from terrain_seg_ros.cli.options import add_json_argument, add_mode_argument, add_params_argument
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.fleet.arguments import add_cluster_argument
+from terrain_seg_ros.parameters.node_settings import NodeSettings
+from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.report.output_place import (
     check_output_file,
     check_output_folder,
@@ -32,6 +35,7 @@ from terrain_seg_ros.score.score_worlds import (
     score_worlds,
 )
 from terrain_seg_ros.score.tally import missed_floors
+from terrain_seg_ros.score.variants import read_variants
 
 EXIT_FLOOR = 1
 MAX_WORLDS = 1000
@@ -97,8 +101,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="worlds processed at once (default: one per processor)",
     )
     add_cluster_argument(parser, "worlds")
+    _add_parameter_arguments(parser.add_argument_group("parameters"))
     _add_network_arguments(parser.add_argument_group("with --masks model"))
     _add_output_arguments(parser)
+
+
+def _add_parameter_arguments(parser: argparse._ArgumentGroup) -> None:
+    add_params_argument(parser, more="; those of a scenario are on top of it")
+    parser.add_argument(
+        "--vary",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE,...",
+        help="also score other values of a parameter that can change while the node runs, on the "
+        "same images and with all else as given; may be repeated",
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="also score with such parameters of a file, on the same images; may be repeated",
+    )
 
 
 def _add_network_arguments(parser: argparse._ArgumentGroup) -> None:
@@ -147,12 +172,12 @@ def run(arguments: argparse.Namespace) -> int:
     request = _request(arguments)
     if arguments.plan is not None:
         return _write_plan(request, arguments.plan)
-    tallies = []
+    done = []
     worlds = score_worlds(request, say=_say)
-    for tally in tqdm(worlds, total=request.worlds, unit="world", disable=None):
-        tallies.append(tally)
-        _say(progress_line(tally, len(tallies), request.worlds))
-    result = score_result(tallies, request)
+    for tallies in tqdm(worlds, total=request.worlds, unit="world", disable=None):
+        done.append(tallies)
+        _say(progress_line(tallies[0], len(done), request.worlds))
+    result = score_result(done, request)
     print("\n".join(result_lines(result)))
     if arguments.markdown is not None:
         write_whole(arguments.markdown, markdown(result))
@@ -203,9 +228,9 @@ def _request(arguments: argparse.Namespace) -> ScoreRequest:
             f"--model needs --masks model: with --masks {arguments.masks} no model runs"
         )
     if arguments.renders is not None:
-        return _request_of_renders(arguments)
+        return _with_parameters(_request_of_renders(arguments), arguments)
     _check_places(arguments)
-    return ScoreRequest(
+    request = ScoreRequest(
         worlds=arguments.worlds,
         seed=arguments.seed,
         masks=arguments.masks,
@@ -219,6 +244,33 @@ def _request(arguments: argparse.Namespace) -> ScoreRequest:
         stereo_baseline_m=arguments.stereo_baseline,
         cluster=arguments.cluster,
     )
+    return _with_parameters(request, arguments)
+
+
+def _with_parameters(request: ScoreRequest, arguments: argparse.Namespace) -> ScoreRequest:
+    """Return the request with parameter files and variants, each of which is checked."""
+    params = tuple(arguments.params)
+    overrides = {}
+    if arguments.max_novelty is not None:
+        overrides["observability.max_novelty"] = arguments.max_novelty
+    base = load_parameters(*params, overrides=overrides, shipped=request.mode)
+    if arguments.plan is not None or request.renders is not None:
+        _check_mounting(base, shipped=load_parameters(shipped=request.mode))
+    variants = read_variants(arguments.vary, arguments.against, base=base)
+    return replace(request, params=params, variants=variants)
+
+
+def _check_mounting(given: NodeSettings, *, shipped: NodeSettings) -> None:
+    """Check that images made ahead, which have the shipped mounting, fit the parameters.
+
+    Raises:
+        ConfigError: the mounting is another.
+    """
+    if given.mounting != shipped.mounting:
+        raise ConfigError(
+            "--params changes `mounting`, but images made ahead have the shipped one; omit it, or "
+            "score without --plan and --renders"
+        )
 
 
 def _request_of_renders(arguments: argparse.Namespace) -> ScoreRequest:

@@ -15,12 +15,20 @@ from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.grid.cost_to_safe_map import cost_to_safe_map
 from terrain_seg_ros.core.grid.costs import COST_FREE, COST_LETHAL, COST_UNKNOWN
 from terrain_seg_ros.core.ground.measurement import DepthImage
+from terrain_seg_ros.core.image.images_to_masks import SegmentStep
 from terrain_seg_ros.core.landing.cost_to_landing_sites import LandingSite
 from terrain_seg_ros.core.pipeline import Pipeline
+from terrain_seg_ros.core.pipeline_settings import PipelineSettings
 from terrain_seg_ros.core.types import F32, CameraImage, GridSnapshot, Transform
 from terrain_seg_ros.score.paths import PathPose
 from terrain_seg_ros.score.score_picture import MapLayers
-from terrain_seg_ros.score.tally import SIZE_CLASSES_M, Tally, range_band, size_class
+from terrain_seg_ros.score.tally import (
+    SIZE_CLASSES_M,
+    Tally,
+    ViewAreas,
+    range_band,
+    size_class,
+)
 from terrain_seg_ros.score.truth_field import TruthField, Window, visible_cells
 from terrain_seg_ros.worlds.cast_rays import RayCast
 
@@ -57,10 +65,21 @@ class ClosedLoop:
     """
 
     def __init__(
-        self, pipeline: Pipeline, field: TruthField, camera: CameraModel, tally: Tally
+        self,
+        pipeline: Pipeline,
+        field: TruthField,
+        camera: CameraModel,
+        tally: Tally,
+        *,
+        judged_by: PipelineSettings | None = None,
     ) -> None:
-        """Start before the first view."""
+        """Start before the first view.
+
+        The footprint, range and sample of `judged_by` (default: the pipeline's own settings) say
+        which ground is truly safe and could be found.
+        """
         self._pipeline = pipeline
+        self._judge = judged_by or pipeline.settings
         self._field = field
         self._camera = camera
         self.tally = tally
@@ -74,6 +93,13 @@ class ClosedLoop:
         """Process one view with its measured depth (h, w), if any; count, and return the grid."""
         start = perf_counter()
         step = self._pipeline.segment(view.image)
+        return self.add_masks(step, view, depth_m=depth_m, took_s=perf_counter() - start)
+
+    def add_masks(
+        self, step: SegmentStep, view: RenderedView, *, depth_m: F32 | None, took_s: float
+    ) -> GridSnapshot:
+        """Process one view whose image was segmented in `took_s`, also by another pipeline."""
+        start = perf_counter()
         fused = self._pipeline.fuse(
             step,
             self._camera,
@@ -83,7 +109,7 @@ class ClosedLoop:
             measured=None if depth_m is None else DepthImage(depth_m, view.stamp_ns),
         )
         self.tally.novel_views += self._pipeline.settings.observability.is_novel(step.novelty)
-        self.tally.latency_ms.append((perf_counter() - start) * 1e3)
+        self.tally.latency_ms.append((perf_counter() - start + took_s) * 1e3)
         self._compare(fused.grid, view)
         return fused.grid
 
@@ -104,7 +130,7 @@ class ClosedLoop:
             int(np.argmin(np.abs(places - place)))
             for places, place in ((rows_m, site.y_m), (cols_m, site.x_m))
         )
-        clearance_m = self._pipeline.settings.footprint.clearance_m
+        clearance_m = self._judge.footprint.clearance_m
         tally.landing_safe = bool(distance_m[row, col] >= clearance_m)
         if findable.any():
             best = np.argmax(np.where(findable, distance_m, -1.0))
@@ -147,7 +173,7 @@ class ClosedLoop:
         return self.tally
 
     def _compare(self, grid: GridSnapshot, view: RenderedView) -> None:
-        field, settings = self._field, self._pipeline.settings
+        field, settings = self._field, self._judge
         window = field.window(grid)
         visible = visible_cells(
             field,
@@ -168,7 +194,7 @@ class ClosedLoop:
 
     def _compare_safe(self, grid: GridSnapshot, window: Window, hazard: Flags) -> None:
         """Compare the safe map with the truth eroded by the same footprint."""
-        field, footprint = self._field, self._pipeline.settings.footprint
+        field, footprint = self._field, self._judge.footprint
         called = self._pipeline.products.safe_map(grid) == COST_FREE
         distance_m = field.cut(field.distance_m, window, outside=0.0)
         truly_safe = distance_m >= footprint.clearance_m
@@ -182,6 +208,9 @@ class ClosedLoop:
         self._mark(self._findable, window, best == COST_FREE)
         self._last_findable = best == COST_FREE
         self._mark(self._found, window, called & (best == COST_FREE))
+        areas = [called, called & ~truly_safe, best == COST_FREE, called & (best == COST_FREE)]
+        cells = [int(area.sum()) for area in areas]
+        self.tally.by_view.append(ViewAreas(*(count * field.cell_m**2 for count in cells)))
 
     def _compare_lethal(
         self, grid: GridSnapshot, window: Window, hazard: Flags, inside: Flags, view: RenderedView
@@ -204,7 +233,7 @@ class ClosedLoop:
 
     def _compare_rocks(self, grid: GridSnapshot, window: Window, view: RenderedView) -> None:
         """Count the rocks in view, and those with a lethal cell within one cell of their foot."""
-        field, settings = self._field, self._pipeline.settings.ground
+        field, settings = self._field, self._judge.ground
         rocks = field.world.rocks
         smallest_m = max(SIZE_CLASSES_M[0], MIN_ROCK_CELLS * field.cell_m)
         for index, distance_m in rocks_in_view(view.cast).items():

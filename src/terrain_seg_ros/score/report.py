@@ -21,6 +21,16 @@ _SHOWN = (
     ("landing_offered_share", "sites offered"),
 )
 _TITLE = "# Score: "
+AS_GIVEN = "as given"
+_BY_VIEW = (
+    "The grid as it is after each view: the share of what it reports safe that is unsafe, and the "
+    "share of the safe ground found so far that it reports safe. The table above counts what was "
+    "reported safe after any view."
+)
+_VARIANTS = (
+    "Other parameters on the same images; all else is as given. What is unsafe and what could be "
+    "found is the same for all."
+)
 _MASKS = {
     "truth": "true masks",
     "ground": "masks without any rock",
@@ -30,7 +40,10 @@ _MASKS = {
 
 def result_lines(result: Result) -> list[str]:
     """Return the lines to print: a table and further figures."""
-    return [text_table(*_table(result)), *_facts(result), *_recall_lines(result)]
+    lines = [text_table(*_table(result)), *_facts(result), *_recall_lines(result)]
+    for head, rows in (_by_view(result), _variants(result)):
+        lines += ["", text_table(head, rows)] if rows else []
+    return lines
 
 
 def markdown(result: Result) -> str:
@@ -42,8 +55,8 @@ def markdown(result: Result) -> str:
         f"--worlds {result['worlds']} --seed {result['seed']}"
     )
     for option, value in result["given"].items():
-        if value is not None:
-            command += f" --{option.replace('_', '-')} {value}"
+        for one in value if isinstance(value, list) else [value]:
+            command += "" if one is None else f" --{option.replace('_', '-')} {one}"
     lines = [
         f"{_TITLE}{result['mode']}, {masks}",
         "",
@@ -60,7 +73,35 @@ def markdown(result: Result) -> str:
         "",
         *(f"* {line}" for line in (*_facts(result), *_recall_lines(result))),
     ]
+    for text, (head, rows) in ((_BY_VIEW, _by_view(result)), (_VARIANTS, _variants(result))):
+        lines += ["", text, "", *markdown_table(head, rows)] if rows else []
     return "\n".join(lines) + "\n"
+
+
+def _variants(result: Result) -> tuple[list[str], list[list[str]]]:
+    """Return the table that compares sets of parameters, empty where there is only one."""
+    sets = [{**result, "name": AS_GIVEN}, *result["variants"]] if result["variants"] else []
+    shown = [(key, title) for key, title in _SHOWN if result[key] is not None]
+    rows = [[one["name"], *(_share(one, key) for key, _ in shown)] for one in sets]
+    return ["parameters", *(title for _, title in shown)], rows
+
+
+def _by_view(result: Result) -> tuple[list[str], list[list[str]]]:
+    """Return the table of the grid after some of the views, for each set of parameters."""
+    count = len(result["by_view"])
+    steps = (power * step for power in (1, 10, 100, 1000) for step in (1, 2, 5))
+    numbers = sorted({number for number in steps if number < count} | {count})
+    rows = [
+        [one["name"], title, *(_percent(one["by_view"][number - 1][key]) for number in numbers)]
+        for one in ({**result, "name": AS_GIVEN}, *result["variants"])
+        for key, title in _SHOWN[:2]
+    ]
+    head = ["parameters", "in the grid", *(f"view {number}" for number in numbers)]
+    return head, rows if count else []
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.3g} %"
 
 
 def is_own_markdown(text: str) -> bool:

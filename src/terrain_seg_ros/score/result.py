@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -15,9 +15,15 @@ from terrain_seg_ros.score.score_worlds import ScoreRequest
 from terrain_seg_ros.score.tally import Tally, figures
 
 
-def score_result(tallies: Iterable[Tally], request: ScoreRequest) -> dict[str, Any]:
-    """Return all figures of a score, by scenario and by body, with what was scored and where."""
-    ordered = sorted(tallies, key=lambda tally: (tally.scenario, tally.seed))
+def score_result(worlds: Iterable[Sequence[Tally]], request: ScoreRequest) -> dict[str, Any]:
+    """Return all figures of a score, by scenario and by body, with what was scored and where.
+
+    Args:
+        worlds: the counts of each world, of the parameters as given and of each variant.
+        request: what was scored.
+    """
+    runs = sorted(worlds, key=lambda run: (run[0].scenario, run[0].seed))
+    ordered = [run[0] for run in runs]
     names = list(dict.fromkeys(tally.scenario for tally in ordered))
     bodies = sorted({tally.body for tally in ordered})
     card = _card(request)
@@ -38,6 +44,7 @@ def score_result(tallies: Iterable[Tally], request: ScoreRequest) -> dict[str, A
             "max_novelty": request.max_novelty,
             "stereo_baseline": request.stereo_baseline_m,
             "renders": None if request.renders is None else request.renders.name,
+            "params": [path.name for path in request.params] or None,
         },
         "date": datetime.now(tz=timezone.utc).date().isoformat(),
         "machine": machine(),
@@ -48,6 +55,10 @@ def score_result(tallies: Iterable[Tally], request: ScoreRequest) -> dict[str, A
         "bodies": {
             body: figures([tally for tally in ordered if tally.body == body]) for body in bodies
         },
+        "variants": [
+            {"name": variant.name, **figures([run[number] for run in runs])}
+            for number, variant in enumerate(request.variants, start=1)
+        ],
     }
 
 
@@ -55,7 +66,8 @@ def _card(request: ScoreRequest) -> ModelCard | None:
     """Return the card of the model; None if the masks are ground truth."""
     if request.masks != "model":
         return None
-    return load_card(request.model or load_parameters(shipped=request.mode).inference.model)
+    parameters = load_parameters(*request.params, shipped=request.mode)
+    return load_card(request.model or parameters.inference.model)
 
 
 def progress_line(tally: Tally, done: int, count: int) -> str:

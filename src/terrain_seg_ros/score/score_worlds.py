@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.pipeline import Pipeline
 from terrain_seg_ros.core.types import U8, CameraImage, Transform
 from terrain_seg_ros.fleet.pieces import Place, absolute, run_pieces
 from terrain_seg_ros.model_store.model_store import load_card
@@ -33,6 +35,7 @@ from terrain_seg_ros.score.score_picture import run_picture, write_picture
 from terrain_seg_ros.score.stereo_noise import StereoNoise
 from terrain_seg_ros.score.tally import Tally
 from terrain_seg_ros.score.truth_field import TruthField
+from terrain_seg_ros.score.variants import Variant
 from terrain_seg_ros.worlds.cast_rays import RayCast, cast_rays
 from terrain_seg_ros.worlds.coded_image import coded_image
 from terrain_seg_ros.worlds.generate import generate_world
@@ -55,8 +58,10 @@ class ScoreRequest:
 
     `max_novelty` replaces the parameter `observability.max_novelty`, None keeps it. `renders` is a
     folder of images made ahead (`rendered_ahead`), all of the Moon. With `stereo_baseline_m`,
-    depth is that of a stereo camera of this baseline instead of the true one. Worlds are scored by
-    `jobs` processes or by the workers of the Dask scheduler at `cluster`, with the same result.
+    depth is that of a stereo camera of this baseline instead of the true one. `params` are
+    parameter files on top of the shipped one; each of `variants` is scored on the same images
+    besides. Worlds are scored by `jobs` processes or by the workers of
+    the Dask scheduler at `cluster`, with the same result.
     """
 
     worlds: int
@@ -72,10 +77,12 @@ class ScoreRequest:
     renders: Path | None = None
     stereo_baseline_m: float | None = None
     cluster: str | None = None
+    params: tuple[Path, ...] = ()
+    variants: tuple[Variant, ...] = ()
 
     def place(self) -> Place:
         """Return where the worlds are scored, with the paths that workers of a cluster need."""
-        reads = [self.renders] if self.renders is not None else []
+        reads = [*self.params, *([] if self.renders is None else [self.renders])]
         if self.model is not None and Path(self.model).exists():
             reads.append(Path(self.model))
         return Place(self.jobs, self.cluster, writes=self.pictures, reads=tuple(reads))
@@ -95,6 +102,8 @@ class ScoreTask:
     max_novelty: float | None
     renders: Path | None
     stereo_baseline_m: float | None = None
+    params: tuple[Path, ...] = ()
+    variants: tuple[Variant, ...] = ()
 
 
 def has_own_pictures(folder: Path) -> bool:
@@ -104,8 +113,12 @@ def has_own_pictures(folder: Path) -> bool:
     return all(own.fullmatch(path.name) for path in folder.iterdir())
 
 
-def score_worlds(request: ScoreRequest, *, say: Callable[[str], None]) -> Iterator[Tally]:
+def score_worlds(
+    request: ScoreRequest, *, say: Callable[[str], None]
+) -> Iterator[tuple[Tally, ...]]:
     """Yield the counts of each world when it is finished, in any order.
+
+    The first of them is that of the parameters as they are, the others those of the variants.
 
     Args:
         request: what is scored and where.
@@ -133,6 +146,8 @@ def score_worlds(request: ScoreRequest, *, say: Callable[[str], None]) -> Iterat
             max_novelty=request.max_novelty,
             renders=request.renders and request.renders.absolute(),
             stereo_baseline_m=request.stereo_baseline_m,
+            params=tuple(path.absolute() for path in request.params),
+            variants=request.variants,
         )
         for index in range(request.worlds)
     ]
@@ -140,16 +155,10 @@ def score_worlds(request: ScoreRequest, *, say: Callable[[str], None]) -> Iterat
         yield outcome.get()
 
 
-def score_world(task: ScoreTask) -> Tally:
-    """Return the counts of one world."""
+def score_world(task: ScoreTask) -> tuple[Tally, ...]:
+    """Return the counts of one world: of the parameters as they are, and of each variant."""
     scenario = task.scenario
-    parameters = scenario_parameters(scenario, masks=task.masks, model=task.model)
-    if task.max_novelty is not None:
-        parameters = parameters.with_values({"observability.max_novelty": task.max_novelty})
-    stereo = None
-    if task.stereo_baseline_m is not None:
-        stereo = StereoNoise(camera_of(scenario).fx_px, task.stereo_baseline_m)
-        parameters = parameters.with_values({"depth.range_sigma_per_m2": stereo.range_sigma_per_m2})
+    parameters, stereo = _task_parameters(task)
     ahead = None if task.renders is None else RenderedAhead(task.renders)
     card = load_card(parameters.inference.model)
     body = (
@@ -168,9 +177,17 @@ def score_world(task: ScoreTask) -> Tally:
         max_slope_rad=math.radians(slope),
         baseline_m=parameters.pipeline.slope.baseline_m,
     )
-    tally = Tally(scenario=scenario.name, body=world.body.value, seed=task.seed)
     with Session(parameters.with_values({"threads": task.threads})) as session:
-        loop = ClosedLoop(session.pipeline, field, camera_of(scenario), tally)
+        loops = [
+            ClosedLoop(
+                pipeline,
+                field,
+                camera_of(scenario),
+                Tally(scenario=scenario.name, body=world.body.value, seed=task.seed),
+                judged_by=parameters.pipeline,
+            )
+            for pipeline in _pipelines(session, task.variants)
+        ]
         poses = scenario_path(scenario, world, task.seed, views=task.views)
         renderer = ViewRenderer(scenario, world, parameters, masks=task.masks, ahead=ahead)
         for number, pose in enumerate(poses):
@@ -178,18 +195,49 @@ def score_world(task: ScoreTask) -> Tally:
             depth_m = view.cast.depth_m if scenario.with_depth else None
             if depth_m is not None and stereo is not None:
                 depth_m = stereo.measure(depth_m, seed=task.seed * MAX_VIEWS + number)
-            grid = loop.add_view(view, depth_m=depth_m)
-        site = loop.score_landing_site(grid, view) if scenario.mode == "lander" else None
+            start = perf_counter()
+            step = session.pipeline.segment(view.image)
+            took_s = perf_counter() - start
+            grids = [loop.add_masks(step, view, depth_m=depth_m, took_s=took_s) for loop in loops]
+        sites = [
+            loop.score_landing_site(grid, view) if scenario.mode == "lander" else None
+            for loop, grid in zip(loops, grids)
+        ]
     if task.pictures is not None:
+        loop, site = loops[0], sites[0]
         picture = run_picture(
             loop.layers(), path_cells=loop.cells_of(poses), site=loop.disc_of(site)
         )
         write_picture(task.pictures / f"{scenario.name}_{task.seed}.png", picture)
-    return loop.finish()
+    return tuple(loop.finish() for loop in loops)
 
 
-def scenario_parameters(scenario: Scenario, *, masks: str, model: str | None) -> NodeSettings:
-    """Return the shipped parameters of a mode with those of a scenario on top.
+def _task_parameters(task: ScoreTask) -> tuple[NodeSettings, StereoNoise | None]:
+    """Return the parameters of a task, and the noise of its depth, if any."""
+    scenario = task.scenario
+    parameters = scenario_parameters(
+        scenario, masks=task.masks, model=task.model, params=task.params
+    )
+    if task.max_novelty is not None:
+        parameters = parameters.with_values({"observability.max_novelty": task.max_novelty})
+    if task.stereo_baseline_m is None:
+        return parameters, None
+    stereo = StereoNoise(camera_of(scenario).fx_px, task.stereo_baseline_m)
+    sigma = {"depth.range_sigma_per_m2": stereo.range_sigma_per_m2}
+    return parameters.with_values(sigma), stereo
+
+
+def _pipelines(session: Session, variants: Sequence[Variant]) -> list[Pipeline]:
+    """Return the session's pipeline and one for each variant, with the same network."""
+    changed = [session.parameters.with_values(one.changes, running=True) for one in variants]
+    more = [Pipeline(session.model.card, session.backend, one.pipeline) for one in changed]
+    return [session.pipeline, *more]
+
+
+def scenario_parameters(
+    scenario: Scenario, *, masks: str, model: str | None, params: Sequence[Path] = ()
+) -> NodeSettings:
+    """Return the shipped parameters of a mode, files on top, and those of a scenario on top.
 
     Raises:
         ConfigError: they are inconsistent.
@@ -199,7 +247,7 @@ def scenario_parameters(scenario: Scenario, *, masks: str, model: str | None) ->
         overrides["model"] = TRUTH_MODEL
     elif model is not None:
         overrides["model"] = model
-    return load_parameters(overrides=overrides, shipped=scenario.mode)
+    return load_parameters(*params, overrides=overrides, shipped=scenario.mode)
 
 
 def picture_plan(request: ScoreRequest) -> dict[str, Any]:

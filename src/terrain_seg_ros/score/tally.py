@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,14 +28,27 @@ def _row() -> F64:
     return np.zeros(len(RANGE_BANDS_M))
 
 
+class ViewAreas(NamedTuple):
+    """The areas, m2, in the grid as it is after one view.
+
+    `called_safe` is reported safe, `false_safe` the part of it that is unsafe, `findable` what
+    could be reported safe after all views so far, `found` the part of that which is.
+    """
+
+    called_safe: float
+    false_safe: float
+    findable: float
+    found: float
+
+
 @dataclass
 class Tally:
     """The counts of one run.
 
     Areas are those of cells that were reported safe, or could be, in any view of the run, each
     counted once. Rocks and lethal cells count once per view, by size and range. `novel_views` are
-    the images that were refused as unlike the network's training. Landing figures are None without
-    a descent.
+    the images that were refused as unlike the network's training. `by_view` are the areas after
+    each view. Landing figures are None without a descent.
     """
 
     scenario: str
@@ -55,6 +68,7 @@ class Tally:
     lethal_cells: F64 = field(default_factory=_row)
     lethal_cells_true: F64 = field(default_factory=_row)
     latency_ms: list[float] = field(default_factory=list)
+    by_view: list[ViewAreas] = field(default_factory=list)
     landing_possible: bool | None = None
     landing_offered: bool | None = None
     landing_safe: bool | None = None
@@ -124,6 +138,7 @@ def figures(tallies: Sequence[Tally], *, seed: int = 0) -> dict[str, Any]:
         result[f"{name}_interval"] = _interval(figure, drawn)
     result["false_safe_area_m2"] = sum(tally.false_safe_m2 for tally in tallies)
     result["called_safe_area_m2"] = sum(tally.called_safe_m2 for tally in tallies)
+    result["by_view"] = _by_view(tallies)
     result["hazard_recall_by_size_and_range"] = _recalls(tallies)
     result["hazard_precision_by_range"] = _precisions(tallies)
     distances = [
@@ -189,6 +204,20 @@ def _recalls(tallies: Sequence[Tally]) -> dict[str, dict[str, Any]]:
         }
         for row, size in enumerate(band_names(SIZE_CLASSES_M))
     }
+
+
+def _by_view(tallies: Sequence[Tally]) -> list[dict[str, float | None]]:
+    """Return the shares of false safe and of found ground in the grid after each view."""
+    result = []
+    for areas in zip(*(tally.by_view for tally in tallies)):
+        called, false, findable, found = np.sum(areas, axis=0).tolist()
+        result.append(
+            {
+                "false_safe_share": false / called if called else None,
+                "safe_found_share": found / findable if findable else None,
+            }
+        )
+    return result
 
 
 def _precisions(tallies: Sequence[Tally]) -> dict[str, float | None]:
