@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from terrain_seg_ros.cli.main import main
 
 LIMITS = Path(__file__).parents[2] / "config" / "replay_limits.yaml"
 TRUTH = "/truth/labels"
+REPLAY = (sys.executable, "-m", "terrain_seg_ros.cli.main", "replay")
 
 
 @pytest.fixture(scope="module")
@@ -221,12 +223,31 @@ def test_wrong_input_is_told_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_asked_for_is_written_though_nobody_reads_the_output(tmp_path, model):
+    """A closed pipe, as after `| head -1`, ends the printing, not the work."""
+    source = write_bag(tmp_path / "in", drive(3))
+    words = [str(source), str(tmp_path / "out"), "--page", str(tmp_path / "page")]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        code = subprocess.run(
+            [*REPLAY, *words, "--json", str(tmp_path / "scores.json"), *model],
+            stdout=writing,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        ).returncode
+    finally:
+        os.close(writing)
+    assert code == 141
+    assert json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
+    assert (tmp_path / "page" / "index.html").is_file()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_replay_that_is_ended_leaves_nothing_behind(tmp_path, number):
     source = write_bag(tmp_path / "in", drive(400))
-    command = [sys.executable, "-m", "terrain_seg_ros.cli.main", "replay", str(source)]
     process = subprocess.Popen(
-        [*command, str(tmp_path / "out"), "--model", "mars_navcam", "--threads", "1"],
+        [*REPLAY, str(source), str(tmp_path / "out"), "--model", "mars_navcam", "--threads", "1"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -235,7 +256,7 @@ def test_a_replay_that_is_ended_leaves_nothing_behind(tmp_path, number):
         time.sleep(0.02)
     process.send_signal(number)
     # Python turns an interrupt that crosses an `exec` of a library into its own death by SIGINT.
-    assert process.wait(60.0) in {130, 143, -signal.SIGINT}
+    assert process.wait(60.0) in {130, 128 + number, -signal.SIGINT}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
 
 

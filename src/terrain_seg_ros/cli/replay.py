@@ -47,7 +47,6 @@ _ADVICE = "`terrain-seg doctor BAG` says what the bag lacks"
 EXIT_LIMIT_MISSED = 1
 EXIT_NOTHING_CAME = 1
 EXIT_WRONG_INPUT = 2
-EXIT_TERMINATED = 143
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,11 +106,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.cluster is not None and len(arguments.sources) == 1:
         raise ConfigError("--cluster distributes several bags, but one is given; omit it")
     limits = read_limits(arguments.limits) if arguments.limits is not None else []
-    with _ended_by_sigterm():
+    lines: list[str] = []
+    with _ended_by_signals():
         if len(arguments.sources) > 1:
             results: Results = replay_all(arguments, replay_alone)
         else:
-            results = {arguments.sources[0].name: _run_one(arguments)}
+            scores, lines = _run_one(arguments)
+            results = {arguments.sources[0].name: scores}
     with _bag_is_complete(arguments):
         missed = {name: check_limits(limits, scores) for name, scores in results.items() if scores}
         if arguments.json is not None:
@@ -121,12 +122,11 @@ def run(arguments: argparse.Namespace) -> int:
             )
             write_whole(arguments.json, f"{text}\n")
         if len(arguments.sources) > 1:
-            print(bag_table(results, missed))
-            print(cost_line(results))
-        for name, lines in missed.items():
-            for line in lines:
-                print(f"missed in {name}: {line}" if len(results) > 1 else f"missed: {line}")
-        print(end="", flush=True)
+            lines = [bag_table(results, missed), cost_line(results)]
+        for name, missed_lines in missed.items():
+            place = f" in {name}" if len(results) > 1 else ""
+            lines += [f"missed{place}: {line}" for line in missed_lines]
+        print("\n".join(lines), flush=True)
     return _exit_code(results, missed)
 
 
@@ -181,12 +181,15 @@ def replay_alone(arguments: argparse.Namespace) -> dict[str, Any]:
         if target.is_dir():
             shutil.rmtree(target)
         target.unlink(missing_ok=True)
-        return {**_run_one(arguments), "cpu_s": round(time.process_time(), 2)}
+        scores, lines = _run_one(arguments)
+        print("\n".join(lines))
+        return {**scores, "cpu_s": round(time.process_time(), 2)}
     except OSError as error:
         raise ConfigError(describe_os_error(error)) from error
 
 
-def _run_one(arguments: argparse.Namespace) -> dict[str, Any]:
+def _run_one(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """Replay one bag, write its page, and return its scores and the lines to print."""
     source, target = arguments.sources[0], arguments.target
     parameters = read_parameters(arguments)
     options = ReplayOptions(
@@ -211,14 +214,13 @@ def _run_one(arguments: argparse.Namespace) -> dict[str, Any]:
     with _bag_is_complete(arguments):
         scores = plan.scores(target, report)
         took_s = time.monotonic() - started_s
-        lines = report_lines(
-            report, scores, parameters, source=source, target=target, took_s=took_s
-        )
-        print("\n".join(lines))
+        lines = [
+            *report_lines(report, scores, parameters, source=source, target=target, took_s=took_s)
+        ]
         if arguments.page is not None:
             replayed = Replayed(source, target, options, parameters, report, scores)
-            print(f"\npage: {write_page(replayed, arguments.page)}")
-    return scores
+            lines += ["", f"page: {write_page(replayed, arguments.page)}"]
+    return scores, lines
 
 
 @contextmanager
@@ -240,14 +242,18 @@ def _bag_is_complete(arguments: argparse.Namespace) -> Iterator[None]:
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """End at SIGTERM as at an error, so that no half-written bag is left."""
+def _ended_by_signals() -> Iterator[None]:
+    """End at SIGTERM, or where the terminal is closed, so that no half-written bag is left."""
 
-    def end(_: int, __: FrameType | None) -> None:
-        raise SystemExit(EXIT_TERMINATED)
+    def end(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = {}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            before[number] = signal.signal(number, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -114,7 +114,7 @@ class BagPlayer:
         """Open the bag and read its first moment.
 
         Raises:
-            ConfigError: it is no bag, or holds nothing of this node.
+            ConfigError: it is not a bag, or holds nothing of this node.
             MessageError: the bag is damaged.
         """
         self._reader = BagReader(path)
