@@ -41,8 +41,8 @@ class TruthComparison:
         """Start before the first grid, with the settings and the camera that it is made with."""
         self.field = field
         self.tally = tally
-        self._settings = settings
-        self._camera = camera
+        self.settings = settings
+        self.camera = camera
         shape = (field.side, field.side)
         self._seen, self._reported_safe, self._false_safe, self._findable, self._found = (
             np.zeros(shape, dtype=np.bool_) for _ in range(5)
@@ -58,12 +58,12 @@ class TruthComparison:
             cast: the view that was the last to enter it.
             height_m: height of the camera above the surrounding ground.
         """
-        field, settings = self.field, self._settings
+        field, settings = self.field, self.settings
         window = field.window(grid)
         visible = visible_cells(
             field,
             window,
-            camera=self._camera,
+            camera=self.camera,
             cast=cast,
             max_range_m=settings.ground.max_range_m,
             max_sample_m=settings.ground.trusted_sample_m,
@@ -91,7 +91,7 @@ class TruthComparison:
             int(np.argmin(np.abs(places - place)))
             for places, place in ((rows_m, site_m[1]), (cols_m, site_m[0]))
         )
-        clearance_m = self._settings.footprint.clearance_m
+        clearance_m = self.settings.footprint.clearance_m
         tally.landing_safe = bool(distance_m[row, col] >= clearance_m)
         if findable.any():
             best = np.argmax(np.where(findable, distance_m, -1.0))
@@ -126,7 +126,7 @@ class TruthComparison:
 
     def _compare_safe(self, grid: GridSnapshot, safe: I8, window: Window, hazard: Flags) -> None:
         """Compare the safe map with the truth eroded by the same footprint."""
-        field, footprint = self.field, self._settings.footprint
+        field, footprint = self.field, self.settings.footprint
         called = safe == COST_FREE
         distance_m = field.cut(field.distance_m, window, outside=0.0)
         truly_safe = distance_m >= footprint.clearance_m
@@ -166,7 +166,7 @@ class TruthComparison:
 
     def _compare_rocks(self, grid: GridSnapshot, window: Window, cast: RayCast) -> None:
         """Count the rocks in view, and those with a lethal cell within one cell of their foot."""
-        field, settings = self.field, self._settings.ground
+        field, settings = self.field, self.settings.ground
         rocks = field.world.rocks
         smallest_m = max(SIZE_CLASSES_M[0], MIN_ROCK_CELLS * field.cell_m)
         for index, distance_m in rocks_in_view(cast).items():
