@@ -45,6 +45,7 @@ SLOW = (
     "tests/bench/test_bench.py",
     "tests/bench/test_bench_more.py",
     "tests/bench/test_bench_peers.py",
+    "tests/bench/test_recorded_world.py",
     "tests/cli/test_cluster_commands.py",
     "tests/cli/test_downlink_command.py",
     "tests/cli/test_prepare.py",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +23,11 @@ from launch_ros.actions import Node
 from terrain_seg_ros.core.errors import TerrainSegError
 from terrain_seg_ros.parameters.shipped import MODES
 from terrain_seg_ros.worlds.gazebo.sdf_vehicle import MOUNTINGS, OPTICAL_FRAME
-from terrain_seg_ros.worlds.gazebo.world_to_sdf import write_sdf
-from terrain_seg_ros.worlds.generate import generate_world
-from terrain_seg_ros.worlds.settings import default_settings
+from terrain_seg_ros.worlds.gazebo.world_to_sdf import gazebo_world, write_sdf
 from terrain_seg_ros.worlds.world import Body
 
 SHARE = Path(get_package_share_directory("terrain_seg_ros"))
 GAZEBO_PACKAGES = ("ros_gz_sim", "ros_gz_bridge")
-SIDE_M, SPACING_M, MIN_ROCK_M = 40.0, 0.2, 0.2
 ARGUMENTS = (
     ("world", "moon", "moon or mars"),
     ("seed", "1", "seed of the world"),
@@ -93,8 +89,7 @@ def _find_gazebo() -> Path:
 def _make_world(given: dict[str, str]) -> Path:
     try:
         body, seed = Body(given["world"]), int(given["seed"])
-        settings = replace(default_settings(body), min_rock_m=MIN_ROCK_M)
-        world = generate_world(body, seed, side_m=SIDE_M, spacing_m=SPACING_M, settings=settings)
+        world = gazebo_world(body, seed)
         folder = Path(tempfile.mkdtemp(prefix="terrain_seg_"))
         return write_sdf(world, folder, vehicle=given["mode"])
     except (ValueError, TerrainSegError) as error:

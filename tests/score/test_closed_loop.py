@@ -11,10 +11,11 @@ from terrain_seg_ros.core.types import CameraImage
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.runtime.session import Session
 from terrain_seg_ros.runtime.vehicle_pose import static_mounting
-from terrain_seg_ros.score.closed_loop import ClosedLoop, RenderedView, rocks_in_view
+from terrain_seg_ros.score.closed_loop import ClosedLoop, RenderedView
 from terrain_seg_ros.score.paths import pose_on_ground
 from terrain_seg_ros.score.scenarios import camera_of, perfect_mask, scenarios_of
 from terrain_seg_ros.score.tally import Tally, figures
+from terrain_seg_ros.score.truth_comparison import rocks_in_view
 from terrain_seg_ros.score.truth_field import TruthField
 from terrain_seg_ros.worlds.cast_rays import cast_rays
 from terrain_seg_ros.worlds.coded_image import coded_image
@@ -90,7 +91,11 @@ def test_a_larger_vehicle_is_judged_by_the_truth_of_another(session):
     small.add_view(view_at(world, 0.0, session), depth_m=None)
     session.pipeline.reset_grid()
     strict = ClosedLoop(
-        session.pipeline, small._field, camera_of(FLAT), Tally("", "", 0), judged_by=settings
+        session.pipeline,
+        small._comparison.field,
+        camera_of(FLAT),
+        Tally("", "", 0),
+        judged_by=settings,
     )
     strict.add_view(view_at(world, 0.0, session), depth_m=None)
     assert small.finish().false_safe_m2 == 0.0

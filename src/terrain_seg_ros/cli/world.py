@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from terrain_seg_ros.report.output_place import check_output_folder
-from terrain_seg_ros.worlds.gazebo.world_to_sdf import VEHICLES, write_sdf
-from terrain_seg_ros.worlds.generate import generate_world
-from terrain_seg_ros.worlds.settings import default_settings
+from terrain_seg_ros.worlds.gazebo.world_to_sdf import (
+    MIN_ROCK_M,
+    SIDE_M,
+    SPACING_M,
+    VEHICLES,
+    gazebo_world,
+    write_sdf,
+)
 from terrain_seg_ros.worlds.world import Body
 
 _OWN_SDF = re.compile(r"(moon|mars)_[0-9]+\.sdf")
@@ -36,21 +40,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--side-m",
         type=float,
-        default=40.0,
+        default=SIDE_M,
         metavar="M",
         help="side length of the world (default: %(default)s)",
     )
     parser.add_argument(
         "--spacing-m",
         type=float,
-        default=0.2,
+        default=SPACING_M,
         metavar="M",
         help="distance between heights of the ground (default: %(default)s)",
     )
     parser.add_argument(
         "--min-rock-m",
         type=float,
-        default=0.2,
+        default=MIN_ROCK_M,
         metavar="M",
         help="leave out smaller rocks, many of which slow Gazebo down (default: %(default)s)",
     )
@@ -64,13 +68,12 @@ def run(arguments: argparse.Namespace) -> int:
     """
     check_output_folder(arguments.sdf, option="--sdf", is_own=_has_world)
     body = Body(arguments.body)
-    settings = replace(default_settings(body), min_rock_m=arguments.min_rock_m)
-    world = generate_world(
+    world = gazebo_world(
         body,
         arguments.seed,
         side_m=arguments.side_m,
         spacing_m=arguments.spacing_m,
-        settings=settings,
+        min_rock_m=arguments.min_rock_m,
     )
     print(write_sdf(world, arguments.sdf, vehicle=arguments.vehicle))
     return 0

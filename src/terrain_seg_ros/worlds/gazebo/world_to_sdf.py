@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, indent
 
@@ -13,9 +14,14 @@ from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.worlds.gazebo.ground_mesh import obj_text, texture, triangles
 from terrain_seg_ros.worlds.gazebo.sdf_element import SDF_VERSION, add, add_label, add_plugin
 from terrain_seg_ros.worlds.gazebo.sdf_vehicle import add_lander, add_rover
+from terrain_seg_ros.worlds.generate import generate_world
+from terrain_seg_ros.worlds.settings import default_settings
 from terrain_seg_ros.worlds.world import ROCK, WORLD_TAXONOMY, Body, World
 
 VEHICLES = ("rover", "lander", "none")
+SIDE_M, SPACING_M = 40.0, 0.2
+MIN_ROCK_M = 0.2
+"""Smaller rocks, of which there are thousands, slow Gazebo down."""
 GRAVITY_MPS2 = {Body.MOON: 1.62, Body.MARS: 3.71}
 TINT = {Body.MOON: (1.0, 0.98, 0.95), Body.MARS: (1.25, 0.85, 0.6)}
 BACKGROUND = {Body.MOON: (0.0, 0.0, 0.0), Body.MARS: (0.76, 0.62, 0.47)}
@@ -32,6 +38,19 @@ DESCENT_START_M = 60.0
 def label_of(class_id: int) -> int:
     """Return the label of a class: its id plus one, since Gazebo reserves 0 for no label (sky)."""
     return class_id + 1
+
+
+def gazebo_world(
+    body: Body,
+    seed: int,
+    *,
+    side_m: float = SIDE_M,
+    spacing_m: float = SPACING_M,
+    min_rock_m: float = MIN_ROCK_M,
+) -> World:
+    """Return the world of a seed without rocks of less than `min_rock_m` mean diameter."""
+    settings = replace(default_settings(body), min_rock_m=min_rock_m)
+    return generate_world(body, seed, side_m=side_m, spacing_m=spacing_m, settings=settings)
 
 
 def write_sdf(world: World, folder: Path, *, vehicle: str = "rover") -> Path:
