@@ -44,9 +44,7 @@ class TruthComparison:
     def __init__(
         self, field: TruthField, settings: PipelineSettings, camera: CameraModel, tally: Tally
     ) -> None:
-        """Start before the first grid, with its camera, and the settings that say what is
-        safe and how far ground is seen.
-        """
+        """Start before the first grid; the settings say what is safe and how far ground is seen."""
         self.field = field
         self.tally = tally
         self.settings = settings
