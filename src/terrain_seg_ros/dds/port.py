@@ -10,17 +10,13 @@ from typing import Any
 
 from terrain_seg_ros.core.image.sample_bits import SampleBits
 from terrain_seg_ros.core.types import CameraImage
-from terrain_seg_ros.dds.cyclone import (
-    BuiltinDataReader,
-    BuiltinTopicDcpsPublication,
-    InstanceState,
-)
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.dispatcher import Dispatcher
 from terrain_seg_ros.dds.endpoints import Reader, Writer
 from terrain_seg_ros.dds.graph import GraphEntry
 from terrain_seg_ros.dds.names import dds_topic_name
 from terrain_seg_ros.dds.participant import Participant
+from terrain_seg_ros.dds.publications import Publications
 from terrain_seg_ros.messages import cdr
 from terrain_seg_ros.messages.image_message import decode_camera_image
 from terrain_seg_ros.messages.message_types import Types
@@ -34,8 +30,6 @@ from terrain_seg_ros.runtime.worker import check_thread_room
 
 BUS_THREADS = 16
 """What Cyclone DDS and this node start; Cyclone ends the process where it gets none."""
-ENDPOINT_LIMIT = 500
-"""Endpoints of the domain that are looked at for other publishers; more are not counted."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +74,7 @@ class DdsPort:
         check_thread_room(BUS_THREADS)
         self._participant = Participant(options.domain_id, options.discovery)
         self._own_guid = self._participant.entity.guid
-        self._endpoints: Any = BuiltinDataReader(
-            self._participant.entity, BuiltinTopicDcpsPublication
-        )
+        self._publications: Publications | None = Publications(self._participant)
         self._graph = GraphEntry(
             self._participant, namespace=options.namespace.rstrip("/") or "/", name=options.name
         )
@@ -167,21 +159,20 @@ class DdsPort:
 
     def other_publishers(self, name: str) -> int:
         """Return how many writers of a topic belong to other participants."""
-        if self._endpoints is None:
+        if self._publications is None:
             return 0
         dds_name = self._dds_name(name)
         return sum(
-            item.topic_name == dds_name and item.participant_key != self._own_guid
-            for item in self._endpoints.read(ENDPOINT_LIMIT)
-            if item.sample_info.instance_state == InstanceState.Alive
+            topic_name == dds_name and participant != self._own_guid
+            for topic_name, participant in self._publications.alive()
         )
 
     def close(self) -> None:
         """Leave the bus; calling again does nothing."""
-        if self._endpoints is None:
+        if self._publications is None:
             return
         self.stop()
-        self._endpoints = None
+        self._publications = None
         self._graph.close()
         for writer in self._writers:
             writer.close()

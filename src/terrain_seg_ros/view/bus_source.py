@@ -6,18 +6,16 @@ import time
 from threading import Event, Thread
 
 from terrain_seg_ros.core.errors import TerrainSegError
-from terrain_seg_ros.dds.cyclone import BuiltinDataReader, BuiltinTopicDcpsPublication
 from terrain_seg_ros.dds.discovery import Discovery
 from terrain_seg_ros.dds.endpoints import Reader
 from terrain_seg_ros.dds.names import dds_topic_name
 from terrain_seg_ros.dds.participant import Participant
+from terrain_seg_ros.dds.publications import Publications
 from terrain_seg_ros.view.keeper import MomentKeeper
 from terrain_seg_ros.view.topics import NEEDED, READ, ViewTopics, view_spec
 
 POLL_S = 0.01
 """Pause between two looks for messages."""
-PUBLICATIONS_LIMIT = 500
-"""Publications of the domain that are looked through for nodes in other namespaces."""
 
 
 class BusWatcher:
@@ -44,9 +42,7 @@ class BusWatcher:
                 )
                 for name in READ
             }
-            self._publications = BuiltinDataReader(
-                self._participant.entity, BuiltinTopicDcpsPublication
-            )
+            self._publications: Publications | None = Publications(self._participant)
         except TerrainSegError:
             self._participant.close()
             raise
@@ -64,10 +60,12 @@ class BusWatcher:
 
     def other_nodes(self) -> list[str]:
         """Return the grids and masks that others publish on this domain, by full name."""
+        if self._publications is None:
+            return []
         names = {
-            str(item.topic_name).removeprefix("rt")
-            for item in self._publications.read(PUBLICATIONS_LIMIT)
-            if str(item.topic_name).rpartition("/")[2] in NEEDED
+            topic_name.removeprefix("rt")
+            for topic_name, _ in self._publications.alive()
+            if topic_name.rpartition("/")[2] in NEEDED
         }
         return sorted(names - {self.topics.full_name(name) for name in NEEDED})
 
