@@ -266,8 +266,10 @@ def _cell_of(x_m: float, y_m: float, frame: F64) -> int:
     `frame` (3,) is the place of the anchor in its cell, 0 to 1, and the side of a cell in metres.
     """
     per_m = np.float32(1.0 / frame[2])
-    row = np.floor(y_m * per_m + np.float32(frame[1]))
-    return (np.int64(row) << 32) + np.int64(np.floor(x_m * per_m + np.float32(frame[0])))
+    row = np.int64(np.floor(y_m * per_m + np.float32(frame[1])))
+    col = np.int64(np.floor(x_m * per_m + np.float32(frame[0])))
+    cell: int = (row << 32) + col
+    return cell
 
 
 @kernel("int64[::1], int64")
