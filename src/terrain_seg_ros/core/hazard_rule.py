@@ -20,6 +20,9 @@ BYTE_ROUNDING = 255.0 * ROUNDING
 MAJORITY = 0.5
 """Share of the probability at which the hazardous classes alone decide."""
 
+BLOCK = 1024
+"""Pixels that are rated at once, so that what is between stays in the processor's cache."""
+
 Flags = NDArray[np.bool_]
 
 
@@ -129,16 +132,20 @@ def _bytes_are_hazards(parts: U8, above: F32, is_hazardous: Flags) -> Flags:
 
     P(hazard) reaches the threshold where the mean of `above`, weighted by the bytes, reaches 0.
     """
-    excess = np.zeros(parts.shape[1], dtype=np.float32)
-    total, sure = np.zeros(excess.size, dtype=np.int32), np.zeros(excess.size, dtype=np.int32)
-    for number in range(len(parts)):
-        of_class, counts = parts[number], np.int32(is_hazardous[number])
-        for pixel in range(excess.size):
-            excess[pixel] += np.float32(of_class[pixel]) * above[number]
-            total[pixel] += of_class[pixel]
-            sure[pixel] += counts * of_class[pixel]
+    found = np.empty(parts.shape[1], dtype=np.bool_)
     least = -np.float32(BYTE_ROUNDING)
-    found: Flags = (total > 0) & ((excess >= least) | (2 * sure >= total))
+    for first in range(0, found.size, BLOCK):
+        size = min(BLOCK, found.size - first)
+        excess, (total, sure) = np.zeros(size, np.float32), np.zeros((2, size), np.int32)
+        for number in range(len(parts)):
+            of_class, counts = parts[number, first : first + size], np.int32(is_hazardous[number])
+            for pixel in range(size):
+                excess[pixel] += np.float32(of_class[pixel]) * above[number]
+                total[pixel] += of_class[pixel]
+                sure[pixel] += counts * of_class[pixel]
+        for pixel in range(size):
+            decides = (excess[pixel] >= least) | (2 * sure[pixel] >= total[pixel])
+            found[first + pixel] = decides & (total[pixel] > 0)
     return found
 
 
