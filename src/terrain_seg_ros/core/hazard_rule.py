@@ -159,12 +159,20 @@ def _scores(parts: F32, hazards: F32, is_hazardous: Flags, threshold: float) -> 
             total[place] += of_class[place]
             score[place] += of_class[place] * hazard
             sure[place] += of_class[place] * counts
-    least, share = np.float32(threshold), np.float32(MAJORITY - ROUNDING)
     for place in range(total.size):
-        if not total[place] > 0.0:
-            score[place] = np.nan
-            continue
-        score[place] = min(score[place] / total[place], np.float32(1.0))
-        if sure[place] >= share * total[place]:
-            score[place] = max(score[place], least)
+        score[place] = score_of_sums(total[place], score[place], sure[place], threshold)
     return score
+
+
+@kernel("float32, float32, float32, float64")
+def score_of_sums(total: float, score: float, sure: float, threshold: float) -> float:
+    """Return P(hazard) from sums over the classes: of weights, and of weights times hazards.
+
+    `sure` is the sum of the weights of hazardous classes. The result is NaN where there is nothing.
+    """
+    found: float = np.float32(np.nan)
+    if total > 0.0:
+        found = min(score / total, np.float32(1.0))
+        if sure >= np.float32(MAJORITY - ROUNDING) * total:
+            found = max(found, np.float32(threshold))
+    return found

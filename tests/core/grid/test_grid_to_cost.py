@@ -119,13 +119,13 @@ def test_no_cell_is_known_without_evidence_and_the_cache_tells_the_truth(cells, 
     graded=st.booleans(),
 )
 def test_cost_rises_with_hazard_and_has_only_legal_values(hazards, threshold, graded):
-    rule = CostSettings(hazard_threshold=threshold, min_evidence=1.0, graded=graded)
     ordered = np.sort(np.array(hazards, dtype=np.float32))
-    cost = cost_of_hazard(ordered, rule).astype(int)
+    cost = np.array([cost_of_hazard(hazard, threshold, graded) for hazard in ordered])
     assert (np.diff(cost) >= 0).all()
     assert set(cost) <= {*range(99), 100}
     assert (cost[ordered >= threshold] == 100).all()
-    assert cost_of_hazard(np.array([0.0, np.nan], dtype=np.float32), rule).tolist() == [0, -1]
+    assert cost_of_hazard(0.0, threshold, graded) == 0
+    assert cost_of_hazard(np.nan, threshold, graded) == -1
 
 
 def test_evidence_that_fades_turns_stale():

@@ -43,10 +43,6 @@ class CellHeights:
             self._layers.add_layer("steep", np.float32, 0.0)
         return self._layers.window("steep")
 
-    def steepness_of(self, slots: Slots) -> F32 | None:
-        """Return P(hazard) by slope and roughness of slots, None if it was never computed."""
-        return self._layers.take("steep", slots) if "steep" in self._layers else None
-
     def add(
         self,
         slots: Slots,
