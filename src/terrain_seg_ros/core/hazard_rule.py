@@ -133,19 +133,22 @@ def _bytes_are_hazards(parts: U8, above: F32, is_hazardous: Flags) -> Flags:
     P(hazard) reaches the threshold where the mean of `above`, weighted by the bytes, reaches 0.
     """
     found = np.empty(parts.shape[1], dtype=np.bool_)
-    least = -np.float32(BYTE_ROUNDING)
+    excess, least = np.empty(BLOCK, dtype=np.float32), -np.float32(BYTE_ROUNDING)
+    total, sure = np.empty(BLOCK, dtype=np.int32), np.empty(BLOCK, dtype=np.int32)
     for first in range(0, found.size, BLOCK):
-        size = min(BLOCK, found.size - first)
-        excess, (total, sure) = np.zeros(size, np.float32), np.zeros((2, size), np.int32)
+        excess[:], total[:], sure[:] = 0.0, 0, 0
         for number in range(len(parts)):
-            of_class, counts = parts[number, first : first + size], np.int32(is_hazardous[number])
-            for pixel in range(size):
-                excess[pixel] += np.float32(of_class[pixel]) * above[number]
-                total[pixel] += of_class[pixel]
-                sure[pixel] += counts * of_class[pixel]
-        for pixel in range(size):
-            decides = (excess[pixel] >= least) | (2 * sure[pixel] >= total[pixel])
-            found[first + pixel] = decides & (total[pixel] > 0)
+            of_class, gain = parts[number][first : first + BLOCK], above[number]
+            for pixel in range(of_class.size):
+                excess[pixel] += np.float32(of_class[pixel]) * gain
+            for pixel in range(of_class.size):
+                total[pixel] += np.int32(of_class[pixel])
+            for pixel in range(of_class.size if is_hazardous[number] else 0):
+                sure[pixel] += np.int32(of_class[pixel])
+        block = found[first : first + BLOCK]
+        for pixel in range(block.size):
+            decides = (excess[pixel] >= least) | (sure[pixel] >= total[pixel] - sure[pixel])
+            block[pixel] = decides & (total[pixel] > 0)
     return found
 
 

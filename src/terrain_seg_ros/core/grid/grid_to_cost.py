@@ -23,7 +23,7 @@ from terrain_seg_ros.core.kernel import kernel
 from terrain_seg_ros.core.settings import setting, settings
 from terrain_seg_ros.core.types import F32, F64, U8, GridSnapshot, Reason
 
-_STALE = np.uint8(Reason.STALE)
+_OBSERVED, _STALE = np.uint8(Reason.OBSERVED), np.uint8(Reason.STALE)
 
 
 @settings
@@ -230,15 +230,18 @@ def _read_out(  # noqa: PLR0917
     """
     row0, col0, side = window
     costs, reasons = np.empty((side, side), dtype=np.int8), np.empty((side, side), dtype=np.uint8)
-    hazards = np.empty((side, side), dtype=np.float32)
+    hazards, low = np.empty((side, side), dtype=np.float32), np.float32(least)
     for row in range(side):
-        place = row0 + row
+        weight, rating = total[row0 + row][col0 : col0 + side], cost[row0 + row][col0 : col0 + side]
+        risk, why = hazard[row0 + row][col0 : col0 + side], reason[row0 + row][col0 : col0 + side]
+        fading = 0
         for col in range(side):
-            at = col0 + col
-            fades = total[place, at] < np.float32(least) and cost[place, at] != COST_UNKNOWN
-            if fades and not (keeps and cost[place, at] == COST_LETHAL):
-                cost[place, at], hazard[place, at] = COST_UNKNOWN, np.nan
-                reason[place, at] = _STALE
-            costs[row, col], hazards[row, col] = cost[place, at], hazard[place, at]
-            reasons[row, col] = reason[place, at] if cost[place, at] == COST_UNKNOWN else 0
+            fading += (weight[col] < low) & (rating[col] != COST_UNKNOWN)
+        for col in range(side if fading else 0):
+            is_exempt = rating[col] == COST_UNKNOWN or (keeps and rating[col] == COST_LETHAL)
+            if weight[col] < low and not is_exempt:
+                rating[col], risk[col], why[col] = COST_UNKNOWN, np.nan, _STALE
+        costs[row], hazards[row] = rating, risk
+        for col in range(side):
+            reasons[row, col] = why[col] if rating[col] == COST_UNKNOWN else _OBSERVED
     return costs, hazards, reasons
