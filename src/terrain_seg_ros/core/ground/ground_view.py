@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from terrain_seg_ros.core.kernel import kernel
 from terrain_seg_ros.core.types import F32, F64, U8, Reason, Transform
 
 SAMPLED_PX = 4
@@ -88,7 +89,10 @@ class GroundView:
         """
         every = (slice(None, None, SAMPLED_PX), slice(None, None, SAMPLED_PX))
         seen = self.ground_sample_m[every][self.reason[every] == Reason.OBSERVED]
-        return PIXELS_PER_HAZARD * float(np.median(seen)) if seen.size else None
+        if not seen.size:
+            return None
+        middle = [(seen.size - 1) // 2, seen.size // 2]
+        return PIXELS_PER_HAZARD * float(np.partition(seen, middle)[middle].mean())
 
     def _axis(self, row: int) -> F32:
         values = rotated(self.grid_R_plane, row, self.plane_x_m, self.plane_y_m)
@@ -98,8 +102,15 @@ class GroundView:
 
 def rotated(rotation: F64, row: int, x_m: F32, y_m: F32) -> F32:
     """Return one coordinate of points in a plane after a rotation."""
-    result: F32 = np.float32(rotation[row, 0]) * x_m
-    result += np.float32(rotation[row, 1]) * y_m
+    flat = _weighted(x_m.reshape(-1), y_m.reshape(-1), rotation[row, 0], rotation[row, 1])
+    return flat.reshape(x_m.shape)
+
+
+@kernel("float32[::1], float32[::1], float64, float64")
+def _weighted(x_m: F32, y_m: F32, along: float, across: float) -> F32:
+    result = np.empty_like(x_m)
+    for point in range(x_m.size):
+        result[point] = np.float32(along) * x_m[point] + np.float32(across) * y_m[point]
     return result
 
 

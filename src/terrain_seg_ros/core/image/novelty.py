@@ -62,9 +62,21 @@ class Novelty:
 
     def __call__(self, tensor_hwc_u8: U8) -> float:
         """Return the novelty of an input (h, w, C) without padding; 1 is the card's limit."""
-        point = np.dot(input_statistics(tensor_hwc_u8) - self._mean, self._whitening)
-        distances = distances_to(self._references, np.asarray(point, dtype=np.float32))
-        return float(distances.min()) / self._limit
+        statistics = input_statistics(tensor_hwc_u8)
+        return _nearest(statistics, self._mean, self._whitening, self._references) / self._limit
+
+
+@kernel("float32[::1], float32[::1], float32[:, ::1], float32[:, ::1]")
+def _nearest(statistics: F32, mean: F32, whitening: F32, references: F32) -> float:
+    """Return the distance of whitened statistics (D,) to the nearest of the references (M, D)."""
+    point, offset = np.zeros(mean.size), statistics - mean
+    for number in range(mean.size):
+        for axis in range(mean.size):
+            point[axis] += offset[number] * whitening[number, axis]
+    nearest = np.inf
+    for reference in references:
+        nearest = min(nearest, np.square(reference - point).sum())
+    return math.sqrt(nearest)
 
 
 def distances_to(references: F32, point: F32) -> F32:
@@ -90,10 +102,29 @@ def input_statistics(tensor_hwc_u8: U8) -> F32:
     is_colour = tensor_hwc_u8.shape[2] == 3
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if is_colour else pixels
     luma = np.asarray(grey, dtype=np.uint8).reshape(size)
-    values = [*_brightness(luma), *_detail(luma)]
-    if is_colour:
-        values += _colour(pixels)
-    return np.array(values, dtype=np.float32)
+    statistics = _statistics(luma)
+    return np.append(statistics, np.array(_colour(pixels), np.float32)) if is_colour else statistics
+
+
+@kernel("uint8[:, ::1]")
+def _statistics(luma: U8) -> F32:
+    """Return the statistics of brightness (D,): its levels, then its detail by scale.
+
+    Those of detail are the contrast, and of the middle scales direction and sparseness.
+    """
+    found = np.empty(len(_QUANTILES) + 4 + _SCALES + 2 * len(_TEXTURE_SCALES))
+    found[: len(_QUANTILES) + 4] = _brightness(luma)
+    at = len(_QUANTILES) + 4 + _SCALES
+    level = luma.astype(np.float32) / np.float32(255.0)
+    for scale in range(_SCALES):
+        smaller = _halved(level)
+        deviation, spread, across, down = _compared(level, smaller) + _FLOOR
+        found[len(_QUANTILES) + 4 + scale] = math.log(deviation)
+        if scale in _TEXTURE_SCALES:
+            found[at], found[at + 1] = math.log(across / down), math.log(spread / deviation)
+            at += 2
+        level = smaller
+    return found.astype(np.float32)
 
 
 @kernel("uint8[:, ::1]")
@@ -118,29 +149,6 @@ def _brightness(luma: U8) -> F64:
         found[place] = np.searchsorted(np.cumsum(count_of), rank, side="right") / 255.0
     found[-4:-2] = np.array([bands[0], bands[-1]]) / (255.0 * _BAND_ROWS * _COARSE_PX)
     found[-2], found[-1] = np.sqrt(ends[0].sum() / luma.size), np.sqrt(ends[1].sum() / luma.size)
-    return found
-
-
-def _detail(luma: U8) -> list[float]:
-    """Return by scale the contrast, and of the middle scales direction and sparseness."""
-    deviation, spread, across, down = _contrasts(luma) + _FLOOR
-    middle = slice(_TEXTURE_SCALES[0], _TEXTURE_SCALES[-1] + 1)
-    textures = np.log([(across / down)[middle], (spread / deviation)[middle]])
-    return [*np.log(deviation).tolist(), *textures.T.reshape(-1).tolist()]
-
-
-@kernel("uint8[:, ::1]")
-def _contrasts(luma: U8) -> F64:
-    """Return deviation and mean size of the detail by scale, and the mean steps (4, scales).
-
-    Detail is what the next coarser scale lacks; steps are those across and down to neighbours.
-    """
-    found = np.empty((4, _SCALES))
-    level = luma.astype(np.float32) / np.float32(255.0)
-    for scale in range(_SCALES):
-        smaller = _halved(level)
-        found[:, scale] = _compared(level, smaller)
-        level = smaller
     return found
 
 
@@ -171,7 +179,10 @@ def _halved(level: F32) -> F32:
 
 @kernel("float32[:, ::1], float32[:, ::1]")
 def _compared(level: F32, smaller: F32) -> F64:
-    """Return what `_contrasts` does of one scale; the smaller level is enlarged bilinearly."""
+    """Return deviation and mean size of the detail of a level, and its mean steps across and down.
+
+    Detail is what the next smaller level lacks, which is enlarged bilinearly.
+    """
     side, half = len(level), len(smaller)
     mixed, (total, squared, size) = np.empty(half + 2, np.float32), np.zeros((3, half), np.float32)
     across, down = np.zeros((2, side), dtype=np.float32)
