@@ -15,6 +15,7 @@ SAMPLED_PX = 4
 """Step in rows and columns at which a median is sampled."""
 PIXELS_PER_HAZARD = 2.0
 """Samples across an object needed to resolve it (Nyquist)."""
+_OBSERVED = np.uint8(Reason.OBSERVED)
 
 
 class Poses(NamedTuple):
@@ -87,8 +88,7 @@ class GroundView:
 
         It is two ground samples of the median observed pixel; None if nothing is observed.
         """
-        every = (slice(None, None, SAMPLED_PX), slice(None, None, SAMPLED_PX))
-        seen = self.ground_sample_m[every][self.reason[every] == Reason.OBSERVED]
+        seen = _sampled(self.ground_sample_m, self.reason)
         if not seen.size:
             return None
         middle = [(seen.size - 1) // 2, seen.size // 2]
@@ -102,7 +102,7 @@ class GroundView:
 
 def rotated(rotation: F64, row: int, x_m: F32, y_m: F32) -> F32:
     """Return one coordinate of points in a plane after a rotation."""
-    flat = _weighted(x_m.reshape(-1), y_m.reshape(-1), rotation[row, 0], rotation[row, 1])
+    flat: F32 = _weighted(x_m.reshape(-1), y_m.reshape(-1), rotation[row, 0], rotation[row, 1])
     return flat.reshape(x_m.shape)
 
 
@@ -112,6 +112,19 @@ def _weighted(x_m: F32, y_m: F32, along: float, across: float) -> F32:
     for point in range(x_m.size):
         result[point] = np.float32(along) * x_m[point] + np.float32(across) * y_m[point]
     return result
+
+
+@kernel("float32[:, ::1], uint8[:, ::1]")
+def _sampled(values: F32, reason: U8) -> F32:
+    """Return the values of observed pixels in every `SAMPLED_PX`th row and column."""
+    found, count = np.empty(values.size, dtype=np.float32), 0
+    for row in range(0, values.shape[0], SAMPLED_PX):
+        for col in range(0, values.shape[1], SAMPLED_PX):
+            if reason[row, col] == _OBSERVED:
+                found[count] = values[row, col]
+                count += 1
+    sampled: F32 = found[:count].copy()
+    return sampled
 
 
 def unmeasured_view(shape: tuple[int, int], anchor_m: F64) -> GroundView:

@@ -79,12 +79,6 @@ def _nearest(statistics: F32, mean: F32, whitening: F32, references: F32) -> flo
     return math.sqrt(nearest)
 
 
-def distances_to(references: F32, point: F32) -> F32:
-    """Return the distances (M,) of references (M, D) to a point (D,)."""
-    offsets = references - point
-    return np.asarray(np.sqrt(np.einsum("md,md->m", offsets, offsets)), dtype=np.float32)
-
-
 def statistics_count(channels: int) -> int:
     """Return the number of statistics of an input with one or three channels."""
     grey = len(_QUANTILES) + 2 + _SCALES + 2 * len(_TEXTURE_SCALES) + 2
