@@ -198,9 +198,12 @@ def _compared(level: F32, smaller: F32) -> F64:
         for col in range(side - 1):
             across[col] += abs(line[col + 1] - line[col])
     mean = total.astype(np.float64).sum() / level.size
-    deviation = math.sqrt(max(squared.astype(np.float64).sum() / level.size - mean * mean, 0.0))
-    means = [part.astype(np.float64).sum() / level.size for part in (size, across, down)]
-    return np.array([deviation, *means])
+    found = np.empty(4)
+    found[0] = math.sqrt(max(squared.astype(np.float64).sum() / level.size - mean * mean, 0.0))
+    found[1] = size.astype(np.float64).sum() / level.size
+    found[2] = across.astype(np.float64).sum() / level.size
+    found[3] = down.astype(np.float64).sum() / level.size
+    return found
 
 
 def _colour(pixels: U8) -> list[float]:
