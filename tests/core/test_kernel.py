@@ -81,6 +81,21 @@ def test_kernels_call_kernels(monkeypatch):
     assert make(doubled, "float64[::1]")(np.ones(2)).tolist() == [6.0, 6.0]
 
 
+def test_every_process_gives_the_pipeline_s_kernels_the_same_digests():
+    digests = (
+        "import terrain_seg_ros.core.pipeline; from terrain_seg_ros.core.kernel import _KERNELS\n"
+        "print(*(f'{item.__name__}={item.digest()}' for item in _KERNELS))"
+    )
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", digests], capture_output=True, text=True, check=True
+        ).stdout.split()
+        for _ in range(2)
+    )
+    assert first
+    assert first == second
+
+
 def test_a_kernel_is_kept_and_loaded_again(own_cache):
     make()(np.ones(2), 1.0)
     files = kept(own_cache)

@@ -35,7 +35,7 @@ def main() -> int:
     for turn in range(arguments.turns):
         for place in (tree, HERE) if turn % 2 == 0 else (HERE, tree):
             sys.stderr.write(f"turn {turn + 1} of {arguments.turns}: {place} ...\n")
-            for name, value in figures(place, arguments.rounds).items():
+            for name, value in figures(place, arguments.rounds, starts=turn == 0).items():
                 lowest[place][name] = min(value, lowest[place].get(name, value))
     lines = ["{:36}{:>12}{:>12}{:>8}".format(*HEAD)]
     for name, here_ms in lowest[HERE].items():
@@ -46,14 +46,17 @@ def main() -> int:
     return 0
 
 
-def figures(tree: Path, rounds: int) -> dict[str, float]:
-    """Return what one run of a tree's `terrain-seg bench` measures, by name."""
+def figures(tree: Path, rounds: int, *, starts: bool) -> dict[str, float]:
+    """Return what one run of a tree's `terrain-seg bench` measures, by name.
+
+    A start is that of a fresh process, after others; it takes as long to measure as all else.
+    """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "bench.json"
         options = ["--backend", "openvino", "--size", "640x480", "--rounds", str(rounds)]
         subprocess.run(
-            [sys.executable, "-c", RUN, "bench", *options, "--no-starts", "--no-peers"]
-            + ["--json", str(report)],
+            [sys.executable, "-c", RUN, "bench", *options, "--no-peers", "--json", str(report)]
+            + ([] if starts else ["--no-starts"]),
             env={**os.environ, "PYTHONPATH": str(tree / "src")},
             cwd=folder,
             stdout=subprocess.DEVNULL,
@@ -62,6 +65,8 @@ def figures(tree: Path, rounds: int) -> dict[str, float]:
         )
         measured = json.loads(report.read_text(encoding="utf-8"))
     found = {f"overhead, {row['precision']}": row["overhead_ms"] for row in measured["rows"]}
+    for row in measured["starts"]:
+        found[f"start, {row['precision']}"] = 1e3 * row["start_s"]
     for row in measured["geometry"]:
         found[row["way"]] = row["sum_ms"]
         if row["landing_ms"] is not None:

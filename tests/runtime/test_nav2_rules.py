@@ -21,7 +21,7 @@ from support.nav2_rules import (
 )
 from support.rover import HEIGHT_PX, SECOND_NS, START_NS, STATIC, WIDTH_PX, Rover, image_message
 from support.tiny_model import write_tiny_model
-from terrain_seg_ros.core.grid.grid_to_cost import CostSettings, cost_of_hazard
+from terrain_seg_ros.core.grid.grid_to_cost import cost_of_hazard
 from terrain_seg_ros.messages.topic_spec import Direction
 from terrain_seg_ros.messages.topics import topic, topics
 from terrain_seg_ros.model_store.model_store import load_card
@@ -86,10 +86,9 @@ def test_an_update_fits_the_whole_grid_before_it(given):
 @pytest.mark.parametrize("trinary", [True, False])
 @pytest.mark.parametrize("track_unknown", [True, False])
 def test_a_hazard_is_lethal_whatever_the_costmap_s_flags(trinary, track_unknown):
-    settings = CostSettings(hazard_threshold=0.5, min_evidence=0.1, graded=True)
-    hazards = np.linspace(0.0, 1.0, 101, dtype=np.float32)
-    for hazard, value in zip(hazards, cost_of_hazard(hazards, settings)):
-        cost = static_layer_cost(int(value), trinary=trinary, track_unknown=track_unknown)
+    for hazard in np.linspace(0.0, 1.0, 101, dtype=np.float32):
+        value = cost_of_hazard(hazard, 0.5, True)
+        cost = static_layer_cost(value, trinary=trinary, track_unknown=track_unknown)
         assert (cost == LETHAL) == (hazard >= 0.5 - 1e-6)
         assert trinary or hazard >= 0.5 or FREE <= cost < LETHAL
     unknown = static_layer_cost(-1, trinary=trinary, track_unknown=track_unknown)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,24 +16,80 @@ from terrain_seg_ros.core.ground.standing_objects import (
     GAP_SAMPLES,
     JUMP_SAMPLES,
     JUMP_WIDTHS,
-    SeenPixels,
-    StandingObjects,
-    look_from_foot,
-)
-from terrain_seg_ros.core.ground.view_shadow import (
-    BESIDE_SAMPLES,
     MIN_PIXELS,
-    _Cells,
-    _clear_cells,
+    STEEP,
 )
+from terrain_seg_ros.core.ground.view_shadow import BESIDE_SAMPLES, CELL_REACH, MAX_REACH_PX
 from terrain_seg_ros.core.types import F32, F64, U8, Reason
 
 _AROUND = tuple((rows, cols) for rows in (-1, 0, 1) for cols in (-1, 0, 1) if rows or cols)
 _OBSERVED = np.uint8(Reason.OBSERVED)
+_PLACED = np.array(
+    [
+        code not in {Reason.TOO_FAR, Reason.OUTSIDE_VIEW, Reason.NO_DEPTH}
+        for code in range(len(Reason))
+    ]
+)
+"""Whether a pixel with a reason has a ground point within the limits, by the reason's code."""
 _SQUARE = np.ones((3, 3), dtype=np.uint8)
 
 Index = NDArray[np.intp]
 Flags = NDArray[np.bool_]
+
+
+class SeenPixels(NamedTuple):
+    """Pixels (N,) as seen from the camera's foot (2,), in the frame of the plane.
+
+    The foot is the point of the plane below the camera. `width_m` is the width of a pixel at its
+    range, across the ray.
+    """
+
+    foot_m: F64
+    distance_m: F32
+    azimuth_rad: F32
+    sample_m: F32
+    width_m: F32
+    steep: Flags
+
+
+def look_from_foot(view: GroundView, pixel: Index, camera_m: F64) -> SeenPixels:
+    """Return pixels as seen from the camera's foot; `camera_m` is in the plane's frame."""
+    x_m = view.plane_x_m.reshape(-1).take(pixel) - np.float32(camera_m[0])
+    y_m = view.plane_y_m.reshape(-1).take(pixel) - np.float32(camera_m[1])
+    sample_m = view.ground_sample_m.reshape(-1).take(pixel)
+    height_m = np.float32(max(camera_m[2], 1e-6))
+    width_m = sample_m * height_m / np.maximum(view.range_m.reshape(-1).take(pixel), height_m)
+    distance_m = np.hypot(x_m, y_m)
+    # Measured from the centre of the view, so that few views cross the wrap-around.
+    share = 1.0 / np.maximum(distance_m, np.float32(1e-6))
+    share, x, y = (axis.astype(np.float64) for axis in (share, x_m, y_m))
+    ahead_x, ahead_y = float(x @ share), float(y @ share)
+    azimuth_rad = np.arctan2(ahead_x * y - ahead_y * x, ahead_x * x + ahead_y * y)
+    return SeenPixels(
+        camera_m[:2], distance_m, azimuth_rad, sample_m, width_m, distance_m < STEEP * height_m
+    )
+
+
+class StandingObjects(NamedTuple):
+    """Pixels sorted by direction and distance and split into runs, and the object of each run.
+
+    `pixel` (P,) are indices into the seen pixels, `foot_m` (P,) the distance of the first pixel
+    of each pixel's run. `nearest_m`, `width_m` and `pixel_count` (P,) are those of its object.
+    """
+
+    pixel: Index
+    distance_m: F32
+    sample_m: F32
+    foot_m: F32
+    nearest_m: F32
+    width_m: F64
+    pixel_count: Index
+
+    def within(self, depth_ratio: float) -> Flags:
+        """Return which pixels are assumed to show the object itself, not what it hides."""
+        near = self.distance_m <= self.nearest_m + depth_ratio * self.width_m
+        near |= self.distance_m <= self.foot_m + 0.5 * self.sample_m
+        return near
 
 
 def numpy_hide_shadows(
@@ -74,6 +132,76 @@ def numpy_hide_shadows(
     )
     feet = pixel[shown & ~speckle]
     return _with_rim(view, feet[flat[feet] == Reason.OBSERVED], rim, cell_m, seen.foot_m)
+
+
+class _Cells(NamedTuple):
+    """The side of a cell and the width of the narrowest pixel of an object.
+
+    If the ground was measured, `foot_m` (2,) is the camera's foot: pixels show only the near side
+    of objects, which are assumed to extend at least half a cell behind it.
+    """
+
+    side_m: float
+    narrowest_m: float
+    foot_m: F64 | None
+
+
+def _clear_cells(view: GroundView, standing: U8, rim: Flags, cells: _Cells) -> GroundView:
+    """Return the view without ground in the cells touched by objects and by the pixels around them.
+
+    Only pixels within the width of a cell around an object in the image are examined. Their reason
+    is written into the view's array, which must not be shared; fill points are set to NaN.
+    """
+    reach_px = min(math.ceil(CELL_REACH * cells.side_m / cells.narrowest_m), MAX_REACH_PX)
+    box = np.ones((2 * reach_px + 1, 2 * reach_px + 1), dtype=np.uint8)
+    around = cv2.dilate(standing, box).view(np.bool_).reshape(-1)
+    flat = view.reason.reshape(-1)
+    touches = (standing.view(np.bool_) | rim).reshape(-1)
+    touches &= _PLACED.take(flat)
+    fill = np.flatnonzero(around.take(view.fill_pixel))
+    pixel = np.flatnonzero(around & ((flat == _OBSERVED) | touches))
+    x_m = np.concatenate([view.local_x_m.reshape(-1).take(pixel), view.fill_x_m.take(fill)])
+    y_m = np.concatenate([view.local_y_m.reshape(-1).take(pixel), view.fill_y_m.take(fill)])
+    taken = touches.take(np.concatenate([pixel, view.fill_pixel.take(fill)]))
+    given = np.flatnonzero(taken)
+    if cells.foot_m is not None:
+        behind_m = _behind(x_m.take(given), y_m.take(given), cells)
+        given = np.concatenate([given, np.arange(given.size) + x_m.size])
+        x_m, y_m = np.concatenate([x_m, behind_m[0]]), np.concatenate([y_m, behind_m[1]])
+    cell = _cells(view, x_m, y_m, cells.side_m)
+    shared = np.flatnonzero(_among(cell, given)[: taken.size] & ~taken)
+    split = int(np.searchsorted(shared, pixel.size))
+    flat[pixel.take(shared[:split])] = Reason.HIDDEN
+    fill_x_m = view.fill_x_m.copy()
+    fill_x_m[fill[shared[split:] - pixel.size]] = np.nan
+    return replace(view, fill_x_m=fill_x_m)
+
+
+def _behind(x_m: F32, y_m: F32, cells: _Cells) -> tuple[F32, F32]:
+    """Return points moved by half a cell away from the camera's foot."""
+    foot_m = np.zeros(2) if cells.foot_m is None else cells.foot_m
+    away_x_m, away_y_m = (
+        axis_m - np.float32(origin_m) for axis_m, origin_m in zip((x_m, y_m), foot_m)
+    )
+    share = 0.5 * cells.side_m / np.maximum(np.hypot(away_x_m, away_y_m), cells.side_m)
+    return x_m + share * away_x_m, y_m + share * away_y_m
+
+
+def _cells(view: GroundView, x_m: F32, y_m: F32, cell_m: float) -> Index:
+    """Return the index, from 0, of the grid's cell of each point."""
+    rows, cols = (
+        np.floor(local_m * np.float32(1.0 / cell_m) + np.float32(anchor_m / cell_m % 1.0))
+        for local_m, anchor_m in ((y_m, view.anchor_m[1]), (x_m, view.anchor_m[0]))
+    )
+    rows -= rows.min(initial=np.inf)
+    cols -= cols.min(initial=np.inf)
+    side = int(cols.max(initial=0.0)) + 1
+    return (rows.astype(np.float64) * side + cols).astype(np.intp)
+
+
+def _among(cell: Index, given: Index) -> Flags:
+    """Return which points share a cell with the `given` points."""
+    return np.isin(cell, cell[given])
 
 
 def _joined_rim(view: GroundView, standing: U8, rim: Flags) -> Flags:

@@ -47,8 +47,8 @@ def markdown(result: Mapping[str, Any]) -> str:
         "",
         "Written by `terrain-seg bench --markdown FILE`. Bare is the runtime's call on the "
         "network's input; end to end is from the CDR bytes of an image to those of mask, "
-        "confidence and grid. A start is a fresh process up to its first mask; cached is one whose "
-        "engine `terrain-seg prepare` built.",
+        "confidence and grid. A start is a fresh process up to its first mask, with the loops "
+        "that an earlier one compiled; cached is one whose engine `terrain-seg prepare` built.",
         "",
         f"{result['model']} on {result['machine']}, {result['date']}, {result['rounds']} rounds.",
         *(f"{name}: {text}." for name, text in result["accelerators"].items()),

@@ -21,6 +21,7 @@ import numpy as np
 
 from terrain_seg_ros.core.backend import Backend
 from terrain_seg_ros.core.errors import InferenceError, TerrainSegError
+from terrain_seg_ros.core.kernel import compile_kernels
 from terrain_seg_ros.core.types import U8
 from terrain_seg_ros.inference.backend_names import BackendName, engine_backends
 from terrain_seg_ros.inference.backend_options import BackendOptions
@@ -43,6 +44,8 @@ def measure_starts(
 ) -> dict[str, Any]:
     """Return the figures of a cold start, and of one whose engine was prepared.
 
+    Loops over pixels are compiled before, and kept, as after the first start of an installation.
+
     Args:
         overrides: parameters, such as the model.
         backend: its name.
@@ -53,6 +56,7 @@ def measure_starts(
         InferenceError: the process failed; the message is its own.
     """
     name = BackendName(backend)
+    compile_kernels()
     with tempfile.TemporaryDirectory() as folder:
         given = {
             **overrides,

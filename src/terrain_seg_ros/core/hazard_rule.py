@@ -20,6 +20,9 @@ BYTE_ROUNDING = 255.0 * ROUNDING
 MAJORITY = 0.5
 """Share of the probability at which the hazardous classes alone decide."""
 
+BLOCK = 1024
+"""Pixels that are rated at once, so that what is between stays in the processor's cache."""
+
 Flags = NDArray[np.bool_]
 
 
@@ -129,16 +132,23 @@ def _bytes_are_hazards(parts: U8, above: F32, is_hazardous: Flags) -> Flags:
 
     P(hazard) reaches the threshold where the mean of `above`, weighted by the bytes, reaches 0.
     """
-    excess = np.zeros(parts.shape[1], dtype=np.float32)
-    total, sure = np.zeros(excess.size, dtype=np.int32), np.zeros(excess.size, dtype=np.int32)
-    for number in range(len(parts)):
-        of_class, counts = parts[number], np.int32(is_hazardous[number])
-        for pixel in range(excess.size):
-            excess[pixel] += np.float32(of_class[pixel]) * above[number]
-            total[pixel] += of_class[pixel]
-            sure[pixel] += counts * of_class[pixel]
-    least = -np.float32(BYTE_ROUNDING)
-    found: Flags = (total > 0) & ((excess >= least) | (2 * sure >= total))
+    found = np.empty(parts.shape[1], dtype=np.bool_)
+    excess, least = np.empty(BLOCK, dtype=np.float32), -np.float32(BYTE_ROUNDING)
+    total, sure = np.empty(BLOCK, dtype=np.int32), np.empty(BLOCK, dtype=np.int32)
+    for first in range(0, found.size, BLOCK):
+        excess[:], total[:], sure[:] = 0.0, 0, 0
+        for number in range(len(parts)):
+            of_class, gain = parts[number][first : first + BLOCK], above[number]
+            for pixel in range(of_class.size):
+                excess[pixel] += np.float32(of_class[pixel]) * gain
+            for pixel in range(of_class.size):
+                total[pixel] += np.int32(of_class[pixel])
+            for pixel in range(of_class.size if is_hazardous[number] else 0):
+                sure[pixel] += np.int32(of_class[pixel])
+        block = found[first : first + BLOCK]
+        for pixel in range(block.size):
+            decides = (excess[pixel] >= least) | (sure[pixel] >= total[pixel] - sure[pixel])
+            block[pixel] = decides & (total[pixel] > 0)
     return found
 
 
@@ -152,12 +162,20 @@ def _scores(parts: F32, hazards: F32, is_hazardous: Flags, threshold: float) -> 
             total[place] += of_class[place]
             score[place] += of_class[place] * hazard
             sure[place] += of_class[place] * counts
-    least, share = np.float32(threshold), np.float32(MAJORITY - ROUNDING)
     for place in range(total.size):
-        if not total[place] > 0.0:
-            score[place] = np.nan
-            continue
-        score[place] = min(score[place] / total[place], np.float32(1.0))
-        if sure[place] >= share * total[place]:
-            score[place] = max(score[place], least)
+        score[place] = score_of_sums(total[place], score[place], sure[place], threshold)
     return score
+
+
+@kernel("float32, float32, float32, float64")
+def score_of_sums(total: float, score: float, sure: float, threshold: float) -> float:
+    """Return P(hazard) from sums over the classes: of weights, and of weights times hazards.
+
+    `sure` is the sum of the weights of hazardous classes. The result is NaN where there is nothing.
+    """
+    found: float = np.float32(np.nan)
+    if total > 0.0:
+        found = min(score / total, np.float32(1.0))
+        if sure >= np.float32(MAJORITY - ROUNDING) * total:
+            found = max(found, np.float32(threshold))
+    return found

@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.numpy_heights import numpy_add_heights
 from terrain_seg_ros.core.grid.cell_evidence import CellView
+from terrain_seg_ros.core.grid.cell_heights import CellHeights
 from terrain_seg_ros.core.grid.elevation_to_slope import SlopeSettings
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
 from terrain_seg_ros.core.grid.grid_to_cost import CostSettings, grid_to_cost
 from terrain_seg_ros.core.grid.grid_to_layers import grid_to_layers
 from terrain_seg_ros.core.grid.ground_to_grid import ground_to_grid
 from terrain_seg_ros.core.grid.rolling_grid import RollingGrid
+from terrain_seg_ros.core.grid.scrolling_layers import ScrollingLayers
 from terrain_seg_ros.core.ground.ground_view import GroundView
 from terrain_seg_ros.core.types import Reason, Segmentation
 
@@ -239,3 +242,26 @@ def test_the_noise_of_heights_is_the_mean_of_the_views_and_unknown_where_none_is
         found = fuse(target, view(*lattice(1), 0.0, sigma_m=0.1))
     np.testing.assert_allclose(target.heights.sigma_m, 0.1, atol=0.01)
     assert found.hazard.mean() > 0.02
+
+
+@given(seed=st.integers(0, 2**32 - 1), scale=st.floats(0.01, 1.0))
+@settings(max_examples=40)
+def test_the_compiled_loop_equals_its_numpy_reference(seed, scale):
+    random = np.random.default_rng(seed)
+    layers = ScrollingLayers(8)
+    heights, slots = CellHeights(layers), layers.every_slot()
+    expected = {
+        name: np.full(slots.max() + 1, blank, np.float32)
+        for name, blank in (("mean_m", np.nan), ("total", 0.0), ("sigma_m", 0.0))
+    }
+    for turn in range(4):
+        some = random.permutation(slots)[:40]
+        height_m = random.choice([-0.5, 0.2, 3.0, np.nan], 40).astype(np.float32)
+        weight = random.choice([0.0, 0.3, 2.0], 40).astype(np.float32)
+        sigma_m = random.choice([0.0, 0.1, np.nan], 40).astype(np.float32)
+        given_m = {"sigma_m": sigma_m if turn != 2 else None, "scale": scale}
+        heights.add(some, height_m, weight, **given_m)
+        numpy_add_heights(expected, some, height_m, weight, **given_m)
+    names = {"height_m": "mean_m", "height_weight": "total", "height_sigma_m": "sigma_m"}
+    for name, same in names.items():
+        np.testing.assert_array_equal(layers.take(name, slots), expected[same][slots])

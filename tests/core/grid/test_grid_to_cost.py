@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.grids import evidence_of
+from support.numpy_cost import numpy_rating
 from terrain_seg_ros.core.errors import ConfigError
 from terrain_seg_ros.core.grid.cell_evidence import CellView
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
@@ -119,13 +120,13 @@ def test_no_cell_is_known_without_evidence_and_the_cache_tells_the_truth(cells, 
     graded=st.booleans(),
 )
 def test_cost_rises_with_hazard_and_has_only_legal_values(hazards, threshold, graded):
-    rule = CostSettings(hazard_threshold=threshold, min_evidence=1.0, graded=graded)
     ordered = np.sort(np.array(hazards, dtype=np.float32))
-    cost = cost_of_hazard(ordered, rule).astype(int)
+    cost = np.array([cost_of_hazard(hazard, threshold, graded) for hazard in ordered])
     assert (np.diff(cost) >= 0).all()
     assert set(cost) <= {*range(99), 100}
     assert (cost[ordered >= threshold] == 100).all()
-    assert cost_of_hazard(np.array([0.0, np.nan], dtype=np.float32), rule).tolist() == [0, -1]
+    assert cost_of_hazard(0.0, threshold, graded) == 0
+    assert cost_of_hazard(np.nan, threshold, graded) == -1
 
 
 def test_evidence_that_fades_turns_stale():
@@ -199,3 +200,31 @@ def test_a_class_at_the_threshold_makes_a_cell_lethal_that_it_nearly_fills(evide
     assert found.hazard[0, 0] >= 0.5
     target.decay_to(10**15)
     assert rated(target).cost[0, 0] == 100
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    threshold=st.floats(0.01, 1.0),
+    minimum=st.floats(0.01, 5.0),
+    graded=st.booleans(),
+    keep_hazards=st.booleans(),
+)
+@settings(max_examples=60)
+def test_the_compiled_loop_equals_its_numpy_reference(
+    seed, threshold, minimum, graded, keep_hazards
+):
+    random = np.random.default_rng(seed)
+    rule = CostSettings(hazard_threshold=threshold, min_evidence=minimum, graded=graded)
+    target = grid(keep_hazards=keep_hazards)
+    shape = (target.side, target.side)
+    evidence = random.choice([0.0, 0.5, 1.0, 3.0], (3, *shape)).astype(np.float32)
+    steep, kept = random.random(shape, np.float32), random.random(shape) < 0.5
+    target.heights.steepness[...] = steep
+    for name, values in (("evidence", evidence), ("total", evidence.sum(axis=0)), ("kept", kept)):
+        target.layers.window(name)[...] = values
+    found = rated(target, rule)
+    cost, hazard = numpy_rating(
+        rule, hazards=HAZARDS, evidence=evidence, steep=steep, kept=kept & keep_hazards
+    )
+    np.testing.assert_array_equal(found.cost, cost)
+    np.testing.assert_array_equal(found.hazard, hazard)

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from terrain_seg_ros.core.errors import MessageError
@@ -121,3 +121,33 @@ def test_views_lie_inside_and_the_shape_is_right(resize, width, height, channels
 def test_what_is_no_image_is_refused(pixels):
     with pytest.raises(MessageError, match="expected"):
         image_to_tensor(pixels, card())
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    width=st.integers(64, 300),
+    height=st.integers(32, 200),
+    resize=st.sampled_from(RESIZES),
+)
+@settings(max_examples=60)
+def test_the_compiled_loop_equals_the_mean_of_the_area_that_a_pixel_covers(
+    seed, width, height, resize
+):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width)).astype(np.uint8)
+    found = image_to_tensor(pixels, card(resize))[0, :, :, 0]
+    geometry = tensor_geometry(card(resize), width, height)
+    assume(geometry.scale_x >= 1.0 and geometry.scale_y >= 1.0)
+    view = geometry.tensor_view()
+    seen = geometry.image_view().cut(pixels).astype(np.float64)
+    size = (view.width_px, view.height_px)
+    exact = cv2.resize(seen, size, interpolation=cv2.INTER_AREA)
+    # Where the mean lies half way between two levels, rounding decides.
+    assert np.abs(view.cut(found) - exact).max() <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize("size", [(480, 640), (720, 1280), (1080, 1920), (600, 800)])
+def test_usual_images_are_what_opencv_makes_of_them(size):
+    pixels = np.random.default_rng(0).integers(0, 256, size).astype(np.uint8)
+    found = image_to_tensor(pixels, card(width=256, height=256))[0, :, :, 0]
+    expected = cv2.resize(pixels, (256, 256), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(found, expected)

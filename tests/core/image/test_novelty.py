@@ -4,8 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from support.novelty import reference_of
+from support.numpy_novelty import numpy_statistics
 from terrain_seg_ros.core.errors import ModelError
 from terrain_seg_ros.core.image.novelty import Novelty, input_statistics, statistics_count
 
@@ -75,3 +78,18 @@ def test_half_the_limit_doubles_the_novelty(novelty):
     reference = reference_of([ground(seed) for seed in range(40)])
     strict = Novelty(replace(reference, limit=reference.limit / 2.0), channels=1)
     assert strict(ground(7)) == pytest.approx(2.0 * novelty(ground(7)))
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    level=st.floats(-40.0, 300.0),
+    spread=st.sampled_from([0.0, 0.4, 10.0, 90.0]),
+    blur=st.sampled_from([1, 8, 64]),
+)
+@settings(max_examples=60)
+def test_the_compiled_loops_equal_their_numpy_reference(seed, level, spread, blur):
+    random = np.random.default_rng(seed)
+    noise = random.normal(level, spread, (256 // blur, 256 // blur))
+    luma = np.clip(np.kron(noise, np.ones((blur, blur))), 0.0, 255.0).astype(np.uint8)
+    found = input_statistics(luma[:, :, np.newaxis])
+    np.testing.assert_allclose(found, numpy_statistics(luma), atol=1e-4)

@@ -84,13 +84,6 @@ class CellEvidence:
         age_s[seen_ns == NEVER_NS] = np.nan
         return age_s
 
-    def read(self, slots: Slots) -> tuple[F32, F32]:
-        """Return copies of the evidence (K, M) and of its sum (M,) of slots, before decay."""
-        stored: F32 = np.empty((self.class_count, slots.size), dtype=np.float32)
-        for plane, found in zip(self._layers.flat("evidence"), stored):
-            np.take(plane, slots, out=found, mode="clip")
-        return stored, self._layers.take("total", slots)
-
     def add(
         self,
         slots: Slots,

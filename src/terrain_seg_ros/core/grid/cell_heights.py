@@ -6,6 +6,7 @@ import numpy as np
 
 from terrain_seg_ros.core.grid.cell_evidence import TINY, Flags
 from terrain_seg_ros.core.grid.scrolling_layers import ScrollingLayers, Slots
+from terrain_seg_ros.core.kernel import kernel
 from terrain_seg_ros.core.types import F32
 
 HEIGHT_EVIDENCE_MAX = 3.0
@@ -43,10 +44,6 @@ class CellHeights:
             self._layers.add_layer("steep", np.float32, 0.0)
         return self._layers.window("steep")
 
-    def steepness_of(self, slots: Slots) -> F32 | None:
-        """Return P(hazard) by slope and roughness of slots, None if it was never computed."""
-        return self._layers.take("steep", slots) if "steep" in self._layers else None
-
     def add(
         self,
         slots: Slots,
@@ -71,24 +68,19 @@ class CellHeights:
         if "height_m" not in self._layers:
             self._layers.add_layer("height_m", np.float32, np.nan)
             self._layers.add_layer("height_weight", np.float32, 0.0)
-        known = np.isfinite(height_m)
-        slots, height_m, weight = slots[known], height_m[known], weight[known]
         if sigma_m is not None and "height_sigma_m" not in self._layers:
             self._layers.add_layer("height_sigma_m", np.float32, 0.0)
-        older_m = self._layers.take("height_m", slots)
-        older = self._layers.take("height_weight", slots)
-        older_m = np.where(older > 0.0, older_m, height_m)
-        together = older + np.maximum(weight, np.float32(TINY))
-        share = 1.0 - older / together
-        older_m += (height_m - older_m) * share
-        self._layers.put("height_m", slots, older_m)
-        if "height_sigma_m" in self._layers:
-            new_m = np.zeros_like(height_m) if sigma_m is None else np.nan_to_num(sigma_m[known])
-            mean_m = self._layers.take("height_sigma_m", slots)
-            mean_m += (new_m - mean_m) * share
-            self._layers.put("height_sigma_m", slots, mean_m)
-        limit = np.float32(HEIGHT_EVIDENCE_MAX / scale)
-        self._layers.put("height_weight", slots, np.minimum(together, limit))
+        has_sigma, nothing = "height_sigma_m" in self._layers, np.empty(0, dtype=np.float32)
+        _add_heights(
+            slots,
+            height_m,
+            weight,
+            nothing if sigma_m is None else sigma_m,
+            self._layers.flat("height_m"),
+            self._layers.flat("height_weight"),
+            self._layers.flat("height_sigma_m") if has_sigma else nothing,
+            HEIGHT_EVIDENCE_MAX / scale,
+        )
 
     def multiply_weights(self, factor: float) -> None:
         """Multiply the weights of all heights, after the common decay factor was folded in."""
@@ -99,3 +91,38 @@ class CellHeights:
         """Remove the weight of heights of cells, given as flags over the whole buffer."""
         if "height_weight" in self._layers:
             self._layers.whole("height_weight")[gone] = 0.0
+
+
+@kernel(
+    "int64[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], "
+    "float32[::1], float64",
+    writes=("mean_m", "total", "mean_sigma_m"),
+)
+def _add_heights(  # noqa: PLR0917
+    slots: Slots,
+    height_m: F32,
+    weight: F32,
+    sigma_m: F32,
+    mean_m: F32,
+    total: F32,
+    mean_sigma_m: F32,
+    limit: float,
+) -> None:
+    """Include heights (M,) at slots in means (N,), whose weights are kept up to a limit.
+
+    `sigma_m` is empty where the deviation of heights is not known, which counts as 0, and
+    `mean_sigma_m` where it never was.
+    """
+    for place in range(slots.size):
+        slot = slots[place]
+        if not np.isfinite(height_m[place]):
+            continue
+        together = total[slot] + max(weight[place], np.float32(TINY))
+        share = np.float32(1.0) - total[slot] / together
+        older_m = mean_m[slot] if total[slot] > 0.0 else height_m[place]
+        mean_m[slot] = older_m + (height_m[place] - older_m) * share
+        if mean_sigma_m.size:
+            new_m = sigma_m[place] if sigma_m.size else np.float32(0.0)
+            new_m = np.float32(0.0) if np.isnan(new_m) else new_m
+            mean_sigma_m[slot] += (new_m - mean_sigma_m[slot]) * share
+        total[slot] = min(together, np.float32(limit))

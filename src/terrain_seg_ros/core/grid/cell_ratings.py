@@ -7,7 +7,7 @@ from collections.abc import Hashable
 import numpy as np
 
 from terrain_seg_ros.core.grid.cell_evidence import Flags
-from terrain_seg_ros.core.grid.costs import COST_LETHAL, COST_UNKNOWN, I8
+from terrain_seg_ros.core.grid.costs import COST_UNKNOWN, I8
 from terrain_seg_ros.core.grid.scrolling_layers import ScrollingLayers, Slots
 from terrain_seg_ros.core.types import F32, U8, Reason
 
@@ -70,29 +70,6 @@ class CellRatings:
         if len(changed) == 1:
             return changed[0]
         return np.unique(np.concatenate(changed)) if changed else np.empty(0, dtype=np.intp)
-
-    def rate(self, slots: Slots, cost: I8, hazard: F32) -> None:
-        """Store the ratings of slots, and remember which are hazards.
-
-        A cell that is not observed keeps its memory: only evidence removes a hazard.
-        """
-        self._layers.put("cost", slots, cost)
-        self._layers.put("hazard", slots, hazard)
-        kept = self._layers.flat("kept").take(slots)
-        self._layers.put("kept", slots, np.where(cost == COST_UNKNOWN, kept, cost == COST_LETHAL))
-
-    def expire(self, faded: Flags, *, keep_hazards: bool) -> None:
-        """Rate observed cells flagged in `faded` (rows, cols) as not observed, reason STALE.
-
-        Lethal cells are unchanged if hazards are kept.
-        """
-        expired = faded & (self.cost != COST_UNKNOWN)
-        if keep_hazards:
-            expired &= self.cost != COST_LETHAL
-        if expired.any():
-            self.cost[expired] = COST_UNKNOWN
-            self.hazard[expired] = np.nan
-            self.reason[expired] = Reason.STALE
 
     def forget(self, gone: Flags, reason: Reason) -> None:
         """Rate cells, given as flags over the whole buffer, as not observed for a reason."""

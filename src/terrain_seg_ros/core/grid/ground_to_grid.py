@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -83,21 +81,16 @@ def ground_to_grid(
         )
     pixels = np.ascontiguousarray(probabilities).reshape(grid.class_count, -1)
     rule = HazardRule(hazards, hazard_threshold)
-    of_point, cells = _number_cells(
-        _cells_of_points(*_local_points(grid, view)), view.reason.reshape(-1), view.fill_pixel
-    )
-    if not cells.size:
-        return
-    sums, priority, pixel = _sum_up(
-        of_point,
-        cells.shape[1],
+    cells, sums, priority, pixel, of_point = _sum_up(
+        view.local_x_m,
+        view.local_y_m,
+        np.stack([view.fill_x_m, view.fill_y_m]),
         view.fill_pixel,
-        view.reason.reshape(-1),
+        view.reason,
         pixels,
         rule.is_hazard(pixels),
-        np.ascontiguousarray(segmentation.tensor_confidence).reshape(-1),
-        view.range_m.reshape(-1),
-        1.0 / grid.settings.half_weight_range_m,
+        _weights(segmentation.tensor_confidence, view.range_m, grid.settings.half_weight_range_m),
+        _frame(grid, view),
     )
     seen = np.flatnonzero(pixel >= 0)
     if seen.size:
@@ -106,148 +99,124 @@ def ground_to_grid(
         sigma_m = view.height_sigma_m
         grid.add(
             CellView(
-                cells[0, seen],
-                cells[1, seen],
+                cells[0].take(seen),
+                cells[1].take(seen),
                 evidence_km,
                 hazardous=rule.is_hazard(evidence_km),
                 sample_m=view.ground_sample_m.reshape(-1).take(pixel),
-                height_m=_heights(grid, view, of_point, seen, cells.shape[1]),
+                height_m=_heights(grid, view, of_point, seen, len(sums)),
                 height_sigma_m=None if sigma_m is None else sigma_m.reshape(-1).take(pixel),
             )
         )
     grid.set_reason(cells[0], cells[1], _BY_PRIORITY.take(priority))
 
 
-def _local_points(grid: RollingGrid, view: GroundView) -> tuple[Any, ...]:
-    """Return the points and the position of their anchor in the grid."""
-    resolution_m = grid.settings.resolution_m
-    return (
-        view.local_x_m.reshape(-1),
-        view.local_y_m.reshape(-1),
-        view.fill_x_m,
-        view.fill_y_m,
-        (float(view.anchor_m[0]) - grid.origin_x_m) / resolution_m,
-        (float(view.anchor_m[1]) - grid.origin_y_m) / resolution_m,
-        1.0 / resolution_m,
-        grid.side,
-    )
+def _frame(grid: RollingGrid, view: GroundView) -> F64:
+    """Return (4,): column and row of the view's anchor, cells per metre, and cells per side."""
+    anchor = (view.anchor_m[:2] - (grid.origin_x_m, grid.origin_y_m)) / grid.settings.resolution_m
+    return np.array([*anchor, 1.0 / grid.settings.resolution_m, grid.side])
 
 
-@kernel("float32[::1], float32[::1], float32[::1], float32[::1], float64, float64, float64, int64")
-def _cells_of_points(  # noqa: PLR0917
-    pixel_x_m: F32,
-    pixel_y_m: F32,
-    fill_x_m: F32,
-    fill_y_m: F32,
-    anchor_col: float,
-    anchor_row: float,
-    cells_per_m: float,
-    side: int,
-) -> Index:
-    """Return row and column (2, N + F) of pixels and fill points, -1 outside the grid."""
-    scale, col0, row0 = np.float32(cells_per_m), np.float32(anchor_col), np.float32(anchor_row)
-    x_m, y_m = np.concatenate((pixel_x_m, fill_x_m)), np.concatenate((pixel_y_m, fill_y_m))
-    cell = np.empty((2, x_m.size), dtype=np.int32)
+@kernel("uint8[:, ::1], float32[:, ::1], float64")
+def _weights(confidence: U8, range_m: F32, half_weight_m: float) -> U8:
+    """Return the weight of pixels (h, w), 0 to 255."""
+    weight = np.empty_like(confidence)
+    for row in range(weight.shape[0]):
+        for col in range(weight.shape[1]):
+            share = range_m[row, col] * np.float32(1.0 / half_weight_m)
+            full = np.float32(confidence[row, col])
+            weight[row, col] = np.rint(full / (share * share + np.float32(1.0)))
+    return weight
+
+
+@kernel("float32[::1], float32[::1], float64[::1]")
+def _places(x_m: F32, y_m: F32, frame: F64) -> Index:
+    """Return the place of points in the grid, row by row, -1 outside it."""
+    scale, col0, row0 = np.float32(frame[2]), np.float32(frame[0]), np.float32(frame[1])
+    place, side = np.empty(x_m.size, dtype=np.int32), np.int32(frame[3])
     for point in range(x_m.size):
         row, col = np.floor(y_m[point] * scale + row0), np.floor(x_m[point] * scale + col0)
         is_inside = (row >= 0.0) & (row < side) & (col >= 0.0) & (col < side)  # not where NaN
-        cell[0, point] = np.int32(row) if is_inside else -1
-        cell[1, point] = np.int32(col) if is_inside else -1
-    return cell
-
-
-@kernel("int32[:, ::1], uint8[::1], int64[::1]")
-def _number_cells(cell: Index, reason: U8, owner: NDArray[np.intp]) -> tuple[Index, Index]:
-    """Give numbers to the cells that a view says something about, in the order of its points.
-
-    Returns:
-        The number (N + F,) of each point's cell, -1 where a point says nothing, and row and column
-        (2, M) of each cell.
-    """
-    rows, cols = cell[0], cell[1]
-    row0 = col0 = np.int32(2**31 - 1)
-    for point in range(rows.size):
-        row0 = min(row0, rows[point] if rows[point] >= 0 else row0)
-        col0 = min(col0, cols[point] if cols[point] >= 0 else col0)
-    width = max(cols.max() - col0 + 1, 0)
-    number_of = np.full(max(rows.max() - row0 + 1, 0) * width, -1, dtype=np.int32)
-    of_point, found = np.full(rows.size, -1, dtype=np.int32), 0
-    listed = np.empty((2, number_of.size), dtype=np.int32)
-    for point in range(rows.size):
-        pixel = point if point < reason.size else owner[point - reason.size]
-        if rows[point] < 0 or not _SAYS_SOMETHING[reason[pixel]]:
-            continue
-        place = (rows[point] - row0) * width + cols[point] - col0
-        if number_of[place] < 0:
-            number_of[place] = found
-            listed[0, found], listed[1, found] = rows[point], cols[point]
-            found += 1
-        of_point[point] = number_of[place]
-    return of_point, listed[:, :found].copy()
+        place[point] = np.int32(row) * side + np.int32(col) if is_inside else -1
+    return place
 
 
 @kernel(
-    "int32[::1], int64, int64[::1], uint8[::1], uint8[:, ::1], boolean[::1], uint8[::1], "
-    "float32[::1], float64"
+    "float32[:, ::1], float32[:, ::1], float32[:, ::1], int64[::1], uint8[:, ::1], "
+    "uint8[:, ::1], boolean[::1], uint8[:, ::1], float64[::1]"
 )
 def _sum_up(  # noqa: PLR0917
-    of_point: Index,
-    cell_count: int,
-    owner: NDArray[np.intp],
+    x_m: F32,
+    y_m: F32,
+    fill_m: F32,
+    fill_pixel: NDArray[np.intp],
     reason: U8,
     pixels: U8,
     is_hazard: Flags,
-    confidence: U8,
-    range_m: F32,
-    per_half_weight_m: float,
-) -> tuple[Index, U8, Index]:
-    """Sum up what the points of each cell say.
+    weight: U8,
+    frame: F64,
+) -> tuple[Index, Index, U8, Index, Index]:
+    """Sum up what the points of each cell say: the points of pixels, then the fill points.
 
     Returns:
-        The sums (M, 2, 2 + K) of pixels, of their weights, 0 to 255, and of their classes' bytes,
+        Row and column (2, M) of the cells that the view says something about, in the order of its
+        points; the sums (M, 2, 2 + K) of pixels, of their weights, and of their classes' bytes,
         first those of safe pixels, then those of hazards; the priority (M,) of the strongest
-        reason; and one of the observed pixels (M,), -1 without any.
+        reason; one of the observed pixels (M,), -1 without any; and the cell (N + F,) of each
+        observed point, -1 of the others.
     """
-    class_count = len(pixels)
-    sums = np.zeros((cell_count, 2, 2 + class_count), dtype=np.int32)
-    priority = np.zeros(cell_count, dtype=np.uint8)
-    seen = np.full(cell_count, -1, dtype=np.int32)
-    for point in range(of_point.size):
-        cell = of_point[point]
-        if cell < 0:
-            continue
-        pixel = point if point < reason.size else owner[point - reason.size]
-        if reason[pixel] != _OBSERVED:
-            priority[cell] = max(priority[cell], _PRIORITIES[reason[pixel]])
-            continue
-        priority[cell] = max(priority[cell], _PRIORITIES[_LOW_CONFIDENCE])
-        seen[cell] = pixel
-        share = range_m[pixel] * np.float32(per_half_weight_m)
-        weight = np.rint(np.float32(confidence[pixel]) / (share * share + np.float32(1.0)))
-        kind = np.int32(is_hazard[pixel])
-        sums[cell, kind, 0] += 1
-        sums[cell, kind, 1] += np.int32(weight)
-        for number in range(class_count):
-            sums[cell, kind, 2 + number] += pixels[number, pixel]
-    return sums, priority, seen
+    (height, width), side, found = reason.shape, int(frame[3]), 0
+    reasons, weights, channels = reason.reshape(-1), weight.reshape(-1), 2 + len(pixels)
+    most = min(reason.size + fill_pixel.size, side * side)
+    number = np.full(side * side, -1, dtype=np.int32)
+    listed, seen = np.empty((2, most), dtype=np.int32)
+    sums, priority = np.empty((most, 2, channels), np.int32), np.empty(most, np.uint8)
+    of_point = np.full(reason.size + fill_pixel.size, -1, dtype=np.int32)
+    for row in range(height + 1):
+        is_fill, first = row == height, row * width
+        x, y = (fill_m[0], fill_m[1]) if is_fill else (x_m[row], y_m[row])
+        places = _places(x, y, frame)
+        for point in range(places.size):
+            place, pixel = places[point], fill_pixel[point] if is_fill else first + point
+            why = reasons[pixel]
+            if place < 0 or not _SAYS_SOMETHING[why]:
+                continue
+            cell = number[place]
+            if cell < 0:
+                cell = number[place] = found
+                listed[cell], seen[cell], priority[cell], sums[cell] = place, -1, 0, 0
+                found += 1
+            if why != _OBSERVED:
+                priority[cell] = max(priority[cell], _PRIORITIES[why])
+                continue
+            priority[cell] = max(priority[cell], _PRIORITIES[_LOW_CONFIDENCE])
+            seen[cell], of_point[first + point] = pixel, cell
+            kind = np.int64(is_hazard[pixel])
+            sums[cell, kind, 0] += 1
+            sums[cell, kind, 1] += weights[pixel]
+            for number_ in range(channels - 2):
+                sums[cell, kind, 2 + number_] += pixels[number_, pixel]
+    cells = np.empty((2, found), dtype=np.int32)
+    for cell in range(found):
+        cells[0, cell], cells[1, cell] = listed[cell] // side, listed[cell] % side
+    return cells, sums[:found].copy(), priority[:found].copy(), seen[:found].copy(), of_point
 
 
-@kernel("int32[:, :, ::1], int64[::1], float64", writes=("sums",))
+@kernel("int32[:, :, ::1], int64[::1], float64")
 def _evidence(sums: Index, cells: NDArray[np.intp], min_hazard_share: float) -> F32:
-    """Return the view's evidence (K, M) of cells: of all their pixels, or of the hazards alone.
-
-    The sums of the hazards become those of the pixels that count.
-    """
+    """Return the view's evidence (K, M) of cells: of all their pixels, or of the hazards alone."""
     evidence_km = np.empty((sums.shape[2] - 2, cells.size), dtype=np.float32)
     for place in range(cells.size):
-        safe, risky = sums[cells[place], 0], sums[cells[place], 1]
-        is_alone = risky[0] > 0 and risky[0] >= min_hazard_share * (safe[0] + risky[0])
-        if not is_alone:
-            risky += safe
-        total = max(risky[2:].sum(), 1)
-        gain = risky[1] / (255.0 * risky[0] * total)
-        for number in range(len(evidence_km)):
-            evidence_km[number, place] = np.float32(risky[2 + number] * gain)
+        cell, total = cells[place], 0
+        count, risky = sums[cell, 0, 0] + sums[cell, 1, 0], sums[cell, 1, 0]
+        kept = 0 if risky > 0 and risky >= min_hazard_share * count else 1
+        for number in range(2, sums.shape[2]):
+            total += kept * sums[cell, 0, number] + sums[cell, 1, number]
+        weight = kept * sums[cell, 0, 1] + sums[cell, 1, 1]
+        gain = weight / (255.0 * (kept * sums[cell, 0, 0] + risky) * max(total, 1))
+        for number in range(2, sums.shape[2]):
+            bytes_ = kept * sums[cell, 0, number] + sums[cell, 1, number]
+            evidence_km[number - 2, place] = np.float32(bytes_ * gain)
     return evidence_km
 
 
@@ -264,26 +233,23 @@ def _heights(
         return None
     if grid.heights.level_m is None:
         grid.heights.level_m = float(view.anchor_m[2])
-    z_m, reason = view.local_z_m.reshape(-1), view.reason.reshape(-1)
     mean_m = np.full(cell_count, -np.inf)
     for _ in range(2):
-        mean_m = _mean_from(mean_m, of_point, view.fill_pixel, reason, z_m)
+        mean_m = _mean_from(mean_m, of_point, view.fill_pixel, view.local_z_m.reshape(-1))
     offset_m = float(view.anchor_m[2]) - grid.heights.level_m
     return (mean_m.take(seen) + offset_m).astype(np.float32)
 
 
-@kernel("float64[::1], int32[::1], int64[::1], uint8[::1], float32[::1]")
-def _mean_from(
-    lowest_m: F64, of_point: Index, owner: NDArray[np.intp], reason: U8, z_m: F32
-) -> F64:
+@kernel("float64[::1], int32[::1], int64[::1], float32[::1]")
+def _mean_from(lowest_m: F64, of_point: Index, owner: NDArray[np.intp], z_m: F32) -> F64:
     """Return the mean height (M,) of each cell's observed points from a height on, NaN without."""
     sum_m, count = np.zeros(lowest_m.size), np.zeros(lowest_m.size)
     for point in range(of_point.size):
         cell = of_point[point]
-        pixel = point if point < z_m.size else owner[point - z_m.size]
-        if cell < 0 or reason[pixel] != _OBSERVED:
+        if cell < 0:
             continue
-        if np.isfinite(z_m[pixel]) and z_m[pixel] >= lowest_m[cell] - HEIGHT_ROUNDING_M:
-            sum_m[cell] += z_m[pixel]
+        height_m = z_m[point if point < z_m.size else owner[point - z_m.size]]
+        if np.isfinite(height_m) and height_m >= lowest_m[cell] - HEIGHT_ROUNDING_M:
+            sum_m[cell] += height_m
             count[cell] += 1.0
     return sum_m / count

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from terrain_seg_ros.core.errors import ConfigError, GeometryError
-from terrain_seg_ros.core.grid.cell_evidence import CellEvidence, CellView, Flags
+from terrain_seg_ros.core.grid.cell_evidence import CellEvidence, CellView
 from terrain_seg_ros.core.grid.cell_heights import CellHeights
 from terrain_seg_ros.core.grid.cell_ratings import CellRatings
 from terrain_seg_ros.core.grid.grid_settings import GridSettings
@@ -20,7 +18,7 @@ class RollingGrid:
 
     Row 0 is the lowest y, column 0 the lowest x. The layers of a cell are grouped: `evidence` sums
     the contributions of views, `heights` are measurements of the ground's shape, and `ratings` are
-    computed from both by `grid_to_cost`.
+    computed from both by `grid_to_cost`. All are `layers`.
 
     *Kept hazards.* With `keep_hazards`, a cell that was rated lethal stays lethal, however much
     its evidence decays, until it leaves the grid or new views contradict it. Against such views
@@ -39,10 +37,10 @@ class RollingGrid:
         self.settings = settings
         self.class_count = class_count
         self.side = settings.cells_per_side
-        self._layers = ScrollingLayers(self.side)
-        self.evidence = CellEvidence(self._layers, class_count)
-        self.heights = CellHeights(self._layers)
-        self.ratings = CellRatings(self._layers)
+        self.layers = ScrollingLayers(self.side)
+        self.evidence = CellEvidence(self.layers, class_count)
+        self.heights = CellHeights(self.layers)
+        self.ratings = CellRatings(self.layers)
         self._origin_row = self._origin_col = -(self.side // 2)
         self._stamp_ns: int | None = None
         self._place_m: tuple[float, float] | None = None
@@ -79,7 +77,7 @@ class RollingGrid:
             return
         self._origin_row += rows
         self._origin_col += cols
-        if not self._layers.move(rows, cols):
+        if not self.layers.move(rows, cols):
             self.ratings.mark_moved()
 
     def decay_to(self, stamp_ns: int) -> None:
@@ -107,7 +105,7 @@ class RollingGrid:
             view,
             max_evidence=self.settings.max_evidence,
             stamp_ns=0 if self._stamp_ns is None else self._stamp_ns,
-            kept=self.is_kept(slots) if self.settings.keep_hazards else None,
+            kept=self.layers.take("kept", slots) if self.settings.keep_hazards else None,
         )
         if view.height_m is not None:
             self.heights.add(
@@ -119,17 +117,11 @@ class RollingGrid:
     def set_reason(self, rows: Cells, cols: Cells, codes: U8) -> None:
         """Record why cells are not observed; it applies where their evidence is too small."""
         self._resume()
-        self._layers.put("reason", self.slots(rows, cols), codes)
-
-    def is_kept(self, slots: Slots) -> Flags:
-        """Return which slots are remembered as hazards; none if hazards are not kept."""
-        if not self.settings.keep_hazards:
-            return np.zeros(slots.shape, dtype=np.bool_)
-        return self._layers.flat("kept").take(slots)
+        self.layers.put("reason", self.slots(rows, cols), codes)
 
     def clear(self, reason: Reason) -> None:
         """Discard everything, including hazards, and set the reason of every cell."""
-        self._layers.blank()
+        self.layers.blank()
         self.ratings.clear(reason)
         self._withdrawn_for = reason
         self._stamp_ns = self._place_m = self.heights.level_m = None
@@ -151,11 +143,11 @@ class RollingGrid:
 
     def slots(self, rows: Cells, cols: Cells) -> Slots:
         """Return the slots of cells, valid until the grid moves."""
-        return self._layers.slots(rows, cols)
+        return self.layers.slots(rows, cols)
 
     def cells(self, slots: Slots) -> tuple[Slots, Slots]:
         """Return rows and columns of slots."""
-        return self._layers.cells(slots)
+        return self.layers.cells(slots)
 
     def _resume(self) -> None:
         """Say of the cells that were withdrawn only that no view since then has covered them."""

@@ -41,6 +41,11 @@ class ScrollingLayers:
         """Return whether there is a layer of this name."""
         return name in self._buffers
 
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Return row and column of the window's first cell in the buffers."""
+        return self._row0, self._col0
+
     def flat(self, name: str) -> NDArray[Any]:
         """Return a layer's whole buffer (N,), or (planes, N), to be indexed by slots."""
         buffer = self._buffers[name]

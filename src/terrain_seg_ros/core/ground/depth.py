@@ -175,11 +175,11 @@ def _discard_mixed(local_m: F32, range_m: F32, spacing_m: F32, gap_m: F32) -> No
         for row in range(1 - axis, height - 1 + axis):
             for col in range(axis, width - axis):
                 row0, col0 = row - 1 + axis, col - axis
-                if not (np.isnan(gap_m[axis, row0, col0]) and np.isnan(gap_m[axis, row, col])):
-                    continue
+                is_edge = np.isnan(gap_m[axis, row0, col0]) & np.isnan(gap_m[axis, row, col])
                 before = range_m[row, col] - range_m[row0, col0]
                 after = range_m[row + 1 - axis, col + axis] - range_m[row, col]
-                mixed[row, col] |= (before < 0.0 and after < 0.0) or (before > 0.0 and after > 0.0)
+                is_between = ((before < 0.0) & (after < 0.0)) | ((before > 0.0) & (after > 0.0))
+                mixed[row, col] |= is_edge & is_between
     for row in range(height):
         for col in range(width):
             if mixed[row, col]:
@@ -217,13 +217,13 @@ def _trust(range_m: F32, spacing_m: F32, rise: F32, most_m: float, coarsest_m: f
 
 
 @kernel("float32[:, :, ::1], uint8[:, ::1], float64")
-def _parts(gap_m: F32, reason: U8, parts_per_m: float) -> Index:
+def _parts(gap_m: F32, reason: U8, parts_per_m: float) -> U8:
     """Return into how many parts (2, h, w) the way to the next pixels down and right is divided.
 
     Parts are less than a cell long; 0 if the pixels are not observed or not on one surface.
     """
     _, height, width = gap_m.shape
-    parts = np.zeros(gap_m.shape, dtype=np.int64)
+    parts = np.zeros(gap_m.shape, dtype=np.uint8)
     for axis in range(2):
         for row in range(height - 1 + axis):
             for col in range(width - axis):
@@ -234,8 +234,8 @@ def _parts(gap_m: F32, reason: U8, parts_per_m: float) -> Index:
     return parts
 
 
-@kernel("float32[:, :, ::1], int64[:, :, ::1]")
-def _fill(local_m: F32, parts: Index) -> tuple[Index, F32, F32]:
+@kernel("float32[:, :, ::1], uint8[:, :, ::1]")
+def _fill(local_m: F32, parts: U8) -> tuple[Index, F32, F32]:
     """Return points less than a cell apart between neighbours on one surface, half from each.
 
     Points lie between two neighbours and, where both axes have wide gaps, inside four pixels.
@@ -244,14 +244,12 @@ def _fill(local_m: F32, parts: Index) -> tuple[Index, F32, F32]:
         The pixel (F,), x and y of each point.
     """
     _, height, width = parts.shape
-    most = np.maximum(parts[0] - 1, 0) + np.maximum(parts[1] - 1, 0)
-    most += np.maximum(parts[0] - 1, 0) * np.maximum(parts[1] - 1, 0)
-    pixel, found = np.empty(most.sum(), dtype=np.int64), 0
+    pixel, found = np.empty(_most_points(parts), dtype=np.int64), 0
     x_m, y_m = np.empty(pixel.size, dtype=np.float32), np.empty(pixel.size, dtype=np.float32)
     for axis in range(2):
         for row in range(height - 1 + axis):
             for col in range(width - axis):
-                count, to_row, to_col = parts[axis, row, col], row + 1 - axis, col + axis
+                count, to_row, to_col = int(parts[axis, row, col]), row + 1 - axis, col + axis
                 for part in range(1, count):
                     share = np.float32(part / count)
                     pixel[found] = (
@@ -265,8 +263,8 @@ def _fill(local_m: F32, parts: Index) -> tuple[Index, F32, F32]:
         for col in range(width - 1):
             if not (parts[0, row, col + 1] and parts[1, row + 1, col]):
                 continue
-            rows = min(parts[0, row, col], MAX_FILL_WITHIN)
-            cols = min(parts[1, row, col], MAX_FILL_WITHIN)
+            rows = min(int(parts[0, row, col]), MAX_FILL_WITHIN)
+            cols = min(int(parts[1, row, col]), MAX_FILL_WITHIN)
             for below in range(1, rows):
                 for beside in range(1, cols):
                     down, right = np.float32(below / rows), np.float32(beside / cols)
@@ -275,6 +273,16 @@ def _fill(local_m: F32, parts: Index) -> tuple[Index, F32, F32]:
                     y_m[found] = _inside(local_m[1, row : row + 2, col : col + 2], down, right)
                     found += 1
     return pixel[:found].copy(), x_m[:found].copy(), y_m[:found].copy()
+
+
+@kernel("uint8[:, :, ::1]")
+def _most_points(parts: U8) -> int:
+    """Return how many points `_fill` may find."""
+    down, right = parts[0].reshape(-1), parts[1].reshape(-1)
+    most = np.int32(0)
+    for pixel in range(down.size):
+        most += np.int32(max(down[pixel], 1)) * np.int32(max(right[pixel], 1)) - np.int32(1)
+    return int(most)
 
 
 @kernel("float32[:, :], float32, float32")

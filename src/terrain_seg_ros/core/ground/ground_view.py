@@ -8,12 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from terrain_seg_ros.core.kernel import kernel
 from terrain_seg_ros.core.types import F32, F64, U8, Reason, Transform
 
 SAMPLED_PX = 4
 """Step in rows and columns at which a median is sampled."""
 PIXELS_PER_HAZARD = 2.0
 """Samples across an object needed to resolve it (Nyquist)."""
+_OBSERVED = np.uint8(Reason.OBSERVED)
 
 
 class Poses(NamedTuple):
@@ -86,9 +88,11 @@ class GroundView:
 
         It is two ground samples of the median observed pixel; None if nothing is observed.
         """
-        every = (slice(None, None, SAMPLED_PX), slice(None, None, SAMPLED_PX))
-        seen = self.ground_sample_m[every][self.reason[every] == Reason.OBSERVED]
-        return PIXELS_PER_HAZARD * float(np.median(seen)) if seen.size else None
+        seen = _sampled(self.ground_sample_m, self.reason)
+        if not seen.size:
+            return None
+        middle = [(seen.size - 1) // 2, seen.size // 2]
+        return PIXELS_PER_HAZARD * float(np.partition(seen, middle)[middle].mean())
 
     def _axis(self, row: int) -> F32:
         values = rotated(self.grid_R_plane, row, self.plane_x_m, self.plane_y_m)
@@ -98,9 +102,29 @@ class GroundView:
 
 def rotated(rotation: F64, row: int, x_m: F32, y_m: F32) -> F32:
     """Return one coordinate of points in a plane after a rotation."""
-    result: F32 = np.float32(rotation[row, 0]) * x_m
-    result += np.float32(rotation[row, 1]) * y_m
+    flat: F32 = _weighted(x_m.reshape(-1), y_m.reshape(-1), rotation[row, 0], rotation[row, 1])
+    return flat.reshape(x_m.shape)
+
+
+@kernel("float32[::1], float32[::1], float64, float64")
+def _weighted(x_m: F32, y_m: F32, along: float, across: float) -> F32:
+    result = np.empty_like(x_m)
+    for point in range(x_m.size):
+        result[point] = np.float32(along) * x_m[point] + np.float32(across) * y_m[point]
     return result
+
+
+@kernel("float32[:, ::1], uint8[:, ::1]")
+def _sampled(values: F32, reason: U8) -> F32:
+    """Return the values of observed pixels in every `SAMPLED_PX`th row and column."""
+    found, count = np.empty(values.size, dtype=np.float32), 0
+    for row in range(0, values.shape[0], SAMPLED_PX):
+        for col in range(0, values.shape[1], SAMPLED_PX):
+            if reason[row, col] == _OBSERVED:
+                found[count] = values[row, col]
+                count += 1
+    sampled: F32 = found[:count].copy()
+    return sampled
 
 
 def unmeasured_view(shape: tuple[int, int], anchor_m: F64) -> GroundView:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from terrain_seg_ros.core.geometry.pixel_rays import Pixels, RayStore
 from terrain_seg_ros.core.ground.depth import depth_to_ground
@@ -14,7 +15,12 @@ from terrain_seg_ros.core.ground.height_map import HeightMap, rays_to_depth
 from terrain_seg_ros.core.ground.measurement import GroundMeasurement
 from terrain_seg_ros.core.ground.measurement_to_depth import measurement_to_depth
 from terrain_seg_ros.core.ground.plane import PlaneGround
-from terrain_seg_ros.core.types import F32, Reason
+from terrain_seg_ros.core.kernel import kernel
+from terrain_seg_ros.core.types import F32, U8, Reason
+
+_OBSERVED, _NO_DEPTH = np.uint8(Reason.OBSERVED), np.uint8(Reason.NO_DEPTH)
+
+Flags = NDArray[np.bool_]
 
 
 class Ground(Protocol):
@@ -135,20 +141,18 @@ def _with_guesses(view: GroundView, guess: PlaneGround, pixels: Pixels, poses: P
     Those pixels have the reason NO_DEPTH and neither range nor height; the local points let the
     grid mark their cells.
     """
-    lacking = view.reason == Reason.NO_DEPTH
-    if not lacking.any() or guess.camera_height_m(poses) <= 0.0:
+    if guess.camera_height_m(poses) <= 0.0 or not (view.reason == Reason.NO_DEPTH).any():
         return view
     plane = guess.view(pixels, poses)
-    lacking &= plane.reason == Reason.OBSERVED
-    fill = np.flatnonzero(lacking.reshape(-1).take(plane.fill_pixel))
     offset_m = (plane.anchor_m - view.anchor_m).astype(np.float32)
-    x_m, y_m = (
-        np.where(lacking, guessed_m + offset, local_m)
-        for local_m, guessed_m, offset in (
-            (view.local_x_m, plane.local_x_m, offset_m[0]),
-            (view.local_y_m, plane.local_y_m, offset_m[1]),
-        )
+    lacking, x_m, y_m = _guessed(
+        view.reason,
+        plane.reason,
+        *(view.local_x_m, view.local_y_m),
+        *(plane.local_x_m, plane.local_y_m),
+        offset_m,
     )
+    fill = np.flatnonzero(lacking.reshape(-1).take(plane.fill_pixel))
     return replace(
         view,
         local_x_m=x_m,
@@ -157,3 +161,24 @@ def _with_guesses(view: GroundView, guess: PlaneGround, pixels: Pixels, poses: P
         fill_x_m=np.concatenate([view.fill_x_m, plane.fill_x_m[fill] + offset_m[0]]),
         fill_y_m=np.concatenate([view.fill_y_m, plane.fill_y_m[fill] + offset_m[1]]),
     )
+
+
+@kernel(
+    "uint8[:, ::1], uint8[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], "
+    "float32[:, ::1], float32[::1]"
+)
+def _guessed(  # noqa: PLR0917
+    reason: U8, plane_reason: U8, x_m: F32, y_m: F32, plane_x_m: F32, plane_y_m: F32, offset_m: F32
+) -> tuple[Flags, F32, F32]:
+    """Return which pixels (h, w) lack a depth that a plane can stand in for, and all their x and y.
+
+    `offset_m` is the plane's anchor relative to that of the others.
+    """
+    lacking, x, y = np.empty(x_m.shape, dtype=np.bool_), np.empty_like(x_m), np.empty_like(y_m)
+    for row in range(x_m.shape[0]):
+        for col in range(x_m.shape[1]):
+            lacks = reason[row, col] == _NO_DEPTH and plane_reason[row, col] == _OBSERVED
+            lacking[row, col] = lacks
+            x[row, col] = plane_x_m[row, col] + offset_m[0] if lacks else x_m[row, col]
+            y[row, col] = plane_y_m[row, col] + offset_m[1] if lacks else y_m[row, col]
+    return lacking, x, y

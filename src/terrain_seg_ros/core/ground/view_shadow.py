@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -29,19 +29,15 @@ from terrain_seg_ros.core.types import F32, F64, U8, Reason
 
 AUTO = "auto"
 """Selects the classes whose hazard reaches the threshold."""
-MIN_PIXELS = 3
-"""A smaller object is likely an error of the network and counts as ground of its class."""
 CELL_REACH = 1.6
 """Two pixels of one cell are at most a diagonal apart, and some pixels are slightly narrower."""
 MAX_REACH_PX = 48
 """Largest distance around an object in which other pixels of its cells are searched."""
-MAX_BOX_CELLS = 4_000_000
-"""Size of the lookup table of cells; more cells are searched by sorting."""
-EXACT_BELOW = 2.0**24
-"""Integers up to this are exact in float32."""
 BESIDE_SAMPLES = 2.0
 """Adjacent pixels are adjacent in space if they are at most this many ground samples apart."""
-_OBSERVED = np.uint8(Reason.OBSERVED)
+_OBSERVED, _HIDDEN = np.uint8(Reason.OBSERVED), np.uint8(Reason.HIDDEN)
+_NEAR, _RIM, _OBJECT = np.uint8(1), np.uint8(2), np.uint8(3)
+_NO_CELL = np.int64(-(2**62))
 _PLACED = np.array(
     [
         code not in {Reason.TOO_FAR, Reason.OUTSIDE_VIEW, Reason.NO_DEPTH}
@@ -49,7 +45,6 @@ _PLACED = np.array(
     ]
 )
 """Whether a pixel with a reason has a ground point within the limits, by the reason's code."""
-_SQUARE = np.ones((3, 3), dtype=np.uint8)
 
 Index = NDArray[np.intp]
 Flags = NDArray[np.bool_]
@@ -135,186 +130,194 @@ def hide_shadows(
             measured, so that the position of every pixel is known.
         cell_m: side of a cell of the grid.
     """
-    pixel = np.flatnonzero(protruding.view(np.bool_))
-    pixel = pixel[np.isfinite(view.range_m.reshape(-1).take(pixel))]
-    if not pixel.size:
+    seen = look_from_foot(view, protruding, view.grid_R_plane.T @ (camera_m - view.anchor_m))
+    if not seen.pixel.size:
         return view
-    seen = look_from_foot(view, pixel, view.grid_R_plane.T @ (camera_m - view.anchor_m))
-    far = np.flatnonzero(~seen.steep)
-    shown, speckle = np.ones(pixel.size, dtype=np.bool_), np.zeros(pixel.size, dtype=np.bool_)
-    if far.size:
-        objects = find_objects(seen, far)
-        speckle[objects.pixel] = objects.pixel_count < MIN_PIXELS
-        if depth_ratio is not None:
-            shown[objects.pixel] = objects.within(depth_ratio)
-    standing = protruding.copy()
-    standing.reshape(-1)[pixel[speckle]] = 0
-    rim = (cv2.dilate(standing, _SQUARE) - standing).view(np.bool_)
-    if depth_ratio is None:
-        rim = _joined_rim(view.plane_x_m, view.plane_y_m, view.ground_sample_m, standing, rim)
-    reason = view.reason.copy()
-    flat = reason.reshape(-1)
-    hidden = pixel[~(shown | speckle)]
-    for some in (hidden[flat[hidden] == Reason.OBSERVED], _observed(flat, rim)):
-        flat[some] = Reason.HIDDEN
-    narrowest_m = float(seen.width_m.min())
-    view = _clear_cells(
-        replace(view, reason=reason),
-        standing,
-        rim,
-        _Cells(cell_m, narrowest_m, None if depth_ratio is not None else seen.foot_m),
-    )
-    feet = pixel[shown & ~speckle]
-    return _with_rim(view, feet[flat[feet] == Reason.OBSERVED], rim, cell_m, seen.foot_m)
-
-
-@kernel("float32[:, ::1], float32[:, ::1], float32[:, ::1], uint8[:, ::1], boolean[:, ::1]")
-def _joined_rim(x_m: F32, y_m: F32, sample_m: F32, standing: U8, rim: Flags) -> Flags:
-    """Return the pixels around objects that are close to them in space, not far behind them."""
-    height, width = rim.shape
-    joined = np.zeros(rim.shape, dtype=np.bool_)
-    for row, col in zip(*np.nonzero(rim)):
-        for other_row in range(max(row - 1, 0), min(row + 2, height)):
-            for other_col in range(max(col - 1, 0), min(col + 2, width)):
-                if not standing[other_row, other_col]:
-                    continue
-                apart_m = math.hypot(
-                    x_m[other_row, other_col] - x_m[row, col],
-                    y_m[other_row, other_col] - y_m[row, col],
-                )
-                coarser_m = np.fmax(sample_m[other_row, other_col], sample_m[row, col])
-                joined[row, col] |= apart_m <= BESIDE_SAMPLES * coarser_m
-    return joined
-
-
-def _observed(reason: U8, some: Flags) -> Index:
-    return np.flatnonzero(some.reshape(-1) & (reason.reshape(-1) == _OBSERVED))
-
-
-class _Cells(NamedTuple):
-    """The side of a cell and the width of the narrowest pixel of an object.
-
-    If the ground was measured, `foot_m` (2,) is the camera's foot: pixels show only the near side
-    of objects, which are assumed to extend at least half a cell behind it.
-    """
-
-    side_m: float
-    narrowest_m: float
-    foot_m: F64 | None
-
-
-def _clear_cells(view: GroundView, standing: U8, rim: Flags, cells: _Cells) -> GroundView:
-    """Return the view without ground in the cells touched by objects and by the pixels around them.
-
-    Only pixels within the width of a cell around an object in the image are examined. Their reason
-    is written into the view's array, which must not be shared; fill points are set to NaN.
-    """
-    reach_px = min(math.ceil(CELL_REACH * cells.side_m / cells.narrowest_m), MAX_REACH_PX)
+    standing, shown = find_objects(seen, protruding, depth_ratio)
+    reach_px = min(math.ceil(CELL_REACH * cell_m / float(seen.width_m.min())), MAX_REACH_PX)
     box = np.ones((2 * reach_px + 1, 2 * reach_px + 1), dtype=np.uint8)
-    around = cv2.dilate(standing, box).view(np.bool_).reshape(-1)
-    flat = view.reason.reshape(-1)
-    touches = (standing.view(np.bool_) | rim).reshape(-1)
-    touches &= _PLACED.take(flat)
-    fill = np.flatnonzero(around.take(view.fill_pixel))
-    pixel = np.flatnonzero(around & ((flat == _OBSERVED) | touches))
-    x_m = np.concatenate([view.local_x_m.reshape(-1).take(pixel), view.fill_x_m.take(fill)])
-    y_m = np.concatenate([view.local_y_m.reshape(-1).take(pixel), view.fill_y_m.take(fill)])
-    taken = touches.take(np.concatenate([pixel, view.fill_pixel.take(fill)]))
-    given = np.flatnonzero(taken)
-    if cells.foot_m is not None:
-        behind_m = _behind(x_m.take(given), y_m.take(given), cells)
-        given = np.concatenate([given, np.arange(given.size) + x_m.size])
-        x_m, y_m = np.concatenate([x_m, behind_m[0]]), np.concatenate([y_m, behind_m[1]])
-    cell = _cells(view, x_m, y_m, cells.side_m)
-    shared = np.flatnonzero(_among(cell, given)[: taken.size] & ~taken)
-    split = int(np.searchsorted(shared, pixel.size))
-    flat[pixel.take(shared[:split])] = Reason.HIDDEN
-    fill_x_m = view.fill_x_m.copy()
-    fill_x_m[fill[shared[split:] - pixel.size]] = np.nan
-    return replace(view, fill_x_m=fill_x_m)
-
-
-def _behind(x_m: F32, y_m: F32, cells: _Cells) -> tuple[F32, F32]:
-    """Return points moved by half a cell away from the camera's foot."""
-    foot_m = np.zeros(2) if cells.foot_m is None else cells.foot_m
-    away_x_m, away_y_m = (
-        axis_m - np.float32(origin_m) for axis_m, origin_m in zip((x_m, y_m), foot_m)
+    near = np.flatnonzero(np.asarray(cv2.dilate(standing, box), dtype=np.uint8).view(np.bool_))
+    plane = view.plane_x_m, view.plane_y_m, view.ground_sample_m
+    part, reason = _hide_objects(
+        view.reason, standing, near, seen.pixel, shown, *plane, depth_ratio is None
     )
-    share = 0.5 * cells.side_m / np.maximum(np.hypot(away_x_m, away_y_m), cells.side_m)
-    return x_m + share * away_x_m, y_m + share * away_y_m
-
-
-def _cells(view: GroundView, x_m: F32, y_m: F32, cell_m: float) -> Index:
-    """Return the index, from 0, of the grid's cell of each point."""
-    rows, cols = (
-        np.floor(local_m * np.float32(1.0 / cell_m) + np.float32(anchor_m / cell_m % 1.0))
-        for local_m, anchor_m in ((y_m, view.anchor_m[1]), (x_m, view.anchor_m[0]))
+    fill_m = np.stack([view.fill_x_m, view.fill_y_m])
+    frame = np.array([*(view.anchor_m[:2] / cell_m % 1.0), cell_m])
+    foot_m = seen.foot_m if depth_ratio is None else np.empty(0)
+    _hide_cells(
+        reason, view.fill_pixel, fill_m, part, near, view.local_x_m, view.local_y_m, frame, foot_m
     )
-    rows -= rows.min(initial=np.inf)
-    cols -= cols.min(initial=np.inf)
-    side = int(cols.max(initial=0.0)) + 1
-    exact = rows.max(initial=0.0) * side < EXACT_BELOW
-    numbers = rows * np.float32(side) + cols if exact else rows.astype(np.float64) * side + cols
-    return np.asarray(numbers.astype(np.intp))
-
-
-def _among(cell: Index, given: Index) -> Flags:
-    """Return which points share a cell with the `given` points."""
-    count = int(cell.max(initial=0)) + 1
-    if count > MAX_BOX_CELLS:
-        return np.isin(cell, cell[given])
-    table = np.zeros(count, dtype=np.bool_)
-    table[cell.take(given)] = True
-    return table.take(cell)
-
-
-def _with_rim(view: GroundView, feet: Index, rim: Flags, cell_m: float, foot_m: F64) -> GroundView:
-    """Return the view with fill points that extend objects to the ground in front and beside them.
-
-    The foot of an object may be at the ground point of an adjacent pixel that is not farther than
-    the pixel that shows the object. Pixels coarser than a cell need no such points, because their
-    own fill points reach half way.
-
-    Args:
-        view: the ground points.
-        feet: (N,) observed pixels that show an object.
-        rim: (h, w) pixels around objects.
-        cell_m: side of a cell.
-        foot_m: (2,) the camera's foot in the plane's frame.
-    """
-    owner, other = _beside(
-        feet, rim, view.plane_x_m, view.plane_y_m, view.ground_sample_m, cell_m, foot_m
-    )
+    owner, other = _beside(reason, part, seen.pixel, shown, *plane, cell_m, seen.foot_m)
     return replace(
         view,
+        reason=reason,
         fill_pixel=np.concatenate([view.fill_pixel, owner]),
-        fill_x_m=np.concatenate([view.fill_x_m, view.local_x_m.reshape(-1).take(other)]),
-        fill_y_m=np.concatenate([view.fill_y_m, view.local_y_m.reshape(-1).take(other)]),
+        fill_x_m=np.concatenate([fill_m[0], view.local_x_m.reshape(-1).take(other)]),
+        fill_y_m=np.concatenate([fill_m[1], view.local_y_m.reshape(-1).take(other)]),
     )
 
 
 @kernel(
-    "int64[::1], boolean[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], float64, "
-    "float64[::1]"
+    "uint8[:, ::1], uint8[:, ::1], int64[::1], int64[::1], boolean[::1], float32[:, ::1], "
+    "float32[:, ::1], float32[:, ::1], boolean"
+)
+def _hide_objects(  # noqa: PLR0917
+    old_reason: U8,
+    standing: U8,
+    near: Index,
+    pixel: Index,
+    shown: Flags,
+    x_m: F32,
+    y_m: F32,
+    sample_m: F32,
+    is_measured: bool,
+) -> tuple[U8, U8]:
+    """Hide what objects hide in the image: their own pixels that are not `shown`, and their rim.
+
+    Returns:
+        Which pixels (h, w) are `near` objects, in their rim, or their own; and the new reasons.
+    """
+    part, reason, (height, width) = np.zeros_like(standing), old_reason.copy(), standing.shape
+    parts, reasons, stands = part.reshape(-1), reason.reshape(-1), standing.reshape(-1)
+    for place in range(pixel.size):
+        at = pixel[place]
+        if stands[at] and not shown[place] and reasons[at] == _OBSERVED:
+            reasons[at] = _HIDDEN
+    for at in near:
+        parts[at] = _OBJECT if stands[at] else _NEAR
+    for at in near:
+        if not stands[at]:
+            continue
+        row, col = at // width, at % width
+        for beside_row in range(max(row - 1, 0), min(row + 2, height)):
+            for beside_col in range(max(col - 1, 0), min(col + 2, width)):
+                beside = beside_row, beside_col
+                if part[beside] != _NEAR:
+                    continue
+                apart_m = math.hypot(x_m[beside] - x_m[row, col], y_m[beside] - y_m[row, col])
+                joined_m = BESIDE_SAMPLES * np.fmax(sample_m[beside], sample_m[row, col])
+                if not is_measured or apart_m <= joined_m:
+                    part[beside] = _RIM
+                    reason[beside] = _HIDDEN if reason[beside] == _OBSERVED else reason[beside]
+    return part, reason
+
+
+@kernel(
+    "uint8[:, ::1], int64[::1], float32[:, ::1], uint8[:, ::1], int64[::1], float32[:, ::1], "
+    "float32[:, ::1], float64[::1], float64[::1]",
+    writes=("reason", "fill_m"),
+)
+def _hide_cells(  # noqa: PLR0917
+    reason: U8,
+    fill_pixel: Index,
+    fill_m: F32,
+    part: U8,
+    near: Index,
+    x_m: F32,
+    y_m: F32,
+    frame: F64,
+    foot_m: F64,
+) -> None:
+    """Hide ground in the cells that hold points of objects or of their rim.
+
+    Only pixels `near` an object in the image are examined. Fill points are hidden by setting them
+    to NaN. If the ground was measured, `foot_m` (2,) is the camera's foot, else it is empty: pixels
+    show only the near side of objects, which are assumed to extend half a cell behind it.
+    """
+    parts, reasons, count = part.reshape(-1), reason.reshape(-1), near.size + fill_pixel.size
+    xs_m, ys_m = x_m.reshape(-1), y_m.reshape(-1)
+    cells, takes = np.empty(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
+    for point in range(count):
+        at = near[point] if point < near.size else fill_pixel[point - near.size]
+        takes[point] = parts[at] >= _RIM and _PLACED[reasons[at]]
+    taken = np.full(2 ** math.ceil(math.log2(4 * takes.sum() + 4)), _NO_CELL, dtype=np.int64)
+    for point in range(count):
+        at, fill = near[min(point, near.size - 1)], point - near.size
+        x, y = xs_m[at], ys_m[at]
+        if fill >= 0:
+            at, x, y = fill_pixel[fill], fill_m[0, fill], fill_m[1, fill]
+        if not parts[at]:
+            continue
+        cells[point] = _cell_of(x, y, frame)
+        if takes[point]:
+            taken[_place_of(taken, cells[point])] = cells[point]
+        if takes[point] and foot_m.size:
+            away_x, away_y = x - np.float32(foot_m[0]), y - np.float32(foot_m[1])
+            away = max(np.float32(math.hypot(away_x, away_y)), np.float32(frame[2]))
+            share = np.float32(0.5 * frame[2]) / away
+            behind = _cell_of(x + share * away_x, y + share * away_y, frame)
+            taken[_place_of(taken, behind)] = behind
+    for point in range(count):
+        at, fill = near[min(point, near.size - 1)], point - near.size
+        at = at if fill < 0 else fill_pixel[fill]
+        is_free = parts[at] and not takes[point] and (fill >= 0 or reasons[at] == _OBSERVED)
+        if not is_free or taken[_place_of(taken, cells[point])] == _NO_CELL:
+            continue
+        if fill < 0:
+            reasons[at] = _HIDDEN
+        else:
+            fill_m[0, fill] = np.nan
+
+
+@kernel("float32, float32, float64[::1]")
+def _cell_of(x_m: float, y_m: float, frame: F64) -> int:
+    """Return the number of the grid's cell at a local point: its row << 32, plus its column.
+
+    `frame` (3,) is the place of the anchor in its cell, 0 to 1, and the side of a cell in metres.
+    """
+    per_m = np.float32(1.0 / frame[2])
+    row = np.int64(np.floor(y_m * per_m + np.float32(frame[1])))
+    col = np.int64(np.floor(x_m * per_m + np.float32(frame[0])))
+    cell: int = (row << 32) + col
+    return cell
+
+
+@kernel("int64[::1], int64")
+def _place_of(table: Index, cell: int) -> int:
+    """Return the place of a cell in a table of 2^n places, or the free place where it belongs."""
+    last = table.size - 1
+    place = (cell + 1021 * (cell >> 32)) & last
+    while table[place] != _NO_CELL and table[place] != cell:
+        place = (place + 1) & last
+    return place
+
+
+@kernel(
+    "uint8[:, ::1], uint8[:, ::1], int64[::1], boolean[::1], float32[:, ::1], float32[:, ::1], "
+    "float32[:, ::1], float64, float64[::1]"
 )
 def _beside(  # noqa: PLR0917
-    feet: Index, rim: Flags, x_m: F32, y_m: F32, sample_m: F32, cell_m: float, foot_m: F64
+    reason: U8,
+    part: U8,
+    pixel: Index,
+    shown: Flags,
+    x_m: F32,
+    y_m: F32,
+    sample_m: F32,
+    cell_m: float,
+    foot_m: F64,
 ) -> tuple[Index, Index]:
-    """Return pixels of objects and, for each, a pixel of the rim beside it that is not farther."""
-    height, width = rim.shape
-    owner, other = np.empty(4 * feet.size, np.int64), np.empty(4 * feet.size, np.int64)
+    """Return observed pixels of objects and, for each, a pixel of the rim beside it.
+
+    The foot of an object may be at the ground point of an adjacent pixel that is not farther than
+    the pixel that shows the object. Pixels coarser than a cell need no such points, because their
+    own fill points reach half way.
+    """
+    height, width = part.shape
+    owner, other = np.empty((2, 4 * pixel.size), np.int64)
     found = 0
     for step_row, step_col in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-        for pixel in feet:
-            row, col = pixel // width, pixel % width
+        for place in range(pixel.size):
+            row, col = pixel[place] // width, pixel[place] % width
             beside = (row + step_row, col + step_col)
-            if not (0 <= beside[0] < height and 0 <= beside[1] < width) or not rim[beside]:
+            if not (0 <= beside[0] < height and 0 <= beside[1] < width and part[beside] == _RIM):
                 continue
+            is_seen = part[row, col] == _OBJECT and reason[row, col] == _OBSERVED
             apart_m = math.hypot(x_m[beside] - x_m[row, col], y_m[beside] - y_m[row, col])
             beyond_m = math.hypot(x_m[beside] - foot_m[0], y_m[beside] - foot_m[1])
             beyond_m -= math.hypot(x_m[row, col] - foot_m[0], y_m[row, col] - foot_m[1])
             is_fine = sample_m[beside] <= cell_m and apart_m <= BESIDE_SAMPLES * sample_m[row, col]
-            if is_fine and beyond_m <= 0.5 * sample_m[row, col]:
-                owner[found], other[found] = pixel, beside[0] * width + beside[1]
+            if shown[place] and is_seen and is_fine and beyond_m <= 0.5 * sample_m[row, col]:
+                owner[found], other[found] = pixel[place], beside[0] * width + beside[1]
                 found += 1
     return owner[:found].copy(), other[:found].copy()

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from terrain_seg_ros.core.errors import MessageError
+from terrain_seg_ros.core.kernel import kernel
 from terrain_seg_ros.core.model_card import Channels, Resize
-from terrain_seg_ros.core.types import U8
+from terrain_seg_ros.core.types import F32, U8
+
+NO_SHARE = 1e-3
+"""Smaller shares of a pixel do not count, as in OpenCV."""
 
 
 class TensorInput(Protocol):
@@ -182,8 +189,56 @@ def _resize(pixels: U8, geometry: TensorGeometry) -> U8:
     if (pixels.shape[1], pixels.shape[0]) == size:
         return pixels
     shrinks = geometry.scale_x >= 1.0 and geometry.scale_y >= 1.0
+    in_blocks = pixels.shape[1] % size[0] == 0 and pixels.shape[0] % size[1] == 0
+    if pixels.ndim == 2 and shrinks and not in_blocks:  # OpenCV is faster at all others
+        ways = _covered(pixels.shape[0], size[1]) + _covered(pixels.shape[1], size[0])
+        shrunk: U8 = _shrunk(np.ascontiguousarray(pixels), *ways)
+        return shrunk
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(pixels, size, interpolation=how), dtype=np.uint8)
+
+
+@functools.lru_cache(maxsize=8)
+def _covered(size_px: int, count: int) -> tuple[NDArray[np.intp], F32]:
+    """Return which pixels each of fewer pixels covers along one axis, as OpenCV's INTER_AREA.
+
+    Returns:
+        The first one (count,), and the shares (count, n) of that one and the next ones.
+    """
+    scale = size_px / count
+    most = min(size_px, math.ceil(scale) + 1)
+    first = np.minimum((np.arange(count) * scale).astype(np.intp), size_px - most)
+    start = np.arange(count)[:, np.newaxis] * scale
+    pixel = first[:, np.newaxis] + np.arange(most)
+    share = np.minimum(pixel + 1.0, start + scale) - np.maximum(pixel, start)
+    share[share <= NO_SHARE] = 0.0
+    return first, (share / np.minimum(scale, size_px - start)).astype(np.float32)
+
+
+@kernel("uint8[:, ::1], int64[::1], float32[:, ::1], int64[::1], float32[:, ::1]")
+def _shrunk(
+    pixels: U8,
+    first_row: NDArray[np.intp],
+    row_share: F32,
+    first_col: NDArray[np.intp],
+    col_share: F32,
+) -> U8:
+    """Return the mean of the pixels that each pixel covers, by the shares that it covers."""
+    shrunk = np.empty((first_row.size, first_col.size), dtype=np.uint8)
+    line, means = np.empty(pixels.shape[1], np.float32), np.empty(first_col.size, np.float32)
+    for row in range(first_row.size):
+        line[:] = 0.0
+        for step in range(row_share.shape[1]):
+            source, share = pixels[first_row[row] + step], row_share[row, step]
+            for col in range(line.size if share > 0.0 else 0):
+                line[col] += share * np.float32(source[col])
+        for col in range(first_col.size):
+            means[col] = 0.0
+            for step in range(col_share.shape[1]):
+                means[col] += line[first_col[col] + step] * col_share[col, step]
+        for col in range(first_col.size):
+            shrunk[row, col] = np.uint8(min(np.rint(means[col]), np.float32(255.0)))
+    return shrunk
 
 
 def _pad(pixels: U8, geometry: TensorGeometry) -> U8:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Annotated
@@ -103,13 +104,7 @@ def unobserved_reasons(
     """
     grey = tensor_hwc_u8.shape[2] == 1
     luma = tensor_hwc_u8[:, :, 0] if grey else cv2.cvtColor(tensor_hwc_u8, cv2.COLOR_RGB2GRAY)
-    of_luma = np.full(256, Reason.OBSERVED, dtype=np.uint8)
-    of_luma[: settings.shadow_level + 1] = Reason.SHADOW
-    of_luma[settings.saturation_level :] = Reason.SATURATION
-    is_ground = np.ones(256, dtype=np.bool_)
-    is_ground[UNLABELLED] = False
-    for index, name in enumerate(class_names):
-        is_ground[index] &= name not in settings.not_ground_classes
+    of_luma, is_ground = _tables(settings, class_names)
     reasons: U8 = _reasons(
         np.asarray(luma, dtype=np.uint8),
         segmentation.tensor_mask,
@@ -119,6 +114,21 @@ def unobserved_reasons(
         math.ceil(settings.min_confidence * 255.0),
     )
     return reasons
+
+
+@functools.lru_cache(maxsize=1)
+def _tables(
+    settings: ObservabilitySettings, class_names: tuple[str, ...]
+) -> tuple[U8, NDArray[np.bool_]]:
+    """Return the reason by luma, and which class ids are ground, (256,) each."""
+    of_luma = np.full(256, Reason.OBSERVED, dtype=np.uint8)
+    of_luma[: settings.shadow_level + 1] = Reason.SHADOW
+    of_luma[settings.saturation_level :] = Reason.SATURATION
+    is_ground = np.ones(256, dtype=np.bool_)
+    is_ground[UNLABELLED] = False
+    for index, name in enumerate(class_names):
+        is_ground[index] &= name not in settings.not_ground_classes
+    return of_luma, is_ground
 
 
 @kernel("uint8[:, :], uint8[:, :], uint8[:, :], uint8[::1], boolean[::1], int64")

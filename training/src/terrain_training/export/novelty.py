@@ -13,7 +13,7 @@ from terrain_seg_ros.core.image.image_to_tensor import (
     image_to_tensor,
     tensor_geometry,
 )
-from terrain_seg_ros.core.image.novelty import distances_to, input_statistics
+from terrain_seg_ros.core.image.novelty import input_statistics
 from terrain_seg_ros.core.novelty_reference import NoveltyReference, Vector
 from terrain_seg_ros.core.types import F32, F64, U8
 from terrain_training.data.contract import Source
@@ -118,7 +118,8 @@ def _centres(points: F64, count: int, seed: int) -> F64:
 def _distances(rows: F64, mean: F64, whitening: F64, references: F64) -> F64:
     narrow = [part.astype(np.float32) for part in (rows, mean, whitening, references)]
     points = (narrow[0] - narrow[1]) @ narrow[2]
-    return np.array([distances_to(narrow[3], point).min() for point in points], dtype=np.float64)
+    apart = [np.linalg.norm(narrow[3] - point, axis=1).min() for point in points]
+    return np.array(apart, dtype=np.float64)
 
 
 def _limit(distances: F64) -> float:
