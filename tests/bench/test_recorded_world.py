@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from support.bags import Entry, write_bag
+from support.bags import Entry, read_bag, write_bag
 from terrain_seg_ros.bench import recorded_world
 from terrain_seg_ros.bench.recorded_world import main, measure
 from terrain_seg_ros.bench.true_images import DEPTH, IMAGE, INFO, LABELS, classes_of
@@ -125,6 +125,13 @@ def test_the_renderer_is_compared_with_rays(recorded, tmp_path):
     done = measure(out, small_world(), load_parameters(CONFIG)).result()
     assert done["labels_equal_share"] == 1.0
     assert done["depth_error_98_percent_m"] < 1e-5
+
+
+def test_a_grid_of_before_the_first_transform_is_left_out(replayed, tmp_path):
+    topics = read_bag(replayed)
+    topics["/tf"] = topics["/tf"][1:]
+    bag = write_bag(tmp_path / "bag", [entry for each in topics.values() for entry in each])
+    assert measure(bag, small_world(), load_parameters(CONFIG)).result()["grids"] == VIEWS - 1
 
 
 def test_a_bag_of_another_world_is_refused(replayed):

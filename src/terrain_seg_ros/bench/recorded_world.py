@@ -32,7 +32,7 @@ from terrain_seg_ros.bench.true_images import (
     items,
     write_coded,
 )
-from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
+from terrain_seg_ros.core.errors import ConfigError, GeometryError, TerrainSegError
 from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.geometry.transform_buffer import TransformBuffer
 from terrain_seg_ros.core.grid.cost_to_safe_map import cost_to_safe_map
@@ -152,14 +152,21 @@ def measure(bag: Path, world: World, parameters: NodeSettings) -> Measured:
         elif item.topic == SITE:
             site_m = (item.message.pose.position.x, item.message.pose.position.y)
         elif item.topic == GRID and (decode_grid(item.message).values != COST_UNKNOWN).any():
-            last = snapshot(decode_grid(item.message))
-            world_T_base, world_T_camera = (
-                poses.lookup(last.frame_id, name, stamp)
-                for name in (settings.ground.base_frame, frame)
-            )
+            grid = snapshot(decode_grid(item.message))
+            try:
+                world_T_base, world_T_camera = (
+                    poses.lookup(grid.frame_id, name, stamp)
+                    for name in (settings.ground.base_frame, frame)
+                )
+            except GeometryError:  # of before the first transform, or after the last
+                continue
+            last = grid
             _compare(done, last, (world_T_base, world_T_camera), views.pop(stamp, {}))
     if last is None:
-        raise ConfigError(f"bag '{bag}' has no {GRID} that knows anything; replay it first")
+        raise ConfigError(
+            f"bag '{bag}' has no {GRID} that knows anything; replay it, and see whether all images "
+            "are refused, such as for being unlike the network's training"
+        )
     if parameters.output.landing_enable:
         done.comparison.compare_site(last, site_m)
     error_m = done.rendering.result()["depth_error_98_percent_m"]

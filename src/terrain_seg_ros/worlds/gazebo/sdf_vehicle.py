@@ -14,13 +14,14 @@ OWN_BODY_LABEL = 255
 WHEEL_RADIUS_M = 0.25
 WHEEL_X_M = 0.6
 WHEEL_Y_M = 0.55
-TURNING_SEPARATION_M = 2.0 * (WHEEL_X_M**2 + WHEEL_Y_M**2) / WHEEL_Y_M
-"""Separation of two wheels that would turn as fast as four that must slip sideways to turn.
+FRICTION_ALONG, FRICTION_ACROSS = 0.8, 0.4
+"""Friction of the wheels along and across their direction of travel.
 
-The friction of the wheels, the same in all directions, exerts no moment at the yaw rate
-`speed * y / (x^2 + y^2)`, where they stand at +-x and +-y and left and right run at +-speed.
+To turn, four wheels must slip sideways, and the ones that drive must not. Gazebo's friction acts
+along two axes independently, so that the moment of the first,
+`FRICTION_ACROSS * WHEEL_X_M`, must stay below that of the other, `FRICTION_ALONG * WHEEL_Y_M`, or
+the rover does not turn at all on level ground.
 """
-FRICTION = 0.8
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def add_rover(world: Element, x_m: float, y_m: float, z_m: float) -> None:
     drive = add_plugin(model, "diff-drive", "DiffDrive")
     for name, _, _ in wheels:
         add(drive, "left_joint" if "left" in name else "right_joint", f"{name}_joint")
-    add(drive, "wheel_separation", TURNING_SEPARATION_M)
+    add(drive, "wheel_separation", 2.0 * WHEEL_Y_M)
     add(drive, "wheel_radius", WHEEL_RADIUS_M)
     add(drive, "topic", f"/model/{VEHICLE}/cmd_vel")
     # By default it would publish on the topic of the true pose.
@@ -126,8 +127,10 @@ def _wheel(model: Element, name: str, x_m: float, y_m: float) -> None:
     collision = add(link, "collision", name="tyre")
     _geometry(collision, "sphere", radius=WHEEL_RADIUS_M)
     friction = add(add(add(collision, "surface"), "friction"), "ode")
-    add(friction, "mu", FRICTION)
-    add(friction, "mu2", FRICTION)
+    # The first direction is the wheel's axis, which does not turn with it.
+    add(friction, "fdir1", (0, 1, 0))
+    add(friction, "mu", FRICTION_ACROSS)
+    add(friction, "mu2", FRICTION_ALONG)
     joint = add(model, "joint", name=f"{name}_joint", type="revolute")
     add(joint, "parent", "base_link")
     add(joint, "child", f"{name}_wheel")

@@ -30,6 +30,8 @@ BRIGHTNESS = {Body.MOON: 5.2, Body.MARS: 2.5}
 """Brightens the dark albedo of real soil in the sun to the middle of the image's range."""
 DISPLAY_GAMMA = 2.2
 """Power that makes linear light of a colour as seen: Gazebo does it for textures alone."""
+SUN_MARK_M = 1000.0
+"""Height of the mark that Gazebo draws at a light's place, out of sight of all cameras."""
 START_CLEARANCE_M = 0.15
 START_ROOM_M = 1.5
 DESCENT_START_M = 60.0
@@ -122,6 +124,7 @@ def _add_surroundings(element: Element, world: World) -> None:
     add(scene, "background", background)
     add(scene, "shadows", True)
     sun = add(element, "light", name="sun", type="directional")
+    add(sun, "pose", (0.0, 0.0, SUN_MARK_M, 0.0, 0.0, 0.0))
     add(sun, "cast_shadows", True)
     add(sun, "diffuse", (1.0, 1.0, 1.0, 1.0))
     add(sun, "specular", (0.0, 0.0, 0.0, 1.0))
