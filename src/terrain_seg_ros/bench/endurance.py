@@ -22,7 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from terrain_seg_ros.bench.watched_process import Drift, Holding, judge, look_at
+from terrain_seg_ros.bench.watched_process import (
+    TREND_MIB_PER_HOUR,
+    Drift,
+    Holding,
+    judge,
+    look_at,
+)
 from terrain_seg_ros.core.errors import ConfigError, TerrainSegError
 from terrain_seg_ros.core.geometry.camera import CameraModel, camera_from_field_of_view
 from terrain_seg_ros.core.geometry.frames import BODY_R_OPTICAL, rotation_from_rpy
@@ -322,10 +328,15 @@ def page(result: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
         ),
         "",
         f"Samples every {SAMPLE_S:g} s; the first {WARM_UP_SHARE:.0%} of each part is warm-up. "
-        "Medians of the first and the last third of the rest:",
+        "Medians of the first and the last third of the rest, and the steady growth (the median "
+        "slope of all pairs of samples), which in memory may be at most "
+        f"{TREND_MIB_PER_HOUR:g} MiB an hour:",
         "",
         *markdown_table(
-            ("part", "quantity", "first third", "last third", "largest", "may grow by", ""),
+            (
+                *("part", "quantity", "first third", "last third", "largest", "may grow by"),
+                *("grows an hour", ""),
+            ),
             [_drift_cells(outcome, item) for outcome in outcomes for item in outcome.drifts],
         ),
     ]
@@ -349,8 +360,9 @@ def _run_cells(outcome: Outcome) -> Sequence[str]:
 
 def _drift_cells(outcome: Outcome, item: Drift) -> Sequence[str]:
     numbers = (item.first, item.last, item.most, item.limit)
+    steady = "-" if math.isnan(item.per_hour) else f"{item.per_hour:.1f}"
     judged = "flat" if item.is_flat else "**grew**"
-    return (outcome.name, item.name, *(f"{value:.1f}" for value in numbers), judged)
+    return (outcome.name, item.name, *(f"{value:.1f}" for value in numbers), steady, judged)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
