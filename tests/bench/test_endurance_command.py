@@ -74,7 +74,7 @@ def test_a_slow_leak_is_growth_and_one_jump_is_not():
     """Both grow by less than the thirds may: 6 MiB an hour, and 3 MiB at once."""
     leak, jump, *_ = (
         judge(samples(1800, memory=memory))[0]
-        for memory in (lambda n: 500.0 + 6.0 * n / 1800, lambda n: 500.0 + 3.0 * (n > 900))
+        for memory in (lambda n: 500.0 + 6.0 * n / 1800, lambda n: 500.0 + 3.0 * (n > 600))
     )
     assert leak.growth < leak.limit
     assert leak.per_hour == pytest.approx(6.0, abs=0.1)

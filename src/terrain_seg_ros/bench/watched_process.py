@@ -108,7 +108,7 @@ def judge(samples: list[Holding]) -> list[Drift]:
 
 
 def _trend_per_hour(at_s: F64, values: F64) -> float:
-    """Return the median slope of pairs of samples, which single jumps do not change (Theil 1950).
+    """Return the median slope of pairs of samples, which few jumps do not change (Theil 1950).
 
     NaN where the samples cover less than `TREND_AFTER_S`.
     """
