@@ -30,6 +30,7 @@ from terrain_seg_ros.bench.true_images import (
     WAITING,
     classes_of,
     items,
+    thinned,
     write_coded,
 )
 from terrain_seg_ros.core.errors import ConfigError, GeometryError, TerrainSegError
@@ -69,6 +70,7 @@ OTHER_WORLD_M = 0.3
 class Rendering:
     """How far a renderer's depth and labels agree with rays cast into the world."""
 
+    camera: CameraModel
     equal_px: int = 0
     labelled_px: int = 0
     errors_m: list[F32] = field(default_factory=list)
@@ -123,7 +125,8 @@ class Measured:
 def measure(bag: Path, world: World, parameters: NodeSettings) -> Measured:
     """Compare all grids of a bag with the truth of the world that it was recorded in.
 
-    The grids' frame is the world's, as that of the true pose is in Gazebo.
+    The grids' frame is the world's, as that of the true pose is in Gazebo. What is in view is
+    counted at the size of the shipped networks' input, at which the node looks.
 
     Raises:
         ConfigError: the bag lacks grids, camera or transforms, or shows another world.
@@ -137,8 +140,9 @@ def measure(bag: Path, world: World, parameters: NodeSettings) -> Measured:
         baseline_m=settings.slope.baseline_m,
     )
     poses, camera, frame = _poses(bag)
+    small, _, _ = thinned(camera)
     tally = Tally("recorded", world.body.value, world.seed)
-    done = Measured(TruthComparison(truth, settings, camera, tally), Rendering(), [], 0)
+    done = Measured(TruthComparison(truth, settings, small, tally), Rendering(camera), [], 0)
     views: dict[int, dict[str, Any]] = {}
     last: GridSnapshot | None = None
     site_m: tuple[float, float] | None = None
@@ -185,7 +189,8 @@ def _compare(
     cast = cast_rays(world, done.comparison.camera, world_T_camera)
     if DEPTH in view:
         classes = classes_of(view[LABELS]) if LABELS in view else None
-        done.rendering.add(cast, decode_depth(view[DEPTH]).depth_m, classes)
+        whole = cast_rays(world, done.rendering.camera, world_T_camera)
+        done.rendering.add(whole, decode_depth(view[DEPTH]).depth_m, classes)
     x_m, y_m, z_m = world_T_camera.translation_m.tolist()
     ahead = world_T_base.rotation[:, 0]
     safe = cost_to_safe_map(

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from terrain_seg_ros.bag.reader import BagReader
 from terrain_seg_ros.bag.writer import BagWriter
 from terrain_seg_ros.core.errors import ConfigError
+from terrain_seg_ros.core.geometry.camera import CameraModel
 from terrain_seg_ros.core.ground.measurement import DepthImage
 from terrain_seg_ros.core.types import U8, UNLABELLED
 from terrain_seg_ros.messages.camera_info_message import camera_model, encode_camera_info
@@ -29,6 +31,7 @@ from terrain_seg_ros.worlds.world import SKY, WORLD_TAXONOMY
 IMAGE, INFO, DEPTH = (f"{NAMESPACE}/{name}" for name in ("image", "camera_info", "depth"))
 LABELS = f"{NAMESPACE}/truth/labels"
 TRANSFORMS = ("/tf", "/tf_static")
+Pixels = NDArray[np.intp]
 WAITING = 50
 """Images whose counterpart of the same stamp may still come."""
 
@@ -126,8 +129,18 @@ def _coded_specs() -> Iterator[tuple[str, Any]]:
 
 def _coded(info: Any, depth: Any, labels: Any) -> Iterator[tuple[str, Any]]:
     camera, classes, header = camera_model(info), classes_of(labels), labels.header
-    rows, row_scale, cy_px = _thinned(camera.height_px, camera.cy_px)
-    cols, col_scale, cx_px = _thinned(camera.width_px, camera.cx_px)
+    small, rows, cols = thinned(camera)
+    cut = np.ix_(rows, cols)
+    measured = DepthImage(decode_depth(depth).depth_m[cut], stamp_ns(header))
+    yield INFO, encode_camera_info(message_class, small, header)
+    yield DEPTH, encode_depth(message_class, measured, header)
+    yield IMAGE, encode_image(message_class, coded_image(classes[cut]), "mono8", header)
+
+
+def thinned(camera: CameraModel) -> tuple[CameraModel, Pixels, Pixels]:
+    """Return a camera at the size of a network's input, and the rows and columns that are kept."""
+    rows, row_scale, cy_px = _kept(camera.height_px, camera.cy_px)
+    cols, col_scale, cx_px = _kept(camera.width_px, camera.cx_px)
     small = replace(
         camera,
         width_px=CODED_SIDE_PX,
@@ -137,14 +150,10 @@ def _coded(info: Any, depth: Any, labels: Any) -> Iterator[tuple[str, Any]]:
         cx_px=cx_px,
         cy_px=cy_px,
     )
-    cut = np.ix_(rows, cols)
-    measured = DepthImage(decode_depth(depth).depth_m[cut], stamp_ns(header))
-    yield INFO, encode_camera_info(message_class, small, header)
-    yield DEPTH, encode_depth(message_class, measured, header)
-    yield IMAGE, encode_image(message_class, coded_image(classes[cut]), "mono8", header)
+    return small, rows, cols
 
 
-def _thinned(count_px: int, centre_px: float) -> tuple[Any, float, float]:
+def _kept(count_px: int, centre_px: float) -> tuple[Pixels, float, float]:
     """Return the pixels that stay along one side, the scale, and the principal point's place."""
     scale = CODED_SIDE_PX / count_px
     kept = np.rint((np.arange(CODED_SIDE_PX) + 0.5) / scale - 0.5).astype(np.intp)
