@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 
@@ -112,6 +113,16 @@ def test_a_signal_ends_an_active_node_in_order_and_takes_the_grid_back(start, pe
     assert node.end(number) == 0
     assert "Traceback" not in node.log
     wait_until(lambda: set(peer.got["hazard_grid"][-1].data) == {-1}, "the unknown grid")
+
+
+def test_further_interrupts_do_not_kill_a_node_that_is_ending(start, peer):
+    """A terminal's Ctrl-C arrives twice under `ros2 launch`."""
+    node = start()
+    assert peer.state() == "unconfigured"
+    while node.process.poll() is None:
+        node.process.send_signal(signal.SIGINT)
+        time.sleep(0.002)
+    assert node.end() == 0
 
 
 def test_a_signal_while_unconfigured_ends_the_node(start, peer):

@@ -27,6 +27,8 @@ from terrain_seg_ros.runtime.security_request import check_security, is_secured,
 
 PROGRAM = "terrain_seg_node"
 POLL_S = 0.2
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
+"""What ends the node."""
 
 
 def run_process(words: Sequence[str]) -> None:
@@ -42,7 +44,7 @@ def run_process(words: Sequence[str]) -> None:
         check_security(os.environ)
     except ConfigError as error:
         refuse(PROGRAM, str(error))
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+    for number in SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, note)
     node = _joined(words)
@@ -50,6 +52,10 @@ def run_process(words: Sequence[str]) -> None:
     if options.json is not None:
         summary = {**(node.summary or {}), "ended_by": _ended_by(ending)}
         write_whole(options.json, json.dumps(summary, indent=2) + "\n")
+    # Ctrl-C in a terminal reaches the node twice where `ros2 launch` passes it on: a late one must
+    # not kill what Python still has to tidy up.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _joined(words: Sequence[str]) -> TerrainSegNode:
