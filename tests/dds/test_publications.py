@@ -37,7 +37,7 @@ def test_a_writer_is_listed_as_long_as_it_exists(member):
 
 
 def test_asking_again_and_again_holds_no_more_memory(member):
-    """A node asks every second: what Cyclone's own reader leaks were 12 MiB an hour."""
+    """A node asks every second: what Cyclone's own reader leaks were about 9 MiB an hour."""
     names = [f"rt/mask_{number}" for number in range(20)]
     writers = [Writer(member, topic("mask"), dds_name=name) for name in names]
     publications = Publications(member)
