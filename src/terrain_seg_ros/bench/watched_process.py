@@ -15,7 +15,7 @@ from terrain_seg_ros.core.types import F64
 GROWTH_MIB, GROWTH_SHARE = 8.0, 0.02
 """Memory may grow by the larger of these between the first and the last third."""
 TREND_MIB_PER_HOUR = 3.0
-"""Steady growth of the memory above this is a leak: one of about 9 went unseen by the thirds alone."""
+"""Steady growth of the memory above this is a leak: the thirds alone did not see one of 9."""
 TREND_AFTER_S = 300.0
 """A trend is judged where the samples cover at least this time."""
 TREND_SAMPLES = 200
