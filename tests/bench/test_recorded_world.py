@@ -131,7 +131,8 @@ def test_a_grid_of_before_the_first_transform_is_left_out(replayed, tmp_path):
     topics = read_bag(replayed)
     topics["/tf"] = topics["/tf"][1:]
     bag = write_bag(tmp_path / "bag", [entry for each in topics.values() for entry in each])
-    assert measure(bag, small_world(), load_parameters(CONFIG)).result()["grids"] == VIEWS - 1
+    done = measure(bag, small_world(), load_parameters(CONFIG)).result()
+    assert (done["grids"], done["grids_without_pose"]) == (VIEWS - 1, 1)
 
 
 def test_a_bag_of_another_world_is_refused(replayed):
@@ -159,6 +160,26 @@ def test_the_command_prints_and_draws(replayed, tmp_path, monkeypatch, capsys):
     told = json.loads(answer.read_text())
     assert f"false_safe_share: {told['false_safe_share']}" in capsys.readouterr().out
     assert cv2.imread(str(picture)) is not None
+
+
+def test_a_bag_without_depth_is_said_to_be_unchecked(replayed, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(recorded_world, "gazebo_world", lambda body, seed: small_world(seed))
+    topics = read_bag(replayed)
+    del topics[DEPTH]
+    bag = write_bag(tmp_path / "bag", [entry for each in topics.values() for entry in each])
+    words = ["score", str(bag), "--body", "mars", "--seed", str(SEED), "--params", str(CONFIG)]
+    assert main(words) == 0
+    assert "whether the bag shows this world was not checked" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--json", "--picture"])
+def test_what_is_there_is_not_overwritten(tmp_path, capsys, option):
+    kept = tmp_path / "mine"
+    kept.write_text("mine")
+    words = ["score", "nowhere", "--body", "mars", "--seed", "1", option, str(kept)]
+    assert main(words) == 2
+    assert f"{option} '{kept}' exists" in capsys.readouterr().err
+    assert kept.read_text() == "mine"
 
 
 def test_labels_are_class_ids_plus_one():

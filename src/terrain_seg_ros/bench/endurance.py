@@ -304,7 +304,11 @@ def _rendered(body: Body, places: Sequence[Transform]) -> list[U8]:
 def page(result: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
     """Return the evidence page."""
     faults = [fault for outcome in outcomes for fault in outcome.faults]
-    verdict = f"**Not passed**: {'; '.join(faults)}." if faults else "**Flat.** Nothing grew."
+    verdict = (
+        f"**Not passed**: {'; '.join(faults)}."
+        if faults
+        else ("**Flat.** Nothing grew by more than it may.")
+    )
     lines = [
         _TITLE,
         "",

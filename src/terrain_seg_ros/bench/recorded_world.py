@@ -48,7 +48,7 @@ from terrain_seg_ros.parameters.file import NAMESPACE
 from terrain_seg_ros.parameters.node_settings import NodeSettings
 from terrain_seg_ros.parameters.parameters import load_parameters
 from terrain_seg_ros.parameters.shipped import MODES
-from terrain_seg_ros.report.output_place import write_whole
+from terrain_seg_ros.report.output_place import check_output_file, holds_json, write_whole
 from terrain_seg_ros.score.scenarios import MIN_HAZARD_M
 from terrain_seg_ros.score.score_picture import run_picture, write_picture
 from terrain_seg_ros.score.tally import Tally, figures
@@ -103,6 +103,8 @@ class Measured:
     rendering: Rendering
     places_m: list[tuple[float, float]]
     images: int
+    without_pose: int = 0
+    """Grids that were not compared: of before the first transform, or after the last."""
 
     def result(self) -> dict[str, Any]:
         """Return all figures."""
@@ -116,6 +118,7 @@ class Measured:
             "seed": tally.seed,
             "images": self.images,
             "grids": len(self.places_m),
+            "grids_without_pose": self.without_pose,
             "path_m": float(np.linalg.norm(steps_m, axis=1).sum()),
             **self.rendering.result(),
             **{name: value for name, value in kept.items() if not name.endswith("_interval")},
@@ -162,7 +165,8 @@ def measure(bag: Path, world: World, parameters: NodeSettings) -> Measured:
                     poses.lookup(grid.frame_id, name, stamp)
                     for name in (settings.ground.base_frame, frame)
                 )
-            except GeometryError:  # of before the first transform, or after the last
+            except GeometryError:
+                done.without_pose += 1
                 continue
             last = grid
             _compare(done, last, (world_T_base, world_T_camera), views.pop(stamp, {}))
@@ -274,12 +278,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _score(arguments: argparse.Namespace) -> None:
+    if arguments.json is not None:
+        check_output_file(arguments.json, option="--json", is_own=holds_json("body", "grids"))
+    if arguments.picture is not None:
+        # No picture says who drew it: none is replaced.
+        check_output_file(arguments.picture, option="--picture", is_own=lambda _: False)
     parameters = load_parameters(*arguments.params, shipped=arguments.mode)
     world = gazebo_world(Body(arguments.body), arguments.seed)
     done = measure(arguments.bag, world, parameters)
     result = done.result()
     shown = {name: value for name, value in result.items() if isinstance(value, (int, float, str))}
     print("\n".join(f"{name}: {value}" for name, value in shown.items()))
+    if result["depth_error_98_percent_m"] is None:
+        print(f"no {DEPTH} of a grid's stamp: whether the bag shows this world was not checked")
     if arguments.json is not None:
         write_whole(arguments.json, json.dumps(result, indent=2) + "\n")
     if arguments.picture is not None:
